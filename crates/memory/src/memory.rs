@@ -1,0 +1,132 @@
+use std::sync::Arc;
+
+use memcloud_model::{Clock, Episode, Error, Session, Space};
+
+use crate::ports::{Counts, Cursor, Deletion, Embedder, EpisodeStore, SessionsOf};
+use crate::search::{Indexes, Weights};
+
+/// What a memory accepts and how much room it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest content of one episode, in bytes of UTF-8. Default 1 MiB.
+    pub content_bytes: usize,
+    /// The longest name of a session, member or kind, in bytes. Default 1 KiB.
+    pub name_bytes: usize,
+    /// The most results of one search. Default 1,000.
+    pub results: usize,
+    /// The most memory that the ranking indexes of all spaces may take, in bytes, beyond the one in use. Default 1 GiB.
+    pub index_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { content_bytes: 1 << 20, name_bytes: 1 << 10, results: 1_000, index_bytes: 1 << 30 }
+    }
+}
+
+/// A memory: stores episodes and finds them again. Shared by every request of a server.
+pub struct Memory {
+    pub(crate) store: Arc<dyn EpisodeStore>,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) weights: Weights,
+    pub(crate) indexes: Indexes,
+}
+
+/// What a memory consists of at this moment.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// How much is stored.
+    pub counts: Counts,
+    /// The vector space of the embedding model; `None` when searches go by words alone.
+    pub vector_space: Option<String>,
+}
+
+impl Memory {
+    /// Opens a memory over an engine. Without an embedder it works by words alone.
+    ///
+    /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model.
+    pub async fn open(
+        store: Arc<dyn EpisodeStore>,
+        embedder: Option<Arc<dyn Embedder>>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        weights: Weights,
+    ) -> Result<Self, Error> {
+        if let Some(embedder) = &embedder {
+            store.bind_vector_space(embedder.space()).await?;
+        }
+        let indexes = Indexes::new(limits.index_bytes);
+        Ok(Self { store, embedder, clock, limits, weights, indexes })
+    }
+
+    /// What is accepted.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The newest episodes of a session, oldest first.
+    pub async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
+        self.store.newest(space, session, limit).await
+    }
+
+    /// A page of a space, or of one session in it, oldest first.
+    pub async fn page(
+        &self,
+        space: &Space,
+        session: Option<&str>,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Episode>, Error> {
+        self.store.page(space, session, after, limit).await
+    }
+
+    /// The episodes with these ids that exist in this space.
+    pub async fn episodes(&self, space: &Space, ids: &[memcloud_model::EpisodeId]) -> Result<Vec<Episode>, Error> {
+        self.store.episodes(space, ids).await
+    }
+
+    /// Deletes for good, and says how many episodes there were.
+    pub async fn forget(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
+        self.store.delete(space, deletion).await
+    }
+
+    /// One session with its members, if it exists.
+    pub async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
+        self.store.session(space, name).await
+    }
+
+    /// Sessions in the order they were first seen.
+    pub async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
+        self.store.sessions(of).await
+    }
+
+    /// What the memory consists of.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let vector_space = self.embedder.as_ref().map(|embedder| embedder.space().to_owned());
+        Ok(Status { counts: self.store.counts().await?, vector_space })
+    }
+
+    /// Proves at this moment that the store can be written and read and that the model answers.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.store.probe().await?;
+        if let Some(embedder) = &self.embedder {
+            embedder.question("Is anyone there?").await?;
+        }
+        Ok(())
+    }
+
+    /// Gives vectors to episodes that were stored while no model ran. Says how many it served this time; 0 means that
+    /// nothing is left to do.
+    pub async fn embed_backlog(&self, limit: usize) -> Result<usize, Error> {
+        if self.embedder.is_none() {
+            return Ok(0);
+        }
+        let waiting = self.store.without_vector(limit).await?;
+        let vectors = self.vectors(&waiting).await?;
+        let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
+        self.store.set_vectors(ready).await?;
+        Ok(waiting.len())
+    }
+}

@@ -1,0 +1,218 @@
+//! The traits below the memory: an engine that keeps episodes, and a model that turns text into vectors.
+//!
+//! To add an engine: implement [`EpisodeStore`] in a crate of its own, run `memcloud-store-tests` on it, and name it in
+//! the binary's `serve` command. Nothing else changes: ranking happens in one derived index (see [`crate::search`])
+//! that every engine feeds through [`EpisodeStore::changes`].
+
+use async_trait::async_trait;
+use half::f16;
+use memcloud_model::{Episode, EpisodeId, Error, Member, Session, Space};
+
+/// The place of a change in the history of one space: 1 for the first, growing by one with every episode
+/// stored or deleted, never used twice. 0 is the empty space.
+pub type Sequence = u64;
+
+/// An episode with all that is derived from it, ready to be kept.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The episode.
+    pub episode: Episode,
+    /// Its embedding, normalised; `None` while no model runs.
+    pub vector: Option<Vec<f16>>,
+    /// Its [`Analysis`](crate::Analysis), encoded. An engine keeps it as it is.
+    pub analysis: Vec<u8>,
+}
+
+/// What makes a repeated request recognisable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// SHA-256 of the space and the client's key.
+    pub key: [u8; 32],
+    /// SHA-256 of the request's meaning.
+    pub request: [u8; 32],
+}
+
+/// Episodes of one space that are stored together or not at all.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The space of all the episodes.
+    pub space: Space,
+    /// Sessions and who takes part in them; members are united with those already known.
+    pub sessions: Vec<(String, Vec<Member>)>,
+    /// The episodes, in order.
+    pub episodes: Vec<Prepared>,
+    /// Set when the client may send the same request again.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable now.
+    Stored,
+    /// The same request was stored before, under these ids; nothing was written.
+    Repeated(Vec<EpisodeId>),
+}
+
+/// One step in the history of a space, as the ranking index needs it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Its place in the history.
+    pub sequence: Sequence,
+    /// The episode concerned.
+    pub id: EpisodeId,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+/// What happened to an episode.
+#[derive(Clone, Debug)]
+pub enum ChangeKind {
+    /// It was stored, or what is derived from it was renewed: this replaces what was known of it.
+    Put(Box<IndexRow>),
+    /// It was deleted.
+    Removed,
+}
+
+/// What ranking needs to know of an episode.
+#[derive(Clone, Debug)]
+pub struct IndexRow {
+    /// The session it belongs to.
+    pub session: String,
+    /// Who said it.
+    pub producer: String,
+    /// Whom it was said to.
+    pub produced_for: String,
+    /// Its kind.
+    pub kind: String,
+    /// When it happened, in microseconds of the epoch.
+    pub created_at: i64,
+    /// Its embedding, if it has one.
+    pub vector: Option<Vec<f16>>,
+    /// Its encoded [`Analysis`](crate::Analysis).
+    pub analysis: Vec<u8>,
+}
+
+/// What to delete.
+#[derive(Clone, Debug)]
+pub enum Deletion {
+    /// Every episode of this session.
+    Session(String),
+    /// These episodes.
+    Episodes(Vec<EpisodeId>),
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug)]
+pub enum SessionsOf {
+    /// All of them.
+    Everyone,
+    /// Those that this user takes part in.
+    User(String),
+    /// Those that this agent takes part in.
+    Agent(String),
+    /// Those of this space.
+    Space(Space),
+}
+
+/// Where a page of a listing begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// When the last episode of the page before happened, in microseconds of the epoch.
+    pub created_at: i64,
+    /// Its id.
+    pub id: EpisodeId,
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Spaces.
+    pub spaces: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Episodes.
+    pub episodes: u64,
+    /// Episodes without a vector, which are found by their words alone.
+    pub without_vector: u64,
+}
+
+/// An engine that keeps episodes. It is the truth; everything in memory is derived from it.
+///
+/// Every method may be called at any time from many tasks. What returns `Ok` is durable; what returns an error has
+/// changed nothing.
+#[async_trait]
+pub trait EpisodeStore: Send + Sync {
+    /// Stores a batch, all or nothing, giving its episodes the space's next sequence numbers in order.
+    ///
+    /// A batch whose idempotency key is known with the same request answers [`Appended::Repeated`]; with another
+    /// request, [`Error::IdempotencyConflict`].
+    async fn append(&self, batch: Batch) -> Result<Appended, Error>;
+
+    /// The ids stored under this idempotency key before, if any. Errs as [`append`](Self::append) does.
+    async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error>;
+
+    /// The sequence number of the newest change; 0 for a space that is not known. One cheap read.
+    async fn head(&self, space: &Space) -> Result<Sequence, Error>;
+
+    /// The changes after this sequence number, oldest first, at most `limit`. Episodes that are kept for the profile
+    /// only are left out, and so are those that were stored and deleted again in the meantime: their removal is told.
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error>;
+
+    /// The episodes with these ids that exist in this space, in the order asked for.
+    async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error>;
+
+    /// The newest episodes of a session, oldest first. Those kept for the profile only are left out.
+    async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error>;
+
+    /// A page of a space, or of one session in it, by time and id, oldest first.
+    async fn page(
+        &self,
+        space: &Space,
+        session: Option<&str>,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Episode>, Error>;
+
+    /// Deletes episodes for good, and says how many there were. What does not exist is no error.
+    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error>;
+
+    /// One session with its members, if it exists.
+    async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error>;
+
+    /// Sessions in the order they were first seen.
+    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error>;
+
+    /// Ties the store to a vector space (provider, model, dimensions). The first call decides; later ones with another
+    /// space are refused with [`Error::OtherVectorSpace`].
+    async fn bind_vector_space(&self, running: &str) -> Result<(), Error>;
+
+    /// Some episodes that have no vector yet, oldest first.
+    async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error>;
+
+    /// Gives episodes their vectors, each under a new sequence number of its space. Episodes that are gone are passed
+    /// over.
+    async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error>;
+
+    /// How much is stored.
+    async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Proves that the store can be written and read at this moment, without leaving anything behind.
+    async fn probe(&self) -> Result<(), Error>;
+}
+
+/// A model that turns text into vectors of unit length.
+#[async_trait]
+pub trait Embedder: Send + Sync {
+    /// The vector of a question. Questions go before passages when both wait.
+    async fn question(&self, text: &str) -> Result<Vec<f32>, Error>;
+
+    /// The vectors of texts to be stored, in their order.
+    async fn passages(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error>;
+
+    /// What the vectors belong to: provider, model and dimensions, such as `local/all-MiniLM-L6-v2/384`.
+    fn space(&self) -> &str;
+
+    /// The length of a vector.
+    fn dimensions(&self) -> usize;
+}

@@ -1,0 +1,213 @@
+//! How a memory is stored: checked, embedded, and appended in one transaction. The answer means durable.
+
+use half::f16;
+use memcloud_model::{Episode, EpisodeId, Error, Member, Metadata, NewEpisode, Space, Use};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::Memory;
+use crate::analysis::{Analysis, passage};
+use crate::ports::{Appended, Batch, Idempotency, Prepared};
+
+/// Episodes to be stored together or not at all.
+#[derive(Clone, Debug)]
+pub struct StoreRequest {
+    /// The space of all the episodes.
+    pub space: Space,
+    /// Who takes part in which session; united with what is known.
+    pub attendance: Vec<Attendance>,
+    /// The episodes, in order.
+    pub episodes: Vec<NewEpisode>,
+    /// The client's name for this request: sent again with the same content it stores nothing new and answers the
+    /// same ids.
+    pub idempotency_key: Option<String>,
+}
+
+/// Who takes part in a session.
+#[derive(Clone, Debug)]
+pub struct Attendance {
+    /// The session's name.
+    pub session: String,
+    /// Its members.
+    pub members: Vec<Member>,
+}
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The ids of the episodes, in the order of the request.
+    pub ids: Vec<EpisodeId>,
+    /// Whether the request had been stored before, so that this one changed nothing.
+    pub repeated: bool,
+}
+
+impl Memory {
+    /// Stores episodes. When this answers, they are durable, and the very next search finds them.
+    pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
+        self.check(&request)?;
+        let idempotency = request.idempotency_key.as_deref().map(|key| idempotency(key, &request));
+        if let Some(idempotency) = idempotency
+            && let Some(ids) = self.store.repeated(idempotency).await?
+        {
+            return Ok(Stored { ids, repeated: true });
+        }
+        let episodes = self.prepare(&request.space, request.episodes).await?;
+        let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
+        let sessions = request.attendance.into_iter().map(|a| (a.session, a.members)).collect();
+        let batch = Batch { space: request.space, sessions, episodes, idempotency };
+        Ok(match self.store.append(batch).await? {
+            Appended::Stored => Stored { ids, repeated: false },
+            Appended::Repeated(ids) => Stored { ids, repeated: true },
+        })
+    }
+
+    /// Gives the episodes their ids and works out all that is derived from them.
+    async fn prepare(&self, space: &Space, episodes: Vec<NewEpisode>) -> Result<Vec<Prepared>, Error> {
+        let now = self.clock.now();
+        let episodes: Vec<Episode> = episodes
+            .into_iter()
+            .map(|new| Episode {
+                id: EpisodeId::new(now),
+                space: space.clone(),
+                session: new.session,
+                content: new.content,
+                producer: new.producer,
+                produced_for: new.produced_for,
+                role: new.role,
+                kind: new.kind,
+                metadata: new.metadata,
+                created_at: new.created_at.unwrap_or(now),
+                ingested_at: now,
+                purpose: new.purpose,
+            })
+            .collect();
+        let vectors = self.vectors(&episodes).await?;
+        Ok(episodes
+            .into_iter()
+            .zip(vectors)
+            .map(|(episode, vector)| Prepared { analysis: Analysis::of(&episode).encode(), episode, vector })
+            .collect())
+    }
+
+    /// The vectors of the episodes, where a model runs and the episode is to be recalled.
+    pub(crate) async fn vectors(&self, episodes: &[Episode]) -> Result<Vec<Option<Vec<f16>>>, Error> {
+        let mut vectors = vec![None; episodes.len()];
+        let Some(embedder) = &self.embedder else { return Ok(vectors) };
+        let wanted: Vec<usize> =
+            (0..episodes.len()).filter(|&i| episodes[i].purpose == Use::Recall).collect();
+        let passages = wanted.iter().map(|&i| passage(&episodes[i])).collect();
+        for (i, vector) in wanted.into_iter().zip(embedder.passages(passages).await?) {
+            vectors[i] = Some(vector.into_iter().map(f16::from_f32).collect());
+        }
+        Ok(vectors)
+    }
+
+    fn check(&self, request: &StoreRequest) -> Result<(), Error> {
+        self.check_name("org", &request.space.org)?;
+        self.check_name("group_id", &request.space.project)?;
+        for attendance in &request.attendance {
+            self.check_name("session_id", &attendance.session)?;
+            for member in &attendance.members {
+                self.check_name("user_id or agent_id", member.name())?;
+            }
+        }
+        if let Some(key) = &request.idempotency_key {
+            self.check_name("Idempotency-Key", key)?;
+        }
+        request.episodes.iter().try_for_each(|episode| self.check_episode(episode))
+    }
+
+    fn check_episode(&self, episode: &NewEpisode) -> Result<(), Error> {
+        self.check_name("session_id", &episode.session)?;
+        self.check_name("producer", &episode.producer)?;
+        self.check_name("produced_for", &episode.produced_for)?;
+        self.check_name("role", &episode.role)?;
+        self.check_name("episode_type", &episode.kind)?;
+        if episode.content.trim().is_empty() {
+            return Err(Error::EmptyContent);
+        }
+        let limit = self.limits.content_bytes;
+        if episode.content.len() > limit {
+            return Err(Error::ContentTooLong { bytes: episode.content.len(), limit });
+        }
+        if episode.content.contains('\0') {
+            return Err(Error::NulCharacter { field: "episode_content" });
+        }
+        if has_nul(&episode.metadata) {
+            return Err(Error::NulCharacter { field: "metadata" });
+        }
+        Ok(())
+    }
+
+    fn check_name(&self, field: &'static str, name: &str) -> Result<(), Error> {
+        let limit = self.limits.name_bytes;
+        if name.len() > limit {
+            return Err(Error::NameTooLong { field, bytes: name.len(), limit });
+        }
+        if name.contains('\0') {
+            return Err(Error::NulCharacter { field });
+        }
+        Ok(())
+    }
+}
+
+/// NUL is valid in JSON but no PostgreSQL text can hold it, and no engine shall keep what another cannot.
+fn has_nul(metadata: &Metadata) -> bool {
+    fn inside(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items.iter().any(inside),
+            Value::Object(map) => has_nul(map),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    metadata.iter().any(|(key, value)| key.contains('\0') || inside(value))
+}
+
+/// What makes this request recognisable when it comes again: the key within its space, and all that it says.
+fn idempotency(key: &str, request: &StoreRequest) -> Idempotency {
+    let mut said = Fingerprint::new(&[&request.space.org, &request.space.project]);
+    for episode in &request.episodes {
+        let metadata = Value::Object(episode.metadata.clone()).to_string();
+        let created = episode.created_at.map_or(String::new(), |t| t.to_string());
+        let purpose = match episode.purpose {
+            Use::Recall => "recall",
+            Use::ProfileOnly => "profile",
+        };
+        for text in [
+            &episode.session,
+            &episode.content,
+            &episode.producer,
+            &episode.produced_for,
+            &episode.role,
+            &episode.kind,
+            &metadata,
+            &created,
+            purpose,
+        ] {
+            said.add(text);
+        }
+    }
+    let named = Fingerprint::new(&[&request.space.org, &request.space.project, key]);
+    Idempotency { key: named.finish(), request: said.finish() }
+}
+
+/// SHA-256 over texts with their lengths, so that no two lists of texts run together.
+struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    fn new(texts: &[&str]) -> Self {
+        let mut fingerprint = Self(Sha256::new());
+        texts.iter().for_each(|text| fingerprint.add(text));
+        fingerprint
+    }
+
+    fn add(&mut self, text: &str) {
+        self.0.update((text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}

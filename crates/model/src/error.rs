@@ -1,0 +1,189 @@
+use thiserror::Error;
+
+/// What can go wrong with a memory, in words for the one who asked.
+///
+/// Each has a stable [code](Error::code), a message that says what happened, and a [hint](Error::hint) that says what
+/// to do next. The server maps the [kind of fault](Error::fault) to a status; inner causes stay in `source()`.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The content of a message is longer than the limit.
+    #[error("the content has {bytes} bytes; the limit is {limit}")]
+    ContentTooLong {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A message without content.
+    #[error("the content is empty")]
+    EmptyContent,
+    /// A text holds a character that no memory keeps.
+    #[error("{field} holds a NUL character")]
+    NulCharacter {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// A name is longer than the limit.
+    #[error("{field} has {bytes} bytes; the limit is {limit}")]
+    NameTooLong {
+        /// The field's name.
+        field: &'static str,
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Not a moment in time.
+    #[error("'{given}' is not a time between the years 1000 and 2999")]
+    InvalidTime {
+        /// What was given.
+        given: String,
+    },
+    /// Not an episode's id.
+    #[error("'{given}' is not an episode id")]
+    InvalidId {
+        /// What was given.
+        given: String,
+    },
+    /// A search without words.
+    #[error("the query is empty")]
+    EmptyQuery,
+    /// A limit outside what a search answers.
+    #[error("the limit is {given}; it must lie between 1 and {max}")]
+    LimitOutOfRange {
+        /// What was given.
+        given: i64,
+        /// The largest limit.
+        max: usize,
+    },
+    /// A filter on something that episodes do not have.
+    #[error("episodes have no field '{key}' to filter on")]
+    UnknownFilterKey {
+        /// The key given.
+        key: String,
+    },
+    /// The same idempotency key came with another request.
+    #[error("this Idempotency-Key was used before with another request")]
+    IdempotencyConflict,
+    /// The stored vectors come from another model than the one that runs.
+    #[error("the stored vectors come from '{stored}', but the embedding model is '{running}'")]
+    OtherVectorSpace {
+        /// The space of the stored vectors.
+        stored: String,
+        /// The space of the running model.
+        running: String,
+    },
+    /// The store has no room left.
+    #[error("the disk that holds the data is full")]
+    StorageFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store cannot be written.
+    #[error("the data cannot be written")]
+    StorageReadOnly(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another process holds the data.
+    #[error("another process holds the data in {place}")]
+    StorageLocked {
+        /// The data directory.
+        place: String,
+    },
+    /// The store failed.
+    #[error("the store failed: {doing}")]
+    Storage {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The embedding model failed.
+    #[error("the embedding model failed")]
+    Embedding(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The memory is shutting down.
+    #[error("the memory is shutting down")]
+    ShuttingDown,
+}
+
+/// Whose fault an error is, and so what a caller can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The request is wrong: change it.
+    Request,
+    /// The request contradicts what is stored.
+    Conflict,
+    /// The memory cannot serve at present: try again later.
+    Unavailable,
+    /// The memory is broken: tell its operator.
+    Internal,
+}
+
+impl Error {
+    /// The stable code of the error, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ContentTooLong { .. } => "content_too_long",
+            Self::EmptyContent => "empty_content",
+            Self::NulCharacter { .. } => "nul_character",
+            Self::NameTooLong { .. } => "name_too_long",
+            Self::InvalidTime { .. } => "invalid_time",
+            Self::InvalidId { .. } => "invalid_id",
+            Self::EmptyQuery => "empty_query",
+            Self::LimitOutOfRange { .. } => "limit_out_of_range",
+            Self::UnknownFilterKey { .. } => "unknown_filter_key",
+            Self::IdempotencyConflict => "idempotency_conflict",
+            Self::OtherVectorSpace { .. } => "other_vector_space",
+            Self::StorageFull(_) => "storage_full",
+            Self::StorageReadOnly(_) => "storage_read_only",
+            Self::StorageLocked { .. } => "storage_locked",
+            Self::Storage { .. } => "storage_failed",
+            Self::Embedding(_) => "embedding_failed",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// What to do next, in one sentence.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::ContentTooLong { .. } => "split the message, or raise MEMCLOUD_MAX_CONTENT_BYTES",
+            Self::EmptyContent => "send what was said in episode_content",
+            Self::NulCharacter { .. } => "remove the NUL character",
+            Self::NameTooLong { .. } => "use a shorter name",
+            Self::InvalidTime { .. } => "send RFC 3339, such as 2026-05-08T13:56:00Z; without a zone it is read as UTC",
+            Self::InvalidId { .. } => "use the id that the store answered, with or without 'episode-'",
+            Self::EmptyQuery => "ask something",
+            Self::LimitOutOfRange { .. } => "ask for fewer results, or leave the limit out",
+            Self::UnknownFilterKey { .. } => {
+                "filter on producer_id, produced_for_id, session_id, episode_type or metadata.<key>"
+            }
+            Self::IdempotencyConflict => "use a new key for a new request",
+            Self::OtherVectorSpace { .. } => {
+                "run with the model that the data was stored with, or use another data directory"
+            }
+            Self::StorageFull(_) => "free space on that disk; nothing was stored by this request",
+            Self::StorageReadOnly(_) => "make the data directory writable for the user that runs memcloud",
+            Self::StorageLocked { .. } => "stop the other memcloud, or choose another --data-dir",
+            Self::Storage { .. } => "see the server's log; 'memcloud doctor' names the broken part",
+            Self::Embedding(_) => "run 'memcloud doctor'",
+            Self::ShuttingDown => "send the request again when the server is back",
+        }
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::ContentTooLong { .. }
+            | Self::EmptyContent
+            | Self::NulCharacter { .. }
+            | Self::NameTooLong { .. }
+            | Self::InvalidTime { .. }
+            | Self::InvalidId { .. }
+            | Self::EmptyQuery
+            | Self::LimitOutOfRange { .. }
+            | Self::UnknownFilterKey { .. } => Fault::Request,
+            Self::IdempotencyConflict => Fault::Conflict,
+            Self::StorageFull(_)
+            | Self::StorageReadOnly(_)
+            | Self::StorageLocked { .. }
+            | Self::ShuttingDown => Fault::Unavailable,
+            Self::OtherVectorSpace { .. } | Self::Storage { .. } | Self::Embedding(_) => Fault::Internal,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Error, Timestamp};
+
+/// The identity of one episode: a `UUIDv7`, so ids sort by the moment they were made.
+///
+/// It has two spellings on the wire: the bare UUID, and `episode-<uuid>` in answers to a store. Both are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EpisodeId(Uuid);
+
+impl EpisodeId {
+    const PREFIX: &'static str = "episode-";
+
+    /// A new id of the given moment (milliseconds of the id; the rest is random).
+    pub fn new(at: Timestamp) -> Self {
+        let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
+        let moment = uuid::Timestamp::from_unix_time(millis / 1_000, (millis % 1_000) as u32 * 1_000_000, 0, 0);
+        Self(Uuid::new_v7(moment))
+    }
+
+    /// The 16 bytes that engines keep.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The id kept in these 16 bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The spelling of a store's answer: `episode-<uuid>`.
+    pub fn prefixed(&self) -> String {
+        format!("{}{}", Self::PREFIX, self.0)
+    }
+}
+
+impl fmt::Display for EpisodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for EpisodeId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let uuid = text.strip_prefix(Self::PREFIX).unwrap_or(text);
+        Uuid::try_parse(uuid).map(Self).map_err(|_| Error::InvalidId { given: text.chars().take(80).collect() })
+    }
+}

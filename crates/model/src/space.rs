@@ -1,0 +1,66 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a memory belongs to. Nothing is ever found across spaces.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Space {
+    /// Organisation; `universal` for the first API, which knows none.
+    pub org: String,
+    /// Project; the `group_id` of the first API.
+    pub project: String,
+}
+
+impl Space {
+    /// The space of a v1 group: `universal/<group>`.
+    pub fn of_group(group: impl Into<String>) -> Self {
+        Self { org: "universal".into(), project: group.into() }
+    }
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.org, self.project)
+    }
+}
+
+/// Someone who takes part in a session.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Member {
+    /// A person.
+    User(String),
+    /// A program.
+    Agent(String),
+}
+
+impl Member {
+    /// The name, whichever kind of member it is.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::User(name) | Self::Agent(name) => name,
+        }
+    }
+}
+
+/// One conversation inside a space, with everyone who was ever named as taking part in it, sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The space it belongs to.
+    pub space: Space,
+    /// Its name, unique in the space.
+    pub name: String,
+    /// Who takes part: sorted, each once.
+    pub members: Vec<Member>,
+}
+
+impl Session {
+    /// The people of the session, sorted.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().filter_map(|m| if let Member::User(name) = m { Some(name.as_str()) } else { None })
+    }
+
+    /// The programs of the session, sorted.
+    pub fn agents(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().filter_map(|m| if let Member::Agent(name) = m { Some(name.as_str()) } else { None })
+    }
+}
