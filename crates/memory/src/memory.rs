@@ -20,7 +20,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { content_bytes: 1 << 20, name_bytes: 1 << 10, results: 1_000, index_bytes: 1 << 30 }
+        Self {
+            content_bytes: 1 << 20,
+            name_bytes: 1 << 10,
+            results: 1_000,
+            index_bytes: 1 << 30,
+        }
     }
 }
 
@@ -58,7 +63,14 @@ impl Memory {
             store.bind_vector_space(embedder.space()).await?;
         }
         let indexes = Indexes::new(limits.index_bytes);
-        Ok(Self { store, embedder, clock, limits, weights, indexes })
+        Ok(Self {
+            store,
+            embedder,
+            clock,
+            limits,
+            weights,
+            indexes,
+        })
     }
 
     /// What is accepted.
@@ -83,7 +95,11 @@ impl Memory {
     }
 
     /// The episodes with these ids that exist in this space.
-    pub async fn episodes(&self, space: &Space, ids: &[memcloud_model::EpisodeId]) -> Result<Vec<Episode>, Error> {
+    pub async fn episodes(
+        &self,
+        space: &Space,
+        ids: &[memcloud_model::EpisodeId],
+    ) -> Result<Vec<Episode>, Error> {
         self.store.episodes(space, ids).await
     }
 
@@ -105,7 +121,10 @@ impl Memory {
     /// What the memory consists of.
     pub async fn status(&self) -> Result<Status, Error> {
         let vector_space = self.embedder.as_ref().map(|embedder| embedder.space().to_owned());
-        Ok(Status { counts: self.store.counts().await?, vector_space })
+        Ok(Status {
+            counts: self.store.counts().await?,
+            vector_space,
+        })
     }
 
     /// Proves at this moment that the store can be written and read and that the model answers.
@@ -125,7 +144,11 @@ impl Memory {
         }
         let waiting = self.store.without_vector(limit).await?;
         let vectors = self.vectors(&waiting).await?;
-        let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
+        let ready = waiting
+            .iter()
+            .zip(vectors)
+            .filter_map(|(e, v)| v.map(|v| (e.id, v)))
+            .collect();
         self.store.set_vectors(ready).await?;
         Ok(waiting.len())
     }

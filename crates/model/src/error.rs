@@ -85,6 +85,14 @@ pub enum Error {
         /// The data directory.
         place: String,
     },
+    /// A newer MemCloud has written the data.
+    #[error("the data has schema {found}; this memcloud knows schemas up to {known}")]
+    StorageNewer {
+        /// The schema of the data.
+        found: usize,
+        /// The newest schema known here.
+        known: usize,
+    },
     /// The store failed.
     #[error("the store failed: {doing}")]
     Storage {
@@ -133,6 +141,7 @@ impl Error {
             Self::StorageFull(_) => "storage_full",
             Self::StorageReadOnly(_) => "storage_read_only",
             Self::StorageLocked { .. } => "storage_locked",
+            Self::StorageNewer { .. } => "storage_newer",
             Self::Storage { .. } => "storage_failed",
             Self::Embedding(_) => "embedding_failed",
             Self::ShuttingDown => "shutting_down",
@@ -146,7 +155,9 @@ impl Error {
             Self::EmptyContent => "send what was said in episode_content",
             Self::NulCharacter { .. } => "remove the NUL character",
             Self::NameTooLong { .. } => "use a shorter name",
-            Self::InvalidTime { .. } => "send RFC 3339, such as 2026-05-08T13:56:00Z; without a zone it is read as UTC",
+            Self::InvalidTime { .. } => {
+                "send RFC 3339, such as 2026-05-08T13:56:00Z; without a zone it is read as UTC"
+            }
             Self::InvalidId { .. } => "use the id that the store answered, with or without 'episode-'",
             Self::EmptyQuery => "ask something",
             Self::LimitOutOfRange { .. } => "ask for fewer results, or leave the limit out",
@@ -160,6 +171,7 @@ impl Error {
             Self::StorageFull(_) => "free space on that disk; nothing was stored by this request",
             Self::StorageReadOnly(_) => "make the data directory writable for the user that runs memcloud",
             Self::StorageLocked { .. } => "stop the other memcloud, or choose another --data-dir",
+            Self::StorageNewer { .. } => "run the newer memcloud, or choose another --data-dir",
             Self::Storage { .. } => "see the server's log; 'memcloud doctor' names the broken part",
             Self::Embedding(_) => "run 'memcloud doctor'",
             Self::ShuttingDown => "send the request again when the server is back",
@@ -182,6 +194,7 @@ impl Error {
             Self::StorageFull(_)
             | Self::StorageReadOnly(_)
             | Self::StorageLocked { .. }
+            | Self::StorageNewer { .. }
             | Self::ShuttingDown => Fault::Unavailable,
             Self::OtherVectorSpace { .. } | Self::Storage { .. } | Self::Embedding(_) => Fault::Internal,
         }

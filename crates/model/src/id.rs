@@ -18,7 +18,8 @@ impl EpisodeId {
     /// A new id of the given moment (milliseconds of the id; the rest is random).
     pub fn new(at: Timestamp) -> Self {
         let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
-        let moment = uuid::Timestamp::from_unix_time(millis / 1_000, (millis % 1_000) as u32 * 1_000_000, 0, 0);
+        let moment =
+            uuid::Timestamp::from_unix_time(millis / 1_000, (millis % 1_000) as u32 * 1_000_000, 0, 0);
         Self(Uuid::new_v7(moment))
     }
 
@@ -49,6 +50,8 @@ impl FromStr for EpisodeId {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let uuid = text.strip_prefix(Self::PREFIX).unwrap_or(text);
-        Uuid::try_parse(uuid).map(Self).map_err(|_| Error::InvalidId { given: text.chars().take(80).collect() })
+        Uuid::try_parse(uuid).map(Self).map_err(|_| Error::InvalidId {
+            given: text.chars().take(80).collect(),
+        })
     }
 }

@@ -1,1 +1,195 @@
-//! The embedded engine.
+//! The embedded engine: one SQLite database in the data directory is the truth.
+//!
+//! Writes go through one thread that owns the only writing connection and commits whatever waits together
+//! ([`writer`]); reads use a few connections of their own ([`readers`]), so a long read never holds up a store.
+//! A commit is synchronised to the disk before it is answered (`synchronous = FULL`).
+
+mod append;
+mod delete;
+mod error;
+mod lock;
+mod read;
+mod readers;
+mod schema;
+mod vectors;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use half::f16;
+use memcloud_memory::ports::{
+    Appended, Batch, Change, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Sequence, SessionsOf,
+};
+use memcloud_model::{Episode, EpisodeId, Error, Session, Space};
+
+use crate::lock::DirectoryLock;
+use crate::readers::Readers;
+use crate::writer::Writer;
+
+/// The name of the database in the data directory.
+pub const FILE: &str = "memory.sqlite3";
+
+/// A store in a directory, which it holds alone until it is dropped.
+pub struct SqliteStore {
+    path: PathBuf,
+    // Fields are dropped in this order: nobody reads or writes any more when the lock is released.
+    readers: Readers,
+    writer: Writer,
+    _lock: DirectoryLock,
+}
+
+impl SqliteStore {
+    /// Opens the store in this directory, which is made when it is missing; brings its schema up to date, and proves
+    /// that it can be written.
+    ///
+    /// Refuses a directory that another process holds, that cannot be written, that has no room, or that a newer
+    /// MemCloud has written; nothing in it is changed then.
+    pub async fn open(directory: &Path) -> Result<Self, Error> {
+        let directory = directory.to_owned();
+        error::blocking("opening the database", move || Self::open_now(&directory)).await
+    }
+
+    fn open_now(directory: &Path) -> Result<Self, Error> {
+        let lock = DirectoryLock::acquire(directory)?;
+        let path = directory.join(FILE);
+        let mut connection = schema::connect(&path)?;
+        schema::migrate(&mut connection)?;
+        schema::prove_writable(&connection)?;
+        let writer = Writer::start(connection)?;
+        Ok(Self {
+            readers: Readers::new(path.clone()),
+            path,
+            writer,
+            _lock: lock,
+        })
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[async_trait]
+impl EpisodeStore for SqliteStore {
+    async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+        self.writer
+            .write("storing episodes", move |tx| append::append(tx, &batch))
+            .await
+    }
+
+    async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
+        self.readers
+            .read("looking for a repeated request", move |c| {
+                append::repeated(c, &idempotency)
+            })
+            .await
+    }
+
+    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
+        let space = space.clone();
+        self.readers
+            .read("reading a space's head", move |c| read::head(c, &space))
+            .await
+    }
+
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+        let space = space.clone();
+        self.readers
+            .read("reading changes", move |c| read::changes(c, &space, after, limit))
+            .await
+    }
+
+    async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
+        let (space, ids) = (space.clone(), ids.to_vec());
+        self.readers
+            .read("reading episodes", move |c| read::episodes(c, &space, &ids))
+            .await
+    }
+
+    async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
+        let (space, session) = (space.clone(), session.to_owned());
+        self.readers
+            .read("reading a session", move |c| {
+                read::newest(c, &space, &session, limit)
+            })
+            .await
+    }
+
+    async fn page(
+        &self,
+        space: &Space,
+        session: Option<&str>,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Episode>, Error> {
+        let (space, session) = (space.clone(), session.map(str::to_owned));
+        self.readers
+            .read("reading a page", move |c| {
+                read::page(c, &space, session.as_deref(), after, limit)
+            })
+            .await
+    }
+
+    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
+        let space = space.clone();
+        let deleted = self
+            .writer
+            .write("deleting episodes", move |tx| {
+                delete::delete(tx, &space, &deletion)
+            })
+            .await?;
+        if deleted > 0 {
+            // The log still holds what was deleted until it is folded into the (overwritten) database pages.
+            self.writer.fold_log().await?;
+        }
+        Ok(deleted)
+    }
+
+    async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
+        let (space, name) = (space.clone(), name.to_owned());
+        self.readers
+            .read("reading a session", move |c| read::session(c, &space, &name))
+            .await
+    }
+
+    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
+        self.readers
+            .read("listing sessions", move |c| read::sessions(c, &of))
+            .await
+    }
+
+    async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
+        let running = running.to_owned();
+        self.writer
+            .write("binding the vector space", move |tx| {
+                vectors::bind_space(tx, &running)
+            })
+            .await
+    }
+
+    async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
+        self.readers
+            .read("reading episodes without vectors", move |c| {
+                read::without_vector(c, limit)
+            })
+            .await
+    }
+
+    async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
+        self.writer
+            .write("storing vectors", move |tx| vectors::set(tx, &vectors))
+            .await
+    }
+
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.readers.read("counting", read::counts).await
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        self.writer
+            .write("probing the store", |tx| schema::prove_writable(tx))
+            .await
+    }
+}

@@ -1,0 +1,157 @@
+use memcloud_memory::ports::{Appended, Batch, Idempotency, Prepared};
+use memcloud_model::{EpisodeId, Error, Member, Space, Use};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use crate::error::Failure;
+use crate::vectors;
+
+/// Stores a batch inside the writer's transaction.
+pub(crate) fn append(tx: &Connection, batch: &Batch) -> Result<Appended, Error> {
+    write(tx, batch).map_err(|failure| failure.doing("storing episodes"))
+}
+
+fn write(tx: &Connection, batch: &Batch) -> Result<Appended, Failure> {
+    if let Some(idempotency) = &batch.idempotency
+        && let Some(ids) = repeated(tx, idempotency)?
+    {
+        return Ok(Appended::Repeated(ids));
+    }
+    let space = space(tx, &batch.space)?;
+    for (name, members) in &batch.sessions {
+        let session = session(tx, space, name)?;
+        unite(tx, session, members)?;
+    }
+    let mut sequence = advance(tx, space, batch.episodes.len())?;
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind, created_at,
+                               ingested_at, analysis, vector, metadata, content)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?;
+    for prepared in &batch.episodes {
+        let session = session(tx, space, &prepared.episode.session)?;
+        insert_episode(&mut insert, space, session, sequence, prepared)?;
+        sequence += 1;
+    }
+    if let Some(idempotency) = &batch.idempotency {
+        let uids: Vec<u8> = batch
+            .episodes
+            .iter()
+            .flat_map(|p| *p.episode.id.as_bytes())
+            .collect();
+        tx.prepare_cached("INSERT INTO requests (key, request, uids) VALUES (?1, ?2, ?3)")?
+            .execute(params![idempotency.key, idempotency.request, uids])?;
+    }
+    Ok(Appended::Stored)
+}
+
+fn insert_episode(
+    insert: &mut CachedStatement<'_>,
+    space: i64,
+    session: i64,
+    sequence: i64,
+    prepared: &Prepared,
+) -> Result<(), Failure> {
+    let episode = &prepared.episode;
+    let metadata = serde_json::Value::Object(episode.metadata.clone()).to_string();
+    insert.execute(params![
+        episode.id.as_bytes(),
+        space,
+        session,
+        sequence,
+        purpose(episode.purpose),
+        episode.producer,
+        episode.produced_for,
+        episode.role,
+        episode.kind,
+        episode.created_at.as_micros(),
+        episode.ingested_at.as_micros(),
+        prepared.analysis,
+        prepared.vector.as_deref().map(vectors::encode),
+        metadata,
+        episode.content,
+    ])?;
+    Ok(())
+}
+
+/// How a purpose is written in the database.
+fn purpose(purpose: Use) -> i64 {
+    match purpose {
+        Use::Recall => 0,
+        Use::ProfileOnly => 1,
+    }
+}
+
+/// The ids stored under this key before. The same key with another request is a conflict.
+pub(crate) fn repeated(
+    connection: &Connection,
+    idempotency: &Idempotency,
+) -> Result<Option<Vec<EpisodeId>>, Failure> {
+    let known: Option<(Vec<u8>, Vec<u8>)> = connection
+        .prepare_cached("SELECT request, uids FROM requests WHERE key = ?1")?
+        .query_row([idempotency.key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match known {
+        None => Ok(None),
+        Some((request, _)) if request != idempotency.request => Err(Error::IdempotencyConflict.into()),
+        Some((_, uids)) => Ok(Some(
+            uids.as_chunks::<16>()
+                .0
+                .iter()
+                .map(|uid| EpisodeId::from_bytes(*uid))
+                .collect(),
+        )),
+    }
+}
+
+/// The row of a space, made when it is new.
+fn space(tx: &Connection, space: &Space) -> Result<i64, Failure> {
+    if let Some(id) = find_space(tx, space)? {
+        return Ok(id);
+    }
+    tx.prepare_cached("INSERT INTO spaces (org, project) VALUES (?1, ?2)")?
+        .execute(params![space.org, space.project])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// The row of a space, if it is known.
+pub(crate) fn find_space(connection: &Connection, space: &Space) -> Result<Option<i64>, Failure> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM spaces WHERE org = ?1 AND project = ?2")?
+        .query_row(params![space.org, space.project], |row| row.get(0))
+        .optional()?)
+}
+
+/// Takes the next `count` sequence numbers of a space and returns the first of them.
+pub(crate) fn advance(tx: &Connection, space: i64, count: usize) -> Result<i64, Failure> {
+    let count = count as i64;
+    let head: i64 = tx
+        .prepare_cached("UPDATE spaces SET head = head + ?2 WHERE id = ?1 RETURNING head")?
+        .query_row(params![space, count], |row| row.get(0))?;
+    Ok(head - count + 1)
+}
+
+fn session(tx: &Connection, space: i64, name: &str) -> Result<i64, Failure> {
+    let known = tx
+        .prepare_cached("SELECT id FROM sessions WHERE space = ?1 AND name = ?2")?
+        .query_row(params![space, name], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    tx.prepare_cached("INSERT INTO sessions (space, name) VALUES (?1, ?2)")?
+        .execute(params![space, name])?;
+    Ok(tx.last_insert_rowid())
+}
+
+fn unite(tx: &Connection, session: i64, members: &[Member]) -> Result<(), Failure> {
+    let mut insert =
+        tx.prepare_cached("INSERT OR IGNORE INTO members (session, role, name) VALUES (?1, ?2, ?3)")?;
+    for member in members {
+        let role = match member {
+            Member::User(_) => 0,
+            Member::Agent(_) => 1,
+        };
+        insert.execute(params![session, role, member.name()])?;
+    }
+    Ok(())
+}

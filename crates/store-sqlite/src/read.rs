@@ -1,0 +1,280 @@
+use memcloud_memory::ports::{Change, ChangeKind, Counts, Cursor, IndexRow, Sequence, SessionsOf};
+use memcloud_model::{Episode, EpisodeId, Member, Session, Space, Timestamp, Use};
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::append::find_space;
+use crate::error::Failure;
+use crate::vectors;
+
+/// The newest sequence number of a space, 0 when it is unknown.
+pub(crate) fn head(connection: &Connection, space: &Space) -> Result<Sequence, Failure> {
+    Ok(connection
+        .prepare_cached("SELECT head FROM spaces WHERE org = ?1 AND project = ?2")?
+        .query_row(params![space.org, space.project], |row| row.get::<_, i64>(0))
+        .optional()?
+        .map_or(0, i64::cast_unsigned))
+}
+
+/// The changes of a space after a sequence number, oldest first.
+pub(crate) fn changes(
+    connection: &Connection,
+    space: &Space,
+    after: Sequence,
+    limit: usize,
+) -> Result<Vec<Change>, Failure> {
+    let Some(space) = find_space(connection, space)? else {
+        return Ok(Vec::new());
+    };
+    let mut select = connection.prepare_cached(
+        "SELECT e.seq, e.uid, s.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis
+         FROM episodes e JOIN sessions s ON s.id = e.session
+         WHERE e.space = ?1 AND e.seq > ?2 AND e.purpose = 0
+         UNION ALL
+         SELECT seq, uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM deletions WHERE space = ?1 AND seq > ?2
+         ORDER BY 1 LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![space, after.cast_signed(), limit as i64], change)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
+    let session: Option<String> = row.get(2)?;
+    let kind = match session {
+        None => ChangeKind::Removed,
+        Some(session) => ChangeKind::Put(Box::new(IndexRow {
+            session,
+            producer: row.get(3)?,
+            produced_for: row.get(4)?,
+            kind: row.get(5)?,
+            created_at: row.get(6)?,
+            vector: row.get_ref(7)?.as_blob_or_null()?.map(vectors::decode),
+            analysis: row.get(8)?,
+        })),
+    };
+    Ok(Change {
+        sequence: row.get::<_, i64>(0)?.cast_unsigned(),
+        id: id(row, 1)?,
+        kind,
+    })
+}
+
+/// What every read of whole episodes selects, in the order that [`episode`] expects.
+macro_rules! select_episodes {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.uid, p.org, p.project, s.name, e.content, e.producer, e.produced_for, e.role, e.kind, ",
+            "e.metadata, e.created_at, e.ingested_at, e.purpose ",
+            "FROM episodes e JOIN sessions s ON s.id = e.session JOIN spaces p ON p.id = e.space ",
+            $rest
+        )
+    };
+}
+
+fn episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
+    let metadata: String = row.get(9)?;
+    Ok(Episode {
+        id: id(row, 0)?,
+        space: Space {
+            org: row.get(1)?,
+            project: row.get(2)?,
+        },
+        session: row.get(3)?,
+        content: row.get(4)?,
+        producer: row.get(5)?,
+        produced_for: row.get(6)?,
+        role: row.get(7)?,
+        kind: row.get(8)?,
+        metadata: serde_json::from_str(&metadata)
+            .map_err(|e| rusqlite::Error::FromSqlConversionFailure(9, Type::Text, e.into()))?,
+        created_at: moment(row, 10)?,
+        ingested_at: moment(row, 11)?,
+        purpose: if row.get::<_, i64>(12)? == 0 {
+            Use::Recall
+        } else {
+            Use::ProfileOnly
+        },
+    })
+}
+
+fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<EpisodeId> {
+    Ok(EpisodeId::from_bytes(row.get(column)?))
+}
+
+fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    let micros: i64 = row.get(column)?;
+    Timestamp::from_micros(micros).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, micros))
+}
+
+/// The episodes with these ids in this space, in the order asked for.
+pub(crate) fn episodes(
+    connection: &Connection,
+    space: &Space,
+    ids: &[EpisodeId],
+) -> Result<Vec<Episode>, Failure> {
+    let mut select = connection.prepare_cached(select_episodes!(
+        "WHERE e.uid = ?1 AND p.org = ?2 AND p.project = ?3"
+    ))?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(
+            select
+                .query_row(params![id.as_bytes(), space.org, space.project], episode)
+                .optional()?,
+        );
+    }
+    Ok(found)
+}
+
+/// The newest episodes of a session, oldest first.
+pub(crate) fn newest(
+    connection: &Connection,
+    space: &Space,
+    session: &str,
+    limit: usize,
+) -> Result<Vec<Episode>, Failure> {
+    let Some(session) = find_session(connection, space, session)? else {
+        return Ok(Vec::new());
+    };
+    let mut select = connection.prepare_cached(select_episodes!(
+        "WHERE e.session = ?1 AND e.purpose = 0 ORDER BY e.created_at DESC, e.uid DESC LIMIT ?2"
+    ))?;
+    let mut found: Vec<Episode> = select
+        .query_map(params![session, limit as i64], episode)?
+        .collect::<Result<_, _>>()?;
+    found.reverse();
+    Ok(found)
+}
+
+/// A page of a space, or of one session in it, oldest first.
+pub(crate) fn page(
+    connection: &Connection,
+    space: &Space,
+    session: Option<&str>,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<Episode>, Failure> {
+    let (created_at, uid) = after.map_or((i64::MIN, [0; 16]), |cursor| {
+        (cursor.created_at, *cursor.id.as_bytes())
+    });
+    let (sql, owner) = match session {
+        None => (
+            select_episodes!(
+                "WHERE e.space = ?1 AND (e.created_at, e.uid) > (?2, ?3) ORDER BY e.created_at, e.uid LIMIT ?4"
+            ),
+            find_space(connection, space)?,
+        ),
+        Some(name) => (
+            select_episodes!(
+                "WHERE e.session = ?1 AND (e.created_at, e.uid) > (?2, ?3) ORDER BY e.created_at, e.uid LIMIT ?4"
+            ),
+            find_session(connection, space, name)?,
+        ),
+    };
+    let Some(owner) = owner else { return Ok(Vec::new()) };
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map(params![owner, created_at, uid, limit as i64], episode)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Some episodes that have no vector yet, oldest first.
+pub(crate) fn without_vector(connection: &Connection, limit: usize) -> Result<Vec<Episode>, Failure> {
+    let mut select = connection.prepare_cached(select_episodes!(
+        "WHERE e.vector IS NULL AND e.purpose = 0 ORDER BY e.id LIMIT ?1"
+    ))?;
+    let rows = select.query_map([limit as i64], episode)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn find_session(connection: &Connection, space: &Space, name: &str) -> Result<Option<i64>, Failure> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT s.id FROM sessions s JOIN spaces p ON p.id = s.space
+             WHERE p.org = ?1 AND p.project = ?2 AND s.name = ?3",
+        )?
+        .query_row(params![space.org, space.project, name], |row| row.get(0))
+        .optional()?)
+}
+
+/// One session with its members.
+pub(crate) fn session(
+    connection: &Connection,
+    space: &Space,
+    name: &str,
+) -> Result<Option<Session>, Failure> {
+    let Some(id) = find_session(connection, space, name)? else {
+        return Ok(None);
+    };
+    Ok(Some(Session {
+        space: space.clone(),
+        name: name.to_owned(),
+        members: members(connection, id)?,
+    }))
+}
+
+/// Sessions in the order they were first seen.
+pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<Session>, Failure> {
+    const ALL: &str = "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
+                       WHERE ?1 IS NULL AND ?2 IS NULL ORDER BY s.id";
+    const OF_SPACE: &str =
+        "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
+                            WHERE p.org = ?1 AND p.project = ?2 ORDER BY s.id";
+    const OF_MEMBER: &str = "SELECT s.id, p.org, p.project, s.name
+                             FROM members m JOIN sessions s ON s.id = m.session JOIN spaces p ON p.id = s.space
+                             WHERE m.name = ?1 AND m.role = CAST(?2 AS INTEGER) ORDER BY s.id";
+    let (sql, first, second) = match of {
+        SessionsOf::Everyone => (ALL, None, None),
+        SessionsOf::Space(space) => (OF_SPACE, Some(&space.org), Some(space.project.as_str())),
+        SessionsOf::User(name) => (OF_MEMBER, Some(name), Some("0")),
+        SessionsOf::Agent(name) => (OF_MEMBER, Some(name), Some("1")),
+    };
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map(params![first, second], |row| {
+        Ok((
+            row.get::<_, i64>(0)?,
+            Space {
+                org: row.get(1)?,
+                project: row.get(2)?,
+            },
+            row.get(3)?,
+        ))
+    })?;
+    let mut sessions = Vec::new();
+    for row in rows {
+        let (id, space, name) = row?;
+        sessions.push(Session {
+            space,
+            name,
+            members: members(connection, id)?,
+        });
+    }
+    Ok(sessions)
+}
+
+fn members(connection: &Connection, session: i64) -> Result<Vec<Member>, Failure> {
+    let mut select =
+        connection.prepare_cached("SELECT role, name FROM members WHERE session = ?1 ORDER BY role, name")?;
+    let rows = select.query_map([session], |row| {
+        let name = row.get(1)?;
+        Ok(if row.get::<_, i64>(0)? == 0 {
+            Member::User(name)
+        } else {
+            Member::Agent(name)
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How much is stored.
+pub(crate) fn counts(connection: &Connection) -> Result<Counts, Failure> {
+    let counts = connection.query_row(
+        "SELECT (SELECT count(*) FROM spaces), (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes),
+                (SELECT count(*) FROM episodes WHERE vector IS NULL AND purpose = 0)",
+        [],
+        |row| {
+            let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok(Counts { spaces: count(0)?, sessions: count(1)?, episodes: count(2)?, without_vector: count(3)? })
+        },
+    )?;
+    Ok(counts)
+}

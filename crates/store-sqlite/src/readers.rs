@@ -1,0 +1,62 @@
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use memcloud_model::Error;
+use rusqlite::Connection;
+
+use crate::error::{self, Failure};
+use crate::schema;
+
+/// Connections for reading, opened when needed and kept for the next read.
+pub(crate) struct Readers {
+    pool: std::sync::Arc<Pool>,
+}
+
+struct Pool {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// More than these are closed after use: reads are short, and each connection holds a cache.
+const KEPT: usize = 4;
+
+impl Readers {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            pool: std::sync::Arc::new(Pool {
+                path,
+                idle: Mutex::new(Vec::new()),
+            }),
+        }
+    }
+
+    /// Runs a read on a thread that may block.
+    pub(crate) async fn read<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let pool = self.pool.clone();
+        error::blocking(doing, move || {
+            let connection = pool.take()?;
+            let result = work(&connection).map_err(|failure| failure.doing(doing));
+            pool.give_back(connection);
+            result
+        })
+        .await
+    }
+}
+
+impl Pool {
+    fn take(&self) -> Result<Connection, Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| schema::connect(&self.path), Ok)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+    }
+}

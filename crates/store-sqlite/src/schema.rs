@@ -1,0 +1,61 @@
+use std::path::Path;
+use std::time::Duration;
+
+use memcloud_model::Error;
+use rusqlite::Connection;
+
+use crate::error::Failure;
+
+/// The schema, step by step. A step that was released is never changed; `PRAGMA user_version` counts the steps done.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_episodes.sql")];
+
+/// Opens a connection with the settings that every connection has.
+pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
+    let open = || -> Result<Connection, Failure> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        // FULL: a commit is on the disk before it is answered. NORMAL would lose the last commits with the power.
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // Deleted means gone: freed pages are overwritten.
+        connection.pragma_update(None, "secure_delete", true)?;
+        Ok(connection)
+    };
+    open().map_err(|failure| failure.doing("opening the database"))
+}
+
+/// Brings the schema up to date, in one transaction.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let mut work = || -> Result<(), Failure> {
+        let done = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? as usize;
+        if done > MIGRATIONS.len() {
+            return Err(Error::StorageNewer {
+                found: done,
+                known: MIGRATIONS.len(),
+            }
+            .into());
+        }
+        if done == MIGRATIONS.len() {
+            return Ok(());
+        }
+        let tx = connection.transaction()?;
+        for step in &MIGRATIONS[done..] {
+            tx.execute_batch(step)?;
+        }
+        tx.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
+        tx.commit()?;
+        Ok(())
+    };
+    work().map_err(|failure| failure.doing("bringing the schema up to date"))
+}
+
+/// Writes one small row: the only proof that a store can be written is to write it.
+pub(crate) fn prove_writable(connection: &Connection) -> Result<(), Error> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('probed_at', datetime('now'))")
+        .and_then(|mut statement| statement.execute([]))
+        .map(drop)
+        .map_err(|error| Failure::from(error).doing("probing the store"))
+}

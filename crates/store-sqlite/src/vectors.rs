@@ -1,0 +1,64 @@
+use half::f16;
+use memcloud_model::{EpisodeId, Error};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::append::advance;
+use crate::error::Failure;
+
+/// A vector as it is kept: f16, little endian.
+pub(crate) fn encode(vector: &[f16]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// The vector kept in these bytes.
+pub(crate) fn decode(bytes: &[u8]) -> Vec<f16> {
+    bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|pair| f16::from_le_bytes(*pair))
+        .collect()
+}
+
+/// Ties the store to a vector space, or finds that it is tied to another.
+pub(crate) fn bind_space(tx: &Connection, running: &str) -> Result<(), Error> {
+    let work = || -> Result<(), Failure> {
+        let stored: Option<String> = tx
+            .query_row("SELECT value FROM meta WHERE name = 'vector_space'", [], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        match stored {
+            Some(stored) if stored == running => Ok(()),
+            Some(stored) => Err(Error::OtherVectorSpace {
+                stored,
+                running: running.into(),
+            }
+            .into()),
+            None => {
+                tx.execute(
+                    "INSERT INTO meta (name, value) VALUES ('vector_space', ?1)",
+                    [running],
+                )?;
+                Ok(())
+            }
+        }
+    };
+    work().map_err(|failure| failure.doing("binding the vector space"))
+}
+
+/// Gives episodes their vectors, each as a change of its own, so that indexes take it up.
+pub(crate) fn set(tx: &Connection, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<(), Error> {
+    let work = || -> Result<(), Failure> {
+        let mut space_of = tx.prepare_cached("SELECT space FROM episodes WHERE uid = ?1")?;
+        let mut update = tx.prepare_cached("UPDATE episodes SET vector = ?2, seq = ?3 WHERE uid = ?1")?;
+        for (id, vector) in vectors {
+            let space: Option<i64> = space_of.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
+            if let Some(space) = space {
+                update.execute(params![id.as_bytes(), encode(vector), advance(tx, space, 1)?])?;
+            }
+        }
+        Ok(())
+    };
+    work().map_err(|failure| failure.doing("storing vectors"))
+}
