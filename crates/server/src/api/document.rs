@@ -1,0 +1,22 @@
+//! `GET /openapi.json`
+
+use std::sync::LazyLock;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+use crate::openapi_json;
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operation",
+    responses((status = 200, description = "The OpenAPI document.", content_type = "application/json", body = Object)),
+    security(("bearer" = []))
+)]
+pub(crate) async fn openapi() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}

@@ -1,0 +1,22 @@
+//! `GET /metrics`
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+use crate::App;
+
+/// What the instance has counted and timed, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operation",
+    responses((status = 200, description = "The Prometheus text format.", content_type = "text/plain", body = String)),
+    security(("bearer" = []))
+)]
+pub(crate) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        app.measures.render(),
+    )
+}

@@ -1,0 +1,53 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use memcloud_memory::Memory;
+
+use crate::ApiKeys;
+use crate::measure::Measures;
+
+/// What every request shares. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) keys: Arc<ApiKeys>,
+    pub(crate) settings: Settings,
+    pub(crate) measures: Arc<Measures>,
+}
+
+/// What the server accepts of a request, beside the limits of the memory itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The longest body of a request, in bytes. Default 8 MiB.
+    pub body_bytes: usize,
+    /// How long the body of a request may take to arrive. Default 30 s.
+    pub body_timeout: Duration,
+    /// How long the readiness probe waits for the memory. Default 2 s.
+    pub probe_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            body_bytes: 8 << 20,
+            body_timeout: Duration::from_secs(30),
+            probe_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+impl App {
+    /// What the server reports as its version.
+    pub const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    /// An app over a memory. Without keys only callers on this machine are served: see
+    /// [`require_key_beyond_loopback`](crate::require_key_beyond_loopback).
+    pub fn new(memory: Arc<Memory>, keys: ApiKeys, settings: Settings) -> Self {
+        Self {
+            memory,
+            keys: Arc::new(keys),
+            settings,
+            measures: Arc::new(Measures::new()),
+        }
+    }
+}

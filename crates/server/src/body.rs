@@ -1,0 +1,216 @@
+//! The body of a request, as fields: within its limit, within its time, and well-formed.
+
+use std::fmt;
+
+use axum::body::Body;
+use axum::extract::{FromRef, FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Bytes};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::App;
+use crate::failure::Failure;
+use crate::fields::{Fields, Place};
+
+/// A JSON object, whatever its content type says: `curl -d` names none that fits.
+pub(crate) struct JsonBody(pub(crate) Fields);
+
+impl<S> FromRequest<S> for JsonBody
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let settings = App::from_ref(state).settings;
+        let (parts, body) = request.into_parts();
+        let reading = read(&parts.headers, body, settings.body_bytes);
+        let bytes = tokio::time::timeout(settings.body_timeout, reading)
+            .await
+            .map_err(|_| Failure::body_too_slow())??;
+        let value = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
+        Fields::of(value, Place::body()).map(Self)
+    }
+}
+
+async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+    // Asking for the first byte would tell a client that waits for leave to send that it has it.
+    let announced = body.size_hint().lower() > limit as u64;
+    if !announced {
+        match Limited::new(&mut body, limit).collect().await {
+            Ok(collected) => return Ok(collected.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => {}
+            Err(_) => return Err(Failure::body_broken()),
+        }
+    }
+    if !headers.contains_key(header::EXPECT) {
+        discard(body, limit).await;
+    }
+    Err(Failure::body_too_large(limit))
+}
+
+/// Reads on for a while, so that a client which is still sending gets to see the answer and not a reset connection.
+async fn discard(mut body: Body, limit: usize) {
+    let mut left = limit.saturating_mul(4);
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+fn unreadable(error: &serde_json::Error, bytes: &[u8]) -> Failure {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Place::body().wrong(
+            "missing",
+            "Field required",
+            &Value::Null,
+            "missing_field",
+            "send a JSON object",
+        );
+    }
+    let beginning = Value::from(String::from_utf8_lossy(&bytes[..bytes.len().min(800)]));
+    let hint = "send one JSON object in UTF-8";
+    Place::body().wrong(
+        "json_invalid",
+        format!("JSON decode error: {error}"),
+        &beginning,
+        "invalid_json",
+        hint,
+    )
+}
+
+/// Reads JSON, and refuses an object that names a field twice: of such a request nobody knows what is meant.
+fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Unambiguous.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+#[derive(Clone, Copy)]
+struct Unambiguous;
+
+impl<'de> DeserializeSeed<'de> for Unambiguous {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unambiguous {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::from(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::from(text))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = vec![];
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format_args!(
+                    "the field {key:?} stands there twice"
+                )));
+            }
+            map.insert(key, fields.next_value_seed(self)?);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn refuses_what_is_ambiguous_or_no_json() {
+        for wrong in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"[{"b":1,"b":2}]"#,
+            r#"{"a":1e999}"#,
+            r#"{"a":NaN}"#,
+            r#""\ud800""#,
+            "{} {}",
+            "{",
+            "",
+            "\u{feff}{}",
+        ] {
+            assert!(parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert!(parse(b"\"\xff\"").is_err());
+        assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+        assert_eq!(
+            parse(br#"{"a":[1,-2,0.5,"x",null,true]}"#).unwrap(),
+            json!({"a": [1, -2, 0.5, "x", null, true]})
+        );
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map(".{0,6}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect()))
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn reads_every_json_as_it_is(value in any_json()) {
+            prop_assert_eq!(parse(value.to_string().as_bytes()).unwrap(), value);
+        }
+    }
+}

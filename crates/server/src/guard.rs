@@ -1,0 +1,127 @@
+//! Who may call. With keys: whoever holds one. Without: only programs on this machine, and no web page of another site.
+
+use std::net::IpAddr;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::App;
+use crate::failure::Failure;
+
+/// Lets a request through to everything but liveness only when its caller may call.
+pub(crate) async fn callers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let admitted = if app.keys.is_empty() {
+        from_this_machine(headers, request.uri())
+    } else if bearer(headers).is_some_and(|key| app.keys.admit(key)) {
+        Ok(())
+    } else {
+        Err(Failure::unauthorized())
+    };
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// A foreign name in `Host` is how a web page reaches a local server through its own domain (DNS rebinding); a foreign
+/// `Origin` is a web page that says so itself.
+fn from_this_machine(headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
+    let host = match headers.get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => uri.authority().map(axum::http::uri::Authority::as_str),
+    };
+    if !host.is_some_and(is_loopback) {
+        return Err(Failure::forbidden_host());
+    }
+    let foreign_site = headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site.as_bytes() == b"cross-site");
+    let foreign_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
+        let authority = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.split_once("://"))
+            .map(|(_, authority)| authority);
+        !authority.is_some_and(is_loopback)
+    });
+    if foreign_site || foreign_origin {
+        Err(Failure::forbidden_origin())
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether `name`, `name:port`, `address:port` or `[address]:port` is this machine's own.
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if port.is_empty() || port.strip_prefix(':').is_some_and(is_port) => address,
+        Some(_) => return false,
+        None => match authority.split_once(':') {
+            Some((host, port)) if is_port(port) => host,
+            Some(_) => return false,
+            None => authority,
+        },
+    };
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => {
+            let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok() && !text.starts_with('+')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn knows_this_machine() {
+        for own in [
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "app.localhost:80",
+            "127.0.0.1",
+            "127.1.2.3:8080",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for foreign in [
+            "",
+            ":8080",
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.example.com:80",
+            "10.0.0.1",
+            "0.0.0.0:8080",
+            "[::2]:80",
+            "[::1]evil",
+            "[::1",
+            "localhost:evil",
+            "localhost:+80",
+            "evil@localhost",
+            "notlocalhost",
+        ] {
+            assert!(!is_loopback(foreign), "{foreign}");
+        }
+    }
+}

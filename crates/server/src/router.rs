@@ -1,0 +1,95 @@
+//! The whole route table, by who may call, and the document that is made of it.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::v1::{self, Shapes, V1};
+use crate::api::{document, health, live, measurements, ready};
+use crate::failure::{self, Failure, FailureBody};
+use crate::{App, guard, measure};
+
+/// Where unchanged clients of the first API point their base URL when they must get its own answer shapes.
+const COMPATIBLE: &str = "/memmachine";
+
+/// All routes of an instance.
+pub fn router(app: App) -> Router {
+    let (open, _) = for_anyone().split_for_parts();
+    let (held, _) = for_key_holders().split_for_parts();
+    let (plan, _) = v1::routes().split_for_parts();
+    let compatible = plan.clone().with_state(V1::new(app.clone(), Shapes::Original));
+    let guarded = held
+        .with_state(app.clone())
+        .merge(plan.with_state(V1::new(app.clone(), Shapes::AsAsked)))
+        .nest(COMPATIBLE, compatible)
+        .fallback(async || Failure::no_route())
+        .method_not_allowed_fallback(async || Failure::no_method())
+        .layer(from_fn_with_state(app.clone(), guard::callers));
+    open.method_not_allowed_fallback(async || Failure::no_method())
+        .merge(guarded)
+        .layer(CatchPanicLayer::custom(failure::of_panic))
+        .layer(from_fn_with_state(app, measure::requests))
+}
+
+/// The routes that need no key: no more than whether the process lives.
+fn for_anyone() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(live::live))
+}
+
+/// The routes beside the memory itself that need a key, where the instance has one.
+fn for_key_holders() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(ready::ready))
+        .routes(routes!(measurements::metrics))
+        .routes(routes!(document::openapi))
+}
+
+/// The OpenAPI document of all routes, as JSON.
+pub fn openapi_json() -> String {
+    // The document consists of texts and maps with text keys, which always become JSON.
+    document().to_pretty_json().unwrap_or_default()
+}
+
+fn document() -> OpenApi {
+    let mut document = Description::openapi();
+    document.merge(for_anyone().into_openapi());
+    document.merge(for_key_holders().into_openapi());
+    document.merge(v1::routes().into_openapi());
+    document
+}
+
+/// What the document says beside its routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "MemCloud",
+        description = "A lasting memory for AI agents.\n\nEvery route below `/v1` exists once more below `/memmachine/v1`, \
+            where searches always answer in the shape of MemMachine's first API. Every error is JSON and carries a \
+            stable `code` and a `hint`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(FailureBody)),
+    modifiers(&BearerKey),
+)]
+struct Description;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, document: &mut OpenApi) {
+        let description =
+            "One of the instance's keys. An instance without keys serves callers on its own machine only.";
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(description))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
