@@ -8,6 +8,7 @@ mod memory;
 pub mod ports;
 pub mod search;
 mod store;
+mod words;
 
 pub use analysis::Analysis;
 pub use memory::{Limits, Memory, Status};

@@ -1,11 +1,31 @@
-//! How a memory is found. See ARCHITECTURE.md, "search".
+//! How a memory is found: what the question says ([`names`], [`time_words`]), the one derived index of a space
+//! ([`index`], [`indexes`]), filters as row sets ([`filter`]), and ranking ([`rank`]).
+//! ARCHITECTURE.md walks through a search.
 
-use std::time::Duration;
+mod explain;
+mod filter;
+mod index;
+mod indexes;
+mod names;
+mod rank;
+mod time_words;
+mod weights;
 
-use memcloud_model::{Episode, Error, Filter, Space, TimeRange};
-use serde::Serialize;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use memcloud_model::{Episode, EpisodeId, Error, Filter, Space, TimeRange};
 
 use crate::Memory;
+use crate::analysis::asks_when;
+use crate::search::index::SpaceIndex;
+use crate::search::rank::{Asked, Ranked, Term};
+use crate::words::{term_id, terms, words};
+
+pub use explain::Explanation;
+pub(crate) use indexes::Indexes;
+pub use time_words::time_range;
+pub use weights::Weights;
 
 /// A search.
 #[derive(Clone, Debug)]
@@ -16,7 +36,7 @@ pub struct Question {
     pub text: String,
     /// Which episodes may be found.
     pub filter: Filter,
-    /// The most hits to answer, at least 1.
+    /// The most hits to answer: at least 1, at most [`Limits::results`](crate::Limits::results).
     pub limit: usize,
 }
 
@@ -44,39 +64,109 @@ pub struct Hit {
     pub explanation: Explanation,
 }
 
-/// Why an episode was found: the parts that its score is the sum of, in units of standard deviations.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Explanation {
-    /// From the likeness of meaning.
-    pub meaning: f32,
-    /// From shared words.
-    pub words: f32,
-    /// The words shared with the question, as word stems.
-    pub shared_words: Vec<String>,
-}
-
-/// The constants of ranking.
-#[derive(Clone, Debug)]
-pub struct Weights {}
-
-impl Default for Weights {
-    fn default() -> Self {
-        Self {}
-    }
-}
-
-/// The ranking indexes of all spaces.
-pub(crate) struct Indexes {}
-impl Indexes {
-    pub(crate) fn new(_budget: usize) -> Self {
-        Self {}
-    }
-}
-
 impl Memory {
-    /// Finds the episodes that answer a question, best first.
+    /// Finds the episodes that answer a question, best first. Everything that was stored before the call is looked at.
     pub async fn search(&self, question: Question) -> Result<Found, Error> {
-        let _ = question;
-        Err(Error::ShuttingDown)
+        self.check_question(&question)?;
+        let began = Instant::now();
+        let index = self
+            .indexes
+            .caught_up(self.store.as_ref(), &question.space)
+            .await?;
+        let told = {
+            let index = index.read().await;
+            names::as_told_by_themselves(&question.text, index.producers().map(|(_, name)| name))
+        };
+        // Not held while the model works: others could not bring the index up to date meanwhile.
+        let (vector, embedding) = self.embed_question(&told).await?;
+        let index = index.read_owned().await;
+        let asked = self.ask(&question.text, vector, &index);
+        let time_range = asked.time_range;
+        let (filter, limit, weights) = (question.filter.clone(), question.limit, self.weights.clone());
+        let ranked = tokio::task::spawn_blocking(move || {
+            let rows = filter::rows(&index, &filter);
+            let ranked = rank::rank(&index, &asked, &rows, limit, &weights);
+            let named = ranked.into_iter().map(|mut ranked| {
+                ranked.explanation.shared_words = rank::held_terms(&index, &asked, ranked.row);
+                (index.id(ranked.row), ranked)
+            });
+            named.collect::<Vec<_>>()
+        })
+        .await
+        .map_err(|panic| Error::Storage {
+            doing: "ranking",
+            source: panic.into(),
+        })?;
+        let hits = self.load(&question, ranked).await?;
+        Ok(Found {
+            hits,
+            time_range,
+            embedding,
+            ranking: began.elapsed().saturating_sub(embedding),
+        })
+    }
+
+    fn check_question(&self, question: &Question) -> Result<(), Error> {
+        if question.text.trim().is_empty() {
+            return Err(Error::EmptyQuery);
+        }
+        if question.text.len() > self.limits.content_bytes {
+            return Err(Error::ContentTooLong {
+                bytes: question.text.len(),
+                limit: self.limits.content_bytes,
+            });
+        }
+        if question.limit == 0 || question.limit > self.limits.results {
+            return Err(Error::LimitOutOfRange {
+                given: question.limit as i64,
+                max: self.limits.results,
+            });
+        }
+        Ok(())
+    }
+
+    async fn embed_question(&self, text: &str) -> Result<(Option<Vec<f32>>, Duration), Error> {
+        let Some(embedder) = &self.embedder else {
+            return Ok((None, Duration::ZERO));
+        };
+        let began = Instant::now();
+        let vector = embedder.question(text).await?;
+        Ok((Some(vector), began.elapsed()))
+    }
+
+    fn ask(&self, text: &str, vector: Option<Vec<f32>>, index: &SpaceIndex) -> Asked {
+        let mut asked_terms: Vec<Term> = Vec::new();
+        for stem in terms(text) {
+            let id = term_id(&stem);
+            if asked_terms.iter().all(|known| known.id != id) {
+                asked_terms.push(Term { id, stem });
+            }
+        }
+        let named = names::named_producers(text, index.producers());
+        Asked {
+            terms: asked_terms,
+            vector,
+            named: named.iter().map(|named| named.producer).collect(),
+            time_range: time_range(text, self.clock.now()),
+            asks_when: asks_when(&words(text).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The episodes of the ranked rows. One that was deleted in the meantime is left out.
+    async fn load(&self, question: &Question, ranked: Vec<(EpisodeId, Ranked)>) -> Result<Vec<Hit>, Error> {
+        let ids: Vec<EpisodeId> = ranked.iter().map(|(id, _)| *id).collect();
+        let episodes = self.store.episodes(&question.space, &ids).await?;
+        let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
+        let hits = ranked.into_iter().filter_map(|(id, ranked)| {
+            let episode = episodes
+                .remove(&id)
+                .filter(|episode| question.filter.matches(episode))?;
+            Some(Hit {
+                episode,
+                score: ranked.score,
+                explanation: ranked.explanation,
+            })
+        });
+        Ok(hits.collect())
     }
 }

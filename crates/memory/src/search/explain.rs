@@ -1,0 +1,39 @@
+use serde::Serialize;
+
+/// Why an episode was found: the parts that its score is the sum of. Meaning and words are in standard deviations from
+/// the mean of all candidates, times their weight; the others are set amounts. See [`Weights`](crate::Weights).
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Explanation {
+    /// What it says is like what is asked.
+    pub meaning: f32,
+    /// What is said around it is like what is asked.
+    pub meaning_around: f32,
+    /// It, or what is said around it, holds words of the question.
+    pub words: f32,
+    /// The question names its producer.
+    pub named: f32,
+    /// Its sitting holds a good answer.
+    pub sitting: f32,
+    /// It is itself a question (negative).
+    pub question: f32,
+    /// The question asks when, and it holds words of time.
+    pub time_words: f32,
+    /// It happened in the stretch of time that the question speaks of.
+    pub time_range: f32,
+    /// The words of the question that it holds itself, as stems.
+    pub shared_words: Vec<String>,
+}
+
+impl Explanation {
+    /// The score: the sum of all parts.
+    pub fn sum(&self) -> f32 {
+        self.meaning
+            + self.meaning_around
+            + self.words
+            + self.named
+            + self.sitting
+            + self.question
+            + self.time_words
+            + self.time_range
+    }
+}

@@ -1,0 +1,386 @@
+//! The ranking index of one space: everything that ranking reads, in memory, in columns by row number.
+//!
+//! It is derived from the engine's history and can be thrown away at any time. Rows are numbered in the order in which
+//! they were learned; a removed row's number is not used again, and [`SpaceIndex::worn`] says when too many are dead.
+
+use std::collections::HashMap;
+
+use half::f16;
+use memcloud_kernels::scan;
+use memcloud_model::EpisodeId;
+
+use crate::analysis::{Analysis, Cues};
+use crate::ports::{IndexRow, Sequence};
+
+/// A row's number.
+pub(crate) type Row = u32;
+
+/// No row: the end of a chain.
+const NONE: Row = Row::MAX;
+
+/// A pause this long in a session, in microseconds, begins a new sitting: what was said before it is no longer the
+/// context of what follows. Six hours divides an evening from the next morning.
+const PAUSE: i64 = 6 * 3_600 * 1_000_000;
+
+/// An occurrence of a word: in which row, and how often (255 stands for more).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Posting {
+    pub(crate) row: Row,
+    pub(crate) count: u8,
+}
+
+/// Everything that ranking needs to know of a space.
+#[derive(Default)]
+pub(crate) struct SpaceIndex {
+    pub(crate) sequence: Sequence,
+    rows: HashMap<EpisodeId, Row>,
+    live: usize,
+    names: Names,
+    chains: Vec<Chain>,
+    sittings: u32,
+    /// Whether a row came or went in the middle of a session, so that sittings may have merged or parted.
+    unsettled: bool,
+    columns: Columns,
+    pub(crate) vectors: Vectors,
+    postings: HashMap<u32, Vec<Posting>>,
+    facts: HashMap<u64, Vec<Row>>,
+    /// Rows by producer, as many as are live: who speaks in this space.
+    producers: HashMap<u32, usize>,
+}
+
+/// What is known of each row, by its number.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<EpisodeId>,
+    live: Vec<bool>,
+    sessions: Vec<u32>,
+    producers: Vec<u32>,
+    recipients: Vec<u32>,
+    kinds: Vec<u32>,
+    created_at: Vec<i64>,
+    cues: Vec<Cues>,
+    previous: Vec<Row>,
+    next: Vec<Row>,
+    sittings: Vec<u32>,
+}
+
+/// The newest row of a session; its rows hang together by `previous` and `next`, in time order.
+#[derive(Clone, Copy)]
+struct Chain {
+    newest: Row,
+}
+
+/// Names (of sessions, people and kinds) and their numbers.
+#[derive(Default)]
+struct Names {
+    numbers: HashMap<String, u32>,
+    names: Vec<String>,
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = self.names.len() as u32;
+        self.numbers.insert(name.to_owned(), number);
+        self.names.push(name.to_owned());
+        number
+    }
+}
+
+/// The vectors of the rows, in two precisions: eight bits to scan, sixteen to be exact about the best.
+#[derive(Default)]
+pub(crate) struct Vectors {
+    pub(crate) dimensions: usize,
+    /// Row after row; zeros where a row has no vector.
+    pub(crate) codes: Vec<i8>,
+    /// What a row's codes are to be multiplied with; 0 where a row has no vector.
+    pub(crate) scales: Vec<f32>,
+    pub(crate) exact: Vec<f16>,
+}
+
+impl Vectors {
+    fn push(&mut self, vector: Option<&[f16]>) {
+        if self.dimensions == 0
+            && let Some(vector) = vector
+        {
+            // The first vector of the space tells the length; rows before it get theirs of zeros.
+            self.dimensions = vector.len();
+            self.codes.resize(self.scales.len() * self.dimensions, 0);
+            self.exact.resize(self.scales.len() * self.dimensions, f16::ZERO);
+        }
+        let start = self.codes.len();
+        self.codes.resize(start + self.dimensions, 0);
+        match vector.filter(|vector| vector.len() == self.dimensions) {
+            Some(vector) => {
+                let wide: Vec<f32> = vector.iter().map(|x| x.to_f32()).collect();
+                self.scales
+                    .push(scan::quantize_i8(&wide, &mut self.codes[start..]));
+                self.exact.extend_from_slice(vector);
+            }
+            None => {
+                self.scales.push(0.0);
+                self.exact.resize(start + self.dimensions, f16::ZERO);
+            }
+        }
+    }
+
+    /// The exact likeness of a row to a query.
+    pub(crate) fn likeness(&self, row: Row, query: &[f32]) -> f32 {
+        let start = row as usize * self.dimensions;
+        let vector = &self.exact[start..start + self.dimensions];
+        vector.iter().zip(query).map(|(a, b)| a.to_f32() * b).sum()
+    }
+}
+
+impl SpaceIndex {
+    /// Learns of a row, or learns it anew.
+    pub(crate) fn put(&mut self, id: EpisodeId, row: &IndexRow, analysis: &Analysis) {
+        let number = self.columns.ids.len() as Row;
+        self.rows.insert(id, number);
+        let session = self.names.number(&row.session);
+        let producer = self.names.number(&row.producer);
+        *self.producers.entry(producer).or_default() += 1;
+        let columns = &mut self.columns;
+        columns.ids.push(id);
+        columns.live.push(true);
+        columns.sessions.push(session);
+        columns.producers.push(producer);
+        columns.recipients.push(self.names.number(&row.produced_for));
+        columns.kinds.push(self.names.number(&row.kind));
+        columns.created_at.push(row.created_at);
+        columns.cues.push(analysis.cues);
+        columns.previous.push(NONE);
+        columns.next.push(NONE);
+        columns.sittings.push(0);
+        self.live += 1;
+        self.link(number, session);
+        self.vectors.push(row.vector.as_deref());
+        for &(term, count) in &analysis.terms {
+            self.postings
+                .entry(term)
+                .or_default()
+                .push(Posting { row: number, count });
+        }
+        for &fact in &analysis.facts {
+            self.facts.entry(fact).or_default().push(number);
+        }
+    }
+
+    /// Forgets rows. What is not known is passed over. One pass over the postings, however many there are.
+    pub(crate) fn remove(&mut self, ids: &[EpisodeId]) {
+        let mut any = false;
+        for id in ids {
+            if let Some(row) = self.rows.remove(id) {
+                self.unlink(row);
+                self.columns.live[row as usize] = false;
+                self.live -= 1;
+                any = true;
+                let producer = self.columns.producers[row as usize];
+                if let Some(count) = self.producers.get_mut(&producer) {
+                    *count -= 1;
+                }
+            }
+        }
+        if any {
+            let live = &self.columns.live;
+            self.postings.retain(|_, list| {
+                list.retain(|posting| live[posting.row as usize]);
+                !list.is_empty()
+            });
+            self.facts.retain(|_, list| {
+                list.retain(|row| live[*row as usize]);
+                !list.is_empty()
+            });
+            self.producers.retain(|_, count| *count > 0);
+        }
+    }
+
+    /// Hangs a row into its session's chain, after every row that did not happen later.
+    fn link(&mut self, row: Row, session: u32) {
+        let session = session as usize;
+        if self.chains.len() <= session {
+            self.chains.resize(session + 1, Chain { newest: NONE });
+        }
+        let columns = &mut self.columns;
+        let moment = columns.created_at[row as usize];
+        let mut after = NONE;
+        let mut before = self.chains[session].newest;
+        while before != NONE && columns.created_at[before as usize] > moment {
+            after = before;
+            before = columns.previous[before as usize];
+        }
+        columns.previous[row as usize] = before;
+        columns.next[row as usize] = after;
+        if before != NONE {
+            columns.next[before as usize] = row;
+        }
+        match after {
+            NONE => {
+                self.chains[session].newest = row;
+                self.seat(row, before);
+            }
+            after => {
+                columns.previous[after as usize] = row;
+                self.unsettled = true;
+            }
+        }
+    }
+
+    /// Seats a row in the sitting of the row before it, or in a new one.
+    fn seat(&mut self, row: Row, before: Row) {
+        let columns = &mut self.columns;
+        let moment = columns.created_at[row as usize];
+        columns.sittings[row as usize] = match before {
+            before
+                if before != NONE && moment.saturating_sub(columns.created_at[before as usize]) <= PAUSE =>
+            {
+                columns.sittings[before as usize]
+            }
+            _ => {
+                self.sittings += 1;
+                self.sittings - 1
+            }
+        };
+    }
+
+    /// Seats every row anew if any came or went in the middle of a session. To be called after the last
+    /// [`put`](Self::put) or [`remove`](Self::remove).
+    pub(crate) fn settle(&mut self) {
+        if !std::mem::take(&mut self.unsettled) {
+            return;
+        }
+        self.sittings = 0;
+        for chain in 0..self.chains.len() {
+            let mut rows = Vec::new();
+            let mut row = self.chains[chain].newest;
+            while row != NONE {
+                rows.push(row);
+                row = self.columns.previous[row as usize];
+            }
+            for &row in rows.iter().rev() {
+                self.seat(row, self.columns.previous[row as usize]);
+            }
+        }
+    }
+
+    fn unlink(&mut self, row: Row) {
+        let columns = &mut self.columns;
+        let (previous, next) = (columns.previous[row as usize], columns.next[row as usize]);
+        if previous != NONE {
+            columns.next[previous as usize] = next;
+        }
+        match next {
+            NONE => self.chains[columns.sessions[row as usize] as usize].newest = previous,
+            next => columns.previous[next as usize] = previous,
+        }
+        self.unsettled = true;
+    }
+
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// One more than the highest row number.
+    pub(crate) fn end(&self) -> usize {
+        self.columns.ids.len()
+    }
+
+    /// Whether so many rows are dead that the index is better built anew.
+    pub(crate) fn worn(&self) -> bool {
+        let dead = self.end() - self.live;
+        dead > 1_024 && dead > self.live / 2
+    }
+
+    pub(crate) fn is_live(&self, row: Row) -> bool {
+        self.columns.live[row as usize]
+    }
+
+    pub(crate) fn id(&self, row: Row) -> EpisodeId {
+        self.columns.ids[row as usize]
+    }
+
+    pub(crate) fn session(&self, row: Row) -> u32 {
+        self.columns.sessions[row as usize]
+    }
+
+    pub(crate) fn producer(&self, row: Row) -> u32 {
+        self.columns.producers[row as usize]
+    }
+
+    pub(crate) fn recipient(&self, row: Row) -> u32 {
+        self.columns.recipients[row as usize]
+    }
+
+    pub(crate) fn kind(&self, row: Row) -> u32 {
+        self.columns.kinds[row as usize]
+    }
+
+    pub(crate) fn created_at(&self, row: Row) -> i64 {
+        self.columns.created_at[row as usize]
+    }
+
+    pub(crate) fn cues(&self, row: Row) -> Cues {
+        self.columns.cues[row as usize]
+    }
+
+    /// The sitting in which a row was said: a stretch of its session without a long pause.
+    pub(crate) fn sitting(&self, row: Row) -> u32 {
+        self.columns.sittings[row as usize]
+    }
+
+    /// The row said just before this one in its sitting.
+    pub(crate) fn previous(&self, row: Row) -> Option<Row> {
+        self.in_same_sitting(row, self.columns.previous[row as usize])
+    }
+
+    /// The row said just after this one in its sitting.
+    pub(crate) fn next(&self, row: Row) -> Option<Row> {
+        self.in_same_sitting(row, self.columns.next[row as usize])
+    }
+
+    fn in_same_sitting(&self, row: Row, other: Row) -> Option<Row> {
+        (other != NONE && self.sitting(other) == self.sitting(row)).then_some(other)
+    }
+
+    /// Where a word occurs.
+    pub(crate) fn postings(&self, term: u32) -> &[Posting] {
+        self.postings.get(&term).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rows whose metadata has this fact.
+    pub(crate) fn with_fact(&self, fact: u64) -> &[Row] {
+        self.facts.get(&fact).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of a name, if any row bears it.
+    pub(crate) fn number_of(&self, name: &str) -> Option<u32> {
+        self.names.numbers.get(name).copied()
+    }
+
+    /// Everyone who has said something, with their numbers.
+    pub(crate) fn producers(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.producers
+            .keys()
+            .map(|&number| (number, self.names.names[number as usize].as_str()))
+    }
+
+    /// About how much memory the index takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let postings: usize = self
+            .postings
+            .values()
+            .map(|list| 48 + list.capacity() * size_of::<Posting>())
+            .sum();
+        let facts: usize = self
+            .facts
+            .values()
+            .map(|list| 48 + list.capacity() * size_of::<Row>())
+            .sum();
+        // An id, its entry in the map, and 4 to 8 bytes for each of the other columns.
+        let rows = self.end() * (16 + 40 + 48);
+        postings + facts + rows + self.end() * (4 + self.vectors.dimensions * 3)
+    }
+}

@@ -1,0 +1,488 @@
+//! The stretch of time that a question speaks of: "last May", "in June 2023", "two weeks ago".
+//!
+//! A small English grammar over words, read from left to right; the first phrase that is understood counts. Relative
+//! words are counted from the moment of asking, weeks begin on Monday, seasons are those of the northern half of the
+//! earth. Where a phrase leaves the year open, the latest such time that has begun is meant.
+
+use jiff::civil::{Date, Weekday, date};
+use jiff::{Span, ToSpan};
+use memcloud_model::{TimeRange, Timestamp};
+
+/// The range that the text speaks of, if any, seen from `now`.
+pub fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
+    let words = words(text);
+    let today = now.civil().date();
+    let (range, bound) = (0..words.len()).find_map(|at| {
+        let range = Phrase {
+            words: &words,
+            at,
+            today,
+        }
+        .read()?;
+        Some((range, at.checked_sub(1).map(|before| words[before].as_str())))
+    })?;
+    let range = match bound {
+        Some("since") => Days {
+            start: range.start,
+            end: today.tomorrow().ok()?,
+        },
+        Some("after") => Days {
+            start: range.end,
+            end: today.tomorrow().ok()?,
+        },
+        Some("before" | "until") => Days {
+            start: date(1000, 1, 1),
+            end: range.start,
+        },
+        _ => range,
+    };
+    let range = TimeRange {
+        start: Timestamp::start_of(range.start)?,
+        end: Timestamp::start_of(range.end)?,
+    };
+    (range.start < range.end).then_some(range)
+}
+
+/// Lower-case words and numbers; a day's ordinal ending is dropped, and so are words that only join.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '-')
+        .map(|word| ordinal(&word.trim_matches('-').to_lowercase()))
+        .filter(|word| !word.is_empty() && word != "the" && word != "of")
+        .collect()
+}
+
+/// "8th" as "8"; anything else as it is.
+fn ordinal(word: &str) -> String {
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    match word.strip_prefix(digits) {
+        Some("st" | "nd" | "rd" | "th") if digits.chars().all(|c| c.is_ascii_digit()) => digits.to_owned(),
+        _ => word.to_owned(),
+    }
+}
+
+/// Days from `start` up to, not including, `end`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Days {
+    start: Date,
+    end: Date,
+}
+
+impl Days {
+    fn new(start: Date, length: Span) -> Option<Self> {
+        Some(Self {
+            start,
+            end: start.checked_add(length).ok()?,
+        })
+    }
+
+    fn day(day: Date) -> Option<Self> {
+        Self::new(day, 1.day())
+    }
+
+    fn month(year: i16, month: i8) -> Option<Self> {
+        Self::new(Date::new(year, month, 1).ok()?, 1.month())
+    }
+
+    fn year(year: i16) -> Option<Self> {
+        Self::new(Date::new(year, 1, 1).ok()?, 1.year())
+    }
+
+    fn shifted(self, by: Span) -> Option<Self> {
+        Some(Self {
+            start: self.start.checked_add(by).ok()?,
+            end: self.end.checked_add(by).ok()?,
+        })
+    }
+}
+
+/// A unit of the calendar.
+#[derive(Clone, Copy, PartialEq)]
+enum Unit {
+    Day,
+    Week,
+    Weekend,
+    Month,
+    Year,
+}
+
+impl Unit {
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "day" | "days" => Self::Day,
+            "week" | "weeks" => Self::Week,
+            "weekend" | "weekends" => Self::Weekend,
+            "month" | "months" => Self::Month,
+            "year" | "years" => Self::Year,
+            _ => return None,
+        })
+    }
+
+    fn span(self, count: i32) -> Span {
+        match self {
+            Self::Day => Span::new().days(count),
+            Self::Week | Self::Weekend => Span::new().weeks(count),
+            Self::Month => Span::new().months(count),
+            Self::Year => Span::new().years(count),
+        }
+    }
+
+    /// The unit that the day lies in.
+    fn around(self, day: Date) -> Option<Days> {
+        let monday = day
+            .checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days())
+            .ok()?;
+        match self {
+            Self::Day => Days::day(day),
+            Self::Week => Days::new(monday, 1.week()),
+            Self::Weekend => Days::new(monday.checked_add(5.days()).ok()?, 2.days()),
+            Self::Month => Days::month(day.year(), day.month()),
+            Self::Year => Days::year(day.year()),
+        }
+    }
+}
+
+/// Reads one phrase that begins at a word.
+struct Phrase<'a> {
+    words: &'a [String],
+    at: usize,
+    today: Date,
+}
+
+impl Phrase<'_> {
+    fn word(&self, offset: usize) -> &str {
+        self.words.get(self.at + offset).map_or("", String::as_str)
+    }
+
+    fn number(&self, offset: usize) -> Option<i32> {
+        number(self.word(offset))
+    }
+
+    fn read(&self) -> Option<Days> {
+        self.iso_date()
+            .or_else(|| self.day_and_month())
+            .or_else(|| self.month_or_season())
+            .or_else(|| self.ago())
+            .or_else(|| self.relative())
+            .or_else(|| self.named_day())
+            .or_else(|| self.year())
+    }
+
+    /// `2023-05-08`, `2023-05`.
+    fn iso_date(&self) -> Option<Days> {
+        let mut parts = self.word(0).split('-');
+        let (year, month) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        match parts.next() {
+            Some(day) => Days::day(Date::new(year, month, day.parse().ok()?).ok()?),
+            None => Days::month(year, month),
+        }
+    }
+
+    /// `8 May 2023`, `May 8, 2023`, `May 8`.
+    fn day_and_month(&self) -> Option<Days> {
+        let (day, month) = match (month(self.word(0)), month(self.word(1))) {
+            (Some(month), _) => (self.number(1)?, month),
+            (None, Some(month)) => (self.number(0)?, month),
+            (None, None) => return None,
+        };
+        let day = i8::try_from(day).ok()?;
+        if let Some(year) = year(self.word(2)) {
+            return Days::day(Date::new(year, month, day).ok()?);
+        }
+        self.latest(|year| Days::day(Date::new(year, month, day).ok()?))
+    }
+
+    /// `May 2023`, `last May`, `in May`, `summer 2022`, `last summer`.
+    fn month_or_season(&self) -> Option<Days> {
+        let which = Which::of(self.word(0));
+        let name = if which.is_some() || self.word(0) == "in" || self.word(0) == "during" {
+            1
+        } else {
+            0
+        };
+        let named = self.word(name);
+        let in_year = |year: i16| match (month(named), season(named)) {
+            (Some(month), _) => Days::month(year, month),
+            (None, Some(first)) => Days::new(Date::new(year, first, 1).ok()?, 3.months()),
+            (None, None) => None,
+        };
+        if let Some(year) = year(self.word(name + 1)) {
+            return in_year(year);
+        }
+        // "may" and "spring" alone are mostly other words: they need "in", "last" or a year.
+        if name == 0 {
+            return None;
+        }
+        match which {
+            None => self.latest(in_year),
+            Some(Which::Last) => {
+                let newest = self.latest(in_year)?;
+                if newest.end > self.today {
+                    newest.shifted(Span::new().years(-1))
+                } else {
+                    Some(newest)
+                }
+            }
+            Some(Which::This) => in_year(self.today.year()),
+            Some(Which::Next) => self.latest(in_year)?.shifted(1.year()),
+        }
+    }
+
+    /// `two weeks ago`, `a month ago`, `3 days ago`.
+    fn ago(&self) -> Option<Days> {
+        let few = usize::from(self.word(0) == "a" && number(self.word(1)).is_some());
+        let count = self.number(few)?;
+        let unit = Unit::of(self.word(few + 1))?;
+        let then = self.today.checked_add(unit.span(-count)).ok()?;
+        match self.word(few + 2) {
+            // Who says "two weeks ago" seldom means the day.
+            "ago" if unit == Unit::Week => Days::new(then.checked_sub(3.days()).ok()?, 1.week()),
+            "ago" => unit.around(then),
+            _ => None,
+        }
+    }
+
+    /// `last week`, `this month`, `past three months`, `last 10 days`.
+    fn relative(&self) -> Option<Days> {
+        let which = Which::of(self.word(0))?;
+        if let Some(unit) = Unit::of(self.word(1)) {
+            if self.word(0) == "past" {
+                return self.up_to_now(unit, 1);
+            }
+            return unit.around(self.today)?.shifted(unit.span(which.steps()));
+        }
+        match (which, self.number(1), Unit::of(self.word(2))) {
+            (Which::Last, Some(count), Some(unit)) => self.up_to_now(unit, count),
+            _ => None,
+        }
+    }
+
+    /// `today`, `yesterday`, `last night`, `on Monday`, `last Friday`.
+    fn named_day(&self) -> Option<Days> {
+        match (self.word(0), self.word(1)) {
+            ("today" | "tonight", _) | ("this", "morning" | "afternoon" | "evening") => {
+                return Days::day(self.today);
+            }
+            ("yesterday", _) | ("last", "night" | "evening") => {
+                return Days::day(self.today.yesterday().ok()?);
+            }
+            ("day", "before") if self.word(2) == "yesterday" => {
+                return Days::day(self.today.checked_sub(2.days()).ok()?);
+            }
+            ("tomorrow", _) => return Days::day(self.today.tomorrow().ok()?),
+            _ => {}
+        }
+        let which = Which::of(self.word(0));
+        if which.is_none() && self.word(0) != "on" {
+            return None;
+        }
+        let weekday = weekday(self.word(1))?;
+        match which {
+            Some(Which::Next) => Days::day(self.today.nth_weekday(1, weekday).ok()?),
+            _ if self.today.weekday() == weekday && which != Some(Which::Last) => Days::day(self.today),
+            _ => Days::day(self.today.nth_weekday(-1, weekday).ok()?),
+        }
+    }
+
+    /// `2022`.
+    fn year(&self) -> Option<Days> {
+        Days::year(year(self.word(0))?)
+    }
+
+    fn up_to_now(&self, unit: Unit, count: i32) -> Option<Days> {
+        Some(Days {
+            start: self.today.checked_add(unit.span(-count)).ok()?,
+            end: self.today.tomorrow().ok()?,
+        })
+    }
+
+    /// The latest of the yearly times that has begun.
+    fn latest(&self, in_year: impl Fn(i16) -> Option<Days>) -> Option<Days> {
+        let year = self.today.year();
+        // Eight years back there was a 29 February for certain.
+        (0..=8)
+            .filter_map(|back| in_year(year - back))
+            .find(|days| days.start <= self.today)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    Last,
+    This,
+    Next,
+}
+
+impl Which {
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "last" | "past" | "previous" => Self::Last,
+            "this" => Self::This,
+            "next" => Self::Next,
+            _ => return None,
+        })
+    }
+
+    fn steps(self) -> i32 {
+        match self {
+            Self::Last => -1,
+            Self::This => 0,
+            Self::Next => 1,
+        }
+    }
+}
+
+/// A count in digits or words, up to 999.
+fn number(word: &str) -> Option<i32> {
+    const WORDS: [&str; 13] = [
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+        "twelve",
+    ];
+    match word {
+        "a" | "an" => Some(1),
+        "couple" => Some(2),
+        "few" => Some(3),
+        _ if word.len() <= 3 && word.chars().all(|c| c.is_ascii_digit()) => word.parse().ok(),
+        _ => WORDS
+            .iter()
+            .position(|known| *known == word)
+            .and_then(|count| i32::try_from(count).ok()),
+    }
+}
+
+/// A year from 1900 to 2199 in four digits.
+fn year(word: &str) -> Option<i16> {
+    word.parse()
+        .ok()
+        .filter(|year| word.len() == 4 && (1900..2200).contains(year))
+}
+
+/// The number of a month by its name or the usual short form.
+fn month(word: &str) -> Option<i8> {
+    const NAMES: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let found = NAMES.iter().position(|name| {
+        *name == word
+            || (word.len() >= 3
+                && word.len() <= 4
+                && name.starts_with(word)
+                && word != "marc"
+                && word != "octo")
+    })?;
+    i8::try_from(found + 1).ok()
+}
+
+/// The first month of a season.
+fn season(word: &str) -> Option<i8> {
+    Some(match word {
+        "spring" => 3,
+        "summer" => 6,
+        "autumn" | "fall" => 9,
+        "winter" => 12,
+        _ => return None,
+    })
+}
+
+fn weekday(word: &str) -> Option<Weekday> {
+    Some(match word {
+        "monday" => Weekday::Monday,
+        "tuesday" => Weekday::Tuesday,
+        "wednesday" => Weekday::Wednesday,
+        "thursday" => Weekday::Thursday,
+        "friday" => Weekday::Friday,
+        "saturday" => Weekday::Saturday,
+        "sunday" => Weekday::Sunday,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Asked on Wednesday, 14 June 2023.
+    fn asked(text: &str) -> Option<String> {
+        let now = "2023-06-14T15:30:00Z".parse().unwrap();
+        time_range(text, now).map(|r| format!("{:.10}..{:.10}", r.start.to_string(), r.end.to_string()))
+    }
+
+    #[test]
+    fn understands_what_people_write() {
+        for (text, range) in [
+            ("What did Ann say on 8 May, 2023?", "2023-05-08..2023-05-09"),
+            ("the 8th of May 2022", "2022-05-08..2022-05-09"),
+            ("on May 8th, 2022", "2022-05-08..2022-05-09"),
+            ("on December 24", "2022-12-24..2022-12-25"),
+            ("on 2023-05-08", "2023-05-08..2023-05-09"),
+            ("What happened in June 2023?", "2023-06-01..2023-07-01"),
+            ("in March", "2023-03-01..2023-04-01"),
+            ("in August", "2022-08-01..2022-09-01"),
+            ("last May", "2023-05-01..2023-06-01"),
+            ("last June", "2022-06-01..2022-07-01"),
+            ("last summer", "2022-06-01..2022-09-01"),
+            ("in the summer of 2021", "2021-06-01..2021-09-01"),
+            ("last winter", "2022-12-01..2023-03-01"),
+            ("in 2022", "2022-01-01..2023-01-01"),
+            ("two weeks ago", "2023-05-28..2023-06-04"),
+            ("a month ago", "2023-05-01..2023-06-01"),
+            ("3 days ago", "2023-06-11..2023-06-12"),
+            ("a couple of days ago", "2023-06-12..2023-06-13"),
+            ("yesterday", "2023-06-13..2023-06-14"),
+            ("the day before yesterday", "2023-06-12..2023-06-13"),
+            ("last night", "2023-06-13..2023-06-14"),
+            ("last week", "2023-06-05..2023-06-12"),
+            ("last weekend", "2023-06-10..2023-06-12"),
+            ("this month", "2023-06-01..2023-07-01"),
+            ("last year", "2022-01-01..2023-01-01"),
+            ("in the past three months", "2023-03-14..2023-06-15"),
+            ("the past week", "2023-06-07..2023-06-15"),
+            ("last Friday", "2023-06-09..2023-06-10"),
+            ("on Monday", "2023-06-12..2023-06-13"),
+            ("since May 2023", "2023-05-01..2023-06-15"),
+            ("before 2022", "1000-01-01..2022-01-01"),
+            ("after 8 May 2023", "2023-05-09..2023-06-15"),
+        ] {
+            assert_eq!(asked(text).as_deref(), Some(range), "{text}");
+        }
+    }
+
+    #[test]
+    fn hears_no_time_where_none_is_meant() {
+        for text in [
+            "",
+            "What may Ann like?",
+            "the march of progress",
+            "a spring in the garden",
+            "Who is Ann's second cousin?",
+            "room 2512 has 300 chairs",
+            "When did she fall?",
+        ] {
+            assert_eq!(asked(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_harm(
+            text in "((last|in|a|two|29|february|2024|2023-02-31|weeks|ago|since|on|may|[0-9]{1,5}|\\PC{0,6}) ?){0,8}",
+            micros in -30_000_000_000_000_000i64..30_000_000_000_000_000,
+        ) {
+            let now = Timestamp::from_micros(micros).unwrap();
+            if let Some(range) = time_range(&text, now) {
+                prop_assert!(range.start < range.end);
+            }
+        }
+    }
+}
