@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
 use memcloud_model::Error;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -120,6 +122,16 @@ impl Place {
         Failure::invalid(problem, code, hint)
     }
 
+    /// The text that should stand here.
+    pub(crate) fn text(self, value: Value) -> Result<String, Failure> {
+        text(value, || self)
+    }
+
+    /// What stands here cannot be compared with.
+    pub(crate) fn no_scalar(self, input: &Value) -> Failure {
+        self.wrong_type("scalar_type", "a string, a number or a boolean", input)
+    }
+
     fn missing(self, input: &Value) -> Failure {
         self.wrong(
             "missing",
@@ -182,6 +194,13 @@ impl Fields {
     pub(crate) fn text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
         self.map
             .remove(key)
+            .map(|value| text(value, || self.place.at(key)))
+            .transpose()
+    }
+
+    /// A text; `None` when absent or null.
+    pub(crate) fn optional_text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
+        self.value(key)
             .map(|value| text(value, || self.place.at(key)))
             .transpose()
     }
@@ -253,7 +272,25 @@ impl Fields {
 }
 
 /// The parameters of a query string. Of a repeated one the last counts.
-pub(crate) struct QueryFields(pub(crate) HashMap<String, String>);
+pub(crate) struct QueryFields(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryFields {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let read = Query::from_request_parts(parts, state).await;
+        read.map(|Query(map)| Self(map)).map_err(|_| {
+            let query = Value::from(parts.uri.query());
+            Place::query().wrong(
+                "query_invalid",
+                "this is no query string",
+                &query,
+                "invalid_query",
+                "escape it",
+            )
+        })
+    }
+}
 
 impl QueryFields {
     /// A text; `None` when absent or empty.
@@ -288,6 +325,30 @@ impl QueryFields {
                 Err(Place::query()
                     .at(key)
                     .wrong_type("bool_parsing", "a valid boolean", &Value::from(other)))
+            }
+        }
+    }
+}
+
+/// The `{id}` of a path.
+pub(crate) struct PathId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let place = || Place::path("id");
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => plain(id, place).map(Self),
+            Err(_) => {
+                let path = Value::from(parts.uri.path());
+                Err(place().wrong(
+                    "string_unicode",
+                    "the id is not UTF-8",
+                    &path,
+                    "invalid_path",
+                    "escape it as UTF-8",
+                ))
             }
         }
     }

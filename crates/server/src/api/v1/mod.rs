@@ -1,7 +1,20 @@
 //! The first API: the wire of MemMachine's v1, in the rules of its last version, and what we add to it.
 
+mod batch;
+mod episode;
+mod forget;
+mod intake;
+mod memory;
+mod page;
+mod search;
+mod session;
+mod sessions;
+mod shape;
+mod store;
+
 use axum::extract::FromRef;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::App;
 
@@ -36,4 +49,16 @@ impl FromRef<V1> for App {
 /// All its routes. Each needs a key, where the instance has one.
 pub(crate) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
+        .routes(routes!(store::store, forget::forget, page::page))
+        .routes(routes!(store::store_episodic))
+        .routes(routes!(store::store_profile))
+        .routes(routes!(batch::store_batch))
+        .routes(routes!(search::search))
+        .routes(routes!(search::search_episodic))
+        .routes(routes!(search::search_profile))
+        .routes(routes!(memory::read, memory::delete))
+        .routes(routes!(sessions::sessions))
+        .routes(routes!(sessions::sessions_of_user))
+        .routes(routes!(sessions::sessions_of_group))
+        .routes(routes!(sessions::sessions_of_agent))
 }

@@ -1,0 +1,173 @@
+//! What all stores have in common: who may speak, the request to the memory, and its answer.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use memcloud_memory::{Attendance, StoreRequest, Stored};
+use memcloud_model::{Member, NewEpisode, Space, Use};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::V1;
+use super::session::NamedSession;
+use crate::failure::Failure;
+use crate::fields::Place;
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const REPLAYED: &str = "idempotency-replayed";
+
+/// What became of an episode that was handed in.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    /// Durable, and found by searches.
+    Stored,
+    /// Durable, and waiting for the profile to learn from it.
+    Queued,
+}
+
+/// An episode on its way in, with the session that its request names.
+pub(super) struct Incoming {
+    pub(super) session: NamedSession,
+    pub(super) episode: NewEpisode,
+}
+
+/// Stores episodes of one space, and counts and times it.
+pub(super) async fn keep(
+    v1: &V1,
+    headers: &HeaderMap,
+    space: Space,
+    incoming: Vec<Incoming>,
+    since: Instant,
+) -> Result<Stored, Failure> {
+    let idempotency_key = idempotency_key(headers)?;
+    let attendance = attendance(&incoming);
+    for present in &attendance {
+        check_members(v1, &space, present, &incoming).await?;
+    }
+    let episodes: Vec<NewEpisode> = incoming.into_iter().map(|incoming| incoming.episode).collect();
+    let count = episodes.len();
+    let stored = v1
+        .app
+        .memory
+        .store(StoreRequest {
+            space,
+            attendance,
+            episodes,
+            idempotency_key,
+        })
+        .await?;
+    if !stored.repeated {
+        v1.app.measures.stored(count, since);
+    }
+    Ok(stored)
+}
+
+/// Who takes part in which session, each session once, in the order they are named.
+fn attendance(incoming: &[Incoming]) -> Vec<Attendance> {
+    let mut sessions: Vec<Attendance> = vec![];
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for Incoming { session, .. } in incoming {
+        let place = *places.entry(&session.name).or_insert(sessions.len());
+        match sessions.get_mut(place) {
+            Some(attendance) => attendance.members.extend(session.members()),
+            None => sessions.push(Attendance {
+                session: session.name.clone(),
+                members: session.members().collect(),
+            }),
+        }
+    }
+    for attendance in &mut sessions {
+        attendance.members.sort();
+        attendance.members.dedup();
+    }
+    sessions
+}
+
+/// Refuses an episode between people who take no part in its session, neither as named now nor ever before.
+async fn check_members(
+    v1: &V1,
+    space: &Space,
+    present: &Attendance,
+    incoming: &[Incoming],
+) -> Result<(), Failure> {
+    let here = || {
+        incoming
+            .iter()
+            .filter(|incoming| incoming.session.name == present.session)
+    };
+    let mut members: Vec<&Member> = present.members.iter().collect();
+    if here().all(|incoming| stranger(incoming, &members).is_none()) {
+        return Ok(());
+    }
+    let known = v1.app.memory.session(space, &present.session).await?;
+    let known = known.map(|session| session.members).unwrap_or_default();
+    members.extend(&known);
+    members.sort();
+    members.dedup();
+    match here().find_map(|incoming| stranger(incoming, &members)) {
+        Some(detail) => Err(Failure::not_a_member(detail)),
+        None => Ok(()),
+    }
+}
+
+/// The documented words for an episode whose producer or recipient is not among these members.
+///
+/// An episode for the profile may come from anyone, and the producer that stands in for a missing one is no member
+/// when it is several users at once.
+fn stranger(Incoming { session, episode }: &Incoming, members: &[&Member]) -> Option<String> {
+    let is_member = |name: &str| members.iter().any(|member| member.name() == name);
+    let (producer, recipient) = (&episode.producer, &episode.produced_for);
+    let speaks = is_member(producer) || *producer == session.usual_producer();
+    let hears = recipient.is_empty() || is_member(recipient);
+    if episode.purpose == Use::ProfileOnly || (speaks && hears) {
+        return None;
+    }
+    let (users, agents): (Vec<_>, Vec<_>) = members
+        .iter()
+        .partition(|member| matches!(member, Member::User(_)));
+    let listed = |members: Vec<&&Member>| {
+        members
+            .into_iter()
+            .map(|member| format!("'{}'", member.name()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    Some(format!(
+        "either {producer} or {recipient} is not in [{}] or [{}]",
+        listed(users),
+        listed(agents)
+    ))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() => Ok(Some(key.to_owned())),
+        _ => {
+            let shown = Value::from(String::from_utf8_lossy(value.as_bytes()));
+            let hint = "send a key of printable ASCII characters, such as a UUID";
+            let place = Place::header(IDEMPOTENCY_KEY);
+            Err(place.wrong(
+                "value_error",
+                "the key is empty or not ASCII",
+                &shown,
+                "invalid_header",
+                hint,
+            ))
+        }
+    }
+}
+
+/// The answer to a store, saying when it is one that was given before.
+pub(super) fn answer(mut headers: HeaderMap, stored: &Stored, body: impl Serialize) -> Response {
+    if stored.repeated {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    (headers, Json(body)).into_response()
+}

@@ -1,0 +1,255 @@
+//! `POST /v1/memories/search`, and the same for one kind of memory only: `…/episodic/search` and `…/profile/search`.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use memcloud_memory::{Found, Question};
+use memcloud_model::{Episode, Error, Filter, Metadata, Predicate, Scalar, Space};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::V1;
+use super::session::{NamedSession, SessionBody};
+use super::shape::{HitBody, ObjectBody, Shape};
+use crate::body::JsonBody;
+use crate::failure::{Failure, FailureBody};
+use crate::fields::{Fields, Place, QueryFields};
+
+const USUAL_LIMIT: usize = 20;
+
+/// A search.
+#[derive(ToSchema)]
+#[schema(as = SearchQuery)]
+#[expect(dead_code, reason = "describes what `Asked::read` reads")]
+pub(super) struct SearchBody {
+    /// Whose memory is searched: the whole group of this session.
+    session: Option<SessionBody>,
+    /// What is asked, as a person would write it.
+    query: String,
+    /// What episodes must be equal in: `producer_id`, `produced_for_id`, `session_id`, `episode_type`,
+    /// `metadata.<key>`.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Metadata>,
+    /// The most hits. Default: 20.
+    limit: Option<i64>,
+    /// Whether each hit says why it was found. An addition to the first API.
+    explain: Option<bool>,
+}
+
+/// Searches what was said in a group.
+///
+/// Answers a list of hits, best first, to a request that names its session in the body and has no `filter`; to any
+/// other MemMachine's object.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/search",
+    tag = "search",
+    params(
+        ("shape" = Option<String>, Query, description = "`list` or `memmachine`: the shape of the answer, whatever the request looks like."),
+        ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
+    ),
+    request_body = SearchBody,
+    responses(
+        (status = 200, description = "What was found.", body = Answer),
+        (status = 422, description = "The request does not validate.", body = FailureBody),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn search(
+    State(v1): State<V1>,
+    headers: HeaderMap,
+    mut query: QueryFields,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let since = Instant::now();
+    let shape = Shape::of_request(v1.shapes, &headers, &mut query, &body)?;
+    let asked = Asked::read(&v1, &headers, query, body)?;
+    let echo = asked.session.echo();
+    Ok(match shape {
+        Shape::List => {
+            let found = find(&v1, &asked, since).await?;
+            let hits: Vec<_> = found
+                .hits
+                .into_iter()
+                .map(|hit| HitBody::scored(hit, asked.explain))
+                .collect();
+            (echo, Json(hits)).into_response()
+        }
+        Shape::MemMachine => {
+            let (newest, found) = recall(&v1, &asked, since).await?;
+            (echo, Json(ObjectBody::both(newest, found.hits, asked.explain))).into_response()
+        }
+    })
+}
+
+/// The answer to a search.
+#[derive(ToSchema)]
+#[schema(as = SearchAnswer)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what `search` answers")]
+pub(super) enum Answer {
+    /// A list of hits, best first.
+    List(Vec<HitBody>),
+    /// MemMachine's object.
+    MemMachine(ObjectBody),
+}
+
+/// Searches what was said in a group, and always answers MemMachine's object, with `episodic_memory` only.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/episodic/search",
+    tag = "search",
+    params(("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
+    request_body = SearchBody,
+    responses(
+        (status = 200, description = "What was found.", body = ObjectBody),
+        (status = 422, description = "The request does not validate.", body = FailureBody),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn search_episodic(
+    State(v1): State<V1>,
+    headers: HeaderMap,
+    query: QueryFields,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let since = Instant::now();
+    let asked = Asked::read(&v1, &headers, query, body)?;
+    let (newest, found) = recall(&v1, &asked, since).await?;
+    let echo = asked.session.echo();
+    Ok((
+        echo,
+        Json(ObjectBody::episodic(newest, found.hits, asked.explain)),
+    )
+        .into_response())
+}
+
+/// Searches what was learned of people, and always answers MemMachine's object, with `profile_memory` only. Nothing is
+/// learned yet, so nothing is found.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/profile/search",
+    tag = "search",
+    request_body = SearchBody,
+    responses(
+        (status = 200, description = "An empty list.", body = ObjectBody),
+        (status = 422, description = "The request does not validate.", body = FailureBody),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn search_profile(
+    State(v1): State<V1>,
+    headers: HeaderMap,
+    query: QueryFields,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let asked = Asked::read(&v1, &headers, query, body)?;
+    Ok((asked.session.echo(), Json(ObjectBody::profile())).into_response())
+}
+
+/// What a request asks for.
+struct Asked {
+    session: NamedSession,
+    space: Space,
+    text: String,
+    filter: Filter,
+    limit: usize,
+    explain: bool,
+}
+
+impl Asked {
+    fn read(v1: &V1, headers: &HeaderMap, mut query: QueryFields, mut body: Fields) -> Result<Self, Failure> {
+        let session = NamedSession::of_request(headers, &mut body)?;
+        let text = body.required_text("query")?;
+        if text.trim().is_empty() {
+            return Err(body
+                .place("query")
+                .refuse(&Error::EmptyQuery, &Value::String(text)));
+        }
+        Ok(Self {
+            space: session.space(),
+            session,
+            text,
+            limit: limit(&mut body, v1.app.memory.limits().results)?,
+            filter: filter(&mut body)?,
+            explain: query.truth("explain")? | body.truth("explain")?,
+        })
+    }
+}
+
+/// The hits, best first.
+async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<Found, Failure> {
+    let question = Question {
+        space: asked.space.clone(),
+        text: asked.text.clone(),
+        filter: asked.filter.clone(),
+        limit: asked.limit,
+    };
+    let found = v1.app.memory.search(question).await?;
+    v1.app.measures.searched(found.embedding, found.ranking, since);
+    Ok(found)
+}
+
+/// The newest episodes of the session, which are what MemMachine calls short-term memory, and the hits.
+async fn recall(v1: &V1, asked: &Asked, since: Instant) -> Result<(Vec<Episode>, Found), Failure> {
+    let newest = v1
+        .app
+        .memory
+        .newest(&asked.space, &asked.session.name, asked.limit)
+        .await?;
+    Ok((newest, find(v1, asked, since).await?))
+}
+
+fn limit(body: &mut Fields, max: usize) -> Result<usize, Failure> {
+    let Some(given) = body.integer("limit")? else {
+        return Ok(USUAL_LIMIT.min(max));
+    };
+    match usize::try_from(given) {
+        Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+        _ => {
+            let error = Error::LimitOutOfRange { given, max };
+            Err(body.place("limit").refuse(&error, &Value::from(given)))
+        }
+    }
+}
+
+fn filter(body: &mut Fields) -> Result<Filter, Failure> {
+    let place = body.place("filter");
+    let given = body.object("filter")?.unwrap_or_default();
+    let all = given
+        .into_iter()
+        .filter_map(|(key, value)| predicate(&key, value, &place).transpose());
+    Ok(Filter {
+        all: all.collect::<Result<_, _>>()?,
+    })
+}
+
+/// The condition that an entry of a filter states; `None` for the group, which the session decides.
+fn predicate(key: &str, value: Value, place: &Place) -> Result<Option<Predicate>, Failure> {
+    let text: fn(String) -> Predicate = match key {
+        "group_id" => return Ok(None),
+        "producer_id" => Predicate::Producer,
+        "produced_for_id" => Predicate::ProducedFor,
+        "session_id" => Predicate::Session,
+        "episode_type" => Predicate::Kind,
+        _ => return metadata(key, &value, place).map(Some),
+    };
+    place.under(key).text(value).map(|value| Some(text(value)))
+}
+
+fn metadata(key: &str, value: &Value, place: &Place) -> Result<Predicate, Failure> {
+    let own = ["metadata.", "m.", "user_metadata."]
+        .iter()
+        .find_map(|prefix| key.strip_prefix(prefix));
+    let Some(own) = own.filter(|own| !own.is_empty()) else {
+        let error = Error::UnknownFilterKey {
+            key: key.chars().take(80).collect(),
+        };
+        return Err(place.under(key).refuse(&error, value));
+    };
+    let scalar = Scalar::of(value).ok_or_else(|| place.under(key).no_scalar(value))?;
+    Ok(Predicate::Metadata(own.to_owned(), scalar))
+}

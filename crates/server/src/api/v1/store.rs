@@ -1,0 +1,114 @@
+//! `POST /v1/memories`, and the same for one kind of memory only: `…/episodic` and `…/profile`.
+
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use memcloud_model::{EpisodeId, Use};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::V1;
+use super::episode::{self, NewEpisodeBody};
+use super::intake::{self, Incoming, answer, keep};
+use super::session::NamedSession;
+use crate::body::JsonBody;
+use crate::failure::{Failure, FailureBody};
+use crate::fields::Fields;
+
+/// What was stored.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StoredBody {
+    /// `episode-` and the episode's UUID.
+    id: String,
+    /// What became of it.
+    status: intake::State,
+}
+
+/// Stores a message. When this answers, it is durable and found by the next search.
+#[utoipa::path(
+    post,
+    path = "/v1/memories",
+    tag = "memories",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    request_body = NewEpisodeBody,
+    responses(
+        (status = 200, description = "It is stored.", body = StoredBody),
+        (status = 400, description = "Producer or recipient takes no part in the session.", body = FailureBody),
+        (status = 409, description = "The idempotency key came with another request before.", body = FailureBody),
+        (status = 422, description = "The request does not validate.", body = FailureBody),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn store(v1: State<V1>, headers: HeaderMap, body: JsonBody) -> Result<Response, Failure> {
+    store_one(&v1, &headers, body.0, Use::Recall).await
+}
+
+/// Stores a message, as `POST /v1/memories` does.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/episodic",
+    tag = "memories",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    request_body = NewEpisodeBody,
+    responses(
+        (status = 200, description = "It is stored.", body = StoredBody),
+        (status = 400, description = "Producer or recipient takes no part in the session.", body = FailureBody),
+        (status = 409, description = "The idempotency key came with another request before.", body = FailureBody),
+        (status = 422, description = "The request does not validate.", body = FailureBody),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn store_episodic(
+    v1: State<V1>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Failure> {
+    store_one(&v1, &headers, body.0, Use::Recall).await
+}
+
+/// Stores a message to be learned from only: it is durable, but no search finds it. Anyone may be its producer.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/profile",
+    tag = "memories",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    request_body = NewEpisodeBody,
+    responses(
+        (status = 200, description = "It is stored, and waits for the profile.", body = StoredBody),
+        (status = 409, description = "The idempotency key came with another request before.", body = FailureBody),
+        (status = 422, description = "The request does not validate.", body = FailureBody),
+    ),
+    security(("bearer" = []))
+)]
+pub(super) async fn store_profile(
+    v1: State<V1>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Failure> {
+    store_one(&v1, &headers, body.0, Use::ProfileOnly).await
+}
+
+async fn store_one(
+    v1: &V1,
+    headers: &HeaderMap,
+    mut body: Fields,
+    purpose: Use,
+) -> Result<Response, Failure> {
+    let since = Instant::now();
+    let session = NamedSession::of_request(headers, &mut body)?;
+    let episode = episode::read(body, &session, purpose, v1.app.memory.limits())?;
+    let (space, echo) = (session.space(), session.echo());
+    let stored = keep(v1, headers, space, vec![Incoming { session, episode }], since).await?;
+    let id = stored
+        .ids
+        .first()
+        .map(EpisodeId::prefixed)
+        .ok_or_else(Failure::defect)?;
+    let status = match purpose {
+        Use::Recall => intake::State::Stored,
+        Use::ProfileOnly => intake::State::Queued,
+    };
+    Ok(answer(echo, &stored, StoredBody { id, status }))
+}
