@@ -41,9 +41,7 @@ impl Analysis {
     pub fn of(episode: &Episode) -> Self {
         let mut counts = BTreeMap::<u32, u8>::new();
         let described = descriptions(&episode.metadata);
-        let texts = [episode.content.as_str(), episode.producer.as_str()]
-            .into_iter()
-            .chain(described);
+        let texts = [episode.content.as_str(), episode.producer.as_str()].into_iter().chain(described);
         for term in texts.flat_map(terms).chain(date_terms(episode)) {
             let count = counts.entry(term_id(&term)).or_default();
             *count = count.saturating_add(1);
@@ -52,16 +50,9 @@ impl Analysis {
             question: episode.content.trim_end().ends_with('?'),
             time_words: has_time_words(&words(&episode.content).collect::<Vec<_>>()),
         };
-        let facts = episode
-            .metadata
-            .iter()
-            .filter_map(|(key, value)| Some(fact(key, &Scalar::of(value)?)))
-            .collect();
-        Self {
-            terms: counts.into_iter().collect(),
-            cues,
-            facts,
-        }
+        let facts =
+            episode.metadata.iter().filter_map(|(key, value)| Some(fact(key, &Scalar::of(value)?))).collect();
+        Self { terms: counts.into_iter().collect(), cues, facts }
     }
 
     /// As engines keep it: version, cues, the number of terms (u32), terms (u32 and u8 each), facts (u64 each); all
@@ -89,18 +80,12 @@ impl Analysis {
         }
         let (count, rest) = rest.split_first_chunk()?;
         let (terms, facts) = rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(5)?)?;
-        let terms = terms
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&[a, b, c, d, count]| (u32::from_le_bytes([a, b, c, d]), count));
+        let terms =
+            terms.as_chunks().0.iter().map(|&[a, b, c, d, count]| (u32::from_le_bytes([a, b, c, d]), count));
         let facts = facts.as_chunks().0.iter().map(|fact| u64::from_le_bytes(*fact));
         Some(Self {
             terms: terms.collect(),
-            cues: Cues {
-                question: cues & 1 != 0,
-                time_words: cues & 2 != 0,
-            },
+            cues: Cues { question: cues & 1 != 0, time_words: cues & 2 != 0 },
             facts: facts.collect(),
         })
     }
@@ -119,11 +104,7 @@ pub(crate) fn passage(episode: &Episode) -> String {
 /// The texts in the metadata that describe what is in the message.
 fn descriptions(metadata: &Metadata) -> impl Iterator<Item = &str> {
     metadata.iter().filter_map(|(key, value)| match value {
-        Value::String(text)
-            if DESCRIBING_KEYS
-                .iter()
-                .any(|end| key.to_lowercase().ends_with(end)) =>
-        {
+        Value::String(text) if DESCRIBING_KEYS.iter().any(|end| key.to_lowercase().ends_with(end)) => {
             Some(text.as_str())
         }
         _ => None,
@@ -162,9 +143,8 @@ impl Default for Fnv64 {
 
 impl Hasher for Fnv64 {
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        self.0 =
+            bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     }
 
     fn finish(&self) -> u64 {
@@ -196,22 +176,11 @@ fn is_period(word: &str) -> bool {
 }
 
 fn is_plural_period(word: &str) -> bool {
-    matches!(
-        word.strip_suffix('s').unwrap_or(word),
-        "day" | "week" | "weekend" | "month" | "year"
-    )
+    matches!(word.strip_suffix('s').unwrap_or(word), "day" | "week" | "weekend" | "month" | "year")
 }
 
 fn is_weekday(word: &str) -> bool {
-    let days = [
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-    ];
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     days.contains(&word)
 }
 

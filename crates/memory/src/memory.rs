@@ -20,12 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            content_bytes: 1 << 20,
-            name_bytes: 1 << 10,
-            results: 1_000,
-            index_bytes: 1 << 30,
-        }
+        Self { content_bytes: 1 << 20, name_bytes: 1 << 10, results: 1_000, index_bytes: 1 << 30 }
     }
 }
 
@@ -63,14 +58,7 @@ impl Memory {
             store.bind_vector_space(embedder.space()).await?;
         }
         let indexes = Indexes::new(limits.index_bytes);
-        Ok(Self {
-            store,
-            embedder,
-            clock,
-            limits,
-            weights,
-            indexes,
-        })
+        Ok(Self { store, embedder, clock, limits, weights, indexes })
     }
 
     /// What is accepted.
@@ -121,10 +109,7 @@ impl Memory {
     /// What the memory consists of.
     pub async fn status(&self) -> Result<Status, Error> {
         let vector_space = self.embedder.as_ref().map(|embedder| embedder.space().to_owned());
-        Ok(Status {
-            counts: self.store.counts().await?,
-            vector_space,
-        })
+        Ok(Status { counts: self.store.counts().await?, vector_space })
     }
 
     /// Proves at this moment that the store can be written and read and that the model answers.
@@ -144,11 +129,7 @@ impl Memory {
         }
         let waiting = self.store.without_vector(limit).await?;
         let vectors = self.vectors(&waiting).await?;
-        let ready = waiting
-            .iter()
-            .zip(vectors)
-            .filter_map(|(e, v)| v.map(|v| (e.id, v)))
-            .collect();
+        let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
         self.store.set_vectors(ready).await?;
         Ok(waiting.len())
     }

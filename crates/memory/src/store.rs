@@ -45,10 +45,7 @@ impl Memory {
     /// Stores episodes. When this answers, they are durable, and the very next search finds them.
     pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
         self.check(&request)?;
-        let idempotency = request
-            .idempotency_key
-            .as_deref()
-            .map(|key| idempotency(key, &request));
+        let idempotency = request.idempotency_key.as_deref().map(|key| idempotency(key, &request));
         if let Some(idempotency) = idempotency
             && let Some(ids) = self.store.repeated(idempotency).await?
         {
@@ -56,17 +53,8 @@ impl Memory {
         }
         let episodes = self.prepare(&request.space, request.episodes).await?;
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
-        let sessions = request
-            .attendance
-            .into_iter()
-            .map(|a| (a.session, a.members))
-            .collect();
-        let batch = Batch {
-            space: request.space,
-            sessions,
-            episodes,
-            idempotency,
-        };
+        let sessions = request.attendance.into_iter().map(|a| (a.session, a.members)).collect();
+        let batch = Batch { space: request.space, sessions, episodes, idempotency };
         Ok(match self.store.append(batch).await? {
             Appended::Stored => Stored { ids, repeated: false },
             Appended::Repeated(ids) => Stored { ids, repeated: true },
@@ -97,11 +85,7 @@ impl Memory {
         Ok(episodes
             .into_iter()
             .zip(vectors)
-            .map(|(episode, vector)| Prepared {
-                analysis: Analysis::of(&episode).encode(),
-                episode,
-                vector,
-            })
+            .map(|(episode, vector)| Prepared { analysis: Analysis::of(&episode).encode(), episode, vector })
             .collect())
     }
 
@@ -111,9 +95,8 @@ impl Memory {
         let Some(embedder) = &self.embedder else {
             return Ok(vectors);
         };
-        let wanted: Vec<usize> = (0..episodes.len())
-            .filter(|&i| episodes[i].purpose == Use::Recall)
-            .collect();
+        let wanted: Vec<usize> =
+            (0..episodes.len()).filter(|&i| episodes[i].purpose == Use::Recall).collect();
         let passages = wanted.iter().map(|&i| passage(&episodes[i])).collect();
         for (i, vector) in wanted.into_iter().zip(embedder.passages(passages).await?) {
             vectors[i] = Some(vector.into_iter().map(f16::from_f32).collect());
@@ -133,10 +116,7 @@ impl Memory {
         if let Some(key) = &request.idempotency_key {
             self.check_name("Idempotency-Key", key)?;
         }
-        request
-            .episodes
-            .iter()
-            .try_for_each(|episode| self.check_episode(episode))
+        request.episodes.iter().try_for_each(|episode| self.check_episode(episode))
     }
 
     fn check_episode(&self, episode: &NewEpisode) -> Result<(), Error> {
@@ -150,15 +130,10 @@ impl Memory {
         }
         let limit = self.limits.content_bytes;
         if episode.content.len() > limit {
-            return Err(Error::ContentTooLong {
-                bytes: episode.content.len(),
-                limit,
-            });
+            return Err(Error::ContentTooLong { bytes: episode.content.len(), limit });
         }
         if episode.content.contains('\0') {
-            return Err(Error::NulCharacter {
-                field: "episode_content",
-            });
+            return Err(Error::NulCharacter { field: "episode_content" });
         }
         if has_nul(&episode.metadata) {
             return Err(Error::NulCharacter { field: "metadata" });
@@ -169,11 +144,7 @@ impl Memory {
     fn check_name(&self, field: &'static str, name: &str) -> Result<(), Error> {
         let limit = self.limits.name_bytes;
         if name.len() > limit {
-            return Err(Error::NameTooLong {
-                field,
-                bytes: name.len(),
-                limit,
-            });
+            return Err(Error::NameTooLong { field, bytes: name.len(), limit });
         }
         if name.contains('\0') {
             return Err(Error::NulCharacter { field });
@@ -192,9 +163,7 @@ fn has_nul(metadata: &Metadata) -> bool {
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
-    metadata
-        .iter()
-        .any(|(key, value)| key.contains('\0') || inside(value))
+    metadata.iter().any(|(key, value)| key.contains('\0') || inside(value))
 }
 
 /// What makes this request recognisable when it comes again: the key within its space, and all that it says.
@@ -222,10 +191,7 @@ fn idempotency(key: &str, request: &StoreRequest) -> Idempotency {
         }
     }
     let named = Fingerprint::new(&[&request.space.org, &request.space.project, key]);
-    Idempotency {
-        key: named.finish(),
-        request: said.finish(),
-    }
+    Idempotency { key: named.finish(), request: said.finish() }
 }
 
 /// SHA-256 over texts with their lengths, so that no two lists of texts run together.

@@ -59,11 +59,9 @@ impl Filter {
             Predicate::ProducedFor(name) => episode.produced_for == *name,
             Predicate::Session(name) => episode.session == *name,
             Predicate::Kind(name) => episode.kind == *name,
-            Predicate::Metadata(key, wanted) => episode
-                .metadata
-                .get(key)
-                .and_then(Scalar::of)
-                .is_some_and(|value| value == *wanted),
+            Predicate::Metadata(key, wanted) => {
+                episode.metadata.get(key).and_then(Scalar::of).is_some_and(|value| value == *wanted)
+            }
             Predicate::Created(range) => range.contains(episode.created_at),
         })
     }

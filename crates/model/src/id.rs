@@ -50,8 +50,8 @@ impl FromStr for EpisodeId {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let uuid = text.strip_prefix(Self::PREFIX).unwrap_or(text);
-        Uuid::try_parse(uuid).map(Self).map_err(|_| Error::InvalidId {
-            given: text.chars().take(80).collect(),
-        })
+        Uuid::try_parse(uuid)
+            .map(Self)
+            .map_err(|_| Error::InvalidId { given: text.chars().take(80).collect() })
     }
 }

@@ -14,10 +14,7 @@ pub struct Space {
 impl Space {
     /// The space of a v1 group: `universal/<group>`.
     pub fn of_group(group: impl Into<String>) -> Self {
-        Self {
-            org: "universal".into(),
-            project: group.into(),
-        }
+        Self { org: "universal".into(), project: group.into() }
     }
 }
 
@@ -59,23 +56,19 @@ pub struct Session {
 impl Session {
     /// The people of the session, sorted.
     pub fn users(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(|m| {
-            if let Member::User(name) = m {
-                Some(name.as_str())
-            } else {
-                None
-            }
-        })
+        self.members.iter().filter_map(
+            |m| {
+                if let Member::User(name) = m { Some(name.as_str()) } else { None }
+            },
+        )
     }
 
     /// The programs of the session, sorted.
     pub fn agents(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(|m| {
-            if let Member::Agent(name) = m {
-                Some(name.as_str())
-            } else {
-                None
-            }
-        })
+        self.members.iter().filter_map(
+            |m| {
+                if let Member::Agent(name) = m { Some(name.as_str()) } else { None }
+            },
+        )
     }
 }

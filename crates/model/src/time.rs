@@ -23,18 +23,12 @@ const MILLIS_FROM: f64 = 1e12;
 impl Timestamp {
     /// From microseconds since 1970-01-01T00:00:00Z; `None` outside the years 1000 to 2999.
     pub fn from_micros(micros: i64) -> Option<Self> {
-        (FIRST_SECOND * MICROS..LAST_SECOND * MICROS)
-            .contains(&micros)
-            .then_some(Self(micros))
+        (FIRST_SECOND * MICROS..LAST_SECOND * MICROS).contains(&micros).then_some(Self(micros))
     }
 
     /// From a number of seconds, or milliseconds when above 10^12, since the epoch.
     pub fn from_epoch(number: f64) -> Result<Self, Error> {
-        let seconds = if number.abs() > MILLIS_FROM {
-            number / 1e3
-        } else {
-            number
-        };
+        let seconds = if number.abs() > MILLIS_FROM { number / 1e3 } else { number };
         let micros = (seconds * MICROS as f64).round();
         // Comparing first keeps the cast exact and refuses NaN and the infinities.
         if micros.abs() < i64::MAX as f64
@@ -42,9 +36,7 @@ impl Timestamp {
         {
             return Ok(moment);
         }
-        Err(Error::InvalidTime {
-            given: number.to_string(),
-        })
+        Err(Error::InvalidTime { given: number.to_string() })
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -94,9 +86,7 @@ impl FromStr for Timestamp {
             })
             .ok()
             .and_then(|moment| Self::from_micros(moment.as_microsecond()));
-        moment.ok_or_else(|| Error::InvalidTime {
-            given: text.chars().take(80).collect(),
-        })
+        moment.ok_or_else(|| Error::InvalidTime { given: text.chars().take(80).collect() })
     }
 }
 
@@ -151,10 +141,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Timestamp>().unwrap(), noon, "{text}");
         }
-        assert_eq!(
-            "2023-05-08".parse::<Timestamp>().unwrap().to_string(),
-            "2023-05-08T00:00:00Z"
-        );
+        assert_eq!("2023-05-08".parse::<Timestamp>().unwrap().to_string(), "2023-05-08T00:00:00Z");
         assert_eq!(Timestamp::from_epoch(1_683_547_200.0).unwrap(), noon);
         assert_eq!(Timestamp::from_epoch(1_683_547_200_000.0).unwrap(), noon);
         assert_eq!(noon.zoneless(), "2023-05-08T12:00:00.000000");
@@ -162,14 +149,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_time() {
-        for text in [
-            "",
-            "yesterday",
-            "2023-13-01",
-            "9999-01-01T00:00:00Z",
-            "-5000-01-01",
-            "2023-05-08T25:00:00Z",
-        ] {
+        for text in
+            ["", "yesterday", "2023-13-01", "9999-01-01T00:00:00Z", "-5000-01-01", "2023-05-08T25:00:00Z"]
+        {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
         for number in [f64::NAN, f64::INFINITY, 1e300, -1e300, 9e18] {

@@ -33,11 +33,7 @@ fn write(tx: &Connection, batch: &Batch) -> Result<Appended, Failure> {
         sequence += 1;
     }
     if let Some(idempotency) = &batch.idempotency {
-        let uids: Vec<u8> = batch
-            .episodes
-            .iter()
-            .flat_map(|p| *p.episode.id.as_bytes())
-            .collect();
+        let uids: Vec<u8> = batch.episodes.iter().flat_map(|p| *p.episode.id.as_bytes()).collect();
         tx.prepare_cached("INSERT INTO requests (key, request, uids) VALUES (?1, ?2, ?3)")?
             .execute(params![idempotency.key, idempotency.request, uids])?;
     }
@@ -93,13 +89,9 @@ pub(crate) fn repeated(
     match known {
         None => Ok(None),
         Some((request, _)) if request != idempotency.request => Err(Error::IdempotencyConflict.into()),
-        Some((_, uids)) => Ok(Some(
-            uids.as_chunks::<16>()
-                .0
-                .iter()
-                .map(|uid| EpisodeId::from_bytes(*uid))
-                .collect(),
-        )),
+        Some((_, uids)) => {
+            Ok(Some(uids.as_chunks::<16>().0.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect()))
+        }
     }
 }
 
@@ -138,8 +130,7 @@ fn session(tx: &Connection, space: i64, name: &str) -> Result<i64, Failure> {
     if let Some(id) = known {
         return Ok(id);
     }
-    tx.prepare_cached("INSERT INTO sessions (space, name) VALUES (?1, ?2)")?
-        .execute(params![space, name])?;
+    tx.prepare_cached("INSERT INTO sessions (space, name) VALUES (?1, ?2)")?.execute(params![space, name])?;
     Ok(tx.last_insert_rowid())
 }
 

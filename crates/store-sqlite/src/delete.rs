@@ -45,9 +45,9 @@ fn doomed(tx: &Connection, space: i64, deletion: &Deletion) -> Result<Vec<(i64, 
             ids.sort_unstable();
             ids.dedup();
             for id in ids {
-                for row in select.query_map(params![id.as_bytes(), space], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })? {
+                for row in
+                    select.query_map(params![id.as_bytes(), space], |row| Ok((row.get(0)?, row.get(1)?)))?
+                {
                     doomed.push(row?);
                 }
             }

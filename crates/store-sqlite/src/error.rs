@@ -54,9 +54,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(panic) => Err(Error::Storage {
-            doing,
-            source: panic.into(),
-        }),
+        Err(panic) => Err(Error::Storage { doing, source: panic.into() }),
     }
 }

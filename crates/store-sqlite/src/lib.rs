@@ -57,12 +57,7 @@ impl SqliteStore {
         schema::migrate(&mut connection)?;
         schema::prove_writable(&connection)?;
         let writer = Writer::start(connection)?;
-        Ok(Self {
-            readers: Readers::new(path.clone()),
-            path,
-            writer,
-            _lock: lock,
-        })
+        Ok(Self { readers: Readers::new(path.clone()), path, writer, _lock: lock })
     }
 
     /// The database file.
@@ -74,47 +69,31 @@ impl SqliteStore {
 #[async_trait]
 impl EpisodeStore for SqliteStore {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        self.writer
-            .write("storing episodes", move |tx| append::append(tx, &batch))
-            .await
+        self.writer.write("storing episodes", move |tx| append::append(tx, &batch)).await
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
-        self.readers
-            .read("looking for a repeated request", move |c| {
-                append::repeated(c, &idempotency)
-            })
-            .await
+        self.readers.read("looking for a repeated request", move |c| append::repeated(c, &idempotency)).await
     }
 
     async fn head(&self, space: &Space) -> Result<Sequence, Error> {
         let space = space.clone();
-        self.readers
-            .read("reading a space's head", move |c| read::head(c, &space))
-            .await
+        self.readers.read("reading a space's head", move |c| read::head(c, &space)).await
     }
 
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
         let space = space.clone();
-        self.readers
-            .read("reading changes", move |c| read::changes(c, &space, after, limit))
-            .await
+        self.readers.read("reading changes", move |c| read::changes(c, &space, after, limit)).await
     }
 
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
         let (space, ids) = (space.clone(), ids.to_vec());
-        self.readers
-            .read("reading episodes", move |c| read::episodes(c, &space, &ids))
-            .await
+        self.readers.read("reading episodes", move |c| read::episodes(c, &space, &ids)).await
     }
 
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
         let (space, session) = (space.clone(), session.to_owned());
-        self.readers
-            .read("reading a session", move |c| {
-                read::newest(c, &space, &session, limit)
-            })
-            .await
+        self.readers.read("reading a session", move |c| read::newest(c, &space, &session, limit)).await
     }
 
     async fn page(
@@ -126,20 +105,14 @@ impl EpisodeStore for SqliteStore {
     ) -> Result<Vec<Episode>, Error> {
         let (space, session) = (space.clone(), session.map(str::to_owned));
         self.readers
-            .read("reading a page", move |c| {
-                read::page(c, &space, session.as_deref(), after, limit)
-            })
+            .read("reading a page", move |c| read::page(c, &space, session.as_deref(), after, limit))
             .await
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
         let space = space.clone();
-        let deleted = self
-            .writer
-            .write("deleting episodes", move |tx| {
-                delete::delete(tx, &space, &deletion)
-            })
-            .await?;
+        let deleted =
+            self.writer.write("deleting episodes", move |tx| delete::delete(tx, &space, &deletion)).await?;
         if deleted > 0 {
             // The log still holds what was deleted until it is folded into the (overwritten) database pages.
             self.writer.fold_log().await?;
@@ -149,38 +122,24 @@ impl EpisodeStore for SqliteStore {
 
     async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
         let (space, name) = (space.clone(), name.to_owned());
-        self.readers
-            .read("reading a session", move |c| read::session(c, &space, &name))
-            .await
+        self.readers.read("reading a session", move |c| read::session(c, &space, &name)).await
     }
 
     async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.readers
-            .read("listing sessions", move |c| read::sessions(c, &of))
-            .await
+        self.readers.read("listing sessions", move |c| read::sessions(c, &of)).await
     }
 
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
         let running = running.to_owned();
-        self.writer
-            .write("binding the vector space", move |tx| {
-                vectors::bind_space(tx, &running)
-            })
-            .await
+        self.writer.write("binding the vector space", move |tx| vectors::bind_space(tx, &running)).await
     }
 
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.readers
-            .read("reading episodes without vectors", move |c| {
-                read::without_vector(c, limit)
-            })
-            .await
+        self.readers.read("reading episodes without vectors", move |c| read::without_vector(c, limit)).await
     }
 
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
-        self.writer
-            .write("storing vectors", move |tx| vectors::set(tx, &vectors))
-            .await
+        self.writer.write("storing vectors", move |tx| vectors::set(tx, &vectors)).await
     }
 
     async fn counts(&self) -> Result<Counts, Error> {
@@ -188,8 +147,6 @@ impl EpisodeStore for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        self.writer
-            .write("probing the store", |tx| schema::prove_writable(tx))
-            .await
+        self.writer.write("probing the store", |tx| schema::prove_writable(tx)).await
     }
 }

@@ -20,9 +20,9 @@ impl DirectoryLock {
             .map_err(storage)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::StorageLocked {
-                place: directory.display().to_string(),
-            }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::StorageLocked { place: directory.display().to_string() })
+            }
             Err(TryLockError::Error(error)) => Err(storage(error)),
         }
     }
@@ -48,9 +48,6 @@ fn storage(error: io::Error) -> Error {
             Error::StorageReadOnly(error.into())
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::StorageFull(error.into()),
-        _ => Error::Storage {
-            doing: "taking hold of the data directory",
-            source: error.into(),
-        },
+        _ => Error::Storage { doing: "taking hold of the data directory", source: error.into() },
     }
 }

@@ -52,11 +52,7 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
             analysis: row.get(8)?,
         })),
     };
-    Ok(Change {
-        sequence: row.get::<_, i64>(0)?.cast_unsigned(),
-        id: id(row, 1)?,
-        kind,
-    })
+    Ok(Change { sequence: row.get::<_, i64>(0)?.cast_unsigned(), id: id(row, 1)?, kind })
 }
 
 /// What every read of whole episodes selects, in the order that [`episode`] expects.
@@ -75,10 +71,7 @@ fn episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
     let metadata: String = row.get(9)?;
     Ok(Episode {
         id: id(row, 0)?,
-        space: Space {
-            org: row.get(1)?,
-            project: row.get(2)?,
-        },
+        space: Space { org: row.get(1)?, project: row.get(2)? },
         session: row.get(3)?,
         content: row.get(4)?,
         producer: row.get(5)?,
@@ -89,11 +82,7 @@ fn episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
             .map_err(|e| rusqlite::Error::FromSqlConversionFailure(9, Type::Text, e.into()))?,
         created_at: moment(row, 10)?,
         ingested_at: moment(row, 11)?,
-        purpose: if row.get::<_, i64>(12)? == 0 {
-            Use::Recall
-        } else {
-            Use::ProfileOnly
-        },
+        purpose: if row.get::<_, i64>(12)? == 0 { Use::Recall } else { Use::ProfileOnly },
     })
 }
 
@@ -112,16 +101,11 @@ pub(crate) fn episodes(
     space: &Space,
     ids: &[EpisodeId],
 ) -> Result<Vec<Episode>, Failure> {
-    let mut select = connection.prepare_cached(select_episodes!(
-        "WHERE e.uid = ?1 AND p.org = ?2 AND p.project = ?3"
-    ))?;
+    let mut select =
+        connection.prepare_cached(select_episodes!("WHERE e.uid = ?1 AND p.org = ?2 AND p.project = ?3"))?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
-        found.extend(
-            select
-                .query_row(params![id.as_bytes(), space.org, space.project], episode)
-                .optional()?,
-        );
+        found.extend(select.query_row(params![id.as_bytes(), space.org, space.project], episode).optional()?);
     }
     Ok(found)
 }
@@ -139,9 +123,8 @@ pub(crate) fn newest(
     let mut select = connection.prepare_cached(select_episodes!(
         "WHERE e.session = ?1 AND e.purpose = 0 ORDER BY e.created_at DESC, e.uid DESC LIMIT ?2"
     ))?;
-    let mut found: Vec<Episode> = select
-        .query_map(params![session, limit as i64], episode)?
-        .collect::<Result<_, _>>()?;
+    let mut found: Vec<Episode> =
+        select.query_map(params![session, limit as i64], episode)?.collect::<Result<_, _>>()?;
     found.reverse();
     Ok(found)
 }
@@ -154,9 +137,8 @@ pub(crate) fn page(
     after: Option<Cursor>,
     limit: usize,
 ) -> Result<Vec<Episode>, Failure> {
-    let (created_at, uid) = after.map_or((i64::MIN, [0; 16]), |cursor| {
-        (cursor.created_at, *cursor.id.as_bytes())
-    });
+    let (created_at, uid) =
+        after.map_or((i64::MIN, [0; 16]), |cursor| (cursor.created_at, *cursor.id.as_bytes()));
     let (sql, owner) = match session {
         None => (
             select_episodes!(
@@ -205,11 +187,7 @@ pub(crate) fn session(
     let Some(id) = find_session(connection, space, name)? else {
         return Ok(None);
     };
-    Ok(Some(Session {
-        space: space.clone(),
-        name: name.to_owned(),
-        members: members(connection, id)?,
-    }))
+    Ok(Some(Session { space: space.clone(), name: name.to_owned(), members: members(connection, id)? }))
 }
 
 /// Sessions in the order they were first seen.
@@ -230,23 +208,12 @@ pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<S
     };
     let mut select = connection.prepare_cached(sql)?;
     let rows = select.query_map(params![first, second], |row| {
-        Ok((
-            row.get::<_, i64>(0)?,
-            Space {
-                org: row.get(1)?,
-                project: row.get(2)?,
-            },
-            row.get(3)?,
-        ))
+        Ok((row.get::<_, i64>(0)?, Space { org: row.get(1)?, project: row.get(2)? }, row.get(3)?))
     })?;
     let mut sessions = Vec::new();
     for row in rows {
         let (id, space, name) = row?;
-        sessions.push(Session {
-            space,
-            name,
-            members: members(connection, id)?,
-        });
+        sessions.push(Session { space, name, members: members(connection, id)? });
     }
     Ok(sessions)
 }
@@ -256,11 +223,7 @@ fn members(connection: &Connection, session: i64) -> Result<Vec<Member>, Failure
         connection.prepare_cached("SELECT role, name FROM members WHERE session = ?1 ORDER BY role, name")?;
     let rows = select.query_map([session], |row| {
         let name = row.get(1)?;
-        Ok(if row.get::<_, i64>(0)? == 0 {
-            Member::User(name)
-        } else {
-            Member::Agent(name)
-        })
+        Ok(if row.get::<_, i64>(0)? == 0 { Member::User(name) } else { Member::Agent(name) })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

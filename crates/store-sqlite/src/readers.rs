@@ -22,12 +22,7 @@ const KEPT: usize = 4;
 
 impl Readers {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self {
-            pool: std::sync::Arc::new(Pool {
-                path,
-                idle: Mutex::new(Vec::new()),
-            }),
-        }
+        Self { pool: std::sync::Arc::new(Pool { path, idle: Mutex::new(Vec::new()) }) }
     }
 
     /// Runs a read on a thread that may block.

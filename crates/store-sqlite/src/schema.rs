@@ -31,11 +31,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     let mut work = || -> Result<(), Failure> {
         let done = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? as usize;
         if done > MIGRATIONS.len() {
-            return Err(Error::StorageNewer {
-                found: done,
-                known: MIGRATIONS.len(),
-            }
-            .into());
+            return Err(Error::StorageNewer { found: done, known: MIGRATIONS.len() }.into());
         }
         if done == MIGRATIONS.len() {
             return Ok(());

@@ -12,34 +12,20 @@ pub(crate) fn encode(vector: &[f16]) -> Vec<u8> {
 
 /// The vector kept in these bytes.
 pub(crate) fn decode(bytes: &[u8]) -> Vec<f16> {
-    bytes
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|pair| f16::from_le_bytes(*pair))
-        .collect()
+    bytes.as_chunks::<2>().0.iter().map(|pair| f16::from_le_bytes(*pair)).collect()
 }
 
 /// Ties the store to a vector space, or finds that it is tied to another.
 pub(crate) fn bind_space(tx: &Connection, running: &str) -> Result<(), Error> {
     let work = || -> Result<(), Failure> {
         let stored: Option<String> = tx
-            .query_row("SELECT value FROM meta WHERE name = 'vector_space'", [], |row| {
-                row.get(0)
-            })
+            .query_row("SELECT value FROM meta WHERE name = 'vector_space'", [], |row| row.get(0))
             .optional()?;
         match stored {
             Some(stored) if stored == running => Ok(()),
-            Some(stored) => Err(Error::OtherVectorSpace {
-                stored,
-                running: running.into(),
-            }
-            .into()),
+            Some(stored) => Err(Error::OtherVectorSpace { stored, running: running.into() }.into()),
             None => {
-                tx.execute(
-                    "INSERT INTO meta (name, value) VALUES ('vector_space', ?1)",
-                    [running],
-                )?;
+                tx.execute("INSERT INTO meta (name, value) VALUES ('vector_space', ?1)", [running])?;
                 Ok(())
             }
         }

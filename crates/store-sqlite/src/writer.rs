@@ -71,14 +71,8 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("memory-writer".into())
             .spawn(move || run(&mut connection, &jobs))
-            .map_err(|e| Error::Storage {
-                doing: "starting the writer",
-                source: e.into(),
-            })?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+            .map_err(|e| Error::Storage { doing: "starting the writer", source: e.into() })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Runs a piece of work and answers when it is durable, or when nothing of it has happened.
@@ -88,12 +82,7 @@ impl Writer {
         W: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Write(Box::new(Piece {
-            doing,
-            work: Some(work),
-            outcome: None,
-            reply,
-        })))?;
+        self.send(Job::Write(Box::new(Piece { doing, work: Some(work), outcome: None, reply })))?;
         answer.await.map_err(|_| Error::ShuttingDown)?
     }
 
@@ -157,10 +146,7 @@ fn commit_together(connection: &mut Connection, mut works: Vec<Box<dyn Work>>) {
         }
         tx.commit()
     })();
-    let lost = fate.err().map(|error| Lost {
-        code: error.sqlite_error_code(),
-        message: error.to_string(),
-    });
+    let lost = fate.err().map(|error| Lost { code: error.sqlite_error_code(), message: error.to_string() });
     for work in works {
         work.answer(lost.as_ref().map_or(Ok(()), Err));
     }

@@ -1,1 +1,43 @@
-//! One story for every engine.
+//! What every engine must do, told once and run on each: the operations of the port ([`port`]), and what a user of a
+//! memory over the engine relies on ([`memory`]).
+//!
+//! An engine's own tests hand in a way to make an empty store:
+//!
+//! ```ignore
+//! memcloud_store_tests::run(|| async { fresh_store().await }).await;
+//! ```
+
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
+
+mod embedder;
+mod episodes;
+pub mod memory;
+pub mod port;
+
+use std::sync::Arc;
+
+use memcloud_memory::ports::EpisodeStore;
+
+pub use embedder::BagOfWords;
+pub use episodes::{episode, said, space};
+
+/// An engine under test.
+pub type Store = Arc<dyn EpisodeStore>;
+
+/// Runs everything on stores that `fresh` makes, each empty and of its own.
+pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
+    port::what_is_appended_is_read_back(fresh().await).await;
+    port::history_tells_every_change_once(fresh().await).await;
+    port::a_repeated_request_stores_nothing(fresh().await).await;
+    port::pages_cover_a_space_without_gap_or_double(fresh().await).await;
+    port::sessions_unite_their_members(fresh().await).await;
+    port::deleted_is_gone(fresh().await).await;
+    port::a_store_belongs_to_one_vector_space(fresh().await).await;
+    port::vectors_can_come_later(fresh().await).await;
+    port::spaces_know_nothing_of_each_other(fresh().await).await;
+    memory::stored_is_found_at_once(fresh().await).await;
+    memory::profile_only_is_never_found(fresh().await).await;
+    memory::many_clients_at_once(fresh().await).await;
+    memory::a_retry_answers_the_same(fresh().await).await;
+    memory::without_a_model_words_find(fresh().await).await;
+}

@@ -25,6 +25,11 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// What it says and who says it, without the cues.
+    pub(crate) fn answer(&self) -> f32 {
+        self.meaning + self.meaning_around + self.words + self.named
+    }
+
     /// The score: the sum of all parts.
     pub fn sum(&self) -> f32 {
         self.meaning

@@ -115,8 +115,7 @@ impl Vectors {
         match vector.filter(|vector| vector.len() == self.dimensions) {
             Some(vector) => {
                 let wide: Vec<f32> = vector.iter().map(|x| x.to_f32()).collect();
-                self.scales
-                    .push(scan::quantize_i8(&wide, &mut self.codes[start..]));
+                self.scales.push(scan::quantize_i8(&wide, &mut self.codes[start..]));
                 self.exact.extend_from_slice(vector);
             }
             None => {
@@ -158,10 +157,7 @@ impl SpaceIndex {
         self.link(number, session);
         self.vectors.push(row.vector.as_deref());
         for &(term, count) in &analysis.terms {
-            self.postings
-                .entry(term)
-                .or_default()
-                .push(Posting { row: number, count });
+            self.postings.entry(term).or_default().push(Posting { row: number, count });
         }
         for &fact in &analysis.facts {
             self.facts.entry(fact).or_default().push(number);
@@ -362,23 +358,14 @@ impl SpaceIndex {
 
     /// Everyone who has said something, with their numbers.
     pub(crate) fn producers(&self) -> impl Iterator<Item = (u32, &str)> {
-        self.producers
-            .keys()
-            .map(|&number| (number, self.names.names[number as usize].as_str()))
+        self.producers.keys().map(|&number| (number, self.names.names[number as usize].as_str()))
     }
 
     /// About how much memory the index takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let postings: usize = self
-            .postings
-            .values()
-            .map(|list| 48 + list.capacity() * size_of::<Posting>())
-            .sum();
-        let facts: usize = self
-            .facts
-            .values()
-            .map(|list| 48 + list.capacity() * size_of::<Row>())
-            .sum();
+        let postings: usize =
+            self.postings.values().map(|list| 48 + list.capacity() * size_of::<Posting>()).sum();
+        let facts: usize = self.facts.values().map(|list| 48 + list.capacity() * size_of::<Row>()).sum();
         // An id, its entry in the map, and 4 to 8 bytes for each of the other columns.
         let rows = self.end() * (16 + 40 + 48);
         postings + facts + rows + self.end() * (4 + self.vectors.dimensions * 3)

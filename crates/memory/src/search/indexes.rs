@@ -31,10 +31,7 @@ struct Held {
 
 impl Indexes {
     pub(crate) fn new(budget: usize) -> Self {
-        Self {
-            budget,
-            held: Mutex::default(),
-        }
+        Self { budget, held: Mutex::default() }
     }
 
     /// The index of a space with everything that is stored by now.
@@ -99,11 +96,7 @@ async fn catch_up(
         let last = changes.last().map(|change| change.sequence);
         apply(index, store, space, changes).await?;
         // The history may end in numbers that tell nothing here, such as episodes kept for the profile only.
-        index.sequence = if complete {
-            last.unwrap_or(head).max(head)
-        } else {
-            last.unwrap_or(head)
-        };
+        index.sequence = if complete { last.unwrap_or(head).max(head) } else { last.unwrap_or(head) };
     }
     Ok(())
 }

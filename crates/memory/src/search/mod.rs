@@ -69,10 +69,7 @@ impl Memory {
     pub async fn search(&self, question: Question) -> Result<Found, Error> {
         self.check_question(&question)?;
         let began = Instant::now();
-        let index = self
-            .indexes
-            .caught_up(self.store.as_ref(), &question.space)
-            .await?;
+        let index = self.indexes.caught_up(self.store.as_ref(), &question.space).await?;
         let told = {
             let index = index.read().await;
             names::as_told_by_themselves(&question.text, index.producers().map(|(_, name)| name))
@@ -93,17 +90,9 @@ impl Memory {
             named.collect::<Vec<_>>()
         })
         .await
-        .map_err(|panic| Error::Storage {
-            doing: "ranking",
-            source: panic.into(),
-        })?;
+        .map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?;
         let hits = self.load(&question, ranked).await?;
-        Ok(Found {
-            hits,
-            time_range,
-            embedding,
-            ranking: began.elapsed().saturating_sub(embedding),
-        })
+        Ok(Found { hits, time_range, embedding, ranking: began.elapsed().saturating_sub(embedding) })
     }
 
     fn check_question(&self, question: &Question) -> Result<(), Error> {
@@ -117,10 +106,7 @@ impl Memory {
             });
         }
         if question.limit == 0 || question.limit > self.limits.results {
-            return Err(Error::LimitOutOfRange {
-                given: question.limit as i64,
-                max: self.limits.results,
-            });
+            return Err(Error::LimitOutOfRange { given: question.limit as i64, max: self.limits.results });
         }
         Ok(())
     }
@@ -142,11 +128,10 @@ impl Memory {
                 asked_terms.push(Term { id, stem });
             }
         }
-        let named = names::named_producers(text, index.producers());
         Asked {
             terms: asked_terms,
             vector,
-            named: named.iter().map(|named| named.producer).collect(),
+            named: names::first_named(text, index.producers()),
             time_range: time_range(text, self.clock.now()),
             asks_when: asks_when(&words(text).collect::<Vec<_>>()),
         }
@@ -158,14 +143,8 @@ impl Memory {
         let episodes = self.store.episodes(&question.space, &ids).await?;
         let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
         let hits = ranked.into_iter().filter_map(|(id, ranked)| {
-            let episode = episodes
-                .remove(&id)
-                .filter(|episode| question.filter.matches(episode))?;
-            Some(Hit {
-                episode,
-                score: ranked.score,
-                explanation: ranked.explanation,
-            })
+            let episode = episodes.remove(&id).filter(|episode| question.filter.matches(episode))?;
+            Some(Hit { episode, score: ranked.score, explanation: ranked.explanation })
         });
         Ok(hits.collect())
     }

@@ -1,51 +1,30 @@
 //! Names of producers in a question. A question speaks of people by name where they speak of themselves as "I": the
 //! name would pull up messages that address the person, so it is embedded as "I" and counts as a hint of its own.
 
+use std::cmp::Reverse;
+
 use crate::words::is_stop_word;
 
 /// Names that mean a role, not a person; a question that holds them means something else.
-const ROLES: [&str; 8] = [
-    "user",
-    "assistant",
-    "system",
-    "agent",
-    "human",
-    "ai",
-    "bot",
-    "tool",
-];
+const ROLES: [&str; 8] = ["user", "assistant", "system", "agent", "human", "ai", "bot", "tool"];
 
-/// A producer that a question names, and where first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
-    /// The producer's number in the index.
-    pub(crate) producer: u32,
-    at: usize,
-}
-
-/// The producers that the question names, by their whole name or their first name, in order of first mention.
-pub(crate) fn named_producers<'a>(
-    question: &str,
-    producers: impl Iterator<Item = (u32, &'a str)>,
-) -> Vec<Named> {
-    let mut named: Vec<Named> = producers
+/// The producer whom the question names first, by the whole name or the first name. More than one only where the question
+/// leaves open which of them it means.
+pub(crate) fn first_named<'a>(question: &str, producers: impl Iterator<Item = (u32, &'a str)>) -> Vec<u32> {
+    let mentions: Vec<_> = producers
         .filter_map(|(producer, name)| {
-            let at = forms(name)
-                .into_iter()
-                .filter_map(|form| mention(question, 0, form))
-                .map(|m| m.start)
-                .min()?;
-            Some(Named { producer, at })
+            let mentions = forms(name).into_iter().filter_map(|form| mention(question, 0, form));
+            Some((mentions.map(|m| (m.start, Reverse(m.end))).min()?, producer))
         })
         .collect();
-    named.sort_unstable_by_key(|named| (named.at, named.producer));
-    named
+    let first = mentions.iter().map(|(place, _)| *place).min();
+    mentions.into_iter().filter(|(place, _)| Some(*place) == first).map(|(_, producer)| producer).collect()
 }
 
 /// The question as the people it speaks of would put it: their names as "I", their possessives as "my".
 pub(crate) fn as_told_by_themselves<'a>(question: &str, producers: impl Iterator<Item = &'a str>) -> String {
     let mut forms: Vec<&str> = producers.flat_map(forms).collect();
-    forms.sort_unstable_by_key(|form| (std::cmp::Reverse(form.len()), *form));
+    forms.sort_unstable_by_key(|form| (Reverse(form.len()), *form));
     forms.dedup();
     let mut told = question.to_owned();
     for form in forms {
@@ -89,11 +68,7 @@ fn mention(text: &str, from: usize, name: &str) -> Option<Mention> {
             let ending = possessive_ending(&text[end..]);
             let end = end + ending;
             if !text[end..].chars().next().is_some_and(is_word_character) {
-                return Some(Mention {
-                    start,
-                    end,
-                    possessive: ending > 0,
-                });
+                return Some(Mention { start, end, possessive: ending > 0 });
             }
         }
         before = Some(c);
@@ -148,24 +123,19 @@ mod tests {
             |question| as_told_by_themselves(question, ["Caroline", "Mary Ann Smith", "user"].into_iter());
         assert_eq!(told("What is Caroline's plan?"), "What is my plan?");
         assert_eq!(told("When did caroline and MARY go?"), "When did I and I go?");
-        assert_eq!(
-            told("Did Mary Ann Smith call Carolines?"),
-            "Did I call Carolines?"
-        );
+        assert_eq!(told("Did Mary Ann Smith call Carolines?"), "Did I call Carolines?");
         assert_eq!(told("What does a user want?"), "What does a user want?");
         assert_eq!(told("Caroline’s"), "my");
     }
 
     #[test]
     fn the_first_one_named_comes_first() {
-        let named = |question| -> Vec<u32> {
-            let producers = [(3, "Ann"), (7, "Bob Stone"), (9, "I")];
-            named_producers(question, producers.into_iter())
-                .iter()
-                .map(|named| named.producer)
-                .collect()
+        let named = |question| {
+            first_named(question, [(3, "Ann"), (7, "Bob Stone"), (8, "Bob Hill"), (9, "I")].into_iter())
         };
-        assert_eq!(named("What did bob tell Ann?"), [7, 3]);
+        assert_eq!(named("What did Ann tell Bob?"), [3]);
+        assert_eq!(named("What did bob tell Ann?"), [7, 8]);
+        assert_eq!(named("What did Bob Hill tell Ann?"), [8]);
         assert_eq!(named("What did Annie tell?"), Vec::<u32>::new());
         assert_eq!(named("I wonder"), Vec::<u32>::new());
     }
@@ -174,7 +144,7 @@ mod tests {
         #[test]
         fn any_question_and_name_is_read(question in "\\PC{0,40}", name in "\\PC{0,8}") {
             let told = as_told_by_themselves(&question, [name.as_str()].into_iter());
-            let named = named_producers(&question, [(0, name.as_str())].into_iter());
+            let named = first_named(&question, [(0, name.as_str())].into_iter());
             prop_assert_eq!(named.is_empty(), told == question || forms(&name).contains(&"my"));
         }
     }

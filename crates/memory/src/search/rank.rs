@@ -5,6 +5,7 @@
 //! else that counts is added up for the candidates alone, so its cost does not grow with the space.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use memcloud_kernels::scan;
 use memcloud_model::TimeRange;
@@ -18,6 +19,8 @@ const SEEDS: usize = 512;
 const REACH: usize = 4;
 /// How many of the best rows get their likeness to the question from the exact vector.
 const RESCORED: usize = 40;
+/// How many of the best by meaning, and as many by words, the scales of both are taken from.
+const SAMPLE: usize = 100;
 /// No candidate.
 const NONE: u32 = u32::MAX;
 
@@ -28,7 +31,7 @@ pub(crate) struct Asked {
     pub(crate) terms: Vec<Term>,
     /// Its vector of unit length, where a model runs.
     pub(crate) vector: Option<Vec<f32>>,
-    /// The producers that it names, by number, in order of mention.
+    /// Whom it names first, by the producer's number; several only where they share the name.
     pub(crate) named: Vec<u32>,
     /// The stretch of time that it speaks of.
     pub(crate) time_range: Option<TimeRange>,
@@ -62,11 +65,11 @@ pub(crate) fn rank(
     let likeness = likeness(index, asked.vector.as_deref(), rows);
     let words = words(index, asked, weights);
     let candidates = Candidates::choose(index, rows, &likeness, &words, limit.max(SEEDS));
-    let mut ranked = score(index, asked, &candidates, &words, weights);
+    let Scored { mut ranked, meaning_scale } = score(index, asked, &candidates, &words, weights);
     ranked.sort_unstable_by(|a, b| better(index, a, b));
     if let Some(vector) = &asked.vector {
         let best = ranked.len().min(RESCORED);
-        rescore(index, vector, &candidates, &mut ranked[..best], weights);
+        rescore(index, vector, meaning_scale, &mut ranked[..best], weights);
         ranked[..best].sort_unstable_by(|a, b| better(index, a, b));
     }
     ranked.truncate(limit);
@@ -75,9 +78,7 @@ pub(crate) fn rank(
 
 /// Higher scores first; among equals the newer id, so that the order is the same on every server.
 fn better(index: &SpaceIndex, a: &Ranked, b: &Ranked) -> Ordering {
-    b.score
-        .total_cmp(&a.score)
-        .then_with(|| index.id(b.row).cmp(&index.id(a.row)))
+    b.score.total_cmp(&a.score).then_with(|| index.id(b.row).cmp(&index.id(a.row)))
 }
 
 /// The cosine of the question and each row, from vectors of eight bits. 0 where either has no vector.
@@ -229,85 +230,114 @@ fn score(
     candidates: &Candidates,
     words: &Words,
     weights: &Weights,
-) -> Vec<Ranked> {
-    let meaning = standardised(&candidates.likeness);
+) -> Scored {
     let shared = shared_words(index, asked, candidates, words, weights);
-    let sums: Vec<f32> = shared.iter().map(|terms| terms.iter().sum()).collect();
-    let by_words = standardised(&sums);
+    let sample = sample(candidates, &shared, asked.vector.is_some());
+    let (meaning_scale, words_scale) =
+        (Scale::of(&candidates.likeness, &sample), Scale::of(&shared, &sample));
+    // Where no model runs, words carry what meaning would.
+    let words_weight = if asked.vector.is_some() { weights.words } else { weights.words + weights.meaning };
     let mut ranked: Vec<Ranked> = (0..candidates.rows.len())
         .map(|at| {
             let row = candidates.rows[at];
-            let mut nearby = 0.0;
-            for (offset, share) in weights.meaning_around {
-                let neighbour = candidates.around[at][REACH.wrapping_add_signed(offset)];
-                nearby += meaning.get(neighbour as usize).map_or(0.0, |z| share * z);
-            }
+            let around = weights.meaning_around.iter().filter_map(|(offset, share)| {
+                let neighbour = candidates.around[at][REACH.wrapping_add_signed(*offset)];
+                Some(share * meaning_scale.apply(*candidates.likeness.get(neighbour as usize)?))
+            });
             let explanation = Explanation {
-                meaning: weights.meaning * meaning[at],
-                meaning_around: weights.meaning * nearby,
-                words: weights.words * by_words[at],
+                meaning: weights.meaning * meaning_scale.apply(candidates.likeness[at]),
+                meaning_around: weights.meaning * around.sum::<f32>(),
+                words: words_weight * words_scale.apply(shared[at]),
                 ..cues(index, asked, row, weights)
             };
-            Ranked {
-                row,
-                score: explanation.sum(),
-                explanation,
-            }
+            Ranked { row, score: 0.0, explanation }
         })
         .collect();
     add_sittings(index, &mut ranked, weights);
-    ranked
+    Scored { ranked, meaning_scale }
 }
 
-/// What each term of the question is worth at each candidate: where it is said, and to a share where it is said
-/// nearby; the largest counts.
+struct Scored {
+    ranked: Vec<Ranked>,
+    meaning_scale: Scale,
+}
+
+/// What the question's terms are worth at each candidate: where a term is said, and to a share where it is said nearby.
+/// For each term the largest counts, so that a word said three times in a row is not three words.
 fn shared_words(
     index: &SpaceIndex,
     asked: &Asked,
     candidates: &Candidates,
     words: &Words,
     weights: &Weights,
-) -> Vec<Vec<f32>> {
-    let mut own = vec![vec![0.0; asked.terms.len()]; candidates.rows.len()];
-    for (term, worth) in words.worth.iter().enumerate() {
-        for posting in index.postings(asked.terms[term].id) {
+) -> Vec<f32> {
+    let mut sum = vec![0.0; candidates.rows.len()];
+    let mut own = vec![0.0; candidates.rows.len()];
+    for (term, worth) in asked.terms.iter().zip(&words.worth) {
+        own.fill(0.0);
+        for posting in index.postings(term.id) {
             if let Some(own) = own.get_mut(candidates.place[posting.row as usize] as usize) {
-                own[term] = worth * saturation(posting.count, weights.k1);
+                *own = worth * saturation(posting.count, weights.k1);
             }
         }
+        for ((sum, &own_worth), around) in sum.iter_mut().zip(&own).zip(&candidates.around) {
+            let nearby = weights.words_around.iter().filter_map(|(offset, share)| {
+                Some(share * own.get(around[REACH.wrapping_add_signed(*offset)] as usize)?)
+            });
+            *sum += nearby.fold(own_worth, f32::max);
+        }
     }
-    candidates
-        .around
-        .iter()
-        .enumerate()
-        .map(|(at, around)| {
-            let mut best = own[at].clone();
-            for (offset, share) in weights.words_around {
-                if let Some(said) = own.get(around[REACH.wrapping_add_signed(offset)] as usize) {
-                    for (best, said) in best.iter_mut().zip(said) {
-                        *best = best.max(share * said);
-                    }
-                }
-            }
-            best
-        })
-        .collect()
+    sum
+}
+
+/// The candidates that the scales are taken from: the best by meaning and by words. Over a whole space the mean would
+/// sink and the deviation shrink as it grows, and the set amounts of the cues would lose their worth.
+fn sample(candidates: &Candidates, shared: &[f32], by_meaning: bool) -> Vec<u32> {
+    if candidates.rows.len() <= 2 * SAMPLE {
+        return (0..candidates.rows.len() as u32).collect();
+    }
+    let mut sample = best(shared, SAMPLE);
+    sample.retain(|&at| shared[at as usize] > 0.0);
+    if by_meaning {
+        sample.extend(best(&candidates.likeness, SAMPLE));
+        sample.sort_unstable();
+        sample.dedup();
+    }
+    sample
+}
+
+/// Turns values into distances from a mean, in standard deviations.
+#[derive(Clone, Copy)]
+struct Scale {
+    mean: f32,
+    /// One over the standard deviation; 0 when all values are equal.
+    unit: f32,
+}
+
+impl Scale {
+    /// The scale of the values at these places (the deviation is that of the whole, not of a sample).
+    fn of(values: &[f32], places: &[u32]) -> Self {
+        let count = places.len().max(1) as f64;
+        let chosen = || places.iter().map(|&at| f64::from(values[at as usize]));
+        let mean = chosen().sum::<f64>() / count;
+        let deviation = (chosen().map(|x| (x - mean).powi(2)).sum::<f64>() / count).sqrt();
+        Self { mean: mean as f32, unit: if deviation > 1e-9 { (1.0 / deviation) as f32 } else { 0.0 } }
+    }
+
+    fn apply(self, value: f32) -> f32 {
+        (value - self.mean) * self.unit
+    }
 }
 
 /// What a row is worth beside meaning and words.
 fn cues(index: &SpaceIndex, asked: &Asked, row: Row, weights: &Weights) -> Explanation {
     let cues = index.cues(row);
     let given = |condition: bool, weight: f32| if condition { weight } else { 0.0 };
-    let named = match asked.named.as_slice() {
-        [] => 0.0,
-        [only] => given(index.producer(row) == *only, weights.named),
-        [first, ..] => given(index.producer(row) == *first, weights.named_first),
-    };
     let inside = asked.time_range.is_some_and(|range| {
         (range.start.as_micros()..range.end.as_micros()).contains(&index.created_at(row))
     });
     Explanation {
-        named,
+        named: given(asked.named.contains(&index.producer(row)), weights.named),
         question: given(cues.question, weights.question),
         time_words: given(asked.asks_when && cues.time_words, weights.time_words),
         time_range: given(inside, weights.time_range),
@@ -315,12 +345,13 @@ fn cues(index: &SpaceIndex, asked: &Asked, row: Row, weights: &Weights) -> Expla
     }
 }
 
-/// Gives each row a share of the best score in its sitting: where one message answers, those around it belong to it.
+/// Gives each row a share of the best answer in its sitting, cues aside: where one message answers, those around it
+/// belong to it.
 fn add_sittings(index: &SpaceIndex, ranked: &mut [Ranked], weights: &Weights) {
-    let mut best = std::collections::HashMap::new();
+    let mut best = HashMap::new();
     for ranked in &*ranked {
         let best = best.entry(index.sitting(ranked.row)).or_insert(0.0_f32);
-        *best = best.max(ranked.score);
+        *best = best.max(ranked.explanation.answer());
     }
     for ranked in ranked {
         ranked.explanation.sitting = weights.sitting * best[&index.sitting(ranked.row)];
@@ -329,57 +360,20 @@ fn add_sittings(index: &SpaceIndex, ranked: &mut [Ranked], weights: &Weights) {
 }
 
 /// Replaces the meaning of the best rows by what their exact vectors say.
-fn rescore(
-    index: &SpaceIndex,
-    vector: &[f32],
-    candidates: &Candidates,
-    best: &mut [Ranked],
-    weights: &Weights,
-) {
+fn rescore(index: &SpaceIndex, vector: &[f32], scale: Scale, best: &mut [Ranked], weights: &Weights) {
     if vector.len() != index.vectors.dimensions {
         return;
     }
-    let (mean, deviation) = mean_and_deviation(&candidates.likeness);
-    if deviation <= SMALL {
-        return;
-    }
     for ranked in best {
-        let exact = index.vectors.likeness(ranked.row, vector);
-        ranked.explanation.meaning = weights.meaning * (exact - mean) / deviation;
+        ranked.explanation.meaning =
+            weights.meaning * scale.apply(index.vectors.likeness(ranked.row, vector));
         ranked.score = ranked.explanation.sum();
     }
 }
 
-/// Below this deviation all values count as equal.
-const SMALL: f32 = 1e-9;
-
-/// Each value as its distance from the mean, in standard deviations; zeros when all are equal.
-fn standardised(values: &[f32]) -> Vec<f32> {
-    let (mean, deviation) = mean_and_deviation(values);
-    let unit = if deviation > SMALL { 1.0 / deviation } else { 0.0 };
-    values.iter().map(|value| (value - mean) * unit).collect()
-}
-
-/// The mean and the standard deviation of the whole (not of a sample).
-fn mean_and_deviation(values: &[f32]) -> (f32, f32) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-    let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-    (mean as f32, variance.sqrt() as f32)
-}
-
 /// The terms of the question that a row holds itself, as stems.
 pub(crate) fn held_terms(index: &SpaceIndex, asked: &Asked, row: Row) -> Vec<String> {
-    let holds = |term: &&Term| {
-        index
-            .postings(term.id)
-            .binary_search_by_key(&row, |posting| posting.row)
-            .is_ok()
-    };
-    asked
-        .terms
-        .iter()
-        .filter(holds)
-        .map(|term| term.stem.clone())
-        .collect()
+    let holds =
+        |term: &&Term| index.postings(term.id).binary_search_by_key(&row, |posting| posting.row).is_ok();
+    asked.terms.iter().filter(holds).map(|term| term.stem.clone()).collect()
 }

@@ -13,33 +13,16 @@ pub fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
     let words = words(text);
     let today = now.civil().date();
     let (range, bound) = (0..words.len()).find_map(|at| {
-        let range = Phrase {
-            words: &words,
-            at,
-            today,
-        }
-        .read()?;
+        let range = Phrase { words: &words, at, today }.read()?;
         Some((range, at.checked_sub(1).map(|before| words[before].as_str())))
     })?;
     let range = match bound {
-        Some("since") => Days {
-            start: range.start,
-            end: today.tomorrow().ok()?,
-        },
-        Some("after") => Days {
-            start: range.end,
-            end: today.tomorrow().ok()?,
-        },
-        Some("before" | "until") => Days {
-            start: date(1000, 1, 1),
-            end: range.start,
-        },
+        Some("since") => Days { start: range.start, end: today.tomorrow().ok()? },
+        Some("after") => Days { start: range.end, end: today.tomorrow().ok()? },
+        Some("before" | "until") => Days { start: date(1000, 1, 1), end: range.start },
         _ => range,
     };
-    let range = TimeRange {
-        start: Timestamp::start_of(range.start)?,
-        end: Timestamp::start_of(range.end)?,
-    };
+    let range = TimeRange { start: Timestamp::start_of(range.start)?, end: Timestamp::start_of(range.end)? };
     (range.start < range.end).then_some(range)
 }
 
@@ -69,10 +52,7 @@ struct Days {
 
 impl Days {
     fn new(start: Date, length: Span) -> Option<Self> {
-        Some(Self {
-            start,
-            end: start.checked_add(length).ok()?,
-        })
+        Some(Self { start, end: start.checked_add(length).ok()? })
     }
 
     fn day(day: Date) -> Option<Self> {
@@ -88,10 +68,7 @@ impl Days {
     }
 
     fn shifted(self, by: Span) -> Option<Self> {
-        Some(Self {
-            start: self.start.checked_add(by).ok()?,
-            end: self.end.checked_add(by).ok()?,
-        })
+        Some(Self { start: self.start.checked_add(by).ok()?, end: self.end.checked_add(by).ok()? })
     }
 }
 
@@ -128,9 +105,7 @@ impl Unit {
 
     /// The unit that the day lies in.
     fn around(self, day: Date) -> Option<Days> {
-        let monday = day
-            .checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days())
-            .ok()?;
+        let monday = day.checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days()).ok()?;
         match self {
             Self::Day => Days::day(day),
             Self::Week => Days::new(monday, 1.week()),
@@ -194,11 +169,7 @@ impl Phrase<'_> {
     /// `May 2023`, `last May`, `in May`, `summer 2022`, `last summer`.
     fn month_or_season(&self) -> Option<Days> {
         let which = Which::of(self.word(0));
-        let name = if which.is_some() || self.word(0) == "in" || self.word(0) == "during" {
-            1
-        } else {
-            0
-        };
+        let name = if which.is_some() || self.word(0) == "in" || self.word(0) == "during" { 1 } else { 0 };
         let named = self.word(name);
         let in_year = |year: i16| match (month(named), season(named)) {
             (Some(month), _) => Days::month(year, month),
@@ -216,11 +187,7 @@ impl Phrase<'_> {
             None => self.latest(in_year),
             Some(Which::Last) => {
                 let newest = self.latest(in_year)?;
-                if newest.end > self.today {
-                    newest.shifted(Span::new().years(-1))
-                } else {
-                    Some(newest)
-                }
+                if newest.end > self.today { newest.shifted(Span::new().years(-1)) } else { Some(newest) }
             }
             Some(Which::This) => in_year(self.today.year()),
             Some(Which::Next) => self.latest(in_year)?.shifted(1.year()),
@@ -299,9 +266,7 @@ impl Phrase<'_> {
     fn latest(&self, in_year: impl Fn(i16) -> Option<Days>) -> Option<Days> {
         let year = self.today.year();
         // Eight years back there was a 29 February for certain.
-        (0..=8)
-            .filter_map(|back| in_year(year - back))
-            .find(|days| days.start <= self.today)
+        (0..=8).filter_map(|back| in_year(year - back)).find(|days| days.start <= self.today)
     }
 }
 
@@ -342,18 +307,13 @@ fn number(word: &str) -> Option<i32> {
         "couple" => Some(2),
         "few" => Some(3),
         _ if word.len() <= 3 && word.chars().all(|c| c.is_ascii_digit()) => word.parse().ok(),
-        _ => WORDS
-            .iter()
-            .position(|known| *known == word)
-            .and_then(|count| i32::try_from(count).ok()),
+        _ => WORDS.iter().position(|known| *known == word).and_then(|count| i32::try_from(count).ok()),
     }
 }
 
 /// A year from 1900 to 2199 in four digits.
 fn year(word: &str) -> Option<i16> {
-    word.parse()
-        .ok()
-        .filter(|year| word.len() == 4 && (1900..2200).contains(year))
+    word.parse().ok().filter(|year| word.len() == 4 && (1900..2200).contains(year))
 }
 
 /// The number of a month by its name or the usual short form.

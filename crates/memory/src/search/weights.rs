@@ -14,10 +14,8 @@ pub struct Weights {
     /// To which share a word counts that is said before (negative) or after the row in the same sitting. The largest
     /// counts, so nothing is counted twice.
     pub words_around: [(isize, f32); 7],
-    /// For rows of the only producer that the question names.
+    /// For rows of the producer whom the question names first.
     pub named: f32,
-    /// For rows of the first of several producers that the question names.
-    pub named_first: f32,
     /// The share of the best score in the sitting that each of its rows gains.
     pub sitting: f32,
     /// For rows that are questions themselves: they seldom answer one.
@@ -31,21 +29,12 @@ pub struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            meaning: 0.6,
-            words: 0.4,
+            meaning: 0.5,
+            words: 0.5,
             k1: 0.9,
             meaning_around: [(-1, 0.25), (1, 0.2), (-2, 0.15), (2, 0.1), (-3, 0.05), (3, 0.05)],
-            words_around: [
-                (-1, 0.7),
-                (1, 0.5),
-                (-2, 0.4),
-                (2, 0.2),
-                (-3, 0.2),
-                (3, 0.1),
-                (-4, 0.1),
-            ],
+            words_around: [(-1, 0.7), (1, 0.5), (-2, 0.4), (2, 0.2), (-3, 0.2), (3, 0.1), (-4, 0.1)],
             named: 2.0,
-            named_first: 1.0,
             sitting: 0.1,
             question: -0.5,
             time_words: 0.6,
