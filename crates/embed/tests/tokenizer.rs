@@ -7,11 +7,7 @@ use memcloud_embed::tokenizer::{Tokenizer, TokenizerFiles};
 
 fn from_vocab_txt() -> Tokenizer {
     let vocab_txt = Some(model_dir().join("vocab.txt"));
-    Tokenizer::load(&TokenizerFiles {
-        vocab_txt,
-        ..TokenizerFiles::default()
-    })
-    .expect("vocab.txt")
+    Tokenizer::load(&TokenizerFiles { vocab_txt, ..TokenizerFiles::default() }).expect("vocab.txt")
 }
 
 fn from_both() -> Tokenizer {
@@ -73,12 +69,7 @@ fn limits_cut_the_end_and_keep_the_frame() {
         assert_eq!(cut.last(), whole.last());
     }
     // A word of many pieces at the limit, and a text of which most must never be looked at.
-    assert_eq!(
-        tokenizer
-            .encode("pneumonoultramicroscopicsilicovolcanoconiosis", 5)
-            .len(),
-        5
-    );
+    assert_eq!(tokenizer.encode("pneumonoultramicroscopicsilicovolcanoconiosis", 5).len(), 5);
     assert_eq!(tokenizer.encode(&"word ".repeat(2_000_000), 256).len(), 256);
     assert_eq!(tokenizer.count(&"word ".repeat(1000)), 1002);
 }
@@ -105,25 +96,16 @@ fn other_tokenizers_are_refused() {
     for (content, wanted) in [
         ("{", "EOF"),
         (r#"{"model":{"type":"BPE","vocab":{}}}"#, "BPE"),
-        (
-            r#"{"model":{"type":"WordPiece","vocab":{}},"pre_tokenizer":{"type":"Whitespace"}}"#,
-            "Whitespace",
-        ),
+        (r#"{"model":{"type":"WordPiece","vocab":{}},"pre_tokenizer":{"type":"Whitespace"}}"#, "Whitespace"),
         (
             r#"{"model":{"vocab":{}},"pre_tokenizer":{"type":"BertPreTokenizer"},"normalizer":{"type":"BertNormalizer"}}"#,
             "[CLS]",
         ),
     ] {
         std::fs::write(&path, content).expect("written");
-        let files = TokenizerFiles {
-            tokenizer_json: Some(path.clone()),
-            ..TokenizerFiles::default()
-        };
+        let files = TokenizerFiles { tokenizer_json: Some(path.clone()), ..TokenizerFiles::default() };
         let error = Tokenizer::load(&files).expect_err(content).to_string();
-        assert!(
-            error.contains(wanted) && error.contains("tokenizer.json"),
-            "{error}"
-        );
+        assert!(error.contains(wanted) && error.contains("tokenizer.json"), "{error}");
     }
     assert!(Tokenizer::load(&TokenizerFiles::default()).is_err());
 }

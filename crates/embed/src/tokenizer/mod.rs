@@ -32,12 +32,7 @@ pub(crate) struct Normalizer {
 impl Default for Normalizer {
     /// That of uncased BERT models.
     fn default() -> Self {
-        Self {
-            clean: true,
-            split_cjk: true,
-            strip_accents: true,
-            lowercase: true,
-        }
+        Self { clean: true, split_cjk: true, strip_accents: true, lowercase: true }
     }
 }
 
@@ -103,11 +98,7 @@ impl Tokenizer {
                 if normalizer.clean && is_removed(c) {
                     continue;
                 }
-                cutter.push(if normalizer.lowercase {
-                    c.to_ascii_lowercase()
-                } else {
-                    c
-                });
+                cutter.push(if normalizer.lowercase { c.to_ascii_lowercase() } else { c });
                 if cutter.is_full() {
                     return;
                 }
@@ -153,13 +144,7 @@ struct Cutter<'a> {
 
 impl<'a> Cutter<'a> {
     fn new(vocabulary: &'a Vocabulary, ids: Vec<u32>, limit: usize) -> Self {
-        Self {
-            vocabulary,
-            word: String::new(),
-            characters: 0,
-            ids,
-            limit,
-        }
+        Self { vocabulary, word: String::new(), characters: 0, ids, limit }
     }
 
     /// Whether nothing that follows can matter.
@@ -214,11 +199,7 @@ fn is_removed(c: char) -> bool {
 
 /// BERT calls every ASCII sign punctuation, also those that Unicode calls symbols.
 fn is_punctuation(c: char) -> bool {
-    if c.is_ascii() {
-        c.is_ascii_punctuation()
-    } else {
-        c.is_punctuation()
-    }
+    if c.is_ascii() { c.is_ascii_punctuation() } else { c.is_punctuation() }
 }
 
 /// CJK ideographs, with the ranges of the reference (its extension E begins at U+2B920).

@@ -64,20 +64,8 @@ impl Vocabulary {
             beginnings.get(token).copied().ok_or_else(missing)
         };
         let (cls, sep, unknown) = (find("[CLS]")?, find("[SEP]")?, find("[UNK]")?);
-        let special = SPECIAL
-            .iter()
-            .filter_map(|&t| beginnings.get(t).map(|&id| (t.into(), id)))
-            .collect();
-        Ok(Self {
-            beginnings,
-            continuations,
-            longest,
-            size,
-            cls,
-            sep,
-            unknown,
-            special,
-        })
+        let special = SPECIAL.iter().filter_map(|&t| beginnings.get(t).map(|&id| (t.into(), id))).collect();
+        Ok(Self { beginnings, continuations, longest, size, cls, sep, unknown, special })
     }
 
     /// The special token that `text` begins with: its length in bytes and id.
@@ -186,20 +174,14 @@ impl Tokenizer {
     ///
     /// If neither is there, one cannot be read, they disagree, or it is no `WordPiece` tokenizer of BERT.
     pub fn load(files: &TokenizerFiles) -> Result<Self, Error> {
-        let lines = files
-            .vocab_txt
-            .as_deref()
-            .map(|path| read(path).map(|text| (path, text)))
-            .transpose()?;
+        let lines = files.vocab_txt.as_deref().map(|path| read(path).map(|text| (path, text))).transpose()?;
         let read_json = lines.is_none() || !files.known_to_agree;
         let json = files.tokenizer_json.as_deref().filter(|_| read_json);
         let json = json.map(|path| read(path).map(|text| (path, text))).transpose()?;
         match (lines, json) {
             (Some((path, lines)), None) => {
-                let normalizer = files
-                    .tokenizer_config
-                    .as_deref()
-                    .map_or(Ok(Normalizer::default()), read_config)?;
+                let normalizer =
+                    files.tokenizer_config.as_deref().map_or(Ok(Normalizer::default()), read_config)?;
                 Self::from_lines(&lines, normalizer, path)
             }
             (None, Some((path, json))) => Self::from_json(&json, path),
@@ -216,37 +198,22 @@ impl Tokenizer {
             }
             (None, None) => {
                 let path = Path::new("vocab.txt");
-                Err(Error::unsupported(
-                    path,
-                    "neither vocab.txt nor tokenizer.json is in the model's folder",
-                ))
+                Err(Error::unsupported(path, "neither vocab.txt nor tokenizer.json is in the model's folder"))
             }
         }
     }
 
     fn from_lines(lines: &str, normalizer: Normalizer, path: &Path) -> Result<Self, Error> {
-        let tokens: Vec<_> = lines
-            .lines()
-            .zip(0..)
-            .map(|(line, id)| (line.trim_end(), id))
-            .collect();
-        Ok(Self {
-            vocabulary: Vocabulary::new(tokens.into_iter(), path)?,
-            normalizer,
-        })
+        let tokens: Vec<_> = lines.lines().zip(0..).map(|(line, id)| (line.trim_end(), id)).collect();
+        Ok(Self { vocabulary: Vocabulary::new(tokens.into_iter(), path)?, normalizer })
     }
 
     fn from_json(json: &str, path: &Path) -> Result<Self, Error> {
         let parsed: TokenizerJson<'_> =
             serde_json::from_str(json).map_err(|error| Error::unsupported(path, error.to_string()))?;
-        let normalizer = parsed
-            .supported_normalizer()
-            .map_err(|what| Error::unsupported(path, what))?;
+        let normalizer = parsed.supported_normalizer().map_err(|what| Error::unsupported(path, what))?;
         let tokens = parsed.model.vocab.iter().map(|(token, id)| (&**token, *id));
-        Ok(Self {
-            vocabulary: Vocabulary::new(tokens, path)?,
-            normalizer,
-        })
+        Ok(Self { vocabulary: Vocabulary::new(tokens, path)?, normalizer })
     }
 }
 
@@ -254,9 +221,7 @@ impl TokenizerJson<'_> {
     fn supported_normalizer(&self) -> Result<Normalizer, String> {
         let model = self.model.kind.as_deref().unwrap_or("WordPiece");
         if model != "WordPiece" || self.model.continuing_subword_prefix.as_deref().unwrap_or("##") != "##" {
-            return Err(format!(
-                "its tokenizer is {model}; only WordPiece with ## is supported"
-            ));
+            return Err(format!("its tokenizer is {model}; only WordPiece with ## is supported"));
         }
         if self.model.max_input_chars_per_word.unwrap_or(LONGEST_WORD) != LONGEST_WORD {
             return Err(format!("max_input_chars_per_word is not {LONGEST_WORD}"));

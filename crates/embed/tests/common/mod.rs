@@ -8,19 +8,13 @@ pub(crate) fn model_dir() -> PathBuf {
         "MEMCLOUD_TEST_MODEL_DIR is not set: run `cargo xtask test`, which fetches the model and sets it",
     );
     let dir = PathBuf::from(dir);
-    assert!(
-        dir.join("model.safetensors").is_file(),
-        "no model.safetensors in {}",
-        dir.display()
-    );
+    assert!(dir.join("model.safetensors").is_file(), "no model.safetensors in {}", dir.display());
     dir
 }
 
 /// The path of a fixture.
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name]
-        .iter()
-        .collect()
+    [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect()
 }
 
 /// A fixture in JSON.

@@ -1,0 +1,185 @@
+//! The model against vectors made with sentence-transformers.
+
+mod common;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use common::{fixture, json, model_dir};
+use memcloud_embed::weights::ModelFiles;
+use memcloud_embed::{Isa, Model, Options};
+
+const DIMENSIONS: usize = 384;
+
+fn load(isa: Option<Isa>, threads: usize) -> Model {
+    let files = ModelFiles::in_dir(&model_dir()).expect("the default model");
+    Model::load_with(&files, Options { isa, threads: NonZeroUsize::new(threads) }).expect("loads")
+}
+
+fn reference() -> (Vec<String>, Vec<Vec<f32>>) {
+    let bytes = std::fs::read(fixture("reference_vectors.f32")).expect("fixture");
+    let values: Vec<f32> = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    (json("reference_texts.json"), values.chunks(DIMENSIONS).map(<[f32]>::to_vec).collect())
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn every_instruction_set_gives_the_reference_vectors() {
+    let (texts, wanted) = reference();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert_eq!((texts.len(), wanted.len()), (200, 200));
+    for isa in Isa::available() {
+        // The portable bf16 path is an emulation and takes its time; one pass shows its rounding.
+        let threads: &[usize] = if isa == Isa::PortableBf16 { &[2] } else { &[1, 2] };
+        for &threads in threads {
+            let vectors = load(Some(isa), threads).embed(&texts);
+            let cosines: Vec<f64> = vectors.iter().zip(&wanted).map(|(a, b)| cosine(a, b)).collect();
+            let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+            let (worst, text) =
+                cosines.iter().zip(&texts).min_by(|a, b| a.0.total_cmp(b.0)).expect("200 of them");
+            println!("{isa}, {threads} threads: mean cosine {mean:.7}, lowest {worst:.7}");
+            assert!(mean >= 0.9999, "{isa}: mean cosine {mean}");
+            assert!(*worst >= 0.9995, "{isa}: cosine {worst} for {text:?}");
+        }
+    }
+}
+
+#[test]
+fn one_text_has_the_same_vector_alone_and_in_a_batch() {
+    let (texts, _) = reference();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let model = load(None, 2);
+    let together = model.embed(&texts);
+    for i in [0, 17, 60, 120, 150, 199] {
+        let alone = model.embed_one(texts[i]);
+        assert!(cosine(&alone, &together[i]) > 0.999_999, "{:?}", texts[i]);
+    }
+}
+
+#[test]
+fn empty_and_huge_inputs_work() {
+    let model = load(None, 2);
+    assert!(model.embed(&[]).is_empty());
+    let huge = "a long story ".repeat(100_000);
+    let vectors = model.embed(&["", " \n\t ", &huge]);
+    for vector in &vectors {
+        assert_eq!(vector.len(), DIMENSIONS);
+        let length: f32 = vector.iter().map(|v| v * v).sum();
+        assert!((length - 1.0).abs() < 1e-5);
+    }
+    assert_eq!(vectors[0], vectors[1]);
+    assert_eq!(model.count_tokens(""), 2);
+    assert_eq!(model.count_tokens(&huge), 300_002);
+}
+
+#[test]
+fn concurrent_callers_get_their_own_vectors() {
+    let (texts, wanted) = reference();
+    let model = load(None, 2);
+    std::thread::scope(|scope| {
+        for start in 0..6 {
+            let (model, texts, wanted) = (&model, &texts, &wanted);
+            scope.spawn(move || {
+                for i in (start..60).step_by(6) {
+                    assert!(cosine(&model.embed_one(&texts[i]), &wanted[i]) > 0.9995);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_model_describes_itself() {
+    let model = load(None, 1);
+    assert_eq!(model.space(), "local/all-MiniLM-L6-v2/384");
+    assert_eq!(model.dimensions(), DIMENSIONS);
+    assert_eq!(model.max_tokens(), 256);
+    assert_eq!(model.isa(), Isa::detect());
+    assert_eq!(model.threads(), 1);
+    let per_token = 2.0 * 12.0 * 384.0 * 384.0 * 6.0;
+    assert!((model.flops([1]) - per_token - 9216.0).abs() < 1.0);
+    assert!((model.flops([20, 20]) - 40.0 * (per_token + 9216.0 * 20.0)).abs() < 1.0);
+}
+
+/// A copy of the model's folder, of which files can be changed. Files are linked, not copied.
+fn linked_copy(target: &tempfile::TempDir, name: &str) -> PathBuf {
+    let dir = target.path().join(name);
+    std::fs::create_dir_all(&dir).expect("directory");
+    for file in ["config.json", "vocab.txt", "tokenizer.json", "model.safetensors"] {
+        let from = model_dir().join(file).canonicalize().expect("file");
+        std::fs::copy(from, dir.join(file)).expect("copied");
+    }
+    dir
+}
+
+fn load_error(dir: &std::path::Path, pinned: bool) -> String {
+    let files = ModelFiles { pinned, ..ModelFiles::in_dir(dir).expect("files") };
+    Model::load(&files, None).map(drop).expect_err("must not load").to_string()
+}
+
+#[test]
+fn damaged_weights_are_named_with_what_to_do() {
+    let target = tempfile::tempdir().expect("directory");
+    let dir = linked_copy(&target, "model");
+    let path = dir.join("model.safetensors");
+    let bytes = std::fs::read(&path).expect("weights");
+
+    // Truncated: the size shows it, pinned or not.
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+    let error = load_error(&dir, true);
+    assert!(
+        error.contains("model.safetensors is damaged: it should have 90868376 bytes and has 45434188"),
+        "{error}"
+    );
+    assert!(error.contains("Delete it and run `memcloud up` again"), "{error}");
+    let error = load_error(&dir, false);
+    assert!(error.contains("its header promises 90868376 bytes, it has 45434188"), "{error}");
+
+    // One bit: only the hash shows it.
+    let mut flipped = bytes.clone();
+    flipped[50_000_000] ^= 1;
+    std::fs::write(&path, &flipped).expect("written");
+    let error = load_error(&dir, true);
+    assert!(error.contains("its SHA-256 should be 53aa5117"), "{error}");
+    let files = ModelFiles::in_dir(&dir).expect("files");
+    let model = Model::load(&files, None).expect("a given folder may hold any weights");
+    assert!(model.space().starts_with("local/MiniLM-L6-H384-uncased-"), "{}", model.space());
+
+    // Not safetensors at all.
+    for content in [&b""[..], b"short", b"<!DOCTYPE html><html>not found</html>", &[0xff; 4096], &[0; 4096]] {
+        std::fs::write(&path, content).expect("written");
+        let error = load_error(&dir, false);
+        assert!(error.contains("model.safetensors"), "{error}");
+    }
+}
+
+#[test]
+fn models_of_another_kind_are_refused() {
+    let target = tempfile::tempdir().expect("directory");
+    let dir = linked_copy(&target, "other");
+    let path = dir.join("config.json");
+    let config = std::fs::read_to_string(&path).expect("config");
+    for (from, to, wanted) in [
+        ("\"bert\"", "\"roberta\"", "model_type"),
+        ("\"gelu\"", "\"relu\"", "hidden_act"),
+        ("\"hidden_size\": 384", "\"hidden_size\": 388", "hidden_size is 388, not a multiple of 16"),
+        (
+            "\"hidden_size\": 384",
+            "\"hidden_size\": 768",
+            "has shape [30522, 384]; config.json makes it [30522, 768]",
+        ),
+        ("\"num_hidden_layers\": 6", "\"num_hidden_layers\": 7", "no tensor encoder.layer.6."),
+        ("\"num_attention_heads\": 12", "\"num_attention_heads\": 7", "cannot be shared among 7 heads"),
+        ("30522", "30000", "vocab_size is 30000"),
+        ("{", "", "config.json"),
+    ] {
+        std::fs::write(&path, config.replacen(from, to, 1)).expect("written");
+        let error = load_error(&dir, false);
+        assert!(error.contains(wanted), "{from} -> {to}: {error}");
+    }
+}
