@@ -43,11 +43,6 @@ impl App {
     /// An app over a memory. Without keys only callers on this machine are served: see
     /// [`require_key_beyond_loopback`](crate::require_key_beyond_loopback).
     pub fn new(memory: Arc<Memory>, keys: ApiKeys, settings: Settings) -> Self {
-        Self {
-            memory,
-            keys: Arc::new(keys),
-            settings,
-            measures: Arc::new(Measures::new()),
-        }
+        Self { memory, keys: Arc::new(keys), settings, measures: Arc::new(Measures::new()) }
     }
 }

@@ -151,9 +151,7 @@ impl<'de> Visitor<'de> for Unambiguous {
         let mut map = Map::new();
         while let Some(key) = fields.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the field {key:?} stands there twice"
-                )));
+                return Err(A::Error::custom(format_args!("the field {key:?} stands there twice")));
             }
             map.insert(key, fields.next_value_seed(self)?);
         }

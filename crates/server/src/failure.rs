@@ -45,29 +45,13 @@ enum Detail {
 impl Failure {
     /// A request that does not validate.
     pub(crate) fn invalid(problem: Problem, code: &'static str, hint: &'static str) -> Self {
-        let body = FailureBody {
-            detail: Detail::Problems([problem]),
-            code,
-            hint,
-        };
-        Self(Box::new(Refusal {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            header: None,
-            body,
-        }))
+        let body = FailureBody { detail: Detail::Problems([problem]), code, hint };
+        Self(Box::new(Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, header: None, body }))
     }
 
     fn text(status: StatusCode, detail: impl Into<String>, code: &'static str, hint: &'static str) -> Self {
-        let body = FailureBody {
-            detail: Detail::Text(detail.into()),
-            code,
-            hint,
-        };
-        Self(Box::new(Refusal {
-            status,
-            header: None,
-            body,
-        }))
+        let body = FailureBody { detail: Detail::Text(detail.into()), code, hint };
+        Self(Box::new(Refusal { status, header: None, body }))
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
@@ -77,13 +61,8 @@ impl Failure {
 
     pub(crate) fn unauthorized() -> Self {
         let hint = "send one of the instance's keys as 'Authorization: Bearer <key>'";
-        Self::text(
-            StatusCode::UNAUTHORIZED,
-            "this needs an API key",
-            "unauthorized",
-            hint,
-        )
-        .with(WWW_AUTHENTICATE, "Bearer")
+        Self::text(StatusCode::UNAUTHORIZED, "this needs an API key", "unauthorized", hint)
+            .with(WWW_AUTHENTICATE, "Bearer")
     }
 
     pub(crate) fn forbidden_host() -> Self {
@@ -99,32 +78,17 @@ impl Failure {
     }
 
     pub(crate) fn no_route() -> Self {
-        Self::text(
-            StatusCode::NOT_FOUND,
-            "Not Found",
-            "not_found",
-            "GET /openapi.json lists every route",
-        )
+        Self::text(StatusCode::NOT_FOUND, "Not Found", "not_found", "GET /openapi.json lists every route")
     }
 
     pub(crate) fn no_method() -> Self {
         let hint = "the Allow header lists the methods of this route";
-        Self::text(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Method Not Allowed",
-            "method_not_allowed",
-            hint,
-        )
+        Self::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "method_not_allowed", hint)
     }
 
     pub(crate) fn no_episode() -> Self {
         let hint = "check the id, and name the group it was stored in as ?group_id=";
-        Self::text(
-            StatusCode::NOT_FOUND,
-            "no such memory in this group",
-            "not_found",
-            hint,
-        )
+        Self::text(StatusCode::NOT_FOUND, "no such memory in this group", "not_found", hint)
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
@@ -136,24 +100,14 @@ impl Failure {
     /// The rest of the body may still come one day, so the connection is of no more use.
     pub(crate) fn body_too_slow() -> Self {
         let hint = "send the whole body, as long as Content-Length says";
-        Self::text(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body took too long to arrive",
-            "body_timeout",
-            hint,
-        )
-        .with(CONNECTION, "close")
+        Self::text(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive", "body_timeout", hint)
+            .with(CONNECTION, "close")
     }
 
     pub(crate) fn body_broken() -> Self {
         let hint = "send the whole body, as long as Content-Length says";
-        Self::text(
-            StatusCode::BAD_REQUEST,
-            "the body ended early or is malformed",
-            "body_incomplete",
-            hint,
-        )
-        .with(CONNECTION, "close")
+        Self::text(StatusCode::BAD_REQUEST, "the body ended early or is malformed", "body_incomplete", hint)
+            .with(CONNECTION, "close")
     }
 
     /// Whoever says or hears this takes no part in the session.
@@ -164,24 +118,14 @@ impl Failure {
 
     pub(crate) fn probe_too_slow() -> Self {
         let detail = "the memory does not answer in time";
-        Self::text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            detail,
-            "probe_timeout",
-            "run 'memcloud doctor'",
-        )
-        .with(RETRY_AFTER, "1")
+        Self::text(StatusCode::SERVICE_UNAVAILABLE, detail, "probe_timeout", "run 'memcloud doctor'")
+            .with(RETRY_AFTER, "1")
     }
 
     /// A defect of ours; what it is stands in the log only.
     pub(crate) fn defect() -> Self {
         let hint = "see the server's log, and report it";
-        Self::text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Internal Server Error",
-            "internal",
-            hint,
-        )
+        Self::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "internal", hint)
     }
 
     pub(crate) fn into_body(self) -> FailureBody {
@@ -195,17 +139,10 @@ impl From<Error> for Failure {
             Fault::Request => Place::of(&error).refuse(&error, &serde_json::Value::Null),
             Fault::Conflict => Self::told(StatusCode::CONFLICT, &error),
             Fault::Unavailable => {
-                tracing::warn!(
-                    error = chain(&error),
-                    code = error.code(),
-                    "the memory is unavailable"
-                );
+                tracing::warn!(error = chain(&error), code = error.code(), "the memory is unavailable");
                 let full = matches!(error, Error::StorageFull(_));
-                let status = if full {
-                    StatusCode::INSUFFICIENT_STORAGE
-                } else {
-                    StatusCode::SERVICE_UNAVAILABLE
-                };
+                let status =
+                    if full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE };
                 Self::told(status, &error).with(RETRY_AFTER, "1")
             }
             Fault::Internal => {

@@ -95,13 +95,7 @@ impl Place {
 
     /// What stands here is refused by the memory's own rules.
     pub(crate) fn refuse(self, error: &Error, input: &Value) -> Failure {
-        self.wrong(
-            "value_error",
-            error.to_string(),
-            input,
-            error.code(),
-            error.hint(),
-        )
+        self.wrong("value_error", error.to_string(), input, error.code(), error.hint())
     }
 
     /// What stands here is refused.
@@ -113,12 +107,7 @@ impl Place {
         code: &'static str,
         hint: &'static str,
     ) -> Failure {
-        let problem = Problem {
-            kind,
-            loc: self.0,
-            msg: msg.into(),
-            input: shown(input),
-        };
+        let problem = Problem { kind, loc: self.0, msg: msg.into(), input: shown(input) };
         Failure::invalid(problem, code, hint)
     }
 
@@ -133,13 +122,7 @@ impl Place {
     }
 
     fn missing(self, input: &Value) -> Failure {
-        self.wrong(
-            "missing",
-            "Field required",
-            input,
-            "missing_field",
-            "send this field",
-        )
+        self.wrong("missing", "Field required", input, "missing_field", "send this field")
     }
 
     fn wrong_type(self, kind: &'static str, wanted: &str, input: &Value) -> Failure {
@@ -192,17 +175,12 @@ impl Fields {
 
     /// A text; `None` when absent.
     pub(crate) fn text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
-        self.map
-            .remove(key)
-            .map(|value| text(value, || self.place.at(key)))
-            .transpose()
+        self.map.remove(key).map(|value| text(value, || self.place.at(key))).transpose()
     }
 
     /// A text; `None` when absent or null.
     pub(crate) fn optional_text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
-        self.value(key)
-            .map(|value| text(value, || self.place.at(key)))
-            .transpose()
+        self.value(key).map(|value| text(value, || self.place.at(key))).transpose()
     }
 
     /// A text that must be there.
@@ -217,11 +195,7 @@ impl Fields {
         };
         let place = self.place.at(key);
         let items = list(value, &place)?;
-        items
-            .into_iter()
-            .enumerate()
-            .map(|(i, item)| text(item, || place.item(i)))
-            .collect()
+        items.into_iter().enumerate().map(|(i, item)| text(item, || place.item(i))).collect()
     }
 
     /// A list that must be there.
@@ -237,9 +211,7 @@ impl Fields {
 
     /// An object with fields of its own; `None` when absent or null.
     pub(crate) fn nested(&mut self, key: &'static str) -> Result<Option<Self>, Failure> {
-        self.value(key)
-            .map(|value| Self::of(value, self.place.at(key)))
-            .transpose()
+        self.value(key).map(|value| Self::of(value, self.place.at(key))).transpose()
     }
 
     /// A whole number; `None` when absent or null. One beyond 64 bits becomes the nearest within.
@@ -247,11 +219,9 @@ impl Fields {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
-        whole(&value).map(Some).ok_or_else(|| {
-            self.place
-                .at(key)
-                .wrong_type("int_type", "a valid integer", &value)
-        })
+        whole(&value)
+            .map(Some)
+            .ok_or_else(|| self.place.at(key).wrong_type("int_type", "a valid integer", &value))
     }
 
     /// A truth value; `false` when absent or null.
@@ -259,10 +229,7 @@ impl Fields {
         match self.value(key) {
             None => Ok(false),
             Some(Value::Bool(truth)) => Ok(truth),
-            Some(other) => Err(self
-                .place
-                .at(key)
-                .wrong_type("bool_type", "a valid boolean", &other)),
+            Some(other) => Err(self.place.at(key).wrong_type("bool_type", "a valid boolean", &other)),
         }
     }
 
@@ -296,9 +263,7 @@ impl QueryFields {
     /// A text; `None` when absent or empty.
     pub(crate) fn text(&mut self, key: &'static str) -> Result<Option<String>, Failure> {
         let given = self.0.remove(key).filter(|text| !text.is_empty());
-        given
-            .map(|text| plain(text, || Place::query().at(key)))
-            .transpose()
+        given.map(|text| plain(text, || Place::query().at(key))).transpose()
     }
 
     /// A whole number; `None` when absent or empty.
@@ -309,9 +274,7 @@ impl QueryFields {
         match text.parse::<i128>() {
             Ok(number) => Ok(Some(number.clamp(i64::MIN.into(), i64::MAX.into()) as i64)),
             Err(_) => {
-                Err(Place::query()
-                    .at(key)
-                    .wrong_type("int_parsing", "a valid integer", &Value::String(text)))
+                Err(Place::query().at(key).wrong_type("int_parsing", "a valid integer", &Value::String(text)))
             }
         }
     }
@@ -322,9 +285,7 @@ impl QueryFields {
             None | Some("false" | "0") => Ok(false),
             Some("" | "true" | "1") => Ok(true),
             Some(other) => {
-                Err(Place::query()
-                    .at(key)
-                    .wrong_type("bool_parsing", "a valid boolean", &Value::from(other)))
+                Err(Place::query().at(key).wrong_type("bool_parsing", "a valid boolean", &Value::from(other)))
             }
         }
     }
@@ -383,10 +344,7 @@ fn whole(value: &Value) -> Option<i64> {
         return Some(number);
     }
     // The cast saturates, which is what a limit far out of range needs to be refused as one.
-    number
-        .as_f64()
-        .filter(|number| number.fract() == 0.0)
-        .map(|number| number as i64)
+    number.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i64)
 }
 
 /// A wrong value as it is shown back.
@@ -396,11 +354,7 @@ fn shown(input: &Value) -> Value {
         Value::String(text) => Value::String(shortened(text)),
         Value::Array(_) | Value::Object(_) => {
             let text = input.to_string();
-            if text.len() <= SHOWN {
-                input.clone()
-            } else {
-                Value::String(shortened(&text))
-            }
+            if text.len() <= SHOWN { input.clone() } else { Value::String(shortened(&text)) }
         }
     }
 }
@@ -436,32 +390,16 @@ mod tests {
             "hint": "send a value of the type that GET /openapi.json gives for this field",
         });
         assert_eq!(told(failure), expected);
-        let failure = fields(json!({"user_id": ["bob", 7]}))
-            .texts("user_id")
-            .unwrap_err();
+        let failure = fields(json!({"user_id": ["bob", 7]})).texts("user_id").unwrap_err();
         assert_eq!(told(failure)["detail"][0]["loc"], json!(["body", "user_id", 1]));
     }
 
     #[test]
     fn shows_only_the_beginning_of_a_long_value() {
         let failure = fields(json!({"n": "é".repeat(5_000)})).integer("n").unwrap_err();
-        assert_eq!(
-            told(failure)["detail"][0]["input"]
-                .as_str()
-                .unwrap()
-                .chars()
-                .count(),
-            SHOWN + 1
-        );
+        assert_eq!(told(failure)["detail"][0]["input"].as_str().unwrap().chars().count(), SHOWN + 1);
         let failure = fields(json!({"n": vec![0; 5_000]})).text("n").unwrap_err();
-        assert_eq!(
-            told(failure)["detail"][0]["input"]
-                .as_str()
-                .unwrap()
-                .chars()
-                .count(),
-            SHOWN + 1
-        );
+        assert_eq!(told(failure)["detail"][0]["input"].as_str().unwrap().chars().count(), SHOWN + 1);
     }
 
     #[test]
@@ -473,11 +411,7 @@ mod tests {
             (json!(1e300), i64::MAX),
             (json!(-1e300), i64::MIN),
         ] {
-            assert_eq!(
-                fields(json!({"n": given})).integer("n").unwrap(),
-                Some(read),
-                "{given}"
-            );
+            assert_eq!(fields(json!({"n": given})).integer("n").unwrap(), Some(read), "{given}");
         }
         for wrong in [json!("5"), json!(1.5), json!(true), json!([])] {
             assert!(fields(json!({"n": wrong})).integer("n").is_err(), "{wrong}");

@@ -27,11 +27,7 @@ pub(crate) async fn callers(State(app): State<App>, request: Request, next: Next
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, key) = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
@@ -45,22 +41,13 @@ fn from_this_machine(headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
     if !host.is_some_and(is_loopback) {
         return Err(Failure::forbidden_host());
     }
-    let foreign_site = headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site.as_bytes() == b"cross-site");
+    let foreign_site = headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
     let foreign_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
-        let authority = origin
-            .to_str()
-            .ok()
-            .and_then(|origin| origin.split_once("://"))
-            .map(|(_, authority)| authority);
+        let authority =
+            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
         !authority.is_some_and(is_loopback)
     });
-    if foreign_site || foreign_origin {
-        Err(Failure::forbidden_origin())
-    } else {
-        Ok(())
-    }
+    if foreign_site || foreign_origin { Err(Failure::forbidden_origin()) } else { Ok(()) }
 }
 
 /// Whether `name`, `name:port`, `address:port` or `[address]:port` is this machine's own.

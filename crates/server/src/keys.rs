@@ -42,11 +42,7 @@ pub struct Exposed {
 
 /// Refuses to let an instance without keys be reached from other machines.
 pub fn require_key_beyond_loopback(address: IpAddr, keys: &ApiKeys) -> Result<(), Exposed> {
-    if keys.is_empty() && !address.to_canonical().is_loopback() {
-        Err(Exposed { address })
-    } else {
-        Ok(())
-    }
+    if keys.is_empty() && !address.to_canonical().is_loopback() { Err(Exposed { address }) } else { Ok(()) }
 }
 
 impl ApiKeys {
@@ -57,10 +53,7 @@ impl ApiKeys {
 
     /// These keys, each plain or as `sha256:<hex>`.
     pub fn new<'a>(keys: impl IntoIterator<Item = &'a SecretString>) -> Result<Self, BadKey> {
-        let hashes = keys
-            .into_iter()
-            .map(|key| hash(key.expose_secret()))
-            .collect::<Result<_, _>>()?;
+        let hashes = keys.into_iter().map(|key| hash(key.expose_secret())).collect::<Result<_, _>>()?;
         Ok(Self { hashes })
     }
 
@@ -72,10 +65,7 @@ impl ApiKeys {
     /// Whether this is one of the keys. Takes the same time whichever key it is, and whether or not it is one.
     pub fn admit(&self, key: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(key).into();
-        self.hashes
-            .iter()
-            .fold(Choice::from(0), |found, hash| found | hash.ct_eq(&given))
-            .into()
+        self.hashes.iter().fold(Choice::from(0), |found, hash| found | hash.ct_eq(&given)).into()
     }
 }
 
@@ -141,18 +131,12 @@ mod tests {
         assert_eq!(keys(&[""]).unwrap_err(), BadKey::Empty);
         assert_eq!(keys(&["two words"]).unwrap_err(), BadKey::NotAToken);
         assert_eq!(keys(&["sha256:abc"]).unwrap_err(), BadKey::BadHash);
-        assert_eq!(
-            keys(&[&format!("sha256:{}", "g".repeat(64))]).unwrap_err(),
-            BadKey::BadHash
-        );
+        assert_eq!(keys(&[&format!("sha256:{}", "g".repeat(64))]).unwrap_err(), BadKey::BadHash);
     }
 
     #[test]
     fn never_shows_a_key() {
-        assert_eq!(
-            format!("{:?}", keys(&["first-key"]).unwrap()),
-            "ApiKeys(1 hidden)"
-        );
+        assert_eq!(format!("{:?}", keys(&["first-key"]).unwrap()), "ApiKeys(1 hidden)");
     }
 
     #[test]
@@ -167,11 +151,7 @@ mod tests {
             ("10.0.0.7", false),
         ] {
             let address: IpAddr = address.parse().unwrap();
-            assert_eq!(
-                require_key_beyond_loopback(address, &ApiKeys::none()).is_ok(),
-                open,
-                "{address}"
-            );
+            assert_eq!(require_key_beyond_loopback(address, &ApiKeys::none()).is_ok(), open, "{address}");
             assert!(require_key_beyond_loopback(address, &keys(&["a-key"]).unwrap()).is_ok());
         }
     }

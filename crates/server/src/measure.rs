@@ -14,9 +14,7 @@ use crate::App;
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 /// Bounds in seconds; dense where an answer usually lies.
-const SECONDS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 /// Single values are gathered after this many requests, so that they do not pile up where nobody scrapes.
 const GATHER_EVERY: u32 = 1_024;
 
@@ -100,14 +98,9 @@ fn recorder() -> PrometheusRecorder {
 pub(crate) async fn requests(State(app): State<App>, request: Request, next: Next) -> Response {
     let since = Instant::now();
     let method = name(request.method());
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unknown", MatchedPath::as_str)
-        .to_owned();
+    let path = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
-    app.measures
-        .answered(method, path, response.status(), since.elapsed());
+    app.measures.answered(method, path, response.status(), since.elapsed());
     response
 }
 

@@ -85,10 +85,7 @@ impl Modify for BearerKey {
     fn modify(&self, document: &mut OpenApi) {
         let description =
             "One of the instance's keys. An instance without keys serves callers on its own machine only.";
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some(description))
-            .build();
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }

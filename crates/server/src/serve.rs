@@ -29,11 +29,7 @@ pub struct ServeOptions {
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        Self {
-            header_timeout: Duration::from_secs(10),
-            drain: Duration::from_secs(5),
-            connections: 1_024,
-        }
+        Self { header_timeout: Duration::from_secs(10), drain: Duration::from_secs(5), connections: 1_024 }
     }
 }
 
@@ -73,14 +69,8 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(options.drain, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = connections.len(),
-            "requests were cut off at shutdown"
-        );
+    if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "requests were cut off at shutdown");
     }
     connections.shutdown().await;
     Ok(())

@@ -53,18 +53,8 @@ pub(crate) async fn health(State(app): State<App>) -> (StatusCode, Json<Health>)
         status: if works { "healthy" } else { "unhealthy" },
         service: "memcloud",
         version: App::VERSION,
-        memory_managers: Managers {
-            profile_memory: false,
-            episodic_memory: works,
-        },
+        memory_managers: Managers { profile_memory: false, episodic_memory: works },
         failure,
     };
-    (
-        if works {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        },
-        Json(health),
-    )
+    (if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
 }

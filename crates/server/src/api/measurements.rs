@@ -15,8 +15,5 @@ use crate::App;
     security(("bearer" = []))
 )]
 pub(crate) async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        app.measures.render(),
-    )
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.measures.render())
 }

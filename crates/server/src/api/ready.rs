@@ -58,17 +58,8 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     match probe(&app).await {
         Ok(()) => Json(Ready { status: "ready" }).into_response(),
         Err((part, failure)) => {
-            let not_ready = NotReady {
-                status: "unavailable",
-                part,
-                failure: failure.into_body(),
-            };
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                [(RETRY_AFTER, "1")],
-                Json(not_ready),
-            )
-                .into_response()
+            let not_ready = NotReady { status: "unavailable", part, failure: failure.into_body() };
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(not_ready)).into_response()
         }
     }
 }

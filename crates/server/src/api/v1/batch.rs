@@ -72,14 +72,7 @@ pub(super) async fn store_batch(
         .collect::<Result<Vec<Incoming>, Failure>>()?;
     let stored = keep(&v1, &headers, session.space(), incoming, since).await?;
     let ids = stored.ids.iter().map(EpisodeId::prefixed).collect();
-    Ok(answer(
-        session.echo(),
-        &stored,
-        BatchStoredBody {
-            ids,
-            status: intake::State::Stored,
-        },
-    ))
+    Ok(answer(session.echo(), &stored, BatchStoredBody { ids, status: intake::State::Stored }))
 }
 
 fn listed(body: &mut Fields, place: &Place) -> Result<Vec<Value>, Failure> {
@@ -90,9 +83,7 @@ fn listed(body: &mut Fields, place: &Place) -> Result<Vec<Value>, Failure> {
         given => format!("there are {given} episodes; the limit is {MOST}"),
     };
     let hint = "send between 1 and 1,000 episodes in one batch";
-    Err(place
-        .clone()
-        .wrong("value_error", msg, &Value::Null, "batch_size_out_of_range", hint))
+    Err(place.clone().wrong("value_error", msg, &Value::Null, "batch_size_out_of_range", hint))
 }
 
 /// The session of the batch; where the request names none, the one of its first episode.
@@ -104,11 +95,8 @@ fn session(
 ) -> Result<NamedSession, Failure> {
     match episodes.first() {
         Some(first @ Value::Object(_)) if !body.has_value("session") && !is_named(headers) => {
-            let session = Map::from_iter(
-                first
-                    .get("session")
-                    .map(|session| ("session".to_owned(), session.clone())),
-            );
+            let session =
+                Map::from_iter(first.get("session").map(|session| ("session".to_owned(), session.clone())));
             NamedSession::of_request(headers, &mut Fields::of(Value::Object(session), place.item(0))?)
         }
         _ => NamedSession::of_request(headers, body),

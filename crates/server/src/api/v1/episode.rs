@@ -118,16 +118,11 @@ fn content(fields: &mut Fields, limits: &Limits) -> Result<String, Failure> {
     let error = if content.trim().is_empty() {
         Error::EmptyContent
     } else if content.len() > limit {
-        Error::ContentTooLong {
-            bytes: content.len(),
-            limit,
-        }
+        Error::ContentTooLong { bytes: content.len(), limit }
     } else {
         return Ok(content);
     };
-    Err(fields
-        .place("episode_content")
-        .refuse(&error, &Value::String(content)))
+    Err(fields.place("episode_content").refuse(&error, &Value::String(content)))
 }
 
 /// When it happened, where the message says so: in a field of ours, or where clients of the first API put it.
@@ -145,9 +140,7 @@ fn timestamp(given: &Value, place: impl FnOnce() -> Place) -> Result<Timestamp, 
     let read = match given {
         Value::String(text) => text.parse(),
         Value::Number(number) => Timestamp::from_epoch(number.as_f64().unwrap_or(f64::NAN)),
-        other => Err(Error::InvalidTime {
-            given: other.to_string().chars().take(80).collect(),
-        }),
+        other => Err(Error::InvalidTime { given: other.to_string().chars().take(80).collect() }),
     };
     read.map_err(|error| place().refuse(&error, given))
 }

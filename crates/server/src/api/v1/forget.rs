@@ -38,9 +38,6 @@ pub(super) async fn forget(
     JsonBody(mut body): JsonBody,
 ) -> Result<(HeaderMap, Json<()>), Failure> {
     let session = NamedSession::of_request(&headers, &mut body)?;
-    v1.app
-        .memory
-        .forget(&session.space(), Deletion::Session(session.name.clone()))
-        .await?;
+    v1.app.memory.forget(&session.space(), Deletion::Session(session.name.clone())).await?;
     Ok((session.echo(), Json(())))
 }

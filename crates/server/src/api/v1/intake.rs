@@ -50,16 +50,7 @@ pub(super) async fn keep(
     }
     let episodes: Vec<NewEpisode> = incoming.into_iter().map(|incoming| incoming.episode).collect();
     let count = episodes.len();
-    let stored = v1
-        .app
-        .memory
-        .store(StoreRequest {
-            space,
-            attendance,
-            episodes,
-            idempotency_key,
-        })
-        .await?;
+    let stored = v1.app.memory.store(StoreRequest { space, attendance, episodes, idempotency_key }).await?;
     if !stored.repeated {
         v1.app.measures.stored(count, since);
     }
@@ -74,10 +65,8 @@ fn attendance(incoming: &[Incoming]) -> Vec<Attendance> {
         let place = *places.entry(&session.name).or_insert(sessions.len());
         match sessions.get_mut(place) {
             Some(attendance) => attendance.members.extend(session.members()),
-            None => sessions.push(Attendance {
-                session: session.name.clone(),
-                members: session.members().collect(),
-            }),
+            None => sessions
+                .push(Attendance { session: session.name.clone(), members: session.members().collect() }),
         }
     }
     for attendance in &mut sessions {
@@ -94,11 +83,7 @@ async fn check_members(
     present: &Attendance,
     incoming: &[Incoming],
 ) -> Result<(), Failure> {
-    let here = || {
-        incoming
-            .iter()
-            .filter(|incoming| incoming.session.name == present.session)
-    };
+    let here = || incoming.iter().filter(|incoming| incoming.session.name == present.session);
     let mut members: Vec<&Member> = present.members.iter().collect();
     if here().all(|incoming| stranger(incoming, &members).is_none()) {
         return Ok(());
@@ -126,21 +111,12 @@ fn stranger(Incoming { session, episode }: &Incoming, members: &[&Member]) -> Op
     if episode.purpose == Use::ProfileOnly || (speaks && hears) {
         return None;
     }
-    let (users, agents): (Vec<_>, Vec<_>) = members
-        .iter()
-        .partition(|member| matches!(member, Member::User(_)));
+    let (users, agents): (Vec<_>, Vec<_>) =
+        members.iter().partition(|member| matches!(member, Member::User(_)));
     let listed = |members: Vec<&&Member>| {
-        members
-            .into_iter()
-            .map(|member| format!("'{}'", member.name()))
-            .collect::<Vec<_>>()
-            .join(", ")
+        members.into_iter().map(|member| format!("'{}'", member.name())).collect::<Vec<_>>().join(", ")
     };
-    Some(format!(
-        "either {producer} or {recipient} is not in [{}] or [{}]",
-        listed(users),
-        listed(agents)
-    ))
+    Some(format!("either {producer} or {recipient} is not in [{}] or [{}]", listed(users), listed(agents)))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
@@ -153,13 +129,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
             let shown = Value::from(String::from_utf8_lossy(value.as_bytes()));
             let hint = "send a key of printable ASCII characters, such as a UUID";
             let place = Place::header(IDEMPOTENCY_KEY);
-            Err(place.wrong(
-                "value_error",
-                "the key is empty or not ASCII",
-                &shown,
-                "invalid_header",
-                hint,
-            ))
+            Err(place.wrong("value_error", "the key is empty or not ASCII", &shown, "invalid_header", hint))
         }
     }
 }

@@ -42,11 +42,7 @@ pub(super) async fn read(
 ) -> Result<Json<ListedEpisode>, Failure> {
     let (space, id) = named(&id, query)?;
     let found = v1.app.memory.episodes(&space, &[id]).await?;
-    found
-        .into_iter()
-        .next()
-        .map(|episode| Json(episode.into()))
-        .ok_or_else(Failure::no_episode)
+    found.into_iter().next().map(|episode| Json(episode.into())).ok_or_else(Failure::no_episode)
 }
 
 /// Deletes one message for good. An addition to the first API.
@@ -78,8 +74,6 @@ pub(super) async fn delete(
 }
 
 fn named(id: &str, mut query: QueryFields) -> Result<(Space, EpisodeId), Failure> {
-    let id = id
-        .parse()
-        .map_err(|error| Place::path("id").refuse(&error, &Value::from(id)))?;
+    let id = id.parse().map_err(|error| Place::path("id").refuse(&error, &Value::from(id)))?;
     Ok((space(&mut query)?, id))
 }

@@ -35,10 +35,7 @@ pub(super) struct ListedEpisode {
 
 impl From<Episode> for ListedEpisode {
     fn from(episode: Episode) -> Self {
-        Self {
-            id: episode.id.prefixed(),
-            episode: episode.into(),
-        }
+        Self { id: episode.id.prefixed(), episode: episode.into() }
     }
 }
 
@@ -70,17 +67,12 @@ pub(super) async fn page(State(v1): State<V1>, mut query: QueryFields) -> Result
     let more = episodes.len() > limit;
     episodes.truncate(limit);
     let next_cursor = episodes.last().filter(|_| more).map(written);
-    Ok(Json(PageBody {
-        episodes: episodes.into_iter().map(ListedEpisode::from).collect(),
-        next_cursor,
-    }))
+    Ok(Json(PageBody { episodes: episodes.into_iter().map(ListedEpisode::from).collect(), next_cursor }))
 }
 
 /// The space of the group that a query string names.
 pub(super) fn space(query: &mut QueryFields) -> Result<Space, Failure> {
-    Ok(Space::of_group(
-        query.text("group_id")?.unwrap_or_else(|| "default".to_owned()),
-    ))
+    Ok(Space::of_group(query.text("group_id")?.unwrap_or_else(|| "default".to_owned())))
 }
 
 fn limit(query: &mut QueryFields, max: usize) -> Result<usize, Failure> {
@@ -113,13 +105,7 @@ fn cursor(text: &str) -> Result<Cursor, Failure> {
     read().ok_or_else(|| {
         let hint = "give the next_cursor of the page before, or leave it out to begin";
         let place = Place::query().at("cursor");
-        place.wrong(
-            "value_error",
-            "this is no cursor",
-            &Value::from(text),
-            "invalid_cursor",
-            hint,
-        )
+        place.wrong("value_error", "this is no cursor", &Value::from(text), "invalid_cursor", hint)
     })
 }
 

@@ -71,11 +71,8 @@ pub(super) async fn search(
     Ok(match shape {
         Shape::List => {
             let found = find(&v1, &asked, since).await?;
-            let hits: Vec<_> = found
-                .hits
-                .into_iter()
-                .map(|hit| HitBody::scored(hit, asked.explain))
-                .collect();
+            let hits: Vec<_> =
+                found.hits.into_iter().map(|hit| HitBody::scored(hit, asked.explain)).collect();
             (echo, Json(hits)).into_response()
         }
         Shape::MemMachine => {
@@ -120,11 +117,7 @@ pub(super) async fn search_episodic(
     let asked = Asked::read(&v1, &headers, query, body)?;
     let (newest, found) = recall(&v1, &asked, since).await?;
     let echo = asked.session.echo();
-    Ok((
-        echo,
-        Json(ObjectBody::episodic(newest, found.hits, asked.explain)),
-    )
-        .into_response())
+    Ok((echo, Json(ObjectBody::episodic(newest, found.hits, asked.explain))).into_response())
 }
 
 /// Searches what was learned of people, and always answers MemMachine's object, with `profile_memory` only. Nothing is
@@ -163,12 +156,7 @@ struct Asked {
 impl Asked {
     fn read(v1: &V1, headers: &HeaderMap, mut query: QueryFields, mut body: Fields) -> Result<Self, Failure> {
         let session = NamedSession::of_request(headers, &mut body)?;
-        let text = body.required_text("query")?;
-        if text.trim().is_empty() {
-            return Err(body
-                .place("query")
-                .refuse(&Error::EmptyQuery, &Value::String(text)));
-        }
+        let text = question(&mut body, v1.app.memory.limits().content_bytes)?;
         Ok(Self {
             space: session.space(),
             session,
@@ -195,12 +183,20 @@ async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<Found, Failure> 
 
 /// The newest episodes of the session, which are what MemMachine calls short-term memory, and the hits.
 async fn recall(v1: &V1, asked: &Asked, since: Instant) -> Result<(Vec<Episode>, Found), Failure> {
-    let newest = v1
-        .app
-        .memory
-        .newest(&asked.space, &asked.session.name, asked.limit)
-        .await?;
+    let newest = v1.app.memory.newest(&asked.space, &asked.session.name, asked.limit).await?;
     Ok((newest, find(v1, asked, since).await?))
+}
+
+fn question(body: &mut Fields, limit: usize) -> Result<String, Failure> {
+    let text = body.required_text("query")?;
+    let error = if text.trim().is_empty() {
+        Error::EmptyQuery
+    } else if text.len() > limit {
+        Error::ContentTooLong { bytes: text.len(), limit }
+    } else {
+        return Ok(text);
+    };
+    Err(body.place("query").refuse(&error, &Value::String(text)))
 }
 
 fn limit(body: &mut Fields, max: usize) -> Result<usize, Failure> {
@@ -219,12 +215,8 @@ fn limit(body: &mut Fields, max: usize) -> Result<usize, Failure> {
 fn filter(body: &mut Fields) -> Result<Filter, Failure> {
     let place = body.place("filter");
     let given = body.object("filter")?.unwrap_or_default();
-    let all = given
-        .into_iter()
-        .filter_map(|(key, value)| predicate(&key, value, &place).transpose());
-    Ok(Filter {
-        all: all.collect::<Result<_, _>>()?,
-    })
+    let all = given.into_iter().filter_map(|(key, value)| predicate(&key, value, &place).transpose());
+    Ok(Filter { all: all.collect::<Result<_, _>>()? })
 }
 
 /// The condition that an entry of a filter states; `None` for the group, which the session decides.
@@ -241,13 +233,9 @@ fn predicate(key: &str, value: Value, place: &Place) -> Result<Option<Predicate>
 }
 
 fn metadata(key: &str, value: &Value, place: &Place) -> Result<Predicate, Failure> {
-    let own = ["metadata.", "m.", "user_metadata."]
-        .iter()
-        .find_map(|prefix| key.strip_prefix(prefix));
+    let own = ["metadata.", "m.", "user_metadata."].iter().find_map(|prefix| key.strip_prefix(prefix));
     let Some(own) = own.filter(|own| !own.is_empty()) else {
-        let error = Error::UnknownFilterKey {
-            key: key.chars().take(80).collect(),
-        };
+        let error = Error::UnknownFilterKey { key: key.chars().take(80).collect() };
         return Err(place.under(key).refuse(&error, value));
     };
     let scalar = Scalar::of(value).ok_or_else(|| place.under(key).no_scalar(value))?;

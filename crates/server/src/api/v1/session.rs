@@ -71,12 +71,7 @@ impl NamedSession {
         let name =
             |spellings| header(headers, spellings).map(|name| name.unwrap_or_else(|| DEFAULT.to_owned()));
         let list = |spellings| header(headers, spellings).map(|list| names(&list.unwrap_or_default()));
-        Ok(Self::with_defaults(
-            name(GROUP)?,
-            name(SESSION)?,
-            list(USERS)?,
-            list(AGENTS)?,
-        ))
+        Ok(Self::with_defaults(name(GROUP)?, name(SESSION)?, list(USERS)?, list(AGENTS)?))
     }
 
     fn with_defaults(group: String, name: String, mut users: Vec<String>, mut agents: Vec<String>) -> Self {
@@ -88,12 +83,7 @@ impl NamedSession {
         if users.is_empty() && agents.is_empty() {
             users.push(DEFAULT.to_owned());
         }
-        Self {
-            group,
-            name,
-            users,
-            agents,
-        }
+        Self { group, name, users, agents }
     }
 
     /// This session of a body, with what the headers say: a name there wins unless it is the default one.
@@ -153,12 +143,9 @@ impl NamedSession {
     pub(super) fn echo(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(4);
         let (agents, users) = (self.agents.join(","), self.users.join(","));
-        for (name, value) in [
-            (GROUP[0], &self.group),
-            (SESSION[0], &self.name),
-            (AGENTS[0], &agents),
-            (USERS[0], &users),
-        ] {
+        for (name, value) in
+            [(GROUP[0], &self.group), (SESSION[0], &self.name), (AGENTS[0], &agents), (USERS[0], &users)]
+        {
             if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_bytes(value.as_bytes())) {
                 headers.insert(name, value);
             }
@@ -169,10 +156,7 @@ impl NamedSession {
 
 /// Whether any header names a session.
 pub(super) fn is_named(headers: &HeaderMap) -> bool {
-    [GROUP, SESSION, AGENTS, USERS]
-        .as_flattened()
-        .iter()
-        .any(|name| headers.contains_key(*name))
+    [GROUP, SESSION, AGENTS, USERS].as_flattened().iter().any(|name| headers.contains_key(*name))
 }
 
 fn header(headers: &HeaderMap, spellings: [&'static str; 2]) -> Result<Option<String>, Failure> {
@@ -185,23 +169,13 @@ fn header(headers: &HeaderMap, spellings: [&'static str; 2]) -> Result<Option<St
         Err(_) => {
             let shown = Value::from(String::from_utf8_lossy(value.as_bytes()));
             let hint = "send the header in UTF-8, or name the session in the body";
-            Err(place().wrong(
-                "string_unicode",
-                "the header is not UTF-8",
-                &shown,
-                "invalid_header",
-                hint,
-            ))
+            Err(place().wrong("string_unicode", "the header is not UTF-8", &shown, "invalid_header", hint))
         }
     }
 }
 
 fn names(list: &str) -> Vec<String> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// The one name for these sorted users: the only one's own, or all as `<length>#<name>` in a row.
@@ -209,12 +183,7 @@ fn joined(users: &[String]) -> Option<String> {
     match users {
         [] => None,
         [only] => Some(only.clone()),
-        several => Some(
-            several
-                .iter()
-                .map(|user| format!("{}#{user}", user.chars().count()))
-                .collect(),
-        ),
+        several => Some(several.iter().map(|user| format!("{}#{user}", user.chars().count())).collect()),
     }
 }
 
@@ -234,24 +203,13 @@ mod tests {
 
     fn session(group: &str, name: &str, users: &[&str], agents: &[&str]) -> NamedSession {
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        NamedSession {
-            group: group.into(),
-            name: name.into(),
-            users: owned(users),
-            agents: owned(agents),
-        }
+        NamedSession { group: group.into(), name: name.into(), users: owned(users), agents: owned(agents) }
     }
 
     #[test]
     fn fills_in_defaults() {
-        assert_eq!(
-            named(&[], json!({})),
-            session("default", "default", &["default"], &[])
-        );
-        assert_eq!(
-            named(&[], json!({"session": null})),
-            session("default", "default", &["default"], &[])
-        );
+        assert_eq!(named(&[], json!({})), session("default", "default", &["default"], &[]));
+        assert_eq!(named(&[], json!({"session": null})), session("default", "default", &["default"], &[]));
         assert_eq!(
             named(&[], json!({"session": {"user_id": ["bob"]}})),
             session("bob", "bob", &["bob"], &[])
@@ -264,10 +222,7 @@ mod tests {
             named(&[], json!({"session": {"agent_id": ["a"]}})),
             session("default", "default", &[], &["a"])
         );
-        assert_eq!(
-            named(&[("user-id", "bob")], json!({})),
-            session("default", "default", &["bob"], &[])
-        );
+        assert_eq!(named(&[("user-id", "bob")], json!({})), session("default", "default", &["bob"], &[]));
     }
 
     #[test]
@@ -275,29 +230,15 @@ mod tests {
         let body =
             json!({"session": {"group_id": "g", "session_id": "s", "user_id": ["zoe"], "agent_id": ["b"]}});
         assert_eq!(named(&[], body.clone()), session("g", "s", &["zoe"], &["b"]));
-        let headers = [
-            ("group-id", "other"),
-            ("user_id", " ann , zoe,"),
-            ("agent-id", "a"),
-        ];
-        assert_eq!(
-            named(&headers, body.clone()),
-            session("other", "s", &["ann", "zoe"], &["a", "b"])
-        );
-        let usual = [
-            ("group-id", "default"),
-            ("session_id", "default"),
-            ("user-id", "default"),
-        ];
+        let headers = [("group-id", "other"), ("user_id", " ann , zoe,"), ("agent-id", "a")];
+        assert_eq!(named(&headers, body.clone()), session("other", "s", &["ann", "zoe"], &["a", "b"]));
+        let usual = [("group-id", "default"), ("session_id", "default"), ("user-id", "default")];
         assert_eq!(named(&usual, body), session("g", "s", &["zoe"], &["b"]));
     }
 
     #[test]
     fn prefers_the_newer_spelling() {
-        assert_eq!(
-            named(&[("group_id", "old"), ("group-id", "new")], json!({})).group,
-            "new"
-        );
+        assert_eq!(named(&[("group_id", "old"), ("group-id", "new")], json!({})).group, "new");
     }
 
     #[test]

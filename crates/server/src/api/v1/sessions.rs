@@ -103,11 +103,8 @@ pub(super) async fn sessions_of_agent(
 async fn list(v1: &V1, of: SessionsOf) -> Result<Json<SessionsBody>, Failure> {
     let ours = Space::of_group("").org;
     let sessions = v1.app.memory.sessions(of).await?;
-    let sessions = sessions
-        .into_iter()
-        .filter(|session| session.space.org == ours)
-        .map(KnownSession::from)
-        .collect();
+    let sessions =
+        sessions.into_iter().filter(|session| session.space.org == ours).map(KnownSession::from).collect();
     Ok(Json(SessionsBody { sessions }))
 }
 

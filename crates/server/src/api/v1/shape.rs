@@ -53,9 +53,8 @@ impl Shape {
             }
             None => {}
         }
-        let is_client = headers
-            .get(USER_AGENT)
-            .is_some_and(|agent| agent.as_bytes().starts_with(b"MemMachineClient/"));
+        let is_client =
+            headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"MemMachineClient/"));
         let original = body.has("filter") || !body.has_value("session") || is_named(headers) || is_client;
         Ok(if original { Self::MemMachine } else { Self::List })
     }
@@ -80,30 +79,19 @@ impl HitBody {
     /// An item of the list.
     pub(super) fn scored(hit: Hit, explain: bool) -> Self {
         let explanation = explain.then_some(hit.explanation);
-        Self {
-            episode: hit.episode.into(),
-            score: Some(hit.score),
-            explain: explanation,
-        }
+        Self { episode: hit.episode.into(), score: Some(hit.score), explain: explanation }
     }
 
     /// An item of the object, which has no scores by itself.
     fn found(hit: Hit, explain: bool) -> Self {
         let scored = Self::scored(hit, explain);
-        Self {
-            score: scored.score.filter(|_| explain),
-            ..scored
-        }
+        Self { score: scored.score.filter(|_| explain), ..scored }
     }
 }
 
 impl From<Episode> for HitBody {
     fn from(episode: Episode) -> Self {
-        Self {
-            episode: episode.into(),
-            score: None,
-            explain: None,
-        }
+        Self { episode: episode.into(), score: None, explain: None }
     }
 }
 
@@ -151,23 +139,11 @@ impl ObjectBody {
         let short_term = newest.into_iter().map(HitBody::from).collect();
         let long_term = hits.into_iter().map(|hit| HitBody::found(hit, explain)).collect();
         let episodic_memory = Some((short_term, long_term, [""]));
-        Self {
-            status: 0,
-            content: ContentBody {
-                episodic_memory,
-                profile_memory: None,
-            },
-        }
+        Self { status: 0, content: ContentBody { episodic_memory, profile_memory: None } }
     }
 
     /// What was learned.
     pub(super) fn profile() -> Self {
-        Self {
-            status: 0,
-            content: ContentBody {
-                episodic_memory: None,
-                profile_memory: Some([]),
-            },
-        }
+        Self { status: 0, content: ContentBody { episodic_memory: None, profile_memory: Some([]) } }
     }
 }

@@ -1,0 +1,406 @@
+//! What must not go through: each a clear JSON error with a stable code, and nothing changes.
+
+use crate::front_door::{Answer, Instance};
+use axum::body::Body;
+use memcloud_server::{ApiKeys, Settings};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+const STORE: &str = "/v1/memories";
+const SEARCH: &str = "/v1/memories/search";
+
+async fn instance() -> Instance {
+    let settings = Settings { body_bytes: 3 << 20, ..Settings::default() };
+    let instance = Instance::with(ApiKeys::none(), settings, None).await;
+    instance.post(STORE, &json!({"session": {"group_id": "g"}, "episode_content": "tea"})).await.ok();
+    instance
+}
+
+/// Sends each body to a path, and expects a 422 with this code at this place.
+async fn refuses(path: &str, rows: &[(Value, &str, Value)]) {
+    let instance = instance().await;
+    let before = instance.everything().await;
+    for (body, code, loc) in rows {
+        let answer = instance.post(path, body).await;
+        let shown: String = body.to_string().chars().take(200).collect();
+        assert_eq!(answer.code(422), *code, "{shown}");
+        assert_eq!(answer.json()["detail"][0]["loc"], *loc, "{shown}");
+        assert!(answer.text.len() < 2_000, "{shown}");
+    }
+    assert_eq!(instance.everything().await, before);
+}
+
+#[tokio::test]
+async fn malformed_json() {
+    let instance = instance().await;
+    let before = instance.everything().await;
+    let deep =
+        format!(r#"{{"episode_content":"x","metadata":{{"a":{}{}}}}}"#, "[".repeat(200), "]".repeat(200));
+    for body in [
+        b"{".as_slice(),
+        b"{\"episode_content\": }",
+        b"{'episode_content': 'x'}",
+        b"{\"episode_content\": \"x\"} trailing",
+        b"{\"episode_content\": \"\xff\"}",
+        br#"{"episode_content": "\ud800"}"#,
+        br#"{"episode_content": "\udc00\ud800"}"#,
+        br#"{"episode_content": "x", "episode_content": "y"}"#,
+        br#"{"episode_content": "x", "metadata": {"n": 1e999}}"#,
+        br#"{"episode_content": "x", "metadata": {"n": NaN}}"#,
+        deep.as_bytes(),
+    ] {
+        for path in [STORE, "/v1/memories/profile", "/v1/memories/batch", SEARCH] {
+            let answer = instance.send("POST", path, &[], body.to_vec()).await;
+            assert_eq!(answer.code(422), "invalid_json", "{}", String::from_utf8_lossy(body));
+            assert_eq!(answer.json()["detail"][0]["type"], "json_invalid");
+        }
+    }
+    assert_eq!(instance.everything().await, before);
+}
+
+#[tokio::test]
+async fn missing_fields() {
+    let body = json!(["body"]);
+    for path in [STORE, SEARCH] {
+        let instance = instance().await;
+        for nothing in ["", " \n"] {
+            let answer = instance.send("POST", path, &[], nothing).await;
+            assert_eq!(answer.code(422), "missing_field");
+            assert_eq!(answer.json()["detail"][0]["loc"], body);
+        }
+    }
+    refuses(STORE, &[(json!({"producer": "x"}), "missing_field", json!(["body", "episode_content"]))]).await;
+    refuses(SEARCH, &[(json!({"limit": 1}), "missing_field", json!(["body", "query"]))]).await;
+}
+
+#[tokio::test]
+async fn wrongly_typed_fields() {
+    let message = |key: &str, value: Value| {
+        let mut message = json!({"episode_content": "x"});
+        message[key] = value;
+        message
+    };
+    let session = |key: &str, value: Value| message("session", json!({key: value}));
+    refuses(
+        STORE,
+        &[
+            (json!([]), "wrong_type", json!(["body"])),
+            (json!("text"), "wrong_type", json!(["body"])),
+            (json!(null), "wrong_type", json!(["body"])),
+            (message("episode_content", json!(["x"])), "wrong_type", json!(["body", "episode_content"])),
+            (message("episode_content", json!(7)), "wrong_type", json!(["body", "episode_content"])),
+            (message("episode_content", json!(null)), "wrong_type", json!(["body", "episode_content"])),
+            (message("producer", json!(["ann"])), "wrong_type", json!(["body", "producer"])),
+            (message("produced_for", json!({})), "wrong_type", json!(["body", "produced_for"])),
+            (message("episode_type", json!(1)), "wrong_type", json!(["body", "episode_type"])),
+            (message("role", json!(1)), "wrong_type", json!(["body", "role"])),
+            (message("metadata", json!("x")), "wrong_type", json!(["body", "metadata"])),
+            (message("session", json!("x")), "wrong_type", json!(["body", "session"])),
+            (session("group_id", json!(1)), "wrong_type", json!(["body", "session", "group_id"])),
+            (session("session_id", json!(["s"])), "wrong_type", json!(["body", "session", "session_id"])),
+            (session("user_id", json!("ann")), "wrong_type", json!(["body", "session", "user_id"])),
+            (session("agent_id", json!("bot")), "wrong_type", json!(["body", "session", "agent_id"])),
+            (session("user_id", json!(["ann", 1])), "wrong_type", json!(["body", "session", "user_id", 1])),
+            (session("user_id", json!([""])), "empty_name", json!(["body", "session", "user_id"])),
+        ],
+    )
+    .await;
+    let search = |key: &str, value: Value| {
+        let mut search = json!({"query": "tea", "session": {"group_id": "g"}});
+        search[key] = value;
+        search
+    };
+    refuses(
+        SEARCH,
+        &[
+            (search("query", json!(1)), "wrong_type", json!(["body", "query"])),
+            (search("query", json!(null)), "wrong_type", json!(["body", "query"])),
+            (search("limit", json!("5")), "wrong_type", json!(["body", "limit"])),
+            (search("limit", json!(1.5)), "wrong_type", json!(["body", "limit"])),
+            (search("limit", json!(true)), "wrong_type", json!(["body", "limit"])),
+            (search("explain", json!("yes")), "wrong_type", json!(["body", "explain"])),
+            (search("filter", json!("producer_id = x")), "wrong_type", json!(["body", "filter"])),
+            (
+                search("filter", json!({"producer_id": 1})),
+                "wrong_type",
+                json!(["body", "filter", "producer_id"]),
+            ),
+            (search("filter", json!({"m.x": [1]})), "wrong_type", json!(["body", "filter", "m.x"])),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_bare_string_for_user_id_is_told_as_fastapi_does() {
+    let instance = instance().await;
+    let body = json!({"session": {"user_id": "ann"}, "episode_content": "x"});
+    let answer = instance.post(STORE, &body).await;
+    assert_eq!(answer.code(422), "wrong_type");
+    let expected = json!([{
+        "type": "list_type",
+        "loc": ["body", "session", "user_id"],
+        "msg": "Input should be a valid list",
+        "input": "ann"
+    }]);
+    assert_eq!(answer.json()["detail"], expected);
+}
+
+#[tokio::test]
+async fn content_that_is_empty_or_too_long() {
+    let place = json!(["body", "episode_content"]);
+    let message = |content: String| json!({"episode_content": content});
+    refuses(
+        STORE,
+        &[
+            (message(String::new()), "empty_content", place.clone()),
+            (message(" \n\t".into()), "empty_content", place.clone()),
+            (message("x".repeat((1 << 20) + 1)), "content_too_long", place.clone()),
+            (message("é".repeat(600_000)), "content_too_long", place),
+        ],
+    )
+    .await;
+    instance().await.post(STORE, &message("x".repeat(1 << 20))).await.ok();
+}
+
+#[tokio::test]
+async fn nul_characters() {
+    let field = |key: &str| {
+        let mut message = json!({"episode_content": "x"});
+        message[key] = json!("a\0b");
+        message
+    };
+    refuses(
+        STORE,
+        &[
+            (field("episode_content"), "nul_character", json!(["body", "episode_content"])),
+            (field("producer"), "nul_character", json!(["body", "producer"])),
+            (field("episode_type"), "nul_character", json!(["body", "episode_type"])),
+            (
+                json!({"episode_content": "x", "metadata": {"a": ["\0"]}}),
+                "nul_character",
+                json!(["body", "metadata"]),
+            ),
+            (
+                json!({"episode_content": "x", "metadata": {"\0": 1}}),
+                "nul_character",
+                json!(["body", "metadata"]),
+            ),
+            (
+                json!({"episode_content": "x", "session": {"user_id": ["\0"]}}),
+                "nul_character",
+                json!(["body", "session", "user_id", 0]),
+            ),
+        ],
+    )
+    .await;
+    refuses(SEARCH, &[(json!({"query": "\0"}), "nul_character", json!(["body", "query"]))]).await;
+    refuses(
+        SEARCH,
+        &[(
+            json!({"query": "x", "filter": {"producer_id": "\0"}}),
+            "nul_character",
+            json!(["body", "filter", "producer_id"]),
+        )],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn names_that_are_too_long() {
+    let long = "n".repeat(1025);
+    refuses(
+        STORE,
+        &[
+            (
+                json!({"episode_content": "x", "session": {"group_id": long}}),
+                "name_too_long",
+                json!(["body", "group_id"]),
+            ),
+            (
+                json!({"episode_content": "x", "episode_type": long}),
+                "name_too_long",
+                json!(["body", "episode_type"]),
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn absurd_times() {
+    let field = |time: Value| json!({"episode_content": "x", "timestamp": time});
+    let nested = |time: Value| json!({"episode_content": "x", "metadata": {"timestamp": time}});
+    let (own, inside) = (json!(["body", "timestamp"]), json!(["body", "metadata", "timestamp"]));
+    refuses(
+        STORE,
+        &[
+            (field(json!("yesterday")), "invalid_time", own.clone()),
+            (field(json!("")), "invalid_time", own.clone()),
+            (field(json!("2023-02-30T00:00:00")), "invalid_time", own.clone()),
+            (field(json!("0001-01-01T00:00:00Z")), "invalid_time", own.clone()),
+            (field(json!("99999-01-01T00:00:00Z")), "invalid_time", own.clone()),
+            (field(json!(1e300)), "invalid_time", own.clone()),
+            (field(json!(-1e18)), "invalid_time", own.clone()),
+            (field(json!({"at": 1})), "invalid_time", own.clone()),
+            (field(json!(true)), "invalid_time", own),
+            (nested(json!("1:56 pm")), "invalid_time", inside.clone()),
+            (nested(json!(1e15)), "invalid_time", inside.clone()),
+            (nested(json!([])), "invalid_time", inside),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn empty_queries_and_limits_out_of_range() {
+    let search = |key: &str, value: Value| {
+        let mut search = json!({"query": "tea"});
+        search[key] = value;
+        search
+    };
+    let (query, limit) = (json!(["body", "query"]), json!(["body", "limit"]));
+    for path in [
+        SEARCH,
+        "/v1/memories/episodic/search",
+        "/v1/memories/profile/search",
+        "/memmachine/v1/memories/search",
+    ] {
+        refuses(
+            path,
+            &[
+                (search("query", json!("")), "empty_query", query.clone()),
+                (search("query", json!(" \n")), "empty_query", query.clone()),
+                (search("query", json!("x".repeat((1 << 20) + 1))), "content_too_long", query.clone()),
+                (search("limit", json!(0)), "limit_out_of_range", limit.clone()),
+                (search("limit", json!(-1)), "limit_out_of_range", limit.clone()),
+                (search("limit", json!(1001)), "limit_out_of_range", limit.clone()),
+                (search("limit", json!(u64::MAX)), "limit_out_of_range", limit.clone()),
+                (search("limit", json!(1e40)), "limit_out_of_range", limit.clone()),
+            ],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn filters_on_unknown_keys() {
+    let rows: Vec<_> = ["user_id", "content", "metadata", "metadata.", "m.", "uuid", "", "producer_id "]
+        .into_iter()
+        .map(|key| {
+            (
+                json!({"query": "x", "filter": {key: "x"}}),
+                "unknown_filter_key",
+                json!(["body", "filter", key]),
+            )
+        })
+        .collect();
+    refuses(SEARCH, &rows).await;
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit() {
+    let instance = instance().await;
+    let before = instance.everything().await;
+    let body = json!({"episode_content": "x", "metadata": {"much": "x".repeat(3 << 20)}});
+    assert_eq!(instance.post(STORE, &body).await.code(413), "payload_too_large");
+    assert_eq!(instance.everything().await, before);
+}
+
+#[tokio::test]
+async fn unknown_routes_and_methods() {
+    let instance = instance().await;
+    for path in [
+        "/",
+        "/v1",
+        "/v1/memory",
+        "/v1/memories/",
+        "/v1/sessions/delete",
+        "/mcp/tool",
+        "/memmachine",
+        "/memmachine/v2",
+    ] {
+        let answer = instance.get(path).await;
+        assert_eq!(answer.code(404), "not_found", "{path}");
+        assert_eq!(answer.json()["detail"], "Not Found");
+    }
+    let word = "X".repeat(30);
+    for (method, path, allow) in [
+        ("PUT", STORE, ["POST", "GET", "DELETE"].as_slice()),
+        ("GET", SEARCH, &["POST"]),
+        ("POST", "/health", &["GET"]),
+        ("POST", "/health/live", &["GET"]),
+        ("PATCH", "/memmachine/v1/sessions", &["GET"]),
+        ("OPTIONS", STORE, &["POST"]),
+        (&word, STORE, &["POST"]),
+    ] {
+        let answer: Answer = instance.send(method, path, &[], Body::empty()).await;
+        assert_eq!(answer.code(405), "method_not_allowed", "{method} {path}");
+        assert_eq!(answer.json()["detail"], "Method Not Allowed");
+        let allowed = answer.headers["allow"].to_str().unwrap();
+        assert!(allow.iter().all(|method| allowed.contains(method)), "{path}: {allowed}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_are_not_text() {
+    let instance = instance().await;
+    let request = axum::http::Request::post(STORE)
+        .header("host", "localhost")
+        .header("group-id", axum::http::HeaderValue::from_bytes(b"\xff").unwrap())
+        .body(Body::from(r#"{"episode_content":"x"}"#));
+    assert_eq!(instance.call(request.unwrap()).await.code(422), "invalid_header");
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        ".{0,4}".prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        4 => prop::sample::select(vec![
+            "session", "producer", "produced_for", "episode_content", "episode_type", "metadata", "timestamp", "role",
+            "query", "filter", "limit", "explain", "episodes", "group_id", "session_id", "user_id", "agent_id",
+            "producer_id", "metadata.x", "m.timestamp",
+        ])
+        .prop_map(str::to_owned),
+        1 => ".{0,6}",
+    ];
+    leaf.prop_recursive(4, 48, 8, move |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            3 => prop::collection::btree_map(key.clone(), inner, 0..8)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+#[test]
+fn any_json_gets_an_answer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let instance = runtime.block_on(Instance::open());
+    let mut runner = TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() });
+    let paths = prop::sample::select(vec![
+        ("POST", STORE),
+        ("POST", "/v1/memories/profile"),
+        ("POST", "/v1/memories/batch"),
+        ("POST", SEARCH),
+        ("POST", "/memmachine/v1/memories/search"),
+        ("DELETE", STORE),
+    ]);
+    runner
+        .run(&(paths, any_json()), |((method, path), body)| {
+            let answer = runtime.block_on(instance.send(method, path, &[], body.to_string()));
+            prop_assert!(!answer.status.is_server_error(), "{method} {path} {body}: {}", answer.text);
+            if !answer.status.is_success() {
+                answer.code(answer.status.as_u16());
+            }
+            Ok(())
+        })
+        .unwrap();
+}

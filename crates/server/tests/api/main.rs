@@ -1,0 +1,12 @@
+//! The instance through its front door: the real router over the real embedded engine.
+
+mod bad_input;
+mod front_door;
+mod idempotency;
+mod keys;
+mod openapi;
+mod sockets;
+mod v1_additions;
+mod v1_search;
+mod v1_sessions;
+mod v1_store;

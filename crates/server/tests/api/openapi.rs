@@ -1,0 +1,51 @@
+use crate::front_door::Instance;
+use memcloud_server::openapi_json;
+use serde_json::Value;
+
+/// The document that is checked in, for readers and for clients that are made from it.
+const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+
+#[test]
+fn the_document_is_the_one_checked_in() {
+    let document = openapi_json() + "\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(CHECKED_IN, &document).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap_or_default();
+    assert!(
+        checked_in == document,
+        "run this test with UPDATE_DOCS=1 and look at the change of docs/openapi.json"
+    );
+}
+
+#[tokio::test]
+async fn is_served() {
+    let instance = Instance::open().await;
+    let served = instance.get("/openapi.json").await;
+    assert_eq!(served.headers["content-type"], "application/json");
+    assert_eq!(served.text, openapi_json());
+}
+
+#[test]
+fn describes_errors_and_the_key() {
+    let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+    let components = &document["components"];
+    assert_eq!(components["securitySchemes"]["bearer"]["scheme"], "bearer");
+    assert_eq!(components["schemas"]["Error"]["required"], serde_json::json!(["detail", "code", "hint"]));
+    let text = document.to_string();
+    for (_, reference) in text.match_indices("#/components/schemas/").map(|(at, _)| text[at..].split_at(21)) {
+        let name = reference.split('"').next().unwrap();
+        assert!(components["schemas"].get(name).is_some(), "{name} is referred to but not described");
+    }
+}
+
+#[tokio::test]
+async fn health_answers_as_clients_know_it() {
+    let instance = Instance::open().await;
+    let health = instance.get("/health").await.ok();
+    assert_eq!(health["status"], "healthy");
+    assert_eq!(health["version"], memcloud_server::App::VERSION);
+    assert_eq!(health["memory_managers"]["episodic_memory"], true);
+    assert_eq!(instance.get("/health/live").await.ok()["status"], "alive");
+    assert_eq!(instance.get("/health/ready").await.ok()["status"], "ready");
+}

@@ -1,0 +1,161 @@
+//! What only a real connection shows: time-outs, bodies that never end, and the end of the server.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::front_door::app;
+use memcloud_server::{ApiKeys, ServeOptions, Settings, router, serve};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+struct Served {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+    _directory: TempDir,
+}
+
+async fn served(settings: Settings, options: ServeOptions) -> Served {
+    let directory = tempfile::tempdir().unwrap();
+    let router = router(app(directory.path(), ApiKeys::none(), settings, None).await);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async move { drop(stopped.await) };
+    let server = tokio::spawn(serve(listener, router, options, shutdown));
+    Served { address, stop, server, _directory: directory }
+}
+
+impl Served {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn sent(&self, bytes: impl AsRef<[u8]>) -> TcpStream {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes.as_ref()).await.unwrap();
+        stream
+    }
+}
+
+/// Everything until the server closes, which it must within 8 seconds.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut bytes = vec![];
+    let read = tokio::time::timeout(Duration::from_secs(8), stream.read_to_end(&mut bytes)).await;
+    read.expect("the server closes the connection").unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn head(method: &str, path: &str, more: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")
+}
+
+fn short() -> Settings {
+    Settings { body_timeout: Duration::from_millis(300), body_bytes: 10_000, ..Settings::default() }
+}
+
+#[tokio::test]
+async fn a_half_sent_body_times_out() {
+    let served = served(short(), ServeOptions::default()).await;
+    let request = head("POST", "/v1/memories", "Content-Length: 100\r\n") + "{\"episode_";
+    let answer = rest(served.sent(request).await).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"body_timeout\"") && answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_slow_body_times_out_though_it_never_pauses() {
+    let served = served(short(), ServeOptions::default()).await;
+    let began = Instant::now();
+    let mut stream = served.sent(head("POST", "/v1/memories", "Transfer-Encoding: chunked\r\n")).await;
+    let mut answer = vec![0; 4096];
+    let read = loop {
+        let _ = stream.write_all(b"1\r\n \r\n").await;
+        match tokio::time::timeout(Duration::from_millis(50), stream.read(&mut answer)).await {
+            Ok(read) => break read.unwrap(),
+            Err(_) => assert!(began.elapsed() < Duration::from_secs(5), "the body is read for ever"),
+        }
+    };
+    assert!(answer[..read].starts_with(b"HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_answered_though_the_client_is_still_sending() {
+    let served = served(short(), ServeOptions::default()).await;
+    for length in ["Content-Length: 30000\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let mut request = head("POST", "/v1/memories", &format!("{length}Connection: close\r\n"));
+        if length.starts_with('T') {
+            request += &format!("7530\r\n{}\r\n0\r\n\r\n", "x".repeat(0x7530));
+        } else {
+            request += &"x".repeat(30_000);
+        }
+        let answer = rest(served.sent(request).await).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("payload_too_large"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn one_who_waits_for_leave_to_send_too_much_is_refused() {
+    let served = served(short(), ServeOptions::default()).await;
+    let more = "Content-Length: 30000\r\nExpect: 100-continue\r\nConnection: close\r\n";
+    let answer = rest(served.sent(head("POST", "/v1/memories", more)).await).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_half_sent_head_and_an_idle_connection_are_closed() {
+    let options = ServeOptions { header_timeout: Duration::from_millis(200), ..ServeOptions::default() };
+    let served = served(Settings::default(), options).await;
+    rest(served.sent("GET /health HTTP/1.1\r\nHo").await).await;
+    assert_eq!(rest(served.connect().await).await, "");
+}
+
+#[tokio::test]
+async fn more_connections_than_there_is_room_for_wait() {
+    let options = ServeOptions { connections: 1, ..ServeOptions::default() };
+    let served = served(Settings::default(), options).await;
+    let first = served.connect().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut second = served.sent(head("GET", "/health/live", "Connection: close\r\n")).await;
+    let mut byte = [0];
+    assert!(tokio::time::timeout(Duration::from_millis(200), second.read(&mut byte)).await.is_err());
+    drop(first);
+    let answer = rest(second).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_was_begun_and_closes_what_is_idle() {
+    let served = served(Settings::default(), ServeOptions::default()).await;
+    let body = r#"{"episode_content":"begun"}"#;
+    let length = format!("Content-Length: {}\r\n", body.len());
+    let mut begun = served.sent(head("POST", "/v1/memories", &length)).await;
+    let idle = served.sent(head("GET", "/health/live", "")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let address = served.address;
+    served.stop.send(()).unwrap();
+    let told = rest(idle).await;
+    assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    assert!(TcpStream::connect(address).await.is_err(), "no more connections are accepted");
+    begun.write_all(body.as_bytes()).await.unwrap();
+    let answer = rest(begun).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"stored\""), "{answer}");
+    served.server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever() {
+    let options = ServeOptions { drain: Duration::from_millis(300), ..ServeOptions::default() };
+    let served = served(Settings::default(), options).await;
+    let never = served.sent(head("POST", "/v1/memories", "Content-Length: 10\r\n")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    served.stop.send(()).unwrap();
+    served.server.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3));
+    drop(never);
+}
