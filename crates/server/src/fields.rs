@@ -299,19 +299,12 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let place = || Place::path("id");
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(id)) => plain(id, place).map(Self),
-            Err(_) => {
-                let path = Value::from(parts.uri.path());
-                Err(place().wrong(
-                    "string_unicode",
-                    "the id is not UTF-8",
-                    &path,
-                    "invalid_path",
-                    "escape it as UTF-8",
-                ))
-            }
-        }
+        let Ok(Path(id)) = Path::<String>::from_request_parts(parts, state).await else {
+            let path = Value::from(parts.uri.path());
+            let hint = "escape it as UTF-8";
+            return Err(place().wrong("string_unicode", "the id is not UTF-8", &path, "invalid_path", hint));
+        };
+        plain(id, place).map(Self)
     }
 }
 

@@ -134,7 +134,7 @@ pub(crate) struct Letters;
 #[async_trait]
 impl Embedder for Letters {
     async fn question(&self, text: &str) -> Result<Vec<f32>, Error> {
-        let mut counts = vec![0.1_f32; 26];
+        let mut counts = [0.1_f32; 26];
         for letter in text.bytes().map(|byte| byte.to_ascii_lowercase()).filter(u8::is_ascii_lowercase) {
             counts[usize::from(letter - b'a')] += 1.0;
         }

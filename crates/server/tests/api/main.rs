@@ -1,6 +1,9 @@
 //! The instance through its front door: the real router over the real embedded engine.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what goes wrong in a test fails it")]
+
 mod bad_input;
+mod failures;
 mod front_door;
 mod idempotency;
 mod keys;

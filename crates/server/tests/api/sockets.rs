@@ -88,7 +88,7 @@ async fn a_body_over_the_limit_is_answered_though_the_client_is_still_sending() 
     for length in ["Content-Length: 30000\r\n", "Transfer-Encoding: chunked\r\n"] {
         let mut request = head("POST", "/v1/memories", &format!("{length}Connection: close\r\n"));
         if length.starts_with('T') {
-            request += &format!("7530\r\n{}\r\n0\r\n\r\n", "x".repeat(0x7530));
+            request.extend(["7530\r\n", &"x".repeat(0x7530), "\r\n0\r\n\r\n"]);
         } else {
             request += &"x".repeat(30_000);
         }

@@ -34,6 +34,7 @@ pub(super) struct BatchBody {
 
 /// What was stored.
 #[derive(Serialize, ToSchema)]
+#[schema(as = BatchStored)]
 pub(super) struct BatchStoredBody {
     /// `episode-` and the UUID of each episode, in the order of the request.
     ids: Vec<String>,
@@ -45,6 +46,7 @@ pub(super) struct BatchStoredBody {
 #[utoipa::path(
     post,
     path = "/v1/memories/batch",
+    operation_id = "store_batch",
     tag = "memories",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
     request_body = BatchBody,

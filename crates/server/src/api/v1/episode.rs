@@ -32,10 +32,20 @@ pub(super) struct NewEpisodeBody {
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
     /// When it happened: RFC 3339 (UTC without a zone), or seconds or milliseconds of the epoch. Default: now.
-    #[schema(value_type = Option<Object>)]
-    timestamp: Option<Value>,
+    timestamp: Option<Moment>,
     /// The producer's role in the conversation, such as `user` or `assistant`.
     role: Option<String>,
+}
+
+/// A time as clients give it.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what `timestamp` reads")]
+enum Moment {
+    /// RFC 3339; without a zone it is UTC.
+    Text(String),
+    /// Seconds of the epoch, or milliseconds when above 10^12.
+    Epoch(f64),
 }
 
 /// A stored message.

@@ -24,6 +24,7 @@ pub(super) struct ForgetBody {
 #[utoipa::path(
     delete,
     path = "/v1/memories",
+    operation_id = "forget_session",
     tag = "memories",
     request_body = ForgetBody,
     responses(

@@ -22,6 +22,7 @@ const REPLAYED: &str = "idempotency-replayed";
 /// What became of an episode that was handed in.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Progress)]
 pub(super) enum State {
     /// Durable, and found by searches.
     Stored,

@@ -15,6 +15,7 @@ use crate::fields::{PathId, Place, QueryFields};
 
 /// How many were deleted.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Deleted)]
 pub(super) struct DeletedBody {
     deleted: u64,
 }
@@ -23,6 +24,7 @@ pub(super) struct DeletedBody {
 #[utoipa::path(
     get,
     path = "/v1/memories/{id}",
+    operation_id = "read_memory",
     tag = "memories",
     params(
         ("id" = String, Path, description = "The UUID of the message, with or without `episode-`."),
@@ -49,6 +51,7 @@ pub(super) async fn read(
 #[utoipa::path(
     delete,
     path = "/v1/memories/{id}",
+    operation_id = "delete_memory",
     tag = "memories",
     params(
         ("id" = String, Path, description = "The UUID of the message, with or without `episode-`."),

@@ -17,6 +17,7 @@ const USUAL_LIMIT: usize = 100;
 
 /// Messages, oldest first.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Page)]
 pub(super) struct PageBody {
     /// The messages.
     episodes: Vec<ListedEpisode>,
@@ -43,6 +44,7 @@ impl From<Episode> for ListedEpisode {
 #[utoipa::path(
     get,
     path = "/v1/memories",
+    operation_id = "list_memories",
     tag = "memories",
     params(
         ("group_id" = Option<String>, Query, description = "The group. Default: `default`."),

@@ -46,6 +46,7 @@ pub(super) struct SearchBody {
 #[utoipa::path(
     post,
     path = "/v1/memories/search",
+    operation_id = "search_memories",
     tag = "search",
     params(
         ("shape" = Option<String>, Query, description = "`list` or `memmachine`: the shape of the answer, whatever the request looks like."),
@@ -98,6 +99,7 @@ pub(super) enum Answer {
 #[utoipa::path(
     post,
     path = "/v1/memories/episodic/search",
+    operation_id = "search_episodic_memories",
     tag = "search",
     params(("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
     request_body = SearchBody,
@@ -125,6 +127,7 @@ pub(super) async fn search_episodic(
 #[utoipa::path(
     post,
     path = "/v1/memories/profile/search",
+    operation_id = "search_profile",
     tag = "search",
     request_body = SearchBody,
     responses(

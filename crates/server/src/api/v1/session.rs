@@ -18,7 +18,11 @@ const USERS: [&str; 2] = ["user-id", "user_id"];
 /// A session as a body names it. Everything may be left out; headers of the same names are united with it.
 #[derive(ToSchema)]
 #[schema(as = Session)]
-#[expect(dead_code, reason = "describes what `NamedSession::of_body` reads")]
+#[expect(
+    dead_code,
+    clippy::struct_field_names,
+    reason = "describes the fields that `NamedSession::of_body` reads"
+)]
 pub(super) struct SessionBody {
     /// Whose memory it is. Nothing is found across groups. Default: the only user, or `default`.
     group_id: Option<String>,
@@ -164,14 +168,18 @@ fn header(headers: &HeaderMap, spellings: [&'static str; 2]) -> Result<Option<St
         return Ok(None);
     };
     let place = || Place::header(spellings[0]);
-    match str::from_utf8(value.as_bytes()) {
-        Ok(text) => plain(text.to_owned(), place).map(Some),
-        Err(_) => {
-            let shown = Value::from(String::from_utf8_lossy(value.as_bytes()));
-            let hint = "send the header in UTF-8, or name the session in the body";
-            Err(place().wrong("string_unicode", "the header is not UTF-8", &shown, "invalid_header", hint))
-        }
-    }
+    let Ok(text) = str::from_utf8(value.as_bytes()) else {
+        let shown = Value::from(String::from_utf8_lossy(value.as_bytes()));
+        let hint = "send the header in UTF-8, or name the session in the body";
+        return Err(place().wrong(
+            "string_unicode",
+            "the header is not UTF-8",
+            &shown,
+            "invalid_header",
+            hint,
+        ));
+    };
+    plain(text.to_owned(), place).map(Some)
 }
 
 fn names(list: &str) -> Vec<String> {
@@ -183,7 +191,11 @@ fn joined(users: &[String]) -> Option<String> {
     match users {
         [] => None,
         [only] => Some(only.clone()),
-        several => Some(several.iter().map(|user| format!("{}#{user}", user.chars().count())).collect()),
+        several => {
+            let parts: Vec<String> =
+                several.iter().map(|user| format!("{}#{user}", user.chars().count())).collect();
+            Some(parts.concat())
+        }
     }
 }
 

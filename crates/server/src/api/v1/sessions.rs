@@ -13,6 +13,7 @@ use crate::fields::PathId;
 
 /// Sessions in the order they were first seen.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Sessions)]
 pub(super) struct SessionsBody {
     sessions: Vec<KnownSession>,
 }
@@ -34,6 +35,7 @@ pub(super) struct KnownSession {
 #[utoipa::path(
     get,
     path = "/v1/sessions",
+    operation_id = "list_sessions",
     tag = "sessions",
     responses((status = 200, description = "The sessions.", body = SessionsBody)),
     security(("bearer" = []))
@@ -46,6 +48,7 @@ pub(super) async fn sessions(State(v1): State<V1>) -> Result<Json<SessionsBody>,
 #[utoipa::path(
     get,
     path = "/v1/users/{id}/sessions",
+    operation_id = "list_sessions_of_user",
     tag = "sessions",
     params(("id" = String, Path, description = "The user.")),
     responses(
@@ -65,6 +68,7 @@ pub(super) async fn sessions_of_user(
 #[utoipa::path(
     get,
     path = "/v1/groups/{id}/sessions",
+    operation_id = "list_sessions_of_group",
     tag = "sessions",
     params(("id" = String, Path, description = "The group.")),
     responses(
@@ -84,6 +88,7 @@ pub(super) async fn sessions_of_group(
 #[utoipa::path(
     get,
     path = "/v1/agents/{id}/sessions",
+    operation_id = "list_sessions_of_agent",
     tag = "sessions",
     params(("id" = String, Path, description = "The agent.")),
     responses(

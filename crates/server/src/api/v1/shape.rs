@@ -112,7 +112,7 @@ struct ContentBody {
     /// The newest episodes of the session, the hits that are not among them, and summaries, of which there are none.
     /// Both lists of episodes are in the order of time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<Vec<Value>>>)]
     episodic_memory: Option<(Vec<HitBody>, Vec<HitBody>, [&'static str; 1])>,
     /// What was learned of people. Not yet served, so there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]

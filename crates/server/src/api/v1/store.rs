@@ -19,6 +19,7 @@ use crate::fields::Fields;
 
 /// What was stored.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Stored)]
 pub(super) struct StoredBody {
     /// `episode-` and the episode's UUID.
     id: String,
@@ -30,6 +31,7 @@ pub(super) struct StoredBody {
 #[utoipa::path(
     post,
     path = "/v1/memories",
+    operation_id = "store_memory",
     tag = "memories",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
     request_body = NewEpisodeBody,
@@ -49,6 +51,7 @@ pub(super) async fn store(v1: State<V1>, headers: HeaderMap, body: JsonBody) -> 
 #[utoipa::path(
     post,
     path = "/v1/memories/episodic",
+    operation_id = "store_episodic_memory",
     tag = "memories",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
     request_body = NewEpisodeBody,
@@ -72,6 +75,7 @@ pub(super) async fn store_episodic(
 #[utoipa::path(
     post,
     path = "/v1/memories/profile",
+    operation_id = "store_profile_memory",
     tag = "memories",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
     request_body = NewEpisodeBody,
