@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::V1;
 use super::episode::{self, NewEpisodeBody};
 use super::intake::{self, Incoming, answer, keep};
-use super::session::{NamedSession, SessionBody, is_named};
+use super::session::{NamedSession, SessionBody, SessionHeaders, is_named};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{Fields, Place};
@@ -48,7 +48,7 @@ pub(super) struct BatchStoredBody {
     path = "/v1/memories/batch",
     operation_id = "store_batch",
     tag = "memories",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    params(SessionHeaders, ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
     request_body = BatchBody,
     responses(
         (status = 200, description = "All are stored.", body = BatchStoredBody),

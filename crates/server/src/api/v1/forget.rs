@@ -7,7 +7,7 @@ use memcloud_memory::ports::Deletion;
 use utoipa::ToSchema;
 
 use super::V1;
-use super::session::{NamedSession, SessionBody};
+use super::session::{NamedSession, SessionBody, SessionHeaders};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
 
@@ -26,6 +26,7 @@ pub(super) struct ForgetBody {
     path = "/v1/memories",
     operation_id = "forget_session",
     tag = "memories",
+    params(SessionHeaders),
     request_body = ForgetBody,
     responses(
         (status = 200, description = "They are gone. The answer is `null`.", body = Option<String>),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::V1;
-use super::session::{NamedSession, SessionBody};
+use super::session::{NamedSession, SessionBody, SessionHeaders};
 use super::shape::{HitBody, ObjectBody, Shape};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
@@ -49,6 +49,7 @@ pub(super) struct SearchBody {
     operation_id = "search_memories",
     tag = "search",
     params(
+        SessionHeaders,
         ("shape" = Option<String>, Query, description = "`list` or `memmachine`: the shape of the answer, whatever the request looks like."),
         ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
     ),
@@ -101,7 +102,7 @@ pub(super) enum Answer {
     path = "/v1/memories/episodic/search",
     operation_id = "search_episodic_memories",
     tag = "search",
-    params(("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
+    params(SessionHeaders, ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
     request_body = SearchBody,
     responses(
         (status = 200, description = "What was found.", body = ObjectBody),
@@ -129,6 +130,7 @@ pub(super) async fn search_episodic(
     path = "/v1/memories/profile/search",
     operation_id = "search_profile",
     tag = "search",
+    params(SessionHeaders),
     request_body = SearchBody,
     responses(
         (status = 200, description = "An empty list.", body = ObjectBody),

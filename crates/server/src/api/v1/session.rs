@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue};
 use memcloud_model::{Member, Space};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::failure::Failure;
 use crate::fields::{Fields, Place, plain};
@@ -32,6 +32,25 @@ pub(super) struct SessionBody {
     user_id: Option<Vec<String>>,
     /// The conversation. Default: the only user, or `default`.
     session_id: Option<String>,
+}
+
+/// A session as headers name it, united with the one in the body. Spellings with an underscore are read too.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the headers that `NamedSession::of_headers` reads")]
+pub(super) struct SessionHeaders {
+    /// Whose memory it is; wins over the body unless it is `default`.
+    #[param(rename = "group-id")]
+    group: Option<String>,
+    /// The conversation; wins over the body unless it is `default`.
+    #[param(rename = "session-id")]
+    session: Option<String>,
+    /// Programs that take part, separated by commas.
+    #[param(rename = "agent-id")]
+    agents: Option<String>,
+    /// People who take part, separated by commas.
+    #[param(rename = "user-id")]
+    users: Option<String>,
 }
 
 /// A session that a request names, with all defaults filled in.

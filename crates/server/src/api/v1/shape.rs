@@ -1,10 +1,12 @@
 //! The two shapes in which a search answers: a plain list, and MemMachine's object. One JSON value cannot be both, so
 //! what each client already sends decides.
 
+use std::collections::HashSet;
+
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use memcloud_memory::{Explanation, Hit};
-use memcloud_model::Episode;
+use memcloud_model::{Episode, EpisodeId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -134,7 +136,8 @@ impl ObjectBody {
 
     /// What was said.
     pub(super) fn episodic(newest: Vec<Episode>, mut hits: Vec<Hit>, explain: bool) -> Self {
-        hits.retain(|hit| newest.iter().all(|episode| episode.id != hit.episode.id));
+        let shown: HashSet<EpisodeId> = newest.iter().map(|episode| episode.id).collect();
+        hits.retain(|hit| !shown.contains(&hit.episode.id));
         hits.sort_by_key(|hit| (hit.episode.created_at, hit.episode.id));
         let short_term = newest.into_iter().map(HitBody::from).collect();
         let long_term = hits.into_iter().map(|hit| HitBody::found(hit, explain)).collect();
