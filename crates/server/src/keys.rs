@@ -33,7 +33,8 @@ pub enum BadKey {
 /// An instance that anyone on the network could use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "listening on {address} without an API key would give the memory to the whole network; set MEMCLOUD_API_KEYS, or listen on 127.0.0.1"
+    "listening on {address} without an API key would give the memory to the whole network; \
+     set MEMCLOUD_API_KEYS, or listen on 127.0.0.1"
 )]
 pub struct Exposed {
     /// The address that was to be listened on.

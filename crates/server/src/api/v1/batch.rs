@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::V1;
 use super::episode::{self, NewEpisodeBody};
-use super::intake::{self, Incoming, answer, keep};
+use super::intake::{self, Incoming, StoreHeaders, answer, keep};
 use super::session::{NamedSession, SessionBody, SessionHeaders, is_named};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
@@ -48,7 +48,7 @@ pub(super) struct BatchStoredBody {
     path = "/v1/memories/batch",
     operation_id = "store_batch",
     tag = "memories",
-    params(SessionHeaders, ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    params(SessionHeaders, StoreHeaders),
     request_body = BatchBody,
     responses(
         (status = 200, description = "All are stored.", body = BatchStoredBody),

@@ -19,6 +19,17 @@ use crate::fields::Place;
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const REPLAYED: &str = "idempotency-replayed";
 
+/// What a store reads of its headers beside the session.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the header that `idempotency_key` reads")]
+pub(super) struct StoreHeaders {
+    /// The client's name for this request, within its group. Sent again with the same request it stores nothing and
+    /// answers what was answered, with the header `Idempotency-Replayed: true`.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+}
+
 /// What became of an episode that was handed in.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -50,7 +50,7 @@ pub(super) struct SearchBody {
     tag = "search",
     params(
         SessionHeaders,
-        ("shape" = Option<String>, Query, description = "`list` or `memmachine`: the shape of the answer, whatever the request looks like."),
+        ("shape" = Option<String>, Query, description = "`list` or `memmachine`, whatever the request looks like."),
         ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
     ),
     request_body = SearchBody,

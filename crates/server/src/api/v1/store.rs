@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::V1;
 use super::episode::{self, NewEpisodeBody};
-use super::intake::{self, Incoming, answer, keep};
+use super::intake::{self, Incoming, StoreHeaders, answer, keep};
 use super::session::{NamedSession, SessionHeaders};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
@@ -33,7 +33,7 @@ pub(super) struct StoredBody {
     path = "/v1/memories",
     operation_id = "store_memory",
     tag = "memories",
-    params(SessionHeaders, ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    params(SessionHeaders, StoreHeaders),
     request_body = NewEpisodeBody,
     responses(
         (status = 200, description = "It is stored.", body = StoredBody),
@@ -53,7 +53,7 @@ pub(super) async fn store(v1: State<V1>, headers: HeaderMap, body: JsonBody) -> 
     path = "/v1/memories/episodic",
     operation_id = "store_episodic_memory",
     tag = "memories",
-    params(SessionHeaders, ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    params(SessionHeaders, StoreHeaders),
     request_body = NewEpisodeBody,
     responses(
         (status = 200, description = "It is stored.", body = StoredBody),
@@ -77,7 +77,7 @@ pub(super) async fn store_episodic(
     path = "/v1/memories/profile",
     operation_id = "store_profile_memory",
     tag = "memories",
-    params(SessionHeaders, ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request stores nothing twice.")),
+    params(SessionHeaders, StoreHeaders),
     request_body = NewEpisodeBody,
     responses(
         (status = 200, description = "It is stored, and waits for the profile.", body = StoredBody),
