@@ -1,6 +1,6 @@
 //! HTTP of one memory instance.
 //!
-//! [`router`] is the whole route table over an [`App`]; [`serve`] puts it on a listener. The first API lives in
+//! [`router()`] is the whole route table over an [`App`]; [`serve()`] puts it on a listener. The first API lives in
 //! `api/v1`, one endpoint per file; what it answers is written down in the document of [`openapi_json`].
 //!
 //! This crate knows no database and no model: it turns requests into calls of
