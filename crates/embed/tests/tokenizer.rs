@@ -1,5 +1,7 @@
 //! The tokenizer against ids made with the reference implementation.
 
+#![expect(clippy::expect_used, reason = "in a test, that is the message")]
+
 mod common;
 
 use common::{json, model_dir};

@@ -1,5 +1,7 @@
 //! The model against vectors made with sentence-transformers.
 
+#![expect(clippy::expect_used, reason = "in a test, that is the message")]
+
 mod common;
 
 use std::num::NonZeroUsize;

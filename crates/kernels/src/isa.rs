@@ -25,14 +25,8 @@ pub enum Isa {
 
 impl Isa {
     /// All instruction sets, the best last.
-    pub const ALL: [Self; 6] = [
-        Self::PortableBf16,
-        Self::Portable,
-        Self::Neon,
-        Self::Avx2,
-        Self::Avx512,
-        Self::Avx512Bf16,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::PortableBf16, Self::Portable, Self::Neon, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
 
     /// The fastest one that this machine has. Asks the CPU once.
     pub fn detect() -> Self {
@@ -115,10 +109,7 @@ impl FromStr for Isa {
     type Err = UnknownIsa;
 
     fn from_str(name: &str) -> Result<Self, UnknownIsa> {
-        Self::ALL
-            .into_iter()
-            .find(|isa| isa.name() == name)
-            .ok_or_else(|| UnknownIsa(name.to_owned()))
+        Self::ALL.into_iter().find(|isa| isa.name() == name).ok_or_else(|| UnknownIsa(name.to_owned()))
     }
 }
 

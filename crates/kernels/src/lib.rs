@@ -87,11 +87,7 @@ impl Kernels {
     ///
     /// As [`scan::dot_i8`].
     pub fn dot_i8(self, query: &[i8], rows: &[i8], out: &mut [i32]) {
-        assert!(
-            query.len() <= scan::MAX_LEN,
-            "a query of {} values may overflow",
-            query.len()
-        );
+        assert!(query.len() <= scan::MAX_LEN, "a query of {} values may overflow", query.len());
         self.0.dot_rows(query, rows, out);
     }
 
@@ -101,11 +97,7 @@ impl Kernels {
     ///
     /// As [`scan::dot_i8_at`].
     pub fn dot_i8_at(self, query: &[i8], rows: &[i8], indices: &[u32], out: &mut [i32]) {
-        assert!(
-            query.len() <= scan::MAX_LEN,
-            "a query of {} values may overflow",
-            query.len()
-        );
+        assert!(query.len() <= scan::MAX_LEN, "a query of {} values may overflow", query.len());
         self.0.dot_rows_at(query, rows, indices, out);
     }
 }

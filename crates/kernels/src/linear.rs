@@ -48,20 +48,9 @@ impl PackedLinear {
     ///
     /// If the lengths do not fit together or `inputs` or `outputs` is zero.
     pub fn new(kernels: Kernels, weights: &[f32], bias: &[f32], outputs: usize, inputs: usize) -> Self {
-        assert!(
-            outputs > 0 && inputs > 0,
-            "a layer of {outputs} x {inputs} has no weights"
-        );
-        assert!(
-            weights.len() == outputs * inputs,
-            "{} weights for {outputs} x {inputs}",
-            weights.len()
-        );
-        assert!(
-            bias.len() == outputs,
-            "{} biases for {outputs} outputs",
-            bias.len()
-        );
+        assert!(outputs > 0 && inputs > 0, "a layer of {outputs} x {inputs} has no weights");
+        assert!(weights.len() == outputs * inputs, "{} weights for {outputs} x {inputs}", weights.len());
+        assert!(bias.len() == outputs, "{} biases for {outputs} outputs", bias.len());
         let simd = kernels.simd();
         let panel = simd.panel();
         let panels = if simd.isa().is_bf16() {
@@ -71,13 +60,7 @@ impl PackedLinear {
         };
         let mut padded_bias = bias.to_vec();
         padded_bias.resize(outputs.next_multiple_of(panel), 0.0);
-        Self {
-            simd,
-            inputs,
-            outputs,
-            panels,
-            bias: padded_bias,
-        }
+        Self { simd, inputs, outputs, panels, bias: padded_bias }
     }
 
     /// Width of an input row.
@@ -113,17 +96,13 @@ impl PackedLinear {
         match &self.panels {
             Panels::F32(panels) => self.simd.product_f32(shape, x, panels, &self.bias, out),
             Panels::Bf16(panels) => {
-                assert!(
-                    x.len() >= rows * self.inputs,
-                    "input is shorter than rows * inputs"
-                );
+                assert!(x.len() >= rows * self.inputs, "input is shorter than rows * inputs");
                 let pairs = rows * self.inputs.div_ceil(2);
                 if scratch.pairs.len() < pairs {
                     scratch.pairs.resize(pairs, 0);
                 }
                 let pairs = &mut scratch.pairs[..pairs];
-                self.simd
-                    .pack_bf16_rows(&x[..rows * self.inputs], self.inputs, pairs);
+                self.simd.pack_bf16_rows(&x[..rows * self.inputs], self.inputs, pairs);
                 self.simd.product_bf16(shape, pairs, panels, &self.bias, out);
             }
         }
@@ -132,20 +111,13 @@ impl PackedLinear {
 
 fn pack_f32(weights: &[f32], outputs: usize, inputs: usize, panel: usize) -> Vec<f32> {
     let mut packed = vec![0.0; outputs.next_multiple_of(panel) * inputs];
-    for (rows, packed) in weights
-        .chunks(panel * inputs)
-        .zip(packed.chunks_exact_mut(panel * inputs))
-    {
+    for (rows, packed) in weights.chunks(panel * inputs).zip(packed.chunks_exact_mut(panel * inputs)) {
         // A few inputs at a time, so that the lines written stay in the cache until they are full.
         for first in (0..inputs).step_by(PACK_BLOCK) {
             let block = PACK_BLOCK.min(inputs - first);
             for (column, row) in rows.chunks_exact(inputs).enumerate() {
                 let to = &mut packed[first * panel..(first + block) * panel];
-                for (to, weight) in to[column..]
-                    .iter_mut()
-                    .step_by(panel)
-                    .zip(&row[first..first + block])
-                {
+                for (to, weight) in to[column..].iter_mut().step_by(panel).zip(&row[first..first + block]) {
                     *to = *weight;
                 }
             }
@@ -160,10 +132,7 @@ const PACK_BLOCK: usize = 16;
 fn pack_bf16(weights: &[f32], outputs: usize, inputs: usize, panel: usize) -> Vec<u32> {
     let pairs = inputs.div_ceil(2);
     let mut packed = vec![0; outputs.next_multiple_of(panel) * pairs];
-    for (rows, packed) in weights
-        .chunks(panel * inputs)
-        .zip(packed.chunks_exact_mut(panel * pairs))
-    {
+    for (rows, packed) in weights.chunks(panel * inputs).zip(packed.chunks_exact_mut(panel * pairs)) {
         for (column, row) in rows.chunks_exact(inputs).enumerate() {
             for (to, two) in packed[column..].iter_mut().step_by(panel).zip(row.chunks(2)) {
                 let odd = two.get(1).map_or(0, |&w| Simd::bf16(w));

@@ -23,9 +23,8 @@ pub fn flops_per_second(kernels: Kernels, runs: usize) -> f64 {
 /// [`flops_per_second`] of `threads` threads at once, added up.
 pub fn flops_per_second_of_threads(kernels: Kernels, runs: usize, threads: usize) -> f64 {
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(move || flops_per_second(kernels, runs)))
-            .collect();
+        let workers: Vec<_> =
+            (0..threads).map(|_| scope.spawn(move || flops_per_second(kernels, runs))).collect();
         workers.into_iter().filter_map(|worker| worker.join().ok()).sum()
     })
 }

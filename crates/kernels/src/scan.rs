@@ -33,15 +33,8 @@ pub fn dot_i8_at(query: &[i8], rows: &[i8], indices: &[u32], out: &mut [i32]) {
 ///
 /// If the lengths differ.
 pub fn quantize_i8(vector: &[f32], out: &mut [i8]) -> f32 {
-    assert!(
-        vector.len() == out.len(),
-        "{} values into {}",
-        vector.len(),
-        out.len()
-    );
-    let largest = vector
-        .iter()
-        .fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    assert!(vector.len() == out.len(), "{} values into {}", vector.len(), out.len());
+    let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let scale = largest / 127.0;
     let inverse = 1.0 / scale;
     if !inverse.is_finite() || !scale.is_finite() || vector.iter().any(|value| value.is_nan()) {

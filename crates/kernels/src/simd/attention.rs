@@ -68,11 +68,7 @@ unsafe fn pack_keys<K: Kernel<Element = f32>>(job: &Attention, from: *const f32,
         let (panel, column) = (token / K::PANEL, token % K::PANEL);
         let to = to.add(panel * K::PANEL * job.head_dim + column);
         for d in 0..job.head_dim {
-            *to.add(d * K::PANEL) = if token < job.tokens {
-                *from.add(token * stride + d)
-            } else {
-                0.0
-            };
+            *to.add(d * K::PANEL) = if token < job.tokens { *from.add(token * stride + d) } else { 0.0 };
         }
     }
 }

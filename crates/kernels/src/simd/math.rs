@@ -17,7 +17,7 @@ pub(super) unsafe fn exp<V: Vector>(x: V) -> V {
     p = p.mul_add(r, V::splat(8.333_452e-3));
     p = p.mul_add(r, V::splat(4.166_579_6e-2));
     p = p.mul_add(r, V::splat(1.666_666_5e-1));
-    p = p.mul_add(r, V::splat(5.000_000_1e-1));
+    p = p.mul_add(r, V::splat(0.5));
     let p = p.mul(r).mul_add(r, r).add(V::splat(1.0));
     p.mul(n.exp2_of_integer())
 }
@@ -35,7 +35,7 @@ unsafe fn erf<V: Vector>(x: V) -> V {
     a = a.mul_add(x2, V::splat(-2.101_024e-6));
     a = a.mul_add(x2, V::splat(-5.692_506_4e-5));
     a = a.mul_add(x2, V::splat(-7.349_906_3e-4));
-    a = a.mul_add(x2, V::splat(-2.954_599_8e-3));
+    a = a.mul_add(x2, V::splat(-2.954_6e-3));
     a = a.mul_add(x2, V::splat(-1.609_603_3e-2));
     let mut b = V::splat(-1.456_607_2e-5);
     b = b.mul_add(x2, V::splat(-2.133_740_5e-4));

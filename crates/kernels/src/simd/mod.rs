@@ -5,10 +5,8 @@
 //! `Simd` compares the lengths of the slices with the shape before it turns them into pointers, and panics
 //! when they do not fit. Everything below is written against these two promises; the shapes are documented
 //! at the job structs in `kernel`.
-#![expect(
-    unsafe_code,
-    reason = "intrinsics need it; all other modules and crates do without"
-)]
+#![expect(unsafe_code, reason = "intrinsics need it; all other modules and crates do without")]
+#![expect(clippy::inline_always, reason = "only what is inlined in an entry point may use its instructions")]
 
 mod entry;
 
@@ -22,6 +20,7 @@ mod kernel;
 mod math;
 #[cfg(target_arch = "aarch64")]
 #[expect(unsafe_op_in_unsafe_fn, reason = "all of the function is the operation")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "names of intrinsics are unmistakable"))]
 mod neon;
 #[expect(unsafe_op_in_unsafe_fn, reason = "all of the function is the operation")]
 mod norm;
@@ -33,7 +32,7 @@ mod portable;
 mod product;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_op_in_unsafe_fn, reason = "all of the function is the operation")]
-#[expect(clippy::wildcard_imports, reason = "names of intrinsics are unmistakable")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "names of intrinsics are unmistakable"))]
 mod x86_64;
 
 use kernel::{Attention, Kernel, LayerNorm, Product};
@@ -128,11 +127,7 @@ pub(crate) struct Shape {
 impl Simd {
     /// The kernels of `isa`, if the CPU has it.
     pub(crate) fn new(isa: Isa) -> Result<Self, UnavailableIsa> {
-        if isa.is_available() {
-            Ok(Self(isa))
-        } else {
-            Err(UnavailableIsa(isa))
-        }
+        if isa.is_available() { Ok(Self(isa)) } else { Err(UnavailableIsa(isa)) }
     }
 
     pub(crate) fn isa(self) -> Isa {
@@ -192,18 +187,9 @@ impl Simd {
         out: &mut [f32],
     ) -> Product<Element> {
         let padded = shape.columns.next_multiple_of(self.panel());
-        assert!(
-            input.len() >= area(shape.rows, depth),
-            "input is shorter than rows * depth"
-        );
-        assert!(
-            out.len() >= area(shape.rows, shape.columns),
-            "output is shorter than rows * columns"
-        );
-        assert!(
-            panels.len() >= area(padded, depth),
-            "weights are shorter than columns * depth"
-        );
+        assert!(input.len() >= area(shape.rows, depth), "input is shorter than rows * depth");
+        assert!(out.len() >= area(shape.rows, shape.columns), "output is shorter than rows * columns");
+        assert!(panels.len() >= area(padded, depth), "weights are shorter than columns * depth");
         assert!(bias.len() >= padded, "bias is shorter than the padded columns");
         Product {
             input: input.as_ptr(),
@@ -235,10 +221,7 @@ impl Simd {
             qkv.len() >= area(tokens, area(3, width)),
             "qkv is shorter than tokens * 3 * heads * head_dim"
         );
-        assert!(
-            out.len() >= area(tokens, width),
-            "output is shorter than tokens * heads * head_dim"
-        );
+        assert!(out.len() >= area(tokens, width), "output is shorter than tokens * heads * head_dim");
         // Attention is done in f32, whose panel is as wide as that of the bf16 kernels.
         let needed = with_kernel!(self.0, K => kernel::attention_scratch::<K>(tokens, head_dim));
         if scratch.len() < needed {
@@ -265,16 +248,10 @@ impl Simd {
         epsilon: f32,
     ) {
         let width = gamma.len();
-        assert!(
-            width > 0 && width.is_multiple_of(16),
-            "width {width} is not a multiple of 16"
-        );
+        assert!(width > 0 && width.is_multiple_of(16), "width {width} is not a multiple of 16");
         assert!(beta.len() == width, "gamma and beta differ in length");
         assert!(x.len().is_multiple_of(width), "x is not made of whole rows");
-        assert!(
-            residuals.iter().all(|r| r.len() >= x.len()),
-            "a residual is shorter than x"
-        );
+        assert!(residuals.iter().all(|r| r.len() >= x.len()), "a residual is shorter than x");
         let job = LayerNorm {
             rows: x.len() / width,
             x: x.as_mut_ptr(),
@@ -294,10 +271,7 @@ impl Simd {
 
     /// See [`crate::scan`].
     pub(crate) fn dot_rows(self, query: &[i8], rows: &[i8], out: &mut [i32]) {
-        assert!(
-            rows.len() >= area(query.len(), out.len()),
-            "fewer rows than results"
-        );
+        assert!(rows.len() >= area(query.len(), out.len()), "fewer rows than results");
         in_f32!(self.0, dot_rows(query, rows, out));
     }
 
@@ -305,10 +279,7 @@ impl Simd {
     pub(crate) fn dot_rows_at(self, query: &[i8], rows: &[i8], indices: &[u32], out: &mut [i32]) {
         assert!(indices.len() == out.len(), "indices and results differ in length");
         let last = indices.iter().max().map_or(0, |&index| index as usize + 1);
-        assert!(
-            rows.len() >= area(query.len(), last),
-            "an index lies beyond the rows"
-        );
+        assert!(rows.len() >= area(query.len(), last), "an index lies beyond the rows");
         in_f32!(self.0, dot_rows_at(query, rows, indices, out));
     }
 
@@ -332,5 +303,5 @@ impl Simd {
 
 /// Product of two sizes; a shape that overflows asks for more than any slice has.
 fn area(a: usize, b: usize) -> usize {
-    a.checked_mul(b).unwrap_or(usize::MAX)
+    a.saturating_mul(b)
 }

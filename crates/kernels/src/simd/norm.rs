@@ -40,9 +40,7 @@ unsafe fn normalise<V: Vector>(job: &LayerNorm<'_>, row: *mut f32, sum: f32) {
     while i < job.width {
         let difference = V::load(row.add(i)).sub(mean).mul(scale);
         let gamma = V::load(job.gamma.add(i));
-        difference
-            .mul_add(gamma, V::load(job.beta.add(i)))
-            .store(row.add(i));
+        difference.mul_add(gamma, V::load(job.beta.add(i))).store(row.add(i));
         i += V::LANES;
     }
 }

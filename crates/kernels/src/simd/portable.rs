@@ -72,8 +72,8 @@ impl Vector for Lanes {
     #[inline(always)]
     unsafe fn exp2_of_integer(self) -> Self {
         let mut out = [0.0_f32; 4];
-        for i in 0..4 {
-            out[i] = f32::from_bits(((self.0[i] as i32 + 127) as u32) << 23);
+        for (out, exponent) in out.iter_mut().zip(self.0) {
+            *out = f32::from_bits(((exponent as i32 + 127) as u32) << 23);
         }
         Self(out)
     }

@@ -38,11 +38,7 @@ unsafe fn tile<K: Kernel, const ROWS: usize, const VECTORS: usize>(job: &Tile<K:
         let out = job.out.add(r * job.out_stride);
         for (v, sum) in row.iter().enumerate() {
             let to = out.add(v * lanes);
-            let sum = if job.accumulate {
-                sum.add(K::Vector::load(to))
-            } else {
-                *sum
-            };
+            let sum = if job.accumulate { sum.add(K::Vector::load(to)) } else { *sum };
             sum.store(to);
         }
     }
@@ -154,11 +150,7 @@ unsafe fn edge_tile<K: Kernel>(rows: usize, columns: usize, tile: Tile<K::Elemen
             std::ptr::copy_nonoverlapping(from, edge.as_mut_ptr().add(r * K::PANEL), columns);
         }
     }
-    let tile = Tile {
-        out: edge.as_mut_ptr(),
-        out_stride: K::PANEL,
-        ..tile
-    };
+    let tile = Tile { out: edge.as_mut_ptr(), out_stride: K::PANEL, ..tile };
     K::tile(rows, &tile);
     for r in 0..rows {
         let from = edge.as_ptr().add(r * K::PANEL);

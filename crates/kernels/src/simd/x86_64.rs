@@ -116,17 +116,14 @@ impl Dot for Avx2 {
         let mut i = 0;
         while i < whole {
             for (half, sum) in sums.iter_mut().enumerate() {
-                let x = _mm256_cvtepi8_epi16(_mm_loadu_si128(a.add(i + half * 16).cast()));
-                let y = _mm256_cvtepi8_epi16(_mm_loadu_si128(b.add(i + half * 16).cast()));
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(x, y));
+                let left = _mm256_cvtepi8_epi16(_mm_loadu_si128(a.add(i + half * 16).cast()));
+                let right = _mm256_cvtepi8_epi16(_mm_loadu_si128(b.add(i + half * 16).cast()));
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(left, right));
             }
             i += 32;
         }
         let eight = _mm256_add_epi32(sums[0], sums[1]);
-        let four = _mm_add_epi32(
-            _mm256_castsi256_si128(eight),
-            _mm256_extracti128_si256::<1>(eight),
-        );
+        let four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight));
         let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
         let one = _mm_add_epi32(two, _mm_shuffle_epi32::<0b10_11_00_01>(two));
         _mm_cvtsi128_si32(one) + dot_tail(a, b, whole, len)
@@ -184,9 +181,7 @@ impl Vector for Zmm {
     }
     #[inline(always)]
     unsafe fn round(self) -> Self {
-        Self(_mm512_roundscale_ps::<
-            { _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC },
-        >(self.0))
+        Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
     }
     #[inline(always)]
     unsafe fn exp2_of_integer(self) -> Self {
@@ -244,9 +239,9 @@ impl Dot for Avx512 {
         let mut i = 0;
         while i < whole {
             for (half, sum) in sums.iter_mut().enumerate() {
-                let x = _mm512_cvtepi8_epi16(_mm256_loadu_si256(a.add(i + half * 32).cast()));
-                let y = _mm512_cvtepi8_epi16(_mm256_loadu_si256(b.add(i + half * 32).cast()));
-                *sum = _mm512_add_epi32(*sum, _mm512_madd_epi16(x, y));
+                let left = _mm512_cvtepi8_epi16(_mm256_loadu_si256(a.add(i + half * 32).cast()));
+                let right = _mm512_cvtepi8_epi16(_mm256_loadu_si256(b.add(i + half * 32).cast()));
+                *sum = _mm512_add_epi32(*sum, _mm512_madd_epi16(left, right));
             }
             i += 64;
         }
