@@ -1,5 +1,7 @@
 //! How a memory is stored: checked, embedded, and appended in one transaction. The answer means durable.
 
+use std::collections::BTreeMap;
+
 use half::f16;
 use memcloud_model::{Episode, EpisodeId, Error, Member, Metadata, NewEpisode, Space, Use};
 use serde_json::Value;
@@ -170,7 +172,7 @@ fn has_nul(metadata: &Metadata) -> bool {
 fn idempotency(key: &str, request: &StoreRequest) -> Idempotency {
     let mut said = Fingerprint::new(&[&request.space.org, &request.space.project]);
     for episode in &request.episodes {
-        let metadata = Value::Object(episode.metadata.clone()).to_string();
+        let metadata = sorted(&Value::Object(episode.metadata.clone())).to_string();
         let created = episode.created_at.map_or(String::new(), |t| t.to_string());
         let purpose = match episode.purpose {
             Use::Recall => "recall",
@@ -192,6 +194,19 @@ fn idempotency(key: &str, request: &StoreRequest) -> Idempotency {
     }
     let named = Fingerprint::new(&[&request.space.org, &request.space.project, key]);
     Idempotency { key: named.finish(), request: said.finish() }
+}
+
+/// The same JSON with the keys of every object in order: a client that builds its metadata anew may shuffle them.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let ordered: BTreeMap<&String, Value> =
+                map.iter().map(|(key, value)| (key, sorted(value))).collect();
+            Value::Object(ordered.into_iter().map(|(key, value)| (key.clone(), value)).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        plain => plain.clone(),
+    }
 }
 
 /// SHA-256 over texts with their lengths, so that no two lists of texts run together.
