@@ -1,2 +1,76 @@
-//! The memcloud binary.
-fn main() {}
+//! The memcloud binary: a lasting memory for AI agents.
+//!
+//! [`cli`] is the command line, each command is a file in [`commands`], [`settings`] is where every setting comes
+//! from, and [`output`] is the only place that prints.
+
+mod api_keys;
+mod cli;
+mod client;
+mod commands;
+mod current;
+mod failure;
+mod instance;
+mod local_model;
+mod logging;
+mod output;
+mod private_file;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::commands::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::settings::Sources;
+
+fn main() -> ExitCode {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return usage(&told),
+    };
+    let output = Output { json: cli.json, quiet: cli.quiet };
+    let exit = run(cli, output).unwrap_or_else(|failure| {
+        output.failure(&failure);
+        failure.exit
+    });
+    exit.into()
+}
+
+fn run(cli: Cli, output: Output) -> Result<Exit, Failure> {
+    let sources = Sources::load(cli.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new(format!("cannot start threads: {error}"), "raise the limit of processes for this user")
+    })?;
+    let exit = runtime.block_on(dispatch(cli.command, &Context { output, sources }));
+    // What still blocks a thread is not waited for: everything durable is durable already.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Up(args) => commands::up::run(args, context).await,
+        Command::Serve(args) => commands::serve::run(args, context).await,
+        Command::Add(args) => commands::add::run(args, context).await,
+        Command::Search(args) => commands::search::run(args, context).await,
+        Command::List(args) => commands::list::run(args, context).await,
+        Command::Forget(args) => commands::forget::run(args, context).await,
+        Command::Import(args) => commands::import::run(args, context).await,
+        Command::Doctor(args) => commands::doctor::run(args, context).await,
+        Command::Model(args) => commands::model::run(args, context).await,
+        Command::Completions(args) => Ok(commands::completions::run(&args, context)),
+        Command::Reference(args) => Ok(commands::reference::run(&args, context)),
+    }
+}
+
+/// Help goes to stdout and is no failure; anything else is a wrong command line.
+fn usage(told: &clap::Error) -> ExitCode {
+    // Nobody is there to read it when it cannot be printed.
+    let _ = told.print();
+    if told.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+}

@@ -1,0 +1,77 @@
+//! The keys of an instance: those of the settings, and those that were made for its data directory.
+
+use std::fmt::Write;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use memcloud_server::ApiKeys;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::failure::Failure;
+use crate::private_file;
+
+/// The file of the data directory that holds the hashes of keys, one `sha256:<hex>` a line.
+const FILE: &str = "api-keys";
+const PREFIX: &str = "mc_";
+
+/// All keys that an instance accepts.
+pub(crate) fn accepted(given: &[SecretString], data_dir: &Path) -> Result<ApiKeys, Failure> {
+    let mut keys = given.to_vec();
+    keys.extend(made_before(&data_dir.join(FILE))?);
+    ApiKeys::new(&keys).map_err(|error| {
+        Failure::usage(
+            error.to_string(),
+            "correct MEMCLOUD_API_KEYS, or the file api-keys in the data directory",
+        )
+    })
+}
+
+/// Makes a key for this data directory and keeps its hash. The key itself is kept nowhere.
+pub(crate) fn make(data_dir: &Path) -> Result<SecretString, Failure> {
+    let key = format!("{PREFIX}{}", hex(&rand::random::<[u8; 32]>()));
+    let line = format!("sha256:{}\n", hex(&Sha256::digest(&key)));
+    let path = data_dir.join(FILE);
+    private_file::replace(&path, line.as_bytes()).map_err(|error| Failure::file("write", &path, &error))?;
+    Ok(key.into())
+}
+
+fn made_before(path: &PathBuf) -> Result<Vec<SecretString>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(SecretString::from).collect())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Failure::file("read", path, &error)),
+    }
+}
+
+/// A key for printing it once.
+pub(crate) fn shown(key: &SecretString) -> &str {
+    key.expose_secret()
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_key_is_accepted_and_only_its_hash_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(accepted(&[], dir.path()).unwrap().is_empty());
+        let key = make(dir.path()).unwrap();
+        assert!(shown(&key).starts_with("mc_") && shown(&key).len() == 67);
+        assert!(accepted(&[], dir.path()).unwrap().admit(shown(&key)));
+        let kept = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert!(!kept.contains(shown(&key)) && kept.starts_with("sha256:"));
+    }
+}

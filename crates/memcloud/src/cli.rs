@@ -1,0 +1,41 @@
+//! The command line. What a command takes stands in its own file.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{add, completions, doctor, forget, import, list, model, reference, search, serve, up};
+
+/// A lasting memory for AI agents: store what was said, find it again
+#[derive(Debug, Parser)]
+#[command(name = "memcloud", version, arg_required_else_help = true, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Answer in JSON: data on stdout, an error as one line on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but data and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// The settings file (`MEMCLOUD_CONFIG`; default: ~/.config/memcloud/config.toml)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(up::Args),
+    Serve(serve::Args),
+    Add(add::Args),
+    Search(search::Args),
+    List(list::Args),
+    Forget(forget::Args),
+    Import(import::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Model(model::Args),
+    #[command(hide = true)]
+    Reference(reference::Args),
+}

@@ -1,0 +1,86 @@
+use std::io::Read;
+
+use serde_json::{Map, Value, json};
+
+use crate::client::Client;
+use crate::commands::{Context, Place, metadata};
+use crate::failure::{Exit, Failure};
+use crate::settings::ClientFlags;
+
+/// Store one message
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// What was said; '-' reads it from stdin
+    text: String,
+    #[command(flatten)]
+    place: Place,
+    /// A person who takes part in the session; may be repeated
+    #[arg(long, value_name = "NAME")]
+    user: Vec<String>,
+    /// A program that takes part in the session; may be repeated
+    #[arg(long, value_name = "NAME")]
+    agent: Vec<String>,
+    /// Who said it (default: the first user, else the first agent, else 'user')
+    #[arg(long, value_name = "NAME")]
+    producer: Option<String>,
+    /// Whom it was said to
+    #[arg(long = "for", value_name = "NAME")]
+    produced_for: Option<String>,
+    /// When it happened, RFC 3339 (default: now)
+    #[arg(long, value_name = "TIME")]
+    at: Option<memcloud_model::Timestamp>,
+    /// Data of your own to keep with it; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = metadata)]
+    metadata: Vec<(String, Value)>,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let client = Client::new(&context.sources, &args.client)?;
+    let answer = client.post(&["v1", "memories"], &[], &body(args)?).await?;
+    if context.output.json {
+        context.output.value(&answer);
+    } else {
+        context.output.data(answer["id"].as_str().unwrap_or_default());
+        context.output.say("stored");
+    }
+    Ok(Exit::Ok)
+}
+
+fn body(mut args: Args) -> Result<Value, Failure> {
+    let content = if args.text == "-" { from_stdin()? } else { args.text };
+    let first = args.user.first().or(args.agent.first()).cloned();
+    let producer = args.producer.or(first).unwrap_or_else(|| "user".into());
+    // Whoever speaks or is spoken to takes part in the session.
+    for name in [Some(&producer), args.produced_for.as_ref()].into_iter().flatten() {
+        if !args.user.contains(name) && !args.agent.contains(name) {
+            args.user.push(name.clone());
+        }
+    }
+    let mut body = json!({
+        "session": {
+            "group_id": args.place.group(),
+            "session_id": args.place.session(),
+            "user_id": args.user,
+            "agent_id": args.agent,
+        },
+        "producer": producer,
+        "produced_for": args.produced_for.unwrap_or_default(),
+        "episode_content": content,
+        "episode_type": "message",
+        "metadata": args.metadata.into_iter().collect::<Map<_, _>>(),
+    });
+    if let Some(at) = args.at {
+        body["timestamp"] = at.to_string().into();
+    }
+    Ok(body)
+}
+
+fn from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|error| {
+        Failure::new(format!("cannot read stdin: {error}"), "pipe UTF-8 text into the command")
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,240 @@
+use std::path::Path;
+
+use memcloud_memory::ports::EpisodeStore;
+use memcloud_model::Error;
+use memcloud_store_sqlite::SqliteStore;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::commands::Context;
+use crate::failure::{Exit, Failure, with_causes};
+use crate::local_model;
+use crate::output::Output;
+use crate::settings::{ClientFlags, DataFlags, ModelSettings};
+
+/// The group that the round trip is made in. It is left empty.
+const GROUP: &str = "memcloud-doctor";
+/// Less free space than this will not do for long.
+const LEAST_FREE_BYTES: u64 = 256 << 20;
+
+/// Try every part end to end; name what is broken and the mend
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ok,
+    Failed,
+    Skipped,
+}
+
+/// One part, as it was found.
+struct Finding {
+    part: &'static str,
+    state: State,
+    detail: String,
+    mend: String,
+}
+
+impl Finding {
+    fn ok(part: &'static str, detail: impl Into<String>) -> Self {
+        Self { part, state: State::Ok, detail: detail.into(), mend: String::new() }
+    }
+
+    fn skipped(part: &'static str, detail: impl Into<String>) -> Self {
+        Self { part, state: State::Skipped, detail: detail.into(), mend: String::new() }
+    }
+
+    fn failed(part: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { part, state: State::Failed, detail: detail.into(), mend: mend.into() }
+    }
+
+    fn of(part: &'static str, tried: Result<String, Failure>) -> Self {
+        match tried {
+            Ok(detail) => Self::ok(part, detail),
+            Err(failure) => Self::failed(part, failure.message, failure.hint),
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let data_dir = args.data.data_dir(&context.sources)?;
+    let model = args.data.model(&context.sources)?;
+    let client = Client::new(&context.sources, &args.client)?;
+    let mut findings = vec![data_directory(&data_dir), free_space(&data_dir)];
+    tell(&findings, context.output);
+    for finding in [store(&data_dir).await, embedding_model(&model).await] {
+        tell(std::slice::from_ref(&finding), context.output);
+        findings.push(finding);
+    }
+    let server = server(&client).await;
+    tell(&server, context.output);
+    findings.extend(server);
+    let broken = findings.iter().filter(|finding| finding.state == State::Failed).count();
+    if context.output.json {
+        context.output.value(&report(&findings));
+    } else {
+        let verdict = if broken == 0 { "nothing is broken".into() } else { format!("{broken} broken") };
+        context.output.data(verdict);
+    }
+    Ok(if broken == 0 { Exit::Ok } else { Exit::Failed })
+}
+
+fn tell(findings: &[Finding], output: Output) {
+    if output.json {
+        return;
+    }
+    for Finding { part, state, detail, mend } in findings {
+        let state = match state {
+            State::Ok => "ok",
+            State::Failed => "failed",
+            State::Skipped => "-",
+        };
+        output.data(format!("{state:<7}{part:<11}{detail}"));
+        if !mend.is_empty() {
+            output.data(format!("{:18}mend: {mend}", ""));
+        }
+    }
+}
+
+fn report(findings: &[Finding]) -> Value {
+    let parts: Vec<Value> = findings
+        .iter()
+        .map(|finding| {
+            let state = match finding.state {
+                State::Ok => "ok",
+                State::Failed => "failed",
+                State::Skipped => "skipped",
+            };
+            json!({"part": finding.part, "state": state, "detail": finding.detail, "mend": finding.mend})
+        })
+        .collect();
+    json!({"ok": findings.iter().all(|finding| finding.state != State::Failed), "parts": parts})
+}
+
+fn data_directory(dir: &Path) -> Finding {
+    let part = "data";
+    let place = dir.display();
+    match std::fs::metadata(dir) {
+        Ok(found) if found.is_dir() => Finding::ok(part, place.to_string()),
+        Ok(_) => Finding::failed(part, format!("{place} is no directory"), "choose another with --data-dir"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Finding::skipped(part, format!("{place} does not exist yet; 'memcloud up' makes it"))
+        }
+        Err(error) => {
+            let failure = Failure::file("read", dir, &error);
+            Finding::failed(part, failure.message, failure.hint)
+        }
+    }
+}
+
+fn free_space(dir: &Path) -> Finding {
+    let part = "disk";
+    let existing = dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    match rustix::fs::statvfs(existing) {
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let detail = format!("{:.1} GB free on the disk of {}", free as f64 / 1e9, existing.display());
+            if free < LEAST_FREE_BYTES {
+                Finding::failed(part, detail, "free space on that disk, or choose another --data-dir")
+            } else {
+                Finding::ok(part, detail)
+            }
+        }
+        Err(error) => {
+            Finding::failed(part, format!("cannot ask for free space: {error}"), "check the data directory")
+        }
+    }
+}
+
+/// The files of the model with their hashes, its kernel, and one text embedded. To do without is allowed.
+async fn embedding_model(settings: &ModelSettings) -> Finding {
+    let part = "model";
+    match local_model::examine(settings).await {
+        Ok(None) => {
+            Finding::skipped(part, "there is none here: searches go by words alone; 'memcloud up' fetches it")
+        }
+        Ok(Some(detail)) => Finding::ok(part, detail),
+        Err(failure) => Finding::failed(part, failure.message, failure.hint),
+    }
+}
+
+/// Writes and reads in the store itself, unless a running server holds it: then its readiness says so.
+async fn store(dir: &Path) -> Finding {
+    let part = "store";
+    if !dir.join(memcloud_store_sqlite::FILE).exists() {
+        return Finding::skipped(part, "nothing is stored yet");
+    }
+    let tried = async {
+        let store = SqliteStore::open(dir).await?;
+        store.probe().await?;
+        store.counts().await
+    };
+    match tried.await {
+        Ok(counts) => Finding::ok(part, format!("written and read; {} memories", counts.episodes)),
+        Err(Error::StorageLocked { .. }) => Finding::skipped(part, "a running server holds it; see 'ready'"),
+        Err(error) => Finding::failed(part, with_causes(&error), error.hint()),
+    }
+}
+
+/// The running server: whether it answers, is ready, takes the key, and stores, finds and deletes.
+async fn server(client: &Client) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match client.get(&["health", "live"], &[]).await {
+        Ok(_) => findings.push(Finding::ok("server", client.url())),
+        Err(failure) if failure.exit == Exit::Unreachable && !client.named => {
+            return vec![Finding::skipped("server", format!("none is running at {}", client.url()))];
+        }
+        Err(failure) => return vec![Finding::failed("server", failure.message, failure.hint)],
+    }
+    let key = client.get(&["v1", "memories"], &[("group_id", GROUP), ("limit", "1")]).await;
+    let refused = matches!(&key, Err(failure) if failure.exit == Exit::KeyRefused);
+    let accepted = if client.has_key() { "accepted" } else { "none is wanted" };
+    findings.push(Finding::of("key", key.map(|_| accepted.to_owned())));
+    if refused {
+        return findings;
+    }
+    let ready = client.get(&["health", "ready"], &[]).await;
+    findings.push(Finding::of("ready", ready.map(|_| "it says that its parts work".into())));
+    findings.push(Finding::of("round trip", round_trip(client).await));
+    findings
+}
+
+/// Stores a message, finds it, deletes it, and sees that it is gone.
+async fn round_trip(client: &Client) -> Result<String, Failure> {
+    let session = json!({"group_id": GROUP, "session_id": GROUP, "user_id": ["doctor"], "agent_id": []});
+    let said = format!("The stethoscope of {} lies in the blue drawer.", std::process::id());
+    let stored = client
+        .post(
+            &["v1", "memories"],
+            &[],
+            &json!({
+                "session": session, "producer": "doctor", "produced_for": "", "episode_content": said,
+                "episode_type": "message", "metadata": {},
+            }),
+        )
+        .await?;
+    let id = stored["id"].as_str().unwrap_or_default();
+    let found = find(client, &session, &said).await;
+    client.delete(&["v1", "memories", id], &[("group_id", GROUP)], None).await?;
+    let mend = "see the server's log";
+    if !found? {
+        return Err(Failure::new("a message that was stored is not found", mend));
+    }
+    if find(client, &session, &said).await? {
+        return Err(Failure::new("a message that was deleted is still found", mend));
+    }
+    Ok("stored, found, deleted".into())
+}
+
+async fn find(client: &Client, session: &Value, said: &str) -> Result<bool, Failure> {
+    let question = json!({"session": session, "query": "Where is the stethoscope?", "limit": 100});
+    let hits = client.post(&["v1", "memories", "search"], &[("shape", "list")], &question).await?;
+    Ok(hits.as_array().is_some_and(|hits| hits.iter().any(|hit| hit["content"] == said)))
+}

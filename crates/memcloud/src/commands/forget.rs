@@ -1,0 +1,85 @@
+use serde_json::json;
+
+use crate::client::Client;
+use crate::commands::{Context, DEFAULT_GROUP};
+use crate::failure::{Exit, Failure};
+use crate::output;
+use crate::settings::ClientFlags;
+
+/// Delete messages, or a whole session, for good
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The messages, by the ids that 'add' and 'list' print
+    #[arg(required_unless_present = "session", conflicts_with = "session", value_name = "ID")]
+    ids: Vec<memcloud_model::EpisodeId>,
+    /// The session whose messages to delete
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// The group that they belong to
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_GROUP)]
+    group: String,
+    /// Delete a session without asking
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let client = Client::new(&context.sources, &args.client)?;
+    match &args.session {
+        Some(session) => forget_session(&client, session, &args, context).await,
+        None => forget_messages(&client, &args, context).await,
+    }
+}
+
+async fn forget_session(
+    client: &Client,
+    session: &str,
+    args: &Args,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let query = [("group_id", args.group.as_str()), ("session_id", session), ("limit", "1")];
+    let any =
+        client.get(&["v1", "memories"], &query).await?["episodes"].as_array().is_some_and(|e| !e.is_empty());
+    if any && !args.yes && !agreed(session, &args.group)? {
+        context.output.say("nothing was deleted");
+        return Ok(Exit::Failed);
+    }
+    // Asked for in any case: a session can hold what is not listed, such as what waits for the profile.
+    let whole = json!({"group_id": args.group, "session_id": session, "user_id": [], "agent_id": []});
+    client.delete(&["v1", "memories"], &[], Some(&json!({"session": whole}))).await?;
+    if context.output.json {
+        context.output.value(&json!({"session": session, "found": any}));
+    }
+    context.output.say(if any { "deleted" } else { "there was nothing to delete" });
+    Ok(if any { Exit::Ok } else { Exit::Nothing })
+}
+
+async fn forget_messages(client: &Client, args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut deleted = 0;
+    for id in &args.ids {
+        match client.delete(&["v1", "memories", &id.to_string()], &[("group_id", &args.group)], None).await {
+            Ok(_) => deleted += 1,
+            Err(failure) if failure.exit == Exit::Nothing => {
+                context.output.say(format!("there is no {} in group '{}'", id.prefixed(), args.group));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if context.output.json {
+        context.output.value(&json!({"deleted": deleted}));
+    }
+    context.output.say(format!("{deleted} deleted"));
+    Ok(if deleted == 0 { Exit::Nothing } else { Exit::Ok })
+}
+
+fn agreed(session: &str, group: &str) -> Result<bool, Failure> {
+    let question = format!("Delete every message of session '{session}' in group '{group}' for good?");
+    output::ask(&question).ok_or_else(|| {
+        Failure::usage(
+            "deleting a session wants an agreement, and nobody is there to ask",
+            "add --yes to delete it",
+        )
+    })
+}

@@ -1,0 +1,191 @@
+mod jsonl;
+mod locomo;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::api_keys::hex;
+use crate::client::Client;
+use crate::commands::{Context, Place};
+use crate::failure::{Exit, Failure};
+use crate::output::Unit;
+use crate::settings::ClientFlags;
+
+/// How often a batch is sent before an import gives up on a server that cannot be reached.
+const ATTEMPTS: u32 = 4;
+
+/// Store the messages of a file; repeating an import, whole or interrupted, stores nothing twice
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The file
+    file: PathBuf,
+    /// How the file is written (default: by its content)
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    #[command(flatten)]
+    place: Place,
+    /// Messages in one request
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    batch: u32,
+    /// Leave out lines that are wrong instead of refusing the file
+    #[arg(long)]
+    skip_bad: bool,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// One message per line, a JSON object
+    Jsonl,
+    /// Conversations of the LoCoMo benchmark
+    Locomo,
+}
+
+/// Messages of one session, as the server takes them.
+struct Conversation {
+    /// The `session` of the requests.
+    session: Value,
+    /// The messages, in order.
+    episodes: Vec<Value>,
+}
+
+/// What a file holds.
+struct Content {
+    conversations: Vec<Conversation>,
+    /// What is wrong, with the line.
+    bad: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let file = std::fs::read(&args.file)
+        .map_err(|error| Failure::file("read", &args.file, &error).ending(Exit::Usage))?;
+    let content = parse(&args, &file)?;
+    check(&content, &args, context)?;
+    let client = Client::new(&context.sources, &args.client)?;
+    let began = Instant::now();
+    let key = key(&file, &args.place);
+    let stored = send(&client, &content.conversations, args.batch as usize, &key, context).await?;
+    summary(stored, &content, began.elapsed(), context);
+    Ok(Exit::Ok)
+}
+
+fn parse(args: &Args, file: &[u8]) -> Result<Content, Failure> {
+    let text = std::str::from_utf8(file).map_err(|error| {
+        let line = file[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
+        unusable(&args.file, &format!("line {line} is not UTF-8"))
+    })?;
+    match args.format.unwrap_or_else(|| format_of(text)) {
+        Format::Jsonl => Ok(jsonl::read(text, &args.place)),
+        Format::Locomo => {
+            locomo::read(text, args.place.group.as_deref()).map_err(|why| unusable(&args.file, &why))
+        }
+    }
+}
+
+/// A list is LoCoMo: each of its lines alone is no message.
+fn format_of(text: &str) -> Format {
+    if text.trim_start().starts_with('[') { Format::Locomo } else { Format::Jsonl }
+}
+
+fn unusable(file: &Path, why: &str) -> Failure {
+    Failure::new(
+        format!("{}: {why}; nothing was imported", file.display()),
+        "correct the file, or name its --format",
+    )
+}
+
+/// Refuses a file with bad lines before anything of it is stored, unless they are to be left out.
+fn check(content: &Content, args: &Args, context: &Context) -> Result<(), Failure> {
+    if content.bad.is_empty() {
+        return Ok(());
+    }
+    for line in content.bad.iter().take(20) {
+        context.output.say(line);
+    }
+    if args.skip_bad {
+        return Ok(());
+    }
+    let bad = content.bad.len();
+    let what = format!(
+        "{}: {bad} bad lines, the first: {}; nothing was imported",
+        args.file.display(),
+        content.bad[0]
+    );
+    Err(Failure::new(what, "correct these lines, or leave them out with --skip-bad"))
+}
+
+/// What names this import: the same file into the same place is the same import.
+fn key(file: &[u8], place: &Place) -> String {
+    let hash = Sha256::new().chain_update(place.session()).chain_update([0]).chain_update(file).finalize();
+    hex(&hash[..16])
+}
+
+async fn send(
+    client: &Client,
+    conversations: &[Conversation],
+    batch: usize,
+    key: &str,
+    context: &Context,
+) -> Result<u64, Failure> {
+    let total = conversations.iter().map(|c| c.episodes.len()).sum::<usize>() as u64;
+    let mut progress = context.output.progress("importing", Unit::Messages);
+    progress.set(0, total);
+    let mut stored = 0;
+    for conversation in conversations {
+        for episodes in conversation.episodes.chunks(batch) {
+            let body = json!({"session": conversation.session, "episodes": episodes});
+            send_batch(client, &format!("import-{key}-{stored}"), &body)
+                .await
+                .map_err(|failure| stopped(&failure, stored, total))?;
+            stored += episodes.len() as u64;
+            progress.set(stored, total);
+        }
+    }
+    progress.finish();
+    Ok(stored)
+}
+
+/// Sends a batch again when its answer got lost: under the same key it is stored once.
+async fn send_batch(client: &Client, key: &str, body: &Value) -> Result<Value, Failure> {
+    let mut pause = Duration::from_millis(200);
+    for _ in 1..ATTEMPTS {
+        match client.post_once(&["v1", "memories", "batch"], key, body).await {
+            Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(pause).await,
+            answered => return answered,
+        }
+        pause *= 3;
+    }
+    client.post_once(&["v1", "memories", "batch"], key, body).await
+}
+
+fn stopped(failure: &Failure, stored: u64, total: u64) -> Failure {
+    let message = format!("stopped after {stored} of {total} messages: {}", failure.message);
+    let hint = format!("{}; then import the same file again: nothing is stored twice", failure.hint);
+    Failure { message, hint, exit: failure.exit }
+}
+
+fn summary(stored: u64, content: &Content, took: Duration, context: &Context) {
+    let (sessions, seconds) = (content.conversations.len(), took.as_secs_f64());
+    let rate = stored as f64 / seconds.max(1e-3);
+    if context.output.json {
+        context.output.value(&json!({
+            "messages": stored,
+            "sessions": sessions,
+            "skipped": content.bad.len(),
+            "seconds": seconds,
+        }));
+        return;
+    }
+    let skipped = if content.bad.is_empty() {
+        String::new()
+    } else {
+        format!(", {} bad lines left out", content.bad.len())
+    };
+    let line =
+        format!("{stored} messages in {sessions} sessions{skipped}; {seconds:.1} s, {rate:.0} messages/s");
+    context.output.data(line);
+}

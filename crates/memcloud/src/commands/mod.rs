@@ -1,0 +1,65 @@
+//! One command per file, and what several of them share.
+
+use serde_json::Value;
+
+use crate::output::Output;
+use crate::settings::Sources;
+
+pub(crate) mod add;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod forget;
+pub(crate) mod import;
+pub(crate) mod list;
+pub(crate) mod model;
+pub(crate) mod reference;
+pub(crate) mod search;
+pub(crate) mod serve;
+pub(crate) mod up;
+
+/// What every command is given: where its words go and where its settings come from.
+pub(crate) struct Context {
+    pub(crate) output: Output,
+    pub(crate) sources: Sources,
+}
+
+/// The group of messages that name none.
+pub(crate) const DEFAULT_GROUP: &str = "default";
+/// The session of messages that name none.
+pub(crate) const DEFAULT_SESSION: &str = "default";
+
+/// Where messages belong.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Place {
+    /// The group: nothing is ever found across groups (default: default)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// The conversation inside the group (default: default; for search and list: all)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) session: Option<String>,
+}
+
+impl Place {
+    /// The group, named or not.
+    pub(crate) fn group(&self) -> &str {
+        self.group.as_deref().unwrap_or(DEFAULT_GROUP)
+    }
+
+    /// The session, named or not.
+    pub(crate) fn session(&self) -> &str {
+        self.session.as_deref().unwrap_or(DEFAULT_SESSION)
+    }
+}
+
+/// `key=value` of a flag. A value that is a JSON number, truth value, list or object is taken as such, else as text.
+pub(crate) fn metadata(text: &str) -> Result<(String, Value), String> {
+    let (key, value) =
+        text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it as key=value")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((key.to_owned(), value))
+}
+
+/// A time of an answer, cut to what people read: `2023-05-08 13:56`.
+pub(crate) fn day_and_time(timestamp: &str) -> String {
+    timestamp.chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
+}

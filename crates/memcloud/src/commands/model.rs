@@ -1,0 +1,24 @@
+use crate::commands::Context;
+use crate::failure::{Exit, Failure};
+use crate::local_model;
+use crate::settings::DataFlags;
+
+/// See to the embedding model
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Act {
+    /// Fetch it into the data directory, unless it is there and intact; print its folder
+    Fetch(DataFlags),
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let Act::Fetch(flags) = args.act;
+    let dir = local_model::fetch(&flags.model(&context.sources)?, context.output).await?;
+    context.output.data(dir.display().to_string());
+    Ok(Exit::Ok)
+}

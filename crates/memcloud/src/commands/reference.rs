@@ -1,0 +1,133 @@
+use std::fmt::Write;
+
+use clap::{Arg, Command, CommandFactory};
+
+use crate::cli::Cli;
+use crate::commands::Context;
+use crate::failure::Exit;
+use crate::settings::{self, Setting};
+
+/// Print a page of the reference, as docs/ keeps it
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Which page
+    #[arg(value_enum)]
+    page: Page,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Page {
+    /// docs/cli.md
+    Cli,
+    /// docs/settings.md
+    Settings,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Exit {
+    let page = match args.page {
+        Page::Cli => cli(),
+        Page::Settings => settings(),
+    };
+    context.output.data(page.trim_end());
+    Exit::Ok
+}
+
+/// The command line, from its own definitions.
+fn cli() -> String {
+    let mut page = String::from(
+        "# The command line\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test reference` from the definitions.\n\n\
+         Data goes to stdout, talk to stderr. Colours are off when `NO_COLOR` is set or the output is no terminal; a\n\
+         progress bar is drawn only on a terminal, otherwise a line now and then. Settings: [settings.md](settings.md).\n\n\
+         ## Exit codes\n\n| code | meaning |\n|---|---|\n",
+    );
+    for (exit, meaning) in Exit::ALL {
+        row(&mut page, &[&(exit as u8).to_string(), meaning]);
+    }
+    let mut program = Cli::command();
+    program.build();
+    page.push_str("\n## Flags of every command\n\n");
+    flags(&mut page, program.get_arguments().filter(|arg| arg.is_global_set()));
+    for command in
+        program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
+    {
+        section(&mut page, command);
+    }
+    page
+}
+
+fn section(page: &mut String, command: &Command) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ");
+    line(page, &format!("\n## memcloud {}\n\n{about}.\n\n```\n{usage}\n```\n", command.get_name()));
+    flags(page, command.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help"));
+}
+
+fn flags<'a>(page: &mut String, args: impl Iterator<Item = &'a Arg>) {
+    page.push_str("| argument | meaning |\n|---|---|\n");
+    for arg in args {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let default = arg.get_default_values().iter().find_map(|value| value.to_str());
+        let default =
+            default.filter(|_| arg.get_action().takes_values()).map(|value| format!(" [default: {value}]"));
+        let choices: Vec<String> = arg
+            .get_possible_values()
+            .iter()
+            .map(|value| value.get_name().to_owned())
+            .filter(|_| arg.get_action().takes_values())
+            .collect();
+        let choices = if choices.is_empty() { String::new() } else { format!(" ({})", choices.join(", ")) };
+        let meaning = format!("{help}{choices}{}", default.unwrap_or_default());
+        row(page, &[&format!("`{}`", spelling(arg)), &meaning]);
+    }
+}
+
+/// `-n, --limit <N>`, `<TEXT>`
+fn spelling(arg: &Arg) -> String {
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let value = arg.get_action().takes_values().then(|| {
+        let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+        format!("<{}>", name.unwrap_or_else(|| arg.get_id().as_str().to_uppercase()))
+    });
+    let names = [short, long].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    [Some(names).filter(|names| !names.is_empty()), value].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// The settings, from their table.
+fn settings() -> String {
+    let mut page = String::from(
+        "# Settings\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test reference` from the table in\n\
+         `crates/memcloud/src/settings.rs`.\n\n\
+         A flag wins over the environment, and that over the settings file (TOML). The key in the file is the name in\n\
+         lower case without `MEMCLOUD_`. A secret can also be the path of a file that holds it, in the variable with\n\
+         `_FILE` at its end; it is never logged.\n\n\
+         | variable | flag | key in the file | default | meaning |\n|---|---|---|---|---|\n",
+    );
+    for setting in settings::ALL {
+        row(
+            &mut page,
+            &[&names(setting), &code(setting.flag), &code(&setting.key()), setting.default, setting.meaning],
+        );
+    }
+    page
+}
+
+fn names(setting: &Setting) -> String {
+    let name = code(setting.name);
+    if setting.secret { format!("{name}, {}", code(&setting.file_variable())) } else { name }
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{text}`") }
+}
+
+fn row(page: &mut String, cells: &[&str]) {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+    line(page, &format!("| {} |", cells.join(" | ")));
+}
+
+fn line(page: &mut String, text: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "{text}");
+}

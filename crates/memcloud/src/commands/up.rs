@@ -1,0 +1,162 @@
+use std::time::Duration;
+
+use memcloud_server::{ApiKeys, require_key_beyond_loopback};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::api_keys;
+use crate::client::Client;
+use crate::commands::Context;
+use crate::current::Current;
+use crate::failure::{Exit, Failure};
+use crate::instance::{self, Instance};
+use crate::logging;
+use crate::settings::{DEFAULT_LISTEN, DataFlags, INSTANCE_LISTEN, InstanceSettings};
+
+/// How often a fresh instance is asked whether it is ready, and how long.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// Start a memory on this machine, and print how to use it
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Where the instance listens (`MEMCLOUD_INSTANCE_LISTEN`; default: 127.0.0.1:8080)
+    #[arg(long, value_name = "HOST:PORT")]
+    instance_listen: Option<String>,
+    #[command(flatten)]
+    data: DataFlags,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    logging::start(&context.sources, None, "warn")?;
+    let listen = context.sources.text(&INSTANCE_LISTEN, args.instance_listen.as_deref());
+    let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.into());
+    let settings = InstanceSettings::resolve(&context.sources, &args.data, listen)?;
+    let listener = instance::listen(&settings, "--instance-listen").await?;
+    let (keys, fresh) = keys(&settings)?;
+    let locked = !keys.is_empty();
+    let instance = Instance::open(&settings, keys, listener, context.output).await?;
+    let current = Current { url: instance.url() };
+    let facts = facts(&instance, fresh.as_ref());
+    let serving = tokio::spawn(instance.serve());
+    ready(&Client::at(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?).await?;
+    current.write()?;
+    if context.output.json {
+        context.output.value(&facts);
+    } else {
+        context.output.data(welcome(&facts, locked));
+    }
+    let served = serving.await;
+    current.leave();
+    served.map_err(|error| Failure::new(format!("the server failed: {error}"), "start it again"))??;
+    Ok(Exit::Ok)
+}
+
+/// The keys, and the one that was made just now because the instance can be reached from other machines.
+fn keys(settings: &InstanceSettings) -> Result<(ApiKeys, Option<SecretString>), Failure> {
+    let keys = api_keys::accepted(&settings.keys, &settings.data_dir)?;
+    let exposed = settings.addresses()?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
+    if !exposed {
+        return Ok((keys, None));
+    }
+    let fresh = api_keys::make(&settings.data_dir)?;
+    Ok((api_keys::accepted(&settings.keys, &settings.data_dir)?, Some(fresh)))
+}
+
+fn facts(instance: &Instance, fresh: Option<&SecretString>) -> Value {
+    let model = instance.model.as_ref();
+    let mut facts = json!({
+        "url": instance.url(),
+        "data_dir": instance.data_dir,
+        "memories": instance.counts.episodes,
+        "model": model.map(|model| json!({"space": model.space, "dir": model.dir, "kernel": model.kernel})),
+    });
+    if let Some(key) = fresh {
+        facts["key"] = api_keys::shown(key).into();
+    }
+    facts
+}
+
+/// Waits until the instance says itself that it is ready.
+async fn ready(client: &Client) -> Result<(), Failure> {
+    let asking = async {
+        // Of a key made by an earlier run only the hash is known: then its refusal shows that it serves.
+        while let Err(failure) = client.get(&["health", "ready"], &[]).await {
+            if failure.exit == Exit::KeyRefused {
+                break;
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(READY_WITHIN, asking).await.map_err(|_| {
+        Failure::new(
+            "the instance started but did not become ready",
+            "run 'memcloud doctor' beside it, or see its log",
+        )
+    })
+}
+
+/// What is running, and how to use it.
+fn welcome(facts: &Value, locked: bool) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let url = text(&facts["url"]);
+    let model = match &facts["model"] {
+        Value::Null => "none: searches go by words alone".to_owned(),
+        model => format!(
+            "{}, computing with {}, from {}",
+            text(&model["space"]),
+            text(&model["kernel"]),
+            text(&model["dir"])
+        ),
+    };
+    let key = facts["key"].as_str();
+    let shown_once = key
+        .map(|key| format!("\n  key       {key}\n            shown this once; only its hash is kept"))
+        .unwrap_or_default();
+    let key = key.unwrap_or("$MEMCLOUD_API_KEY");
+    let header = if locked {
+        format!(" -H 'Authorization: Bearer {key}'").replace(
+            "'Authorization: Bearer $MEMCLOUD_API_KEY'",
+            "\"Authorization: Bearer $MEMCLOUD_API_KEY\"",
+        )
+    } else {
+        String::new()
+    };
+    let python_header = if locked { format!(", \"Authorization\": \"Bearer {key}\"") } else { String::new() };
+    format!(
+        r#"The memory is ready.
+
+  address   {url}
+  data      {data}
+  model     {model}
+  memories  {memories}{shown_once}
+
+Store and find:
+
+  curl -s {url}/v1/memories -H 'Content-Type: application/json'{header} -d '{store}'
+  curl -s {url}/v1/memories/search -H 'Content-Type: application/json'{header} -d '{search}'
+
+From Python:
+
+  import json, urllib.request
+  def memory(path, body):
+      headers = {{"Content-Type": "application/json"{python_header}}}
+      request = urllib.request.Request("{url}/v1/memories" + path, json.dumps(body).encode(), headers)
+      return json.load(urllib.request.urlopen(request))
+  print(memory("/search", {search}))
+
+From the shell:
+
+  memcloud add 'I moved to Lisbon in May' --user ann
+  memcloud search 'Where does Ann live?'
+
+Ctrl-C stops it; what is stored stays."#,
+        data = text(&facts["data_dir"]),
+        memories = facts["memories"],
+        store = STORE,
+        search = SEARCH,
+    )
+}
+
+const STORE: &str = r#"{"session": {"group_id": "default", "session_id": "default", "user_id": ["ann"], "agent_id": []}, "producer": "ann", "produced_for": "", "episode_content": "I moved to Lisbon in May", "episode_type": "message", "metadata": {}}"#;
+const SEARCH: &str = r#"{"session": {"group_id": "default", "session_id": "default", "user_id": ["ann"], "agent_id": []}, "query": "Where does Ann live?", "limit": 5}"#;

@@ -1,0 +1,102 @@
+use std::fmt::Display;
+
+/// How the program ends. The numbers are part of the command line's contract: see `docs/cli.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All was done.
+    Ok = 0,
+    /// Something failed.
+    Failed = 1,
+    /// The command line or a setting is wrong.
+    Usage = 2,
+    /// Nothing was found: a search without results, nothing to forget.
+    Nothing = 3,
+    /// The server could not be reached.
+    Unreachable = 4,
+    /// The server did not accept the key.
+    KeyRefused = 5,
+}
+
+impl Exit {
+    /// All of them with their meaning, for the reference.
+    pub(crate) const ALL: [(Self, &str); 6] = [
+        (Self::Ok, "done"),
+        (Self::Failed, "failed; stderr says what happened and what to do"),
+        (Self::Usage, "the command line or a setting is wrong; nothing was done"),
+        (Self::Nothing, "nothing was found: a search without results, or nothing to forget"),
+        (Self::Unreachable, "the server could not be reached"),
+        (Self::KeyRefused, "the server did not accept the key"),
+    ];
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked to: what happened, what to do next, and how the program ends.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What happened.
+    pub(crate) message: String,
+    /// What to do next.
+    pub(crate) hint: String,
+    /// How the program ends.
+    pub(crate) exit: Exit,
+}
+
+impl Failure {
+    /// Something failed.
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into(), exit: Exit::Failed }
+    }
+
+    /// The command line or a setting is wrong.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, ..Self::new(message, hint) }
+    }
+
+    /// The same failure with another way to end.
+    pub(crate) fn ending(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// A file that cannot be read or written.
+    pub(crate) fn file(doing: &str, path: impl AsRef<std::path::Path>, error: &std::io::Error) -> Self {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "check the path",
+            std::io::ErrorKind::PermissionDenied => "check the owner and the permissions of the path",
+            std::io::ErrorKind::StorageFull => "free space on that disk",
+            std::io::ErrorKind::ReadOnlyFilesystem => "choose a path on a writable disk",
+            _ => "check the path and the disk it is on",
+        };
+        Self::new(format!("cannot {doing} {}: {error}", path.as_ref().display()), hint)
+    }
+}
+
+impl From<memcloud_model::Error> for Failure {
+    fn from(error: memcloud_model::Error) -> Self {
+        Self::new(with_causes(&error), error.hint())
+    }
+}
+
+/// An error and all that caused it, in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        add_cause(&mut line, inner);
+        cause = inner.source();
+    }
+    line
+}
+
+/// Many errors repeat their cause in their own words; said once is enough.
+fn add_cause(line: &mut String, cause: &dyn Display) {
+    let cause = cause.to_string();
+    if !line.ends_with(&cause) {
+        line.push_str(": ");
+        line.push_str(&cause);
+    }
+}

@@ -1,0 +1,208 @@
+//! One running memory instance: what `up` and `serve` have in common.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use memcloud_memory::ports::Counts;
+use memcloud_memory::{Limits, Memory, Weights};
+use memcloud_model::SystemClock;
+use memcloud_server::{ApiKeys, App, ServeOptions, Settings};
+use memcloud_store_sqlite::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::{Failure, with_causes};
+use crate::local_model::{self, LocalModel};
+use crate::output::Output;
+use crate::settings::InstanceSettings;
+
+/// How long begun requests may still take after a signal. With all else the process is gone within five seconds.
+const DRAIN: Duration = Duration::from_secs(4);
+/// How many messages without a vector are embedded at once.
+const BACKLOG_BATCH: usize = 64;
+/// How long the backlog rests after a failure.
+const BACKLOG_REST: Duration = Duration::from_secs(30);
+/// How often the log tells how far the backlog is.
+const BACKLOG_TELL: Duration = Duration::from_secs(10);
+
+/// An instance that is open and about to serve.
+pub(crate) struct Instance {
+    /// The address it listens on.
+    pub(crate) address: SocketAddr,
+    /// Where its data is.
+    pub(crate) data_dir: PathBuf,
+    /// How much is stored.
+    pub(crate) counts: Counts,
+    /// The model it embeds with.
+    pub(crate) model: Option<RunningModel>,
+    listener: TcpListener,
+    memory: Arc<Memory>,
+    app: App,
+}
+
+/// What people want to know of a running model.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningModel {
+    /// The vector space.
+    pub(crate) space: String,
+    /// The folder.
+    pub(crate) dir: PathBuf,
+    /// The instructions it computes with.
+    pub(crate) kernel: String,
+}
+
+/// Takes the address. Done before anything else, so that a taken port touches no data.
+pub(crate) async fn listen(settings: &InstanceSettings, flag: &str) -> Result<TcpListener, Failure> {
+    let addresses = settings.addresses()?;
+    TcpListener::bind(&addresses[..]).await.map_err(|error| {
+        let listen = &settings.listen;
+        match error.kind() {
+            ErrorKind::AddrInUse => Failure::new(
+                format!("the address {listen} is taken: another program listens there"),
+                format!(
+                    "stop that program, or choose another address with {flag}, such as {}",
+                    next_to(addresses[0])
+                ),
+            ),
+            ErrorKind::PermissionDenied => Failure::new(
+                format!("this user may not listen on {listen}"),
+                format!("choose a port from 1024 up with {flag}"),
+            ),
+            _ => Failure::new(
+                format!("cannot listen on {listen}: {error}"),
+                format!("choose an address of this machine with {flag}"),
+            ),
+        }
+    })
+}
+
+fn next_to(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8081))
+}
+
+impl Instance {
+    /// Opens the data and starts the model. Changes nothing that is stored.
+    pub(crate) async fn open(
+        settings: &InstanceSettings,
+        keys: ApiKeys,
+        listener: TcpListener,
+        output: Output,
+    ) -> Result<Self, Failure> {
+        let address = listener
+            .local_addr()
+            .map_err(|error| Failure::new(format!("the listening socket failed: {error}"), "start again"))?;
+        let model = local_model::start(&settings.model, output).await?;
+        let store = SqliteStore::open(&settings.data_dir).await.map_err(|error| opening(&error))?;
+        let embedder = model.as_ref().map(|model| Arc::clone(&model.embedder));
+        let clock = Arc::new(SystemClock);
+        let memory =
+            Memory::open(Arc::new(store), embedder, clock, limits(settings), Weights::default()).await?;
+        let memory = Arc::new(memory);
+        let counts = memory.status().await?.counts;
+        let app = App::new(Arc::clone(&memory), keys, server_settings(settings));
+        let model = model.as_ref().map(RunningModel::of);
+        Ok(Self { address, data_dir: settings.data_dir.clone(), counts, model, listener, memory, app })
+    }
+
+    /// The address for programs on this machine.
+    pub(crate) fn url(&self) -> String {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(ip, self.address.port()))
+    }
+
+    /// Serves until it is told to stop by Ctrl-C or SIGTERM, then answers what has begun.
+    pub(crate) async fn serve(self) -> Result<(), Failure> {
+        let stop = stop_signal()?;
+        tracing::info!(data_dir = %self.data_dir.display(), "listening on {}", self.url());
+        let backlog = tokio::spawn(embed_backlog(self.memory, self.counts.without_vector));
+        let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
+        let served =
+            memcloud_server::serve(self.listener, memcloud_server::router(self.app), options, stop).await;
+        backlog.abort();
+        served.map_err(|error| Failure::new(format!("the server stopped: {error}"), "start it again"))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl RunningModel {
+    fn of(model: &LocalModel) -> Self {
+        Self {
+            space: model.embedder.space().to_owned(),
+            dir: model.dir.clone(),
+            kernel: model.kernel.clone(),
+        }
+    }
+}
+
+fn limits(settings: &InstanceSettings) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        content_bytes: settings.content_bytes.unwrap_or(usual.content_bytes),
+        index_bytes: settings.index_bytes.unwrap_or(usual.index_bytes),
+        ..usual
+    }
+}
+
+fn server_settings(settings: &InstanceSettings) -> Settings {
+    let usual = Settings::default();
+    Settings {
+        body_bytes: settings.body_bytes.unwrap_or(usual.body_bytes),
+        body_timeout: settings.body_timeout.unwrap_or(usual.body_timeout),
+        ..usual
+    }
+}
+
+/// Why the data could not be opened, in the words of someone who starts a server.
+fn opening(error: &memcloud_model::Error) -> Failure {
+    let hint = match error {
+        memcloud_model::Error::Storage { .. } => "check the data directory; nothing in it was changed",
+        other => other.hint(),
+    };
+    Failure::new(with_causes(error), hint)
+}
+
+/// Ready when the process is told to stop.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
+    let listen = |kind| {
+        signal(kind)
+            .map_err(|error| Failure::new(format!("cannot listen for signals: {error}"), "start it again"))
+    };
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        let name = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        };
+        tracing::info!("{name}: answering what has begun, then leaving");
+    })
+}
+
+/// Gives vectors to what was stored while no model ran.
+async fn embed_backlog(memory: Arc<Memory>, waiting: u64) {
+    let (mut done, mut told) = (0, Instant::now());
+    loop {
+        match memory.embed_backlog(BACKLOG_BATCH).await {
+            Ok(0) => break,
+            Ok(more) => done += more,
+            Err(error) => {
+                tracing::error!(error = %with_causes(&error), "messages stored without a model could not be embedded");
+                tokio::time::sleep(BACKLOG_REST).await;
+            }
+        }
+        if told.elapsed() >= BACKLOG_TELL {
+            told = Instant::now();
+            tracing::info!("embedded {done} of {waiting} messages that were stored without a model");
+        }
+    }
+    if done > 0 {
+        tracing::info!("embedded all {done} messages that were stored without a model");
+    }
+}
