@@ -1,0 +1,48 @@
+use serde_json::Value;
+
+use crate::home::Home;
+
+fn state<'a>(report: &'a Value, part: &str) -> &'a str {
+    let parts = report["parts"].as_array().unwrap();
+    parts.iter().find(|found| found["part"] == part).unwrap_or_else(|| panic!("{report}"))["state"]
+        .as_str()
+        .unwrap()
+}
+
+#[test]
+fn checks_what_it_can_without_a_server() {
+    let home = Home::new();
+    let mut command = home.memcloud();
+    // An address that nobody named is only tried.
+    let ran = crate::home::finish(command.args(["doctor", "--json"]));
+    assert_eq!(state(&ran.json(), "disk"), "ok");
+    assert_eq!(state(&ran.json(), "data"), "skipped");
+    drop(home.serve());
+    assert_eq!(state(&home.run(&["doctor", "--json"]).json(), "store"), "ok");
+}
+
+#[test]
+fn tries_a_running_server_end_to_end_and_leaves_nothing_behind() {
+    let home = Home::new();
+    let server = home.serve();
+    let report = home.run(&["doctor", "--json", "--url", &server.url]).ok().json();
+    for part in ["data", "disk", "server", "key", "ready", "round trip"] {
+        assert_eq!(state(&report, part), "ok", "{report}");
+    }
+    assert_eq!(state(&report, "store"), "skipped");
+    let left = home.run(&["list", "--json", "--group", "memcloud-doctor", "--url", &server.url]).ok().json();
+    assert!(left["episodes"].as_array().unwrap().is_empty());
+    assert!(home.run(&["doctor", "--url", &server.url]).ok().stdout.contains("nothing is broken"));
+}
+
+#[test]
+fn names_what_is_broken_and_the_mend() {
+    let home = Home::new();
+    let ran = home.run(&["doctor", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("failed server") && ran.stdout.contains("mend: "), "{ran:?}");
+    let model = home.path("empty");
+    std::fs::create_dir(&model).unwrap();
+    let ran = home.run(&["doctor", "--json", "--model-dir", model.to_str().unwrap()]);
+    assert_eq!((ran.code, state(&ran.json(), "model")), (1, "failed"));
+}

@@ -1,0 +1,12 @@
+//! The command line, through the real binary: a home of its own for each test, free ports, exit codes.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
+
+mod doctor;
+mod home;
+mod importing;
+mod reference;
+mod starting;
+mod stopping;
+mod talking;
+mod up;
+mod with_model;

@@ -1,0 +1,121 @@
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+
+use crate::home::{Home, Server, finish};
+use crate::with_model::model_dir;
+
+const OFFLINE: [&str; 4] = ["serve", "--offline", "--listen", "127.0.0.1:0"];
+
+#[test]
+fn a_taken_port_is_told_and_not_avoided() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (command, flag) in [("serve", "--listen"), ("up", "--instance-listen")] {
+        let ran = home.run(&[command, "--offline", flag, &address]).failed(1);
+        assert!(ran.stderr.contains("is taken") && ran.stderr.contains(flag), "{ran:?}");
+    }
+    assert!(!home.data().exists());
+}
+
+#[test]
+fn is_never_open_to_the_network_without_a_key() {
+    let home = Home::new();
+    let ran = home.run(&["serve", "--offline", "--listen", "0.0.0.0:0"]).failed(2);
+    assert!(ran.stderr.contains("MEMCLOUD_API_KEYS"), "{ran:?}");
+    assert!(!home.data().exists());
+    let mut command = home.memcloud();
+    let ran = finish(command.args(["serve", "--offline"]).env("HOST", "0.0.0.0").env("PORT", "0"));
+    ran.failed(2);
+    let mut command = home.memcloud();
+    let keys = home.write("keys", "one\ntwo\n");
+    let open = command.args(["serve", "--offline"]).env("HOST", "0.0.0.0").env("PORT", "0");
+    drop(Server::start(open.env("MEMCLOUD_API_KEYS_FILE", keys)));
+}
+
+#[test]
+fn data_that_another_process_holds_is_left_alone() {
+    let home = Home::new();
+    let server = home.serve();
+    let ran = home.run(&OFFLINE).failed(1);
+    assert!(ran.stderr.contains("another process") && ran.stderr.contains("--data-dir"), "{ran:?}");
+    home.run(&["add", "still here", "--url", &server.url]).ok();
+}
+
+#[test]
+fn data_that_cannot_be_written_is_told() {
+    let home = Home::new();
+    drop(home.serve());
+    // Root may write anywhere: then the server runs as another user, from a copy that this user can reach.
+    let program = home.path("memcloud");
+    std::fs::copy(env!("CARGO_BIN_EXE_memcloud"), &program).unwrap();
+    let mut command = home.program(&program);
+    command.args(OFFLINE).stdin(Stdio::null());
+    for folder in [home.path(""), home.path(".local"), home.path(".local/share")] {
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    std::fs::set_permissions(home.data(), PermissionsExt::from_mode(0o555)).unwrap();
+    for file in std::fs::read_dir(home.data()).unwrap() {
+        std::fs::set_permissions(file.unwrap().path(), PermissionsExt::from_mode(0o444)).unwrap();
+    }
+    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(65_534);
+    }
+    let ran = finish(&mut command).failed(1);
+    assert!(ran.stderr.contains("writ"), "{ran:?}");
+}
+
+#[test]
+fn a_truncated_model_is_told() {
+    let home = Home::new();
+    let dir = home.data().join("models/all-MiniLM-L6-v2");
+    std::fs::create_dir_all(&dir).unwrap();
+    for file in std::fs::read_dir(model_dir()).unwrap() {
+        let file = file.unwrap();
+        if file.file_type().unwrap().is_file() {
+            std::fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+        }
+    }
+    let weights = std::fs::OpenOptions::new().write(true).open(dir.join("model.safetensors")).unwrap();
+    weights.set_len(1_000_000).unwrap();
+    let ran = home.run(&OFFLINE).failed(1);
+    assert!(ran.stderr.contains("model.safetensors") && ran.stderr.contains("delete"), "{ran:?}");
+}
+
+#[test]
+fn wrong_settings_are_told_by_name() {
+    let home = Home::new();
+    for (name, value) in [
+        ("MEMCLOUD_LOG", "very loud"),
+        ("MEMCLOUD_LOG_FORMAT", "xml"),
+        ("MEMCLOUD_THREADS", "0"),
+        ("MEMCLOUD_MAX_BODY_BYTES", "a lot"),
+        ("MEMCLOUD_OFFLINE", "perhaps"),
+        ("PORT", "http"),
+    ] {
+        let mut command = home.memcloud();
+        let ran = finish(command.args(OFFLINE).env(name, value)).failed(2);
+        assert!(ran.stderr.contains(name), "{name}: {ran:?}");
+    }
+    assert!(!home.data().exists());
+    let config = home.write("config.toml", "listen = '127.0.0.1:0'\nlisten_twice = true\n");
+    let ran = home.run(&["serve", "--offline", "--config", config.to_str().unwrap()]).failed(2);
+    assert!(ran.stderr.contains("listen_twice"), "{ran:?}");
+}
+
+#[test]
+fn settings_come_from_a_file() {
+    let home = Home::new();
+    let data = home.path("elsewhere");
+    let config = format!(
+        "listen = '127.0.0.1:0'\noffline = true\ndata_dir = '{}'\nlog_format = 'json'\n",
+        data.display()
+    );
+    let config = home.write("config.toml", &config);
+    let mut command = home.memcloud();
+    let server = Server::start(command.args(["serve", "--config", config.to_str().unwrap()]));
+    assert!(data.exists());
+    assert!(server.logged.lines().any(|line| line.starts_with('{')), "{}", server.logged);
+}
