@@ -1,2 +1,47 @@
-//! The project's own chores.
-fn main() {}
+//! The project's own chores: `cargo xtask test`, `check` and `bench`.
+
+mod arrows;
+#[cfg(feature = "bench")]
+mod bench;
+mod check;
+mod measure;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own chores")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Everything a change must pass, from a clean checkout on
+    Test(test::Args),
+    /// Formatting, lints, documentation and the arrows between crates
+    Check,
+    /// Measure what the product promises, on release builds
+    Bench(measure::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().chore {
+        Chore::Test(args) => test::run(&args),
+        Chore::Check => Ok(check::run()),
+        Chore::Bench(args) => measure::run(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            steps::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Fills a data directory through the engine itself, with made-up vectors: embedding 100,000 texts would take minutes
+//! and changes nothing of what a search then costs.
+
+use std::path::Path;
+
+use anyhow::Result;
+use half::f16;
+use memcloud_memory::Analysis;
+use memcloud_memory::ports::{Batch, EpisodeStore, Prepared};
+use memcloud_model::{Clock, Episode, EpisodeId, Member, Metadata, Space, SystemClock, Timestamp, Use};
+use memcloud_store_sqlite::SqliteStore;
+
+use super::{GROUP, SPEAKER};
+use crate::bench::texts;
+
+const BATCH: usize = 1_000;
+
+/// Fills this directory with so many messages in one space.
+pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = SqliteStore::open(data).await?;
+        let began = SystemClock.now();
+        for start in (0..messages).step_by(BATCH) {
+            let numbers = start..(start + BATCH).min(messages);
+            let episodes = numbers.map(|number| prepared(number, began, dimensions)).collect();
+            let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
+            let batch = Batch { space: Space::of_group(GROUP), sessions, episodes, idempotency: None };
+            store.append(batch).await?;
+        }
+        Ok(())
+    })
+}
+
+fn prepared(number: usize, began: Timestamp, dimensions: usize) -> Prepared {
+    let second = i64::try_from(number).unwrap_or_default();
+    let created_at = Timestamp::from_micros(began.as_micros() + second * 1_000_000).unwrap_or(began);
+    let episode = Episode {
+        id: EpisodeId::new(began),
+        space: Space::of_group(GROUP),
+        session: GROUP.into(),
+        content: texts::message(number),
+        producer: SPEAKER.into(),
+        produced_for: SPEAKER.into(),
+        role: String::new(),
+        kind: "message".into(),
+        metadata: Metadata::new(),
+        created_at,
+        ingested_at: began,
+        purpose: Use::Recall,
+    };
+    Prepared {
+        analysis: Analysis::of(&episode).encode(),
+        vector: Some(unit_vector(number, dimensions)),
+        episode,
+    }
+}
+
+/// A vector of length 1 in a direction of its own.
+fn unit_vector(number: usize, dimensions: usize) -> Vec<f16> {
+    let mut state = number as u64 ^ 0x9e37_79b9_7f4a_7c15;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
+    };
+    let values: Vec<f32> = (0..dimensions).map(|_| next()).collect();
+    let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    values.into_iter().map(|value| f16::from_f32(value / length)).collect()
+}

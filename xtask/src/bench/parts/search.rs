@@ -1,0 +1,56 @@
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::{fill, search_request};
+use crate::bench::Bench;
+use crate::bench::figures::{Figure, Target, median, millis};
+use crate::bench::http::Client;
+use crate::bench::server::Server;
+use crate::bench::texts;
+
+const MESSAGES: usize = 5_000;
+const SEARCHES: usize = 1_000;
+const WARM: usize = 20;
+
+/// Searches over 5,000 messages, and the memory that the server takes after a thousand of them.
+pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let data = tempfile::tempdir()?;
+    fill::fill(data.path(), MESSAGES, bench.model.dimensions())?;
+    let server = Server::start(data.path(), &bench.model_dir)?;
+    let (search, embedding) = searches(bench, &mut server.client()?, SEARCHES)?;
+    let resident = server.resident_bytes()?;
+    Ok(vec![
+        Figure {
+            name: format!("search {MESSAGES} messages, p50 less embedding"),
+            value: search - embedding,
+            unit: "ms",
+            target: Target::AtMost(2.0),
+            detail: format!("{search:.2} - {embedding:.2} ms over {SEARCHES}, limit 10"),
+        },
+        Figure {
+            name: format!("resident memory after {SEARCHES} searches of {MESSAGES}"),
+            value: resident / 1e6,
+            unit: "MB",
+            target: Target::AtMost(150.0),
+            detail: String::new(),
+        },
+    ])
+}
+
+/// The middle times of a search and of embedding its question, by turns.
+pub(super) fn searches(bench: &Bench, client: &mut Client, count: usize) -> Result<(f64, f64)> {
+    let (mut searches, mut embeddings) = (Vec::new(), Vec::new());
+    for number in 0..WARM + count {
+        let question = texts::question(number);
+        let (_, took) = client.post("/v1/memories/search?shape=list", &search_request(&question))?;
+        let began = Instant::now();
+        std::hint::black_box(bench.model.embed_one(&question));
+        let embedding = began.elapsed();
+        if number >= WARM {
+            searches.push(millis(took));
+            embeddings.push(millis(embedding));
+        }
+    }
+    Ok((median(searches), median(embeddings)))
+}

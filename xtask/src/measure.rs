@@ -1,0 +1,62 @@
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::steps::{cargo, pass, target_dir};
+
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Args {
+    /// Write the figures to this file as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Conversations in LoCoMo format: for the texts of the batch row, and for the evidence rows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// The scorer of the evidence rows, a Python program that is given URL, FILE and --json
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub(crate) scorer: Option<PathBuf>,
+    /// The folder of the embedding model [default: target/models/all-MiniLM-L6-v2]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    /// Only these parts: evidence, embedding, store, bulk, search, start, growth, size
+    #[arg(long, value_delimiter = ',', value_name = "PART")]
+    pub(crate) only: Vec<String>,
+    /// Also build from nothing, which takes minutes
+    #[arg(long)]
+    pub(crate) first_build: bool,
+}
+
+/// Builds for release, and measures there.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    #[cfg(feature = "bench")]
+    if !cfg!(debug_assertions) {
+        return crate::bench::run(args);
+    }
+    let built = cargo(&["build", "--release", "-p", "memcloud", "-p", "xtask", "--features", "xtask/bench"])
+        .status()?;
+    if !built.success() {
+        return Ok(false);
+    }
+    let mut again = std::process::Command::new(target_dir()?.join("release/xtask"));
+    again.arg("bench");
+    for (flag, value) in
+        [("--json", &args.json), ("--data", &args.data), ("--scorer", &args.scorer), ("--model", &args.model)]
+    {
+        if let Some(value) = value {
+            again.arg(flag).arg(value);
+        }
+    }
+    if !args.only.is_empty() {
+        again.arg("--only").arg(args.only.join(","));
+    }
+    if args.first_build {
+        again.arg("--first-build");
+    }
+    let model = target_dir()?.join("models/all-MiniLM-L6-v2");
+    if args.model.is_none() {
+        let mut fetch = std::process::Command::new(target_dir()?.join("release/memcloud"));
+        pass(fetch.args(["model", "fetch", "--data-dir"]).arg(target_dir()?))?;
+        again.arg("--model").arg(model);
+    }
+    pass(&mut again)
+}
