@@ -4,6 +4,7 @@
 mod doctor;
 mod home;
 mod importing;
+mod killing;
 mod reference;
 mod starting;
 mod stopping;

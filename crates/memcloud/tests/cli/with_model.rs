@@ -9,7 +9,7 @@ pub(crate) fn model_dir() -> PathBuf {
     dir.into()
 }
 
-fn serve(home: &Home) -> Server {
+pub(crate) fn serve(home: &Home) -> Server {
     let mut command = home.memcloud();
     command.args(["serve", "--offline", "--listen", "127.0.0.1:0", "--model-dir"]).arg(model_dir());
     Server::start(&mut command)
