@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Exit {
 /// The command line, from its own definitions.
 fn cli() -> String {
     let mut page = String::from(
-        "# The command line\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test reference` from the definitions.\n\n\
+        "# The command line\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test cli reference` from the definitions.\n\n\
          Data goes to stdout, talk to stderr. Colours are off when `NO_COLOR` is set or the output is no terminal; a\n\
          progress bar is drawn only on a terminal, otherwise a line now and then. Settings: [settings.md](settings.md).\n\n\
          ## Exit codes\n\n| code | meaning |\n|---|---|\n",
@@ -97,7 +97,7 @@ fn spelling(arg: &Arg) -> String {
 /// The settings, from their table.
 fn settings() -> String {
     let mut page = String::from(
-        "# Settings\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test reference` from the table in\n\
+        "# Settings\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test cli reference` from the table in\n\
          `crates/memcloud/src/settings.rs`.\n\n\
          A flag wins over the environment, and that over the settings file (TOML). The key in the file is the name in\n\
          lower case without `MEMCLOUD_`. A secret can also be the path of a file that holds it, in the variable with\n\

@@ -92,7 +92,6 @@ fn wrong_settings_are_told_by_name() {
         ("MEMCLOUD_LOG_FORMAT", "xml"),
         ("MEMCLOUD_THREADS", "0"),
         ("MEMCLOUD_MAX_BODY_BYTES", "a lot"),
-        ("MEMCLOUD_OFFLINE", "perhaps"),
         ("PORT", "http"),
     ] {
         let mut command = home.memcloud();
