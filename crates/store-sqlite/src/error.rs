@@ -1,5 +1,8 @@
+use std::io;
+
 use memcloud_model::Error;
-use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::{ErrorCode, ffi};
 
 /// What a piece of work on the database can fail with: SQLite's error, or one of ours.
 pub(crate) enum Failure {
@@ -24,26 +27,35 @@ impl Failure {
     pub(crate) fn doing(self, doing: &'static str) -> Error {
         match self {
             Self::Ours(error) => error,
-            Self::Sqlite(error) => {
-                let code = error.sqlite_error_code();
-                storage(code, doing, error.into())
-            }
+            Self::Sqlite(error) => storage(error.sqlite_error().copied(), doing, error.into()),
         }
     }
 }
 
 /// The error for a failed SQLite call.
 pub(crate) fn storage(
-    code: Option<ErrorCode>,
+    code: Option<ffi::Error>,
     doing: &'static str,
     source: Box<dyn std::error::Error + Send + Sync>,
 ) -> Error {
-    match code {
-        Some(ErrorCode::DiskFull) => Error::StorageFull(source),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+    match code.map(|code| (code.code, code.extended_code)) {
+        // The shared memory of the log is a file, too, and cannot grow on a full disk.
+        Some((ErrorCode::DiskFull, _) | (_, SQLITE_IOERR_SHMSIZE)) => Error::StorageFull(source),
+        Some((ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen, _)) => {
             Error::StorageReadOnly(source)
         }
         _ => Error::Storage { doing, source },
+    }
+}
+
+/// The error for a failed call of the file system.
+pub(crate) fn file(doing: &'static str, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Error::StorageReadOnly(error.into())
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::StorageFull(error.into()),
+        _ => Error::Storage { doing, source: error.into() },
     }
 }
 

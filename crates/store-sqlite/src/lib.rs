@@ -52,6 +52,7 @@ impl SqliteStore {
 
     fn open_now(directory: &Path) -> Result<Self, Error> {
         let lock = DirectoryLock::acquire(directory)?;
+        schema::prove_room(directory)?;
         let path = directory.join(FILE);
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use memcloud_model::Error;
 
+use crate::error;
+
 /// Holds a data directory for one process. The operating system releases it however the process ends.
 pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "held for its lock alone")] File);
 
@@ -11,6 +13,7 @@ impl DirectoryLock {
     const FILE: &str = "lock";
 
     pub(crate) fn acquire(directory: &Path) -> Result<Self, Error> {
+        let storage = |error| error::file("taking hold of the data directory", error);
         make_private(directory).map_err(storage)?;
         let file = OpenOptions::new()
             .create(true)
@@ -40,14 +43,4 @@ fn make_private(directory: &Path) -> io::Result<()> {
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
-}
-
-fn storage(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Error::StorageReadOnly(error.into())
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::StorageFull(error.into()),
-        _ => Error::Storage { doing: "taking hold of the data directory", source: error.into() },
-    }
 }

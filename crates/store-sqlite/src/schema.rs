@@ -1,10 +1,12 @@
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use memcloud_model::Error;
 use rusqlite::Connection;
 
-use crate::error::Failure;
+use crate::error::{self, Failure};
 
 /// The schema, step by step. A step that was released is never changed; `PRAGMA user_version` counts the steps done.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_episodes.sql")];
@@ -24,6 +26,22 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
         Ok(connection)
     };
     open().map_err(|failure| failure.doing("opening the database"))
+}
+
+/// Proves that the directory has room for a little more, before the database in it is touched: SQLite begins to write
+/// when it opens, and on a full disk fails in ways that do not say so.
+pub(crate) fn prove_room(directory: &Path) -> Result<(), Error> {
+    const ROOM: usize = 128 << 10;
+    let path = directory.join("room");
+    let write = || {
+        let mut file = File::create(&path)?;
+        file.write_all(&vec![0; ROOM])?;
+        file.sync_all()
+    };
+    let written = write();
+    // Whether or not it could be written, nothing of it stays.
+    let removed = fs::remove_file(&path);
+    written.and(removed).map_err(|error| error::file("looking for room on the disk", error))
 }
 
 /// Brings the schema up to date, in one transaction.

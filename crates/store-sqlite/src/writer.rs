@@ -2,7 +2,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use memcloud_model::Error;
-use rusqlite::{Connection, ErrorCode, Transaction};
+use rusqlite::{Connection, Transaction, ffi};
 use tokio::sync::oneshot;
 
 use crate::error::{self, Failure};
@@ -58,7 +58,7 @@ where
 
 /// Why a transaction was lost, told to everyone who had a part in it.
 struct Lost {
-    code: Option<ErrorCode>,
+    code: Option<ffi::Error>,
     message: String,
 }
 
@@ -137,7 +137,7 @@ fn commit_together(connection: &mut Connection, mut works: Vec<Box<dyn Work>>) {
             work.run(&mut tx);
             // A full or failing disk makes SQLite roll everything back by itself.
             if tx.is_autocommit() {
-                let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+                let full = ffi::Error::new(ffi::SQLITE_FULL);
                 return Err(rusqlite::Error::SqliteFailure(
                     full,
                     Some("the transaction was rolled back".into()),
@@ -146,7 +146,8 @@ fn commit_together(connection: &mut Connection, mut works: Vec<Box<dyn Work>>) {
         }
         tx.commit()
     })();
-    let lost = fate.err().map(|error| Lost { code: error.sqlite_error_code(), message: error.to_string() });
+    let lost =
+        fate.err().map(|error| Lost { code: error.sqlite_error().copied(), message: error.to_string() });
     for work in works {
         work.answer(lost.as_ref().map_or(Ok(()), Err));
     }

@@ -50,7 +50,8 @@ async fn store_until_killed(server: &mut Server, round: usize, kill_after: usize
                 let http = reqwest::Client::new();
                 let mut answers = Answers::new();
                 for n in 0..STORES / CLIENTS {
-                    let content = format!("word{round}x{client}x{n} was said in round {round} by client {client}");
+                    let content =
+                        format!("word{round}x{client}x{n} was said in round {round} by client {client}");
                     let id = store(&http, &url, &content).await;
                     if id.is_some() && answered.fetch_add(1, Ordering::SeqCst) + 1 == kill_after {
                         enough.notify_one();
@@ -122,9 +123,17 @@ async fn check(url: &str, all: &Answers) {
         assert_eq!(listed.get(content), id.as_ref(), "{content}");
     }
     for (content, id) in all.iter().step_by(all.len().div_ceil(200)) {
-        let body = json!({"session": {"group_id": "killing", "session_id": "s"}, "query": content, "limit": 1});
-        let found: Value =
-            http.post(format!("{url}/v1/memories/search")).json(&body).send().await.unwrap().json().await.unwrap();
+        let body =
+            json!({"session": {"group_id": "killing", "session_id": "s"}, "query": content, "limit": 1});
+        let found: Value = http
+            .post(format!("{url}/v1/memories/search"))
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         assert_eq!(found[0]["uuid"].as_str(), id.as_deref(), "{content}");
     }
 }
@@ -137,7 +146,13 @@ fn look_inside(home: &Home) -> usize {
     let intact: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(intact, "ok");
     assert_eq!(count("SELECT count(*) FROM episodes WHERE vector IS NULL OR length(vector) <> 768"), 0);
-    assert_eq!(count("SELECT count(*) FROM episodes e LEFT JOIN sessions s ON s.id = e.session WHERE s.id IS NULL"), 0);
-    assert_eq!(count("SELECT count(*) FROM (SELECT content FROM episodes GROUP BY content HAVING count(*) > 1)"), 0);
+    assert_eq!(
+        count("SELECT count(*) FROM episodes e LEFT JOIN sessions s ON s.id = e.session WHERE s.id IS NULL"),
+        0
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM (SELECT content FROM episodes GROUP BY content HAVING count(*) > 1)"),
+        0
+    );
     usize::try_from(count("SELECT count(*) FROM episodes")).unwrap()
 }
