@@ -297,8 +297,10 @@ impl Dense {
 
     /// All outputs, as far as they come from the inputs `from..to`, packed. Only the first share has the bias.
     fn pack_inputs(&self, kernels: Kernels, from: usize, to: usize) -> PackedLinear {
-        let rows = self.weights.chunks_exact(self.inputs);
-        let weights: Vec<f32> = rows.flat_map(|row| &row[from..to]).copied().collect();
+        let mut weights = Vec::with_capacity(self.bias.len() * (to - from));
+        for row in self.weights.chunks_exact(self.inputs) {
+            weights.extend_from_slice(&row[from..to]);
+        }
         let bias = if from == 0 { self.bias.clone() } else { vec![0.0; self.bias.len()] };
         PackedLinear::new(kernels, &weights, &bias, bias.len(), to - from)
     }

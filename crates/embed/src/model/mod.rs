@@ -18,10 +18,11 @@ use crate::Error;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{DEFAULT_WEIGHTS_SHA256, ModelFiles};
 
-/// Most tokens in one forward pass. More would not be faster, but need more memory: about 10 kB a token.
-const CHUNK_TOKENS: usize = 512;
+/// Most tokens in one forward pass. More would need more memory (about 10 kB a token) and not be faster, because
+/// what layers hand to each other would no longer stay in the cache.
+const CHUNK_TOKENS: usize = 256;
 /// Fewest tokens in one forward pass of a batch: below, streaming the weights costs more than arithmetic.
-const SMALLEST_CHUNK: usize = 128;
+const SMALLEST_CHUNK: usize = 96;
 
 /// How to load a model.
 #[derive(Clone, Copy, Debug, Default)]

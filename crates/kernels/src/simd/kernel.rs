@@ -70,7 +70,8 @@ pub(super) trait Kernel {
     unsafe fn broadcast(from: *const Self::Element) -> Self::Operand;
     /// `sum + input * weights`.
     unsafe fn multiply_add(input: Self::Operand, weights: Self::Operand, sum: Self::Vector) -> Self::Vector;
-    /// Asks for the cache line of `from`; may do nothing. Any address is allowed.
+    /// Asks for the cache line of `from` in the second level (the first one is full with what is in use);
+    /// may do nothing. Any address is allowed.
     #[inline(always)]
     unsafe fn prefetch(from: *const Self::Element) {
         let _ = from;
@@ -101,8 +102,10 @@ pub(super) struct Tile<Element> {
     pub accumulate: bool,
     /// Whether GELU is applied to the result while it is still near.
     pub gelu: bool,
-    /// What is needed next: this tile asks for one line of it per step.
+    /// What is needed next: each step asks for the line there and moves on.
     pub next: *const Element,
+    /// How far each step moves on in `next`.
+    pub next_step: usize,
 }
 
 /// A whole product with packed weights.

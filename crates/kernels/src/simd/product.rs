@@ -1,5 +1,7 @@
 //! The matrix product with packed weights.
 
+use std::ops::Range;
+
 use super::kernel::{Kernel, Product, Tile, Vector};
 use super::math::gelu;
 
@@ -32,7 +34,7 @@ unsafe fn tile<K: Kernel, const ROWS: usize, const VECTORS: usize>(job: &Tile<K:
         K::prefetch(next);
         input = input.wrapping_add(1);
         panel = panel.wrapping_add(VECTORS * lanes);
-        next = next.wrapping_add(LINE_ELEMENTS);
+        next = next.wrapping_add(job.next_step);
     }
     for (r, row) in sums.iter().enumerate() {
         let out = job.out.add(r * job.out_stride);
@@ -53,9 +55,6 @@ unsafe fn tile<K: Kernel, const ROWS: usize, const VECTORS: usize>(job: &Tile<K:
         }
     }
 }
-
-/// Elements in a cache line of 64 bytes: both kinds of element have four bytes.
-const LINE_ELEMENTS: usize = 16;
 
 /// The tile with the wanted number of rows. Arms above `K::TILE_ROWS` fall away at compile time.
 #[inline(always)]
@@ -79,19 +78,25 @@ pub(super) unsafe fn tile_of<K: Kernel, const VECTORS: usize>(rows: usize, job: 
 }
 
 /// How many bytes of input are kept in the second-level cache while all panels pass by.
-const INPUT_BLOCK_BYTES: usize = 256 * 1024;
+const INPUT_BLOCK_BYTES: usize = 192 * 1024;
+/// How many bytes of a panel are kept in the first-level cache while all tiles of a block pass by.
+const PANEL_BLOCK_BYTES: usize = 24 * 1024;
 
-/// The product for any number of rows: blocks of rows that stay in the second-level cache, and for each
-/// panel (which stays in the first level) all tiles of the block.
+/// The product for any number of rows: blocks of input that stay in the second-level cache, and for each
+/// piece of a panel (which stays in the first level) all tiles of the block.
 #[inline(always)]
 pub(super) unsafe fn product<K: Kernel>(job: &Product<K::Element>) {
-    let tiles_per_block =
-        (INPUT_BLOCK_BYTES / (job.depth.max(1) * size_of::<K::Element>()) / K::TILE_ROWS).max(1);
-    let block = tiles_per_block * K::TILE_ROWS;
-    let blocks = job.rows.div_ceil(block);
-    for b in 0..blocks {
-        let (from, to) = (share(job.rows, b, blocks), share(job.rows, b + 1, blocks));
-        product_of_block::<K>(job, from, to);
+    let element = size_of::<K::Element>();
+    let depth_blocks = (job.depth * K::PANEL * element).div_ceil(PANEL_BLOCK_BYTES).max(1);
+    let depth = job.depth.div_ceil(depth_blocks).max(1);
+    let tiles_per_block = (INPUT_BLOCK_BYTES / (depth * element) / K::TILE_ROWS).max(1);
+    let row_blocks = job.rows.div_ceil(tiles_per_block * K::TILE_ROWS);
+    for r in 0..row_blocks {
+        let rows = share(job.rows, r, row_blocks)..share(job.rows, r + 1, row_blocks);
+        for d in 0..depth_blocks {
+            let depths = share(job.depth, d, depth_blocks)..share(job.depth, d + 1, depth_blocks);
+            product_of_block::<K>(job, rows.clone(), depths);
+        }
     }
 }
 
@@ -102,29 +107,33 @@ fn share(total: usize, index: usize, parts: usize) -> usize {
     total * index / parts
 }
 
+/// The part of the product that comes from some of the inner dimension, for some rows.
 #[inline(always)]
-unsafe fn product_of_block<K: Kernel>(job: &Product<K::Element>, from: usize, to: usize) {
-    let rows = to - from;
-    let tiles = rows.div_ceil(K::TILE_ROWS);
+unsafe fn product_of_block<K: Kernel>(job: &Product<K::Element>, rows: Range<usize>, depths: Range<usize>) {
+    let tiles = rows.len().div_ceil(K::TILE_ROWS);
     let panels = job.columns.div_ceil(K::PANEL);
     let panel_elements = K::PANEL * job.depth;
+    let (is_first, is_last) = (depths.start == 0, depths.end == job.depth);
+    // With few rows, the weights are needed faster than the hardware foresees; so the tiles of a panel ask
+    // for the next one, each for its share.
+    let next_step = K::PANEL.div_ceil(tiles.max(1));
     for p in 0..panels {
-        let panel = job.panels.add(p * panel_elements);
+        let panel = job.panels.add(p * panel_elements + depths.start * K::PANEL);
         for t in 0..tiles {
-            let (first, last) = (share(rows, t, tiles), share(rows, t + 1, tiles));
+            let first = rows.start + share(rows.len(), t, tiles);
+            let last = rows.start + share(rows.len(), t + 1, tiles);
             let tile = Tile {
-                input: job.input.add((from + first) * job.input_stride),
+                input: job.input.add(first * job.input_stride + depths.start),
                 input_stride: job.input_stride,
-                depth: job.depth,
+                depth: depths.len(),
                 panel,
-                bias: job.bias.add(p * K::PANEL),
-                out: job.out.add((from + first) * job.out_stride + p * K::PANEL),
+                bias: if is_first { job.bias.add(p * K::PANEL) } else { NO_BIAS.as_ptr() },
+                out: job.out.add(first * job.out_stride + p * K::PANEL),
                 out_stride: job.out_stride,
-                accumulate: job.accumulate,
-                gelu: job.gelu,
-                // Few rows mean that the weights come from memory faster than the hardware foresees, so
-                // each tile asks for its share of the next panel.
-                next: panel.wrapping_add(panel_elements + t * job.depth * LINE_ELEMENTS),
+                accumulate: job.accumulate || !is_first,
+                gelu: job.gelu && is_last,
+                next: panel.wrapping_add(panel_elements + t * depths.len() * next_step),
+                next_step,
             };
             let columns = job.columns - p * K::PANEL;
             if columns >= K::PANEL {
@@ -135,6 +144,9 @@ unsafe fn product_of_block<K: Kernel>(job: &Product<K::Element>, from: usize, to
         }
     }
 }
+
+/// A bias for what is added to a sum that has its bias already.
+static NO_BIAS: [f32; 32] = [0.0; 32];
 
 /// Room for the largest tile, 12 rows of 32 columns.
 const EDGE_VALUES: usize = 12 * 32;

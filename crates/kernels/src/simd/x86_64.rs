@@ -100,7 +100,7 @@ impl Kernel for Avx2 {
     }
     #[inline(always)]
     unsafe fn prefetch(from: *const f32) {
-        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+        _mm_prefetch::<_MM_HINT_T1>(from.cast());
     }
     #[inline(always)]
     unsafe fn tile(rows: usize, job: &Tile<f32>) {
@@ -223,7 +223,7 @@ impl Kernel for Avx512 {
     }
     #[inline(always)]
     unsafe fn prefetch(from: *const f32) {
-        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+        _mm_prefetch::<_MM_HINT_T1>(from.cast());
     }
     #[inline(always)]
     unsafe fn tile(rows: usize, job: &Tile<f32>) {
@@ -287,7 +287,7 @@ impl Kernel for Avx512Bf16 {
     }
     #[inline(always)]
     unsafe fn prefetch(from: *const u32) {
-        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+        _mm_prefetch::<_MM_HINT_T1>(from.cast());
     }
     #[inline(always)]
     unsafe fn tile(rows: usize, job: &Tile<u32>) {
