@@ -125,7 +125,7 @@ pub(crate) fn fact(key: &str, value: &Scalar) -> u64 {
     match value {
         Scalar::Text(text) => hash.write(&[&[0, 1], text.as_bytes()].concat()),
         Scalar::Number(number) => {
-            hash.write(&[&[0, 2][..], &(number + 0.0).to_bits().to_le_bytes()].concat())
+            hash.write(&[&[0, 2][..], &(number + 0.0).to_bits().to_le_bytes()].concat());
         }
         Scalar::Bool(truth) => hash.write(&[0, 3, u8::from(*truth)]),
     }

@@ -12,5 +12,5 @@ mod words;
 
 pub use analysis::Analysis;
 pub use memory::{Limits, Memory, Status};
-pub use search::{Explanation, Found, Hit, Question, Weights};
+pub use search::{Explanation, Found, Hit, Parts, Question, Weights};
 pub use store::{Attendance, StoreRequest, Stored};

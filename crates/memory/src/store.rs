@@ -215,7 +215,9 @@ struct Fingerprint(Sha256);
 impl Fingerprint {
     fn new(texts: &[&str]) -> Self {
         let mut fingerprint = Self(Sha256::new());
-        texts.iter().for_each(|text| fingerprint.add(text));
+        for text in texts {
+            fingerprint.add(text);
+        }
         fingerprint
     }
 

@@ -21,16 +21,15 @@ fn write(tx: &Connection, batch: &Batch) -> Result<Appended, Failure> {
         let session = session(tx, space, name)?;
         unite(tx, session, members)?;
     }
-    let mut sequence = advance(tx, space, batch.episodes.len())?;
+    let first = advance(tx, space, batch.episodes.len())?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind, created_at,
                                ingested_at, analysis, vector, metadata, content)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
-    for prepared in &batch.episodes {
+    for (sequence, prepared) in (first..).zip(&batch.episodes) {
         let session = session(tx, space, &prepared.episode.session)?;
         insert_episode(&mut insert, space, session, sequence, prepared)?;
-        sequence += 1;
     }
     if let Some(idempotency) = &batch.idempotency {
         let uids: Vec<u8> = batch.episodes.iter().flat_map(|p| *p.episode.id.as_bytes()).collect();

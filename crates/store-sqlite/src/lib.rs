@@ -1,7 +1,7 @@
 //! The embedded engine: one SQLite database in the data directory is the truth.
 //!
 //! Writes go through one thread that owns the only writing connection and commits whatever waits together
-//! ([`writer`]); reads use a few connections of their own ([`readers`]), so a long read never holds up a store.
+//! (`writer`); reads use a few connections of their own (`readers`), so a long read never holds up a store.
 //! A commit is synchronised to the disk before it is answered (`synchronous = FULL`).
 
 mod append;
@@ -148,6 +148,6 @@ impl EpisodeStore for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        self.writer.write("probing the store", |tx| schema::prove_writable(tx)).await
+        self.writer.write("probing the store", schema::prove_writable).await
     }
 }

@@ -179,10 +179,12 @@ pub async fn any_deeds_leave_the_truth(engine: Store, deeds: Vec<Deed>) {
         match deed {
             Deed::Store(session, words, who, when, colour) => {
                 let words: Vec<&str> = words.iter().map(|&w| WORDS[usize::from(w)]).collect();
-                let mut new = said(&format!("session-{session}"), PEOPLE[usize::from(who)], &words.join(" "));
-                new.created_at = Some(minute(when));
-                new.metadata =
-                    json!({"colour": COLOURS[usize::from(colour)], "n": colour}).as_object().unwrap().clone();
+                let metadata = json!({"colour": COLOURS[usize::from(colour)], "n": colour});
+                let new = NewEpisode {
+                    created_at: Some(minute(when)),
+                    metadata: metadata.as_object().unwrap().clone(),
+                    ..said(&format!("session-{session}"), PEOPLE[usize::from(who)], &words.join(" "))
+                };
                 stored.extend(store(&kept, &space, vec![new]).await);
             }
             Deed::Delete(n) if !stored.is_empty() => {

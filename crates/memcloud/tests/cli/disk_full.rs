@@ -64,9 +64,11 @@ async fn a_disk_that_fills_up_refuses_stores_and_keeps_what_it_has() {
     assert_eq!(refusal["code"], "storage_full", "{refusal}");
     let page = format!("{}/v1/memories?group_id=g&limit=1000", server.url);
     let page: Value = http.get(page).send().await.unwrap().json().await.unwrap();
-    let kept: Vec<&str> = page["episodes"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap()).collect();
+    let kept: Vec<&str> =
+        page["episodes"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap()).collect();
     assert_eq!(kept, answered);
-    let body = json!({"session": {"group_id": "g", "session_id": "s"}, "query": "memory number 0", "limit": 1});
+    let body =
+        json!({"session": {"group_id": "g", "session_id": "s"}, "query": "memory number 0", "limit": 1});
     let found = http.post(format!("{}/v1/memories/search", server.url)).json(&body).send().await.unwrap();
     assert_eq!(found.status(), 200);
     let ready = http.get(format!("{}/health/ready", server.url)).send().await.unwrap();

@@ -1,9 +1,19 @@
 use serde::Serialize;
 
-/// Why an episode was found: the parts that its score is the sum of. Meaning and words are in standard deviations from
-/// the mean of all candidates, times their weight; the others are set amounts. See [`Weights`](crate::Weights).
+/// Why an episode was found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Explanation {
+    /// What its score is the sum of.
+    #[serde(flatten)]
+    pub parts: Parts,
+    /// The words of the question that it holds itself, as stems.
+    pub shared_words: Vec<String>,
+}
+
+/// The parts of a score. Meaning and words are in standard deviations from the mean of the best candidates, times their
+/// weight; the others are set amounts. See [`Weights`](crate::Weights).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Parts {
     /// What it says is like what is asked.
     pub meaning: f32,
     /// What is said around it is like what is asked.
@@ -20,11 +30,9 @@ pub struct Explanation {
     pub time_words: f32,
     /// It happened in the stretch of time that the question speaks of.
     pub time_range: f32,
-    /// The words of the question that it holds itself, as stems.
-    pub shared_words: Vec<String>,
 }
 
-impl Explanation {
+impl Parts {
     /// What it says and who says it, without the cues.
     pub(crate) fn answer(&self) -> f32 {
         self.meaning + self.meaning_around + self.words + self.named
@@ -32,13 +40,6 @@ impl Explanation {
 
     /// The score: the sum of all parts.
     pub fn sum(&self) -> f32 {
-        self.meaning
-            + self.meaning_around
-            + self.words
-            + self.named
-            + self.sitting
-            + self.question
-            + self.time_words
-            + self.time_range
+        self.answer() + self.sitting + self.question + self.time_words + self.time_range
     }
 }

@@ -112,16 +112,13 @@ impl Vectors {
         }
         let start = self.codes.len();
         self.codes.resize(start + self.dimensions, 0);
-        match vector.filter(|vector| vector.len() == self.dimensions) {
-            Some(vector) => {
-                let wide: Vec<f32> = vector.iter().map(|x| x.to_f32()).collect();
-                self.scales.push(scan::quantize_i8(&wide, &mut self.codes[start..]));
-                self.exact.extend_from_slice(vector);
-            }
-            None => {
-                self.scales.push(0.0);
-                self.exact.resize(start + self.dimensions, f16::ZERO);
-            }
+        if let Some(vector) = vector.filter(|vector| vector.len() == self.dimensions) {
+            let wide: Vec<f32> = vector.iter().map(|x| x.to_f32()).collect();
+            self.scales.push(scan::quantize_i8(&wide, &mut self.codes[start..]));
+            self.exact.extend_from_slice(vector);
+        } else {
+            self.scales.push(0.0);
+            self.exact.resize(start + self.dimensions, f16::ZERO);
         }
     }
 
@@ -325,6 +322,11 @@ impl SpaceIndex {
     /// The sitting in which a row was said: a stretch of its session without a long pause.
     pub(crate) fn sitting(&self, row: Row) -> u32 {
         self.columns.sittings[row as usize]
+    }
+
+    /// One more than the highest number of a sitting.
+    pub(crate) fn sittings(&self) -> usize {
+        self.sittings as usize
     }
 
     /// The row said just before this one in its sitting.

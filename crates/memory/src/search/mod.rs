@@ -22,7 +22,7 @@ use crate::search::index::SpaceIndex;
 use crate::search::rank::{Asked, Ranked, Term};
 use crate::words::{term_id, terms, words};
 
-pub use explain::Explanation;
+pub use explain::{Explanation, Parts};
 pub(crate) use indexes::Indexes;
 pub use time_words::time_range;
 pub use weights::Weights;
@@ -83,11 +83,11 @@ impl Memory {
         let ranked = tokio::task::spawn_blocking(move || {
             let rows = filter::rows(&index, &filter);
             let ranked = rank::rank(&index, &asked, &rows, limit, &weights);
-            let named = ranked.into_iter().map(|mut ranked| {
-                ranked.explanation.shared_words = rank::held_terms(&index, &asked, ranked.row);
-                (index.id(ranked.row), ranked)
+            let explained = ranked.into_iter().map(|Ranked { row, score, parts }| {
+                let shared_words = rank::held_terms(&index, &asked, row);
+                (index.id(row), score, Explanation { parts, shared_words })
             });
-            named.collect::<Vec<_>>()
+            explained.collect::<Vec<_>>()
         })
         .await
         .map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?;
@@ -138,13 +138,17 @@ impl Memory {
     }
 
     /// The episodes of the ranked rows. One that was deleted in the meantime is left out.
-    async fn load(&self, question: &Question, ranked: Vec<(EpisodeId, Ranked)>) -> Result<Vec<Hit>, Error> {
-        let ids: Vec<EpisodeId> = ranked.iter().map(|(id, _)| *id).collect();
+    async fn load(
+        &self,
+        question: &Question,
+        ranked: Vec<(EpisodeId, f32, Explanation)>,
+    ) -> Result<Vec<Hit>, Error> {
+        let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
         let episodes = self.store.episodes(&question.space, &ids).await?;
         let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
-        let hits = ranked.into_iter().filter_map(|(id, ranked)| {
+        let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| question.filter.matches(episode))?;
-            Some(Hit { episode, score: ranked.score, explanation: ranked.explanation })
+            Some(Hit { episode, score, explanation })
         });
         Ok(hits.collect())
     }

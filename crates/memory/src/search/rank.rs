@@ -1,20 +1,19 @@
 //! Ranking: which rows of a space answer a question, best first. One piece of code for every engine.
 //!
 //! Likeness of meaning and shared words are computed for every row that the filter lets through. The best of both and
-//! what was said around them are the candidates; in a space of up to a thousand rows that is all of them. Everything
+//! what was said around them are the candidates; in a space of up to some hundred rows that is all of them. Everything
 //! else that counts is added up for the candidates alone, so its cost does not grow with the space.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use memcloud_kernels::scan;
 use memcloud_model::TimeRange;
 
 use crate::search::index::{Row, SpaceIndex};
-use crate::search::{Explanation, Weights};
+use crate::search::{Parts, Weights};
 
 /// How many of the best rows by meaning, and as many by words, become candidates.
-const SEEDS: usize = 512;
+const SEEDS: usize = 256;
 /// How many rows away from a seed a row may be to become a candidate with it.
 const REACH: usize = 4;
 /// How many of the best rows get their likeness to the question from the exact vector.
@@ -47,11 +46,11 @@ pub(crate) struct Term {
 }
 
 /// A row with its score and what the score is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranked {
     pub(crate) row: Row,
     pub(crate) score: f32,
-    pub(crate) explanation: Explanation,
+    pub(crate) parts: Parts,
 }
 
 /// Ranks the rows that pass the filter and answers the best `limit`.
@@ -64,8 +63,13 @@ pub(crate) fn rank(
 ) -> Vec<Ranked> {
     let likeness = likeness(index, asked.vector.as_deref(), rows);
     let words = words(index, asked, weights);
-    let candidates = Candidates::choose(index, rows, &likeness, &words, limit.max(SEEDS));
+    let candidates = Candidates::choose(index, rows, likeness, &words, limit.max(SEEDS));
     let Scored { mut ranked, meaning_scale } = score(index, asked, &candidates, &words, weights);
+    let kept = limit.max(RESCORED);
+    if kept < ranked.len() {
+        ranked.select_nth_unstable_by(kept, |a, b| better(index, a, b));
+        ranked.truncate(kept);
+    }
     ranked.sort_unstable_by(|a, b| better(index, a, b));
     if let Some(vector) = &asked.vector {
         let best = ranked.len().min(RESCORED);
@@ -148,41 +152,19 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn choose(index: &SpaceIndex, rows: &[Row], likeness: &[f32], words: &Words, seeds: usize) -> Self {
-        // place: NONE = not let through by the filter, otherwise first the place among `rows`.
+    fn choose(index: &SpaceIndex, rows: &[Row], likeness: Vec<f32>, words: &Words, seeds: usize) -> Self {
+        let (rows, likeness) = if rows.len() <= 2 * seeds {
+            (rows.to_vec(), likeness)
+        } else {
+            let chosen = around_the_best(index, rows, &likeness, words, seeds);
+            chosen.into_iter().map(|at| (rows[at as usize], likeness[at as usize])).unzip()
+        };
         let mut place = vec![NONE; index.end()];
         for (at, &row) in rows.iter().enumerate() {
             place[row as usize] = at as u32;
         }
-        let mut chosen = vec![false; rows.len()];
-        if rows.len() <= 2 * seeds {
-            chosen.fill(true);
-        } else {
-            let by_words: Vec<f32> = rows.iter().map(|&row| words.sum[row as usize]).collect();
-            for seed in best(likeness, seeds).into_iter().chain(best(&by_words, seeds)) {
-                chosen[seed as usize] = true;
-                for row in walk(index, rows[seed as usize], SpaceIndex::previous).chain(walk(
-                    index,
-                    rows[seed as usize],
-                    SpaceIndex::next,
-                )) {
-                    if let Some(chosen) = chosen.get_mut(place[row as usize] as usize) {
-                        *chosen = true;
-                    }
-                }
-            }
-        }
-        let kept: Vec<u32> = (0..rows.len() as u32).filter(|&at| chosen[at as usize]).collect();
-        place.fill(NONE);
-        for (at, &from) in kept.iter().enumerate() {
-            place[rows[from as usize] as usize] = at as u32;
-        }
-        let mut candidates = Self {
-            rows: kept.iter().map(|&at| rows[at as usize]).collect(),
-            likeness: kept.iter().map(|&at| likeness[at as usize]).collect(),
-            around: Vec::with_capacity(kept.len()),
-            place,
-        };
+        let around = Vec::with_capacity(rows.len());
+        let mut candidates = Self { rows, likeness, around, place };
         candidates.look_around(index);
         candidates
     }
@@ -202,6 +184,29 @@ impl Candidates {
     }
 }
 
+/// The places (among `rows`) of the best by meaning, the best by words, and those said around them; ascending.
+fn around_the_best(
+    index: &SpaceIndex,
+    rows: &[Row],
+    likeness: &[f32],
+    words: &Words,
+    seeds: usize,
+) -> Vec<u32> {
+    let shared = best(rows.iter().map(|&row| words.sum[row as usize]), seeds, 0.0);
+    let alike = best(likeness.iter().copied(), seeds, f32::NEG_INFINITY);
+    let mut chosen: Vec<u32> = Vec::new();
+    for seed in shared.into_iter().chain(alike) {
+        let row = rows[seed as usize];
+        chosen.push(seed);
+        let near = walk(index, row, SpaceIndex::previous).chain(walk(index, row, SpaceIndex::next));
+        // What the filter keeps out is not among the rows. They are ascending.
+        chosen.extend(near.filter_map(|row| rows.binary_search(&row).ok()).map(|at| at as u32));
+    }
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen
+}
+
 /// The rows up to [`REACH`] steps away.
 fn walk<'a>(
     index: &'a SpaceIndex,
@@ -211,16 +216,29 @@ fn walk<'a>(
     std::iter::successors(step(index, from), move |&row| step(index, row)).take(REACH)
 }
 
-/// The places of the `count` highest values; among equals the later places.
-fn best(values: &[f32], count: usize) -> Vec<u32> {
-    let mut places: Vec<u32> = (0..values.len() as u32).collect();
-    if count < places.len() {
-        places.select_nth_unstable_by(count, |&a, &b| {
-            values[b as usize].total_cmp(&values[a as usize]).then(b.cmp(&a))
-        });
-        places.truncate(count);
+/// The places of the `count` highest values above `floor`, in no order; among equals the later places.
+fn best(values: impl Iterator<Item = f32>, count: usize, floor: f32) -> Vec<u32> {
+    let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1));
+    // Twice as many as wanted are gathered, then halved: each value is compared once with the floor, few more often.
+    let mut gathered: Vec<(f32, u32)> = Vec::with_capacity(2 * count);
+    let halve = |gathered: &mut Vec<(f32, u32)>, floor: &mut f32| {
+        if count < gathered.len() {
+            gathered.select_nth_unstable_by(count, order);
+            *floor = gathered[count].0;
+            gathered.truncate(count);
+        }
+    };
+    let mut least = floor;
+    for (place, value) in values.enumerate() {
+        if value >= least && value > floor {
+            gathered.push((value, place as u32));
+            if gathered.len() == 2 * count {
+                halve(&mut gathered, &mut least);
+            }
+        }
     }
-    places
+    halve(&mut gathered, &mut least);
+    gathered.into_iter().map(|(_, place)| place).collect()
 }
 
 /// Adds up all that counts for each candidate. See ARCHITECTURE.md, "search", for the reasons.
@@ -244,13 +262,13 @@ fn score(
                 let neighbour = candidates.around[at][REACH.wrapping_add_signed(*offset)];
                 Some(share * meaning_scale.apply(*candidates.likeness.get(neighbour as usize)?))
             });
-            let explanation = Explanation {
+            let parts = Parts {
                 meaning: weights.meaning * meaning_scale.apply(candidates.likeness[at]),
                 meaning_around: weights.meaning * around.sum::<f32>(),
                 words: words_weight * words_scale.apply(shared[at]),
                 ..cues(index, asked, row, weights)
             };
-            Ranked { row, score: 0.0, explanation }
+            Ranked { row, score: 0.0, parts }
         })
         .collect();
     add_sittings(index, &mut ranked, weights);
@@ -296,10 +314,9 @@ fn sample(candidates: &Candidates, shared: &[f32], by_meaning: bool) -> Vec<u32>
     if candidates.rows.len() <= 2 * SAMPLE {
         return (0..candidates.rows.len() as u32).collect();
     }
-    let mut sample = best(shared, SAMPLE);
-    sample.retain(|&at| shared[at as usize] > 0.0);
+    let mut sample = best(shared.iter().copied(), SAMPLE, 0.0);
     if by_meaning {
-        sample.extend(best(&candidates.likeness, SAMPLE));
+        sample.extend(best(candidates.likeness.iter().copied(), SAMPLE, f32::NEG_INFINITY));
         sample.sort_unstable();
         sample.dedup();
     }
@@ -330,32 +347,32 @@ impl Scale {
 }
 
 /// What a row is worth beside meaning and words.
-fn cues(index: &SpaceIndex, asked: &Asked, row: Row, weights: &Weights) -> Explanation {
+fn cues(index: &SpaceIndex, asked: &Asked, row: Row, weights: &Weights) -> Parts {
     let cues = index.cues(row);
     let given = |condition: bool, weight: f32| if condition { weight } else { 0.0 };
     let inside = asked.time_range.is_some_and(|range| {
         (range.start.as_micros()..range.end.as_micros()).contains(&index.created_at(row))
     });
-    Explanation {
+    Parts {
         named: given(asked.named.contains(&index.producer(row)), weights.named),
         question: given(cues.question, weights.question),
         time_words: given(asked.asks_when && cues.time_words, weights.time_words),
         time_range: given(inside, weights.time_range),
-        ..Explanation::default()
+        ..Parts::default()
     }
 }
 
 /// Gives each row a share of the best answer in its sitting, cues aside: where one message answers, those around it
 /// belong to it.
 fn add_sittings(index: &SpaceIndex, ranked: &mut [Ranked], weights: &Weights) {
-    let mut best = HashMap::new();
+    let mut best = vec![0.0_f32; index.sittings()];
     for ranked in &*ranked {
-        let best = best.entry(index.sitting(ranked.row)).or_insert(0.0_f32);
-        *best = best.max(ranked.explanation.answer());
+        let best = &mut best[index.sitting(ranked.row) as usize];
+        *best = best.max(ranked.parts.answer());
     }
     for ranked in ranked {
-        ranked.explanation.sitting = weights.sitting * best[&index.sitting(ranked.row)];
-        ranked.score = ranked.explanation.sum();
+        ranked.parts.sitting = weights.sitting * best[index.sitting(ranked.row) as usize];
+        ranked.score = ranked.parts.sum();
     }
 }
 
@@ -365,9 +382,8 @@ fn rescore(index: &SpaceIndex, vector: &[f32], scale: Scale, best: &mut [Ranked]
         return;
     }
     for ranked in best {
-        ranked.explanation.meaning =
-            weights.meaning * scale.apply(index.vectors.likeness(ranked.row, vector));
-        ranked.score = ranked.explanation.sum();
+        ranked.parts.meaning = weights.meaning * scale.apply(index.vectors.likeness(ranked.row, vector));
+        ranked.score = ranked.parts.sum();
     }
 }
 

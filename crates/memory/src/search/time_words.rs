@@ -169,7 +169,7 @@ impl Phrase<'_> {
     /// `May 2023`, `last May`, `in May`, `summer 2022`, `last summer`.
     fn month_or_season(&self) -> Option<Days> {
         let which = Which::of(self.word(0));
-        let name = if which.is_some() || self.word(0) == "in" || self.word(0) == "during" { 1 } else { 0 };
+        let name = usize::from(which.is_some() || matches!(self.word(0), "in" | "during"));
         let named = self.word(name);
         let in_year = |year: i16| match (month(named), season(named)) {
             (Some(month), _) => Days::month(year, month),
