@@ -67,8 +67,9 @@ impl LocalEmbedder {
         let queue = Arc::new(Queue::default());
         let (space, dimensions) = (model.space().to_owned(), model.dimensions());
         let served = queue.clone();
-        let worker =
-            std::thread::Builder::new().name("embedder".into()).spawn(move || work(&model, &served))?;
+        let worker = std::thread::Builder::new()
+            .name("embedder".into())
+            .spawn(move || model.inside(|| work(&model, &served)))?;
         Ok(Self { queue, worker: Some(worker), space, dimensions })
     }
 

@@ -1,5 +1,5 @@
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memcloud_model::Error;
 use rusqlite::Connection;
@@ -9,7 +9,7 @@ use crate::schema;
 
 /// Connections for reading, opened when needed and kept for the next read.
 pub(crate) struct Readers {
-    pool: std::sync::Arc<Pool>,
+    pool: Arc<Pool>,
 }
 
 struct Pool {
@@ -22,7 +22,17 @@ const KEPT: usize = 4;
 
 impl Readers {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { pool: std::sync::Arc::new(Pool { path, idle: Mutex::new(Vec::new()) }) }
+        Self { pool: Arc::new(Pool { path, idle: Mutex::new(Vec::new()) }) }
+    }
+
+    /// Runs a read at once, on this thread: for a few rows by their keys, where the way to another thread and back would
+    /// take longer than the read.
+    pub(crate) fn read_now<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        self.pool.read(doing, work)
     }
 
     /// Runs a read on a thread that may block.
@@ -32,17 +42,22 @@ impl Readers {
         W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     {
         let pool = self.pool.clone();
-        error::blocking(doing, move || {
-            let connection = pool.take()?;
-            let result = work(&connection).map_err(|failure| failure.doing(doing));
-            pool.give_back(connection);
-            result
-        })
-        .await
+        error::blocking(doing, move || pool.read(doing, work)).await
     }
 }
 
 impl Pool {
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
+        let connection = self.take()?;
+        let result = work(&connection).map_err(|failure| failure.doing(doing));
+        self.give_back(connection);
+        result
+    }
+
     fn take(&self) -> Result<Connection, Error> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.map_or_else(|| schema::connect(&self.path), Ok)

@@ -97,6 +97,14 @@ impl Model {
         Ok(Self { tokenizer, encoder, config, pooling, max_tokens, space, isa, threads, pool, workspaces })
     }
 
+    /// Runs `work` on a thread of the model's own, where [`Model::embed`] begins at once instead of waking another.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
     /// The vectors of `texts`, in their order, each of length 1.
     ///
     /// Texts beyond [`Model::max_tokens`] are cut there. An empty text has a vector, too.

@@ -27,6 +27,10 @@ pub(crate) use indexes::Indexes;
 pub use time_words::time_range;
 pub use weights::Weights;
 
+/// Spaces of up to so many rows are ranked on the thread that serves the request: that takes less time than the way to
+/// another thread and back.
+const RANKED_AT_ONCE: usize = 20_000;
+
 /// A search.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -80,17 +84,14 @@ impl Memory {
         let asked = self.ask(&question.text, vector, &index);
         let time_range = asked.time_range;
         let (filter, limit, weights) = (question.filter.clone(), question.limit, self.weights.clone());
-        let ranked = tokio::task::spawn_blocking(move || {
-            let rows = filter::rows(&index, &filter);
-            let ranked = rank::rank(&index, &asked, &rows, limit, &weights);
-            let explained = ranked.into_iter().map(|Ranked { row, score, parts }| {
-                let shared_words = rank::held_terms(&index, &asked, row);
-                (index.id(row), score, Explanation { parts, shared_words })
-            });
-            explained.collect::<Vec<_>>()
-        })
-        .await
-        .map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?;
+        let small = index.end() <= RANKED_AT_ONCE;
+        let ranking = move || ranked(&index, &asked, &filter, limit, &weights);
+        let ranked = if small {
+            ranking()
+        } else {
+            let ranked = tokio::task::spawn_blocking(ranking).await;
+            ranked.map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?
+        };
         let hits = self.load(&question, ranked).await?;
         Ok(Found { hits, time_range, embedding, ranking: began.elapsed().saturating_sub(embedding) })
     }
@@ -152,4 +153,21 @@ impl Memory {
         });
         Ok(hits.collect())
     }
+}
+
+/// The best rows that pass the filter, by id, with their scores and explanations.
+fn ranked(
+    index: &SpaceIndex,
+    asked: &Asked,
+    filter: &Filter,
+    limit: usize,
+    weights: &Weights,
+) -> Vec<(EpisodeId, f32, Explanation)> {
+    let rows = filter::rows(index, filter);
+    let ranked = rank::rank(index, asked, &rows, limit, weights).into_iter();
+    let explained = ranked.map(|Ranked { row, score, parts }| {
+        let shared_words = rank::held_terms(index, asked, row);
+        (index.id(row), score, Explanation { parts, shared_words })
+    });
+    explained.collect()
 }

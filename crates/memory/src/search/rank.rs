@@ -13,13 +13,16 @@ use crate::search::index::{Row, SpaceIndex};
 use crate::search::{Parts, Weights};
 
 /// How many of the best rows by meaning, and as many by words, become candidates.
-const SEEDS: usize = 256;
+const SEEDS: usize = 200;
 /// How many rows away from a seed a row may be to become a candidate with it.
 const REACH: usize = 4;
 /// How many of the best rows get their likeness to the question from the exact vector.
 const RESCORED: usize = 40;
 /// How many of the best by meaning, and as many by words, the scales of both are taken from.
 const SAMPLE: usize = 100;
+/// Fewer rows than these are scanned by one thread; more by [`SCANNERS`].
+const SCANNED_ALONE: usize = 20_000;
+const SCANNERS: usize = 2;
 /// No candidate.
 const NONE: u32 = u32::MAX;
 
@@ -94,11 +97,27 @@ fn likeness(index: &SpaceIndex, vector: Option<&[f32]>, rows: &[Row]) -> Vec<f32
     let mut query = vec![0; vector.len()];
     let scale = scan::quantize_i8(vector, &mut query);
     let mut products = vec![0; rows.len()];
-    if rows.len() == index.end() {
-        scan::dot_i8(&query, &vectors.codes, &mut products);
-    } else {
-        scan::dot_i8_at(&query, &vectors.codes, rows, &mut products);
-    }
+    let everything = rows.len() == index.end();
+    // From some size on it is memory that the scan waits for, and two cores fetch more than one.
+    let part = rows.len().div_ceil(if rows.len() < SCANNED_ALONE { 1 } else { SCANNERS }).max(1);
+    std::thread::scope(|threads| {
+        let mut parts = products.chunks_mut(part).zip(rows.chunks(part)).enumerate();
+        let first = parts.next();
+        let scan = |at: usize, products: &mut [i32], rows: &[Row]| {
+            if everything {
+                let codes = &vectors.codes[at * part * query.len()..][..rows.len() * query.len()];
+                scan::dot_i8(&query, codes, products);
+            } else {
+                scan::dot_i8_at(&query, &vectors.codes, rows, products);
+            }
+        };
+        for (at, (products, rows)) in parts {
+            threads.spawn(move || scan(at, products, rows));
+        }
+        if let Some((at, (products, rows))) = first {
+            scan(at, products, rows);
+        }
+    });
     rows.iter()
         .zip(products)
         .map(|(&row, product)| product as f32 * scale * vectors.scales[row as usize])
