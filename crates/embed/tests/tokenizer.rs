@@ -2,10 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "in a test, that is the message")]
 
-mod common;
+mod reference;
 
-use common::{json, model_dir};
 use memcloud_embed::tokenizer::{Tokenizer, TokenizerFiles};
+use reference::{json, model_dir};
 
 fn from_vocab_txt() -> Tokenizer {
     let vocab_txt = Some(model_dir().join("vocab.txt"));

@@ -2,14 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "in a test, that is the message")]
 
-mod common;
+mod reference;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use common::{fixture, json, model_dir};
 use memcloud_embed::weights::ModelFiles;
 use memcloud_embed::{Isa, Model, Options};
+use reference::{fixture, json, model_dir};
 
 const DIMENSIONS: usize = 384;
 

@@ -3,7 +3,7 @@
 //!
 //! An engine's own tests hand in a way to make an empty store:
 //!
-//! ```ignore
+//! ```text
 //! memcloud_store_tests::run(|| async { fresh_store().await }).await;
 //! ```
 

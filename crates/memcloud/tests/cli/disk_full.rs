@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, Server, finish};
+use crate::home::{Home, Server, finish, http};
 
 /// Runs a script in which `$DISK` is a small file system and `$MEMCLOUD` the binary.
 fn on_small_disk(home: &Home, kilobytes: usize, script: &str) -> Command {
@@ -44,7 +44,7 @@ async fn a_disk_that_fills_up_refuses_stores_and_keeps_what_it_has() {
     let home = Home::new();
     let script = "exec \"$MEMCLOUD\" serve --offline --listen 127.0.0.1:0 --data-dir \"$DISK/data\"";
     let server = Server::start(&mut on_small_disk(&home, 1_024, script));
-    let http = reqwest::Client::new();
+    let http = http();
     let mut answered = Vec::new();
     let refusal = loop {
         let n = answered.len();

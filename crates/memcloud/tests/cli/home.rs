@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Long enough for any machine; nothing waits so long unless it is broken.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A home directory without any settings.
 pub(crate) struct Home {
@@ -100,6 +100,13 @@ impl Home {
     pub(crate) fn serve(&self) -> Server {
         Server::start(self.memcloud().args(["serve", "--offline", "--listen", "127.0.0.1:0"]))
     }
+}
+
+/// A client for talking to servers without the command line.
+pub(crate) fn http() -> reqwest::Client {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
 
 /// Runs a command to its end, which must not take for ever.

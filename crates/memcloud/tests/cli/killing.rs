@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::home::{Home, Server};
+use crate::home::{Home, PATIENCE, Server, http};
 use crate::with_model::serve;
 
 const ROUNDS: usize = 10;
@@ -47,7 +47,7 @@ async fn store_until_killed(server: &mut Server, round: usize, kill_after: usize
         .map(|client| {
             let (url, answered, enough) = (server.url.clone(), answered.clone(), enough.clone());
             tokio::spawn(async move {
-                let http = reqwest::Client::new();
+                let http = http();
                 let mut answers = Answers::new();
                 for n in 0..STORES / CLIENTS {
                     let content =
@@ -62,7 +62,7 @@ async fn store_until_killed(server: &mut Server, round: usize, kill_after: usize
             })
         })
         .collect();
-    enough.notified().await;
+    tokio::time::timeout(2 * PATIENCE, enough.notified()).await.expect("so many stores are answered");
     server.signal("KILL");
     server.ended();
     let mut all = Answers::new();
@@ -88,7 +88,7 @@ async fn store(http: &reqwest::Client, url: &str, content: &str) -> Option<Strin
 
 /// What was not answered is sent again under the same key, as a client would.
 async fn retried(url: &str, answers: Answers) -> Answers {
-    let http = reqwest::Client::new();
+    let http = http();
     let mut all = Answers::new();
     for (content, id) in answers {
         let id = match id {
@@ -102,7 +102,7 @@ async fn retried(url: &str, answers: Answers) -> Answers {
 
 /// Every store is there once, under the id that was answered, and the first hit for its own words.
 async fn check(url: &str, all: &Answers) {
-    let http = reqwest::Client::new();
+    let http = http();
     let mut listed = HashMap::new();
     let mut cursor = String::new();
     loop {

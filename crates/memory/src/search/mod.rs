@@ -1,5 +1,5 @@
-//! How a memory is found: what the question says ([`names`], [`time_words`]), the one derived index of a space
-//! ([`index`], [`indexes`]), filters as row sets ([`filter`]), and ranking ([`rank`]).
+//! How a memory is found: what the question says (`names`, `time_words`), the one derived index of a space
+//! (`index`, `indexes`), filters as row sets (`filter`), and ranking (`rank`).
 //! ARCHITECTURE.md walks through a search.
 
 mod explain;
