@@ -38,6 +38,19 @@ struct Waiting {
     closed: bool,
 }
 
+/// Closes the queue when the worker ends, be it by a panic.
+struct Closing<'a>(&'a Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.closed = true;
+        // Dropping a request tells the one who waits for it.
+        waiting.questions.clear();
+        waiting.passages.clear();
+    }
+}
+
 impl Waiting {
     fn line(&mut self, urgent: bool) -> &mut VecDeque<Request> {
         if urgent { &mut self.questions } else { &mut self.passages }
@@ -67,9 +80,11 @@ impl LocalEmbedder {
         let queue = Arc::new(Queue::default());
         let (space, dimensions) = (model.space().to_owned(), model.dimensions());
         let served = queue.clone();
-        let worker = std::thread::Builder::new()
-            .name("embedder".into())
-            .spawn(move || model.inside(|| work(&model, &served)))?;
+        let worker = std::thread::Builder::new().name("embedder".into()).spawn(move || {
+            // However the worker ends, nobody is left waiting for it.
+            let closing = Closing(&served);
+            model.inside(|| work(&model, closing.0));
+        })?;
         Ok(Self { queue, worker: Some(worker), space, dimensions })
     }
 
@@ -79,7 +94,13 @@ impl LocalEmbedder {
         }
         let (reply, answer) = oneshot::channel();
         let request = Request { urgent, texts, vectors: Vec::new(), reply };
-        self.queue.lock().line(urgent).push_back(request);
+        {
+            let mut waiting = self.queue.lock();
+            if waiting.closed {
+                return Err(Error::Embedding("the model has stopped; restart the server".into()));
+            }
+            waiting.line(urgent).push_back(request);
+        }
         self.queue.changed.notify_one();
         answer.await.map_err(|gone| Error::Embedding(gone.into()))
     }

@@ -68,8 +68,9 @@ impl Memory {
         let now = self.clock.now();
         let episodes: Vec<Episode> = episodes
             .into_iter()
-            .map(|new| Episode {
-                id: EpisodeId::new(now),
+            .zip(0..)
+            .map(|(new, place)| Episode {
+                id: EpisodeId::new(now, place),
                 space: space.clone(),
                 session: new.session,
                 content: new.content,
@@ -143,7 +144,7 @@ impl Memory {
         Ok(())
     }
 
-    fn check_name(&self, field: &'static str, name: &str) -> Result<(), Error> {
+    pub(crate) fn check_name(&self, field: &'static str, name: &str) -> Result<(), Error> {
         let limit = self.limits.name_bytes;
         if name.len() > limit {
             return Err(Error::NameTooLong { field, bytes: name.len(), limit });

@@ -15,11 +15,11 @@ pub struct EpisodeId(Uuid);
 impl EpisodeId {
     const PREFIX: &'static str = "episode-";
 
-    /// A new id of the given moment (milliseconds of the id; the rest is random).
-    pub fn new(at: Timestamp) -> Self {
+    /// A new id of the given moment. Ids of one moment sort by their `place`, up to 4,096 of them; the rest is random.
+    pub fn new(at: Timestamp, place: u16) -> Self {
         let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
-        let moment =
-            uuid::Timestamp::from_unix_time(millis / 1_000, (millis % 1_000) as u32 * 1_000_000, 0, 0);
+        let nanos = (millis % 1_000) as u32 * 1_000_000;
+        let moment = uuid::Timestamp::from_unix_time(millis / 1_000, nanos, u128::from(place), 12);
         Self(Uuid::new_v7(moment))
     }
 

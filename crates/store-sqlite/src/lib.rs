@@ -54,6 +54,7 @@ impl SqliteStore {
         let lock = DirectoryLock::acquire(directory)?;
         schema::prove_room(directory)?;
         let path = directory.join(FILE);
+        schema::create_private(&path)?;
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;
         schema::prove_writable(&connection)?;
@@ -120,7 +121,7 @@ impl EpisodeStore for SqliteStore {
             self.writer.write("deleting episodes", move |tx| delete::delete(tx, &space, &deletion)).await?;
         if deleted > 0 {
             // The log still holds what was deleted until it is folded into the (overwritten) database pages.
-            self.writer.fold_log().await?;
+            self.writer.fold_log().await;
         }
         Ok(deleted)
     }
@@ -152,6 +153,8 @@ impl EpisodeStore for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), Error> {
+        let directory = self.path.parent().unwrap_or(&self.path).to_owned();
+        error::blocking("probing the store", move || schema::prove_room(&directory)).await?;
         self.writer.write("probing the store", schema::prove_writable).await
     }
 }

@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -8,14 +8,26 @@ use rusqlite::Connection;
 
 use crate::error::{self, Failure};
 
+/// How long a connection waits for a lock of another.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The schema, step by step. A step that was released is never changed; `PRAGMA user_version` counts the steps done.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_episodes.sql")];
+
+/// Makes the database file when it is missing, for its owner only. The log beside it takes over its permissions.
+pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|error| error::file("making the database file", error))
+}
 
 /// Opens a connection with the settings that every connection has.
 pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
     let open = || -> Result<Connection, Failure> {
         let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "journal_mode", "wal")?;
         // FULL: a commit is on the disk before it is answered. NORMAL would lose the last commits with the power.
@@ -65,11 +77,15 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     work().map_err(|failure| failure.doing("bringing the schema up to date"))
 }
 
-/// Writes one small row: the only proof that a store can be written is to write it.
+/// Proves that the database can be written, and leaves nothing behind: a row is written and taken back.
 pub(crate) fn prove_writable(connection: &Connection) -> Result<(), Error> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('probed_at', datetime('now'))")
-        .and_then(|mut statement| statement.execute([]))
-        .map(drop)
-        .map_err(|error| Failure::from(error).doing("probing the store"))
+    let work = || -> Result<(), Failure> {
+        connection.execute_batch("SAVEPOINT probe")?;
+        let written =
+            connection.execute("INSERT INTO meta (name, value) VALUES ('probe', 'of the store')", []);
+        connection.execute_batch("ROLLBACK TO probe; RELEASE probe")?;
+        written?;
+        Ok(())
+    };
+    work().map_err(|failure| failure.doing("probing the store"))
 }

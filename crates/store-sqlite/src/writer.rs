@@ -1,11 +1,13 @@
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use memcloud_model::Error;
 use rusqlite::{Connection, Transaction, ffi};
 use tokio::sync::oneshot;
 
 use crate::error::{self, Failure};
+use crate::schema::BUSY_TIMEOUT;
 
 /// The one thread that writes. Whatever waits when it is free is committed together, so many clients share the cost of
 /// one synchronisation with the disk; each piece of work still succeeds or fails on its own.
@@ -16,7 +18,7 @@ pub(crate) struct Writer {
 
 enum Job {
     Write(Box<dyn Work>),
-    FoldLog(oneshot::Sender<Result<(), Error>>),
+    FoldLog(oneshot::Sender<()>),
 }
 
 /// A piece of work in the shared transaction, and the one who waits for it.
@@ -62,6 +64,9 @@ struct Lost {
     message: String,
 }
 
+/// How long folding the log waits for readers.
+const FOLD_PATIENCE: Duration = Duration::from_millis(250);
+
 /// The most pieces of work in one transaction, so that the first does not wait for too many others.
 const GROUP: usize = 64;
 
@@ -86,11 +91,14 @@ impl Writer {
         answer.await.map_err(|_| Error::ShuttingDown)?
     }
 
-    /// Folds the write-ahead log into the database and empties it.
-    pub(crate) async fn fold_log(&self) -> Result<(), Error> {
+    /// Folds the write-ahead log into the database and empties it. While another program reads the database that cannot be
+    /// done; then it is tried again after every later write.
+    pub(crate) async fn fold_log(&self) {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::FoldLog(reply))?;
-        answer.await.map_err(|_| Error::ShuttingDown)?
+        if self.send(Job::FoldLog(reply)).is_ok() {
+            // No answer means that the store is being closed, which folds the log as well.
+            let _ = answer.await;
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), Error> {
@@ -112,6 +120,7 @@ impl Drop for Writer {
 }
 
 fn run(connection: &mut Connection, jobs: &mpsc::Receiver<Job>) {
+    let mut must_fold = false;
     while let Ok(first) = jobs.recv() {
         let mut works = Vec::new();
         let mut folds = Vec::new();
@@ -124,8 +133,12 @@ fn run(connection: &mut Connection, jobs: &mpsc::Receiver<Job>) {
         if !works.is_empty() {
             commit_together(connection, works);
         }
+        if must_fold || !folds.is_empty() {
+            must_fold = !fold_log(connection);
+        }
         for reply in folds {
-            drop(reply.send(fold_log(connection)));
+            // Whoever asked may have gone.
+            let _ = reply.send(());
         }
     }
 }
@@ -165,8 +178,25 @@ fn in_savepoint<T>(
     Ok(value)
 }
 
-fn fold_log(connection: &Connection) -> Result<(), Error> {
-    connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .map_err(|e| Failure::from(e).doing("folding the log"))
+/// Whether the log could be folded. Does not wait for readers for long: they would hold up every store.
+fn fold_log(connection: &Connection) -> bool {
+    let fold = || -> rusqlite::Result<bool> {
+        connection.busy_timeout(FOLD_PATIENCE)?;
+        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(!busy)
+    };
+    match fold() {
+        Ok(true) => true,
+        Ok(false) => {
+            tracing::warn!(
+                "another program reads the database: what was deleted stays in its log until it ends"
+            );
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the log of the database could not be folded; it is tried again");
+            false
+        }
+    }
 }

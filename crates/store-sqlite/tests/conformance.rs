@@ -95,3 +95,64 @@ async fn a_file_that_is_no_database_is_refused() {
     .unwrap();
     assert!(matches!(SqliteStore::open(directory.path()).await, Err(Error::Storage { .. })));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn memories_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    let parent = tempfile::tempdir().unwrap();
+    // One directory is made by the store, the other was there before and is open to all.
+    let (made, found) = (parent.path().join("made"), parent.path().join("found"));
+    std::fs::create_dir(&found).unwrap();
+    std::fs::set_permissions(&found, PermissionsExt::from_mode(0o755)).unwrap();
+    for directory in [&made, &found] {
+        let store = open(directory).await;
+        store.probe().await.unwrap();
+        for file in std::fs::read_dir(directory).unwrap() {
+            let path = file.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().starts_with(memcloud_store_sqlite::FILE) {
+                assert_eq!(mode(&path), 0, "{}", path.display());
+            }
+        }
+    }
+    assert_eq!(mode(&made), 0);
+}
+
+#[tokio::test]
+async fn a_reader_from_outside_holds_up_nothing_and_the_log_is_folded_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let memory = memcloud_store_tests::memory::memory(open(directory.path()).await).await;
+    let space = memcloud_store_tests::space("outside");
+    let store = async |content: &str| {
+        let request = memcloud_memory::StoreRequest {
+            space: space.clone(),
+            attendance: vec![],
+            episodes: vec![memcloud_store_tests::said("s", "ann", content)],
+            idempotency_key: None,
+        };
+        memory.store(request).await.unwrap().ids
+    };
+    let secret = "xylophone-4711-secret";
+    let ids = store(secret).await;
+    let file = directory.path().join(memcloud_store_sqlite::FILE);
+    let outside = rusqlite::Connection::open(&file).unwrap();
+    outside.execute_batch("BEGIN; SELECT count(*) FROM episodes").unwrap();
+    let deletion = memcloud_memory::ports::Deletion::Episodes(ids);
+    assert_eq!(memory.forget(&space, deletion).await.unwrap(), 1);
+    outside.execute_batch("COMMIT").unwrap();
+    store("something else").await;
+    let holds_secret = || {
+        [file.with_extension("sqlite3-wal"), file.clone()].iter().any(|file| {
+            let bytes = std::fs::read(file).unwrap();
+            bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+        })
+    };
+    // The log is folded after the store was answered.
+    let gone = async {
+        while holds_secret() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.unwrap();
+}

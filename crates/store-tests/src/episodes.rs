@@ -33,7 +33,7 @@ pub fn episode(space: &Space, session: &str, n: i64) -> Episode {
     let metadata =
         json!({"n": n, "text": "é 東京 'quoted' \"twice\" \\ 🎈", "deep": {"list": [1, null, true]}});
     Episode {
-        id: EpisodeId::new(minute(n)),
+        id: EpisodeId::new(minute(n), 0),
         space: space.clone(),
         session: session.into(),
         content: format!("Message {n} of {session}: naïve café, 'x'; DROP TABLE episodes; -- 🎈"),

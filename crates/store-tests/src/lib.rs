@@ -36,6 +36,8 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     port::vectors_can_come_later(fresh().await).await;
     port::spaces_know_nothing_of_each_other(fresh().await).await;
     memory::stored_is_found_at_once(fresh().await).await;
+    memory::a_batch_keeps_its_order(fresh().await).await;
+    memory::a_history_may_come_backwards(fresh().await).await;
     memory::profile_only_is_never_found(fresh().await).await;
     memory::many_clients_at_once(fresh().await).await;
     memory::a_retry_answers_the_same(fresh().await).await;

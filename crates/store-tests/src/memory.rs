@@ -53,6 +53,37 @@ pub async fn stored_is_found_at_once(engine: Store) {
     assert!(find(&memory, &space, "keys", Filter::default(), 9).await.is_empty());
 }
 
+/// A batch without times comes back in the order in which it was sent.
+pub async fn a_batch_keeps_its_order(engine: Store) {
+    let (memory, space) = (memory(engine).await, space("order"));
+    let said: Vec<_> = (0..300).map(|n| said("s", "ann", &format!("number {n}"))).collect();
+    let ids = store(&memory, &space, said).await;
+    let page = memory.page(&space, None, None, 300).await.unwrap();
+    assert_eq!(page.iter().map(|episode| episode.id).collect::<Vec<_>>(), ids);
+    let newest = memory.newest(&space, "s", 3).await.unwrap();
+    assert_eq!(newest.iter().map(|episode| episode.id).collect::<Vec<_>>(), ids[297..]);
+}
+
+/// A history that is imported backwards is linked as one that came in order.
+pub async fn a_history_may_come_backwards(engine: Store) {
+    let (memory, space) = (memory(engine).await, space("backwards"));
+    for n in (0..400).rev() {
+        let content =
+            if n == 200 { "the treasure is under the oak".to_owned() } else { format!("filler number {n}") };
+        let message = NewEpisode { created_at: Some(minute(n)), ..said("s", "ann", &content) };
+        store(&memory, &space, vec![message]).await;
+    }
+    let question = || Question {
+        space: space.clone(),
+        text: "Where is the treasure?".into(),
+        filter: Filter::default(),
+        limit: 2,
+    };
+    let hits = memory.search(question()).await.unwrap().hits;
+    assert_eq!(hits[0].episode.content, "the treasure is under the oak");
+    assert_eq!(hits[1].episode.content, "filler number 201", "what was said after it comes next");
+}
+
 /// What is kept for the profile only is stored, but no search and no listing of newest turns shows it.
 pub async fn profile_only_is_never_found(engine: Store) {
     let (memory, space) = (memory(engine).await, space("profile-only"));

@@ -153,7 +153,7 @@ pub async fn deleted_is_gone(store: Store) {
         0,
         "not of this space"
     );
-    let twice = vec![ids[0], ids[0], EpisodeId::new(crate::episodes::minute(9))];
+    let twice = vec![ids[0], ids[0], EpisodeId::new(crate::episodes::minute(9), 0)];
     assert_eq!(store.delete(&space, Deletion::Episodes(twice)).await.unwrap(), 1);
     assert_eq!(store.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 2);
     assert_eq!(store.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 0);
@@ -186,7 +186,7 @@ pub async fn vectors_can_come_later(store: Store) {
     let waiting: Vec<EpisodeId> = store.without_vector(10).await.unwrap().iter().map(|e| e.id).collect();
     assert_eq!(waiting, ids[..2], "what is for the profile only needs none");
     let vector = vec![f16::from_f32(1.0); 2];
-    let unknown = EpisodeId::new(crate::episodes::minute(99));
+    let unknown = EpisodeId::new(crate::episodes::minute(99), 0);
     store.set_vectors(vec![(ids[0], vector.clone()), (unknown, vector.clone())]).await.unwrap();
     assert_eq!(store.counts().await.unwrap().without_vector, 1);
     let told = history(&store, &space, 10).await;

@@ -3,7 +3,7 @@
 //! It is derived from the engine's history and can be thrown away at any time. Rows are numbered in the order in which
 //! they were learned; a removed row's number is not used again, and [`SpaceIndex::worn`] says when too many are dead.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use half::f16;
 use memcloud_kernels::scan;
@@ -21,6 +21,9 @@ const NONE: Row = Row::MAX;
 /// A pause this long in a session, in microseconds, begins a new sitting: what was said before it is no longer the
 /// context of what follows. Six hours divides an evening from the next morning.
 const PAUSE: i64 = 6 * 3_600 * 1_000_000;
+
+/// How many rows are passed by to find the place of one that comes late.
+const LATE: usize = 64;
 
 /// An occurrence of a word: in which row, and how often (255 stands for more).
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub(crate) struct SpaceIndex {
     sittings: u32,
     /// Whether a row came or went in the middle of a session, so that sittings may have merged or parted.
     unsettled: bool,
+    /// Sessions with rows that are not in their chain yet.
+    disordered: BTreeSet<u32>,
     columns: Columns,
     pub(crate) vectors: Vectors,
     postings: HashMap<u32, Vec<Posting>>,
@@ -200,9 +205,16 @@ impl SpaceIndex {
         let moment = columns.created_at[row as usize];
         let mut after = NONE;
         let mut before = self.chains[session].newest;
+        let mut steps = 0;
         while before != NONE && columns.created_at[before as usize] > moment {
             after = before;
             before = columns.previous[before as usize];
+            steps += 1;
+            if steps == LATE {
+                // A history that comes backwards would be walked for each of its rows: it is sorted once instead.
+                self.disordered.insert(session as u32);
+                return;
+            }
         }
         columns.previous[row as usize] = before;
         columns.next[row as usize] = after;
@@ -241,6 +253,10 @@ impl SpaceIndex {
     /// Seats every row anew if any came or went in the middle of a session. To be called after the last
     /// [`put`](Self::put) or [`remove`](Self::remove).
     pub(crate) fn settle(&mut self) {
+        for session in std::mem::take(&mut self.disordered) {
+            self.sort_chain(session);
+            self.unsettled = true;
+        }
         if !std::mem::take(&mut self.unsettled) {
             return;
         }
@@ -256,6 +272,25 @@ impl SpaceIndex {
                 self.seat(row, self.columns.previous[row as usize]);
             }
         }
+    }
+
+    /// Hangs all rows of a session together anew, in time order.
+    fn sort_chain(&mut self, session: u32) {
+        let columns = &mut self.columns;
+        let of_session =
+            |row: &Row| columns.live[*row as usize] && columns.sessions[*row as usize] == session;
+        let mut rows: Vec<Row> = (0..columns.ids.len() as Row).filter(of_session).collect();
+        rows.sort_by_key(|&row| columns.created_at[row as usize]);
+        let mut before = NONE;
+        for &row in &rows {
+            columns.previous[row as usize] = before;
+            columns.next[row as usize] = NONE;
+            if before != NONE {
+                columns.next[before as usize] = row;
+            }
+            before = row;
+        }
+        self.chains[session as usize].newest = before;
     }
 
     fn unlink(&mut self, row: Row) {

@@ -2,13 +2,14 @@
 //! least recently used first, when they take more memory than allowed.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memcloud_model::{Error, Space};
+use memcloud_model::{EpisodeId, Error, Space};
 use tokio::sync::RwLock;
 
 use crate::analysis::Analysis;
-use crate::ports::{Change, ChangeKind, EpisodeStore};
+use crate::ports::{Change, ChangeKind, EpisodeStore, IndexRow, Sequence};
 use crate::search::index::SpaceIndex;
 
 /// How many changes are read from the engine at once.
@@ -20,28 +21,34 @@ pub(crate) struct Indexes {
     /// The most memory that the indexes may take together, in bytes.
     budget: usize,
     held: Mutex<HashMap<Space, Held>>,
+    /// Counts the uses of all indexes.
+    uses: AtomicU64,
 }
 
 struct Held {
     index: SharedIndex,
     bytes: usize,
-    /// The tick of the last use; the least is given up first.
+    /// The number of the last use; the least is given up first.
     used: u64,
 }
 
 impl Indexes {
     pub(crate) fn new(budget: usize) -> Self {
-        Self { budget, held: Mutex::default() }
+        Self { budget, held: Mutex::default(), uses: AtomicU64::new(0) }
     }
 
-    /// The index of a space with everything that is stored by now.
+    /// The index of a space with everything that is stored by now, and the sequence number that it stands at least at.
     pub(crate) async fn caught_up(
         &self,
         store: &dyn EpisodeStore,
         space: &Space,
-    ) -> Result<SharedIndex, Error> {
-        let index = self.take(space);
+    ) -> Result<(SharedIndex, Sequence), Error> {
         let head = store.head(space).await?;
+        if head == 0 {
+            // Nothing was ever stored there: asking for any name must not take room for it.
+            return Ok((SharedIndex::default(), head));
+        }
+        let index = self.take(space);
         if index.read().await.sequence < head {
             let mut writing = index.write().await;
             catch_up(&mut writing, store, space, head).await?;
@@ -49,18 +56,18 @@ impl Indexes {
             drop(writing);
             self.account(space, bytes);
         }
-        Ok(index)
+        Ok((index, head))
     }
 
     fn take(&self, space: &Space) -> SharedIndex {
+        let used = self.uses.fetch_add(1, Ordering::Relaxed);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let tick = held.values().map(|h| h.used).max().unwrap_or(0) + 1;
         let entry = held.entry(space.clone()).or_insert_with(|| Held {
             index: SharedIndex::default(),
             bytes: 0,
-            used: tick,
+            used,
         });
-        entry.used = tick;
+        entry.used = used;
         entry.index.clone()
     }
 
@@ -80,55 +87,81 @@ impl Indexes {
     }
 }
 
-/// Reads the engine's history from where the index stands up to `head`.
+/// Brings an index up to `head`. It may stop half-way (the caller may give up waiting): then the index is as it was
+/// after a whole step, and its sequence number says which.
 async fn catch_up(
     index: &mut SpaceIndex,
     store: &dyn EpisodeStore,
     space: &Space,
-    head: u64,
+    head: Sequence,
 ) -> Result<(), Error> {
     if index.worn() {
-        *index = SpaceIndex::default();
+        let mut anew = SpaceIndex::default();
+        read_history(&mut anew, store, space, head).await?;
+        *index = anew;
+        return Ok(());
     }
+    read_history(index, store, space, head).await
+}
+
+/// Reads the engine's history from where the index stands.
+async fn read_history(
+    index: &mut SpaceIndex,
+    store: &dyn EpisodeStore,
+    space: &Space,
+    head: Sequence,
+) -> Result<(), Error> {
     while index.sequence < head {
         let changes = store.changes(space, index.sequence, STEP).await?;
         let complete = changes.len() < STEP;
-        let last = changes.last().map(|change| change.sequence);
-        apply(index, store, space, changes).await?;
+        let last = changes.last().map_or(head, |change| change.sequence);
+        let changes = analysed(store, space, changes).await?;
+        apply(index, changes);
         // The history may end in numbers that tell nothing here, such as episodes kept for the profile only.
-        index.sequence = if complete { last.unwrap_or(head).max(head) } else { last.unwrap_or(head) };
+        index.sequence = if complete { last.max(head) } else { last };
     }
     Ok(())
 }
 
-async fn apply(
-    index: &mut SpaceIndex,
+/// What became of an episode: what ranking needs, or nothing when it is gone.
+type Outcome = (EpisodeId, Option<(Box<IndexRow>, Analysis)>);
+
+/// The last word on each episode in a row of changes, with its analysis, in the order of the history.
+async fn analysed(
     store: &dyn EpisodeStore,
     space: &Space,
     changes: Vec<Change>,
-) -> Result<(), Error> {
-    // What is told again replaces what was known, and what was put and removed within one step is never learned.
-    let known: Vec<_> = changes.iter().map(|change| change.id).collect();
-    index.remove(&known);
-    let mut newest = HashMap::new();
+) -> Result<Vec<Outcome>, Error> {
+    let mut last: HashMap<EpisodeId, Change> = HashMap::with_capacity(changes.len());
     for change in changes {
-        newest.insert(change.id, change);
+        last.insert(change.id, change);
     }
-    let mut changes: Vec<_> = newest.into_values().collect();
+    let mut changes: Vec<Change> = last.into_values().collect();
     changes.sort_unstable_by_key(|change| change.sequence);
-    for change in changes {
-        if let ChangeKind::Put(row) = change.kind {
-            let analysis = match Analysis::decode(&row.analysis) {
-                Some(analysis) => analysis,
-                // Written by another version of the analysis: worked out again from the text.
-                None => match store.episodes(space, &[change.id]).await?.first() {
-                    Some(episode) => Analysis::of(episode),
-                    None => continue,
-                },
-            };
-            index.put(change.id, &row, &analysis);
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for Change { id, kind, .. } in changes {
+        let ChangeKind::Put(row) = kind else {
+            outcomes.push((id, None));
+            continue;
+        };
+        let analysis = match Analysis::decode(&row.analysis) {
+            Some(analysis) => Some(analysis),
+            // Written by another version of the analysis: worked out again from the text.
+            None => store.episodes(space, &[id]).await?.first().map(Analysis::of),
+        };
+        outcomes.push((id, analysis.map(|analysis| (row, analysis))));
+    }
+    Ok(outcomes)
+}
+
+/// Nothing here waits, so nobody ever sees the index between what is removed and what takes its place.
+fn apply(index: &mut SpaceIndex, outcomes: Vec<Outcome>) {
+    let told: Vec<EpisodeId> = outcomes.iter().map(|(id, _)| *id).collect();
+    index.remove(&told);
+    for (id, outcome) in outcomes {
+        if let Some((row, analysis)) = outcome {
+            index.put(id, &row, &analysis);
         }
     }
     index.settle();
-    Ok(())
 }

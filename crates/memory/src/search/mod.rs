@@ -27,6 +27,10 @@ pub(crate) use indexes::Indexes;
 pub use time_words::time_range;
 pub use weights::Weights;
 
+/// What of a long question is read, in bytes and in different words. The model reads no more than this either.
+const QUESTION_BYTES: usize = 8_192;
+const QUESTION_TERMS: usize = 64;
+
 /// Spaces of up to so many rows are ranked on the thread that serves the request: that takes less time than the way to
 /// another thread and back.
 const RANKED_AT_ONCE: usize = 20_000;
@@ -73,15 +77,24 @@ impl Memory {
     pub async fn search(&self, question: Question) -> Result<Found, Error> {
         self.check_question(&question)?;
         let began = Instant::now();
-        let index = self.indexes.caught_up(self.store.as_ref(), &question.space).await?;
+        let text = &question.text[..question.text.floor_char_boundary(QUESTION_BYTES)];
+        let (mut index, head) = self.indexes.caught_up(self.store.as_ref(), &question.space).await?;
         let told = {
             let index = index.read().await;
-            names::as_told_by_themselves(&question.text, index.producers().map(|(_, name)| name))
+            names::as_told_by_themselves(text, index.producers().map(|(_, name)| name))
         };
         // Not held while the model works: others could not bring the index up to date meanwhile.
         let (vector, embedding) = self.embed_question(&told).await?;
-        let index = index.read_owned().await;
-        let asked = self.ask(&question.text, vector, &index);
+        let index = loop {
+            let ready = index.clone().read_owned().await;
+            // Someone may have begun to build it anew and given up.
+            if ready.sequence >= head {
+                break ready;
+            }
+            drop(ready);
+            index = self.indexes.caught_up(self.store.as_ref(), &question.space).await?.0;
+        };
+        let asked = self.ask(text, vector, &index);
         let time_range = asked.time_range;
         let (filter, limit, weights) = (question.filter.clone(), question.limit, self.weights.clone());
         let small = index.end() <= RANKED_AT_ONCE;
@@ -106,6 +119,7 @@ impl Memory {
                 limit: self.limits.content_bytes,
             });
         }
+        self.check_name("group_id", &question.space.project)?;
         if question.limit == 0 || question.limit > self.limits.results {
             return Err(Error::LimitOutOfRange { given: question.limit as i64, max: self.limits.results });
         }
@@ -125,7 +139,7 @@ impl Memory {
         let mut asked_terms: Vec<Term> = Vec::new();
         for stem in terms(text) {
             let id = term_id(&stem);
-            if asked_terms.iter().all(|known| known.id != id) {
+            if asked_terms.len() < QUESTION_TERMS && asked_terms.iter().all(|known| known.id != id) {
                 asked_terms.push(Term { id, stem });
             }
         }

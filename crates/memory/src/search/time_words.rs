@@ -155,11 +155,12 @@ impl Phrase<'_> {
     /// `8 May 2023`, `May 8, 2023`, `May 8`.
     fn day_and_month(&self) -> Option<Days> {
         let (day, month) = match (month(self.word(0)), month(self.word(1))) {
-            (Some(month), _) => (self.number(1)?, month),
-            (None, Some(month)) => (self.number(0)?, month),
+            (Some(month), _) => (self.word(1), month),
+            (None, Some(month)) => (self.word(0), month),
             (None, None) => return None,
         };
-        let day = i8::try_from(day).ok()?;
+        // In digits only: "a May morning" is no first of May.
+        let day: i8 = day.parse().ok()?;
         if let Some(year) = year(self.word(2)) {
             return Days::day(Date::new(year, month, day).ok()?);
         }
@@ -391,6 +392,7 @@ mod tests {
             ("in August", "2022-08-01..2022-09-01"),
             ("last May", "2023-05-01..2023-06-01"),
             ("last June", "2022-06-01..2022-07-01"),
+            ("in a May 2022 email", "2022-05-01..2022-06-01"),
             ("last summer", "2022-06-01..2022-09-01"),
             ("in the summer of 2021", "2021-06-01..2021-09-01"),
             ("last winter", "2022-12-01..2023-03-01"),
