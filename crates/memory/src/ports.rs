@@ -146,7 +146,8 @@ pub trait EpisodeStore: Send + Sync {
     /// Stores a batch, all or nothing, giving its episodes the space's next sequence numbers in order.
     ///
     /// A batch whose idempotency key is known with the same request answers [`Appended::Repeated`]; with another
-    /// request, [`Error::IdempotencyConflict`].
+    /// request, [`Error::IdempotencyConflict`]. A key is known for thirty days, and as long as anything is left of what
+    /// was stored under it.
     async fn append(&self, batch: Batch) -> Result<Appended, Error>;
 
     /// The ids stored under this idempotency key before, if any. Errs as [`append`](Self::append) does.

@@ -62,9 +62,11 @@ CREATE TABLE deletions (
     PRIMARY KEY (space, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Requests that may come again. uids: the 16-byte ids that were answered, one after the other.
+-- Requests that may come again. at: when it was stored; uids: the 16-byte ids that were answered, one after the other.
 CREATE TABLE requests (
     key     BLOB PRIMARY KEY,
+    at      INTEGER NOT NULL,
     request BLOB NOT NULL,
     uids    BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX requests_by_age ON requests (at);

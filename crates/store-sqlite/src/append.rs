@@ -5,6 +5,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use crate::error::Failure;
 use crate::vectors;
 
+/// How long a request is remembered, in microseconds: thirty days.
+const REMEMBERED: i64 = 30 * 86_400 * 1_000_000;
+
 /// Stores a batch inside the writer's transaction.
 pub(crate) fn append(tx: &Connection, batch: &Batch) -> Result<Appended, Error> {
     write(tx, batch).map_err(|failure| failure.doing("storing episodes"))
@@ -32,9 +35,7 @@ fn write(tx: &Connection, batch: &Batch) -> Result<Appended, Failure> {
         insert_episode(&mut insert, space, session, sequence, prepared)?;
     }
     if let Some(idempotency) = &batch.idempotency {
-        let uids: Vec<u8> = batch.episodes.iter().flat_map(|p| *p.episode.id.as_bytes()).collect();
-        tx.prepare_cached("INSERT INTO requests (key, request, uids) VALUES (?1, ?2, ?3)")?
-            .execute(params![idempotency.key, idempotency.request, uids])?;
+        remember(tx, idempotency, &batch.episodes)?;
     }
     Ok(Appended::Stored)
 }
@@ -76,7 +77,18 @@ fn purpose(purpose: Use) -> i64 {
     }
 }
 
-/// The ids stored under this key before. The same key with another request is a conflict.
+/// Notes the request with what it stored, and forgets those of long ago.
+fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -> Result<(), Failure> {
+    let at = episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
+    tx.prepare_cached("DELETE FROM requests WHERE at < ?1")?.execute([at - REMEMBERED])?;
+    let uids: Vec<u8> = episodes.iter().flat_map(|prepared| *prepared.episode.id.as_bytes()).collect();
+    tx.prepare_cached("INSERT OR REPLACE INTO requests (key, at, request, uids) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![idempotency.key, at, idempotency.request, uids])?;
+    Ok(())
+}
+
+/// The ids stored under this key before, unless all that it stored has been deleted since. The same key with another
+/// request is a conflict.
 pub(crate) fn repeated(
     connection: &Connection,
     idempotency: &Idempotency,
@@ -85,12 +97,17 @@ pub(crate) fn repeated(
         .prepare_cached("SELECT request, uids FROM requests WHERE key = ?1")?
         .query_row([idempotency.key], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    match known {
-        None => Ok(None),
-        Some((request, _)) if request != idempotency.request => Err(Error::IdempotencyConflict.into()),
-        Some((_, uids)) => {
-            Ok(Some(uids.as_chunks::<16>().0.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect()))
-        }
+    let Some((request, uids)) = known else { return Ok(None) };
+    let uids = uids.as_chunks::<16>().0;
+    let mut exists = connection.prepare_cached("SELECT 1 FROM episodes WHERE uid = ?1")?;
+    let mut kept = false;
+    for uid in uids {
+        kept = kept || exists.exists([uid])?;
+    }
+    match kept {
+        false => Ok(None),
+        true if request != idempotency.request => Err(Error::IdempotencyConflict.into()),
+        true => Ok(Some(uids.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect())),
     }
 }
 

@@ -81,13 +81,16 @@ pub async fn a_repeated_request_stores_nothing(store: Store) {
     assert_eq!(store.repeated(idempotency).await.unwrap(), None);
     assert_eq!(store.append(first).await.unwrap(), Appended::Stored);
     assert_eq!(store.repeated(idempotency).await.unwrap(), Some(ids.clone()));
-    assert_eq!(store.append(named(1, 1, 10)).await.unwrap(), Appended::Repeated(ids));
+    assert_eq!(store.append(named(1, 1, 10)).await.unwrap(), Appended::Repeated(ids.clone()));
     assert!(matches!(store.append(named(1, 2, 20)).await, Err(Error::IdempotencyConflict)));
     let conflicting = Idempotency { key: [1; 32], request: [2; 32] };
     assert!(matches!(store.repeated(conflicting).await, Err(Error::IdempotencyConflict)));
     assert_eq!(store.append(named(2, 1, 30)).await.unwrap(), Appended::Stored);
     assert_eq!(store.counts().await.unwrap().episodes, 4);
     assert_eq!(store.head(&space).await.unwrap(), 4, "what stores nothing takes no sequence number");
+    store.delete(&space, Deletion::Episodes(ids)).await.unwrap();
+    assert_eq!(store.repeated(idempotency).await.unwrap(), None, "what is gone is not called stored");
+    assert_eq!(store.append(named(1, 1, 40)).await.unwrap(), Appended::Stored);
 }
 
 /// Walking the pages meets every episode once, in time order, also where many happened at the same moment.
