@@ -218,8 +218,12 @@ fn around_the_best(
         let row = rows[seed as usize];
         chosen.push(seed);
         let near = walk(index, row, SpaceIndex::previous).chain(walk(index, row, SpaceIndex::next));
-        // What the filter keeps out is not among the rows. They are ascending.
-        chosen.extend(near.filter_map(|row| rows.binary_search(&row).ok()).map(|at| at as u32));
+        if rows.len() == index.end() {
+            chosen.extend(near);
+        } else {
+            // What the filter keeps out is not among the rows. They are ascending.
+            chosen.extend(near.filter_map(|row| rows.binary_search(&row).ok()).map(|at| at as u32));
+        }
     }
     chosen.sort_unstable();
     chosen.dedup();

@@ -36,7 +36,7 @@ fn prepared(number: usize, began: Timestamp, dimensions: usize) -> Prepared {
     let second = i64::try_from(number).unwrap_or_default();
     let created_at = Timestamp::from_micros(began.as_micros() + second * 1_000_000).unwrap_or(began);
     let episode = Episode {
-        id: EpisodeId::new(began),
+        id: EpisodeId::new(began, 0),
         space: Space::of_group(GROUP),
         session: GROUP.into(),
         content: texts::message(number),
