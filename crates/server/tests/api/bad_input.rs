@@ -75,6 +75,30 @@ async fn missing_fields() {
 }
 
 #[tokio::test]
+async fn too_many_members() {
+    let names = |count: usize| (0..count).map(|i| format!("member-{i:04}")).collect::<Vec<_>>();
+    let session = |users: usize, agents: usize| json!({"group_id": "g", "session_id": "s", "user_id": names(users), "agent_id": names(agents)});
+    let body =
+        |session: Value| json!({"session": session, "producer": "member-0000", "episode_content": "x"});
+    let place = json!(["body", "session"]);
+    refuses(
+        STORE,
+        &[
+            (body(session(1_001, 0)), "too_many_members", place.clone()),
+            (body(session(501, 500)), "too_many_members", place.clone()),
+        ],
+    )
+    .await;
+    let batch = |session: Value| json!({"session": {"group_id": "g"}, "episodes": [body(session)]});
+    refuses("/v1/memories/batch", &[(batch(session(1, 1_000)), "too_many_members", place)]).await;
+    // As many as may be: stored, and the answer goes without the headers that would be too long.
+    let answer = instance().await.post(STORE, &body(session(500, 500))).await;
+    assert_eq!(answer.status, 200);
+    let told = |name: &str| answer.headers.contains_key(name);
+    assert!(told("group-id") && !told("user-id") && !told("agent-id"));
+}
+
+#[tokio::test]
 async fn wrongly_typed_fields() {
     let message = |key: &str, value: Value| {
         let mut message = json!({"episode_content": "x"});

@@ -1,5 +1,6 @@
 //! `POST /v1/memories/batch`, an addition of ours.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::State;
@@ -66,7 +67,7 @@ pub(super) async fn store_batch(
     let since = Instant::now();
     let place = body.place("episodes");
     let episodes = listed(&mut body, &place)?;
-    let session = session(&headers, &mut body, &episodes, &place)?;
+    let session = Arc::new(session(&headers, &mut body, &episodes, &place)?);
     let incoming = episodes
         .into_iter()
         .enumerate()
@@ -105,10 +106,13 @@ fn session(
     }
 }
 
-fn read(v1: &V1, session: &NamedSession, mut fields: Fields) -> Result<Incoming, Failure> {
+fn read(v1: &V1, session: &Arc<NamedSession>, mut fields: Fields) -> Result<Incoming, Failure> {
     let place = fields.place("session");
     let own = NamedSession::of_body(&mut fields, Some(&session.group))?;
-    let session = own.map_or_else(|| Ok(session.clone()), |own| within(session, own, &place))?;
+    let session = match own {
+        Some(own) => Arc::new(within(session, own, &place)?),
+        None => Arc::clone(session),
+    };
     let episode = episode::read(fields, &session, Use::Recall, v1.app.memory.limits())?;
     Ok(Incoming { session, episode })
 }

@@ -1,6 +1,7 @@
 //! What all stores have in common: who may speak, the request to the memory, and its answer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -41,9 +42,10 @@ pub(super) enum State {
     Queued,
 }
 
-/// An episode on its way in, with the session that its request names.
+/// An episode on its way in, with the session that its request names, shared by all episodes that name none of their
+/// own.
 pub(super) struct Incoming {
-    pub(super) session: NamedSession,
+    pub(super) session: Arc<NamedSession>,
     pub(super) episode: NewEpisode,
 }
 
@@ -73,7 +75,11 @@ pub(super) async fn keep(
 fn attendance(incoming: &[Incoming]) -> Vec<Attendance> {
     let mut sessions: Vec<Attendance> = vec![];
     let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut seen = HashSet::new();
     for Incoming { session, .. } in incoming {
+        if !seen.insert(Arc::as_ptr(session)) {
+            continue;
+        }
         let place = *places.entry(&session.name).or_insert(sessions.len());
         match sessions.get_mut(place) {
             Some(attendance) => attendance.members.extend(session.members()),
@@ -97,7 +103,8 @@ async fn check_members(
 ) -> Result<(), Failure> {
     let here = || incoming.iter().filter(|incoming| incoming.session.name == present.session);
     let mut members: Vec<&Member> = present.members.iter().collect();
-    if here().all(|incoming| stranger(incoming, &members).is_none()) {
+    let names = members.iter().map(|member| member.name()).collect();
+    if here().all(|incoming| is_among(incoming, &names)) {
         return Ok(());
     }
     let known = v1.app.memory.session(space, &present.session).await?;
@@ -105,30 +112,33 @@ async fn check_members(
     members.extend(&known);
     members.sort();
     members.dedup();
-    match here().find_map(|incoming| stranger(incoming, &members)) {
-        Some(detail) => Err(Failure::not_a_member(detail)),
+    let names = members.iter().map(|member| member.name()).collect();
+    match here().find(|incoming| !is_among(incoming, &names)) {
+        Some(incoming) => Err(Failure::not_a_member(strangers(&incoming.episode, &members))),
         None => Ok(()),
     }
 }
 
-/// The documented words for an episode whose producer or recipient is not among these members.
+/// Whether the episode is between members of these names.
 ///
 /// An episode for the profile may come from anyone, and the producer that stands in for a missing one is no member
 /// when it is several users at once.
-fn stranger(Incoming { session, episode }: &Incoming, members: &[&Member]) -> Option<String> {
-    let is_member = |name: &str| members.iter().any(|member| member.name() == name);
+fn is_among(Incoming { session, episode }: &Incoming, names: &HashSet<&str>) -> bool {
+    let (producer, recipient) = (episode.producer.as_str(), episode.produced_for.as_str());
+    let speaks = || names.contains(producer) || *producer == session.usual_producer();
+    let hears = || recipient.is_empty() || names.contains(recipient);
+    episode.purpose == Use::ProfileOnly || (speaks() && hears())
+}
+
+/// The documented words for an episode whose producer or recipient is not among these members.
+fn strangers(episode: &NewEpisode, members: &[&Member]) -> String {
     let (producer, recipient) = (&episode.producer, &episode.produced_for);
-    let speaks = is_member(producer) || *producer == session.usual_producer();
-    let hears = recipient.is_empty() || is_member(recipient);
-    if episode.purpose == Use::ProfileOnly || (speaks && hears) {
-        return None;
-    }
     let (users, agents): (Vec<_>, Vec<_>) =
         members.iter().partition(|member| matches!(member, Member::User(_)));
     let listed = |members: Vec<&&Member>| {
         members.into_iter().map(|member| format!("'{}'", member.name())).collect::<Vec<_>>().join(", ")
     };
-    Some(format!("either {producer} or {recipient} is not in [{}] or [{}]", listed(users), listed(agents)))
+    format!("either {producer} or {recipient} is not in [{}] or [{}]", listed(users), listed(agents))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {

@@ -9,6 +9,10 @@ use crate::failure::Failure;
 use crate::fields::{Fields, Place, plain};
 
 const DEFAULT: &str = "default";
+/// The most users and agents of one session, together.
+const MOST_MEMBERS: usize = 1_000;
+/// The longest header of an answer that tells which session was meant. Clients and proxies refuse long ones.
+const LONGEST_ECHO: usize = 4 * 1024;
 /// Each header, with the older spelling that is read when the first is not there.
 const GROUP: [&str; 2] = ["group-id", "group_id"];
 const SESSION: [&str; 2] = ["session-id", "session_id"];
@@ -128,8 +132,15 @@ impl NamedSession {
         self
     }
 
-    /// Nobody is called nothing.
+    /// Nobody is called nothing, and there are not too many of them.
     pub(super) fn checked(self) -> Result<Self, Failure> {
+        let count = self.users.len() + self.agents.len();
+        if count > MOST_MEMBERS {
+            let msg = format!("there are {count} users and agents; the limit is {MOST_MEMBERS}");
+            let hint = "name only who takes part in what is sent; members of a session are remembered";
+            let place = Place::body().at("session");
+            return Err(place.wrong("value_error", msg, &Value::Null, "too_many_members", hint));
+        }
         for (field, members) in [("user_id", &self.users), ("agent_id", &self.agents)] {
             if members.iter().any(String::is_empty) {
                 let place = Place::body().at("session").at(field);
@@ -162,14 +173,15 @@ impl NamedSession {
         users.chain(self.agents.iter().cloned().map(Member::Agent))
     }
 
-    /// The headers that tell the caller which session was meant. A name that no header can carry is left out.
+    /// The headers that tell the caller which session was meant. What no header can carry is left out.
     pub(super) fn echo(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(4);
         let (agents, users) = (self.agents.join(","), self.users.join(","));
         for (name, value) in
             [(GROUP[0], &self.group), (SESSION[0], &self.name), (AGENTS[0], &agents), (USERS[0], &users)]
         {
-            if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_bytes(value.as_bytes())) {
+            let fits = (1..=LONGEST_ECHO).contains(&value.len());
+            if let (true, Ok(value)) = (fits, HeaderValue::from_bytes(value.as_bytes())) {
                 headers.insert(name, value);
             }
         }

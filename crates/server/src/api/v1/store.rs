@@ -104,7 +104,7 @@ async fn store_one(
     let session = NamedSession::of_request(headers, &mut body)?;
     let episode = episode::read(body, &session, purpose, v1.app.memory.limits())?;
     let (space, echo) = (session.space(), session.echo());
-    let stored = keep(v1, headers, space, vec![Incoming { session, episode }], since).await?;
+    let stored = keep(v1, headers, space, vec![Incoming { session: session.into(), episode }], since).await?;
     let id = stored.ids.first().map(EpisodeId::prefixed).ok_or_else(Failure::defect)?;
     let status = match purpose {
         Use::Recall => intake::State::Stored,
