@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use memcloud_memory::ports::Counts;
 use memcloud_memory::{Limits, Memory, Weights};
 use memcloud_model::SystemClock;
-use memcloud_server::{ApiKeys, App, ServeOptions, Settings};
+use memcloud_server::{ApiKeys, App, Exposed, ServeOptions, Settings, require_key_beyond_loopback};
 use memcloud_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -94,8 +94,11 @@ impl Instance {
         let address = listener
             .local_addr()
             .map_err(|error| Failure::new(format!("the listening socket failed: {error}"), "start again"))?;
-        let model = local_model::start(&settings.model, output).await?;
+        // The address itself, since its name may have led elsewhere when it was looked at before.
+        require_key_beyond_loopback(address.ip(), &keys).map_err(exposed)?;
+        // Data that cannot be used is told before a model is fetched, which goes into the same directory.
         let store = SqliteStore::open(&settings.data_dir).await.map_err(|error| opening(&error))?;
+        let model = local_model::start(&settings.model, output).await?;
         let embedder = model.as_ref().map(|model| Arc::clone(&model.embedder));
         let clock = Arc::new(SystemClock);
         let memory =
@@ -158,6 +161,17 @@ fn server_settings(settings: &InstanceSettings) -> Settings {
         body_timeout: settings.body_timeout.unwrap_or(usual.body_timeout),
         ..usual
     }
+}
+
+/// Why an instance without keys does not listen there.
+pub(crate) fn exposed(exposed: Exposed) -> Failure {
+    let address = exposed.address;
+    Failure::usage(
+        format!(
+            "anyone on the network could use this memory: {address} is not this machine's own and there is no key"
+        ),
+        "set MEMCLOUD_API_KEYS (or MEMCLOUD_API_KEYS_FILE), or listen on 127.0.0.1",
+    )
 }
 
 /// Why the data could not be opened, in the words of someone who starts a server.

@@ -26,12 +26,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let settings = InstanceSettings::resolve(&context.sources, &args.data, listen)?;
     let keys = api_keys::accepted(&settings.keys, &settings.data_dir)?;
     for address in settings.addresses()? {
-        require_key_beyond_loopback(address.ip(), &keys).map_err(|exposed| {
-            Failure::usage(
-                format!("anyone on the network could use this memory: {} is not this machine's own and there is no key", exposed.address),
-                "set MEMCLOUD_API_KEYS (or MEMCLOUD_API_KEYS_FILE), or listen on 127.0.0.1",
-            )
-        })?;
+        require_key_beyond_loopback(address.ip(), &keys).map_err(instance::exposed)?;
     }
     let listener = instance::listen(&settings, "--listen").await?;
     Instance::open(&settings, keys, listener, context.output).await?.serve().await?;
