@@ -38,9 +38,17 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let instance = Instance::open(&settings, keys, listener, context.output).await?;
     let current = Current { url: instance.url() };
     let facts = facts(&instance, fresh.as_ref());
-    let serving = tokio::spawn(instance.serve());
-    ready(&Client::at(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?).await?;
-    current.write()?;
+    let client = Client::at(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?;
+    let mut serving = tokio::spawn(instance.serve());
+    tokio::select! {
+        served = &mut serving => return ended(served),
+        ready = ready(&client) => ready?,
+    }
+    if let Err(failure) = current.write() {
+        let hint =
+            format!("{}; until then, name it to other commands with --url {}", failure.hint, current.url);
+        context.output.warn(&failure.message, &hint);
+    }
     if context.output.json {
         context.output.value(&facts);
     } else {
@@ -48,6 +56,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     }
     let served = serving.await;
     current.leave();
+    ended(served)
+}
+
+/// How the command ends when its server has.
+fn ended(served: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<Exit, Failure> {
     served.map_err(|error| Failure::new(format!("the server failed: {error}"), "start it again"))??;
     Ok(Exit::Ok)
 }

@@ -45,6 +45,15 @@ fn becomes_the_current_instance() {
 }
 
 #[test]
+fn serves_even_if_nobody_can_be_told_where() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path(".local")).unwrap();
+    home.write(".local/state", "in the way");
+    let up = Up::start(&home, "127.0.0.1:0");
+    home.run(&["add", "still works", "--url", up.facts["url"].as_str().unwrap()]).ok();
+}
+
+#[test]
 fn makes_a_key_once_for_other_machines() {
     let home = Home::new();
     let up = Up::start(&home, "0.0.0.0:0");
