@@ -125,24 +125,28 @@ pub(crate) const KERNEL: Setting = setting(
 );
 pub(crate) const THREADS: Setting =
     setting("MEMCLOUD_THREADS", "", "one for each core", "How many threads the embedding model may use.");
-pub(crate) const MAX_CONTENT_BYTES: Setting =
-    setting("MEMCLOUD_MAX_CONTENT_BYTES", "", "1048576", "The longest content of one message, in bytes.");
+pub(crate) const MAX_CONTENT_BYTES: Setting = setting(
+    "MEMCLOUD_MAX_CONTENT_BYTES",
+    "",
+    "`1048576` (1 MiB)",
+    "The longest content of one message, in bytes.",
+);
 pub(crate) const MAX_BODY_BYTES: Setting = setting(
     "MEMCLOUD_MAX_BODY_BYTES",
     "",
-    "the server's default",
-    "The longest body of one request, in bytes.",
+    "`8388608` (8 MiB)",
+    "The longest body of one request, in bytes; not less than the longest content.",
 );
 pub(crate) const BODY_TIMEOUT: Setting = setting(
     "MEMCLOUD_BODY_TIMEOUT",
     "",
-    "the server's default",
+    "`30`",
     "How long a client may take to send the body of a request, in seconds.",
 );
 pub(crate) const INDEX_BYTES: Setting = setting(
     "MEMCLOUD_INDEX_BYTES",
     "",
-    "1073741824",
+    "`1073741824` (1 GiB)",
     "The most memory that ranking indexes may take, in bytes; the least recently used go first.",
 );
 pub(crate) const LOG: Setting = setting(
@@ -286,6 +290,16 @@ impl Sources {
         };
         Ok(text.map(SecretString::from))
     }
+
+    /// Where a secret without a flag is taken from, in the words of whoever set it.
+    fn place_of(&self, setting: &Setting) -> String {
+        let set = |name: &str| self.environment.get(name).is_some_and(|value| !value.trim().is_empty());
+        match setting.file_variable() {
+            _ if set(setting.name) => setting.name.to_owned(),
+            variable if set(&variable) => variable,
+            _ => format!("'{}' in the settings file", setting.key()),
+        }
+    }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
@@ -408,13 +422,16 @@ impl DataFlags {
 impl InstanceSettings {
     /// What an instance at this address runs with.
     pub(crate) fn resolve(sources: &Sources, flags: &DataFlags, listen: String) -> Result<Self, Failure> {
+        let body_bytes = sources.parsed(&MAX_BODY_BYTES, None)?;
+        let content_bytes = sources.parsed(&MAX_CONTENT_BYTES, None)?;
+        check_sizes(body_bytes, content_bytes)?;
         Ok(Self {
             data_dir: flags.data_dir(sources)?,
             listen,
             model: flags.model(sources)?,
             keys: keys(sources)?,
-            content_bytes: sources.parsed(&MAX_CONTENT_BYTES, None)?,
-            body_bytes: sources.parsed(&MAX_BODY_BYTES, None)?,
+            content_bytes,
+            body_bytes,
             body_timeout: sources.parsed(&BODY_TIMEOUT, None)?.map(Duration::from_secs),
             index_bytes: sources.parsed(&INDEX_BYTES, None)?,
         })
@@ -459,7 +476,31 @@ fn keys(sources: &Sources) -> Result<Vec<SecretString>, Failure> {
     use secrecy::ExposeSecret;
     let Some(all) = sources.secret(&API_KEYS, None)? else { return Ok(Vec::new()) };
     let keys = all.expose_secret().split([',', '\n']).map(str::trim).filter(|key| !key.is_empty());
-    Ok(keys.map(SecretString::from).collect())
+    let keys: Vec<_> = keys.map(SecretString::from).collect();
+    if keys.is_empty() {
+        // Whoever gives keys wants a lock; without any key there would be none.
+        return Err(Failure::usage(
+            format!("{} holds no key", sources.place_of(&API_KEYS)),
+            "put a key there, or leave the setting out to serve this machine alone",
+        ));
+    }
+    Ok(keys)
+}
+
+/// Refuses a body too small for the longest content, which no request could then carry.
+fn check_sizes(body: Option<usize>, content: Option<usize>) -> Result<(), Failure> {
+    let body = body.unwrap_or_else(|| memcloud_server::Settings::default().body_bytes);
+    let content = content.unwrap_or_else(|| memcloud_memory::Limits::default().content_bytes);
+    if body >= content {
+        return Ok(());
+    }
+    let (larger, smaller) = (MAX_BODY_BYTES.name, MAX_CONTENT_BYTES.name);
+    Err(Failure::usage(
+        format!(
+            "{larger} is {body}, less than {smaller}, which is {content}: such a message fits no request"
+        ),
+        format!("raise {larger}, or lower {smaller}"),
+    ))
 }
 
 /// The folder for what may be lost without harm, such as which instance is the current one.
@@ -496,6 +537,29 @@ mod tests {
         assert_eq!(sources.text(&URL, None).unwrap(), "http://environment");
         assert_eq!(sources.text(&DATA_DIR, None).unwrap(), "/file");
         assert_eq!(sources.text(&KERNEL, None), None);
+    }
+
+    #[test]
+    fn a_body_has_room_for_the_longest_content() {
+        assert!(check_sizes(None, None).is_ok() && check_sizes(Some(9), Some(9)).is_ok());
+        for (body, content) in [(Some(9), Some(10)), (Some(1_000), None), (None, Some(1 << 30))] {
+            let failure = check_sizes(body, content).unwrap_err();
+            assert!(failure.message.contains(MAX_BODY_BYTES.name), "{failure:?}");
+            assert!(failure.message.contains(MAX_CONTENT_BYTES.name), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn the_reference_tells_the_real_defaults() {
+        let (server, memory) = (memcloud_server::Settings::default(), memcloud_memory::Limits::default());
+        for (setting, real) in [
+            (&MAX_BODY_BYTES, server.body_bytes.to_string()),
+            (&BODY_TIMEOUT, server.body_timeout.as_secs().to_string()),
+            (&MAX_CONTENT_BYTES, memory.content_bytes.to_string()),
+            (&INDEX_BYTES, memory.index_bytes.to_string()),
+        ] {
+            assert!(setting.default.starts_with(&format!("`{real}`")), "{}", setting.name);
+        }
     }
 
     #[test]

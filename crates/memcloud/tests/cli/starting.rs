@@ -41,6 +41,15 @@ fn data_that_another_process_holds_is_left_alone() {
     let server = home.serve();
     let ran = home.run(&OFFLINE).failed(1);
     assert!(ran.stderr.contains("another process") && ran.stderr.contains("--data-dir"), "{ran:?}");
+    // It is told before a model is fetched.
+    let hub = TcpListener::bind("127.0.0.1:0").unwrap();
+    hub.set_nonblocking(true).unwrap();
+    let address = format!("http://{}", hub.local_addr().unwrap());
+    let mut command = home.memcloud();
+    command.env("MEMCLOUD_MODEL_HUB", &address).env("MEMCLOUD_PYPI_INDEX", &address);
+    let ran = finish(command.args(["serve", "--listen", "127.0.0.1:0"])).failed(1);
+    assert!(ran.stderr.contains("another process"), "{ran:?}");
+    assert!(hub.accept().is_err(), "the hub was asked");
     home.run(&["add", "still here", "--url", &server.url]).ok();
 }
 
@@ -102,6 +111,23 @@ fn wrong_settings_are_told_by_name() {
     let config = home.write("config.toml", "listen = '127.0.0.1:0'\nlisten_twice = true\n");
     let ran = home.run(&["serve", "--offline", "--config", config.to_str().unwrap()]).failed(2);
     assert!(ran.stderr.contains("listen_twice"), "{ran:?}");
+}
+
+#[test]
+fn keys_that_are_none_are_told_and_not_taken_for_no_lock() {
+    let home = Home::new();
+    let empty = home.write("empty", "\n");
+    for (name, value) in [("MEMCLOUD_API_KEYS", ","), ("MEMCLOUD_API_KEYS_FILE", empty.to_str().unwrap())] {
+        let mut command = home.memcloud();
+        let ran = finish(command.args(OFFLINE).env(name, value)).failed(2);
+        assert!(ran.stderr.contains(&format!("{name} holds no key")), "{ran:?}");
+    }
+    for keys in ["','", "[]", "[1, 2]", "['']"] {
+        let config = home.write("config.toml", &format!("api_keys = {keys}\n"));
+        let ran = home.run(&[&OFFLINE[..], &["--config", config.to_str().unwrap()]].concat()).failed(2);
+        assert!(ran.stderr.contains("'api_keys' in the settings file holds no key"), "{keys}: {ran:?}");
+    }
+    assert!(!home.data().exists());
 }
 
 #[test]
