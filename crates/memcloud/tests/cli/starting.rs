@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use crate::home::{Home, Server, finish};
-use crate::with_model::model_dir;
+use crate::with_model::{model_dir, serve};
 
 const OFFLINE: [&str; 4] = ["serve", "--offline", "--listen", "127.0.0.1:0"];
 
@@ -128,6 +128,27 @@ fn keys_that_are_none_are_told_and_not_taken_for_no_lock() {
         assert!(ran.stderr.contains("'api_keys' in the settings file holds no key"), "{keys}: {ran:?}");
     }
     assert!(!home.data().exists());
+}
+
+#[test]
+fn data_of_another_vector_space_is_refused_and_left_alone() {
+    let home = Home::new();
+    let mut server = serve(&home);
+    home.run(&["add", "I adopted a puppy", "--url", &server.url]).ok();
+    server.signal("TERM");
+    server.ended();
+    let file = home.data().join(memcloud_store_sqlite::FILE);
+    let database = rusqlite::Connection::open(&file).unwrap();
+    let tied = "UPDATE meta SET value = 'other/model/384' WHERE name = 'vector_space'";
+    assert_eq!(database.execute(tied, []).unwrap(), 1);
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(database);
+    let before = std::fs::read(&file).unwrap();
+    let ran = home.run(&[&OFFLINE[..], &["--model-dir", model_dir().to_str().unwrap()]].concat()).failed(1);
+    for words in ["other/model/384", "all-MiniLM-L6-v2/384", "hint: "] {
+        assert!(ran.stderr.contains(words), "{ran:?}");
+    }
+    assert!(std::fs::read(&file).unwrap() == before, "the database changed");
 }
 
 #[test]
