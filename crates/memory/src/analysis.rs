@@ -7,6 +7,7 @@ use std::hash::Hasher;
 use memcloud_model::{Episode, Metadata, Scalar};
 use serde_json::Value;
 
+use crate::search::{season, weekday};
 use crate::words::{Word, stem, term_id, terms, words};
 
 /// Goes up whenever the analysis of the same episode would come out differently. What was kept under another version
@@ -165,23 +166,17 @@ pub(crate) fn has_time_words(words: &[Word<'_>]) -> bool {
             }
             "past" | "few" => is_plural_period(next(1)),
             "couple" => next(1) == "of" && is_plural_period(next(2)),
-            plain => is_weekday(plain) || is_plain_month(plain) || is_year(plain),
+            plain => weekday(plain).is_some() || is_plain_month(plain) || is_year(plain),
         }
     })
 }
 
 fn is_period(word: &str) -> bool {
-    let seasons = matches!(word, "summer" | "spring" | "fall" | "autumn" | "winter");
-    seasons || matches!(word, "week" | "weekend" | "month" | "year") || is_weekday(word)
+    matches!(word, "week" | "weekend" | "month" | "year") || season(word).is_some() || weekday(word).is_some()
 }
 
 fn is_plural_period(word: &str) -> bool {
     matches!(word.strip_suffix('s').unwrap_or(word), "day" | "week" | "weekend" | "month" | "year")
-}
-
-fn is_weekday(word: &str) -> bool {
-    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-    days.contains(&word)
 }
 
 /// The months but "march" and "may", which are mostly other words.

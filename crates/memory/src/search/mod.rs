@@ -25,6 +25,7 @@ use crate::words::{term_id, terms, words};
 pub use explain::{Explanation, Parts};
 pub(crate) use indexes::Indexes;
 pub use time_words::time_range;
+pub(crate) use time_words::{season, weekday};
 pub use weights::Weights;
 
 /// What of a long question is read, in bytes and in different words. The model reads no more than this either.

@@ -345,7 +345,7 @@ fn month(word: &str) -> Option<i8> {
 }
 
 /// The first month of a season.
-fn season(word: &str) -> Option<i8> {
+pub(crate) fn season(word: &str) -> Option<i8> {
     Some(match word {
         "spring" => 3,
         "summer" => 6,
@@ -355,7 +355,8 @@ fn season(word: &str) -> Option<i8> {
     })
 }
 
-fn weekday(word: &str) -> Option<Weekday> {
+/// A day of the week by its name.
+pub(crate) fn weekday(word: &str) -> Option<Weekday> {
     Some(match word {
         "monday" => Weekday::Monday,
         "tuesday" => Weekday::Tuesday,
