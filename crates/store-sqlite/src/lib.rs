@@ -57,7 +57,7 @@ impl SqliteStore {
         schema::create_private(&path)?;
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;
-        schema::prove_writable(&connection)?;
+        schema::prove_writable_at_start(&mut connection)?;
         let writer = Writer::start(connection)?;
         Ok(Self { readers: Readers::new(path.clone()), path, writer, _lock: lock })
     }

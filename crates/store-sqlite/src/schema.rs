@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use memcloud_model::Error;
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{self, Failure};
 
@@ -77,7 +77,16 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     work().map_err(|failure| failure.doing("bringing the schema up to date"))
 }
 
-/// Proves that the database can be written, and leaves nothing behind: a row is written and taken back.
+/// Proves that a database that was just opened can be written, without changing a byte of its file.
+pub(crate) fn prove_writable_at_start(connection: &mut Connection) -> Result<(), Error> {
+    let doing = |error| Failure::from(error).doing("probing the store");
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing)?;
+    prove_writable(&tx)?;
+    tx.rollback().map_err(doing)
+}
+
+/// Proves inside a transaction that the database can be written, and leaves nothing behind: a row is written and taken
+/// back.
 pub(crate) fn prove_writable(connection: &Connection) -> Result<(), Error> {
     let work = || -> Result<(), Failure> {
         connection.execute_batch("SAVEPOINT probe")?;
