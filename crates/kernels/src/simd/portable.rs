@@ -59,8 +59,13 @@ impl Vector for Lanes {
     }
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-        // Not `f32::mul_add`: without the instruction that is a library call.
-        self.mul(factor).add(addend)
+        // Rounded once, as the other instruction sets do: rounded twice, the polynomials of `math` miss their errors.
+        // In `f64` the product is exact; `f32::mul_add` is a library call without the instruction.
+        let mut out = addend.0;
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = (f64::from(self.0[i]) * f64::from(factor.0[i]) + f64::from(*out)) as f32;
+        }
+        Self(out)
     }
     #[inline(always)]
     unsafe fn round(self) -> Self {
@@ -107,7 +112,8 @@ impl Kernel for Portable {
     }
     #[inline(always)]
     unsafe fn multiply_add(input: Lanes, weights: Lanes, sum: Lanes) -> Lanes {
-        input.mul_add(weights, sum)
+        // Sums of many products do not need the care of a polynomial, and here speed counts.
+        input.mul(weights).add(sum)
     }
     #[inline(always)]
     unsafe fn tile(rows: usize, job: &Tile<f32>) {
