@@ -104,7 +104,7 @@ impl Instance {
         let memory =
             Memory::open(Arc::new(store), embedder, clock, limits(settings), Weights::default()).await?;
         let memory = Arc::new(memory);
-        let counts = memory.status().await?.counts;
+        let counts = memory.counts().await?;
         let app = App::new(Arc::clone(&memory), keys, server_settings(settings));
         let model = model.as_ref().map(RunningModel::of);
         Ok(Self { address, data_dir: settings.data_dir.clone(), counts, model, listener, memory, app })

@@ -7,8 +7,8 @@ use std::hash::Hasher;
 use memcloud_model::{Episode, Metadata, Scalar};
 use serde_json::Value;
 
-use crate::search::{season, weekday};
-use crate::words::{Word, stem, term_id, terms, words};
+use crate::search::{MONTHS, season, weekday};
+use crate::words::{Word, stem, term, term_id, terms, words};
 
 /// Goes up whenever the analysis of the same episode would come out differently. What was kept under another version
 /// is worked out again from the text.
@@ -41,16 +41,14 @@ impl Analysis {
     /// The analysis of an episode.
     pub fn of(episode: &Episode) -> Self {
         let mut counts = BTreeMap::<u32, u8>::new();
-        let described = descriptions(&episode.metadata);
-        let texts = [episode.content.as_str(), episode.producer.as_str()].into_iter().chain(described);
-        for term in texts.flat_map(terms).chain(date_terms(episode)) {
+        let said: Vec<Word<'_>> = words(&episode.content).collect();
+        let beside = [episode.producer.as_str()].into_iter().chain(descriptions(&episode.metadata));
+        for term in said.iter().filter_map(term).chain(beside.flat_map(terms)).chain(date_terms(episode)) {
             let count = counts.entry(term_id(&term)).or_default();
             *count = count.saturating_add(1);
         }
-        let cues = Cues {
-            question: episode.content.trim_end().ends_with('?'),
-            time_words: has_time_words(&words(&episode.content).collect::<Vec<_>>()),
-        };
+        let cues =
+            Cues { question: episode.content.trim_end().ends_with('?'), time_words: has_time_words(&said) };
         let facts =
             episode.metadata.iter().filter_map(|(key, value)| Some(fact(key, &Scalar::of(value)?))).collect();
         Self { terms: counts.into_iter().collect(), cues, facts }
@@ -115,8 +113,8 @@ fn descriptions(metadata: &Metadata) -> impl Iterator<Item = &str> {
 /// Month, year and day of the moment it happened, as terms: what a question about a date shares with the message.
 fn date_terms(episode: &Episode) -> [String; 3] {
     let date = episode.created_at.civil().date();
-    let month = date.strftime("%B").to_string().to_lowercase();
-    [stem(&month), date.year().to_string(), date.day().to_string()]
+    let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
+    [stem(month), date.year().to_string(), date.day().to_string()]
 }
 
 /// The hash of a metadata key with its value. Stable: it is kept.
@@ -181,19 +179,7 @@ fn is_plural_period(word: &str) -> bool {
 
 /// The months but "march" and "may", which are mostly other words.
 fn is_plain_month(word: &str) -> bool {
-    let months = [
-        "january",
-        "february",
-        "april",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    months.contains(&word)
+    MONTHS.contains(&word) && !matches!(word, "march" | "may")
 }
 
 fn is_year(word: &str) -> bool {

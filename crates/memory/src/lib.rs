@@ -6,11 +6,11 @@
 mod analysis;
 mod memory;
 pub mod ports;
-pub mod search;
+mod search;
 mod store;
 mod words;
 
 pub use analysis::Analysis;
-pub use memory::{Limits, Memory, Status};
+pub use memory::{Limits, Memory};
 pub use search::{Explanation, Found, Hit, Parts, Question, Weights};
 pub use store::{Attendance, StoreRequest, Stored};

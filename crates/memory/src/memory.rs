@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use memcloud_model::{Clock, Episode, Error, Session, Space};
+use memcloud_model::{Clock, Episode, EpisodeId, Error, Session, Space};
 
 use crate::ports::{Counts, Cursor, Deletion, Embedder, EpisodeStore, SessionsOf};
 use crate::search::{Indexes, Weights};
@@ -32,15 +32,6 @@ pub struct Memory {
     pub(crate) limits: Limits,
     pub(crate) weights: Weights,
     pub(crate) indexes: Indexes,
-}
-
-/// What a memory consists of at this moment.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// How much is stored.
-    pub counts: Counts,
-    /// The vector space of the embedding model; `None` when searches go by words alone.
-    pub vector_space: Option<String>,
 }
 
 impl Memory {
@@ -83,11 +74,7 @@ impl Memory {
     }
 
     /// The episodes with these ids that exist in this space.
-    pub async fn episodes(
-        &self,
-        space: &Space,
-        ids: &[memcloud_model::EpisodeId],
-    ) -> Result<Vec<Episode>, Error> {
+    pub async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
         self.store.episodes(space, ids).await
     }
 
@@ -106,10 +93,9 @@ impl Memory {
         self.store.sessions(of).await
     }
 
-    /// What the memory consists of.
-    pub async fn status(&self) -> Result<Status, Error> {
-        let vector_space = self.embedder.as_ref().map(|embedder| embedder.space().to_owned());
-        Ok(Status { counts: self.store.counts().await?, vector_space })
+    /// How much is stored.
+    pub async fn counts(&self) -> Result<Counts, Error> {
+        self.store.counts().await
     }
 
     /// Proves at this moment that the store can be written and read and that the model answers.

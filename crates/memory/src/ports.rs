@@ -1,7 +1,7 @@
 //! The traits below the memory: an engine that keeps episodes, and a model that turns text into vectors.
 //!
 //! To add an engine: implement [`EpisodeStore`] in a crate of its own, run `memcloud-store-tests` on it, and name it in
-//! the binary's `serve` command. Nothing else changes: ranking happens in one derived index (see [`crate::search`])
+//! the binary's `serve` command. Nothing else changes: ranking happens in one derived index (`search/index.rs`)
 //! that every engine feeds through [`EpisodeStore::changes`].
 
 use async_trait::async_trait;

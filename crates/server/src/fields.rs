@@ -121,6 +121,15 @@ impl Place {
         self.wrong_type("scalar_type", "a string, a number or a boolean", input)
     }
 
+    /// How many results are asked for here, between 1 and `max`; the usual number when nothing is said.
+    pub(crate) fn limit(self, given: Option<i64>, usual: usize, max: usize) -> Result<usize, Failure> {
+        let Some(given) = given else { return Ok(usual.min(max)) };
+        match usize::try_from(given) {
+            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+            _ => Err(self.refuse(&Error::LimitOutOfRange { given, max }, &Value::from(given))),
+        }
+    }
+
     fn missing(self, input: &Value) -> Failure {
         self.wrong("missing", "Field required", input, "missing_field", "send this field")
     }

@@ -61,11 +61,6 @@ impl SqliteStore {
         let writer = Writer::start(connection)?;
         Ok(Self { readers: Readers::new(path.clone()), path, writer, _lock: lock })
     }
-
-    /// The database file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 #[async_trait]

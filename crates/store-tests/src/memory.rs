@@ -113,7 +113,7 @@ pub async fn many_clients_at_once(engine: Store) {
     for client in clients {
         client.await.unwrap();
     }
-    assert_eq!(memory.status().await.unwrap().counts.episodes, 96);
+    assert_eq!(memory.counts().await.unwrap().episodes, 96);
     assert_eq!(find(&memory, &space("even"), "thought", Filter::default(), 500).await.len(), 48);
 }
 

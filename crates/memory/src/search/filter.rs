@@ -33,10 +33,7 @@ pub(crate) fn rows(index: &SpaceIndex, filter: &Filter) -> Vec<Row> {
             Predicate::ProducedFor(name) => keep_named(&mut passing, index, name, SpaceIndex::recipient),
             Predicate::Session(name) => keep_named(&mut passing, index, name, SpaceIndex::session),
             Predicate::Kind(name) => keep_named(&mut passing, index, name, SpaceIndex::kind),
-            Predicate::Created(range) => {
-                let inside = range.start.as_micros()..range.end.as_micros();
-                passing.retain(|&row| inside.contains(&index.created_at(row)));
-            }
+            Predicate::Created(range) => passing.retain(|&row| index.happened_in(row, *range)),
         }
     }
     passing

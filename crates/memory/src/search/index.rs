@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use half::f16;
 use memcloud_kernels::scan;
-use memcloud_model::EpisodeId;
+use memcloud_model::{EpisodeId, TimeRange};
 
 use crate::analysis::{Analysis, Cues};
 use crate::ports::{IndexRow, Sequence};
@@ -39,7 +39,9 @@ pub(crate) struct SpaceIndex {
     rows: HashMap<EpisodeId, Row>,
     live: usize,
     names: Names,
-    chains: Vec<Chain>,
+    /// The newest row of each session, by the session's number. Its rows hang together by `previous` and `next`, in time
+    /// order.
+    chains: Vec<Row>,
     sittings: u32,
     /// Whether a row came or went in the middle of a session, so that sittings may have merged or parted.
     unsettled: bool,
@@ -67,12 +69,6 @@ struct Columns {
     previous: Vec<Row>,
     next: Vec<Row>,
     sittings: Vec<u32>,
-}
-
-/// The newest row of a session; its rows hang together by `previous` and `next`, in time order.
-#[derive(Clone, Copy)]
-struct Chain {
-    newest: Row,
 }
 
 /// Names (of sessions, people and kinds) and their numbers.
@@ -199,12 +195,12 @@ impl SpaceIndex {
     fn link(&mut self, row: Row, session: u32) {
         let session = session as usize;
         if self.chains.len() <= session {
-            self.chains.resize(session + 1, Chain { newest: NONE });
+            self.chains.resize(session + 1, NONE);
         }
         let columns = &mut self.columns;
         let moment = columns.created_at[row as usize];
         let mut after = NONE;
-        let mut before = self.chains[session].newest;
+        let mut before = self.chains[session];
         let mut steps = 0;
         while before != NONE && columns.created_at[before as usize] > moment {
             after = before;
@@ -223,7 +219,7 @@ impl SpaceIndex {
         }
         match after {
             NONE => {
-                self.chains[session].newest = row;
+                self.chains[session] = row;
                 self.seat(row, before);
             }
             after => {
@@ -263,7 +259,7 @@ impl SpaceIndex {
         self.sittings = 0;
         for chain in 0..self.chains.len() {
             let mut rows = Vec::new();
-            let mut row = self.chains[chain].newest;
+            let mut row = self.chains[chain];
             while row != NONE {
                 rows.push(row);
                 row = self.columns.previous[row as usize];
@@ -290,7 +286,7 @@ impl SpaceIndex {
             }
             before = row;
         }
-        self.chains[session as usize].newest = before;
+        self.chains[session as usize] = before;
     }
 
     fn unlink(&mut self, row: Row) {
@@ -300,7 +296,7 @@ impl SpaceIndex {
             columns.next[previous as usize] = next;
         }
         match next {
-            NONE => self.chains[columns.sessions[row as usize] as usize].newest = previous,
+            NONE => self.chains[columns.sessions[row as usize] as usize] = previous,
             next => columns.previous[next as usize] = previous,
         }
         self.unsettled = true;
@@ -346,8 +342,9 @@ impl SpaceIndex {
         self.columns.kinds[row as usize]
     }
 
-    pub(crate) fn created_at(&self, row: Row) -> i64 {
-        self.columns.created_at[row as usize]
+    /// Whether a row happened within this range.
+    pub(crate) fn happened_in(&self, row: Row, range: TimeRange) -> bool {
+        (range.start.as_micros()..range.end.as_micros()).contains(&self.columns.created_at[row as usize])
     }
 
     pub(crate) fn cues(&self, row: Row) -> Cues {

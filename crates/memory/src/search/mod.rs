@@ -14,18 +14,18 @@ mod weights;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use memcloud_model::{Episode, EpisodeId, Error, Filter, Space, TimeRange};
+use memcloud_model::{Episode, EpisodeId, Error, Filter, Space};
 
 use crate::Memory;
 use crate::analysis::asks_when;
 use crate::search::index::SpaceIndex;
 use crate::search::rank::{Asked, Ranked, Term};
-use crate::words::{term_id, terms, words};
+use crate::search::time_words::time_range;
+use crate::words::{Word, term, term_id, words};
 
 pub use explain::{Explanation, Parts};
 pub(crate) use indexes::Indexes;
-pub use time_words::time_range;
-pub(crate) use time_words::{season, weekday};
+pub(crate) use time_words::{MONTHS, season, weekday};
 pub use weights::Weights;
 
 /// What of a long question is read, in bytes and in different words. The model reads no more than this either.
@@ -54,8 +54,6 @@ pub struct Question {
 pub struct Found {
     /// The hits, best first.
     pub hits: Vec<Hit>,
-    /// The stretch of time that the question speaks of, if it does.
-    pub time_range: Option<TimeRange>,
     /// How long the embedding of the question took; zero when no model runs.
     pub embedding: Duration,
     /// How long the rest took.
@@ -96,7 +94,6 @@ impl Memory {
             index = self.indexes.caught_up(self.store.as_ref(), &question.space).await?.0;
         };
         let asked = self.ask(text, vector, &index);
-        let time_range = asked.time_range;
         let (filter, limit, weights) = (question.filter.clone(), question.limit, self.weights.clone());
         let small = index.end() <= RANKED_AT_ONCE;
         let ranking = move || ranked(&index, &asked, &filter, limit, &weights);
@@ -107,7 +104,7 @@ impl Memory {
             ranked.map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?
         };
         let hits = self.load(&question, ranked).await?;
-        Ok(Found { hits, time_range, embedding, ranking: began.elapsed().saturating_sub(embedding) })
+        Ok(Found { hits, embedding, ranking: began.elapsed().saturating_sub(embedding) })
     }
 
     fn check_question(&self, question: &Question) -> Result<(), Error> {
@@ -137,8 +134,9 @@ impl Memory {
     }
 
     fn ask(&self, text: &str, vector: Option<Vec<f32>>, index: &SpaceIndex) -> Asked {
+        let said: Vec<Word<'_>> = words(text).collect();
         let mut asked_terms: Vec<Term> = Vec::new();
-        for stem in terms(text) {
+        for stem in said.iter().filter_map(term) {
             let id = term_id(&stem);
             if asked_terms.len() < QUESTION_TERMS && asked_terms.iter().all(|known| known.id != id) {
                 asked_terms.push(Term { id, stem });
@@ -149,7 +147,7 @@ impl Memory {
             vector,
             named: names::first_named(text, index.producers()),
             time_range: time_range(text, self.clock.now()),
-            asks_when: asks_when(&words(text).collect::<Vec<_>>()),
+            asks_when: asks_when(&said),
         }
     }
 

@@ -373,9 +373,7 @@ impl Scale {
 fn cues(index: &SpaceIndex, asked: &Asked, row: Row, weights: &Weights) -> Parts {
     let cues = index.cues(row);
     let given = |condition: bool, weight: f32| if condition { weight } else { 0.0 };
-    let inside = asked.time_range.is_some_and(|range| {
-        (range.start.as_micros()..range.end.as_micros()).contains(&index.created_at(row))
-    });
+    let inside = asked.time_range.is_some_and(|range| index.happened_in(row, range));
     Parts {
         named: given(asked.named.contains(&index.producer(row)), weights.named),
         question: given(cues.question, weights.question),

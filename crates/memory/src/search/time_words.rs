@@ -9,7 +9,7 @@ use jiff::{Span, ToSpan};
 use memcloud_model::{TimeRange, Timestamp};
 
 /// The range that the text speaks of, if any, seen from `now`.
-pub fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
+pub(crate) fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
     let words = words(text);
     let today = now.civil().date();
     let (range, bound) = (0..words.len()).find_map(|at| {
@@ -317,23 +317,25 @@ fn year(word: &str) -> Option<i16> {
     word.parse().ok().filter(|year| word.len() == 4 && (1900..2200).contains(year))
 }
 
+/// The names of the months.
+pub(crate) const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
 /// The number of a month by its name or the usual short form.
 fn month(word: &str) -> Option<i8> {
-    const NAMES: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
-    let found = NAMES.iter().position(|name| {
+    let found = MONTHS.iter().position(|name| {
         *name == word
             || (word.len() >= 3
                 && word.len() <= 4

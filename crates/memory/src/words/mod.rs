@@ -23,11 +23,14 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
         .filter(|word| !word.plain.is_empty())
 }
 
-/// The terms of a text: its words without stop words, each as its stem. "May" is a month, "may" is a stop word.
+/// The terms of a text, one for each word that is not a stop word.
 pub(crate) fn terms(text: &str) -> impl Iterator<Item = String> {
-    words(text)
-        .filter(|word| word.written == "May" || !stop::is_stop_word(&word.plain))
-        .map(|word| stem(&word.plain))
+    words(text).filter_map(|word| term(&word))
+}
+
+/// The term of a word: its stem, unless it is a stop word. "May" is a month, "may" is a stop word.
+pub(crate) fn term(word: &Word<'_>) -> Option<String> {
+    (word.written == "May" || !stop::is_stop_word(&word.plain)).then(|| stem(&word.plain))
 }
 
 /// The stem of a word in its plain form: Porter's second English stemmer (Snowball "English").

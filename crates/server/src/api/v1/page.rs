@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_memory::ports::Cursor;
-use memcloud_model::{Episode, EpisodeId, Error, Space};
+use memcloud_model::{Episode, EpisodeId, Space};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -60,7 +60,8 @@ impl From<Episode> for ListedEpisode {
 )]
 pub(super) async fn page(State(v1): State<V1>, mut query: QueryFields) -> Result<Json<PageBody>, Failure> {
     let memory = &v1.app.memory;
-    let limit = limit(&mut query, memory.limits().results)?;
+    let place = Place::query().at("limit");
+    let limit = place.limit(query.integer("limit")?, USUAL_LIMIT, memory.limits().results)?;
     let after = query.text("cursor")?.map(|text| cursor(&text)).transpose()?;
     let session = query.text("session_id")?;
     let space = space(&mut query)?;
@@ -75,19 +76,6 @@ pub(super) async fn page(State(v1): State<V1>, mut query: QueryFields) -> Result
 /// The space of the group that a query string names.
 pub(super) fn space(query: &mut QueryFields) -> Result<Space, Failure> {
     Ok(Space::of_group(query.text("group_id")?.unwrap_or_else(|| "default".to_owned())))
-}
-
-fn limit(query: &mut QueryFields, max: usize) -> Result<usize, Failure> {
-    let Some(given) = query.integer("limit")? else {
-        return Ok(USUAL_LIMIT.min(max));
-    };
-    match usize::try_from(given) {
-        Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
-        _ => {
-            let error = Error::LimitOutOfRange { given, max };
-            Err(Place::query().at("limit").refuse(&error, &Value::from(given)))
-        }
-    }
 }
 
 /// A cursor as text: the microseconds and the id of the last episode, in hexadecimal digits.

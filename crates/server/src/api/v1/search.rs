@@ -161,12 +161,13 @@ struct Asked {
 impl Asked {
     fn read(v1: &V1, headers: &HeaderMap, mut query: QueryFields, mut body: Fields) -> Result<Self, Failure> {
         let session = NamedSession::of_request(headers, &mut body)?;
-        let text = question(&mut body, v1.app.memory.limits().content_bytes)?;
+        let limits = v1.app.memory.limits();
+        let text = question(&mut body, limits.content_bytes)?;
         Ok(Self {
             space: session.space(),
             session,
             text,
-            limit: limit(&mut body, v1.app.memory.limits().results)?,
+            limit: body.place("limit").limit(body.integer("limit")?, USUAL_LIMIT, limits.results)?,
             filter: filter(&mut body)?,
             explain: query.truth("explain")? | body.truth("explain")?,
         })
@@ -202,19 +203,6 @@ fn question(body: &mut Fields, limit: usize) -> Result<String, Failure> {
         return Ok(text);
     };
     Err(body.place("query").refuse(&error, &Value::String(text)))
-}
-
-fn limit(body: &mut Fields, max: usize) -> Result<usize, Failure> {
-    let Some(given) = body.integer("limit")? else {
-        return Ok(USUAL_LIMIT.min(max));
-    };
-    match usize::try_from(given) {
-        Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
-        _ => {
-            let error = Error::LimitOutOfRange { given, max };
-            Err(body.place("limit").refuse(&error, &Value::from(given)))
-        }
-    }
 }
 
 fn filter(body: &mut Fields) -> Result<Filter, Failure> {
