@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
-use memcloud_model::{Clock, Episode, EpisodeId, Error, Session, Space};
+use memcloud_model::{Clock, Episode, EpisodeId, Error, Fault, Session, Space};
+use tokio::sync::OnceCell;
 
-use crate::ports::{Counts, Cursor, Deletion, Embedder, EpisodeStore, SessionsOf};
+use crate::ports::{Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, Part, SessionsOf};
 use crate::search::{Indexes, Weights};
 
 /// What a memory accepts and how much room it takes.
@@ -32,12 +33,15 @@ pub struct Memory {
     pub(crate) limits: Limits,
     pub(crate) weights: Weights,
     pub(crate) indexes: Indexes,
+    /// Set once the store is known to hold vectors of this embedder only.
+    bound: OnceCell<()>,
 }
 
 impl Memory {
     /// Opens a memory over an engine. Without an embedder it works by words alone.
     ///
-    /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model.
+    /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model. While the engine cannot
+    /// be reached that is not known: then the memory opens all the same, and asks before the first use.
     pub async fn open(
         store: Arc<dyn EpisodeStore>,
         embedder: Option<Arc<dyn Embedder>>,
@@ -45,11 +49,18 @@ impl Memory {
         limits: Limits,
         weights: Weights,
     ) -> Result<Self, Error> {
-        if let Some(embedder) = &embedder {
-            store.bind_vector_space(embedder.space()).await?;
+        let (indexes, bound) = (Indexes::new(limits.index_bytes), OnceCell::new());
+        let memory = Self { store, embedder, clock, limits, weights, indexes, bound };
+        match memory.bind().await {
+            Err(error) if error.fault() != Fault::Unavailable => Err(error),
+            _ => Ok(memory),
         }
-        let indexes = Indexes::new(limits.index_bytes);
-        Ok(Self { store, embedder, clock, limits, weights, indexes })
+    }
+
+    /// Makes sure that the store holds vectors of this embedder only. Asks the store until it has answered once.
+    pub(crate) async fn bind(&self) -> Result<(), Error> {
+        let Some(embedder) = &self.embedder else { return Ok(()) };
+        self.bound.get_or_try_init(|| self.store.bind_vector_space(embedder.space())).await.copied()
     }
 
     /// What is accepted.
@@ -98,13 +109,21 @@ impl Memory {
         self.store.counts().await
     }
 
-    /// Proves at this moment that the store can be written and read and that the model answers.
-    pub async fn probe(&self) -> Result<(), Error> {
-        self.store.probe().await?;
+    /// Proves at this moment that each part of the store can be written and read and that the model answers.
+    pub async fn probe(&self) -> Vec<Check> {
+        let mut checks = self.store.probe().await;
         if let Some(embedder) = &self.embedder {
-            embedder.question("Is anyone there?").await?;
+            let bound = match checks.iter().all(|check| check.outcome.is_ok()) {
+                true => self.bind().await,
+                false => Ok(()),
+            };
+            let outcome = match bound {
+                Ok(()) => embedder.question("Is anyone there?").await.map(drop),
+                Err(error) => Err(error),
+            };
+            checks.push(Check { part: Part::Embedder, outcome });
         }
-        Ok(())
+        checks
     }
 
     /// Gives vectors to episodes that were stored while no model ran. Says how many it served this time; 0 means that
@@ -113,6 +132,7 @@ impl Memory {
         if self.embedder.is_none() {
             return Ok(0);
         }
+        self.bind().await?;
         let waiting = self.store.without_vector(limit).await?;
         let vectors = self.vectors(&waiting).await?;
         let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();

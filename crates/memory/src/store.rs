@@ -47,6 +47,7 @@ impl Memory {
     /// Stores episodes. When this answers, they are durable, and the very next search finds them.
     pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
         self.check(&request)?;
+        self.bind().await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| idempotency(key, &request));
         if let Some(idempotency) = idempotency
             && let Some(ids) = self.store.repeated(idempotency).await?

@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::{Database, Trouble};
+
 /// What can go wrong with a memory, in words for the one who asked.
 ///
 /// Each has a stable [code](Error::code), a message that says what happened, and a [hint](Error::hint) that says what
@@ -102,6 +104,36 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A database that the memory stands on cannot serve.
+    #[error("{database} {}", trouble.told())]
+    Database {
+        /// Which one.
+        database: Database,
+        /// What is wrong with it.
+        trouble: Trouble,
+        /// How it was seen.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The records belong to a memory whose episodes are kept elsewhere.
+    #[error("the records in {place} belong to episodes that are kept {kept}, not {wanted}")]
+    EpisodesElsewhere {
+        /// Where the records are.
+        place: String,
+        /// Where the episodes are.
+        kept: String,
+        /// Where they were looked for.
+        wanted: String,
+    },
+    /// Storing took so long that another server has taken it back.
+    #[error("storing took too long and was taken back")]
+    Withdrawn,
+    /// The connection broke when the last word was to be spoken.
+    #[error("the connection to {database} broke at the last moment: whether it was stored is not known")]
+    OutcomeUnknown {
+        /// Which database it was.
+        database: Database,
+    },
     /// The embedding model failed.
     #[error("the embedding model failed")]
     Embedding(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -143,6 +175,10 @@ impl Error {
             Self::StorageLocked { .. } => "storage_locked",
             Self::StorageNewer { .. } => "storage_newer",
             Self::Storage { .. } => "storage_failed",
+            Self::Database { trouble, .. } => trouble.code(),
+            Self::EpisodesElsewhere { .. } => "episodes_elsewhere",
+            Self::Withdrawn => "store_withdrawn",
+            Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::Embedding(_) => "embedding_failed",
             Self::ShuttingDown => "shutting_down",
         }
@@ -173,6 +209,14 @@ impl Error {
             Self::StorageLocked { .. } => "stop the other memcloud, or choose another --data-dir",
             Self::StorageNewer { .. } => "run the newer memcloud, or choose another --data-dir",
             Self::Storage { .. } => "see the server's log; 'memcloud doctor' names the broken part",
+            Self::Database { database, trouble, .. } => trouble.hint(*database),
+            Self::EpisodesElsewhere { .. } => {
+                "set NEO4J_URI as it was when the memory was made; 'memcloud export' and 'import --from' move a memory"
+            }
+            Self::Withdrawn => "send the request again; nothing was stored",
+            Self::OutcomeUnknown { .. } => {
+                "send the request again under the same Idempotency-Key: it is then stored once"
+            }
             Self::Embedding(_) => "run 'memcloud doctor'",
             Self::ShuttingDown => "send the request again when the server is back",
         }
@@ -195,8 +239,30 @@ impl Error {
             | Self::StorageReadOnly(_)
             | Self::StorageLocked { .. }
             | Self::StorageNewer { .. }
+            | Self::Database { .. }
+            | Self::EpisodesElsewhere { .. }
+            | Self::Withdrawn
+            | Self::OutcomeUnknown { .. }
             | Self::ShuttingDown => Fault::Unavailable,
             Self::OtherVectorSpace { .. } | Self::Storage { .. } | Self::Embedding(_) => Fault::Internal,
+        }
+    }
+
+    /// A database's trouble.
+    pub fn database(
+        database: Database,
+        trouble: Trouble,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Database { database, trouble, source: source.into() }
+    }
+
+    /// Whether the connection to a database was lost or cannot be made.
+    pub fn lost_connection(&self) -> bool {
+        match self {
+            Self::Database { trouble, .. } => trouble.breaks_connection(),
+            Self::OutcomeUnknown { .. } => true,
+            _ => false,
         }
     }
 }

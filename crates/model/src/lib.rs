@@ -3,6 +3,7 @@
 //! Everything above (the memory, the engines, the server) speaks in these types; each edge converts
 //! its own wire or row format from and to them.
 
+mod database;
 mod episode;
 mod error;
 mod filter;
@@ -10,6 +11,7 @@ mod id;
 mod space;
 mod time;
 
+pub use database::{Database, Trouble};
 pub use episode::{Episode, Metadata, NewEpisode, Use};
 pub use error::{Error, Fault};
 pub use filter::{Filter, Predicate, Scalar};

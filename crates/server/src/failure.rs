@@ -23,7 +23,7 @@ struct Refusal {
 }
 
 /// The body of every answer that is an error.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
 pub(crate) struct FailureBody {
     /// What is wrong.
@@ -35,7 +35,7 @@ pub(crate) struct FailureBody {
 }
 
 /// What is wrong: for a request that does not validate (422) where and why, else a text.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Detail {
     Problems([Problem; 1]),

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 const SHOWN: usize = 200;
 
 /// One thing that is wrong with a request.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// The kind of problem: `missing`, `string_type`, `list_type`, `json_invalid`, …
     #[serde(rename = "type")]

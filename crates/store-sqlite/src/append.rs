@@ -1,23 +1,26 @@
-use memcloud_memory::ports::{Appended, Batch, Idempotency, Prepared};
+use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, Prepared};
 use memcloud_model::{EpisodeId, Error, Member, Space, Use};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::Failure;
-use crate::vectors;
+use crate::{intents, vectors};
 
 /// How long a request is remembered, in microseconds: thirty days.
 const REMEMBERED: i64 = 30 * 86_400 * 1_000_000;
 
-/// Stores a batch inside the writer's transaction.
-pub(crate) fn append(tx: &Connection, batch: &Batch) -> Result<Appended, Error> {
-    write(tx, batch).map_err(|failure| failure.doing("storing episodes"))
+/// Stores a batch inside the writer's transaction, and settles the intent that it was written elsewhere with.
+pub(crate) fn append(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {
+    write(tx, batch, intent).map_err(|failure| failure.doing("storing episodes"))
 }
 
-fn write(tx: &Connection, batch: &Batch) -> Result<Appended, Failure> {
+fn write(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Failure> {
     if let Some(idempotency) = &batch.idempotency
         && let Some(ids) = repeated(tx, idempotency)?
     {
         return Ok(Appended::Repeated(ids));
+    }
+    if let Some(intent) = intent {
+        intents::settle(tx, intent)?;
     }
     let space = space(tx, &batch.space)?;
     for (name, members) in &batch.sessions {

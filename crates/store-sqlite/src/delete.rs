@@ -1,18 +1,30 @@
-use memcloud_memory::ports::Deletion;
-use memcloud_model::{Error, Space};
+use memcloud_memory::ports::{Deletion, Intent};
+use memcloud_model::{EpisodeId, Error, Space};
 use rusqlite::{Connection, params};
 
 use crate::append::{advance, find_space};
 use crate::error::Failure;
+use crate::intents;
 
-/// Deletes inside the writer's transaction and leaves a note of each id, so that indexes learn of it.
-pub(crate) fn delete(tx: &Connection, space: &Space, deletion: &Deletion) -> Result<u64, Error> {
-    work(tx, space, deletion).map_err(|failure| failure.doing("deleting episodes"))
+/// Deletes inside the writer's transaction and leaves a note of each id, so that indexes learn of it; and one of all,
+/// if they are to be removed elsewhere as well.
+pub(crate) fn delete(
+    tx: &Connection,
+    space: &Space,
+    deletion: &Deletion,
+    elsewhere: Option<Intent>,
+) -> Result<Vec<EpisodeId>, Error> {
+    work(tx, space, deletion, elsewhere).map_err(|failure| failure.doing("deleting episodes"))
 }
 
-fn work(tx: &Connection, space: &Space, deletion: &Deletion) -> Result<u64, Failure> {
+fn work(
+    tx: &Connection,
+    space: &Space,
+    deletion: &Deletion,
+    elsewhere: Option<Intent>,
+) -> Result<Vec<EpisodeId>, Failure> {
     let Some(space) = find_space(tx, space)? else {
-        return Ok(0);
+        return Ok(Vec::new());
     };
     let doomed = doomed(tx, space, deletion)?;
     let first = advance(tx, space, doomed.len())?;
@@ -22,11 +34,15 @@ fn work(tx: &Connection, space: &Space, deletion: &Deletion) -> Result<u64, Fail
         note.execute(params![space, sequence, uid])?;
         remove.execute([id])?;
     }
-    Ok(doomed.len() as u64)
+    let ids: Vec<EpisodeId> = doomed.into_iter().map(|(_, uid)| EpisodeId::from_bytes(uid)).collect();
+    if let Some(intent) = elsewhere.filter(|_| !ids.is_empty()) {
+        intents::note_removal(tx, intent, &ids)?;
+    }
+    Ok(ids)
 }
 
 /// The row and id of each episode to delete.
-fn doomed(tx: &Connection, space: i64, deletion: &Deletion) -> Result<Vec<(i64, Vec<u8>)>, Failure> {
+fn doomed(tx: &Connection, space: i64, deletion: &Deletion) -> Result<Vec<(i64, [u8; 16])>, Failure> {
     let mut doomed = Vec::new();
     match deletion {
         Deletion::Session(name) => {

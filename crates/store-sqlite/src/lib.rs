@@ -7,7 +7,9 @@
 mod append;
 mod delete;
 mod error;
+mod intents;
 mod lock;
+mod meta;
 mod read;
 mod readers;
 mod schema;
@@ -15,11 +17,13 @@ mod vectors;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
 use memcloud_memory::ports::{
-    Appended, Batch, Change, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Sequence, SessionsOf,
+    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent, Leftover,
+    Part, Records, Sequence, SessionsOf,
 };
 use memcloud_model::{Episode, EpisodeId, Error, Session, Space};
 
@@ -33,6 +37,7 @@ pub const FILE: &str = "memory.sqlite3";
 /// A store in a directory, which it holds alone until it is dropped.
 pub struct SqliteStore {
     path: PathBuf,
+    memory: String,
     // Fields are dropped in this order: nobody reads or writes any more when the lock is released.
     readers: Readers,
     writer: Writer,
@@ -46,11 +51,20 @@ impl SqliteStore {
     /// Refuses a directory that another process holds, that cannot be written, that has no room, or that a newer
     /// MemCloud has written; nothing in it is changed then.
     pub async fn open(directory: &Path) -> Result<Self, Error> {
-        let directory = directory.to_owned();
-        error::blocking("opening the database", move || Self::open_now(&directory)).await
+        Self::open_for(directory, Home::Records).await
     }
 
-    fn open_now(directory: &Path) -> Result<Self, Error> {
+    /// The same for the records of episodes whose content is kept elsewhere.
+    pub async fn open_records(directory: &Path) -> Result<Self, Error> {
+        Self::open_for(directory, Home::Graph).await
+    }
+
+    async fn open_for(directory: &Path, home: Home) -> Result<Self, Error> {
+        let directory = directory.to_owned();
+        error::blocking("opening the database", move || Self::open_now(&directory, home)).await
+    }
+
+    fn open_now(directory: &Path, home: Home) -> Result<Self, Error> {
         let lock = DirectoryLock::acquire(directory)?;
         schema::prove_room(directory)?;
         let path = directory.join(FILE);
@@ -58,15 +72,75 @@ impl SqliteStore {
         let mut connection = schema::connect(&path)?;
         schema::migrate(&mut connection)?;
         schema::prove_writable_at_start(&mut connection)?;
+        meta::bind_home(&connection, home, &directory.display().to_string())?;
+        let memory = meta::memory(&connection)?;
         let writer = Writer::start(connection)?;
-        Ok(Self { readers: Readers::new(path.clone()), path, writer, _lock: lock })
+        Ok(Self { readers: Readers::new(path.clone()), path, memory, writer, _lock: lock })
+    }
+
+    /// Deletes, and leaves nothing of it in the log.
+    async fn delete_from_log(
+        &self,
+        space: &Space,
+        deletion: Deletion,
+        elsewhere: Option<Intent>,
+    ) -> Result<Vec<EpisodeId>, Error> {
+        let space = space.clone();
+        let work = move |tx: &_| delete::delete(tx, &space, &deletion, elsewhere);
+        let deleted = self.writer.write("deleting episodes", work).await?;
+        if !deleted.is_empty() {
+            // The log still holds what was deleted until it is folded into the (overwritten) database pages.
+            self.writer.fold_log().await;
+        }
+        Ok(deleted)
+    }
+
+    async fn prove(&self) -> Result<(), Error> {
+        let directory = self.path.parent().unwrap_or(&self.path).to_owned();
+        error::blocking("probing the store", move || schema::prove_room(&directory)).await?;
+        self.writer.write("probing the store", schema::prove_writable).await
+    }
+}
+
+#[async_trait]
+impl Records for SqliteStore {
+    async fn memory(&self) -> Result<String, Error> {
+        Ok(self.memory.clone())
+    }
+
+    async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error> {
+        let intent = Intent::new();
+        self.writer.write("noting an intent", move |tx| intents::intend(tx, intent, &ids)).await?;
+        Ok(intent)
+    }
+
+    async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
+        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, Some(intent))).await
+    }
+
+    async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {
+        self.writer.write("withdrawing an intent", move |tx| intents::withdraw(tx, intent)).await
+    }
+
+    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Leftover>, Error> {
+        let intent = Intent::new();
+        let ids = self.delete_from_log(space, deletion, Some(intent)).await?;
+        Ok((!ids.is_empty()).then_some(Leftover { intent, ids }))
+    }
+
+    async fn leftovers(&self, older: Duration) -> Result<Vec<Leftover>, Error> {
+        self.writer.write("listing what is left to remove", move |tx| intents::leftovers(tx, older)).await
+    }
+
+    async fn clear(&self, intent: Intent) -> Result<(), Error> {
+        self.writer.write("clearing an intent", move |tx| intents::clear(tx, intent)).await
     }
 }
 
 #[async_trait]
 impl EpisodeStore for SqliteStore {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        self.writer.write("storing episodes", move |tx| append::append(tx, &batch)).await
+        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, None)).await
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
@@ -111,14 +185,7 @@ impl EpisodeStore for SqliteStore {
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        let space = space.clone();
-        let deleted =
-            self.writer.write("deleting episodes", move |tx| delete::delete(tx, &space, &deletion)).await?;
-        if deleted > 0 {
-            // The log still holds what was deleted until it is folded into the (overwritten) database pages.
-            self.writer.fold_log().await;
-        }
-        Ok(deleted)
+        Ok(self.delete_from_log(space, deletion, None).await?.len() as u64)
     }
 
     async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
@@ -132,7 +199,7 @@ impl EpisodeStore for SqliteStore {
 
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
         let running = running.to_owned();
-        self.writer.write("binding the vector space", move |tx| vectors::bind_space(tx, &running)).await
+        self.writer.write("binding the vector space", move |tx| meta::bind_vector_space(tx, &running)).await
     }
 
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
@@ -147,9 +214,7 @@ impl EpisodeStore for SqliteStore {
         self.readers.read("counting", read::counts).await
     }
 
-    async fn probe(&self) -> Result<(), Error> {
-        let directory = self.path.parent().unwrap_or(&self.path).to_owned();
-        error::blocking("probing the store", move || schema::prove_room(&directory)).await?;
-        self.writer.write("probing the store", schema::prove_writable).await
+    async fn probe(&self) -> Vec<Check> {
+        vec![Check { part: Part::Store, outcome: self.prove().await }]
     }
 }

@@ -12,7 +12,8 @@ use crate::error::{self, Failure};
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The schema, step by step. A step that was released is never changed; `PRAGMA user_version` counts the steps done.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_episodes.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_episodes.sql"), include_str!("../migrations/0002_intents.sql")];
 
 /// Makes the database file when it is missing, for its owner only. The log beside it takes over its permissions.
 pub(crate) fn create_private(path: &Path) -> Result<(), Error> {

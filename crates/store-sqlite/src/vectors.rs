@@ -15,24 +15,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Vec<f16> {
     bytes.as_chunks::<2>().0.iter().map(|pair| f16::from_le_bytes(*pair)).collect()
 }
 
-/// Ties the store to a vector space, or finds that it is tied to another.
-pub(crate) fn bind_space(tx: &Connection, running: &str) -> Result<(), Error> {
-    let work = || -> Result<(), Failure> {
-        let stored: Option<String> = tx
-            .query_row("SELECT value FROM meta WHERE name = 'vector_space'", [], |row| row.get(0))
-            .optional()?;
-        match stored {
-            Some(stored) if stored == running => Ok(()),
-            Some(stored) => Err(Error::OtherVectorSpace { stored, running: running.into() }.into()),
-            None => {
-                tx.execute("INSERT INTO meta (name, value) VALUES ('vector_space', ?1)", [running])?;
-                Ok(())
-            }
-        }
-    };
-    work().map_err(|failure| failure.doing("binding the vector space"))
-}
-
 /// Gives episodes their vectors, each as a change of its own, so that indexes take it up.
 pub(crate) fn set(tx: &Connection, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<(), Error> {
     let work = || -> Result<(), Failure> {

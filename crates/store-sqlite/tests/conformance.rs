@@ -108,7 +108,7 @@ async fn memories_are_for_their_owner_only() {
     std::fs::set_permissions(&found, PermissionsExt::from_mode(0o755)).unwrap();
     for directory in [&made, &found] {
         let store = open(directory).await;
-        store.probe().await.unwrap();
+        assert!(store.probe().await[0].outcome.is_ok());
         for file in std::fs::read_dir(directory).unwrap() {
             let path = file.unwrap().path();
             if path.file_name().unwrap().to_str().unwrap().starts_with(memcloud_store_sqlite::FILE) {

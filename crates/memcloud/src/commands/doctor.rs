@@ -173,7 +173,9 @@ async fn store(dir: &Path) -> Finding {
     }
     let tried = async {
         let store = SqliteStore::open(dir).await?;
-        store.probe().await?;
+        for check in store.probe().await {
+            check.outcome?;
+        }
         store.counts().await
     };
     match tried.await {

@@ -75,6 +75,7 @@ impl Memory {
     /// Finds the episodes that answer a question, best first. Everything that was stored before the call is looked at.
     pub async fn search(&self, question: Question) -> Result<Found, Error> {
         self.check_question(&question)?;
+        self.bind().await?;
         let began = Instant::now();
         let text = &question.text[..question.text.floor_char_boundary(QUESTION_BYTES)];
         let (mut index, head) = self.indexes.caught_up(self.store.as_ref(), &question.space).await?;

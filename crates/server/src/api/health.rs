@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::api::ready::probe;
+use crate::api::ready::wrong;
 use crate::failure::FailureBody;
 
 /// Whether the instance works.
@@ -47,7 +47,7 @@ pub(crate) struct Managers {
     security(("bearer" = []))
 )]
 pub(crate) async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
-    let failure = probe(&app).await.err().map(|(_, failure)| failure.into_body());
+    let failure = wrong(&app).await;
     let works = failure.is_none();
     let health = Health {
         status: if works { "healthy" } else { "unhealthy" },

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use memcloud_model::Error;
+use memcloud_memory::ports::{self, Check};
+use memcloud_model::Database;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,18 +18,36 @@ use crate::failure::{Failure, FailureBody};
 pub(crate) struct Ready {
     /// Always `ready`.
     status: &'static str,
+    /// Each part, as it was found.
+    parts: Vec<PartState>,
 }
 
 /// A part of the memory that can fail on its own.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Part {
-    /// The engine that keeps the episodes.
+    /// The data directory.
     Store,
+    /// The database of the records, and of the episodes where there is no Neo4j.
+    Postgres,
+    /// The database of the episodes.
+    Neo4j,
     /// The embedding model.
     Embedder,
     /// Cannot be told.
     Memory,
+}
+
+/// How a part was found.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PartState {
+    /// The part.
+    part: Part,
+    /// Whether it works.
+    works: bool,
+    /// What is wrong with it, its code and its mend.
+    #[serde(flatten)]
+    failure: Option<FailureBody>,
 }
 
 /// Which part does not work, and the mend.
@@ -36,11 +55,13 @@ pub(crate) enum Part {
 pub(crate) struct NotReady {
     /// Always `unavailable`.
     status: &'static str,
-    /// The part that does not work.
+    /// The first part that does not work.
     part: Part,
     /// What is wrong with it, its code and its mend.
     #[serde(flatten)]
     failure: FailureBody,
+    /// Each part, as it was found.
+    parts: Vec<PartState>,
 }
 
 /// Proves that the memory can be written and read at this moment and that its model answers.
@@ -55,31 +76,41 @@ pub(crate) struct NotReady {
     security(("bearer" = []))
 )]
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    match probe(&app).await {
-        Ok(()) => Json(Ready { status: "ready" }).into_response(),
-        Err((part, failure)) => {
-            let not_ready = NotReady { status: "unavailable", part, failure: failure.into_body() };
+    let parts = probe(&app).await;
+    match parts.iter().find_map(|state| Some((state.part, state.failure.clone()?))) {
+        None => Json(Ready { status: "ready", parts }).into_response(),
+        Some((part, failure)) => {
+            let not_ready = NotReady { status: "unavailable", part, failure, parts };
             (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(not_ready)).into_response()
         }
     }
 }
 
-/// Tries the memory, and says which part fails.
-pub(super) async fn probe(app: &App) -> Result<(), (Part, Failure)> {
+/// Tries every part of the memory.
+async fn probe(app: &App) -> Vec<PartState> {
     match tokio::time::timeout(app.settings.probe_timeout, app.memory.probe()).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err((part_of(&error), error.into())),
-        Err(_) => Err((Part::Memory, Failure::probe_too_slow())),
+        Ok(checks) => checks.into_iter().map(PartState::of).collect(),
+        Err(_) => {
+            let failure = Some(Failure::probe_too_slow().into_body());
+            vec![PartState { part: Part::Memory, works: false, failure }]
+        }
     }
 }
 
-fn part_of(error: &Error) -> Part {
-    match error {
-        Error::Embedding(_) | Error::OtherVectorSpace { .. } => Part::Embedder,
-        Error::StorageFull(_)
-        | Error::StorageReadOnly(_)
-        | Error::StorageLocked { .. }
-        | Error::Storage { .. } => Part::Store,
-        _ => Part::Memory,
+/// The first thing that is wrong with the memory, if anything is.
+pub(super) async fn wrong(app: &App) -> Option<FailureBody> {
+    probe(app).await.into_iter().find_map(|state| state.failure)
+}
+
+impl PartState {
+    fn of(check: Check) -> Self {
+        let part = match check.part {
+            ports::Part::Store => Part::Store,
+            ports::Part::Database(Database::Postgres) => Part::Postgres,
+            ports::Part::Database(Database::Neo4j) => Part::Neo4j,
+            ports::Part::Embedder => Part::Embedder,
+        };
+        let failure = check.outcome.err().map(|error| Failure::from(error).into_body());
+        Self { part, works: failure.is_none(), failure }
     }
 }

@@ -1,0 +1,215 @@
+//! A link to a database elsewhere: whether it is up, how long to wait for it, and when to try again.
+//!
+//! A task of its own, the keeper, opens the link and opens it anew whenever it is in doubt; while it cannot, it tries
+//! again with growing pauses. Requests never do that: they use what the keeper has, and while the link is down they
+//! fail at once. An operation that takes long makes the keeper look whether the database still answers. If it does, the
+//! operation may take its time; if not, all operations under way end at that moment. So nobody hangs on a database that
+//! does, and nobody is cut off by one that is only busy.
+
+mod keeper;
+mod pauses;
+mod state;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use memcloud_model::{Database, Error, Trouble};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use crate::state::{State, Up};
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Opening the link: connection, login, looking at the schema.
+    pub opening: Duration,
+    /// After so long an operation makes the keeper look whether the database still answers.
+    pub doubt: Duration,
+    /// The longest that a usual operation may take.
+    pub operation: Duration,
+    /// The first pause between two attempts to open; each is twice the one before.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub longest_pause: Duration,
+    /// The age at which the link is opened anew: services in the cloud cut connections that are old.
+    pub renewal: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            opening: Duration::from_millis(2_500),
+            doubt: Duration::from_secs(1),
+            operation: Duration::from_millis(4_500),
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(3),
+            renewal: Duration::from_mins(10),
+        }
+    }
+}
+
+/// Opens sessions with one database.
+#[async_trait]
+pub trait Open: Send + Sync + 'static {
+    /// What operations work with: most likely a pool of connections.
+    type Session: Clone + Send + Sync + 'static;
+
+    /// The database.
+    fn database(&self) -> Database;
+
+    /// Opens a session that has proved to work, with everything in the database that operations rely on.
+    async fn open(&self) -> Result<Self::Session, Error>;
+}
+
+/// A link to one database.
+pub struct Link<O: Open> {
+    database: Database,
+    patience: Patience,
+    state: watch::Receiver<State<O::Session>>,
+    /// The newest generation that was doubted.
+    doubted: watch::Sender<u64>,
+    keeper: JoinHandle<()>,
+}
+
+impl<O: Open> Drop for Link<O> {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+impl<O: Open> Link<O> {
+    /// Starts to open the link, and waits until the first attempt has succeeded or failed.
+    pub async fn start(opener: O, patience: Patience) -> Self {
+        let database = opener.database();
+        let (doubted, doubts) = watch::channel(0);
+        let (keeper, mut state) = keeper::start(opener, patience, doubts);
+        let first = state.wait_for(|state| !matches!(state, State::Opening));
+        // The keeper outlives this call, so the state is told.
+        drop(timeout(patience.opening, first).await);
+        Self { database, patience, state, doubted, keeper }
+    }
+
+    /// Runs an operation within the usual time.
+    pub async fn run<T, F>(&self, operation: impl FnOnce(O::Session) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.run_within(self.patience.operation, operation).await
+    }
+
+    /// Runs an operation that may take so long.
+    pub async fn run_within<T, F>(
+        &self,
+        within: Duration,
+        operation: impl FnOnce(O::Session) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let deadline = Instant::now() + within;
+        let up = self.up(deadline).await?;
+        self.work(deadline, &up, operation(up.session.clone())).await
+    }
+
+    /// Runs an operation that does no harm when it is done twice; once more on a new connection when it loses its own.
+    pub async fn run_again<T, F>(&self, operation: impl Fn(O::Session) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let deadline = Instant::now() + self.patience.operation;
+        let up = self.up(deadline).await?;
+        let first = self.work(deadline, &up, operation(up.session.clone())).await;
+        match first {
+            Err(Error::Database { trouble: Trouble::Unreachable, .. } | Error::OutcomeUnknown { .. }) => {
+                let anew = self.newer(deadline, up.generation).await?;
+                self.work(deadline, &anew, operation(anew.session.clone())).await
+            }
+            first => first,
+        }
+    }
+
+    /// The trouble that the link is in at present, if it is down.
+    pub fn trouble(&self) -> Option<Error> {
+        match &*self.state.borrow() {
+            State::Down(outage) => Some(outage.error(self.database)),
+            State::Up(_) | State::Opening => None,
+        }
+    }
+
+    async fn work<T>(
+        &self,
+        deadline: Instant,
+        up: &Up<O::Session>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut work = std::pin::pin!(work);
+        let done = match timeout(self.patience.doubt, &mut work).await {
+            Ok(done) => done,
+            Err(_) => {
+                self.doubt(up.generation);
+                tokio::select! {
+                    done = &mut work => done,
+                    error = self.down() => Err(error),
+                    () = sleep_until(deadline) => Err(self.silent()),
+                }
+            }
+        };
+        if done.as_ref().is_err_and(Error::lost_connection) {
+            self.doubt(up.generation);
+        }
+        done
+    }
+
+    /// The session, waited for while the link is being opened for the first time.
+    async fn up(&self, deadline: Instant) -> Result<Up<O::Session>, Error> {
+        self.session(deadline, |state| !matches!(state, State::Opening)).await
+    }
+
+    /// A session that is newer than this one, or the reason why there is none.
+    async fn newer(&self, deadline: Instant, generation: u64) -> Result<Up<O::Session>, Error> {
+        self.session(deadline, |state| match state {
+            State::Up(up) => up.generation > generation,
+            State::Down(_) => true,
+            State::Opening => false,
+        })
+        .await
+    }
+
+    async fn session(
+        &self,
+        deadline: Instant,
+        wanted: impl FnMut(&State<O::Session>) -> bool,
+    ) -> Result<Up<O::Session>, Error> {
+        let mut state = self.state.clone();
+        let settled = timeout_at(deadline, state.wait_for(wanted)).await;
+        match settled.map_err(|_| self.silent())?.map_err(|_| Error::ShuttingDown)?.clone() {
+            State::Up(up) => Ok(up),
+            State::Down(outage) => Err(outage.error(self.database)),
+            State::Opening => Err(self.silent()),
+        }
+    }
+
+    async fn down(&self) -> Error {
+        let mut state = self.state.clone();
+        let down = state.wait_for(|state| matches!(state, State::Down(_))).await.map(|state| state.clone());
+        match down {
+            Ok(State::Down(outage)) => outage.error(self.database),
+            _ => Error::ShuttingDown,
+        }
+    }
+
+    /// Makes the keeper open the link anew, unless it has done so since this session.
+    fn doubt(&self, generation: u64) {
+        self.doubted.send_if_modified(|doubted| {
+            let newer = *doubted < generation;
+            *doubted = generation.max(*doubted);
+            newer
+        });
+    }
+
+    fn silent(&self) -> Error {
+        Error::database(self.database, Trouble::Silent, "it took longer than the time that an operation has")
+    }
+}

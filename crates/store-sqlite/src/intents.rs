@@ -1,0 +1,84 @@
+//! Notes of what is under way in another database. See [`Records`](memcloud_memory::ports::Records).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use memcloud_memory::ports::{AGAIN_AFTER, Intent, Leftover};
+use memcloud_model::{Error, EpisodeId};
+use rusqlite::{Connection, params};
+
+use crate::error::Failure;
+
+/// Notes that these episodes are about to be written elsewhere.
+pub(crate) fn intend(tx: &Connection, intent: Intent, ids: &[EpisodeId]) -> Result<(), Error> {
+    note(tx, intent, ids, false).map_err(|failure| failure.doing("noting an intent"))
+}
+
+/// Notes that these episodes are to be removed elsewhere.
+pub(crate) fn note_removal(tx: &Connection, intent: Intent, ids: &[EpisodeId]) -> Result<(), Failure> {
+    note(tx, intent, ids, true)
+}
+
+fn note(tx: &Connection, intent: Intent, ids: &[EpisodeId], removal: bool) -> Result<(), Failure> {
+    let (now, uids) = (micros(), ids.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>());
+    // What a store has written may still arrive after it was removed; what was recorded has arrived already.
+    let rounds = if removal { 1 } else { 2 };
+    tx.prepare_cached(
+        "INSERT INTO intents (id, at, withdrawn, due, rounds, uids) VALUES (?1, ?2, ?3, ?2, ?4, ?5)",
+    )?
+    .execute(params![intent.as_bytes(), now, removal, rounds, uids])?;
+    Ok(())
+}
+
+/// Takes the note away because its episodes are being recorded in this transaction.
+pub(crate) fn settle(tx: &Connection, intent: Intent) -> Result<(), Failure> {
+    let settled = tx
+        .prepare_cached("DELETE FROM intents WHERE id = ?1 AND withdrawn = 0")?
+        .execute([intent.as_bytes()])?;
+    if settled == 1 { Ok(()) } else { Err(Error::Withdrawn.into()) }
+}
+
+/// Makes sure that an intent can no longer be recorded.
+pub(crate) fn withdraw(tx: &Connection, intent: Intent) -> Result<bool, Error> {
+    let update = || -> Result<bool, Failure> {
+        let id = intent.as_bytes();
+        tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?2 WHERE id = ?1 AND withdrawn = 0")?
+            .execute(params![id, micros()])?;
+        Ok(tx.prepare_cached("SELECT 1 FROM intents WHERE id = ?1")?.exists([id])?)
+    };
+    update().map_err(|failure| failure.doing("withdrawing an intent"))
+}
+
+/// What is to be removed elsewhere by now.
+pub(crate) fn leftovers(tx: &Connection, older: Duration) -> Result<Vec<Leftover>, Error> {
+    let list = || -> Result<Vec<Leftover>, Failure> {
+        let now = micros();
+        tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?1 WHERE withdrawn = 0 AND at <= ?2")?
+            .execute(params![now, now - older.as_micros() as i64])?;
+        let mut select =
+            tx.prepare_cached("SELECT id, uids FROM intents WHERE withdrawn = 1 AND due <= ?1 ORDER BY at")?;
+        let rows = select.query_map([now], |row| {
+            let uids: Vec<u8> = row.get(1)?;
+            let ids = uids.as_chunks::<16>().0.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect();
+            Ok(Leftover { intent: Intent::from_bytes(row.get(0)?), ids })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    list().map_err(|failure| failure.doing("listing what is left to remove"))
+}
+
+/// Notes that the episodes have been removed elsewhere.
+pub(crate) fn clear(tx: &Connection, intent: Intent) -> Result<(), Error> {
+    let work = || -> Result<(), Failure> {
+        let (id, again) = (intent.as_bytes(), micros() + AGAIN_AFTER.as_micros() as i64);
+        tx.prepare_cached("UPDATE intents SET rounds = rounds - 1, due = ?2 WHERE id = ?1")?
+            .execute(params![id, again])?;
+        tx.prepare_cached("DELETE FROM intents WHERE id = ?1 AND rounds <= 0")?.execute([id])?;
+        Ok(())
+    };
+    work().map_err(|failure| failure.doing("clearing an intent"))
+}
+
+/// The moment, in microseconds of the epoch.
+fn micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}

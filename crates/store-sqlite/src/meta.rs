@@ -1,0 +1,36 @@
+//! Facts that hold for the whole store, each said once.
+
+use memcloud_memory::ports::Home;
+use memcloud_model::{Clock, EpisodeId, Error, SystemClock};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::Failure;
+
+/// Ties the store to a vector space, or finds that it is tied to another.
+pub(crate) fn bind_vector_space(tx: &Connection, running: &str) -> Result<(), Error> {
+    let stored = said_first(tx, "vector_space", running)
+        .map_err(|failure| failure.doing("binding the vector space"))?;
+    if stored == running { Ok(()) } else { Err(Error::OtherVectorSpace { stored, running: running.into() }) }
+}
+
+/// Ties the store to the home of its episodes, or finds that they have another.
+pub(crate) fn bind_home(tx: &Connection, home: Home, place: &str) -> Result<(), Error> {
+    let kept = said_first(tx, "home", home.name()).map_err(|failure| failure.doing("binding the home"))?;
+    home.check(&kept, place)
+}
+
+/// The name of the memory, made when it is first asked for.
+pub(crate) fn memory(tx: &Connection) -> Result<String, Error> {
+    let named = EpisodeId::new(SystemClock.now(), 0).to_string();
+    said_first(tx, "memory", &named).map_err(|failure| failure.doing("naming the memory"))
+}
+
+/// What was said first under this name: this, unless something else is there.
+fn said_first(tx: &Connection, name: &str, value: &str) -> Result<String, Failure> {
+    let mut select = tx.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+    if let Some(stored) = select.query_row([name], |row| row.get(0)).optional()? {
+        return Ok(stored);
+    }
+    tx.execute("INSERT INTO meta (name, value) VALUES (?1, ?2)", params![name, value])?;
+    Ok(value.to_owned())
+}
