@@ -120,13 +120,19 @@ impl<O: Open> Link<O> {
     {
         let deadline = Instant::now() + self.patience.operation;
         let up = self.up(deadline).await?;
-        let first = self.work(deadline, &up, operation(up.session.clone())).await;
-        match first {
-            Err(Error::Database { trouble: Trouble::Unreachable, .. } | Error::OutcomeUnknown { .. }) => {
-                let anew = self.newer(deadline, up.generation).await?;
-                self.work(deadline, &anew, operation(anew.session.clone())).await
-            }
-            first => first,
+        let lost = match self.work(deadline, &up, operation(up.session.clone())).await {
+            Err(error @ Error::Database { trouble: Trouble::Unreachable, .. }) => error,
+            Err(error @ Error::OutcomeUnknown { .. }) => error,
+            done => return done,
+        };
+        let second = async {
+            let anew = self.newer(deadline, up.generation).await?;
+            self.work(deadline, &anew, operation(anew.session.clone())).await
+        };
+        match second.await {
+            // The second attempt has told nothing about what became of the first.
+            Err(error) if error.lost_connection() => Err(lost),
+            done => done,
         }
     }
 

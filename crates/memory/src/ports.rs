@@ -204,6 +204,12 @@ pub trait EpisodeStore: Send + Sync {
     async fn probe(&self) -> Vec<Check>;
 }
 
+/// How long proving a part may take, for engines that must ask elsewhere.
+pub const PROBE_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// How long a request is remembered by its idempotency key.
+pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+
 /// A part of a memory that can fail on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {

@@ -118,9 +118,9 @@ impl Trouble {
                 "give Neo4j more room, or delete memories (Aura Free holds 200,000 nodes and 400,000 relationships); nothing was stored"
             }
             (Self::Full, Postgres) => "give the disk of PostgreSQL more room; nothing was stored",
-            (Self::TooOld, Neo4j) => "use Neo4j 5.15 or newer",
+            (Self::TooOld, Neo4j) => "use Neo4j 5.23 or newer",
             (Self::TooOld, Postgres) => "use PostgreSQL 14 or newer with pgvector 0.7 or newer",
-            (Self::Lacking, Neo4j) => "use Neo4j 5.15 or newer",
+            (Self::Lacking, Neo4j) => "use Neo4j 5.23 or newer",
             (Self::Lacking, Postgres) => {
                 "install pgvector 0.7 or newer on the PostgreSQL server (on Debian the package postgresql-<version>-pgvector)"
             }

@@ -1,12 +1,9 @@
-use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, Prepared};
+use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
 use memcloud_model::{EpisodeId, Error, Member, Space, Use};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::Failure;
 use crate::{intents, vectors};
-
-/// How long a request is remembered, in microseconds: thirty days.
-const REMEMBERED: i64 = 30 * 86_400 * 1_000_000;
 
 /// Stores a batch inside the writer's transaction, and settles the intent that it was written elsewhere with.
 pub(crate) fn append(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {
@@ -83,7 +80,7 @@ fn purpose(purpose: Use) -> i64 {
 /// Notes the request with what it stored, and forgets those of long ago.
 fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -> Result<(), Failure> {
     let at = episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
-    tx.prepare_cached("DELETE FROM requests WHERE at < ?1")?.execute([at - REMEMBERED])?;
+    tx.prepare_cached("DELETE FROM requests WHERE at < ?1")?.execute([at - REMEMBERED.as_micros() as i64])?;
     let uids: Vec<u8> = episodes.iter().flat_map(|prepared| *prepared.episode.id.as_bytes()).collect();
     tx.prepare_cached("INSERT OR REPLACE INTO requests (key, at, request, uids) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![idempotency.key, at, idempotency.request, uids])?;

@@ -1,0 +1,3 @@
+UNWIND $vectors AS v
+MATCH (e:Episode {uid: v.uid}) WHERE e.memory = $memory
+SET e.embedding = v.embedding

@@ -1,0 +1,98 @@
+//! What is done in the graph. Everything may be done twice without harm, so the driver and the link may try again.
+
+use std::collections::HashMap;
+
+use half::f16;
+use memcloud_memory::ports::Prepared;
+use memcloud_model::{EpisodeId, Error, Metadata};
+use neo4rs::{BoltType, Graph, Query, query};
+
+use crate::error::{doing, unreadable};
+use crate::turn::{map, numbers, turn};
+
+/// How many turns one transaction writes or removes: few enough to end within the time of an operation.
+pub(crate) const STEP: usize = 200;
+
+/// The server itself ends a transaction that nobody can be waiting for any more, in milliseconds.
+const TRANSACTION_MILLIS: i64 = 6_000;
+
+/// What only the graph keeps of an episode.
+pub(crate) struct Content {
+    pub(crate) content: String,
+    pub(crate) metadata: Metadata,
+}
+
+/// Writes turns, each linked to its neighbours in its conversation.
+pub(crate) async fn put(graph: Graph, memory: &str, turns: &[Prepared]) -> Result<(), Error> {
+    let Some(first) = turns.first() else { return Ok(()) };
+    let space = crate::turn::space_name(&first.episode.space);
+    let turns: Vec<BoltType> = turns.iter().map(|prepared| turn(memory, prepared)).collect();
+    let put = write(include_str!("cypher/put.cypher"))
+        .param("memory", memory)
+        .param("space", space)
+        .param("turns", turns);
+    graph.run(put).await.map_err(doing("writing turns to the graph"))
+}
+
+/// Removes turns. What is not there is no error.
+pub(crate) async fn remove(graph: Graph, ids: &[EpisodeId]) -> Result<(), Error> {
+    let remove = write(include_str!("cypher/remove.cypher")).param("uids", texts(ids));
+    graph.run(remove).await.map_err(doing("removing turns from the graph"))
+}
+
+/// The contents of the turns that are there.
+pub(crate) async fn contents(
+    graph: Graph,
+    memory: &str,
+    ids: &[EpisodeId],
+) -> Result<HashMap<EpisodeId, Content>, Error> {
+    const DOING: &str = "reading turns from the graph";
+    let read = query(include_str!("cypher/contents.cypher")).param("memory", memory).param("uids", texts(ids));
+    let mut rows = graph.execute_read(read).await.map_err(doing(DOING))?;
+    let mut contents = HashMap::with_capacity(ids.len());
+    while let Some(row) = rows.next().await.map_err(doing(DOING))? {
+        let id: EpisodeId = row.get::<&str>("uid").map_err(unreadable)?.parse()?;
+        let metadata: &str = row.get("metadata").map_err(unreadable)?;
+        let metadata = serde_json::from_str(metadata)
+            .map_err(|error| Error::Storage { doing: DOING, source: error.into() })?;
+        contents.insert(id, Content { content: row.get("content").map_err(unreadable)?, metadata });
+    }
+    Ok(contents)
+}
+
+/// Gives turns their embeddings.
+pub(crate) async fn embed(
+    graph: Graph,
+    memory: &str,
+    vectors: &[(EpisodeId, Vec<f16>)],
+) -> Result<(), Error> {
+    let vectors: Vec<BoltType> = vectors
+        .iter()
+        .map(|(id, vector)| {
+            BoltType::Map(map([("uid", id.to_string().into()), ("embedding", numbers(vector))]))
+        })
+        .collect();
+    let embed =
+        write(include_str!("cypher/embed.cypher")).param("memory", memory).param("vectors", vectors);
+    graph.run(embed).await.map_err(doing("writing embeddings to the graph"))
+}
+
+/// How many nodes and relationships there are, of this memory and of all else in the database.
+pub(crate) async fn size(graph: &Graph) -> Result<(i64, i64), Error> {
+    const DOING: &str = "counting the graph";
+    // Both come from the store's own counts, at once.
+    let count = "CALL () { MATCH (n) RETURN count(n) AS nodes }
+                 CALL () { MATCH ()-[r]->() RETURN count(r) AS relationships }
+                 RETURN nodes, relationships";
+    let mut rows = graph.execute_read(query(count)).await.map_err(doing(DOING))?;
+    let row = rows.single().await.map_err(doing(DOING))?;
+    Ok((row.get("nodes").map_err(unreadable)?, row.get("relationships").map_err(unreadable)?))
+}
+
+fn write(cypher: &str) -> Query {
+    query(cypher).extra("tx_timeout", TRANSACTION_MILLIS)
+}
+
+fn texts(ids: &[EpisodeId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}

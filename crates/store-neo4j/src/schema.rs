@@ -1,0 +1,135 @@
+//! Constraints and indexes: looked at whenever a session is opened, made when they are missing.
+
+use memcloud_model::{Database, Error, Trouble};
+use neo4rs::{Graph, query};
+
+use crate::error::{doing, unreadable};
+
+/// The schema, step by step, each a row of statements that may be run again. A step that was released is never changed;
+/// the node `MemCloud` counts the steps done.
+const MIGRATIONS: &[&[&str]] = &[&[
+    "CREATE CONSTRAINT memcloud_episode IF NOT EXISTS FOR (e:Episode) REQUIRE e.uid IS UNIQUE",
+    "CREATE CONSTRAINT memcloud_session IF NOT EXISTS
+     FOR (s:Session) REQUIRE (s.memory, s.space, s.name) IS UNIQUE",
+    "CREATE CONSTRAINT memcloud_producer IF NOT EXISTS
+     FOR (p:Producer) REQUIRE (p.memory, p.space, p.name) IS UNIQUE",
+    "CREATE INDEX memcloud_turn IF NOT EXISTS FOR (e:Episode) ON (e.turn)",
+    // A moment behind the graph: it serves people's own Cypher, and a commit of Lucene in every store would cost as much as
+    // the rest of it.
+    "CREATE FULLTEXT INDEX memcloud_words IF NOT EXISTS FOR (e:Episode) ON EACH [e.content]
+     OPTIONS {indexConfig: {`fulltext.analyzer`: 'english', `fulltext.eventually_consistent`: true}}",
+]];
+
+/// The oldest Neo4j: the first that calls subqueries with variables in parentheses.
+pub(crate) const OLDEST: (u32, u32) = (5, 23);
+
+/// How long opening waits for indexes, in seconds. On a graph that is full already they take longer, and go on by
+/// themselves.
+const AWAIT_SECONDS: i64 = 2;
+
+/// Makes sure that everything is there. Writes nothing when nothing is missing.
+pub(crate) async fn prepare(graph: &Graph) -> Result<(), Error> {
+    check_version(&version(graph).await?.0)?;
+    let done = steps_done(graph).await?;
+    if done > MIGRATIONS.len() {
+        let found = format!("its schema is {done}, and this memcloud knows {}", MIGRATIONS.len());
+        return Err(Error::database(Database::Neo4j, Trouble::Newer, found));
+    }
+    for (number, step) in MIGRATIONS.iter().enumerate().skip(done) {
+        for statement in *step {
+            graph.run(query(statement)).await.map_err(doing("making constraints and indexes"))?;
+        }
+        let taken = i64::try_from(number + 1).unwrap_or(i64::MAX);
+        graph
+            .run(query("MERGE (m:MemCloud) SET m.steps = $steps").param("steps", taken))
+            .await
+            .map_err(doing("noting the schema"))?;
+        tracing::info!("brought the schema in Neo4j to step {taken}");
+    }
+    if done < MIGRATIONS.len() {
+        await_indexes(graph).await;
+    }
+    Ok(())
+}
+
+/// The version and the edition.
+pub(crate) async fn version(graph: &Graph) -> Result<(String, String), Error> {
+    let components = "CALL dbms.components() YIELD name, versions, edition WHERE name = 'Neo4j Kernel'
+                      RETURN versions[0] AS version, edition";
+    let mut rows = graph.execute_read(query(components)).await.map_err(doing("asking for the version"))?;
+    let row = rows.single().await.map_err(doing("asking for the version"))?;
+    Ok((row.get("version").map_err(unreadable)?, row.get("edition").map_err(unreadable)?))
+}
+
+fn check_version(version: &str) -> Result<(), Error> {
+    let mut numbers = version.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or_default());
+    let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    if found < OLDEST {
+        return Err(Error::database(Database::Neo4j, Trouble::TooOld, format!("it is Neo4j {version}")));
+    }
+    Ok(())
+}
+
+/// How many steps of the schema have been taken.
+pub(crate) async fn steps_done(graph: &Graph) -> Result<usize, Error> {
+    let count = "OPTIONAL MATCH (m:MemCloud) RETURN coalesce(max(m.steps), 0) AS steps";
+    let mut rows = graph.execute_read(query(count)).await.map_err(doing("reading the schema"))?;
+    let row = rows.single().await.map_err(doing("reading the schema"))?;
+    Ok(usize::try_from(row.get::<i64>("steps").map_err(unreadable)?).unwrap_or_default())
+}
+
+/// Makes the vector index for vectors of this length, for people's own Cypher. There can be only one.
+pub(crate) async fn make_vector_index(graph: &Graph, dimensions: i64) -> Result<(), Error> {
+    let made = query(
+        "CREATE VECTOR INDEX memcloud_meaning IF NOT EXISTS FOR (e:Episode) ON e.embedding
+         OPTIONS {indexConfig: {`vector.dimensions`: $dimensions, `vector.similarity_function`: 'cosine'}}",
+    );
+    graph.run(made.param("dimensions", dimensions)).await.map_err(doing("making the vector index"))?;
+    await_indexes(graph).await;
+    Ok(())
+}
+
+/// Waits until the indexes are online, but not for long.
+async fn await_indexes(graph: &Graph) {
+    let awaited = graph.run(query("CALL db.awaitIndexes($seconds)").param("seconds", AWAIT_SECONDS)).await;
+    if awaited.is_err() {
+        tracing::info!("Neo4j is still filling its indexes; 'memcloud doctor' shows how far they are");
+    }
+}
+
+/// An index, as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexState {
+    /// Its name.
+    pub name: String,
+    /// `ONLINE`, `POPULATING` or `FAILED`.
+    pub state: String,
+    /// How much of the graph it knows, in percent.
+    pub percent: f64,
+}
+
+/// The indexes of a memory.
+pub(crate) async fn indexes(graph: &Graph) -> Result<Vec<IndexState>, Error> {
+    let show = "SHOW INDEXES YIELD name, state, populationPercent AS percent WHERE name STARTS WITH 'memcloud_'
+                RETURN name, state, percent ORDER BY name";
+    let mut rows = graph.execute_read(query(show)).await.map_err(doing("listing the indexes"))?;
+    let mut indexes = Vec::new();
+    while let Some(row) = rows.next().await.map_err(doing("listing the indexes"))? {
+        indexes.push(IndexState {
+            name: row.get("name").map_err(unreadable)?,
+            state: row.get("state").map_err(unreadable)?,
+            percent: row.get("percent").map_err(unreadable)?,
+        });
+    }
+    Ok(indexes)
+}
+
+/// Proves that the graph can be written, and leaves nothing behind: a node is made and taken back.
+pub(crate) async fn prove_writable(graph: &Graph) -> Result<(), Error> {
+    let prove = async {
+        let mut tx = graph.start_txn().await?;
+        tx.run(query("CREATE (:MemCloud)")).await?;
+        tx.rollback().await
+    };
+    prove.await.map_err(doing("probing the graph"))
+}

@@ -1,0 +1,280 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use half::f16;
+use memcloud_link::{Link, Patience};
+use memcloud_memory::ports::{
+    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent, PROBE_WITHIN, Part,
+    Prepared, Records, Sequence, SessionsOf,
+};
+use memcloud_model::{Database, Episode, EpisodeId, Error, Metadata, Session, Space};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
+
+use crate::connect::Opener;
+use crate::graph::{self, STEP};
+use crate::target::Target;
+use crate::{schema, sweep};
+
+/// How long finding out what became of a store may take, after its last word failed.
+const LAST_WORD: Duration = Duration::from_millis(800);
+
+/// A store whose episodes are in a graph and whose records are in another engine.
+pub struct GraphStore {
+    shared: Arc<Shared>,
+    sweeper: JoinHandle<()>,
+}
+
+/// What operations and the sweeper work with.
+pub(crate) struct Shared {
+    pub(crate) records: Arc<dyn Records>,
+    pub(crate) link: Link<Opener>,
+    pub(crate) is_aura: bool,
+    /// The name of the memory, once the records have told it.
+    memory: OnceCell<String>,
+}
+
+impl Drop for GraphStore {
+    fn drop(&mut self) {
+        self.sweeper.abort();
+    }
+}
+
+impl GraphStore {
+    /// Opens a store over this graph and these records. It is there at once; while the graph cannot be reached, every
+    /// operation that needs it says so.
+    pub async fn open(target: Target, records: Arc<dyn Records>) -> Self {
+        let is_aura = target.is_aura();
+        let link = Link::start(Opener { target }, Patience::default()).await;
+        let shared = Arc::new(Shared { records, link, is_aura, memory: OnceCell::new() });
+        let sweeper = tokio::spawn(sweep::forever(Arc::clone(&shared)));
+        Self { shared, sweeper }
+    }
+}
+
+impl Shared {
+    async fn memory(&self) -> Result<&str, Error> {
+        self.memory.get_or_try_init(|| self.records.memory()).await.map(String::as_str)
+    }
+
+    /// Intended in the records, written to the graph, recorded: answered after the last.
+    async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+        if batch.episodes.is_empty() {
+            return self.records.append(batch).await;
+        }
+        let memory = self.memory().await?;
+        let intent = self.records.intend(batch.episodes.iter().map(|p| p.episode.id).collect()).await?;
+        let recorded = async {
+            for turns in batch.episodes.chunks(STEP) {
+                self.link.run_again(|graph| graph::put(graph, memory, turns)).await?;
+            }
+            self.records.append_intended(intent, without_contents(&batch)).await
+        };
+        match recorded.await {
+            Ok(Appended::Stored) => Ok(Appended::Stored),
+            not_stored => self.take_back(intent, not_stored).await,
+        }
+    }
+
+    /// Sees to it that a store which was not answered as stored leaves nothing, unless it turns out to be stored.
+    async fn take_back(
+        &self,
+        intent: Intent,
+        not_stored: Result<Appended, Error>,
+    ) -> Result<Appended, Error> {
+        let withdrawn = tokio::time::timeout(LAST_WORD, self.records.withdraw(intent)).await;
+        match withdrawn {
+            // It was recorded all the same: only the answer got lost.
+            Ok(Ok(false)) => Ok(Appended::Stored),
+            // What it left in the graph is removed by the sweeper. The error is certain now.
+            Ok(Ok(true)) => match not_stored {
+                Err(Error::OutcomeUnknown { .. }) => Err(Error::Withdrawn),
+                other => other,
+            },
+            // Nobody could be asked. What is still intended then is withdrawn by whoever finds it.
+            Ok(Err(_)) | Err(_) => not_stored,
+        }
+    }
+
+    /// Removes turns from the graph.
+    pub(crate) async fn remove(&self, ids: &[EpisodeId]) -> Result<(), Error> {
+        for ids in ids.chunks(STEP) {
+            self.link.run_again(|graph| graph::remove(graph, ids)).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
+        // A deletion that was begun and could not be finished is finished first: else this one would find nothing and
+        // answer that all is gone.
+        sweep::once(self).await?;
+        let Some(deleted) = self.records.delete_noted(space, deletion).await? else { return Ok(0) };
+        self.remove(&deleted.ids).await?;
+        if let Err(error) = self.records.clear(deleted.intent).await {
+            tracing::debug!(%error, "what was deleted is noted still; the sweeper looks once more");
+        }
+        Ok(deleted.ids.len() as u64)
+    }
+
+    /// Puts what the graph keeps into what the records keep. An episode whose turn is gone is being deleted, and left
+    /// out.
+    async fn filled(&self, recorded: Vec<Episode>) -> Result<Vec<Episode>, Error> {
+        if recorded.is_empty() {
+            return Ok(recorded);
+        }
+        let ids: Vec<EpisodeId> = recorded.iter().map(|episode| episode.id).collect();
+        let contents = self.contents(&ids).await?;
+        Ok(fill(recorded, contents))
+    }
+
+    async fn contents(&self, ids: &[EpisodeId]) -> Result<Contents, Error> {
+        let memory = self.memory().await?;
+        self.link.run_again(|graph| graph::contents(graph, memory, ids)).await
+    }
+}
+
+type Contents = std::collections::HashMap<EpisodeId, graph::Content>;
+
+fn fill(recorded: Vec<Episode>, mut contents: Contents) -> Vec<Episode> {
+    let filled = recorded.into_iter().filter_map(|mut episode| {
+        let graph::Content { content, metadata } = contents.remove(&episode.id)?;
+        episode.content = content;
+        episode.metadata = metadata;
+        Some(episode)
+    });
+    filled.collect()
+}
+
+/// The batch as the records keep it.
+fn without_contents(batch: &Batch) -> Batch {
+    let bare = |prepared: &Prepared| {
+        let Episode { id, ref space, ref session, created_at, ingested_at, purpose, .. } = prepared.episode;
+        let Episode { ref producer, ref produced_for, ref role, ref kind, .. } = prepared.episode;
+        let episode = Episode {
+            id,
+            space: space.clone(),
+            session: session.clone(),
+            content: String::new(),
+            producer: producer.clone(),
+            produced_for: produced_for.clone(),
+            role: role.clone(),
+            kind: kind.clone(),
+            metadata: Metadata::new(),
+            created_at,
+            ingested_at,
+            purpose,
+        };
+        Prepared { episode, vector: prepared.vector.clone(), analysis: prepared.analysis.clone() }
+    };
+    Batch {
+        space: batch.space.clone(),
+        sessions: batch.sessions.clone(),
+        episodes: batch.episodes.iter().map(bare).collect(),
+        idempotency: batch.idempotency,
+    }
+}
+
+#[async_trait]
+impl EpisodeStore for GraphStore {
+    async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+        // A task of its own: a client that leaves does not stop it half-way.
+        let shared = Arc::clone(&self.shared);
+        let appended = tokio::spawn(async move { shared.append(batch).await }).await;
+        appended.map_err(|panic| Error::Storage { doing: "storing episodes", source: panic.into() })?
+    }
+
+    async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
+        self.shared.records.repeated(idempotency).await
+    }
+
+    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
+        self.shared.records.head(space).await
+    }
+
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+        self.shared.records.changes(space, after, limit).await
+    }
+
+    async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (recorded, contents) =
+            tokio::try_join!(self.shared.records.episodes(space, ids), self.shared.contents(ids))?;
+        Ok(fill(recorded, contents))
+    }
+
+    async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
+        self.shared.filled(self.shared.records.newest(space, session, limit).await?).await
+    }
+
+    async fn page(
+        &self,
+        space: &Space,
+        session: Option<&str>,
+        mut after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Episode>, Error> {
+        let mut page = Vec::new();
+        // A page that is not full is the last one: what is being deleted meanwhile is made up for.
+        loop {
+            let wanted = limit - page.len();
+            let recorded = self.shared.records.page(space, session, after, wanted).await?;
+            let complete = recorded.len() < wanted;
+            after = recorded.last().map(|e| Cursor { created_at: e.created_at.as_micros(), id: e.id });
+            page.extend(self.shared.filled(recorded).await?);
+            if complete || page.len() >= limit {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
+        let (shared, space) = (Arc::clone(&self.shared), space.clone());
+        let deleted = tokio::spawn(async move { shared.delete(&space, deletion).await }).await;
+        deleted.map_err(|panic| Error::Storage { doing: "deleting episodes", source: panic.into() })?
+    }
+
+    async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
+        self.shared.records.session(space, name).await
+    }
+
+    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
+        self.shared.records.sessions(of).await
+    }
+
+    async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
+        self.shared.records.bind_vector_space(running).await?;
+        let dimensions = running.rsplit('/').next().and_then(|number| number.parse::<i64>().ok());
+        if let Some(dimensions) = dimensions {
+            let made = async |graph| schema::make_vector_index(&graph, dimensions).await;
+            self.shared.link.run_again(made).await?;
+        }
+        Ok(())
+    }
+
+    async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
+        self.shared.filled(self.shared.records.without_vector(limit).await?).await
+    }
+
+    async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
+        let memory = self.shared.memory().await?;
+        for vectors in vectors.chunks(STEP) {
+            self.shared.link.run_again(|graph| graph::embed(graph, memory, vectors)).await?;
+        }
+        self.shared.records.set_vectors(vectors).await
+    }
+
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.shared.records.counts().await
+    }
+
+    async fn probe(&self) -> Vec<Check> {
+        let probe = async |graph| schema::prove_writable(&graph).await;
+        let (mut checks, outcome) =
+            tokio::join!(self.shared.records.probe(), self.shared.link.run_within(PROBE_WITHIN, probe));
+        checks.push(Check { part: Part::Database(Database::Neo4j), outcome });
+        checks
+    }
+}

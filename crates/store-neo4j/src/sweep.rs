@@ -1,0 +1,54 @@
+//! Removes from the graph what no record tells of: turns of stores that failed or whose server was killed, and of
+//! deletions that could not be finished. Every server does it; done twice it does no harm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use memcloud_model::Error;
+use tokio::time::Instant;
+
+use crate::examine::AURA_FREE;
+use crate::graph;
+use crate::store::Shared;
+
+/// How often it is looked for what is left.
+const EVERY: Duration = Duration::from_secs(5);
+/// No store takes this long: an intent that is older was left by a server that is gone.
+const STALE: Duration = Duration::from_secs(30);
+/// How often the room in the graph is looked at.
+const LOOK_AT_ROOM_EVERY: Duration = Duration::from_mins(10);
+
+/// Sweeps again and again.
+pub(crate) async fn forever(shared: Arc<Shared>) {
+    let mut looked_at_room = None;
+    loop {
+        if let Err(error) = once(&shared).await {
+            // The links tell their troubles themselves.
+            tracing::debug!(%error, "what is left in the graph stays for now");
+        }
+        if shared.is_aura && looked_at_room.is_none_or(|at: Instant| at.elapsed() > LOOK_AT_ROOM_EVERY) {
+            looked_at_room = Some(Instant::now());
+            warn_of_little_room(&shared).await;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Sweeps once. Errs when something had to stay.
+pub(crate) async fn once(shared: &Shared) -> Result<(), Error> {
+    for leftover in shared.records.leftovers(STALE).await? {
+        shared.remove(&leftover.ids).await?;
+        shared.records.clear(leftover.intent).await?;
+        tracing::info!(turns = leftover.ids.len(), "removed from the graph what no record tells of");
+    }
+    Ok(())
+}
+
+async fn warn_of_little_room(shared: &Shared) {
+    let size = async |graph| graph::size(&graph).await;
+    if let Ok((nodes, relationships)) = shared.link.run_again(size).await
+        && AURA_FREE.share(nodes, relationships) >= AURA_FREE.warn_at
+    {
+        tracing::warn!(nodes, relationships, "{}", AURA_FREE.told(nodes, relationships));
+    }
+}

@@ -1,0 +1,132 @@
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use thiserror::Error;
+use url::Url;
+
+/// Which Neo4j, as whom, and by which way.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// How the way there is protected, and what the server is told of it.
+    pub scheme: Scheme,
+    /// A name or an address; an IPv6 address in brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user.
+    pub user: String,
+    /// The user's password.
+    pub password: SecretString,
+    /// The authority that signed the server's certificate, instead of those that this machine believes. Of no meaning
+    /// where certificates are not checked.
+    pub authority: Option<PathBuf>,
+}
+
+/// The scheme of an address.
+///
+/// With the `neo4j` schemes the server is told which address it was called by, so that it may hand on what another member
+/// of its cluster must do; all else is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `bolt://`: no TLS.
+    Bolt,
+    /// `bolt+s://`: TLS, verified.
+    BoltTls,
+    /// `bolt+ssc://`: TLS with any certificate.
+    BoltAnyTls,
+    /// `neo4j://`: no TLS.
+    Neo4j,
+    /// `neo4j+s://`: TLS, verified.
+    Neo4jTls,
+    /// `neo4j+ssc://`: TLS with any certificate.
+    Neo4jAnyTls,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Bolt, Self::BoltTls, Self::BoltAnyTls, Self::Neo4j, Self::Neo4jTls, Self::Neo4jAnyTls];
+
+    /// As it is written before `://`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bolt => "bolt",
+            Self::BoltTls => "bolt+s",
+            Self::BoltAnyTls => "bolt+ssc",
+            Self::Neo4j => "neo4j",
+            Self::Neo4jTls => "neo4j+s",
+            Self::Neo4jAnyTls => "neo4j+ssc",
+        }
+    }
+
+    /// The scheme with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| scheme.name() == name)
+    }
+
+    /// Whether certificates are checked.
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::BoltTls | Self::Neo4jTls)
+    }
+}
+
+/// Why a target cannot be one, and what to do about it. Neither holds a password.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{what}")]
+pub struct BadTarget {
+    /// What is wrong, to be read after the name of the setting.
+    pub what: String,
+    /// What to do.
+    pub mend: String,
+}
+
+impl Target {
+    /// The target of an address such as `neo4j+s://host:7687`. User and password may stand in it; those that are given
+    /// beside it win.
+    pub fn from_uri(
+        text: &str,
+        user: Option<String>,
+        password: Option<SecretString>,
+        authority: Option<PathBuf>,
+    ) -> Result<Self, BadTarget> {
+        let form = "write it as bolt://host:7687, with bolt, bolt+s, bolt+ssc, neo4j, neo4j+s or neo4j+ssc for its scheme";
+        let bad = |what: String| BadTarget { what, mend: form.into() };
+        let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
+        let scheme =
+            Scheme::named(url.scheme()).ok_or_else(|| bad(format!("'{}' is no scheme of Neo4j", url.scheme())))?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host".into()))?;
+        let decoded = |text: &str| {
+            let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+            decoded.map(std::borrow::Cow::into_owned).map_err(|_| bad("a part of it is not UTF-8".into()))
+        };
+        let inside = Some(decoded(url.username())?).filter(|user| !user.is_empty());
+        let password = match (password, url.password()) {
+            (Some(password), _) => password,
+            (None, Some(inside)) => decoded(inside)?.into(),
+            (None, None) => {
+                return Err(BadTarget {
+                    what: "there is no password for it".into(),
+                    mend: "set NEO4J_PASSWORD, or NEO4J_PASSWORD_FILE".into(),
+                });
+            }
+        };
+        Ok(Self {
+            scheme,
+            host: host.to_owned(),
+            port: url.port().unwrap_or(7687),
+            user: user.or(inside).unwrap_or_else(|| "neo4j".into()),
+            password,
+            authority,
+        })
+    }
+
+    /// Where it leads, without user and password.
+    pub fn place(&self) -> String {
+        format!("{}://{}:{}", self.scheme.name(), self.host, self.port)
+    }
+
+    /// Whether it is one of Neo4j's own cloud.
+    pub fn is_aura(&self) -> bool {
+        self.host.ends_with(".databases.neo4j.io")
+    }
+}

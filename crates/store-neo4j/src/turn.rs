@@ -1,0 +1,81 @@
+//! An episode as the graph keeps it, and its place in its conversation.
+
+use std::collections::HashMap;
+
+use half::f16;
+use memcloud_memory::ports::Prepared;
+use memcloud_model::{Episode, Space, Use};
+use neo4rs::{BoltMap, BoltType};
+use sha2::{Digest, Sha256};
+
+/// How a space is written in the graph: `org/project`, with the slashes and percent signs of both escaped.
+pub(crate) fn space_name(space: &Space) -> String {
+    let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F");
+    format!("{}/{}", escaped(&space.org), escaped(&space.project))
+}
+
+/// What every turn's place in a conversation begins with: a hash of memory, space and session, and a colon.
+fn conversation(memory: &str, space: &str, session: &str) -> String {
+    let mut hash = Sha256::new();
+    for name in [memory, space, session] {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+    }
+    let mut text: String = hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+    text.push(':');
+    text
+}
+
+/// The place of an episode: conversation, time, id. Compared as text, places are in the order of the conversation.
+fn place(conversation: &str, episode: &Episode) -> String {
+    // Times before 1970 are negative; moved up they sort as they should.
+    let moment = episode.created_at.as_micros().cast_unsigned() ^ (1 << 63);
+    format!("{conversation}{moment:016x}:{}", episode.id)
+}
+
+/// A turn, as `put.cypher` expects it.
+pub(crate) fn turn(memory: &str, prepared: &Prepared) -> BoltType {
+    let episode = &prepared.episode;
+    let space = space_name(&episode.space);
+    let conversation = conversation(memory, &space, &episode.session);
+    let place = place(&conversation, episode);
+    let metadata = serde_json::Value::Object(episode.metadata.clone()).to_string();
+    let kept_for = match episode.purpose {
+        Use::Recall => "recall",
+        Use::ProfileOnly => "profile",
+    };
+    let mut properties = map([
+        ("turn", place.as_str().into()),
+        ("session", episode.session.as_str().into()),
+        ("content", episode.content.as_str().into()),
+        ("producer", episode.producer.as_str().into()),
+        ("produced_for", episode.produced_for.as_str().into()),
+        ("role", episode.role.as_str().into()),
+        ("kind", episode.kind.as_str().into()),
+        ("kept_for", kept_for.into()),
+        ("metadata", metadata.into()),
+    ]);
+    if let Some(vector) = &prepared.vector {
+        properties.put("embedding".into(), numbers(vector));
+    }
+    BoltType::Map(map([
+        ("uid", episode.id.to_string().into()),
+        ("session", episode.session.as_str().into()),
+        ("producer", episode.producer.as_str().into()),
+        ("created_at", episode.created_at.to_string().into()),
+        ("stored_at", episode.ingested_at.to_string().into()),
+        ("conversation", conversation.into()),
+        ("place", place.into()),
+        ("properties", BoltType::Map(properties)),
+    ]))
+}
+
+/// A vector as a list of numbers, which is what Neo4j's own index reads.
+pub(crate) fn numbers(vector: &[f16]) -> BoltType {
+    vector.iter().map(|number| number.to_f64()).collect::<Vec<f64>>().into()
+}
+
+/// A map out of names and values.
+pub(crate) fn map<const N: usize>(entries: [(&str, BoltType); N]) -> BoltMap {
+    BoltMap { value: entries.into_iter().map(|(name, value)| (name.into(), value)).collect::<HashMap<_, _>>() }
+}

@@ -1,0 +1,67 @@
+//! Neo4j with records beside it does what every engine must do.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+
+use memcloud_memory::ports::Records;
+use memcloud_store_neo4j::{GraphStore, Target};
+use memcloud_store_postgres::PostgresStore;
+use memcloud_store_sqlite::SqliteStore;
+use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
+use memcloud_store_tests::run;
+use memcloud_test_servers::{Database, SharedNeo4j, SharedPostgres};
+use proptest::prelude::*;
+
+fn graph() -> Target {
+    Target::from_uri(&SharedNeo4j::from_environment().uri(), None, None, None).unwrap()
+}
+
+async fn records_in(database: &Database) -> Arc<dyn Records> {
+    let target = memcloud_store_postgres::Target::from_url(&database.url(), None).unwrap();
+    Arc::new(PostgresStore::open_records(target).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_story_with_postgres() {
+    let server = SharedPostgres::from_environment();
+    let databases = std::cell::RefCell::new(Vec::new());
+    run(|| {
+        let database = server.create_database();
+        databases.borrow_mut().push(database);
+        let target = memcloud_store_postgres::Target::from_url(&databases.borrow().last().unwrap().url(), None);
+        async move {
+            let records = Arc::new(PostgresStore::open_records(target.unwrap()).await);
+            Arc::new(GraphStore::open(graph(), records).await) as _
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_story_with_records_in_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let number = std::cell::Cell::new(0);
+    run(|| {
+        number.set(number.get() + 1);
+        let own = directory.path().join(number.get().to_string());
+        async move {
+            let records = Arc::new(SqliteStore::open_records(&own).await.unwrap());
+            Arc::new(GraphStore::open(graph(), records).await) as _
+        }
+    })
+    .await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_deeds(deeds in deeds()) {
+        let database = SharedPostgres::from_environment().create_database();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Arc::new(GraphStore::open(graph(), records_in(&database).await).await);
+            any_deeds_leave_the_truth(store, deeds).await;
+        });
+    }
+}

@@ -1,0 +1,255 @@
+//! Stores a batch in one transaction. Statements that do not need each other's answers travel together.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, REMEMBERED};
+use memcloud_model::{Database, EpisodeId, Error};
+use uuid::Uuid;
+
+use crate::columns::{EpisodeColumns, MemberColumns, session_names};
+use crate::error::Failure;
+use crate::{id, intents, uuid};
+
+/// How often a transaction that collided with another one is tried.
+const ATTEMPTS: usize = 4;
+
+/// Stores a batch, and settles the intent that it was written elsewhere with. May be called again with the same batch:
+/// it is stored once.
+pub(crate) async fn append(
+    mut client: Object,
+    batch: &Batch,
+    intent: Option<Intent>,
+) -> Result<Appended, Failure> {
+    for _ in 1..ATTEMPTS {
+        match append_once(&mut client, batch, intent).await {
+            Err(failure) if failure.collided() => {}
+            done => return done,
+        }
+    }
+    append_once(&mut client, batch, intent).await
+}
+
+/// What became of a batch inside the transaction.
+enum Written {
+    New,
+    Repeated(Vec<EpisodeId>),
+    /// The intent was settled or withdrawn before.
+    NotIntended,
+}
+
+async fn append_once(
+    client: &mut Object,
+    batch: &Batch,
+    intent: Option<Intent>,
+) -> Result<Appended, Failure> {
+    let tx = client.transaction().await?;
+    let doubtful = match write(&tx, batch, intent).await {
+        Ok(Written::New) => {
+            commit(tx).await?;
+            return Ok(Appended::Stored);
+        }
+        Ok(Written::Repeated(ids)) => return Ok(Appended::Repeated(ids)),
+        Ok(Written::NotIntended) => Error::Withdrawn.into(),
+        Err(failure) if failure.violates("episodes_pkey") => failure,
+        Err(failure) => return Err(failure),
+    };
+    tx.rollback().await?;
+    // The first of two attempts may have got through to the end.
+    if is_stored(client, batch).await? { Ok(Appended::Stored) } else { Err(doubtful) }
+}
+
+/// The last word. When the connection breaks here, nobody on this side knows whether it was heard.
+async fn commit(tx: Transaction<'_>) -> Result<(), Failure> {
+    tx.commit().await.map_err(|error| {
+        let error = Failure::from(error).doing("storing episodes");
+        let unknown = Error::OutcomeUnknown { database: Database::Postgres };
+        if error.lost_connection() { unknown } else { error }
+    })?;
+    Ok(())
+}
+
+async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> Result<Written, Failure> {
+    if let Some(idempotency) = &batch.idempotency
+        && let Some(ids) = repeated_under_lock(tx, idempotency).await?
+    {
+        return Ok(Written::Repeated(ids));
+    }
+    let settled = async {
+        match intent {
+            Some(intent) => intents::settle(tx, intent).await,
+            None => Ok(true),
+        }
+    };
+    let (settled, ..) = tokio::try_join!(
+        settled,
+        make_space(tx, batch),
+        make_sessions(tx, batch),
+        unite(tx, batch),
+        remember(tx, batch),
+        insert(tx, batch),
+    )?;
+    Ok(if settled { Written::New } else { Written::NotIntended })
+}
+
+async fn make_space(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
+    // Looked for first: an insert that does nothing takes a number all the same.
+    let insert = tx
+        .prepare_cached(
+            "INSERT INTO memcloud.spaces (org, project) SELECT $1, $2
+             WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces WHERE org = $1 AND project = $2)
+             ON CONFLICT DO NOTHING",
+        )
+        .await?;
+    tx.execute(&insert, &[&batch.space.org, &batch.space.project]).await?;
+    Ok(())
+}
+
+async fn make_sessions(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
+    let insert = tx
+        .prepare_cached(
+            "INSERT INTO memcloud.sessions (space, name)
+             SELECT s.id, n.name
+             FROM memcloud.spaces s, unnest($3::text[]) WITH ORDINALITY AS n (name, place)
+             WHERE s.org = $1 AND s.project = $2
+               AND NOT EXISTS (SELECT 1 FROM memcloud.sessions t WHERE t.space = s.id AND t.name = n.name)
+             ORDER BY n.place
+             ON CONFLICT DO NOTHING",
+        )
+        .await?;
+    tx.execute(&insert, &[&batch.space.org, &batch.space.project, &session_names(batch)]).await?;
+    Ok(())
+}
+
+async fn unite(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
+    let members = MemberColumns::of(batch);
+    let insert = tx
+        .prepare_cached(
+            "INSERT INTO memcloud.members (session, role, name)
+             SELECT t.id, m.role, m.name
+             FROM unnest($3::text[], $4::smallint[], $5::text[]) AS m (session, role, name)
+             JOIN memcloud.spaces s ON s.org = $1 AND s.project = $2
+             JOIN memcloud.sessions t ON t.space = s.id AND t.name = m.session
+             ON CONFLICT DO NOTHING",
+        )
+        .await?;
+    let space = &batch.space;
+    tx.execute(&insert, &[&space.org, &space.project, &members.sessions, &members.roles, &members.names])
+        .await?;
+    Ok(())
+}
+
+/// Notes the request with what it stored, and forgets those of long ago.
+async fn remember(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
+    let Some(idempotency) = &batch.idempotency else { return Ok(()) };
+    let at = batch.episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
+    let long_ago = at - REMEMBERED.as_micros() as i64;
+    let uids: Vec<Uuid> = batch.episodes.iter().map(|prepared| uuid(&prepared.episode.id)).collect();
+    let forget = tx.prepare_cached("DELETE FROM memcloud.requests WHERE at < $1").await?;
+    let insert = tx
+        .prepare_cached(
+            "INSERT INTO memcloud.requests (key, at, request, uids) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (key) DO UPDATE SET at = $2, request = $3, uids = $4",
+        )
+        .await?;
+    tx.execute(&forget, &[&long_ago]).await?;
+    tx.execute(&insert, &[&&idempotency.key[..], &at, &&idempotency.request[..], &uids]).await?;
+    Ok(())
+}
+
+/// Takes the space's next sequence numbers and writes the episodes under them.
+async fn insert(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
+    let columns = EpisodeColumns::of(batch);
+    let count = batch.episodes.len() as i64;
+    let insert = tx
+        .prepare_cached(
+            "WITH space AS (
+                 UPDATE memcloud.spaces SET head = head + $3 WHERE org = $1 AND project = $2
+                 RETURNING id, head - $3 AS before
+             )
+             INSERT INTO memcloud.episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind,
+                                            created_at, ingested_at, analysis, vector, metadata, content)
+             SELECT e.uid, space.id, t.id, space.before + e.place, e.purpose, e.producer, e.produced_for, e.role,
+                    e.kind, e.created_at, e.ingested_at, e.analysis, e.vector, e.metadata, e.content
+             FROM space,
+                  unnest($4::uuid[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[], $10::text[],
+                         $11::bigint[], $12::bigint[], $13::bytea[], $14::halfvec[], $15::json[], $16::text[])
+                  WITH ORDINALITY AS e (uid, session, purpose, producer, produced_for, role, kind, created_at,
+                                        ingested_at, analysis, vector, metadata, content, place)
+                  JOIN memcloud.sessions t ON t.name = e.session
+             WHERE t.space = space.id",
+        )
+        .await?;
+    let space = &batch.space;
+    let inserted = tx
+        .execute(
+            &insert,
+            &[
+                &space.org,
+                &space.project,
+                &count,
+                &columns.uids,
+                &columns.sessions,
+                &columns.purposes,
+                &columns.producers,
+                &columns.recipients,
+                &columns.roles,
+                &columns.kinds,
+                &columns.created_at,
+                &columns.ingested_at,
+                &columns.analyses,
+                &columns.vectors,
+                &columns.metadata,
+                &columns.contents,
+            ],
+        )
+        .await?;
+    if inserted == batch.episodes.len() as u64 {
+        return Ok(());
+    }
+    let source = format!("{inserted} of {count} rows were inserted").into();
+    Err(Error::Storage { doing: "storing episodes", source }.into())
+}
+
+/// Whether the whole batch is there.
+async fn is_stored(client: &Object, batch: &Batch) -> Result<bool, Failure> {
+    let uids: Vec<Uuid> = batch.episodes.iter().map(|prepared| uuid(&prepared.episode.id)).collect();
+    let count = client.prepare_cached("SELECT count(*) FROM memcloud.episodes WHERE uid = ANY($1)").await?;
+    let there: i64 = client.query_one(&count, &[&uids]).await?.get(0);
+    Ok(!uids.is_empty() && there == uids.len() as i64)
+}
+
+/// The ids stored under this key before; others with the same key wait until this transaction ends.
+async fn repeated_under_lock(
+    tx: &Transaction<'_>,
+    idempotency: &Idempotency,
+) -> Result<Option<Vec<EpisodeId>>, Failure> {
+    let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
+    let lock = tx.prepare_cached("SELECT pg_advisory_xact_lock($1)").await?;
+    tx.execute(&lock, &[&number]).await?;
+    let read = tx.prepare_cached(REPEATED).await?;
+    known(tx, &read, idempotency).await
+}
+
+/// The ids stored under this key before, unless all that it stored has been deleted since. The same key with another
+/// request is a conflict.
+pub(crate) async fn repeated(
+    client: Object,
+    idempotency: &Idempotency,
+) -> Result<Option<Vec<EpisodeId>>, Failure> {
+    let read = client.prepare_cached(REPEATED).await?;
+    known(&client, &read, idempotency).await
+}
+
+const REPEATED: &str = "SELECT r.request, r.uids FROM memcloud.requests r
+                        WHERE r.key = $1 AND EXISTS (SELECT 1 FROM memcloud.episodes e WHERE e.uid = ANY(r.uids))";
+
+async fn known(
+    client: &impl GenericClient,
+    read: &tokio_postgres::Statement,
+    idempotency: &Idempotency,
+) -> Result<Option<Vec<EpisodeId>>, Failure> {
+    let Some(row) = client.query_opt(read, &[&&idempotency.key[..]]).await? else { return Ok(None) };
+    if row.get::<_, &[u8]>(0) != idempotency.request {
+        return Err(Error::IdempotencyConflict.into());
+    }
+    Ok(Some(row.get::<_, Vec<Uuid>>(1).into_iter().map(id).collect()))
+}

@@ -1,0 +1,63 @@
+use deadpool_postgres::Object;
+use memcloud_memory::ports::{Deletion, Intent};
+use memcloud_model::{EpisodeId, Space};
+use uuid::Uuid;
+
+use crate::error::Failure;
+use crate::{id, intents, uuid};
+
+/// Deletes the episodes of space `$1` for which this holds, each under a sequence number of its own.
+macro_rules! delete_where {
+    ($condition:literal) => {
+        concat!(
+            "WITH gone AS (DELETE FROM memcloud.episodes e WHERE e.space = $1 AND ",
+            $condition,
+            " RETURNING e.uid, e.seq), ",
+            "numbered AS (SELECT uid, row_number() OVER (ORDER BY seq) AS place FROM gone), ",
+            "advanced AS (UPDATE memcloud.spaces SET head = head + (SELECT count(*) FROM gone) WHERE id = $1 ",
+            "RETURNING head - (SELECT count(*) FROM gone) AS before) ",
+            "INSERT INTO memcloud.deletions (space, seq, uid) ",
+            "SELECT $1, advanced.before + place, uid FROM numbered, advanced RETURNING uid"
+        )
+    };
+}
+
+/// Deletes in one transaction and leaves a note of each id, so that indexes learn of it; and one of all, if they are to
+/// be removed elsewhere as well.
+pub(crate) async fn delete(
+    mut client: Object,
+    space: &Space,
+    deletion: &Deletion,
+    elsewhere: Option<Intent>,
+) -> Result<Vec<EpisodeId>, Failure> {
+    let tx = client.transaction().await?;
+    // Stores in this space wait, so that none gets a number between those of the deletion.
+    let lock = tx
+        .prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR UPDATE")
+        .await?;
+    let Some(row) = tx.query_opt(&lock, &[&space.org, &space.project]).await? else {
+        return Ok(Vec::new());
+    };
+    let owner: i64 = row.get(0);
+    let rows = match deletion {
+        Deletion::Session(name) => {
+            let delete = tx
+                .prepare_cached(delete_where!(
+                    "e.session = (SELECT id FROM memcloud.sessions WHERE space = $1 AND name = $2)"
+                ))
+                .await?;
+            tx.query(&delete, &[&owner, &name]).await?
+        }
+        Deletion::Episodes(ids) => {
+            let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
+            let delete = tx.prepare_cached(delete_where!("e.uid = ANY($2)")).await?;
+            tx.query(&delete, &[&owner, &uids]).await?
+        }
+    };
+    let ids: Vec<EpisodeId> = rows.iter().map(|row| id(row.get(0))).collect();
+    if let Some(intent) = elsewhere.filter(|_| !ids.is_empty()) {
+        intents::note_removal(&tx, intent, &ids).await?;
+    }
+    tx.commit().await?;
+    Ok(ids)
+}

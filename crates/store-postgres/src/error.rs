@@ -1,0 +1,122 @@
+use std::error::Error as StdError;
+
+use deadpool_postgres::{HookError, PoolError};
+use memcloud_model::{Database, Error, Trouble};
+use tokio_postgres::error::SqlState;
+
+/// What a piece of work on the database can fail with: PostgreSQL's error, or one of ours.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Postgres(tokio_postgres::Error),
+    Pool(PoolError),
+    Ours(Error),
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                Self::Postgres(error)
+            }
+            other => Self::Pool(other),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl Failure {
+    /// The error for the one who asked, with what was being done.
+    pub(crate) fn doing(self, doing: &'static str) -> Error {
+        match self {
+            Self::Ours(error) => error,
+            Self::Pool(error) => Error::database(Database::Postgres, Trouble::Unreachable, error),
+            Self::Postgres(error) => match trouble(&error) {
+                Some(trouble) => Error::database(Database::Postgres, trouble, error),
+                None => Error::Storage { doing, source: error.into() },
+            },
+        }
+    }
+
+    /// Whether this constraint stood against it.
+    pub(crate) fn violates(&self, constraint: &str) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        error.as_db_error().is_some_and(|error| error.constraint() == Some(constraint))
+    }
+
+    /// Whether it only got in the way of others and may be tried again.
+    pub(crate) fn collided(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        matches!(
+            error.code(),
+            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE)
+        )
+    }
+}
+
+/// What an error says of the database, if it is not about the statement itself.
+fn trouble(error: &tokio_postgres::Error) -> Option<Trouble> {
+    match error.code() {
+        Some(code) => trouble_of(code),
+        None if inner::<rustls::Error>(error) || speaks_no_tls(error) => Some(Trouble::Untrusted),
+        None if error.is_closed() || inner::<std::io::Error>(error) => Some(Trouble::Unreachable),
+        None if error.to_string().contains("connect") => Some(Trouble::Unreachable),
+        None if error.to_string().contains("authentic") || error.to_string().contains("password") => {
+            Some(Trouble::Refused)
+        }
+        None => None,
+    }
+}
+
+fn trouble_of(code: &SqlState) -> Option<Trouble> {
+    Some(match *code {
+        SqlState::INVALID_PASSWORD
+        | SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+        | SqlState::INVALID_CATALOG_NAME => Trouble::Refused,
+        SqlState::TOO_MANY_CONNECTIONS | SqlState::CONFIGURATION_LIMIT_EXCEEDED => Trouble::Exhausted,
+        SqlState::INSUFFICIENT_PRIVILEGE => Trouble::Forbidden,
+        SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly,
+        SqlState::DISK_FULL => Trouble::Full,
+        // A statement that another one held up for too long.
+        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Trouble::Silent,
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
+        | SqlState::DATABASE_DROPPED => Trouble::Unreachable,
+        _ if code.code().starts_with("08") => Trouble::Unreachable,
+        _ => return None,
+    })
+}
+
+/// The library tells this in words only.
+fn speaks_no_tls(error: &tokio_postgres::Error) -> bool {
+    let mut text = error.to_string();
+    if let Some(cause) = error.source() {
+        text.push_str(&cause.to_string());
+    }
+    text.contains("TLS")
+}
+
+/// Whether an error of this kind is among the causes.
+fn inner<E: StdError + 'static>(error: &tokio_postgres::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if inner.is::<E>() || wrapped.is_some_and(|wrapped| wrapped.is::<E>()) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}

@@ -1,0 +1,110 @@
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Object;
+use memcloud_link::{Open, Patience};
+use memcloud_memory::ports::Home;
+use memcloud_model::{Database, Error, Trouble};
+
+use crate::connect::{Opener, Session};
+use crate::error::Failure;
+use crate::schema;
+use crate::target::{Host, Target, Tls};
+
+/// What was found of a database.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    /// The version of the server.
+    pub version: String,
+    /// The version of pgvector.
+    pub pgvector: String,
+    /// How long a question and its answer take.
+    pub latency: Duration,
+    /// How the way there is protected, in words.
+    pub protection: String,
+    /// Whether it takes writes.
+    pub writable: bool,
+    /// Whether the user may change the schema.
+    pub owner: bool,
+    /// The step that the schema is at.
+    pub schema: usize,
+    /// Indexes that are not valid.
+    pub broken_indexes: Vec<String>,
+    /// Connections in use of those that there may be, on the whole server.
+    pub connections: (i64, i64),
+    /// Whether a commit waits for the disk.
+    pub durable: bool,
+    /// How many memories it holds.
+    pub episodes: u64,
+}
+
+/// Opens a connection to this database and looks at all that a memory needs.
+pub async fn examine(target: &Target, home: Home) -> Result<Findings, Error> {
+    let opener = Opener { target: target.clone(), home };
+    let looked = async {
+        let session = opener.open().await?;
+        look(&session, target).await.map_err(|failure| failure.doing("examining the database"))
+    };
+    let within = Patience::default().operation;
+    tokio::time::timeout(within, looked).await.unwrap_or_else(|_| {
+        Err(Error::database(Database::Postgres, Trouble::Silent, format!("no answer within {within:?}")))
+    })
+}
+
+async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {
+    let client = session.client().await?;
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version'), current_setting('transaction_read_only') = 'off',
+                    has_schema_privilege('memcloud', 'CREATE'),
+                    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+                    current_setting('max_connections')::bigint, current_setting('fsync') = 'on',
+                    (SELECT array_agg(c.relname::text) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+                     WHERE c.relnamespace = 'memcloud'::regnamespace AND NOT i.indisvalid)",
+            &[],
+        )
+        .await?;
+    let writable: bool = row.get(1);
+    if writable {
+        schema::prove_writable(session.client().await?).await?;
+    }
+    Ok(Findings {
+        version: row.get(0),
+        pgvector: schema::vector_version(&client).await?.unwrap_or_default(),
+        latency: latency(&client).await?,
+        protection: protection(&client, target).await?,
+        writable,
+        owner: row.get(2),
+        schema: schema::steps_done(&client).await?,
+        broken_indexes: row.get::<_, Option<Vec<String>>>(6).unwrap_or_default(),
+        connections: (row.get(3), row.get(4)),
+        durable: row.get(5),
+        episodes: crate::read::counts(session.client().await?).await?.episodes,
+    })
+}
+
+/// The middle of a few questions that need no work.
+async fn latency(client: &Object) -> Result<Duration, Failure> {
+    let mut times = [Duration::ZERO; 5];
+    for time in &mut times {
+        let began = Instant::now();
+        client.simple_query("").await?;
+        *time = began.elapsed();
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+async fn protection(client: &Object, target: &Target) -> Result<String, Failure> {
+    if let Host::Socket(_) = target.host {
+        return Ok("a unix socket".into());
+    }
+    // Seen from the server: a TLS end in front of it hides the encryption of the way there.
+    let seen =
+        client.query_opt("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl", &[]).await?;
+    let version = seen.map_or_else(|| "TLS".to_owned(), |row| row.get::<_, String>(0));
+    Ok(match &target.tls {
+        Tls::Off => "no TLS".into(),
+        Tls::Verified(Some(file)) => format!("{version}, verified by {}", file.display()),
+        Tls::Verified(None) => format!("{version}, verified by this machine's authorities"),
+    })
+}

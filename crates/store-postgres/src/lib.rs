@@ -1,0 +1,215 @@
+//! The PostgreSQL engine: all of a memory in one database, or the records of one whose episodes are in Neo4j.
+//!
+//! One statement or one transaction does each thing; the space's row is what writers of a space wait for, so its
+//! sequence numbers have no gaps that are filled later. Vectors are pgvector's `halfvec`, which holds the sixteen bits
+//! that ranking reads; `words` is a `tsvector`; both are there for people's own SQL, too.
+
+mod append;
+mod columns;
+mod connect;
+mod delete;
+mod error;
+mod examine;
+mod intents;
+mod read;
+mod schema;
+mod target;
+mod tls;
+mod vectors;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Object;
+use half::f16;
+use memcloud_link::{Link, Patience};
+use memcloud_memory::ports::{
+    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent, Leftover,
+    PROBE_WITHIN, Part, Records, Sequence, SessionsOf,
+};
+use memcloud_model::{Database, Episode, EpisodeId, Error, Session as Conversation, Space};
+use uuid::Uuid;
+
+use crate::connect::{Opener, Session};
+use crate::error::Failure;
+
+pub use examine::{Findings, examine};
+pub use target::{BadTarget, Host, Target, Tls};
+
+/// A store in a PostgreSQL database.
+pub struct PostgresStore {
+    link: Link<Opener>,
+}
+
+impl PostgresStore {
+    /// Opens a store that keeps everything in this database. It is there at once; while the database cannot be reached,
+    /// every operation says so.
+    pub async fn open(target: Target) -> Self {
+        Self::open_for(target, Home::Records, Patience::default()).await
+    }
+
+    /// The same for the records of episodes whose content is kept elsewhere.
+    pub async fn open_records(target: Target) -> Self {
+        Self::open_for(target, Home::Graph, Patience::default()).await
+    }
+
+    async fn open_for(target: Target, home: Home, patience: Patience) -> Self {
+        Self { link: Link::start(Opener { target, home }, patience).await }
+    }
+
+    /// What the database suffers from at present, if anything.
+    pub fn trouble(&self) -> Option<Error> {
+        self.link.trouble()
+    }
+
+    /// Runs one piece of work with a connection of its own.
+    async fn once<T, F>(&self, doing: &'static str, work: impl FnOnce(Object) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.link.run(|session| with_client(session, doing, work)).await
+    }
+
+    /// Runs a piece of work that does no harm when it is done twice; once more when its connection breaks.
+    async fn again<T, F>(&self, doing: &'static str, work: impl Fn(Object) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.link.run_again(|session| with_client(session, doing, &work)).await
+    }
+}
+
+async fn with_client<T, F>(
+    session: Session,
+    doing: &'static str,
+    work: impl FnOnce(Object) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let run = async { work(session.client().await?).await };
+    run.await.map_err(|failure: Failure| failure.doing(doing))
+}
+
+/// How an id is written in the database.
+fn uuid(id: &EpisodeId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+fn id(uuid: Uuid) -> EpisodeId {
+    EpisodeId::from_bytes(uuid.into_bytes())
+}
+
+#[async_trait]
+impl EpisodeStore for PostgresStore {
+    async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+        self.again("storing episodes", |client| append::append(client, &batch, None)).await
+    }
+
+    async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
+        self.again("looking for a repeated request", |client| append::repeated(client, &idempotency))
+            .await
+    }
+
+    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
+        self.again("reading a space's head", |client| read::head(client, space)).await
+    }
+
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+        self.again("reading changes", |client| read::changes(client, space, after, limit)).await
+    }
+
+    async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
+        self.again("reading episodes", |client| read::episodes(client, space, ids)).await
+    }
+
+    async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
+        self.again("reading a session", |client| read::newest(client, space, session, limit)).await
+    }
+
+    async fn page(
+        &self,
+        space: &Space,
+        session: Option<&str>,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Episode>, Error> {
+        self.again("reading a page", |client| read::page(client, space, session, after, limit)).await
+    }
+
+    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
+        let deleted = self
+            .once("deleting episodes", |client| delete::delete(client, space, &deletion, None))
+            .await?;
+        Ok(deleted.len() as u64)
+    }
+
+    async fn session(&self, space: &Space, name: &str) -> Result<Option<Conversation>, Error> {
+        self.again("reading a session", |client| read::session(client, space, name)).await
+    }
+
+    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Conversation>, Error> {
+        self.again("listing sessions", |client| read::sessions(client, &of)).await
+    }
+
+    async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
+        let bind = |client| schema::bind_vector_space(client, running);
+        let stored = self.again("binding the vector space", bind).await?;
+        if stored == running { Ok(()) } else { Err(Error::OtherVectorSpace { stored, running: running.into() }) }
+    }
+
+    async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
+        self.again("reading episodes without vectors", |client| read::without_vector(client, limit))
+            .await
+    }
+
+    async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
+        self.again("storing vectors", |client| vectors::set(client, &vectors)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.again("counting", |client| read::counts(client)).await
+    }
+
+    async fn probe(&self) -> Vec<Check> {
+        let probe = |session| with_client(session, "probing the store", schema::prove_writable);
+        let outcome = self.link.run_within(PROBE_WITHIN, probe).await;
+        vec![Check { part: Part::Database(Database::Postgres), outcome }]
+    }
+}
+
+#[async_trait]
+impl Records for PostgresStore {
+    async fn memory(&self) -> Result<String, Error> {
+        self.link.run(|session| async move { Ok(session.memory) }).await
+    }
+
+    async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error> {
+        let intent = Intent::new();
+        self.again("noting an intent", |client| intents::intend(client, intent, &ids)).await?;
+        Ok(intent)
+    }
+
+    async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
+        self.again("storing episodes", |client| append::append(client, &batch, Some(intent))).await
+    }
+
+    async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {
+        self.again("withdrawing an intent", |client| intents::withdraw(client, intent)).await
+    }
+
+    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Leftover>, Error> {
+        let intent = Intent::new();
+        let delete = |client| delete::delete(client, space, &deletion, Some(intent));
+        let ids = self.once("deleting episodes", delete).await?;
+        Ok((!ids.is_empty()).then_some(Leftover { intent, ids }))
+    }
+
+    async fn leftovers(&self, older: Duration) -> Result<Vec<Leftover>, Error> {
+        self.again("listing what is left to remove", |client| intents::leftovers(client, older)).await
+    }
+
+    async fn clear(&self, intent: Intent) -> Result<(), Error> {
+        self.again("clearing an intent", |client| intents::clear(client, intent)).await
+    }
+}

@@ -1,0 +1,139 @@
+//! The schema in the database: looked at whenever a session is opened, brought up to date when it is old.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use memcloud_memory::ports::Home;
+use memcloud_model::{Clock, Database, EpisodeId, Error, SystemClock, Trouble};
+
+use crate::error::Failure;
+
+/// The schema, step by step. A step that was released is never changed; `memcloud.steps` counts the steps done.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_memory.sql")];
+
+/// The oldest server, as `server_version_num` has it: 14.
+pub(crate) const OLDEST_SERVER: i32 = 140_000;
+/// The oldest pgvector: the first with vectors of sixteen bits.
+pub(crate) const OLDEST_VECTOR: (u32, u32) = (0, 7);
+
+/// Any number that other programs are not likely to lock: "memcloud" in ASCII.
+const LOCK: i64 = 0x6d65_6d63_6c6f_7564;
+
+/// Makes sure that everything is there, and answers the name of the memory.
+///
+/// Writes nothing when nothing is missing, so that a database that takes no writes at present can be read.
+pub(crate) async fn prepare(client: &mut Object, home: Home, place: &str) -> Result<String, Failure> {
+    check_server(&*client).await?;
+    let done = steps_done(&*client).await?;
+    if done > MIGRATIONS.len() {
+        let found = format!("its schema is {done}, and this memcloud knows {}", MIGRATIONS.len());
+        return Err(Error::database(Database::Postgres, Trouble::Newer, found).into());
+    }
+    if done < MIGRATIONS.len() {
+        // The connection is not of the server's own making now, and takes types as they were before: it is not used again.
+        migrate(client).await?;
+    }
+    check_vector(&*client).await?;
+    home.check(&said_first(&*client, "home", home.name()).await?, place)?;
+    let named = EpisodeId::new(SystemClock.now(), 0).to_string();
+    said_first(&*client, "memory", &named).await
+}
+
+async fn check_server(client: &impl GenericClient) -> Result<(), Failure> {
+    let row = client
+        .query_one("SELECT current_setting('server_version_num')::integer, current_setting('server_version')", &[])
+        .await?;
+    let (number, name): (i32, String) = (row.get(0), row.get(1));
+    if number < OLDEST_SERVER {
+        let found = format!("it is PostgreSQL {name}");
+        return Err(Error::database(Database::Postgres, Trouble::TooOld, found).into());
+    }
+    Ok(())
+}
+
+/// How many steps of the schema have been taken.
+pub(crate) async fn steps_done(client: &impl GenericClient) -> Result<usize, Failure> {
+    let there = client.query_one("SELECT to_regclass('memcloud.steps') IS NOT NULL", &[]).await?;
+    if !there.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    let done = client.query_one("SELECT count(*) FROM memcloud.steps", &[]).await?;
+    Ok(usize::try_from(done.get::<_, i64>(0)).unwrap_or_default())
+}
+
+/// Takes the steps that are missing, in one transaction. Of several servers that start at once one does it, and the
+/// others wait.
+async fn migrate(client: &mut Object) -> Result<(), Failure> {
+    let tx = client.transaction().await?;
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    tx.batch_execute(
+        "CREATE SCHEMA IF NOT EXISTS memcloud;
+         CREATE TABLE IF NOT EXISTS memcloud.steps (
+             step integer PRIMARY KEY,
+             done timestamptz NOT NULL DEFAULT now()
+         )",
+    )
+    .await?;
+    make_extension(&tx).await?;
+    for step in steps_done(&tx).await?..MIGRATIONS.len() {
+        tx.batch_execute(MIGRATIONS[step]).await?;
+        let number = i32::try_from(step + 1).unwrap_or(i32::MAX);
+        tx.execute("INSERT INTO memcloud.steps (step) VALUES ($1)", &[&number]).await?;
+        tracing::info!("brought the schema in PostgreSQL to step {number}");
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn make_extension(tx: &Transaction<'_>) -> Result<(), Failure> {
+    let available = tx.query_opt("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'", &[]).await?;
+    if available.is_none() {
+        let lacking = "the extension 'vector' (pgvector) is not installed on the server";
+        return Err(Error::database(Database::Postgres, Trouble::Lacking, lacking).into());
+    }
+    tx.batch_execute("CREATE EXTENSION IF NOT EXISTS vector").await?;
+    check_vector(tx).await
+}
+
+/// The version of pgvector in the database.
+pub(crate) async fn vector_version(client: &impl GenericClient) -> Result<Option<String>, Failure> {
+    let version = client.query_opt("SELECT extversion FROM pg_extension WHERE extname = 'vector'", &[]).await?;
+    Ok(version.map(|row| row.get(0)))
+}
+
+async fn check_vector(client: &impl GenericClient) -> Result<(), Failure> {
+    let Some(version) = vector_version(client).await? else {
+        let lacking = "the extension 'vector' (pgvector) was dropped from the database";
+        return Err(Error::database(Database::Postgres, Trouble::Lacking, lacking).into());
+    };
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
+    let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    if found < OLDEST_VECTOR {
+        let found = format!("it has pgvector {version}");
+        return Err(Error::database(Database::Postgres, Trouble::TooOld, found).into());
+    }
+    Ok(())
+}
+
+/// What was said first under this name of a fact: this, unless something else is there.
+pub(crate) async fn said_first(client: &impl GenericClient, name: &str, value: &str) -> Result<String, Failure> {
+    const READ: &str = "SELECT value FROM memcloud.meta WHERE name = $1";
+    if let Some(row) = client.query_opt(READ, &[&name]).await? {
+        return Ok(row.get(0));
+    }
+    client
+        .execute("INSERT INTO memcloud.meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[&name, &value])
+        .await?;
+    Ok(client.query_one(READ, &[&name]).await?.get(0))
+}
+
+/// Ties the store to a vector space if it is tied to none, and answers the one that it is tied to.
+pub(crate) async fn bind_vector_space(client: Object, running: &str) -> Result<String, Failure> {
+    said_first(&client, "vector_space", running).await
+}
+
+/// Proves that the database can be written, and leaves nothing behind: a row is written and taken back.
+pub(crate) async fn prove_writable(mut client: Object) -> Result<(), Failure> {
+    let tx = client.transaction().await?;
+    tx.execute("INSERT INTO memcloud.meta (name, value) VALUES ('probe', 'of the store')", &[]).await?;
+    tx.rollback().await?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use thiserror::Error;
+use url::{Host as UrlHost, Url};
+
+/// Which database, as whom, and by which way.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where the server is.
+    pub host: Host,
+    /// Its port; of a socket, the number at the end of its name.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// The user.
+    pub user: String,
+    /// The user's password, with any characters.
+    pub password: Option<SecretString>,
+    /// How the way there is protected. Of no meaning for a socket.
+    pub tls: Tls,
+    /// The most connections at a time.
+    pub pool: usize,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The folder of its unix socket, which is named `.s.PGSQL.<port>`.
+    Socket(PathBuf),
+    /// A name or an address.
+    Network(String),
+}
+
+/// How the way to a server is protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all.
+    Off,
+    /// By TLS, with a certificate that this authority has signed, or one that the machine trusts; and that names the
+    /// host.
+    Verified(Option<PathBuf>),
+}
+
+/// Why a target cannot be one, and what to do about it. Neither holds a password.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{what}")]
+pub struct BadTarget {
+    /// What is wrong, to be read after the name of the setting.
+    pub what: String,
+    /// What to do.
+    pub mend: String,
+}
+
+impl BadTarget {
+    fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what: what.into(), mend: mend.into() }
+    }
+}
+
+/// The longest path of a unix socket, in bytes: what the system's own structure holds, less the NUL at its end.
+const SOCKET_PATH: usize = 107;
+
+impl Tls {
+    /// What an `sslmode` asks for, for a server at this host. Nothing said: TLS, but not on this machine itself.
+    ///
+    /// `require` and `verify-ca` are taken for `verify-full`: encryption with nobody knows whom protects nothing.
+    pub fn of_mode(mode: Option<&str>, host: &str, authority: Option<PathBuf>) -> Result<Self, BadTarget> {
+        match mode {
+            None if authority.is_none() && is_this_machine(host) => Ok(Self::Off),
+            Some("disable") => Ok(Self::Off),
+            None | Some("require" | "verify-ca" | "verify-full") => Ok(Self::Verified(authority)),
+            Some(other) => Err(BadTarget::new(
+                format!("'{other}' is no way to protect a connection that memcloud knows"),
+                "use disable or verify-full",
+            )),
+        }
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl Host {
+    /// A path is a folder with a socket, all else a name or an address.
+    pub fn of(text: &str) -> Self {
+        if text.starts_with('/') { Self::Socket(text.into()) } else { Self::Network(text.into()) }
+    }
+}
+
+impl Target {
+    /// The target of an address such as `postgres://user:password@host:5432/database?sslmode=verify-full`, or
+    /// `postgres://user:password@/database?host=/cloudsql/project:region:instance`.
+    pub fn from_url(text: &str, authority: Option<PathBuf>) -> Result<Self, BadTarget> {
+        let form = "write it as postgres://user:password@host:5432/database, with special characters as %XX";
+        let url = Url::parse(text).map_err(|error| BadTarget::new(error.to_string(), form))?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(BadTarget::new(format!("'{}' is no scheme of PostgreSQL", url.scheme()), form));
+        }
+        let decoded = |text: &str| {
+            percent_encoding::percent_decode_str(text)
+                .decode_utf8()
+                .map(std::borrow::Cow::into_owned)
+                .map_err(|_| BadTarget::new("a part of it is not UTF-8", form))
+        };
+        let (mut host, mut mode) = (url.host().map(|host: UrlHost<&str>| host.to_string()), None);
+        for (name, value) in url.query_pairs() {
+            match &*name {
+                "host" => host = Some(value.into_owned()),
+                "sslmode" => mode = Some(value.into_owned()),
+                other => {
+                    let mend = "use 'host' and 'sslmode' only";
+                    return Err(BadTarget::new(format!("it has a parameter '{other}' that memcloud does not know"), mend));
+                }
+            }
+        }
+        let host = host.filter(|host| !host.is_empty()).ok_or_else(|| BadTarget::new("it names no host", form))?;
+        let (user, database) = (decoded(url.username())?, decoded(url.path().trim_start_matches('/'))?);
+        if user.is_empty() {
+            return Err(BadTarget::new("it names no user", form));
+        }
+        Ok(Self {
+            tls: Tls::of_mode(mode.as_deref(), &host, authority)?,
+            host: Host::of(&decoded(&host)?),
+            port: url.port().unwrap_or(5432),
+            database: if database.is_empty() { user.clone() } else { database },
+            password: url.password().map(decoded).transpose()?.map(SecretString::from),
+            user,
+            pool: Self::POOL,
+        })
+    }
+
+    /// Whether a socket can be there at all. That the server is there is another matter.
+    pub fn check(&self) -> Result<(), BadTarget> {
+        let Host::Socket(folder) = &self.host else { return Ok(()) };
+        let (place, bytes) = (self.place(), self.place().len());
+        if bytes > SOCKET_PATH {
+            return Err(BadTarget::new(
+                format!("the path of the socket, {place}, has {bytes} bytes; the system allows {SOCKET_PATH}"),
+                "use a shorter folder, or a symbolic link to it",
+            ));
+        }
+        if !folder.is_dir() {
+            return Err(BadTarget::new(
+                format!("{} is no directory", folder.display()),
+                "name the folder that holds the socket .s.PGSQL.<port>, or a host",
+            ));
+        }
+        Ok(())
+    }
+
+    /// How many connections a server opens when nothing is said: five servers fit in a database that allows 25.
+    pub const POOL: usize = 4;
+
+    /// Where it leads, for people. Holds no password.
+    pub fn place(&self) -> String {
+        match &self.host {
+            Host::Socket(folder) => format!("{}/.s.PGSQL.{}", folder.display(), self.port),
+            Host::Network(host) => format!("{host}:{}", self.port),
+        }
+    }
+}

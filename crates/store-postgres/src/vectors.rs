@@ -1,0 +1,32 @@
+use deadpool_postgres::Object;
+use half::f16;
+use memcloud_model::EpisodeId;
+use pgvector::HalfVector;
+use uuid::Uuid;
+
+use crate::error::Failure;
+use crate::uuid;
+
+/// Gives episodes their vectors, each as a change of its own, so that indexes take it up.
+pub(crate) async fn set(client: Object, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<(), Failure> {
+    let update = client
+        .prepare_cached(
+            "WITH known AS (
+                 SELECT g.uid, g.vector, e.space, row_number() OVER (PARTITION BY e.space ORDER BY g.place) AS place
+                 FROM unnest($1::uuid[], $2::halfvec[]) WITH ORDINALITY AS g (uid, vector, place)
+                 JOIN memcloud.episodes e ON e.uid = g.uid
+             ),
+             wanted AS (SELECT space, count(*) AS count FROM known GROUP BY space),
+             advanced AS (
+                 UPDATE memcloud.spaces s SET head = s.head + w.count FROM wanted w WHERE s.id = w.space
+                 RETURNING s.id, s.head - w.count AS before
+             )
+             UPDATE memcloud.episodes e SET vector = k.vector, seq = a.before + k.place
+             FROM known k JOIN advanced a ON a.id = k.space WHERE e.uid = k.uid",
+        )
+        .await?;
+    let uids: Vec<Uuid> = vectors.iter().map(|(id, _)| uuid(id)).collect();
+    let vectors: Vec<HalfVector> = vectors.iter().map(|(_, vector)| vector.clone().into()).collect();
+    client.execute(&update, &[&uids, &vectors]).await?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! PostgreSQL does what every engine must do.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+
+use memcloud_store_postgres::{PostgresStore, Target};
+use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
+use memcloud_store_tests::run;
+use memcloud_test_servers::{Database, SharedPostgres};
+use proptest::prelude::*;
+
+fn target(database: &Database) -> Target {
+    Target::from_url(&database.url(), None).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_story() {
+    let server = SharedPostgres::from_environment();
+    let databases = std::cell::RefCell::new(Vec::new());
+    run(|| {
+        let database = server.create_database();
+        let target = target(&database);
+        databases.borrow_mut().push(database);
+        async move { Arc::new(PostgresStore::open(target).await) as _ }
+    })
+    .await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_deeds(deeds in deeds()) {
+        let database = SharedPostgres::from_environment().create_database();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Arc::new(PostgresStore::open(target(&database)).await);
+            any_deeds_leave_the_truth(store, deeds).await;
+        });
+    }
+}
