@@ -13,7 +13,9 @@ use memcloud_test_servers::{Database, SharedNeo4j, SharedPostgres};
 use proptest::prelude::*;
 
 fn graph() -> Target {
-    Target::from_uri(&SharedNeo4j::from_environment().uri(), None, None, None).unwrap()
+    let server = SharedNeo4j::from_environment();
+    let (user, password) = (server.user().to_owned(), server.password().to_owned().into());
+    Target::from_uri(&server.uri(), Some(user), Some(password), None).unwrap()
 }
 
 async fn records_in(database: &Database) -> Arc<dyn Records> {

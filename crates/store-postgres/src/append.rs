@@ -3,6 +3,8 @@
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, REMEMBERED};
 use memcloud_model::{Database, EpisodeId, Error};
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::columns::{EpisodeColumns, MemberColumns, session_names};
@@ -69,162 +71,185 @@ async fn commit(tx: Transaction<'_>) -> Result<(), Failure> {
 
 async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> Result<Written, Failure> {
     if let Some(idempotency) = &batch.idempotency
-        && let Some(ids) = repeated_under_lock(tx, idempotency).await?
+        && let Some(ids) = repeated_under_lock(tx, idempotency, stored_at(batch)).await?
     {
         return Ok(Written::Repeated(ids));
     }
-    let settled = async {
-        match intent {
-            Some(intent) => intents::settle(tx, intent).await,
-            None => Ok(true),
-        }
-    };
-    let (settled, ..) = tokio::try_join!(
-        settled,
-        make_space(tx, batch),
-        make_sessions(tx, batch),
-        unite(tx, batch),
-        remember(tx, batch),
-        insert(tx, batch),
+    let statements = Statements::prepare(tx).await?;
+    // They are sent in this order when they are first polled, and the server works on them one after the other.
+    let (settled, _, _, _, _, inserted) = tokio::try_join!(
+        biased;
+        settle(tx, &statements, intent),
+        make_space(tx, &statements, batch),
+        make_sessions(tx, &statements, batch),
+        unite(tx, &statements, batch),
+        remember(tx, &statements, batch),
+        insert(tx, &statements, batch),
     )?;
-    Ok(if settled { Written::New } else { Written::NotIntended })
-}
-
-async fn make_space(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
-    // Looked for first: an insert that does nothing takes a number all the same.
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO memcloud.spaces (org, project) SELECT $1, $2
-             WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces WHERE org = $1 AND project = $2)
-             ON CONFLICT DO NOTHING",
-        )
-        .await?;
-    tx.execute(&insert, &[&batch.space.org, &batch.space.project]).await?;
-    Ok(())
-}
-
-async fn make_sessions(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO memcloud.sessions (space, name)
-             SELECT s.id, n.name
-             FROM memcloud.spaces s, unnest($3::text[]) WITH ORDINALITY AS n (name, place)
-             WHERE s.org = $1 AND s.project = $2
-               AND NOT EXISTS (SELECT 1 FROM memcloud.sessions t WHERE t.space = s.id AND t.name = n.name)
-             ORDER BY n.place
-             ON CONFLICT DO NOTHING",
-        )
-        .await?;
-    tx.execute(&insert, &[&batch.space.org, &batch.space.project, &session_names(batch)]).await?;
-    Ok(())
-}
-
-async fn unite(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
-    let members = MemberColumns::of(batch);
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO memcloud.members (session, role, name)
-             SELECT t.id, m.role, m.name
-             FROM unnest($3::text[], $4::smallint[], $5::text[]) AS m (session, role, name)
-             JOIN memcloud.spaces s ON s.org = $1 AND s.project = $2
-             JOIN memcloud.sessions t ON t.space = s.id AND t.name = m.session
-             ON CONFLICT DO NOTHING",
-        )
-        .await?;
-    let space = &batch.space;
-    tx.execute(&insert, &[&space.org, &space.project, &members.sessions, &members.roles, &members.names])
-        .await?;
-    Ok(())
-}
-
-/// Notes the request with what it stored, and forgets those of long ago.
-async fn remember(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
-    let Some(idempotency) = &batch.idempotency else { return Ok(()) };
-    let at = batch.episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
-    let long_ago = at - REMEMBERED.as_micros() as i64;
-    let uids: Vec<Uuid> = batch.episodes.iter().map(|prepared| uuid(&prepared.episode.id)).collect();
-    let forget = tx.prepare_cached("DELETE FROM memcloud.requests WHERE at < $1").await?;
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO memcloud.requests (key, at, request, uids) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (key) DO UPDATE SET at = $2, request = $3, uids = $4",
-        )
-        .await?;
-    tx.execute(&forget, &[&long_ago]).await?;
-    tx.execute(&insert, &[&&idempotency.key[..], &at, &&idempotency.request[..], &uids]).await?;
-    Ok(())
-}
-
-/// Takes the space's next sequence numbers and writes the episodes under them.
-async fn insert(tx: &Transaction<'_>, batch: &Batch) -> Result<(), Failure> {
-    let columns = EpisodeColumns::of(batch);
-    let count = batch.episodes.len() as i64;
-    let insert = tx
-        .prepare_cached(
-            "WITH space AS (
-                 UPDATE memcloud.spaces SET head = head + $3 WHERE org = $1 AND project = $2
-                 RETURNING id, head - $3 AS before
-             )
-             INSERT INTO memcloud.episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind,
-                                            created_at, ingested_at, analysis, vector, metadata, content)
-             SELECT e.uid, space.id, t.id, space.before + e.place, e.purpose, e.producer, e.produced_for, e.role,
-                    e.kind, e.created_at, e.ingested_at, e.analysis, e.vector, e.metadata, e.content
-             FROM space,
-                  unnest($4::uuid[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[], $10::text[],
-                         $11::bigint[], $12::bigint[], $13::bytea[], $14::halfvec[], $15::json[], $16::text[])
-                  WITH ORDINALITY AS e (uid, session, purpose, producer, produced_for, role, kind, created_at,
-                                        ingested_at, analysis, vector, metadata, content, place)
-                  JOIN memcloud.sessions t ON t.name = e.session
-             WHERE t.space = space.id",
-        )
-        .await?;
-    let space = &batch.space;
-    let inserted = tx
-        .execute(
-            &insert,
-            &[
-                &space.org,
-                &space.project,
-                &count,
-                &columns.uids,
-                &columns.sessions,
-                &columns.purposes,
-                &columns.producers,
-                &columns.recipients,
-                &columns.roles,
-                &columns.kinds,
-                &columns.created_at,
-                &columns.ingested_at,
-                &columns.analyses,
-                &columns.vectors,
-                &columns.metadata,
-                &columns.contents,
-            ],
-        )
-        .await?;
-    if inserted == batch.episodes.len() as u64 {
-        return Ok(());
+    if !settled {
+        return Ok(Written::NotIntended);
+    }
+    let count = batch.episodes.len() as u64;
+    if inserted == count {
+        return Ok(Written::New);
     }
     let source = format!("{inserted} of {count} rows were inserted").into();
     Err(Error::Storage { doing: "storing episodes", source }.into())
 }
 
+/// The statements of a store. Prepared before any is sent, since preparing one may need a question of its own.
+struct Statements {
+    space: Statement,
+    sessions: Statement,
+    members: Statement,
+    request: Statement,
+    episodes: Statement,
+    settle: Statement,
+}
+
+impl Statements {
+    async fn prepare(tx: &Transaction<'_>) -> Result<Self, Failure> {
+        let (space, sessions, members, request, episodes, settle) = tokio::try_join!(
+            tx.prepare_cached(SPACE),
+            tx.prepare_cached(SESSIONS),
+            tx.prepare_cached(MEMBERS),
+            tx.prepare_cached(REQUEST),
+            tx.prepare_cached(EPISODES),
+            tx.prepare_cached(intents::SETTLE),
+        )?;
+        Ok(Self { space, sessions, members, request, episodes, settle })
+    }
+}
+
+// What is there already is looked for first: an insert that does nothing takes a number all the same.
+const SPACE: &str = "INSERT INTO memcloud.spaces (org, project) SELECT $1, $2
+    WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces WHERE org = $1 AND project = $2)
+    ON CONFLICT DO NOTHING";
+
+const SESSIONS: &str = "INSERT INTO memcloud.sessions (space, name)
+    SELECT s.id, n.name FROM memcloud.spaces s, unnest($3::text[]) WITH ORDINALITY AS n (name, place)
+    WHERE s.org = $1 AND s.project = $2
+      AND NOT EXISTS (SELECT 1 FROM memcloud.sessions t WHERE t.space = s.id AND t.name = n.name)
+    ORDER BY n.place
+    ON CONFLICT DO NOTHING";
+
+const MEMBERS: &str = "INSERT INTO memcloud.members (session, role, name)
+    SELECT t.id, m.role, m.name
+    FROM unnest($3::text[], $4::smallint[], $5::text[]) AS m (session, role, name)
+    JOIN memcloud.spaces s ON s.org = $1 AND s.project = $2
+    JOIN memcloud.sessions t ON t.space = s.id AND t.name = m.session
+    ON CONFLICT DO NOTHING";
+
+const REQUEST: &str = "INSERT INTO memcloud.requests (key, at, request, uids) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (key) DO UPDATE SET at = $2, request = $3, uids = $4";
+
+/// Takes the space's next sequence numbers and writes the episodes under them.
+const EPISODES: &str = "WITH space AS (
+        UPDATE memcloud.spaces SET head = head + $3 WHERE org = $1 AND project = $2 RETURNING id, head - $3 AS before
+    )
+    INSERT INTO memcloud.episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind, created_at,
+                                   ingested_at, analysis, vector, metadata, content)
+    SELECT e.uid, space.id, t.id, space.before + e.place, e.purpose, e.producer, e.produced_for, e.role, e.kind,
+           e.created_at, e.ingested_at, e.analysis, e.vector, e.metadata, e.content
+    FROM space
+    CROSS JOIN unnest($4::uuid[], $5::text[], $6::smallint[], $7::text[], $8::text[], $9::text[], $10::text[],
+                      $11::bigint[], $12::bigint[], $13::bytea[], $14::halfvec[], $15::json[], $16::text[])
+         WITH ORDINALITY AS e (uid, session, purpose, producer, produced_for, role, kind, created_at, ingested_at,
+                               analysis, vector, metadata, content, place)
+    JOIN memcloud.sessions t ON t.space = space.id AND t.name = e.session";
+
+async fn settle(
+    tx: &Transaction<'_>,
+    statements: &Statements,
+    intent: Option<Intent>,
+) -> Result<bool, Failure> {
+    match intent {
+        Some(intent) => Ok(tx.execute(&statements.settle, &[&intents::name(intent)]).await? == 1),
+        None => Ok(true),
+    }
+}
+
+async fn make_space(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+    tx.execute(&statements.space, &[&batch.space.org, &batch.space.project]).await?;
+    Ok(())
+}
+
+async fn make_sessions(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+    let names = session_names(batch);
+    tx.execute(&statements.sessions, &[&batch.space.org, &batch.space.project, &names]).await?;
+    Ok(())
+}
+
+async fn unite(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+    let (space, members) = (&batch.space, MemberColumns::of(batch));
+    let columns: &[&(dyn ToSql + Sync)] =
+        &[&space.org, &space.project, &members.sessions, &members.roles, &members.names];
+    tx.execute(&statements.members, columns).await?;
+    Ok(())
+}
+
+/// Notes the request with what it stored.
+async fn remember(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+    let Some(idempotency) = &batch.idempotency else { return Ok(()) };
+    let at = stored_at(batch);
+    let columns: &[&(dyn ToSql + Sync)] =
+        &[&&idempotency.key[..], &at, &&idempotency.request[..], &uids(batch)];
+    tx.execute(&statements.request, columns).await?;
+    Ok(())
+}
+
+/// Writes the episodes, and answers how many there were.
+async fn insert(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<u64, Failure> {
+    let (space, count, columns) = (&batch.space, batch.episodes.len() as i64, EpisodeColumns::of(batch));
+    let columns: &[&(dyn ToSql + Sync)] = &[
+        &space.org,
+        &space.project,
+        &count,
+        &columns.uids,
+        &columns.sessions,
+        &columns.purposes,
+        &columns.producers,
+        &columns.recipients,
+        &columns.roles,
+        &columns.kinds,
+        &columns.created_at,
+        &columns.ingested_at,
+        &columns.analyses,
+        &columns.vectors,
+        &columns.metadata,
+        &columns.contents,
+    ];
+    Ok(tx.execute(&statements.episodes, columns).await?)
+}
+
+fn stored_at(batch: &Batch) -> i64 {
+    batch.episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros())
+}
+
+fn uids(batch: &Batch) -> Vec<Uuid> {
+    batch.episodes.iter().map(|prepared| uuid(&prepared.episode.id)).collect()
+}
+
 /// Whether the whole batch is there.
 async fn is_stored(client: &Object, batch: &Batch) -> Result<bool, Failure> {
-    let uids: Vec<Uuid> = batch.episodes.iter().map(|prepared| uuid(&prepared.episode.id)).collect();
+    let uids = uids(batch);
     let count = client.prepare_cached("SELECT count(*) FROM memcloud.episodes WHERE uid = ANY($1)").await?;
     let there: i64 = client.query_one(&count, &[&uids]).await?.get(0);
     Ok(!uids.is_empty() && there == uids.len() as i64)
 }
 
-/// The ids stored under this key before; others with the same key wait until this transaction ends.
+/// The ids stored under this key before; others with the same key wait until this transaction ends. Forgets requests of
+/// long ago.
 async fn repeated_under_lock(
     tx: &Transaction<'_>,
     idempotency: &Idempotency,
+    now: i64,
 ) -> Result<Option<Vec<EpisodeId>>, Failure> {
     let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
     let lock = tx.prepare_cached("SELECT pg_advisory_xact_lock($1)").await?;
     tx.execute(&lock, &[&number]).await?;
+    let forget = tx.prepare_cached("DELETE FROM memcloud.requests WHERE at < $1").await?;
+    tx.execute(&forget, &[&(now - REMEMBERED.as_micros() as i64)]).await?;
     let read = tx.prepare_cached(REPEATED).await?;
     known(tx, &read, idempotency).await
 }
@@ -244,7 +269,7 @@ const REPEATED: &str = "SELECT r.request, r.uids FROM memcloud.requests r
 
 async fn known(
     client: &impl GenericClient,
-    read: &tokio_postgres::Statement,
+    read: &Statement,
     idempotency: &Idempotency,
 ) -> Result<Option<Vec<EpisodeId>>, Failure> {
     let Some(row) = client.query_opt(read, &[&&idempotency.key[..]]).await? else { return Ok(None) };

@@ -37,12 +37,9 @@ pub(crate) async fn note_removal(
     Ok(())
 }
 
-/// Takes the note away because its episodes are being recorded in this transaction. `false` when there is none that is
+/// Takes the note away because its episodes are being recorded in this transaction. No row when there is none that is
 /// still valid.
-pub(crate) async fn settle(tx: &Transaction<'_>, intent: Intent) -> Result<bool, Failure> {
-    let delete = tx.prepare_cached("DELETE FROM memcloud.intents WHERE id = $1 AND NOT withdrawn").await?;
-    Ok(tx.execute(&delete, &[&name(intent)]).await? == 1)
-}
+pub(crate) const SETTLE: &str = "DELETE FROM memcloud.intents WHERE id = $1 AND NOT withdrawn";
 
 /// Makes sure that an intent can no longer be recorded. Waits for a transaction that is just recording it.
 pub(crate) async fn withdraw(client: Object, intent: Intent) -> Result<bool, Failure> {
@@ -88,7 +85,8 @@ pub(crate) async fn clear(client: Object, intent: Intent) -> Result<(), Failure>
     Ok(())
 }
 
-fn name(intent: Intent) -> Uuid {
+/// How an intent is named in the database.
+pub(crate) fn name(intent: Intent) -> Uuid {
     Uuid::from_bytes(*intent.as_bytes())
 }
 
