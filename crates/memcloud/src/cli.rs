@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{add, completions, doctor, forget, import, list, model, reference, search, serve, up};
+use crate::commands::{add, completions, doctor, export, forget, import, list, model, reference, search, serve, up};
 
 /// A lasting memory for AI agents: store what was said, find it again
 #[derive(Debug, Parser)]
@@ -32,6 +32,7 @@ pub(crate) enum Command {
     List(list::Args),
     Forget(forget::Args),
     Import(import::Args),
+    Export(export::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     #[command(hide = true)]

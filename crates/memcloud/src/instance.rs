@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use memcloud_memory::ports::Counts;
 use memcloud_memory::{Limits, Memory, Weights};
-use memcloud_model::SystemClock;
+use memcloud_model::{Fault, SystemClock};
 use memcloud_server::{ApiKeys, App, Exposed, ServeOptions, Settings, require_key_beyond_loopback};
-use memcloud_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,8 +33,10 @@ pub(crate) struct Instance {
     pub(crate) address: SocketAddr,
     /// Where its data is.
     pub(crate) data_dir: PathBuf,
-    /// How much is stored.
-    pub(crate) counts: Counts,
+    /// Where the memories are, in words.
+    pub(crate) kept_in: String,
+    /// How much is stored, if that is known yet.
+    pub(crate) counts: Option<Counts>,
     /// The model it embeds with.
     pub(crate) model: Option<RunningModel>,
     listener: TcpListener,
@@ -97,17 +98,18 @@ impl Instance {
         // The address itself, since its name may have led elsewhere when it was looked at before.
         require_key_beyond_loopback(address.ip(), &keys).map_err(exposed)?;
         // Data that cannot be used is told before a model is fetched, which goes into the same directory.
-        let store = SqliteStore::open(&settings.data_dir).await.map_err(|error| opening(&error))?;
+        let store = settings.engines.open(&settings.data_dir).await?;
         let model = local_model::start(&settings.model, output).await?;
         let embedder = model.as_ref().map(|model| Arc::clone(&model.embedder));
         let clock = Arc::new(SystemClock);
         let memory =
-            Memory::open(Arc::new(store), embedder, clock, limits(settings), Weights::default()).await?;
+            Memory::open(store, embedder, clock, limits(settings), Weights::default()).await?;
         let memory = Arc::new(memory);
-        let counts = memory.counts().await?;
+        let counts = counts(&memory).await?;
         let app = App::new(Arc::clone(&memory), keys, server_settings(settings));
         let model = model.as_ref().map(RunningModel::of);
-        Ok(Self { address, data_dir: settings.data_dir.clone(), counts, model, listener, memory, app })
+        let kept_in = settings.engines.told(&settings.data_dir);
+        Ok(Self { address, data_dir: settings.data_dir.clone(), kept_in, counts, model, listener, memory, app })
     }
 
     /// The address for programs on this machine.
@@ -123,8 +125,8 @@ impl Instance {
     /// Serves until it is told to stop by Ctrl-C or SIGTERM, then answers what has begun.
     pub(crate) async fn serve(self) -> Result<(), Failure> {
         let stop = stop_signal()?;
-        tracing::info!(data_dir = %self.data_dir.display(), "listening on {}", self.url());
-        let backlog = tokio::spawn(embed_backlog(self.memory, self.counts.without_vector));
+        tracing::info!(data_dir = %self.data_dir.display(), kept_in = self.kept_in, "listening on {}", self.url());
+        let backlog = tokio::spawn(embed_backlog(self.memory));
         let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
         let served =
             memcloud_server::serve(self.listener, memcloud_server::router(self.app), options, stop).await;
@@ -142,6 +144,15 @@ impl RunningModel {
             dir: model.dir.clone(),
             kernel: model.kernel.clone(),
         }
+    }
+}
+
+/// How much is stored; unknown while a database cannot be reached, which the instance says itself when it is asked.
+async fn counts(memory: &Memory) -> Result<Option<Counts>, Failure> {
+    match memory.counts().await {
+        Ok(counts) => Ok(Some(counts)),
+        Err(error) if error.fault() == Fault::Unavailable => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -174,15 +185,6 @@ pub(crate) fn exposed(exposed: Exposed) -> Failure {
     )
 }
 
-/// Why the data could not be opened, in the words of someone who starts a server.
-fn opening(error: &memcloud_model::Error) -> Failure {
-    let hint = match error {
-        memcloud_model::Error::Storage { .. } => "check the data directory; nothing in it was changed",
-        other => other.hint(),
-    };
-    Failure::new(with_causes(error), hint)
-}
-
 /// Ready when the process is told to stop.
 fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
     let listen = |kind| {
@@ -200,12 +202,14 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
 }
 
 /// Gives vectors to what was stored while no model ran.
-async fn embed_backlog(memory: Arc<Memory>, waiting: u64) {
+async fn embed_backlog(memory: Arc<Memory>) {
     let (mut done, mut told) = (0, Instant::now());
     loop {
         match memory.embed_backlog(BACKLOG_BATCH).await {
             Ok(0) => break,
             Ok(more) => done += more,
+            // The engine tells its troubles itself.
+            Err(error) if error.fault() == Fault::Unavailable => tokio::time::sleep(BACKLOG_REST).await,
             Err(error) => {
                 tracing::error!(error = %with_causes(&error), "messages stored without a model could not be embedded");
                 tokio::time::sleep(BACKLOG_REST).await;
@@ -213,7 +217,7 @@ async fn embed_backlog(memory: Arc<Memory>, waiting: u64) {
         }
         if told.elapsed() >= BACKLOG_TELL {
             told = Instant::now();
-            tracing::info!("embedded {done} of {waiting} messages that were stored without a model");
+            tracing::info!("embedded {done} messages that were stored without a model, and going on");
         }
     }
     if done > 0 {

@@ -8,10 +8,12 @@ mod cli;
 mod client;
 mod commands;
 mod current;
+mod engines;
 mod failure;
 mod instance;
 mod local_model;
 mod logging;
+mod moving;
 mod output;
 mod private_file;
 mod settings;
@@ -61,6 +63,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::List(args) => commands::list::run(args, context).await,
         Command::Forget(args) => commands::forget::run(args, context).await,
         Command::Import(args) => commands::import::run(args, context).await,
+        Command::Export(args) => commands::export::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Model(args) => commands::model::run(args, context).await,
         Command::Completions(args) => Ok(commands::completions::run(&args, context)),

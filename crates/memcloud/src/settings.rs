@@ -15,6 +15,7 @@ use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
 use secrecy::SecretString;
 
+use crate::engines::Engines;
 use crate::failure::Failure;
 
 /// One setting, as `docs/settings.md` shows it.
@@ -149,6 +150,53 @@ pub(crate) const INDEX_BYTES: Setting = setting(
     "`1073741824` (1 GiB)",
     "The most memory that ranking indexes may take, in bytes; the least recently used go first.",
 );
+pub(crate) const NEO4J_URI: Setting = setting(
+    "NEO4J_URI",
+    "",
+    "",
+    "Keeps episodes in this Neo4j: `bolt://host:7687`, or with `bolt+s`, `bolt+ssc`, `neo4j`, `neo4j+s`, `neo4j+ssc`.",
+);
+pub(crate) const NEO4J_USER: Setting = setting("NEO4J_USER", "", "`neo4j`", "Its user.");
+pub(crate) const NEO4J_PASSWORD: Setting = secret("NEO4J_PASSWORD", "", "Its user's password.");
+pub(crate) const NEO4J_CA_FILE: Setting = setting(
+    "NEO4J_CA_FILE",
+    "",
+    "what this machine believes",
+    "The authority that signed the certificate of Neo4j, a PEM file; for `bolt+s` and `neo4j+s`.",
+);
+pub(crate) const DB_HOST: Setting = setting(
+    "DB_HOST",
+    "",
+    "",
+    "Keeps records, and without `NEO4J_URI` everything, in this PostgreSQL: a name, an address, or the folder of a unix socket, such as `/cloudsql/project:region:instance`.",
+);
+pub(crate) const DB_PORT: Setting = setting("DB_PORT", "", "`5432`", "Its port.");
+pub(crate) const DB_NAME: Setting = setting("DB_NAME", "", "`memcloud`", "The database.");
+pub(crate) const DB_USER: Setting = setting("DB_USER", "", "`memcloud`", "Its user.");
+pub(crate) const DB_PASSWORD: Setting = secret("DB_PASSWORD", "", "Its user's password, as it is.");
+pub(crate) const DB_SSLMODE: Setting = setting(
+    "DB_SSLMODE",
+    "",
+    "`verify-full`, `disable` on this machine",
+    "`verify-full` or `disable`; `require` and `verify-ca` are taken for `verify-full`. Of no meaning for a socket.",
+);
+pub(crate) const DB_CA_FILE: Setting = setting(
+    "DB_CA_FILE",
+    "",
+    "what this machine believes",
+    "The authority that signed the certificate of PostgreSQL, a PEM file.",
+);
+pub(crate) const DB_POOL: Setting = setting(
+    "DB_POOL",
+    "",
+    "`4`",
+    "The most connections that one server opens to PostgreSQL. All servers together must leave some free.",
+);
+pub(crate) const DATABASE_URL: Setting = secret(
+    "DATABASE_URL",
+    "",
+    "The same in one: `postgres://user:password@host:5432/database?sslmode=verify-full`, special characters as `%XX`.",
+);
 pub(crate) const LOG: Setting = setting(
     "MEMCLOUD_LOG",
     "",
@@ -163,7 +211,7 @@ pub(crate) const LOG_FORMAT: Setting = setting(
 );
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [&Setting; 22] = [
+pub(crate) const ALL: [&Setting; 35] = [
     &CONFIG,
     &DATA_DIR,
     &LISTEN,
@@ -183,6 +231,19 @@ pub(crate) const ALL: [&Setting; 22] = [
     &MAX_BODY_BYTES,
     &BODY_TIMEOUT,
     &INDEX_BYTES,
+    &NEO4J_URI,
+    &NEO4J_USER,
+    &NEO4J_PASSWORD,
+    &NEO4J_CA_FILE,
+    &DB_HOST,
+    &DB_PORT,
+    &DB_NAME,
+    &DB_USER,
+    &DB_PASSWORD,
+    &DB_SSLMODE,
+    &DB_CA_FILE,
+    &DB_POOL,
+    &DATABASE_URL,
     &LOG,
     &LOG_FORMAT,
     &NO_COLOR,
@@ -344,6 +405,8 @@ pub(crate) struct InstanceSettings {
     pub(crate) data_dir: PathBuf,
     /// The address as it was given, for messages.
     pub(crate) listen: String,
+    /// The databases that it stands on.
+    pub(crate) engines: Engines,
     /// Where to find the embedding model.
     pub(crate) model: ModelSettings,
     /// The keys that it accepts besides those in the data directory.
@@ -428,6 +491,7 @@ impl InstanceSettings {
         Ok(Self {
             data_dir: flags.data_dir(sources)?,
             listen,
+            engines: Engines::resolve(sources)?,
             model: flags.model(sources)?,
             keys: keys(sources)?,
             content_bytes,

@@ -190,6 +190,9 @@ pub trait EpisodeStore: Send + Sync {
     /// space are refused with [`Error::OtherVectorSpace`].
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error>;
 
+    /// The vector space that the store is tied to, if it is tied to one.
+    async fn vector_space(&self) -> Result<Option<String>, Error>;
+
     /// Some episodes that have no vector yet, oldest first.
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error>;
 

@@ -254,6 +254,10 @@ impl EpisodeStore for GraphStore {
         Ok(())
     }
 
+    async fn vector_space(&self) -> Result<Option<String>, Error> {
+        self.shared.records.vector_space().await
+    }
+
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
         self.shared.filled(self.shared.records.without_vector(limit).await?).await
     }

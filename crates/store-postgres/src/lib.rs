@@ -158,6 +158,10 @@ impl EpisodeStore for PostgresStore {
         if stored == running { Ok(()) } else { Err(Error::OtherVectorSpace { stored, running: running.into() }) }
     }
 
+    async fn vector_space(&self) -> Result<Option<String>, Error> {
+        self.again("reading the vector space", read::vector_space).await
+    }
+
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
         self.again("reading episodes without vectors", |client| read::without_vector(client, limit))
             .await

@@ -255,6 +255,12 @@ fn gathered(rows: &[Row]) -> Vec<Session> {
     sessions
 }
 
+/// The vector space that the store is tied to.
+pub(crate) async fn vector_space(client: Object) -> Result<Option<String>, Failure> {
+    let row = client.query_opt("SELECT value FROM memcloud.meta WHERE name = 'vector_space'", &[]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// How much is stored.
 pub(crate) async fn counts(client: Object) -> Result<Counts, Failure> {
     let select = client

@@ -202,6 +202,10 @@ impl EpisodeStore for SqliteStore {
         self.writer.write("binding the vector space", move |tx| meta::bind_vector_space(tx, &running)).await
     }
 
+    async fn vector_space(&self) -> Result<Option<String>, Error> {
+        self.readers.read("reading the vector space", meta::vector_space).await
+    }
+
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
         self.readers.read("reading episodes without vectors", move |c| read::without_vector(c, limit)).await
     }

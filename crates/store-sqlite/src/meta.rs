@@ -13,6 +13,12 @@ pub(crate) fn bind_vector_space(tx: &Connection, running: &str) -> Result<(), Er
     if stored == running { Ok(()) } else { Err(Error::OtherVectorSpace { stored, running: running.into() }) }
 }
 
+/// The vector space that the store is tied to.
+pub(crate) fn vector_space(connection: &Connection) -> Result<Option<String>, Failure> {
+    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = 'vector_space'")?;
+    Ok(select.query_row([], |row| row.get(0)).optional()?)
+}
+
 /// Ties the store to the home of its episodes, or finds that they have another.
 pub(crate) fn bind_home(tx: &Connection, home: Home, place: &str) -> Result<(), Error> {
     let kept = said_first(tx, "home", home.name()).map_err(|failure| failure.doing("binding the home"))?;

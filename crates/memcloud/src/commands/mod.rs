@@ -8,6 +8,7 @@ use crate::settings::Sources;
 pub(crate) mod add;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod forget;
 pub(crate) mod import;
 pub(crate) mod list;

@@ -81,7 +81,8 @@ fn facts(instance: &Instance, fresh: Option<&SecretString>) -> Value {
     let mut facts = json!({
         "url": instance.url(),
         "data_dir": instance.data_dir,
-        "memories": instance.counts.episodes,
+        "kept_in": instance.kept_in,
+        "memories": instance.counts.map(|counts| counts.episodes),
         "model": model.map(|model| json!({"space": model.space, "dir": model.dir, "kernel": model.kernel})),
     });
     if let Some(key) = fresh {
@@ -140,7 +141,7 @@ fn welcome(facts: &Value, locked: bool) -> String {
         r#"The memory is ready.
 
   address   {url}
-  data      {data}
+  kept in   {data}
   model     {model}
   memories  {memories}{shown_once}
 
@@ -164,7 +165,7 @@ From the shell:
   memcloud search 'Where does Ann live?'
 
 Ctrl-C stops it; what is stored stays."#,
-        data = text(&facts["data_dir"]),
+        data = text(&facts["kept_in"]),
         memories = facts["memories"],
         store = STORE,
         search = SEARCH,

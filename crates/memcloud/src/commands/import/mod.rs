@@ -7,21 +7,30 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use memcloud_store_sqlite::SqliteStore;
+
 use crate::api_keys::hex;
 use crate::client::Client;
 use crate::commands::{Context, Place};
+use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
+use crate::moving;
 use crate::output::Unit;
-use crate::settings::ClientFlags;
+use crate::settings::{ClientFlags, DataFlags};
 
 /// How often a batch is sent before an import gives up on a server that cannot be reached.
 const ATTEMPTS: u32 = 4;
 
-/// Store the messages of a file; repeating an import, whole or interrupted, stores nothing twice
+/// Store the messages of a file, or copy a whole memory; repeating either, whole or interrupted, stores nothing twice
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The file
-    file: PathBuf,
+    #[arg(required_unless_present = "from")]
+    file: Option<PathBuf>,
+    /// Copy the memory in this data directory, with its vectors, into the databases that the settings name; checked by
+    /// count and checksum. No server may run on the directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "format", "group", "session", "skip_bad", "url", "key"])]
+    from: Option<PathBuf>,
     /// How the file is written (default: by its content)
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -61,10 +70,11 @@ struct Content {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let file = std::fs::read(&args.file)
-        .map_err(|error| Failure::file("read", &args.file, &error).ending(Exit::Usage))?;
-    let content = parse(&args, &file)?;
-    check(&content, &args, context)?;
+    let Some(path) = &args.file else { return copy(args.from.unwrap_or_default(), context).await };
+    let file =
+        std::fs::read(path).map_err(|error| Failure::file("read", path, &error).ending(Exit::Usage))?;
+    let content = parse(&args, path, &file)?;
+    check(&content, path, &args, context)?;
     let client = Client::new(&context.sources, &args.client)?;
     let began = Instant::now();
     let key = key(&file, &args.place);
@@ -73,15 +83,28 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-fn parse(args: &Args, file: &[u8]) -> Result<Content, Failure> {
+/// Copies a whole memory out of a data directory.
+async fn copy(from: PathBuf, context: &Context) -> Result<Exit, Failure> {
+    if !from.join(memcloud_store_sqlite::FILE).exists() {
+        let what = format!("there is no memory in {}", from.display());
+        return Err(Failure::usage(what, "name the data directory of an instance"));
+    }
+    let engines = Engines::resolve(&context.sources)?;
+    let source = SqliteStore::open(&from).await?;
+    let target = engines.open(&DataFlags::default().data_dir(&context.sources)?).await?;
+    moving::copy(&source, target.as_ref(), "importing", context.output).await?;
+    Ok(Exit::Ok)
+}
+
+fn parse(args: &Args, path: &Path, file: &[u8]) -> Result<Content, Failure> {
     let text = std::str::from_utf8(file).map_err(|error| {
         let line = file[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
-        unusable(&args.file, &format!("line {line} is not UTF-8"))
+        unusable(path, &format!("line {line} is not UTF-8"))
     })?;
     match args.format.unwrap_or_else(|| format_of(text)) {
         Format::Jsonl => Ok(jsonl::read(text, &args.place)),
         Format::Locomo => {
-            locomo::read(text, args.place.group.as_deref()).map_err(|why| unusable(&args.file, &why))
+            locomo::read(text, args.place.group.as_deref()).map_err(|why| unusable(path, &why))
         }
     }
 }
@@ -99,7 +122,7 @@ fn unusable(file: &Path, why: &str) -> Failure {
 }
 
 /// Refuses a file with bad lines before anything of it is stored, unless they are to be left out.
-fn check(content: &Content, args: &Args, context: &Context) -> Result<(), Failure> {
+fn check(content: &Content, path: &Path, args: &Args, context: &Context) -> Result<(), Failure> {
     if content.bad.is_empty() {
         return Ok(());
     }
@@ -112,7 +135,7 @@ fn check(content: &Content, args: &Args, context: &Context) -> Result<(), Failur
     let bad = content.bad.len();
     let what = format!(
         "{}: {bad} bad lines, the first: {}; nothing was imported",
-        args.file.display(),
+        path.display(),
         content.bad[0]
     );
     Err(Failure::new(what, "correct these lines, or leave them out with --skip-bad"))

@@ -1,12 +1,15 @@
+mod databases;
+
 use std::path::Path;
 
-use memcloud_memory::ports::EpisodeStore;
+use memcloud_memory::ports::{EpisodeStore, Home};
 use memcloud_model::Error;
 use memcloud_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::commands::Context;
+use crate::engines::Engines;
 use crate::failure::{Exit, Failure, with_causes};
 use crate::local_model;
 use crate::output::Output;
@@ -30,6 +33,8 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Ok,
+    /// It works, but not for long.
+    Warned,
     Failed,
     Skipped,
 }
@@ -45,6 +50,10 @@ struct Finding {
 impl Finding {
     fn ok(part: &'static str, detail: impl Into<String>) -> Self {
         Self { part, state: State::Ok, detail: detail.into(), mend: String::new() }
+    }
+
+    fn warned(part: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { part, state: State::Warned, detail: detail.into(), mend: mend.into() }
     }
 
     fn skipped(part: &'static str, detail: impl Into<String>) -> Self {
@@ -66,16 +75,18 @@ impl Finding {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let data_dir = args.data.data_dir(&context.sources)?;
     let model = args.data.model(&context.sources)?;
+    let engines = Engines::resolve(&context.sources)?;
     let client = Client::new(&context.sources, &args.client)?;
     let mut findings = vec![data_directory(&data_dir), free_space(&data_dir)];
     tell(&findings, context.output);
-    for finding in [store(&data_dir).await, embedding_model(&model).await] {
-        tell(std::slice::from_ref(&finding), context.output);
-        findings.push(finding);
+    for part in [
+        keeping(&engines, &data_dir).await,
+        vec![embedding_model(&model).await],
+        server(&client).await,
+    ] {
+        tell(&part, context.output);
+        findings.extend(part);
     }
-    let server = server(&client).await;
-    tell(&server, context.output);
-    findings.extend(server);
     let broken = findings.iter().filter(|finding| finding.state == State::Failed).count();
     if context.output.json {
         context.output.value(&report(&findings));
@@ -93,6 +104,7 @@ fn tell(findings: &[Finding], output: Output) {
     for Finding { part, state, detail, mend } in findings {
         let state = match state {
             State::Ok => "ok",
+            State::Warned => "warn",
             State::Failed => "failed",
             State::Skipped => "-",
         };
@@ -109,6 +121,7 @@ fn report(findings: &[Finding]) -> Value {
         .map(|finding| {
             let state = match finding.state {
                 State::Ok => "ok",
+                State::Warned => "warning",
                 State::Failed => "failed",
                 State::Skipped => "skipped",
             };
@@ -165,14 +178,30 @@ async fn embedding_model(settings: &ModelSettings) -> Finding {
     }
 }
 
+/// The engines that keep the memory: the store in the data directory, and the databases, each for itself.
+async fn keeping(engines: &Engines, dir: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match &engines.postgres {
+        Some(target) => findings.push(databases::postgres(target, engines.home()).await),
+        None => findings.push(store(dir, engines.home()).await),
+    }
+    if let Some(target) = &engines.graph {
+        findings.push(databases::neo4j(target).await);
+    }
+    findings
+}
+
 /// Writes and reads in the store itself, unless a running server holds it: then its readiness says so.
-async fn store(dir: &Path) -> Finding {
+async fn store(dir: &Path, home: Home) -> Finding {
     let part = "store";
     if !dir.join(memcloud_store_sqlite::FILE).exists() {
         return Finding::skipped(part, "nothing is stored yet");
     }
     let tried = async {
-        let store = SqliteStore::open(dir).await?;
+        let store = match home {
+            Home::Records => SqliteStore::open(dir).await?,
+            Home::Graph => SqliteStore::open_records(dir).await?,
+        };
         for check in store.probe().await {
             check.outcome?;
         }

@@ -1,0 +1,108 @@
+//! The databases of an instance: opened as a server would, and looked at.
+
+use std::time::Duration;
+
+use memcloud_memory::ports::Home;
+use memcloud_model::Error;
+use memcloud_store_neo4j::AURA_FREE;
+
+use super::Finding;
+use crate::failure::with_causes;
+
+pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: Home) -> Finding {
+    let part = "postgres";
+    let place = target.place();
+    let found = match memcloud_store_postgres::examine(target, home).await {
+        Ok(found) => found,
+        Err(error) => return unusable(part, &place, &error),
+    };
+    let (open, most) = found.connections;
+    let detail = format!(
+        "PostgreSQL {} with pgvector {} at {place}; {}; {}; schema {}; {}; {open} of {most} connections open; {} memories",
+        found.version,
+        found.pgvector,
+        millis(found.latency),
+        found.protection,
+        found.schema,
+        if found.owner { "may change the schema" } else { "may not change the schema" },
+        found.episodes,
+    );
+    if !found.writable {
+        let mend = "lead DB_HOST to the primary, or make the database writable again";
+        return Finding::failed(part, format!("{detail}; it takes no writes"), mend);
+    }
+    if !found.durable {
+        let mend = "set fsync = on in postgresql.conf: without it a crash loses what was answered as stored";
+        return Finding::failed(part, format!("{detail}; fsync is off"), mend);
+    }
+    if !found.broken_indexes.is_empty() {
+        let names = found.broken_indexes.join(", ");
+        let mend = format!("REINDEX INDEX CONCURRENTLY memcloud.{}", found.broken_indexes[0]);
+        return Finding::failed(part, format!("{detail}; invalid indexes: {names}"), mend);
+    }
+    if open + target.pool as i64 > most - RESERVED {
+        let mend = "lower DB_POOL, or raise max_connections: another server would not find enough";
+        return Finding::warned(part, format!("{detail}; indexes valid"), mend);
+    }
+    Finding::ok(part, format!("{detail}; indexes valid"))
+}
+
+/// What PostgreSQL keeps for its superusers.
+const RESERVED: i64 = 3;
+
+pub(super) async fn neo4j(target: &memcloud_store_neo4j::Target) -> Finding {
+    let part = "neo4j";
+    let place = target.place();
+    let found = match memcloud_store_neo4j::examine(target).await {
+        Ok(found) => found,
+        Err(error) => return unusable(part, &place, &error),
+    };
+    let waiting: Vec<String> = found
+        .indexes
+        .iter()
+        .filter(|index| index.state != "ONLINE")
+        .map(|index| format!("{} {} at {:.0} %", index.name, index.state.to_lowercase(), index.percent))
+        .collect();
+    let indexes = if waiting.is_empty() {
+        format!("{} indexes online", found.indexes.len())
+    } else {
+        format!("indexes: {}", waiting.join(", "))
+    };
+    let room = if target.is_aura() {
+        AURA_FREE.told(found.nodes, found.relationships)
+    } else {
+        format!("{} nodes, {} relationships", found.nodes, found.relationships)
+    };
+    let detail = format!(
+        "Neo4j {} {} at {place}; {}; {}; schema {}; {indexes}; {room}",
+        found.version,
+        found.edition,
+        millis(found.latency),
+        found.protection,
+        found.schema,
+    );
+    if let Some(why) = found.refuses_writes {
+        let mend = "let the user of NEO4J_USER write, or make the database writable again";
+        return Finding::failed(part, format!("{detail}; {why}"), mend);
+    }
+    if found.indexes.iter().any(|index| index.state == "FAILED") {
+        let mend = "DROP INDEX <name> in Neo4j and start a server: it makes the index anew";
+        return Finding::failed(part, detail, mend);
+    }
+    if !waiting.is_empty() {
+        return Finding::warned(part, detail, "wait until Neo4j has filled its indexes");
+    }
+    if target.is_aura() && AURA_FREE.share(found.nodes, found.relationships) >= AURA_FREE.warn_at {
+        let mend = "if this is Aura Free: move to a larger plan, or delete memories";
+        return Finding::warned(part, detail, mend);
+    }
+    Finding::ok(part, format!("{detail}; may write"))
+}
+
+fn unusable(part: &'static str, place: &str, error: &Error) -> Finding {
+    Finding::failed(part, format!("{place}: {}", with_causes(error)), error.hint())
+}
+
+fn millis(latency: Duration) -> String {
+    format!("{:.1} ms there and back", latency.as_secs_f64() * 1e3)
+}
