@@ -19,23 +19,31 @@ pub(crate) struct Up<S> {
     pub(crate) generation: u64,
 }
 
-/// Why a link is down: what is left of the error when many are to be told.
+/// Why a link is down: an error that can be told many times.
 #[derive(Clone, Debug)]
-pub(crate) struct Outage {
-    trouble: Trouble,
-    seen: String,
+pub(crate) enum Outage {
+    /// A trouble of the database, and how it was seen.
+    Trouble(Trouble, String),
+    /// The records in `place` belong to episodes that are kept elsewhere.
+    Elsewhere { place: String, kept: String, wanted: String },
 }
 
 impl Outage {
     pub(crate) fn of(error: &Error) -> Self {
         match error {
-            Error::Database { trouble, source, .. } => Self { trouble: *trouble, seen: chain(source.as_ref()) },
-            other => Self { trouble: Trouble::Unreachable, seen: chain(other) },
+            Error::Database { trouble, source, .. } => Self::Trouble(*trouble, chain(source.as_ref())),
+            Error::EpisodesElsewhere { place, kept, wanted } => {
+                Self::Elsewhere { place: place.clone(), kept: kept.clone(), wanted: wanted.clone() }
+            }
+            other => Self::Trouble(Trouble::Unreachable, chain(other)),
         }
     }
 
     pub(crate) fn error(&self, database: Database) -> Error {
-        Error::database(database, self.trouble, self.seen.clone())
+        match self.clone() {
+            Self::Trouble(trouble, seen) => Error::database(database, trouble, seen),
+            Self::Elsewhere { place, kept, wanted } => Error::EpisodesElsewhere { place, kept, wanted },
+        }
     }
 }
 

@@ -54,6 +54,22 @@ async fn the_story_with_records_in_a_directory() {
     .await;
 }
 
+/// The embedded engine, PostgreSQL, and Neo4j with either for its records: told the same they answer the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_engines_give_the_same_hits_in_the_same_order() {
+    let (directory, server) = (tempfile::tempdir().unwrap(), SharedPostgres::from_environment());
+    let (alone, records) = (server.create_database(), server.create_database());
+    let target = memcloud_store_postgres::Target::from_url(&alone.url(), None).unwrap();
+    let beside = Arc::new(SqliteStore::open_records(&directory.path().join("records")).await.unwrap());
+    memcloud_store_tests::agreement::equal_answers(vec![
+        ("embedded", Arc::new(SqliteStore::open(&directory.path().join("all")).await.unwrap()) as _),
+        ("PostgreSQL", Arc::new(PostgresStore::open(target).await) as _),
+        ("Neo4j + PostgreSQL", Arc::new(GraphStore::open(graph(), records_in(&records).await).await) as _),
+        ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), beside).await) as _),
+    ])
+    .await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 

@@ -26,6 +26,27 @@ async fn the_story() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_story_of_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let number = std::cell::Cell::new(0);
+    memcloud_store_tests::records::run(|| {
+        number.set(number.get() + 1);
+        let own = directory.path().join(number.get().to_string());
+        async move { Arc::new(SqliteStore::open_records(&own).await.unwrap()) as _ }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn records_made_for_another_home_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(directory.path()).await.unwrap());
+    let refused = SqliteStore::open_records(directory.path()).await;
+    assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })));
+    SqliteStore::open(directory.path()).await.unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

@@ -1,5 +1,6 @@
 //! What every engine must do, told once and run on each: the operations of the port ([`port`]), and what a user of a
-//! memory over the engine relies on ([`memory`]).
+//! memory over the engine relies on ([`memory`]); for engines that can keep records beside a graph what those must do
+//! ([`records`]); and that all of them answer the same ([`agreement`]).
 //!
 //! An engine's own tests hand in a way to make an empty store:
 //!
@@ -9,10 +10,12 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
+pub mod agreement;
 mod embedder;
 mod episodes;
 pub mod memory;
 pub mod port;
+pub mod records;
 
 use std::sync::Arc;
 
@@ -34,6 +37,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     port::deleted_is_gone(fresh().await).await;
     port::a_store_belongs_to_one_vector_space(fresh().await).await;
     port::vectors_can_come_later(fresh().await).await;
+    port::empty_questions_have_empty_answers(fresh().await).await;
     port::spaces_know_nothing_of_each_other(fresh().await).await;
     memory::stored_is_found_at_once(fresh().await).await;
     memory::a_batch_keeps_its_order(fresh().await).await;

@@ -25,7 +25,7 @@ fn request(space: &Space, episodes: Vec<NewEpisode>) -> StoreRequest {
     StoreRequest { space: space.clone(), attendance, episodes, idempotency_key: None }
 }
 
-async fn store(memory: &Memory, space: &Space, episodes: Vec<NewEpisode>) -> Vec<EpisodeId> {
+pub(crate) async fn store(memory: &Memory, space: &Space, episodes: Vec<NewEpisode>) -> Vec<EpisodeId> {
     memory.store(request(space, episodes)).await.unwrap().ids
 }
 

@@ -171,8 +171,10 @@ pub async fn deleted_is_gone(store: Store) {
 
 /// Vectors of another model are refused.
 pub async fn a_store_belongs_to_one_vector_space(store: Store) {
+    assert_eq!(store.vector_space().await.unwrap(), None);
     store.bind_vector_space("a/model/2").await.unwrap();
     store.bind_vector_space("a/model/2").await.unwrap();
+    assert_eq!(store.vector_space().await.unwrap().as_deref(), Some("a/model/2"));
     let refused = store.bind_vector_space("another/model/2").await;
     assert!(matches!(refused, Err(Error::OtherVectorSpace { stored, .. }) if stored == "a/model/2"));
 }
@@ -211,4 +213,25 @@ pub async fn spaces_know_nothing_of_each_other(store: Store) {
     assert_eq!(history(&store, &one, 10).await.len(), 2);
     store.delete(&one, Deletion::Session("s".into())).await.unwrap();
     assert_eq!(store.newest(&two, "s", 10).await.unwrap(), there);
+}
+
+/// What asks for nothing, or of nothing, is no error and changes nothing.
+pub async fn empty_questions_have_empty_answers(store: Store) {
+    let space = space("nothing");
+    assert!(store.episodes(&space, &[]).await.unwrap().is_empty());
+    assert!(store.changes(&space, 0, 10).await.unwrap().is_empty());
+    assert!(store.newest(&space, "s", 10).await.unwrap().is_empty());
+    assert_eq!(store.delete(&space, Deletion::Episodes(Vec::new())).await.unwrap(), 0);
+    assert_eq!(store.delete(&space, Deletion::Session("s".into())).await.unwrap(), 0);
+    store.set_vectors(Vec::new()).await.unwrap();
+    assert!(store.without_vector(10).await.unwrap().is_empty());
+    assert_eq!(store.counts().await.unwrap(), memcloud_memory::ports::Counts::default());
+    // A batch without episodes makes its sessions known, in their order.
+    let members = vec![Member::User("ann".into())];
+    let sessions = vec![("z".to_owned(), members.clone()), ("a".to_owned(), members)];
+    let empty = Batch { space: space.clone(), sessions, episodes: Vec::new(), idempotency: None };
+    assert_eq!(store.append(empty).await.unwrap(), Appended::Stored);
+    let sessions = store.sessions(SessionsOf::Space(space.clone())).await.unwrap();
+    assert_eq!(sessions.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);
+    assert_eq!(store.head(&space).await.unwrap(), 0);
 }
