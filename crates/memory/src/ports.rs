@@ -281,6 +281,9 @@ pub trait Records: EpisodeStore {
     /// The name of the memory that these are the records of: a UUID made when the records were, never changed.
     async fn memory(&self) -> Result<String, Error>;
 
+    /// The vectors of those of these episodes that are recorded and have one.
+    async fn vectors(&self, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Error>;
+
     /// Notes, durably, that these episodes are about to be written elsewhere.
     async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error>;
 

@@ -60,6 +60,20 @@ pub(crate) async fn contents(
     Ok(contents)
 }
 
+/// Some turns that wait for their embeddings.
+pub(crate) async fn unembedded(graph: Graph, memory: &str) -> Result<Vec<EpisodeId>, Error> {
+    const DOING: &str = "looking for turns without embeddings";
+    let most = i64::try_from(STEP).unwrap_or(i64::MAX);
+    let read =
+        query(include_str!("cypher/unembedded.cypher")).param("memory", memory).param("most", most);
+    let mut rows = graph.execute_read(read).await.map_err(doing(DOING))?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next().await.map_err(doing(DOING))? {
+        ids.push(row.get::<&str>("uid").map_err(unreadable)?.parse()?);
+    }
+    Ok(ids)
+}
+
 /// Gives turns their embeddings.
 pub(crate) async fn embed(
     graph: Graph,

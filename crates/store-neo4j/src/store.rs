@@ -54,7 +54,7 @@ impl GraphStore {
 }
 
 impl Shared {
-    async fn memory(&self) -> Result<&str, Error> {
+    pub(crate) async fn memory(&self) -> Result<&str, Error> {
         self.memory.get_or_try_init(|| self.records.memory()).await.map(String::as_str)
     }
 

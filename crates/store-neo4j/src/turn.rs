@@ -44,7 +44,7 @@ pub(crate) fn turn(memory: &str, prepared: &Prepared) -> BoltType {
         Use::Recall => "recall",
         Use::ProfileOnly => "profile",
     };
-    let mut properties = map([
+    let properties = map([
         ("turn", place.as_str().into()),
         ("session", episode.session.as_str().into()),
         ("content", episode.content.as_str().into()),
@@ -55,9 +55,6 @@ pub(crate) fn turn(memory: &str, prepared: &Prepared) -> BoltType {
         ("kept_for", kept_for.into()),
         ("metadata", metadata.into()),
     ]);
-    if let Some(vector) = &prepared.vector {
-        properties.put("embedding".into(), numbers(vector));
-    }
     BoltType::Map(map([
         ("uid", episode.id.to_string().into()),
         ("session", episode.session.as_str().into()),
@@ -66,6 +63,7 @@ pub(crate) fn turn(memory: &str, prepared: &Prepared) -> BoltType {
         ("stored_at", episode.ingested_at.to_string().into()),
         ("conversation", conversation.into()),
         ("place", place.into()),
+        ("has_vector", prepared.vector.is_some().into()),
         ("properties", BoltType::Map(properties)),
     ]))
 }

@@ -188,6 +188,10 @@ impl Records for PostgresStore {
         self.link.run(|session| async move { Ok(session.memory) }).await
     }
 
+    async fn vectors(&self, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Error> {
+        self.again("reading vectors", |client| vectors::of(client, ids)).await
+    }
+
     async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error> {
         let intent = Intent::new();
         self.again("noting an intent", |client| intents::intend(client, intent, &ids)).await?;

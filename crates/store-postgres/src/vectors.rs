@@ -5,7 +5,17 @@ use pgvector::HalfVector;
 use uuid::Uuid;
 
 use crate::error::Failure;
-use crate::uuid;
+use crate::{id, uuid};
+
+/// The vectors of those of these episodes that have one.
+pub(crate) async fn of(client: Object, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Failure> {
+    let select = client
+        .prepare_cached("SELECT uid, vector FROM memcloud.episodes WHERE uid = ANY($1) AND vector IS NOT NULL")
+        .await?;
+    let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
+    let rows = client.query(&select, &[&uids]).await?;
+    Ok(rows.iter().map(|row| (id(row.get(0)), row.get::<_, HalfVector>(1).into())).collect())
+}
 
 /// Gives episodes their vectors, each as a change of its own, so that indexes take it up.
 pub(crate) async fn set(client: Object, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<(), Failure> {
@@ -25,7 +35,7 @@ pub(crate) async fn set(client: Object, vectors: &[(EpisodeId, Vec<f16>)]) -> Re
              FROM known k JOIN advanced a ON a.id = k.space WHERE e.uid = k.uid",
         )
         .await?;
-    let uids: Vec<Uuid> = vectors.iter().map(|(id, _)| uuid(id)).collect();
+    let uids: Vec<Uuid> = vectors.iter().map(|(episode, _)| uuid(episode)).collect();
     let vectors: Vec<HalfVector> = vectors.iter().map(|(_, vector)| vector.clone().into()).collect();
     client.execute(&update, &[&uids, &vectors]).await?;
     Ok(())

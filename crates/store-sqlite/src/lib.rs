@@ -108,6 +108,11 @@ impl Records for SqliteStore {
         Ok(self.memory.clone())
     }
 
+    async fn vectors(&self, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Error> {
+        let ids = ids.to_vec();
+        self.readers.read("reading vectors", move |c| vectors::of(c, &ids)).await
+    }
+
     async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error> {
         let intent = Intent::new();
         self.writer.write("noting an intent", move |tx| intents::intend(tx, intent, &ids)).await?;

@@ -15,6 +15,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Vec<f16> {
     bytes.as_chunks::<2>().0.iter().map(|pair| f16::from_le_bytes(*pair)).collect()
 }
 
+/// The vectors of those of these episodes that have one.
+pub(crate) fn of(
+    connection: &Connection,
+    ids: &[EpisodeId],
+) -> Result<Vec<(EpisodeId, Vec<f16>)>, Failure> {
+    let mut select =
+        connection.prepare_cached("SELECT vector FROM episodes WHERE uid = ?1 AND vector IS NOT NULL")?;
+    let mut vectors = Vec::with_capacity(ids.len());
+    for id in ids {
+        let vector: Option<Vec<u8>> = select.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
+        vectors.extend(vector.map(|vector| (*id, decode(&vector))));
+    }
+    Ok(vectors)
+}
+
 /// Gives episodes their vectors, each as a change of its own, so that indexes take it up.
 pub(crate) fn set(tx: &Connection, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<(), Error> {
     let work = || -> Result<(), Failure> {

@@ -32,8 +32,11 @@ pub async fn an_intent_ends_with_its_store(records: RecordStore) {
     let kept = episode(&space, "s", 0);
     let intent = records.intend(vec![kept.id]).await.unwrap();
     assert!(records.episodes(&space, &[kept.id]).await.unwrap().is_empty(), "nothing is seen of it yet");
+    assert!(records.vectors(&[kept.id]).await.unwrap().is_empty());
     let stored = records.append_intended(intent, batch(vec![kept.clone()])).await.unwrap();
     assert_eq!(stored, Appended::Stored);
+    let vectors = records.vectors(&[kept.id]).await.unwrap();
+    assert_eq!(vectors, [(kept.id, [0.6, 0.8].map(half::f16::from_f32).to_vec())]);
     assert_eq!(records.episodes(&space, &[kept.id]).await.unwrap(), [kept]);
     assert!(records.leftovers(Duration::ZERO).await.unwrap().is_empty());
 }
