@@ -1,6 +1,7 @@
 //! The command line, through the real binary: a home of its own for each test, free ports, exit codes.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
 
+mod databases;
 mod disk_full;
 mod doctor;
 mod home;

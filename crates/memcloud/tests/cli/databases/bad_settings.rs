@@ -1,0 +1,98 @@
+//! Settings that cannot be right are refused at the start, in one line that names the setting, before anything is
+//! touched.
+
+use std::path::Path;
+
+use super::stand::Settings;
+use crate::home::{Home, Ran, finish};
+
+fn refused(home: &Home, settings: &Settings) -> Ran {
+    let mut command = home.memcloud();
+    let ran = finish(settings.apply(&mut command).args(["serve", "--offline", "--listen", "127.0.0.1:0"]));
+    assert!(!home.data().exists(), "nothing is touched");
+    ran.failed(2)
+}
+
+#[track_caller]
+fn told(ran: &Ran, words: &[&str]) {
+    let error = ran.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
+    let hint = ran.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap();
+    for word in words {
+        assert!(error.contains(word) || hint.contains(word), "'{word}' is missing: {ran:?}");
+    }
+}
+
+const SECRET: &str = "s3cret-pa55word";
+
+#[test]
+fn addresses_of_neo4j() {
+    let home = Home::new();
+    let with = |uri: &str| Settings::default().neo4j_at(uri).with("NEO4J_PASSWORD", SECRET);
+    for (uri, words) in [
+        ("http://localhost:7474", &["NEO4J_URI", "'http' is no scheme", "bolt+s"][..]),
+        ("neo4j+x://localhost", &["NEO4J_URI", "'neo4j+x' is no scheme"]),
+        ("localhost:7687", &["NEO4J_URI", "'localhost' is no scheme"]),
+        ("localhost", &["NEO4J_URI", "bolt://host:7687"]),
+        ("bolt://", &["NEO4J_URI", "host"]),
+        ("bolt://:7687", &["NEO4J_URI", "host"]),
+        ("bolt://localhost:port", &["NEO4J_URI", "port"]),
+        (&format!("http://neo4j:{SECRET}@localhost:7474"), &["NEO4J_URI", "no scheme"]),
+        (&format!("bolt://neo4j:{SECRET}@localhost:70000"), &["NEO4J_URI", "port"]),
+    ] {
+        let ran = refused(&home, &with(uri));
+        told(&ran, words);
+        assert!(!ran.stderr.contains(SECRET), "{ran:?}");
+    }
+    let no_password = Settings::default().neo4j_at("bolt://localhost:7687");
+    told(&refused(&home, &no_password), &["NEO4J_URI", "no password", "NEO4J_PASSWORD"]);
+    let no_file = with("bolt+s://localhost").with("NEO4J_CA_FILE", "/nowhere/ca.pem");
+    told(&refused(&home, &no_file), &["NEO4J_CA_FILE", "/nowhere/ca.pem", "PEM"]);
+}
+
+#[test]
+fn addresses_of_postgres() {
+    let home = Home::new();
+    let long = format!("/tmp/{}", "x".repeat(90));
+    for (name, value, words) in [
+        ("DB_HOST", "/nowhere/cloudsql/p:r:i", &["DB_HOST", "is no directory", "name the folder"][..]),
+        ("DB_HOST", &long, &["DB_HOST", "107", "shorter"]),
+        ("DATABASE_URL", &format!("mysql://a:{SECRET}@localhost/b"), &["DATABASE_URL", "'mysql' is no scheme"]),
+        ("DATABASE_URL", "postgres://localhost/b", &["DATABASE_URL", "no user"]),
+        ("DATABASE_URL", &format!("postgres://a:{SECRET}@/b"), &["DATABASE_URL", "host"]),
+        ("DATABASE_URL", &format!("postgres://a:{SECRET}@h/b?sslmode=prefer"), &["DATABASE_URL", "prefer", "verify-full"]),
+        ("DATABASE_URL", &format!("postgres://a:{SECRET}@h/b?options=x"), &["DATABASE_URL", "'options'", "sslmode"]),
+        ("DATABASE_URL", SECRET, &["DATABASE_URL", "postgres://user"]),
+    ] {
+        let ran = refused(&home, &Settings::default().with(name, value));
+        told(&ran, words);
+        assert!(!ran.stderr.contains(SECRET), "{ran:?}");
+    }
+    // A file is no directory, and neither is the socket itself.
+    let file = home.write("socket", "");
+    let ran = refused(&home, &Settings::default().with("DB_HOST", file.display().to_string()));
+    told(&ran, &["DB_HOST", "is no directory"]);
+    for (name, value) in [("DB_PORT", "http"), ("DB_SSLMODE", "maybe"), ("DB_POOL", "0"), ("DB_CA_FILE", "/nowhere")] {
+        let ran = refused(&home, &Settings::default().with("DB_HOST", "localhost").with(name, value));
+        told(&ran, &[name]);
+    }
+    let both = Settings::default().with("DB_HOST", "localhost").with("DATABASE_URL", "postgres://a@b/c");
+    told(&refused(&home, &both), &["DATABASE_URL", "DB_HOST", "both"]);
+    let no_secret = Settings::default().with("DB_HOST", "localhost").with("DB_PASSWORD_FILE", "/nowhere");
+    told(&refused(&home, &no_secret), &["DB_PASSWORD_FILE", "/nowhere"]);
+}
+
+/// The commands that use the databases refuse the same.
+#[test]
+fn other_commands_refuse_them_too() {
+    let home = Home::new();
+    let bad = Settings::default().neo4j_at("http://localhost").with("NEO4J_PASSWORD", SECRET);
+    let to = home.path("copy");
+    for args in [&["doctor", "--offline"][..], &["up", "--offline"], &["export", "--to", to.to_str().unwrap()]] {
+        let mut command = home.memcloud();
+        let ran = finish(bad.apply(&mut command).args(args)).failed(2);
+        told(&ran, &["NEO4J_URI"]);
+    }
+    assert!(!Path::new(&to).exists());
+    let ran = home.run(&["import", "--from", "/nowhere"]).failed(2);
+    told(&ran, &["/nowhere", "data directory"]);
+}

@@ -1,0 +1,8 @@
+//! Instances on real databases: every way to them, several servers at once, and whatever may befall a database.
+
+mod bad_settings;
+mod faults;
+mod moving;
+mod several;
+mod stand;
+mod ways;

@@ -1,0 +1,124 @@
+//! A memory moves from the embedded engine to databases and back, with all that it has.
+
+use memcloud_test_servers::SharedPostgres;
+use serde_json::{Value, json};
+
+use super::stand::{Client, Settings, serve_with_model};
+use crate::home::{Home, Ran, Server, finish, http};
+
+const QUESTIONS: [&str; 4] =
+    ["Which pets live in the house?", "What does Ann do on Mondays?", "When did it rain?", "number seven"];
+
+fn run(home: &Home, settings: &Settings, args: &[&str]) -> Ran {
+    let mut command = home.memcloud();
+    finish(settings.apply(&mut command).args(args))
+}
+
+/// A memory of two groups with vectors, a message for the profile only, and one that was deleted.
+async fn fill(server: &Server) {
+    let (client, http) = (Client::of(server), http());
+    for n in 0..30 {
+        let content = match n % 3 {
+            0 => format!("I adopted puppy number {n}"),
+            1 => format!("It rained on day {n}, and the train was late"),
+            _ => format!("On Mondays I play the piano for {n} minutes"),
+        };
+        client.store(if n % 5 == 0 { "other" } else { "home" }, &content).await.ok();
+    }
+    let gone = client.store("home", "This must not come along").await.ok();
+    client.delete("home", gone["id"].as_str().unwrap()).await.ok();
+    let session = json!({"group_id": "home", "session_id": "p", "user_id": ["ann"], "agent_id": ["bot"]});
+    let body = json!({"session": session, "producer": "ann", "episode_content": "I like plums", "metadata": {"a": [1, {"b": "é"}]}});
+    let profile = format!("{}/v1/memories/profile", server.url);
+    assert_eq!(http.post(profile).json(&body).send().await.unwrap().status(), 200);
+}
+
+/// What people see of a memory: hits with their scores, listings, sessions.
+async fn seen(server: &Server) -> Vec<Value> {
+    let client = Client::of(server);
+    let mut seen = Vec::new();
+    for group in ["home", "other"] {
+        for question in QUESTIONS {
+            seen.push(client.search(group, question).await.ok());
+        }
+        seen.push(client.get(&format!("/v1/memories?group_id={group}&limit=100")).await.ok());
+    }
+    seen.push(client.get("/v1/sessions").await.ok());
+    seen
+}
+
+fn checked(ran: Ran) -> Value {
+    let report = ran.ok().json();
+    assert_eq!((report["memories"].as_u64(), report["vectors"].as_u64()), (Some(31), Some(30)), "{report}");
+    assert_eq!(report["groups"], 2);
+    report
+}
+
+#[tokio::test]
+async fn there_and_back_again() {
+    let home = Home::new();
+    let mut embedded = serve_with_model(&home, &Settings::default());
+    fill(&embedded).await;
+    let before = seen(&embedded).await;
+    let from = home.data().display().to_string();
+    let database = SharedPostgres::from_environment().create_database();
+    let settings = Settings::default().shared_postgres(&database).shared_neo4j();
+    let held = run(&home, &settings, &["import", "--from", &from]).failed(1);
+    assert!(held.stderr.contains("another process"), "{held:?}");
+    embedded.signal("TERM");
+    embedded.ended();
+
+    let there = checked(run(&home, &settings, &["import", "--json", "--from", &from]));
+    assert_eq!(there["written"], 31);
+    let again = checked(run(&home, &settings, &["import", "--json", "--from", &from]));
+    assert_eq!(again["written"], 0, "a second time there is nothing to do");
+    assert_eq!(again["checksum"], there["checksum"]);
+    let elsewhere = Home::new();
+    let graph = serve_with_model(&elsewhere, &settings);
+    assert_eq!(seen(&graph).await, before, "hits, scores, order, metadata and sessions");
+    Client::of(&graph).store("home", "Stored after the move").await.ok();
+    let after = seen(&graph).await;
+
+    let copy = home.path("copy");
+    let report = run(&home, &settings, &["export", "--json", "--to", copy.to_str().unwrap()]).ok().json();
+    assert_eq!((report["memories"].as_u64(), report["written"].as_u64()), (Some(32), Some(32)));
+    drop(graph);
+    let back = serve_with_model(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy.display().to_string()));
+    assert_eq!(seen(&back).await, after);
+}
+
+#[tokio::test]
+async fn from_postgres_alone_to_a_graph() {
+    let home = Home::new();
+    let (one, two) = {
+        let server = SharedPostgres::from_environment();
+        (server.create_database(), server.create_database())
+    };
+    let postgres = serve_with_model(&home, &Settings::default().shared_postgres(&one));
+    fill(&postgres).await;
+    let before = seen(&postgres).await;
+    let copy = home.path("copy");
+    let alone = Settings::default().shared_postgres(&one);
+    checked(run(&home, &alone, &["export", "--json", "--to", copy.to_str().unwrap()]));
+    let settings = Settings::default().shared_postgres(&two).shared_neo4j();
+    let told = run(&home, &settings, &["import", "--from", copy.to_str().unwrap()]).ok();
+    assert!(told.stdout.contains("agree on both sides"), "{told:?}");
+    let graph = serve_with_model(&home, &settings);
+    assert_eq!(seen(&graph).await, before);
+}
+
+/// A database that keeps everything is not taken for the records of a graph.
+#[tokio::test]
+async fn another_home_of_the_episodes_is_told() {
+    let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
+    let alone = Settings::default().shared_postgres(&database);
+    let server = serve_with_model(&home, &alone);
+    Client::of(&server).store("home", "hello").await.ok();
+    drop(server);
+    let graph = serve_with_model(&home, &alone.shared_neo4j());
+    let client = Client::of(&graph);
+    assert_eq!(client.broken().await[0], ("postgres".into(), "episodes_elsewhere".into()));
+    let refused = client.store("home", "hello again").await;
+    assert_eq!(refused.unavailable(), "episodes_elsewhere");
+    assert!(refused.body["hint"].as_str().unwrap().contains("export"), "{refused:?}");
+}
