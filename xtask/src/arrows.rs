@@ -12,14 +12,14 @@ const PREFIX: &str = "memcloud-";
 /// The server and the memory know no engine: only the binary names one.
 fn may_use(krate: &str) -> Option<&'static [&'static str]> {
     Some(match krate {
-        "model" | "kernels" => &[],
+        "model" | "kernels" | "test-servers" => &[],
         "memory" => &["model", "kernels"],
         "embed" | "store-tests" => &["memory", "model", "kernels"],
         "server" => &["memory", "model"],
         engine if engine.starts_with("store-") => &["memory", "model", "kernels"],
         "memcloud" => &["server", "memory", "model", "embed", "store-sqlite", "kernels"],
         // Not part of the product: it builds, tests and measures all of it.
-        "xtask" => &["memory", "model", "embed", "store-sqlite", "kernels"],
+        "xtask" => &["memory", "model", "embed", "store-sqlite", "kernels", "test-servers"],
         _ => return None,
     })
 }

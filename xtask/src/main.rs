@@ -1,9 +1,10 @@
-//! The project's own chores: `cargo xtask test`, `check` and `bench`.
+//! The project's own chores: `cargo xtask test`, `databases`, `check` and `bench`.
 
 mod arrows;
 #[cfg(feature = "bench")]
 mod bench;
 mod check;
+mod databases;
 mod measure;
 mod steps;
 mod test;
@@ -24,6 +25,8 @@ struct Cli {
 enum Chore {
     /// Everything a change must pass, from a clean checkout on
     Test(test::Args),
+    /// Start the databases that tests run on, and keep them running
+    Databases(databases::Args),
     /// Formatting, lints, documentation and the arrows between crates
     Check,
     /// Measure what the product promises, on release builds
@@ -33,6 +36,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
+        Chore::Databases(args) => databases::run(&args),
         Chore::Check => Ok(check::run()),
         Chore::Bench(args) => measure::run(&args),
     };

@@ -1,15 +1,20 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::check;
+use crate::databases::Databases;
 use crate::steps::{Steps, cargo, pass, say, target_dir, watch};
 
 /// Where tests find the embedding model.
 const MODEL_VARIABLE: &str = "MEMCLOUD_TEST_MODEL_DIR";
 /// Tests whose names begin so take long; `--quick` leaves them out.
 const SLOW: &str = "slow_";
+/// Tests whose names begin so break servers of their own, made of what nobody fetched who tests on given databases.
+const FAULT: &str = "fault_";
+/// Every test there is.
+const TESTS: [&str; 5] = ["test", "--workspace", "--no-fail-fast", "--features", "xtask/bench"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -26,8 +31,14 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     steps.step("tools", tools);
     steps.step("embedding model", || fetch(&target));
     check::all(&mut steps);
+    let mut databases = None;
+    steps.step("databases", || {
+        databases = Some(Databases::start(&target)?);
+        Ok(true)
+    });
     let mut counts = Counts::default();
-    steps.step("tests", || tests(args, &model, &mut counts));
+    steps.step("tests", || tests(args, &model, databases.as_ref(), &mut counts));
+    drop(databases);
     let good = steps.end();
     say(&format!("{} passed, {} failed", counts.passed, counts.failed));
     Ok(good && counts.failed == 0)
@@ -56,12 +67,54 @@ pub(crate) fn fetch(target: &Path) -> Result<bool> {
     )
 }
 
-fn tests(args: &Args, model: &PathBuf, counts: &mut Counts) -> Result<bool> {
-    let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--features", "xtask/bench"]);
+fn tests(args: &Args, model: &Path, databases: Option<&Databases>, counts: &mut Counts) -> Result<bool> {
+    let mut command = cargo(&TESTS);
+    command.env(MODEL_VARIABLE, model);
+    let mut left_out = Vec::new();
     if args.quick {
-        command.args(["--", "--skip", SLOW]);
+        left_out.push((SLOW, "--quick was asked for"));
     }
-    watch(command.env(MODEL_VARIABLE, model), |line| counts.add(line))
+    if let Some(databases) = databases {
+        command.envs(databases.environment().iter().cloned());
+        if databases.are_given() {
+            left_out.push((FAULT, "they break servers of their own, and here databases are given"));
+        }
+    }
+    if !left_out.is_empty() {
+        leave_out(&left_out, &mut command)?;
+    }
+    watch(&mut command, |line| counts.add(line))
+}
+
+/// Lets Cargo leave out the tests whose names begin so, and says so with the reason.
+fn leave_out(left_out: &[(&str, &str)], command: &mut Command) -> Result<()> {
+    let list = list()?;
+    // Without `--exact` a part of a name would do, and `default_` holds `fault_`.
+    command.args(["--", "--exact"]);
+    for (beginning, why) in left_out {
+        let names = begin_with(beginning, &list);
+        say(&format!("LEFT OUT: {} tests whose names begin with {beginning}: {why}", names.len()));
+        command.args(names.iter().flat_map(|name| ["--skip", name]));
+    }
+    Ok(())
+}
+
+/// All tests, a line each.
+fn list() -> Result<String> {
+    let mut listing = cargo(&TESTS);
+    let told = listing.args(["--", "--list", "--format", "terse"]).stderr(Stdio::inherit()).output();
+    let told = told.context("cannot run cargo")?;
+    if !told.status.success() {
+        bail!("cargo cannot list the tests: see above");
+    }
+    Ok(String::from_utf8_lossy(&told.stdout).into_owned())
+}
+
+/// The tests in a list whose own names, behind those of their modules, begin so.
+fn begin_with<'a>(beginning: &str, list: &'a str) -> Vec<&'a str> {
+    let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    let own = |name: &'a str| name.rsplit("::").next().unwrap_or_default();
+    names.filter(|name| own(name).starts_with(beginning)).collect()
 }
 
 /// How many tests passed and failed.
@@ -97,5 +150,10 @@ mod tests {
         );
         counts.add("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out");
         assert_eq!(counts, Counts { passed: 14, failed: 3 });
+    }
+    #[test]
+    fn tests_are_left_out_by_how_their_own_names_begin() {
+        let list = "fault_a: test\ntests::fault_b: test\ntests::default_c: test\nfault_d: benchmark\n";
+        assert_eq!(begin_with(FAULT, list), ["fault_a", "tests::fault_b"]);
     }
 }

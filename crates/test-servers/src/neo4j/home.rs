@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::bolt;
+use super::java::Jars;
+use super::options::Options;
+use crate::log::Log;
+use crate::ports::Taken;
+use crate::process::Process;
+use crate::{Certificates, patience, secret};
+
+/// Under this name the certificate and the server's own answers know this machine.
+pub(super) const HOST: &str = "localhost";
+/// Community has this account only.
+pub(super) const USER: &str = "neo4j";
+/// A cold machine reads 120 MB of jars first.
+const START_LIMIT: Duration = Duration::from_mins(2);
+/// So often Neo4j hashes a password.
+const HASHINGS: usize = 1024;
+/// What every server of tests is set to.
+const SETTINGS: [&str; 13] = [
+    "server.default_listen_address=127.0.0.1",
+    "server.http.enabled=false",
+    "server.https.enabled=false",
+    "dbms.ssl.policy.bolt.enabled=true",
+    "dbms.ssl.policy.bolt.client_auth=NONE",
+    "server.memory.pagecache.size=64m",
+    "db.tx_log.preallocate=false",
+    "dbms.usage_report.enabled=false",
+    // Versions differ in what they know of the lines here.
+    "server.config.strict_validation.enabled=false",
+    // Without these it takes ten seconds to stop, waiting for connections that it has closed itself.
+    "internal.server.bolt.thread_pool_shutdown_wait_time=200ms",
+    "internal.server.bolt.connection_shutdown_wait_time=200ms",
+    "internal.dbms.bolt.netty_server_shutdown_quiet_period=0",
+    "internal.dbms.bolt.netty_server_shutdown_timeout=200ms",
+];
+
+/// The home of one Neo4j: settings, data and logs.
+#[derive(Debug)]
+pub(super) struct Home {
+    folder: TempDir,
+    jars: Jars,
+    tls_required: bool,
+    settings: Vec<String>,
+    java_flags: Vec<OsString>,
+    /// What Java itself says.
+    output: Log,
+    /// What Neo4j tells its makers since its last start.
+    details: Log,
+    /// What Neo4j has logged since its last start.
+    pub(super) log: Log,
+    pub(super) certificates: Certificates,
+    pub(super) password: String,
+    pub(super) port: u16,
+}
+
+impl Home {
+    /// Makes a new home for a server that is to listen on this port.
+    pub(super) fn make(jars: Jars, options: &Options, port: u16) -> Result<Self> {
+        let place = options.home_in.clone().unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::Builder::new().prefix("mc-neo4j-").tempdir_in(&place);
+        let folder = folder.with_context(|| format!("cannot make a folder in {}", place.display()))?;
+        let home = Self {
+            jars,
+            tls_required: options.tls_required,
+            settings: options.settings.clone(),
+            java_flags: options.java_flags.clone(),
+            output: Log::at(folder.path().join("output")),
+            details: Log::at(folder.path().join("logs/debug.log")),
+            log: Log::at(folder.path().join("logs/neo4j.log")),
+            certificates: Certificates::try_make()?,
+            password: secret::password(),
+            port,
+            folder,
+        };
+        for part in ["conf", "data/dbms", "logs", "run", "import", "plugins", "lib", "licenses", "labs"] {
+            fs::create_dir_all(home.path().join(part)).context("cannot make Neo4j's folders")?;
+        }
+        // What `neo4j-admin dbms set-initial-password` writes, which takes two seconds to do so.
+        let password = first_password(&home.password);
+        fs::write(home.path().join("data/dbms/auth.ini"), password)
+            .context("cannot write the first password")?;
+        Ok(home)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the server with these settings on top, and returns when Bolt answers.
+    pub(super) fn launch(&self, settings: &[&str]) -> Result<Process> {
+        fs::write(self.path().join("conf/neo4j.conf"), self.conf(settings))
+            .context("cannot write neo4j.conf")?;
+        for log in [&self.log, &self.details, &self.output] {
+            log.clear()?;
+        }
+        let mut command = self.jars.server(self.path(), &self.java_flags)?;
+        self.output.take(&mut command)?;
+        let mut process = Process::start(command)?;
+        let ready = patience::until(START_LIMIT, || {
+            if process.ended()?.is_some() {
+                return Err(self.why_it_ended());
+            }
+            // Before it says so, another program may be the one that answers on this port.
+            if !self.log.text().contains("Started.") {
+                return Ok(None);
+            }
+            self.database_has_started()?;
+            Ok(bolt::answers(self.port, &self.certificates.ca_file())?.then_some(()))
+        })?;
+        if ready.is_none() {
+            bail!("Neo4j does not answer after {} s. {}", START_LIMIT.as_secs(), self.told());
+        }
+        Ok(process)
+    }
+
+    /// The settings file. Neo4j wants every name once, so that later lines replace earlier ones.
+    fn conf(&self, more: &[&str]) -> String {
+        let tls = if self.tls_required { "REQUIRED" } else { "OPTIONAL" };
+        let own = [
+            format!("server.bolt.listen_address=127.0.0.1:{}", self.port),
+            format!("server.bolt.advertised_address={HOST}:{}", self.port),
+            format!("server.bolt.tls_level={tls}"),
+            format!("dbms.ssl.policy.bolt.base_directory={}", self.certificates.folder().display()),
+            format!("dbms.ssl.policy.bolt.private_key={}", self.certificates.key_file().display()),
+            format!(
+                "dbms.ssl.policy.bolt.public_certificate={}",
+                self.certificates.certificate_file().display()
+            ),
+        ];
+        let own = own.iter().chain(&self.settings).map(String::as_str);
+        let lines = SETTINGS.into_iter().chain(own).chain(more.iter().copied());
+        let by_name: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
+        by_name.iter().fold(String::new(), |conf, (name, value)| format!("{conf}{name}={value}\n"))
+    }
+
+    /// Fails if the server runs without its database, which it says in its details only.
+    fn database_has_started(&self) -> Result<()> {
+        let details = self.details.text();
+        let Some((_, failure)) = details.split_once("Failed to start DatabaseId") else { return Ok(()) };
+        let reason = failure.lines().filter_map(|line| line.strip_prefix("Caused by: ")).next_back();
+        bail!("Neo4j's database does not start: {}", reason.unwrap_or("see its logs/debug.log"));
+    }
+
+    fn why_it_ended(&self) -> anyhow::Error {
+        if [&self.log, &self.output].iter().any(|log| log.text().contains("Address already in use")) {
+            return Taken(self.port).into();
+        }
+        anyhow::anyhow!("Neo4j ended at its start. {}", self.told())
+    }
+
+    /// The end of what it says, for errors.
+    pub(super) fn told(&self) -> String {
+        format!("Its log ends:\n{}\n{}", self.output.end(), self.log.end())
+    }
+}
+
+/// The file of the first password: the account, and the password hashed with a salt again and again.
+fn first_password(password: &str) -> String {
+    let salt: [u8; 32] = rand::random();
+    let first = Sha256::new().chain_update(salt).chain_update(password).finalize();
+    let hash = (1..HASHINGS).fold(first, |hash, _| Sha256::digest(hash));
+    format!("{USER}:SHA-256,{},{},{HASHINGS}:\n", hex(&hash), hex(&salt))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}

@@ -1,0 +1,83 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::Neo4j;
+use super::home::Home;
+use super::java::Jars;
+use crate::{done, ports, variables};
+
+/// What may be chosen before a [`Neo4j`] is started.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    jars: JarsPlace,
+    pub(super) tls_required: bool,
+    pub(super) home_in: Option<PathBuf>,
+    pub(super) settings: Vec<String>,
+    pub(super) java_flags: Vec<OsString>,
+}
+
+/// Where the jars are.
+#[derive(Clone, Debug)]
+enum JarsPlace {
+    Variable(&'static str),
+    Folder(PathBuf),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let jars = JarsPlace::Variable(variables::NEO4J_DIR);
+        Self { jars, tls_required: false, home_in: None, settings: Vec::new(), java_flags: Vec::new() }
+    }
+}
+
+impl Options {
+    /// Takes a Neo4j that has no vector indexes.
+    pub fn old(self) -> Self {
+        Self { jars: JarsPlace::Variable(variables::NEO4J_OLD_DIR), ..self }
+    }
+
+    /// Takes the jars in this folder.
+    pub fn jars(self, folder: impl Into<PathBuf>) -> Self {
+        Self { jars: JarsPlace::Folder(folder.into()), ..self }
+    }
+
+    /// Takes connections with TLS only, as Aura does.
+    pub fn tls_required(self) -> Self {
+        Self { tls_required: true, ..self }
+    }
+
+    /// Keeps everything below this folder, such as a small file system of its own; it needs 8 MB. What was made in it
+    /// is left there.
+    pub fn home_in(self, folder: impl Into<PathBuf>) -> Self {
+        Self { home_in: Some(folder.into()), ..self }
+    }
+
+    /// Adds a line to `neo4j.conf`, which counts more than those before it. Neo4j ignores a name it does not know.
+    pub fn setting(mut self, line: impl Into<String>) -> Self {
+        self.settings.push(line.into());
+        self
+    }
+
+    /// Adds an option of the virtual machine.
+    pub(super) fn java_flag(mut self, flag: OsString) -> Self {
+        self.java_flags.push(flag);
+        self
+    }
+
+    /// Starts it, and returns when Bolt answers.
+    pub fn start(self) -> Neo4j {
+        done(self.try_start())
+    }
+
+    /// The same, with the reason why it does not start.
+    pub fn try_start(self) -> Result<Neo4j> {
+        let jars = match &self.jars {
+            JarsPlace::Variable(name) => Jars::in_folder(&variables::folder(name)?),
+            JarsPlace::Folder(folder) => Jars::in_folder(folder),
+        }?;
+        ports::on_a_free_one(|port| Neo4j::launch(Home::make(jars.clone(), &self, port)?))
+    }
+}
