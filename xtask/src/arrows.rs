@@ -13,13 +13,32 @@ const PREFIX: &str = "memcloud-";
 fn may_use(krate: &str) -> Option<&'static [&'static str]> {
     Some(match krate {
         "model" | "kernels" | "test-servers" => &[],
+        "link" => &["model"],
         "memory" => &["model", "kernels"],
         "embed" | "store-tests" => &["memory", "model", "kernels"],
         "server" => &["memory", "model"],
-        engine if engine.starts_with("store-") => &["memory", "model", "kernels"],
-        "memcloud" => &["server", "memory", "model", "embed", "store-sqlite", "kernels"],
+        engine if engine.starts_with("store-") => &["memory", "model", "kernels", "link"],
+        "memcloud" => &[
+            "server",
+            "memory",
+            "model",
+            "embed",
+            "store-sqlite",
+            "store-postgres",
+            "store-neo4j",
+            "kernels",
+        ],
         // Not part of the product: it builds, tests and measures all of it.
-        "xtask" => &["memory", "model", "embed", "store-sqlite", "kernels", "test-servers"],
+        "xtask" => &[
+            "memory",
+            "model",
+            "embed",
+            "store-sqlite",
+            "store-postgres",
+            "store-neo4j",
+            "kernels",
+            "test-servers",
+        ],
         _ => return None,
     })
 }

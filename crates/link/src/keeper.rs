@@ -1,6 +1,8 @@
 //! The task that keeps a link open.
 
-use memcloud_model::{Error, Trouble};
+use std::time::Duration;
+
+use memcloud_model::{Database, Error, Trouble};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -26,10 +28,9 @@ async fn keep<O: Open>(
     mut doubted: watch::Receiver<u64>,
 ) {
     let mut pauses = Pauses::new(&patience);
-    let mut generation = 0;
-    let mut down_since = None;
+    let (mut generation, mut down_since) = (0, None);
     loop {
-        match open(&opener, &patience).await {
+        match within(patience.opening, opener.database(), opener.open()).await {
             Ok(session) => {
                 generation += 1;
                 pauses = Pauses::new(&patience);
@@ -37,29 +38,39 @@ async fn keep<O: Open>(
                 recovered(&opener, down_since.take());
                 // What is doubted of an older session says nothing about this one.
                 drop(timeout(patience.renewal, doubted.wait_for(|doubted| *doubted == generation)).await);
+                // Opening anew may take its time; whether anybody answers at all is known sooner.
+                if let Err(error) = within(patience.look, opener.database(), opener.look()).await {
+                    down_since = Some(Instant::now());
+                    down(&opener, &tell, &error, true);
+                }
             }
             Err(error) => {
-                if down_since.is_none() {
-                    down_since = Some(Instant::now());
-                    let why = Outage::of(&error).error(opener.database());
-                    tracing::warn!(error = %why, cause = %chain(&why), hint = why.hint(), "the link is down; it is tried again");
-                }
-                tell.send_replace(State::Down(Outage::of(&error)));
+                down(&opener, &tell, &error, down_since.is_none());
+                down_since.get_or_insert_with(Instant::now);
                 sleep(pauses.next()).await;
             }
         }
     }
 }
 
-async fn open<O: Open>(opener: &O, patience: &Patience) -> Result<O::Session, Error> {
-    match timeout(patience.opening, opener.open()).await {
-        Ok(opened) => opened,
-        Err(_) => Err(Error::database(
-            opener.database(),
-            Trouble::Silent,
-            format!("no answer within {:.1} s", patience.opening.as_secs_f64()),
-        )),
+async fn within<T>(
+    limit: Duration,
+    database: Database,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let seen = format!("no answer within {:.1} s", limit.as_secs_f64());
+        Err(Error::database(database, Trouble::Silent, seen))
+    })
+}
+
+fn down<O: Open>(opener: &O, tell: &watch::Sender<State<O::Session>>, error: &Error, news: bool) {
+    let outage = Outage::of(error);
+    if news {
+        let why = outage.error(opener.database());
+        tracing::warn!(error = %why, cause = %cause(&why), hint = why.hint(), "the link is down; it is tried again");
     }
+    tell.send_replace(State::Down(outage));
 }
 
 fn recovered<O: Open>(opener: &O, since: Option<Instant>) {
@@ -68,6 +79,6 @@ fn recovered<O: Open>(opener: &O, since: Option<Instant>) {
     }
 }
 
-fn chain(error: &Error) -> String {
+fn cause(error: &Error) -> String {
     std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }

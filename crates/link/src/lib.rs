@@ -23,7 +23,10 @@ use crate::state::{State, Up};
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Opening the link: connection, login, looking at the schema.
+    /// The first attempt to open, before the link goes on without it; and each look whether the database still answers.
+    pub look: Duration,
+    /// Opening the link: connection, login, looking at the schema, and whatever a database that has just started needs
+    /// to get going.
     pub opening: Duration,
     /// After so long an operation makes the keeper look whether the database still answers.
     pub doubt: Duration,
@@ -40,11 +43,12 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            opening: Duration::from_millis(2_500),
+            look: Duration::from_millis(2_500),
+            opening: Duration::from_secs(15),
             doubt: Duration::from_secs(1),
             operation: Duration::from_millis(4_500),
             first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(3),
+            longest_pause: Duration::from_secs(2),
             renewal: Duration::from_mins(10),
         }
     }
@@ -58,6 +62,9 @@ pub trait Open: Send + Sync + 'static {
 
     /// The database.
     fn database(&self) -> Database;
+
+    /// Looks whether the database answers, on a connection of its own.
+    async fn look(&self) -> Result<(), Error>;
 
     /// Opens a session that has proved to work, with everything in the database that operations rely on.
     async fn open(&self) -> Result<Self::Session, Error>;
@@ -87,7 +94,7 @@ impl<O: Open> Link<O> {
         let (keeper, mut state) = keeper::start(opener, patience, doubts);
         let first = state.wait_for(|state| !matches!(state, State::Opening));
         // The keeper outlives this call, so the state is told.
-        drop(timeout(patience.opening, first).await);
+        drop(timeout(patience.look, first).await);
         Self { database, patience, state, doubted, keeper }
     }
 

@@ -37,6 +37,8 @@ pub enum Trouble {
     ReadOnly,
     /// Its disk, or what the plan allows, is full.
     Full,
+    /// It has given up its data until it is restarted, most likely because it could not write its log.
+    Broken,
     /// Its version, or that of an extension, is too old.
     TooOld,
     /// It lacks an extension.
@@ -48,7 +50,15 @@ pub enum Trouble {
 impl Trouble {
     /// Whether the connection itself is of no more use.
     pub fn breaks_connection(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Silent | Self::Untrusted | Self::Refused | Self::Exhausted)
+        matches!(
+            self,
+            Self::Unreachable
+                | Self::Silent
+                | Self::Untrusted
+                | Self::Refused
+                | Self::Exhausted
+                | Self::Broken
+        )
     }
 
     pub(crate) fn code(self) -> &'static str {
@@ -61,6 +71,7 @@ impl Trouble {
             Self::Forbidden => "database_forbidden",
             Self::ReadOnly => "database_read_only",
             Self::Full => "database_full",
+            Self::Broken => "database_broken",
             Self::TooOld => "database_too_old",
             Self::Lacking => "database_lacking",
             Self::Newer => "database_newer",
@@ -77,6 +88,7 @@ impl Trouble {
             Self::Forbidden => "does not allow this user to do what is needed",
             Self::ReadOnly => "takes no writes",
             Self::Full => "is full",
+            Self::Broken => "has given up its data until it is restarted",
             Self::TooOld => "is too old",
             Self::Lacking => "lacks an extension",
             Self::Newer => "has the schema of a newer memcloud",
@@ -118,6 +130,10 @@ impl Trouble {
                 "give Neo4j more room, or delete memories (Aura Free holds 200,000 nodes and 400,000 relationships); nothing was stored"
             }
             (Self::Full, Postgres) => "give the disk of PostgreSQL more room; nothing was stored",
+            (Self::Broken, Neo4j) => {
+                "see Neo4j's own log (most often its disk is full: make room), then restart it; nothing was stored"
+            }
+            (Self::Broken, Postgres) => "see PostgreSQL's own log, then restart it; nothing was stored",
             (Self::TooOld, Neo4j) => "use Neo4j 5.23 or newer",
             (Self::TooOld, Postgres) => "use PostgreSQL 14 or newer with pgvector 0.7 or newer",
             (Self::Lacking, Neo4j) => "use Neo4j 5.23 or newer",

@@ -5,12 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use memcloud_link::{Open, Patience};
 use memcloud_model::{Database, Error, Trouble};
-use neo4rs::{ConfigBuilder, Graph};
+use neo4rs::{ConfigBuilder, Graph, query};
 use secrecy::ExposeSecret;
 
 use crate::error::doing;
-use crate::schema;
 use crate::target::Target;
+use crate::{graph, schema};
 
 /// The most connections of one server.
 const CONNECTIONS: usize = 8;
@@ -30,9 +30,14 @@ impl Open for Opener {
         Database::Neo4j
     }
 
+    async fn look(&self) -> Result<(), Error> {
+        connect(&self.target)?.run(query("RETURN 1")).await.map_err(doing("looking at Neo4j"))
+    }
+
     async fn open(&self) -> Result<Graph, Error> {
         let graph = connect(&self.target)?;
         schema::prepare(&graph).await?;
+        graph::plan(&graph).await;
         Ok(graph)
     }
 }

@@ -42,15 +42,17 @@ fn trouble_of(code: &str, message: &str) -> Option<Trouble> {
     Some(match code {
         "Neo.ClientError.Security.Forbidden" if message.contains("read only") => Trouble::ReadOnly,
         "Neo.ClientError.Security.Forbidden" => Trouble::Forbidden,
-        "Neo.ClientError.General.ForbiddenOnReadOnlyDatabase" | "Neo.ClientError.Cluster.NotALeader" => {
-            Trouble::ReadOnly
-        }
+        "Neo.ClientError.Cluster.NotALeader" => Trouble::ReadOnly,
+        _ if code.contains("ReadOnly") => Trouble::ReadOnly,
         "Neo.ClientError.Database.DatabaseNotFound" => Trouble::Refused,
         _ if code.starts_with("Neo.ClientError.Security.") => Trouble::Refused,
         _ if message.contains("no space left") || message.contains("disk full") || message.contains("quota") => {
             Trouble::Full
         }
         _ if message.contains("read only") || message.contains("read-only") => Trouble::ReadOnly,
+        "Neo.DatabaseError.Transaction.TransactionLogError"
+        | "Neo.DatabaseError.Transaction.TransactionStartFailed"
+        | "Neo.DatabaseError.Transaction.TransactionCommitFailed" => Trouble::Broken,
         _ if code.ends_with("OutOfMemoryError") || code.contains("MemoryLimit") || code.contains("MemoryPool") => {
             Trouble::Exhausted
         }

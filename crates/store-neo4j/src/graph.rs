@@ -34,6 +34,20 @@ pub(crate) async fn put(graph: Graph, memory: &str, turns: &[Prepared]) -> Resul
     graph.run(put).await.map_err(doing("writing turns to the graph"))
 }
 
+/// Has Neo4j plan the queries of stores and searches. When it has just started that takes seconds, which then nobody waits
+/// for.
+pub(crate) async fn plan(graph: &Graph) {
+    let none = Vec::<BoltType>::new;
+    let put = write(include_str!("cypher/put.cypher")).param("memory", "").param("space", "").param("turns", none());
+    let read = query(include_str!("cypher/contents.cypher")).param("memory", "").param("uids", none());
+    for planned in [put, read] {
+        if let Err(error) = graph.run(planned).await {
+            // Not a reason to do without: a database may be read that takes no writes.
+            tracing::debug!(%error, "Neo4j could not plan a query");
+        }
+    }
+}
+
 /// Removes turns. What is not there is no error.
 pub(crate) async fn remove(graph: Graph, ids: &[EpisodeId]) -> Result<(), Error> {
     let remove = write(include_str!("cypher/remove.cypher")).param("uids", texts(ids));

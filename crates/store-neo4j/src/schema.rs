@@ -78,8 +78,12 @@ pub(crate) async fn steps_done(graph: &Graph) -> Result<usize, Error> {
     Ok(usize::try_from(row.get::<i64>("steps").map_err(unreadable)?).unwrap_or_default())
 }
 
-/// Makes the vector index for vectors of this length, for people's own Cypher. There can be only one.
+/// Makes the vector index for vectors of this length, for people's own Cypher, unless it is there. There can be only one.
 pub(crate) async fn make_vector_index(graph: &Graph, dimensions: i64) -> Result<(), Error> {
+    // A database that takes no writes refuses even to make what is there.
+    if indexes(graph).await?.iter().any(|index| index.name == "memcloud_meaning") {
+        return Ok(());
+    }
     let made = query(
         "CREATE VECTOR INDEX memcloud_meaning IF NOT EXISTS FOR (e:Episode) ON e.embedding
          OPTIONS {indexConfig: {`vector.dimensions`: $dimensions, `vector.similarity_function`: 'cosine'}}",

@@ -9,7 +9,7 @@ use memcloud_memory::ports::{
     Prepared, Records, Sequence, SessionsOf,
 };
 use memcloud_model::{Database, Episode, EpisodeId, Error, Metadata, Session, Space};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
 use crate::connect::Opener;
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) records: Arc<dyn Records>,
     pub(crate) link: Link<Opener>,
     pub(crate) is_aura: bool,
+    /// Held while embeddings are written: two at it would do everything twice.
+    pub(crate) embedding: Mutex<()>,
     /// The name of the memory, once the records have told it.
     memory: OnceCell<String>,
 }
@@ -47,9 +49,16 @@ impl GraphStore {
     pub async fn open(target: Target, records: Arc<dyn Records>) -> Self {
         let is_aura = target.is_aura();
         let link = Link::start(Opener { target }, Patience::default()).await;
-        let shared = Arc::new(Shared { records, link, is_aura, memory: OnceCell::new() });
+        let shared = Arc::new(Shared { records, link, is_aura, embedding: Mutex::new(()), memory: OnceCell::new() });
         let sweeper = tokio::spawn(sweep::forever(Arc::clone(&shared)));
         Self { shared, sweeper }
+    }
+
+    /// Does at once what is otherwise done by and by: removes from the graph what no record tells of, and gives turns
+    /// their embeddings.
+    pub async fn settle(&self) -> Result<(), Error> {
+        sweep::once(&self.shared).await?;
+        sweep::embed(&self.shared).await
     }
 }
 

@@ -51,8 +51,9 @@ pub(crate) async fn once(shared: &Shared) -> Result<(), Error> {
 }
 
 /// Gives all turns that wait for one their embedding.
-async fn embed(shared: &Shared) -> Result<(), Error> {
+pub(crate) async fn embed(shared: &Shared) -> Result<(), Error> {
     let memory = shared.memory().await?;
+    let _alone = shared.embedding.lock().await;
     loop {
         let waiting = shared.link.run_again(|graph| graph::unembedded(graph, memory)).await?;
         // What is not recorded yet gets its own the next time, or is removed.

@@ -246,12 +246,17 @@ async fn repeated_under_lock(
     now: i64,
 ) -> Result<Option<Vec<EpisodeId>>, Failure> {
     let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
-    let lock = tx.prepare_cached("SELECT pg_advisory_xact_lock($1)").await?;
-    tx.execute(&lock, &[&number]).await?;
-    let forget = tx.prepare_cached("DELETE FROM memcloud.requests WHERE at < $1").await?;
-    tx.execute(&forget, &[&(now - REMEMBERED.as_micros() as i64)]).await?;
-    let read = tx.prepare_cached(REPEATED).await?;
-    known(tx, &read, idempotency).await
+    let long_ago = now - REMEMBERED.as_micros() as i64;
+    let (lock, forget, read) = tokio::try_join!(
+        tx.prepare_cached("SELECT pg_advisory_xact_lock($1)"),
+        tx.prepare_cached("DELETE FROM memcloud.requests WHERE at < $1"),
+        tx.prepare_cached(REPEATED),
+    )?;
+    // The server reads when it has the lock.
+    let locked = async { tx.execute(&lock, &[&number]).await.map_err(Failure::from) };
+    let forgotten = async { tx.execute(&forget, &[&long_ago]).await.map_err(Failure::from) };
+    let (_, _, known) = tokio::try_join!(biased; locked, forgotten, known(tx, &read, idempotency))?;
+    Ok(known)
 }
 
 /// The ids stored under this key before, unless all that it stored has been deleted since. The same key with another

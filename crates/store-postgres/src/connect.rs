@@ -53,6 +53,11 @@ impl Open for Opener {
         Database::Postgres
     }
 
+    async fn look(&self) -> Result<(), Error> {
+        let look = async { Ok(pool(&self.target)?.get().await?.simple_query("").await.map(drop)?) };
+        look.await.map_err(|failure: Failure| failure.doing("looking at the database"))
+    }
+
     async fn open(&self) -> Result<Session, Error> {
         let pool = pool(&self.target)?;
         let prepare = async {

@@ -82,6 +82,17 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// The address with some host, and whether that is its own: one with an account must have one to be read, and one of a
+/// socket has none.
+fn with_host(text: &str) -> (String, bool) {
+    let Some((scheme, rest)) = text.split_once("://") else { return (text.to_owned(), true) };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    if end > 0 && !rest[..end].ends_with('@') {
+        return (text.to_owned(), true);
+    }
+    (format!("{scheme}://{}localhost{}", &rest[..end], &rest[end..]), false)
+}
+
 impl Host {
     /// A path is a folder with a socket, all else a name or an address.
     pub fn of(text: &str) -> Self {
@@ -94,7 +105,8 @@ impl Target {
     /// `postgres://user:password@/database?host=/cloudsql/project:region:instance`.
     pub fn from_url(text: &str, authority: Option<PathBuf>) -> Result<Self, BadTarget> {
         let form = "write it as postgres://user:password@host:5432/database, with special characters as %XX";
-        let url = Url::parse(text).map_err(|error| BadTarget::new(error.to_string(), form))?;
+        let (whole, names_host) = with_host(text);
+        let url = Url::parse(&whole).map_err(|error| BadTarget::new(error.to_string(), form))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(BadTarget::new(format!("'{}' is no scheme of PostgreSQL", url.scheme()), form));
         }
@@ -104,13 +116,15 @@ impl Target {
                 .map(std::borrow::Cow::into_owned)
                 .map_err(|_| BadTarget::new("a part of it is not UTF-8", form))
         };
-        let (mut host, mut mode) = (url.host().map(|host: UrlHost<&str>| host.to_string()), None);
+        let mut host = url.host().filter(|_| names_host).map(|host: UrlHost<&str>| host.to_string());
+        let (mut port, mut mode) = (url.port(), None);
         for (name, value) in url.query_pairs() {
             match &*name {
                 "host" => host = Some(value.into_owned()),
+                "port" => port = Some(value.parse().map_err(|_| BadTarget::new("its port is no number", form))?),
                 "sslmode" => mode = Some(value.into_owned()),
                 other => {
-                    let mend = "use 'host' and 'sslmode' only";
+                    let mend = "use 'host', 'port' and 'sslmode' only";
                     return Err(BadTarget::new(format!("it has a parameter '{other}' that memcloud does not know"), mend));
                 }
             }
@@ -123,7 +137,7 @@ impl Target {
         Ok(Self {
             tls: Tls::of_mode(mode.as_deref(), &host, authority)?,
             host: Host::of(&decoded(&host)?),
-            port: url.port().unwrap_or(5432),
+            port: port.unwrap_or(5432),
             database: if database.is_empty() { user.clone() } else { database },
             password: url.password().map(decoded).transpose()?.map(SecretString::from),
             user,

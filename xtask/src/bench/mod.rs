@@ -28,7 +28,7 @@ pub(crate) struct Bench {
 
 type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("size", parts::size::measure),
     ("embedding", parts::embedding::measure),
     ("store", parts::store::measure),
@@ -37,6 +37,7 @@ const PARTS: [(&str, Part); 8] = [
     ("start", parts::start::measure),
     ("growth", parts::growth::measure),
     ("evidence", parts::evidence::measure),
+    ("databases", parts::databases::measure),
 ];
 
 /// Measures, prints the table, and says whether every target was met.

@@ -30,12 +30,18 @@ pub(crate) fn binary() -> Result<PathBuf> {
 impl Server {
     /// Starts it and waits until it listens.
     pub(crate) fn start(data: &Path, model: &Path) -> Result<Self> {
+        Self::start_on(data, model, &[])
+    }
+
+    /// The same with these settings, which may name databases.
+    pub(crate) fn start_on(data: &Path, model: &Path, settings: &[(&str, String)]) -> Result<Self> {
         let mut child = Command::new(binary()?)
             .args(["serve", "--offline", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
             .arg("--model-dir")
             .arg(model)
             .env("MEMCLOUD_LOG", "info")
+            .envs(settings.iter().map(|(name, value)| (*name, value)))
             .env_remove("HOST")
             .env_remove("PORT")
             .stdout(Stdio::null())

@@ -21,8 +21,12 @@ pub struct SharedNeo4j {
 impl SharedNeo4j {
     /// The server that [`NEO4J_URI`](crate::NEO4J_URI) names.
     pub fn from_environment() -> Self {
-        let uri = done(variables::text(variables::NEO4J_URI));
-        done(Self::read(&uri).with_context(|| {
+        Self::at(&done(variables::text(variables::NEO4J_URI)))
+    }
+
+    /// The server at this URI, with user and password in it.
+    pub fn at(uri: &str) -> Self {
+        done(Self::read(uri).with_context(|| {
             format!("{} is not like bolt://USER:PASSWORD@HOST:PORT: correct it", variables::NEO4J_URI)
         }))
     }

@@ -22,7 +22,12 @@ pub struct Database {
 impl SharedPostgres {
     /// The server that [`POSTGRES_URL`](crate::POSTGRES_URL) names.
     pub fn from_environment() -> Self {
-        Self { url: done(variables::text(variables::POSTGRES_URL)) }
+        Self::at(&done(variables::text(variables::POSTGRES_URL)))
+    }
+
+    /// The server at this URL.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned() }
     }
 
     /// Its URL as it was handed over.

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +17,12 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     };
     let folder = tempfile::tempdir()?;
     let server = Server::start(&folder.path().join("data"), &bench.model_dir)?;
+    Ok(figures(&score(&server, data, scorer)?))
+}
+
+/// What the scorer finds on a server that holds nothing yet.
+pub(super) fn score(server: &Server, data: &Path, scorer: &Path) -> Result<Value> {
+    let folder = tempfile::tempdir()?;
     let result = folder.path().join("result.json");
     let scored = Command::new("python3")
         .arg(scorer)
@@ -28,8 +35,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         .status()
         .context("cannot run the scorer")?;
     ensure!(scored.success(), "the scorer failed");
-    let result: Value = serde_json::from_str(&std::fs::read_to_string(&result)?)?;
-    Ok(figures(&result))
+    Ok(serde_json::from_str(&std::fs::read_to_string(&result)?)?)
 }
 
 fn figures(result: &Value) -> Vec<Figure> {

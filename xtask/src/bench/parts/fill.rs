@@ -15,36 +15,49 @@ use crate::bench::texts;
 
 const BATCH: usize = 1_000;
 
+/// Every message has one of so many numbers in its metadata, so that a filter on it keeps one in a hundred.
+pub(super) const LOTS: usize = 100;
+
 /// Fills this directory with so many messages in one space.
 pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = SqliteStore::open(data).await?;
-        let began = SystemClock.now();
-        for start in (0..messages).step_by(BATCH) {
-            let numbers = start..(start + BATCH).min(messages);
-            let episodes = numbers.map(|number| prepared(number, began, dimensions)).collect();
-            let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
-            let batch = Batch { space: Space::of_group(GROUP), sessions, episodes, idempotency: None };
-            store.append(batch).await?;
-        }
-        Ok(())
+        fill_store(&store, GROUP, messages, dimensions).await
     })
 }
 
-fn prepared(number: usize, began: Timestamp, dimensions: usize) -> Prepared {
+/// Fills a space of this engine with so many messages.
+pub(super) async fn fill_store(
+    store: &dyn EpisodeStore,
+    group: &str,
+    messages: usize,
+    dimensions: usize,
+) -> Result<()> {
+    let began = SystemClock.now();
+    for start in (0..messages).step_by(BATCH) {
+        let numbers = start..(start + BATCH).min(messages);
+        let episodes = numbers.map(|number| prepared(group, number, began, dimensions)).collect();
+        let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
+        let batch = Batch { space: Space::of_group(group), sessions, episodes, idempotency: None };
+        store.append(batch).await?;
+    }
+    Ok(())
+}
+
+fn prepared(group: &str, number: usize, began: Timestamp, dimensions: usize) -> Prepared {
     let second = i64::try_from(number).unwrap_or_default();
     let created_at = Timestamp::from_micros(began.as_micros() + second * 1_000_000).unwrap_or(began);
     let episode = Episode {
         id: EpisodeId::new(began, 0),
-        space: Space::of_group(GROUP),
+        space: Space::of_group(group),
         session: GROUP.into(),
         content: texts::message(number),
         producer: SPEAKER.into(),
         produced_for: SPEAKER.into(),
         role: String::new(),
         kind: "message".into(),
-        metadata: Metadata::new(),
+        metadata: Metadata::from_iter([("lot".to_owned(), (number % LOTS).into())]),
         created_at,
         ingested_at: began,
         purpose: Use::Recall,

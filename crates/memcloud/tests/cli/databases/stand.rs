@@ -148,7 +148,9 @@ impl Client {
     pub(crate) async fn try_store(&self, group: &str, content: &str) -> Option<Answer> {
         let session = json!({"group_id": group, "session_id": "s", "user_id": ["ann"], "agent_id": []});
         let body = json!({"session": session, "producer": "ann", "episode_content": content});
-        let request = self.http.post(format!("{}/v1/memories", self.url)).header("Idempotency-Key", content);
+        // A key has a limit of its own, and the first words of a message tell it from all others.
+        let key: String = content.chars().take(80).collect();
+        let request = self.http.post(format!("{}/v1/memories", self.url)).header("Idempotency-Key", key);
         self.send(request.json(&body)).await
     }
 

@@ -102,10 +102,14 @@ async fn fault_postgres_over_tcp_with_a_hostile_password() {
     instance.signal("TERM");
     instance.log_line("stopped");
     assert!(!instance.logged.contains(server.password()), "{}", instance.logged);
+    let settings = Settings::default().postgres(&server, &server.create_database());
     assert!(works(&settings, "postgres").await.contains("no TLS"));
     // A password in a file, and the whole in one address.
     let file = home.write("password", &format!("{}\n", server.password()));
-    let from_file = settings.with("DB_PASSWORD", "").with("DB_PASSWORD_FILE", file.display().to_string());
+    let from_file = Settings::default()
+        .postgres(&server, &server.create_database())
+        .with("DB_PASSWORD", "")
+        .with("DB_PASSWORD_FILE", file.display().to_string());
     works(&from_file, "postgres").await;
     let url = Settings::default().with("DATABASE_URL", server.url(&server.create_database()));
     works(&url, "postgres").await;

@@ -1,0 +1,335 @@
+//! The same on PostgreSQL, and on Neo4j with PostgreSQL, as ratios to the embedded engine in the same run: one request to
+//! each by turns, so that whatever else the machine does touches all alike.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use memcloud_memory::ports::EpisodeStore;
+use memcloud_store_neo4j::GraphStore;
+use memcloud_store_postgres::PostgresStore;
+use memcloud_store_sqlite::SqliteStore;
+use memcloud_test_servers::{Database, SharedNeo4j, SharedPostgres};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{GROUP, episode, evidence, fill, search_request, session, store_request};
+use crate::bench::figures::{Figure, Target, median, millis};
+use crate::bench::http::Client;
+use crate::bench::server::Server;
+use crate::bench::{Bench, texts};
+use crate::databases::Databases;
+use crate::steps::target_dir;
+
+const STORES: usize = 300;
+const SEARCHES: usize = 400;
+const WARM: usize = 40;
+const BATCH: usize = 100;
+const BATCHES: usize = 15;
+const COLD_STARTS: usize = 3;
+/// Another space in the same databases, so small that nobody would notice if it went under.
+const SMALL: &str = "small";
+const SMALL_MESSAGES: usize = 100;
+
+pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let databases = Databases::start(&target_dir()?)?;
+    let places = Places { environment: databases.environment() };
+    let mut figures = writing(bench, &places)?;
+    for (messages, cold_limit) in [(5_000, None), (10_000, Some(0.6)), (100_000, Some(2.0))] {
+        figures.extend(reading(bench, &places, messages, cold_limit)?);
+    }
+    figures.extend(recall(bench, &places)?);
+    Ok(figures)
+}
+
+/// An engine with a memory of its own.
+struct Engine {
+    name: &'static str,
+    settings: Vec<(&'static str, String)>,
+    data: TempDir,
+    // Dropped with everything in it.
+    _database: Option<Database>,
+}
+
+/// Where the databases are.
+struct Places<'a> {
+    environment: &'a [(&'static str, std::ffi::OsString)],
+}
+
+impl Places<'_> {
+    /// The three engines, each empty.
+    fn engines(&self) -> Result<[Engine; 3]> {
+        let engine = |name, settings, database| {
+            Ok::<_, anyhow::Error>(Engine { name, settings, data: tempfile::tempdir()?, _database: database })
+        };
+        let (alone, records) = (self.postgres().create_database(), self.postgres().create_database());
+        let postgres = vec![("DATABASE_URL", alone.url())];
+        let graph = self.neo4j();
+        let graph = vec![
+            ("DATABASE_URL", records.url()),
+            ("NEO4J_URI", graph.uri()),
+            ("NEO4J_USER", graph.user().to_owned()),
+            ("NEO4J_PASSWORD", graph.password().to_owned()),
+        ];
+        Ok([
+            engine("embedded", Vec::new(), None)?,
+            engine("PostgreSQL", postgres, Some(alone))?,
+            engine("Neo4j + PostgreSQL", graph, Some(records))?,
+        ])
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let found = self.environment.iter().find(|(other, _)| *other == name);
+        found.and_then(|(_, value)| value.to_str().map(str::to_owned)).or_else(|| std::env::var(name).ok())
+    }
+
+    fn postgres(&self) -> SharedPostgres {
+        SharedPostgres::at(&self.variable(memcloud_test_servers::POSTGRES_URL).unwrap_or_default())
+    }
+
+    fn neo4j(&self) -> SharedNeo4j {
+        SharedNeo4j::at(&self.variable(memcloud_test_servers::NEO4J_URI).unwrap_or_default())
+    }
+}
+
+impl Engine {
+    fn serve(&self, bench: &Bench) -> Result<Server> {
+        Server::start_on(self.data.path(), &bench.model_dir, &self.settings)
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        self.settings.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone())
+    }
+
+    /// Fills two spaces through the engine itself, and waits until nothing of it is left to do in the background.
+    fn fill(&self, messages: usize, dimensions: usize) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (store, graph) = self.open().await?;
+            fill::fill_store(store.as_ref(), GROUP, messages, dimensions).await?;
+            fill::fill_store(store.as_ref(), SMALL, SMALL_MESSAGES, dimensions).await?;
+            if let Some(graph) = graph {
+                graph.settle().await?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn open(&self) -> Result<(Arc<dyn EpisodeStore>, Option<Arc<GraphStore>>)> {
+        let Some(url) = self.setting("DATABASE_URL") else {
+            return Ok((Arc::new(SqliteStore::open(self.data.path()).await?), None));
+        };
+        let target = memcloud_store_postgres::Target::from_url(&url, None)?;
+        let Some(uri) = self.setting("NEO4J_URI") else {
+            return Ok((Arc::new(PostgresStore::open(target).await), None));
+        };
+        let password = self.setting("NEO4J_PASSWORD").map(Into::into);
+        let graph =
+            memcloud_store_neo4j::Target::from_uri(&uri, self.setting("NEO4J_USER"), password, None)?;
+        let records = Arc::new(PostgresStore::open_records(target).await);
+        let graph = Arc::new(GraphStore::open(graph, records).await);
+        Ok((Arc::clone(&graph) as _, Some(graph)))
+    }
+}
+
+/// Stores one by one, and in batches.
+fn writing(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
+    let engines = places.engines()?;
+    let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
+    let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
+    let stored = by_turns(&mut clients, WARM + STORES, |client, number| {
+        Ok(client.post("/v1/memories", &store_request(&texts::message(number)))?.1)
+    })?;
+    let batched = by_turns(&mut clients, BATCHES, |client, number| {
+        let messages = (number * BATCH..(number + 1) * BATCH).map(|n| episode(&texts::message(n)));
+        let request = json!({"session": session(), "episodes": messages.collect::<Vec<_>>()});
+        Ok(client.post("/v1/memories/batch", &request)?.1)
+    })?;
+    let mut figures = Vec::new();
+    for (at, most) in [(1, Target::None), (2, Target::AtMost(2.5))] {
+        figures.push(ratio(&engines[at], "store one message, p50", stored[at], stored[0], most));
+    }
+    for (at, least) in [(1, Target::None), (2, Target::AtLeast(0.6))] {
+        figures.push(Figure {
+            name: format!("bulk import, {} / embedded", engines[at].name),
+            value: batched[0] / batched[at],
+            unit: "x",
+            target: least,
+            detail: format!("{:.0} and {:.0} messages/s", rate(batched[at]), rate(batched[0])),
+        });
+    }
+    Ok(figures)
+}
+
+fn rate(millis: f64) -> f64 {
+    BATCH as f64 / millis * 1e3
+}
+
+/// Searches a space of so many messages, cold and warm, with and without a filter, and a small space beside it.
+fn reading(bench: &Bench, places: &Places<'_>, messages: usize, cold_limit: Option<f64>) -> Result<Vec<Figure>> {
+    let engines = places.engines()?;
+    for engine in &engines {
+        engine.fill(messages, bench.model.dimensions())?;
+    }
+    let mut figures = Vec::new();
+    if let Some(limit) = cold_limit {
+        figures.extend(engines.iter().map(|engine| cold(bench, engine, messages, limit)).collect::<Result<Vec<_>>>()?);
+    }
+    let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
+    let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
+    let warm = by_turns(&mut clients, WARM + SEARCHES, |client, number| {
+        Ok(client.post(SEARCH, &search_request(&texts::question(number)))?.1)
+    })?;
+    for (at, most) in [(1, Target::None), (2, Target::AtMost(2.0))] {
+        let name = format!("search {messages} messages, p50");
+        figures.push(ratio(&engines[at], &name, warm[at], warm[0], most));
+    }
+    if messages == 100_000 {
+        figures.push(filtered(&mut clients[2], messages)?);
+        figures.push(small_beside_large(&mut clients[2])?);
+    }
+    Ok(figures)
+}
+
+const SEARCH: &str = "/v1/memories/search?shape=list";
+
+/// The first search of a server that has just started, from the request to the answer.
+fn cold(bench: &Bench, engine: &Engine, messages: usize, limit: f64) -> Result<Figure> {
+    let mut times = Vec::new();
+    for number in 0..COLD_STARTS {
+        let server = engine.serve(bench)?;
+        let (hits, took) = server.client()?.post(SEARCH, &search_request(&texts::question(number)))?;
+        ensure!(hits.as_array().is_some_and(|hits| hits.len() == 10), "a cold search found {hits}");
+        times.push(took.as_secs_f64());
+    }
+    let target = if engine.name == "Neo4j + PostgreSQL" { Target::AtMost(limit) } else { Target::None };
+    Ok(Figure {
+        name: format!("first search of {messages}, cold, {}", engine.name),
+        value: median(times),
+        unit: "s",
+        target,
+        detail: format!("middle of {COLD_STARTS}"),
+    })
+}
+
+/// A filter that keeps one message in a hundred: as many hits as there are matches, each of them one, and no more time
+/// than without.
+fn filtered(client: &mut Client, messages: usize) -> Result<Figure> {
+    let lot = 42;
+    let mut all = search_request(&texts::question(0));
+    all["limit"] = 1_000.into();
+    all["filter"] = json!({"metadata.lot": lot});
+    let (hits, _) = client.post(SEARCH, &all)?;
+    let hits = hits.as_array().context("hits are a list")?;
+    let expected: std::collections::BTreeSet<String> =
+        (0..messages).filter(|number| number % fill::LOTS == lot).map(texts::message).collect();
+    let found = hits.iter().filter_map(|hit| hit["content"].as_str().map(str::to_owned));
+    ensure!(found.collect::<std::collections::BTreeSet<_>>() == expected, "not the matches of brute force");
+    ensure!(hits.len() == messages / fill::LOTS, "{} hits of {}", hits.len(), messages / fill::LOTS);
+    let (with, without) = two_by_turns(client, |number, filtered| {
+        let mut request = search_request(&texts::question(number));
+        if filtered {
+            request["filter"] = json!({"metadata.lot": number % fill::LOTS});
+        }
+        request
+    })?;
+    Ok(Figure {
+        name: format!("search with a filter that keeps 1 % of {messages} / without"),
+        value: with / without,
+        unit: "x",
+        target: Target::AtMost(1.0),
+        detail: format!("{with:.2} and {without:.2} ms; all {} matches found", hits.len()),
+    })
+}
+
+/// A space of a hundred messages beside one of a hundred thousand: all of them are found, and no slower.
+fn small_beside_large(client: &mut Client) -> Result<Figure> {
+    let in_small = |number: usize| {
+        let mut request = search_request(&texts::question(number));
+        request["session"]["group_id"] = SMALL.into();
+        request
+    };
+    let mut all = in_small(0);
+    all["limit"] = 1_000.into();
+    let (hits, _) = client.post(SEARCH, &all)?;
+    ensure!(hits.as_array().map(Vec::len) == Some(SMALL_MESSAGES), "not all of the small space");
+    let (small, large) = two_by_turns(client, |number, small| {
+        if small { in_small(number) } else { search_request(&texts::question(number)) }
+    })?;
+    Ok(Figure {
+        name: "search 100 messages beside 100000 / search those".into(),
+        value: small / large,
+        unit: "x",
+        target: Target::AtMost(1.0),
+        detail: format!("{small:.2} and {large:.2} ms; all {SMALL_MESSAGES} found"),
+    })
+}
+
+/// The recall of each engine, as the scorer counts it, where there is data.
+fn recall(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
+    let (Some(data), Some(scorer)) = (&bench.args.data, &bench.args.scorer) else { return Ok(Vec::new()) };
+    let mut shares = Vec::new();
+    for engine in places.engines()? {
+        shares.push((engine.name, recall_at_ten(bench, &engine, data, scorer)?));
+    }
+    let embedded = shares[0].1;
+    Ok(shares
+        .into_iter()
+        .map(|(name, share)| Figure {
+            name: format!("evidence found, recall@10, {name} less embedded"),
+            value: (share - embedded).abs(),
+            unit: "points",
+            target: Target::AtMost(0.1),
+            detail: format!("{share:.2} and {embedded:.2} %"),
+        })
+        .collect())
+}
+
+fn recall_at_ten(bench: &Bench, engine: &Engine, data: &Path, scorer: &Path) -> Result<f64> {
+    let result: Value = evidence::score(&engine.serve(bench)?, data, scorer)?;
+    Ok(result["all"]["recall@10"].as_f64().context("the scorer tells no recall")? * 100.0)
+}
+
+/// One request to each by turns; the middle times in milliseconds, without the first few.
+fn by_turns(
+    clients: &mut [Client],
+    count: usize,
+    mut request: impl FnMut(&mut Client, usize) -> Result<Duration>,
+) -> Result<Vec<f64>> {
+    let mut times = vec![Vec::new(); clients.len()];
+    for number in 0..count {
+        for (client, times) in clients.iter_mut().zip(&mut times) {
+            times.push(millis(request(client, number)?));
+        }
+    }
+    let warm = if count > WARM { WARM } else { 0 };
+    Ok(times.into_iter().map(|times| median(times[warm..].to_vec())).collect())
+}
+
+/// Two kinds of searches on one server by turns; the middle times in milliseconds.
+fn two_by_turns(client: &mut Client, mut request: impl FnMut(usize, bool) -> Value) -> Result<(f64, f64)> {
+    let mut times = [Vec::new(), Vec::new()];
+    for number in 0..SEARCHES {
+        for (one, times) in [true, false].into_iter().zip(&mut times) {
+            let request = request(number, one);
+            let began = Instant::now();
+            client.post(SEARCH, &request)?;
+            times.push(millis(began.elapsed()));
+        }
+    }
+    let [one, other] = times;
+    Ok((median(one), median(other)))
+}
+
+fn ratio(engine: &Engine, what: &str, value: f64, embedded: f64, target: Target) -> Figure {
+    Figure {
+        name: format!("{what}, {} / embedded", engine.name),
+        value: value / embedded,
+        unit: "x",
+        target,
+        detail: format!("{value:.2} and {embedded:.2} ms"),
+    }
+}
