@@ -1,6 +1,8 @@
 //! Neo4j with records beside it does what every engine must do.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod picture;
+
 use std::sync::Arc;
 
 use memcloud_memory::ports::Records;
@@ -12,7 +14,7 @@ use memcloud_store_tests::run;
 use memcloud_test_servers::{Database, SharedNeo4j, SharedPostgres};
 use proptest::prelude::*;
 
-fn graph() -> Target {
+pub(crate) fn graph() -> Target {
     let server = SharedNeo4j::from_environment();
     let (user, password) = (server.user().to_owned(), server.password().to_owned().into());
     Target::from_uri(&server.uri(), Some(user), Some(password), None).unwrap()
