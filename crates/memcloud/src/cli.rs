@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{add, completions, doctor, export, forget, import, list, model, reference, search, serve, up};
+use crate::commands::{
+    add, completions, doctor, export, forget, import, list, model, reference, search, serve, up,
+};
 
 /// A lasting memory for AI agents: store what was said, find it again
 #[derive(Debug, Parser)]

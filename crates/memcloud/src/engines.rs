@@ -14,8 +14,8 @@ use secrecy::ExposeSecret;
 
 use crate::failure::{Failure, with_causes};
 use crate::settings::{
-    DATABASE_URL, DB_CA_FILE, DB_HOST, DB_NAME, DB_PASSWORD, DB_POOL, DB_PORT, DB_SSLMODE, DB_USER, NEO4J_CA_FILE,
-    NEO4J_PASSWORD, NEO4J_URI, NEO4J_USER, Setting, Sources,
+    DATABASE_URL, DB_CA_FILE, DB_HOST, DB_NAME, DB_PASSWORD, DB_POOL, DB_PORT, DB_SSLMODE, DB_USER,
+    NEO4J_CA_FILE, NEO4J_PASSWORD, NEO4J_URI, NEO4J_USER, Setting, Sources,
 };
 
 /// Which databases an instance stands on. Without any it keeps everything in its data directory.

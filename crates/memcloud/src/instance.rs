@@ -102,14 +102,22 @@ impl Instance {
         let model = local_model::start(&settings.model, output).await?;
         let embedder = model.as_ref().map(|model| Arc::clone(&model.embedder));
         let clock = Arc::new(SystemClock);
-        let memory =
-            Memory::open(store, embedder, clock, limits(settings), Weights::default()).await?;
+        let memory = Memory::open(store, embedder, clock, limits(settings), Weights::default()).await?;
         let memory = Arc::new(memory);
         let counts = counts(&memory).await?;
         let app = App::new(Arc::clone(&memory), keys, server_settings(settings));
         let model = model.as_ref().map(RunningModel::of);
         let kept_in = settings.engines.told(&settings.data_dir);
-        Ok(Self { address, data_dir: settings.data_dir.clone(), kept_in, counts, model, listener, memory, app })
+        Ok(Self {
+            address,
+            data_dir: settings.data_dir.clone(),
+            kept_in,
+            counts,
+            model,
+            listener,
+            memory,
+            app,
+        })
     }
 
     /// The address for programs on this machine.

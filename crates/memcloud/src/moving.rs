@@ -89,7 +89,7 @@ async fn make_sessions(
     sessions: Vec<(String, Vec<Member>)>,
 ) -> Result<(), Error> {
     let Some(space) = space else { return Ok(()) };
-    target.append(Batch { space, sessions, episodes: Vec::new(), idempotency: None }).await?;
+    target.append(Batch { space, sessions, episodes: Vec::new(), idempotency: None, intent: None }).await?;
     Ok(())
 }
 
@@ -139,9 +139,10 @@ async fn copy_profile_only(
         let page = source.page(space, None, after, STEP).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
-        let prepared = page.into_iter().filter(|episode| episode.purpose == Use::ProfileOnly).map(|episode| {
-            Prepared { analysis: Analysis::of(&episode).encode(), vector: None, episode }
-        });
+        let prepared = page
+            .into_iter()
+            .filter(|episode| episode.purpose == Use::ProfileOnly)
+            .map(|episode| Prepared { analysis: Analysis::of(&episode).encode(), vector: None, episode });
         write(target, space, prepared.collect(), copied, progress).await?;
     }
 }
@@ -159,8 +160,13 @@ async fn write(
     prepared.retain(|prepared| !there.contains(&prepared.episode.id));
     let written = prepared.len();
     if written > 0 {
-        let batch =
-            Batch { space: space.clone(), sessions: Vec::new(), episodes: prepared, idempotency: None };
+        let batch = Batch {
+            space: space.clone(),
+            sessions: Vec::new(),
+            episodes: prepared,
+            idempotency: None,
+            intent: None,
+        };
         target.append(batch).await?;
     }
     copied.step(seen, written, progress);
@@ -197,18 +203,15 @@ impl Sum {
 }
 
 /// Reads a space on both sides and compares what the source has.
-async fn check(
-    source: &dyn EpisodeStore,
-    target: &dyn EpisodeStore,
-    space: &Space,
-) -> Result<Sum, Failure> {
+async fn check(source: &dyn EpisodeStore, target: &dyn EpisodeStore, space: &Space) -> Result<Sum, Failure> {
     let mut ids = HashSet::new();
     let here = sum(source, space, |id| ids.insert(id) || true).await?;
     let there = sum(target, space, |id| ids.contains(&id)).await?;
     if here == there {
         return Ok(here);
     }
-    let told = |sum: &Sum| format!("{} memories, {} vectors, checksum {}", sum.episodes, sum.vectors, sum.hex());
+    let told =
+        |sum: &Sum| format!("{} memories, {} vectors, checksum {}", sum.episodes, sum.vectors, sum.hex());
     Err(Failure::new(
         format!("the two sides of {space} differ: {} and {}", told(&here), told(&there)),
         "see that nobody writes to either meanwhile, and run the same command again: it goes on where it stopped",

@@ -45,6 +45,8 @@ pub struct Batch {
     pub episodes: Vec<Prepared>,
     /// Set when the client may send the same request again.
     pub idempotency: Option<Idempotency>,
+    /// What the engine answered when the episodes were [begun](EpisodeStore::begin).
+    pub intent: Option<Intent>,
 }
 
 /// What became of a batch.
@@ -145,6 +147,21 @@ pub struct Counts {
 /// changed nothing.
 #[async_trait]
 pub trait EpisodeStore: Send + Sync {
+    /// Begins to store episodes of one space whose vectors are still being worked out: an engine that must write elsewhere
+    /// first can do so meanwhile. `embedded` says whether those to be recalled will have vectors.
+    ///
+    /// What is begun is either [appended](Self::append) under this intent or [given up](Self::give_up). Whoever does
+    /// neither, because it is killed, has stored nothing.
+    async fn begin(&self, episodes: &[Episode], embedded: bool) -> Result<Option<Intent>, Error> {
+        let _ = (episodes, embedded);
+        Ok(None)
+    }
+
+    /// Gives up what was begun.
+    async fn give_up(&self, intent: Intent) {
+        let _ = intent;
+    }
+
     /// Stores a batch, all or nothing, giving its episodes the space's next sequence numbers in order.
     ///
     /// A batch whose idempotency key is known with the same request answers [`Appended::Repeated`]; with another

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Memory;
 use crate::analysis::{Analysis, passage};
-use crate::ports::{Appended, Batch, Idempotency, Prepared};
+use crate::ports::{Appended, Batch, Idempotency, Intent, Prepared};
 
 /// Episodes to be stored together or not at all.
 #[derive(Clone, Debug)]
@@ -54,18 +54,22 @@ impl Memory {
         {
             return Ok(Stored { ids, repeated: true });
         }
-        let episodes = self.prepare(&request.space, request.episodes).await?;
+        let (episodes, intent) = self.prepare(&request.space, request.episodes).await?;
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
         let sessions = request.attendance.into_iter().map(|a| (a.session, a.members)).collect();
-        let batch = Batch { space: request.space, sessions, episodes, idempotency };
+        let batch = Batch { space: request.space, sessions, episodes, idempotency, intent };
         Ok(match self.store.append(batch).await? {
             Appended::Stored => Stored { ids, repeated: false },
             Appended::Repeated(ids) => Stored { ids, repeated: true },
         })
     }
 
-    /// Gives the episodes their ids and works out all that is derived from them.
-    async fn prepare(&self, space: &Space, episodes: Vec<NewEpisode>) -> Result<Vec<Prepared>, Error> {
+    /// Gives the episodes their ids and works out all that is derived from them. Meanwhile the engine begins.
+    async fn prepare(
+        &self,
+        space: &Space,
+        episodes: Vec<NewEpisode>,
+    ) -> Result<(Vec<Prepared>, Option<Intent>), Error> {
         let now = self.clock.now();
         let episodes: Vec<Episode> = episodes
             .into_iter()
@@ -85,12 +89,21 @@ impl Memory {
                 purpose: new.purpose,
             })
             .collect();
-        let vectors = self.vectors(&episodes).await?;
-        Ok(episodes
+        let begun = self.store.begin(&episodes, self.embedder.is_some());
+        let (intent, vectors) = tokio::join!(begun, self.vectors(&episodes));
+        let vectors = match (vectors, &intent) {
+            (Err(error), Ok(Some(intent))) => {
+                self.store.give_up(*intent).await;
+                return Err(error);
+            }
+            (vectors, _) => vectors?,
+        };
+        let prepared = episodes
             .into_iter()
             .zip(vectors)
             .map(|(episode, vector)| Prepared { analysis: Analysis::of(&episode).encode(), episode, vector })
-            .collect())
+            .collect();
+        Ok((prepared, intent?))
     }
 
     /// The vectors of the episodes, where a model runs and the episode is to be recalled.

@@ -46,17 +46,25 @@ fn trouble_of(code: &str, message: &str) -> Option<Trouble> {
         _ if code.contains("ReadOnly") => Trouble::ReadOnly,
         "Neo.ClientError.Database.DatabaseNotFound" => Trouble::Refused,
         _ if code.starts_with("Neo.ClientError.Security.") => Trouble::Refused,
-        _ if message.contains("no space left") || message.contains("disk full") || message.contains("quota") => {
+        _ if message.contains("no space left")
+            || message.contains("disk full")
+            || message.contains("quota") =>
+        {
             Trouble::Full
         }
         _ if message.contains("read only") || message.contains("read-only") => Trouble::ReadOnly,
         "Neo.DatabaseError.Transaction.TransactionLogError"
         | "Neo.DatabaseError.Transaction.TransactionStartFailed"
         | "Neo.DatabaseError.Transaction.TransactionCommitFailed" => Trouble::Broken,
-        _ if code.ends_with("OutOfMemoryError") || code.contains("MemoryLimit") || code.contains("MemoryPool") => {
+        _ if code.ends_with("OutOfMemoryError")
+            || code.contains("MemoryLimit")
+            || code.contains("MemoryPool") =>
+        {
             Trouble::Exhausted
         }
-        _ if code.contains(".Transaction.TransactionTimedOut") || code.contains(".Transaction.LockAcquisition") => {
+        _ if code.contains(".Transaction.TransactionTimedOut")
+            || code.contains(".Transaction.LockAcquisition") =>
+        {
             Trouble::Silent
         }
         _ if code.contains(".Transaction.Terminated")

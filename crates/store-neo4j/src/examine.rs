@@ -6,9 +6,9 @@ use neo4rs::{Graph, query};
 
 use crate::connect::Opener;
 use crate::error::doing;
+use crate::graph;
 use crate::schema::{self, IndexState};
 use crate::target::Target;
-use crate::graph;
 
 /// What a plan has room for.
 #[derive(Clone, Copy, Debug)]

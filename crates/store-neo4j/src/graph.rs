@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use half::f16;
-use memcloud_memory::ports::Prepared;
-use memcloud_model::{EpisodeId, Error, Metadata};
+use memcloud_model::{Episode, EpisodeId, Error, Metadata};
 use neo4rs::{BoltType, Graph, Query, query};
 
 use crate::error::{doing, unreadable};
-use crate::turn::{map, numbers, turn};
+use crate::turn::{map, numbers, space_name, turn};
 
 /// How many turns one transaction writes or removes: few enough to end within the time of an operation.
 pub(crate) const STEP: usize = 200;
@@ -22,11 +21,16 @@ pub(crate) struct Content {
     pub(crate) metadata: Metadata,
 }
 
-/// Writes turns, each linked to its neighbours in its conversation.
-pub(crate) async fn put(graph: Graph, memory: &str, turns: &[Prepared]) -> Result<(), Error> {
-    let Some(first) = turns.first() else { return Ok(()) };
-    let space = crate::turn::space_name(&first.episode.space);
-    let turns: Vec<BoltType> = turns.iter().map(|prepared| turn(memory, prepared)).collect();
+/// Writes turns of one space, each linked to its neighbours in its conversation.
+pub(crate) async fn put(
+    graph: Graph,
+    memory: &str,
+    episodes: &[Episode],
+    embedded: bool,
+) -> Result<(), Error> {
+    let Some(first) = episodes.first() else { return Ok(()) };
+    let space = space_name(&first.space);
+    let turns: Vec<BoltType> = episodes.iter().map(|episode| turn(memory, episode, embedded)).collect();
     let put = write(include_str!("cypher/put.cypher"))
         .param("memory", memory)
         .param("space", space)
@@ -38,7 +42,10 @@ pub(crate) async fn put(graph: Graph, memory: &str, turns: &[Prepared]) -> Resul
 /// for.
 pub(crate) async fn plan(graph: &Graph) {
     let none = Vec::<BoltType>::new;
-    let put = write(include_str!("cypher/put.cypher")).param("memory", "").param("space", "").param("turns", none());
+    let put = write(include_str!("cypher/put.cypher"))
+        .param("memory", "")
+        .param("space", "")
+        .param("turns", none());
     let read = query(include_str!("cypher/contents.cypher")).param("memory", "").param("uids", none());
     for planned in [put, read] {
         if let Err(error) = graph.run(planned).await {
@@ -61,7 +68,8 @@ pub(crate) async fn contents(
     ids: &[EpisodeId],
 ) -> Result<HashMap<EpisodeId, Content>, Error> {
     const DOING: &str = "reading turns from the graph";
-    let read = query(include_str!("cypher/contents.cypher")).param("memory", memory).param("uids", texts(ids));
+    let read =
+        query(include_str!("cypher/contents.cypher")).param("memory", memory).param("uids", texts(ids));
     let mut rows = graph.execute_read(read).await.map_err(doing(DOING))?;
     let mut contents = HashMap::with_capacity(ids.len());
     while let Some(row) = rows.next().await.map_err(doing(DOING))? {
@@ -78,8 +86,7 @@ pub(crate) async fn contents(
 pub(crate) async fn unembedded(graph: Graph, memory: &str) -> Result<Vec<EpisodeId>, Error> {
     const DOING: &str = "looking for turns without embeddings";
     let most = i64::try_from(STEP).unwrap_or(i64::MAX);
-    let read =
-        query(include_str!("cypher/unembedded.cypher")).param("memory", memory).param("most", most);
+    let read = query(include_str!("cypher/unembedded.cypher")).param("memory", memory).param("most", most);
     let mut rows = graph.execute_read(read).await.map_err(doing(DOING))?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next().await.map_err(doing(DOING))? {
@@ -100,8 +107,7 @@ pub(crate) async fn embed(
             BoltType::Map(map([("uid", id.to_string().into()), ("embedding", numbers(vector))]))
         })
         .collect();
-    let embed =
-        write(include_str!("cypher/embed.cypher")).param("memory", memory).param("vectors", vectors);
+    let embed = write(include_str!("cypher/embed.cypher")).param("memory", memory).param("vectors", vectors);
     graph.run(embed).await.map_err(doing("writing embeddings to the graph"))
 }
 

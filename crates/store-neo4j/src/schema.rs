@@ -114,7 +114,8 @@ pub struct IndexState {
 
 /// The indexes of a memory.
 pub(crate) async fn indexes(graph: &Graph) -> Result<Vec<IndexState>, Error> {
-    let show = "SHOW INDEXES YIELD name, state, populationPercent AS percent WHERE name STARTS WITH 'memcloud_'
+    let show =
+        "SHOW INDEXES YIELD name, state, populationPercent AS percent WHERE name STARTS WITH 'memcloud_'
                 RETURN name, state, percent ORDER BY name";
     let mut rows = graph.execute_read(query(show)).await.map_err(doing("listing the indexes"))?;
     let mut indexes = Vec::new();

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_link::{Link, Patience};
 use memcloud_memory::ports::{
-    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent, PROBE_WITHIN, Part,
-    Prepared, Records, Sequence, SessionsOf,
+    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent,
+    PROBE_WITHIN, Part, Records, Sequence, SessionsOf,
 };
-use memcloud_model::{Database, Episode, EpisodeId, Error, Metadata, Session, Space};
+use memcloud_model::{Database, Episode, EpisodeId, Error, Session, Space};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
@@ -49,7 +49,8 @@ impl GraphStore {
     pub async fn open(target: Target, records: Arc<dyn Records>) -> Self {
         let is_aura = target.is_aura();
         let link = Link::start(Opener { target }, Patience::default()).await;
-        let shared = Arc::new(Shared { records, link, is_aura, embedding: Mutex::new(()), memory: OnceCell::new() });
+        let shared =
+            Arc::new(Shared { records, link, is_aura, embedding: Mutex::new(()), memory: OnceCell::new() });
         let sweeper = tokio::spawn(sweep::forever(Arc::clone(&shared)));
         Self { shared, sweeper }
     }
@@ -67,23 +68,32 @@ impl Shared {
         self.memory.get_or_try_init(|| self.records.memory()).await.map(String::as_str)
     }
 
-    /// Intended in the records, written to the graph, recorded: answered after the last.
-    async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        if batch.episodes.is_empty() {
-            return self.records.append(batch).await;
-        }
+    /// Intends in the records, then writes to the graph.
+    async fn begin(&self, episodes: &[Episode], embedded: bool) -> Result<Intent, Error> {
         let memory = self.memory().await?;
-        let intent = self.records.intend(batch.episodes.iter().map(|p| p.episode.id).collect()).await?;
-        let recorded = async {
-            for turns in batch.episodes.chunks(STEP) {
-                self.link.run_again(|graph| graph::put(graph, memory, turns)).await?;
+        let intent = self.records.intend(episodes.iter().map(|episode| episode.id).collect()).await?;
+        for turns in episodes.chunks(STEP) {
+            let put = self.link.run_again(|graph| graph::put(graph, memory, turns, embedded)).await;
+            if let Err(error) = put {
+                self.give_up(intent).await;
+                return Err(error);
             }
-            self.records.append_intended(intent, without_contents(&batch)).await
-        };
-        match recorded.await {
+        }
+        Ok(intent)
+    }
+
+    /// Records what is in the graph: answered after this.
+    async fn record(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
+        match self.records.append_intended(intent, batch).await {
             Ok(Appended::Stored) => Ok(Appended::Stored),
             not_stored => self.take_back(intent, not_stored).await,
         }
+    }
+
+    /// Withdraws an intent, so that the sweeper removes what it left in the graph. If nobody can be asked now, whoever
+    /// finds it does so later.
+    async fn give_up(&self, intent: Intent) {
+        drop(tokio::time::timeout(LAST_WORD, self.records.withdraw(intent)).await);
     }
 
     /// Sees to it that a store which was not answered as stored leaves nothing, unless it turns out to be stored.
@@ -155,42 +165,39 @@ fn fill(recorded: Vec<Episode>, mut contents: Contents) -> Vec<Episode> {
     filled.collect()
 }
 
-/// The batch as the records keep it.
-fn without_contents(batch: &Batch) -> Batch {
-    let bare = |prepared: &Prepared| {
-        let Episode { id, ref space, ref session, created_at, ingested_at, purpose, .. } = prepared.episode;
-        let Episode { ref producer, ref produced_for, ref role, ref kind, .. } = prepared.episode;
-        let episode = Episode {
-            id,
-            space: space.clone(),
-            session: session.clone(),
-            content: String::new(),
-            producer: producer.clone(),
-            produced_for: produced_for.clone(),
-            role: role.clone(),
-            kind: kind.clone(),
-            metadata: Metadata::new(),
-            created_at,
-            ingested_at,
-            purpose,
-        };
-        Prepared { episode, vector: prepared.vector.clone(), analysis: prepared.analysis.clone() }
-    };
-    Batch {
-        space: batch.space.clone(),
-        sessions: batch.sessions.clone(),
-        episodes: batch.episodes.iter().map(bare).collect(),
-        idempotency: batch.idempotency,
-    }
-}
-
 #[async_trait]
 impl EpisodeStore for GraphStore {
-    async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+    async fn begin(&self, episodes: &[Episode], embedded: bool) -> Result<Option<Intent>, Error> {
+        if episodes.is_empty() {
+            return Ok(None);
+        }
+        self.shared.begin(episodes, embedded).await.map(Some)
+    }
+
+    async fn give_up(&self, intent: Intent) {
+        self.shared.give_up(intent).await;
+    }
+
+    async fn append(&self, mut batch: Batch) -> Result<Appended, Error> {
+        if batch.episodes.is_empty() {
+            return self.shared.records.append(batch).await;
+        }
+        let intent = match batch.intent.take() {
+            Some(intent) => intent,
+            None => {
+                let episodes: Vec<Episode> = batch.episodes.iter().map(|p| p.episode.clone()).collect();
+                let embedded = batch.episodes.iter().any(|prepared| prepared.vector.is_some());
+                self.shared.begin(&episodes, embedded).await?
+            }
+        };
+        for prepared in &mut batch.episodes {
+            prepared.episode.content.clear();
+            prepared.episode.metadata.clear();
+        }
         // A task of its own: a client that leaves does not stop it half-way.
         let shared = Arc::clone(&self.shared);
-        let appended = tokio::spawn(async move { shared.append(batch).await }).await;
-        appended.map_err(|panic| Error::Storage { doing: "storing episodes", source: panic.into() })?
+        let recorded = tokio::spawn(async move { shared.record(intent, batch).await }).await;
+        recorded.map_err(|panic| Error::Storage { doing: "storing episodes", source: panic.into() })?
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {

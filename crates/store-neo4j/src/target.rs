@@ -92,9 +92,10 @@ impl Target {
         let form = "write it as bolt://host:7687, with bolt, bolt+s, bolt+ssc, neo4j, neo4j+s or neo4j+ssc for its scheme";
         let bad = |what: String| BadTarget { what, mend: form.into() };
         let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
-        let scheme =
-            Scheme::named(url.scheme()).ok_or_else(|| bad(format!("'{}' is no scheme of Neo4j", url.scheme())))?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host".into()))?;
+        let scheme = Scheme::named(url.scheme())
+            .ok_or_else(|| bad(format!("'{}' is no scheme of Neo4j", url.scheme())))?;
+        let host =
+            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host".into()))?;
         let decoded = |text: &str| {
             let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
             decoded.map(std::borrow::Cow::into_owned).map_err(|_| bad("a part of it is not UTF-8".into()))

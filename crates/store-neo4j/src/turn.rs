@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use half::f16;
-use memcloud_memory::ports::Prepared;
 use memcloud_model::{Episode, Space, Use};
 use neo4rs::{BoltMap, BoltType};
 use sha2::{Digest, Sha256};
@@ -34,8 +33,7 @@ fn place(conversation: &str, episode: &Episode) -> String {
 }
 
 /// A turn, as `put.cypher` expects it.
-pub(crate) fn turn(memory: &str, prepared: &Prepared) -> BoltType {
-    let episode = &prepared.episode;
+pub(crate) fn turn(memory: &str, episode: &Episode, embedded: bool) -> BoltType {
     let space = space_name(&episode.space);
     let conversation = conversation(memory, &space, &episode.session);
     let place = place(&conversation, episode);
@@ -63,7 +61,7 @@ pub(crate) fn turn(memory: &str, prepared: &Prepared) -> BoltType {
         ("stored_at", episode.ingested_at.to_string().into()),
         ("conversation", conversation.into()),
         ("place", place.into()),
-        ("has_vector", prepared.vector.is_some().into()),
+        ("unembedded", (embedded && episode.purpose == Use::Recall).into()),
         ("properties", BoltType::Map(properties)),
     ]))
 }
@@ -75,5 +73,7 @@ pub(crate) fn numbers(vector: &[f16]) -> BoltType {
 
 /// A map out of names and values.
 pub(crate) fn map<const N: usize>(entries: [(&str, BoltType); N]) -> BoltMap {
-    BoltMap { value: entries.into_iter().map(|(name, value)| (name.into(), value)).collect::<HashMap<_, _>>() }
+    BoltMap {
+        value: entries.into_iter().map(|(name, value)| (name.into(), value)).collect::<HashMap<_, _>>(),
+    }
 }

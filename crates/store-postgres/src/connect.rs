@@ -82,7 +82,8 @@ fn pool(target: &Target) -> Result<Pool, Error> {
         Box::pin(async { client.batch_execute(EVERY_CONNECTION).await.map_err(HookError::Backend) })
     }));
     // The only refusal is of a time limit without a runtime, and no time limit is set: the link has its own.
-    pool.build().map_err(|error| Error::Storage { doing: "making a pool of connections", source: error.into() })
+    pool.build()
+        .map_err(|error| Error::Storage { doing: "making a pool of connections", source: error.into() })
 }
 
 fn config(target: &Target) -> Config {

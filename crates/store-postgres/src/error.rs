@@ -57,10 +57,7 @@ impl Failure {
     /// Whether it only got in the way of others and may be tried again.
     pub(crate) fn collided(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
-        matches!(
-            error.code(),
-            Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE)
-        )
+        matches!(error.code(), Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE))
     }
 }
 

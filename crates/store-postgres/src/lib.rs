@@ -24,8 +24,8 @@ use deadpool_postgres::Object;
 use half::f16;
 use memcloud_link::{Link, Patience};
 use memcloud_memory::ports::{
-    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent, Leftover,
-    PROBE_WITHIN, Part, Records, Sequence, SessionsOf,
+    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent,
+    Leftover, PROBE_WITHIN, Part, Records, Sequence, SessionsOf,
 };
 use memcloud_model::{Database, Episode, EpisodeId, Error, Session as Conversation, Space};
 use uuid::Uuid;
@@ -107,8 +107,7 @@ impl EpisodeStore for PostgresStore {
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
-        self.again("looking for a repeated request", |client| append::repeated(client, &idempotency))
-            .await
+        self.again("looking for a repeated request", |client| append::repeated(client, &idempotency)).await
     }
 
     async fn head(&self, space: &Space) -> Result<Sequence, Error> {
@@ -138,9 +137,8 @@ impl EpisodeStore for PostgresStore {
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        let deleted = self
-            .once("deleting episodes", |client| delete::delete(client, space, &deletion, None))
-            .await?;
+        let deleted =
+            self.once("deleting episodes", |client| delete::delete(client, space, &deletion, None)).await?;
         Ok(deleted.len() as u64)
     }
 
@@ -155,7 +153,11 @@ impl EpisodeStore for PostgresStore {
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
         let bind = |client| schema::bind_vector_space(client, running);
         let stored = self.again("binding the vector space", bind).await?;
-        if stored == running { Ok(()) } else { Err(Error::OtherVectorSpace { stored, running: running.into() }) }
+        if stored == running {
+            Ok(())
+        } else {
+            Err(Error::OtherVectorSpace { stored, running: running.into() })
+        }
     }
 
     async fn vector_space(&self) -> Result<Option<String>, Error> {
@@ -163,8 +165,7 @@ impl EpisodeStore for PostgresStore {
     }
 
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.again("reading episodes without vectors", |client| read::without_vector(client, limit))
-            .await
+        self.again("reading episodes without vectors", |client| read::without_vector(client, limit)).await
     }
 
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {

@@ -39,7 +39,10 @@ pub(crate) async fn prepare(client: &mut Object, home: Home, place: &str) -> Res
 
 async fn check_server(client: &impl GenericClient) -> Result<(), Failure> {
     let row = client
-        .query_one("SELECT current_setting('server_version_num')::integer, current_setting('server_version')", &[])
+        .query_one(
+            "SELECT current_setting('server_version_num')::integer, current_setting('server_version')",
+            &[],
+        )
         .await?;
     let (number, name): (i32, String) = (row.get(0), row.get(1));
     if number < OLDEST_SERVER {
@@ -95,7 +98,8 @@ async fn make_extension(tx: &Transaction<'_>) -> Result<(), Failure> {
 
 /// The version of pgvector in the database.
 pub(crate) async fn vector_version(client: &impl GenericClient) -> Result<Option<String>, Failure> {
-    let version = client.query_opt("SELECT extversion FROM pg_extension WHERE extname = 'vector'", &[]).await?;
+    let version =
+        client.query_opt("SELECT extversion FROM pg_extension WHERE extname = 'vector'", &[]).await?;
     Ok(version.map(|row| row.get(0)))
 }
 
@@ -114,13 +118,20 @@ async fn check_vector(client: &impl GenericClient) -> Result<(), Failure> {
 }
 
 /// What was said first under this name of a fact: this, unless something else is there.
-pub(crate) async fn said_first(client: &impl GenericClient, name: &str, value: &str) -> Result<String, Failure> {
+pub(crate) async fn said_first(
+    client: &impl GenericClient,
+    name: &str,
+    value: &str,
+) -> Result<String, Failure> {
     const READ: &str = "SELECT value FROM memcloud.meta WHERE name = $1";
     if let Some(row) = client.query_opt(READ, &[&name]).await? {
         return Ok(row.get(0));
     }
     client
-        .execute("INSERT INTO memcloud.meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[&name, &value])
+        .execute(
+            "INSERT INTO memcloud.meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &[&name, &value],
+        )
         .await?;
     Ok(client.query_one(READ, &[&name]).await?.get(0))
 }

@@ -79,7 +79,8 @@ impl Tls {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The address with some host, and whether that is its own: one with an account must have one to be read, and one of a
@@ -121,15 +122,21 @@ impl Target {
         for (name, value) in url.query_pairs() {
             match &*name {
                 "host" => host = Some(value.into_owned()),
-                "port" => port = Some(value.parse().map_err(|_| BadTarget::new("its port is no number", form))?),
+                "port" => {
+                    port = Some(value.parse().map_err(|_| BadTarget::new("its port is no number", form))?)
+                }
                 "sslmode" => mode = Some(value.into_owned()),
                 other => {
                     let mend = "use 'host', 'port' and 'sslmode' only";
-                    return Err(BadTarget::new(format!("it has a parameter '{other}' that memcloud does not know"), mend));
+                    return Err(BadTarget::new(
+                        format!("it has a parameter '{other}' that memcloud does not know"),
+                        mend,
+                    ));
                 }
             }
         }
-        let host = host.filter(|host| !host.is_empty()).ok_or_else(|| BadTarget::new("it names no host", form))?;
+        let host =
+            host.filter(|host| !host.is_empty()).ok_or_else(|| BadTarget::new("it names no host", form))?;
         let (user, database) = (decoded(url.username())?, decoded(url.path().trim_start_matches('/'))?);
         if user.is_empty() {
             return Err(BadTarget::new("it names no user", form));
@@ -151,7 +158,9 @@ impl Target {
         let (place, bytes) = (self.place(), self.place().len());
         if bytes > SOCKET_PATH {
             return Err(BadTarget::new(
-                format!("the path of the socket, {place}, has {bytes} bytes; the system allows {SOCKET_PATH}"),
+                format!(
+                    "the path of the socket, {place}, has {bytes} bytes; the system allows {SOCKET_PATH}"
+                ),
                 "use a shorter folder, or a symbolic link to it",
             ));
         }

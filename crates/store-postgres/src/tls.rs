@@ -10,8 +10,9 @@ use rustls_platform_verifier::BuilderVerifierExt;
 /// The TLS of a client that believes this authority, or those that the machine believes.
 pub(crate) fn client(authority: Option<&Path>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(untrusted)?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(untrusted)?;
     let builder = match authority {
         Some(file) => builder.with_root_certificates(roots(file)?),
         None => builder.with_platform_verifier().map_err(untrusted)?,

@@ -10,7 +10,9 @@ use crate::{id, uuid};
 /// The vectors of those of these episodes that have one.
 pub(crate) async fn of(client: Object, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Failure> {
     let select = client
-        .prepare_cached("SELECT uid, vector FROM memcloud.episodes WHERE uid = ANY($1) AND vector IS NOT NULL")
+        .prepare_cached(
+            "SELECT uid, vector FROM memcloud.episodes WHERE uid = ANY($1) AND vector IS NOT NULL",
+        )
         .await?;
     let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
     let rows = client.query(&select, &[&uids]).await?;

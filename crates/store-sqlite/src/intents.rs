@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memcloud_memory::ports::{AGAIN_AFTER, Intent, Leftover};
-use memcloud_model::{Error, EpisodeId};
+use memcloud_model::{EpisodeId, Error};
 use rusqlite::{Connection, params};
 
 use crate::error::Failure;

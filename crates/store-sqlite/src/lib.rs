@@ -22,8 +22,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use half::f16;
 use memcloud_memory::ports::{
-    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent, Leftover,
-    Part, Records, Sequence, SessionsOf,
+    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent,
+    Leftover, Part, Records, Sequence, SessionsOf,
 };
 use memcloud_model::{Episode, EpisodeId, Error, Session, Space};
 

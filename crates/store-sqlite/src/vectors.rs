@@ -16,10 +16,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Vec<f16> {
 }
 
 /// The vectors of those of these episodes that have one.
-pub(crate) fn of(
-    connection: &Connection,
-    ids: &[EpisodeId],
-) -> Result<Vec<(EpisodeId, Vec<f16>)>, Failure> {
+pub(crate) fn of(connection: &Connection, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Failure> {
     let mut select =
         connection.prepare_cached("SELECT vector FROM episodes WHERE uid = ?1 AND vector IS NOT NULL")?;
     let mut vectors = Vec::with_capacity(ids.len());

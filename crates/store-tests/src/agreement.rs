@@ -10,8 +10,18 @@ use crate::memory::{memory, store};
 
 const PEOPLE: [&str; 3] = ["Ann", "Bob", "Cleo"];
 const THINGS: [&str; 12] = [
-    "a red bicycle", "the piano", "a trip to Lisbon", "pottery", "her sister's wedding", "a stray dog", "the marathon",
-    "old maps", "sourdough bread", "a job in Oslo", "the garden", "chess",
+    "a red bicycle",
+    "the piano",
+    "a trip to Lisbon",
+    "pottery",
+    "her sister's wedding",
+    "a stray dog",
+    "the marathon",
+    "old maps",
+    "sourdough bread",
+    "a job in Oslo",
+    "the garden",
+    "chess",
 ];
 const DOINGS: [&str; 6] = ["talked about", "dreamed of", "gave up", "started with", "was proud of", "forgot"];
 const TIMES: [&str; 5] = ["yesterday", "last week", "in June", "two years ago", "this morning"];

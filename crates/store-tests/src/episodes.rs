@@ -62,5 +62,6 @@ pub(crate) fn batch(episodes: Vec<Episode>) -> Batch {
         sessions: vec![(session, vec![Member::User("ann".into()), Member::Agent("bot".into())])],
         episodes: prepared.collect(),
         idempotency: None,
+        intent: None,
     }
 }

@@ -229,7 +229,8 @@ pub async fn empty_questions_have_empty_answers(store: Store) {
     // A batch without episodes makes its sessions known, in their order.
     let members = vec![Member::User("ann".into())];
     let sessions = vec![("z".to_owned(), members.clone()), ("a".to_owned(), members)];
-    let empty = Batch { space: space.clone(), sessions, episodes: Vec::new(), idempotency: None };
+    let empty =
+        Batch { space: space.clone(), sessions, episodes: Vec::new(), idempotency: None, intent: None };
     assert_eq!(store.append(empty).await.unwrap(), Appended::Stored);
     let sessions = store.sessions(SessionsOf::Space(space.clone())).await.unwrap();
     assert_eq!(sessions.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);

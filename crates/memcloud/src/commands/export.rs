@@ -24,7 +24,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let data_dir = DataFlags { data_dir: args.data_dir, ..DataFlags::default() }.data_dir(&context.sources)?;
+    let data_dir =
+        DataFlags { data_dir: args.data_dir, ..DataFlags::default() }.data_dir(&context.sources)?;
     let engines = Engines::resolve(&context.sources)?;
     let source = engines.open(&data_dir).await?;
     let target = SqliteStore::open(&args.to).await?;

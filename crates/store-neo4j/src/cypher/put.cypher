@@ -9,7 +9,7 @@ MERGE (e:Episode {uid: turn.uid})
 SET e += turn.properties, e.memory = $memory, e.space = $space,
     e.created_at = datetime(turn.created_at), e.stored_at = datetime(turn.stored_at)
 // Its embedding follows, many at a time: one by one they cost Neo4j more than all the rest of a store.
-FOREACH (_ IN CASE WHEN turn.has_vector THEN [1] ELSE [] END | SET e:Unembedded)
+FOREACH (_ IN CASE WHEN turn.unembedded THEN [1] ELSE [] END | SET e:Unembedded)
 MERGE (p)-[:SAID]->(e)
 WITH s, e, turn
 // One bound for each search, and what lies in another conversation sorted out after it: with two bounds the planner

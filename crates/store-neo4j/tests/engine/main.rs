@@ -32,7 +32,8 @@ async fn the_story_with_postgres() {
     run(|| {
         let database = server.create_database();
         databases.borrow_mut().push(database);
-        let target = memcloud_store_postgres::Target::from_url(&databases.borrow().last().unwrap().url(), None);
+        let target =
+            memcloud_store_postgres::Target::from_url(&databases.borrow().last().unwrap().url(), None);
         async move {
             let records = Arc::new(PostgresStore::open_records(target.unwrap()).await);
             Arc::new(GraphStore::open(graph(), records).await) as _

@@ -41,7 +41,11 @@ impl Picture {
     async fn tell(&self, session: &str, minutes: &[i64]) -> Vec<EpisodeId> {
         let episodes = minutes.iter().map(|minute| NewEpisode {
             created_at: Timestamp::from_micros(1_700_000_000_000_000 + minute * 60_000_000),
-            ..said(session, ["ann", "bob"][usize::try_from(minute.rem_euclid(2)).unwrap()], &format!("turn {minute}"))
+            ..said(
+                session,
+                ["ann", "bob"][usize::try_from(minute.rem_euclid(2)).unwrap()],
+                &format!("turn {minute}"),
+            )
         });
         let request = StoreRequest {
             space: self.space.clone(),
@@ -185,7 +189,8 @@ async fn people_find_turns_with_their_own_cypher() {
     assert!(found.indexes.iter().all(|index| index.state == "ONLINE"), "{:?}", found.indexes);
     picture.store.settle().await.unwrap();
     assert_eq!(picture.number("MATCH (e:Unembedded {memory: $memory}) RETURN count(e) AS number").await, 0);
-    let embedded = "MATCH (e:Episode {memory: $memory}) WHERE size(e.embedding) = 64 RETURN count(e) AS number";
+    let embedded =
+        "MATCH (e:Episode {memory: $memory}) WHERE size(e.embedding) = 64 RETURN count(e) AS number";
     assert_eq!(picture.number(embedded).await, 3);
     // The index over words is a moment behind the graph.
     let words = "CALL db.index.fulltext.awaitEventuallyConsistentIndexRefresh()

@@ -22,7 +22,8 @@ use crate::bench::{Bench, texts};
 use crate::databases::Databases;
 use crate::steps::target_dir;
 
-const STORES: usize = 300;
+const STORES: usize = 500;
+const WARMING_STORES: usize = 500;
 const SEARCHES: usize = 400;
 const WARM: usize = 40;
 const BATCH: usize = 100;
@@ -38,6 +39,9 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let databases = Databases::start(&target_dir()?)?;
     let places = Places { environment: databases.environment() };
     let mut figures = writing(bench, &places)?;
+    if std::env::var_os("ONLY_WRITING").is_some() {
+        return Ok(figures);
+    }
     for (messages, cold_limit) in [(5_000, None), (10_000, Some(0.6)), (100_000, Some(2.0))] {
         figures.extend(reading(bench, &places, messages, cold_limit)?);
     }
@@ -127,8 +131,7 @@ impl Engine {
             return Ok((Arc::new(PostgresStore::open(target).await), None));
         };
         let password = self.setting("NEO4J_PASSWORD").map(Into::into);
-        let graph =
-            memcloud_store_neo4j::Target::from_uri(&uri, self.setting("NEO4J_USER"), password, None)?;
+        let graph = memcloud_store_neo4j::Target::from_uri(&uri, self.setting("NEO4J_USER"), password, None)?;
         let records = Arc::new(PostgresStore::open_records(target).await);
         let graph = Arc::new(GraphStore::open(graph, records).await);
         Ok((Arc::clone(&graph) as _, Some(graph)))
@@ -140,13 +143,19 @@ fn writing(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
     let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
-    let stored = by_turns(&mut clients, WARM + STORES, |client, number| {
-        Ok(client.post("/v1/memories", &store_request(&texts::message(number)))?.1)
-    })?;
+    // First, so that Neo4j has compiled what it runs when single stores are measured: a database runs for longer than this.
     let batched = by_turns(&mut clients, BATCHES, |client, number| {
         let messages = (number * BATCH..(number + 1) * BATCH).map(|n| episode(&texts::message(n)));
         let request = json!({"session": session(), "episodes": messages.collect::<Vec<_>>()});
         Ok(client.post("/v1/memories/batch", &request)?.1)
+    })?;
+    for number in 0..WARMING_STORES {
+        for client in &mut clients {
+            client.post("/v1/memories", &store_request(&texts::message(number)))?;
+        }
+    }
+    let stored = by_turns(&mut clients, WARM + STORES, |client, number| {
+        Ok(client.post("/v1/memories", &store_request(&texts::message(number)))?.1)
     })?;
     let mut figures = Vec::new();
     for (at, most) in [(1, Target::None), (2, Target::AtMost(2.5))] {
@@ -169,14 +178,21 @@ fn rate(millis: f64) -> f64 {
 }
 
 /// Searches a space of so many messages, cold and warm, with and without a filter, and a small space beside it.
-fn reading(bench: &Bench, places: &Places<'_>, messages: usize, cold_limit: Option<f64>) -> Result<Vec<Figure>> {
+fn reading(
+    bench: &Bench,
+    places: &Places<'_>,
+    messages: usize,
+    cold_limit: Option<f64>,
+) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     for engine in &engines {
         engine.fill(messages, bench.model.dimensions())?;
     }
     let mut figures = Vec::new();
     if let Some(limit) = cold_limit {
-        figures.extend(engines.iter().map(|engine| cold(bench, engine, messages, limit)).collect::<Result<Vec<_>>>()?);
+        figures.extend(
+            engines.iter().map(|engine| cold(bench, engine, messages, limit)).collect::<Result<Vec<_>>>()?,
+        );
     }
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
     let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;

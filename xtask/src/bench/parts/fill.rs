@@ -39,7 +39,8 @@ pub(super) async fn fill_store(
         let numbers = start..(start + BATCH).min(messages);
         let episodes = numbers.map(|number| prepared(group, number, began, dimensions)).collect();
         let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
-        let batch = Batch { space: Space::of_group(group), sessions, episodes, idempotency: None };
+        let batch =
+            Batch { space: Space::of_group(group), sessions, episodes, idempotency: None, intent: None };
         store.append(batch).await?;
     }
     Ok(())

@@ -79,11 +79,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let client = Client::new(&context.sources, &args.client)?;
     let mut findings = vec![data_directory(&data_dir), free_space(&data_dir)];
     tell(&findings, context.output);
-    for part in [
-        keeping(&engines, &data_dir).await,
-        vec![embedding_model(&model).await],
-        server(&client).await,
-    ] {
+    for part in
+        [keeping(&engines, &data_dir).await, vec![embedding_model(&model).await], server(&client).await]
+    {
         tell(&part, context.output);
         findings.extend(part);
     }

@@ -103,9 +103,7 @@ fn parse(args: &Args, path: &Path, file: &[u8]) -> Result<Content, Failure> {
     })?;
     match args.format.unwrap_or_else(|| format_of(text)) {
         Format::Jsonl => Ok(jsonl::read(text, &args.place)),
-        Format::Locomo => {
-            locomo::read(text, args.place.group.as_deref()).map_err(|why| unusable(path, &why))
-        }
+        Format::Locomo => locomo::read(text, args.place.group.as_deref()).map_err(|why| unusable(path, &why)),
     }
 }
 
@@ -133,11 +131,8 @@ fn check(content: &Content, path: &Path, args: &Args, context: &Context) -> Resu
         return Ok(());
     }
     let bad = content.bad.len();
-    let what = format!(
-        "{}: {bad} bad lines, the first: {}; nothing was imported",
-        path.display(),
-        content.bad[0]
-    );
+    let what =
+        format!("{}: {bad} bad lines, the first: {}; nothing was imported", path.display(), content.bad[0]);
     Err(Failure::new(what, "correct these lines, or leave them out with --skip-bad"))
 }
 

@@ -56,11 +56,23 @@ fn addresses_of_postgres() {
     for (name, value, words) in [
         ("DB_HOST", "/nowhere/cloudsql/p:r:i", &["DB_HOST", "is no directory", "name the folder"][..]),
         ("DB_HOST", &long, &["DB_HOST", "107", "shorter"]),
-        ("DATABASE_URL", &format!("mysql://a:{SECRET}@localhost/b"), &["DATABASE_URL", "'mysql' is no scheme"]),
+        (
+            "DATABASE_URL",
+            &format!("mysql://a:{SECRET}@localhost/b"),
+            &["DATABASE_URL", "'mysql' is no scheme"],
+        ),
         ("DATABASE_URL", "postgres://localhost/b", &["DATABASE_URL", "no user"]),
         ("DATABASE_URL", &format!("postgres://a:{SECRET}@/b"), &["DATABASE_URL", "host"]),
-        ("DATABASE_URL", &format!("postgres://a:{SECRET}@h/b?sslmode=prefer"), &["DATABASE_URL", "prefer", "verify-full"]),
-        ("DATABASE_URL", &format!("postgres://a:{SECRET}@h/b?options=x"), &["DATABASE_URL", "'options'", "sslmode"]),
+        (
+            "DATABASE_URL",
+            &format!("postgres://a:{SECRET}@h/b?sslmode=prefer"),
+            &["DATABASE_URL", "prefer", "verify-full"],
+        ),
+        (
+            "DATABASE_URL",
+            &format!("postgres://a:{SECRET}@h/b?options=x"),
+            &["DATABASE_URL", "'options'", "sslmode"],
+        ),
         ("DATABASE_URL", SECRET, &["DATABASE_URL", "postgres://user"]),
     ] {
         let ran = refused(&home, &Settings::default().with(name, value));
@@ -71,7 +83,9 @@ fn addresses_of_postgres() {
     let file = home.write("socket", "");
     let ran = refused(&home, &Settings::default().with("DB_HOST", file.display().to_string()));
     told(&ran, &["DB_HOST", "is no directory"]);
-    for (name, value) in [("DB_PORT", "http"), ("DB_SSLMODE", "maybe"), ("DB_POOL", "0"), ("DB_CA_FILE", "/nowhere")] {
+    for (name, value) in
+        [("DB_PORT", "http"), ("DB_SSLMODE", "maybe"), ("DB_POOL", "0"), ("DB_CA_FILE", "/nowhere")]
+    {
         let ran = refused(&home, &Settings::default().with("DB_HOST", "localhost").with(name, value));
         told(&ran, &[name]);
     }
@@ -87,7 +101,9 @@ fn other_commands_refuse_them_too() {
     let home = Home::new();
     let bad = Settings::default().neo4j_at("http://localhost").with("NEO4J_PASSWORD", SECRET);
     let to = home.path("copy");
-    for args in [&["doctor", "--offline"][..], &["up", "--offline"], &["export", "--to", to.to_str().unwrap()]] {
+    for args in
+        [&["doctor", "--offline"][..], &["up", "--offline"], &["export", "--to", to.to_str().unwrap()]]
+    {
         let mut command = home.memcloud();
         let ran = finish(bad.apply(&mut command).args(args)).failed(2);
         told(&ran, &["NEO4J_URI"]);

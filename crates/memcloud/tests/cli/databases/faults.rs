@@ -62,7 +62,11 @@ async fn databases_that_hang_make_nobody_wait() {
         proxy.set(Mode::Pass);
         let back = client.until_back("hang").await;
         assert!(back < BACK_WITHIN, "{back:?}");
-        let seen = format!("503 after {:.1} s, then at once (hung for {:.0} s)", slowest.as_secs_f64(), hung.as_secs_f64());
+        let seen = format!(
+            "503 after {:.1} s, then at once (hung for {:.0} s)",
+            slowest.as_secs_f64(),
+            hung.as_secs_f64()
+        );
         row(&format!("{name} hangs"), &seen, back);
         let listed = client.listed("hang").await;
         assert!(listed.contains(&"hello".into()) && !listed.contains(&"at once".into()), "{listed:?}");
@@ -119,9 +123,18 @@ async fn databases_that_start_later_are_waited_for() {
         assert!(answer.took < Duration::from_secs(1), "{answer:?}");
     }
     let mut command = home.memcloud();
-    let report = finish(behind.settings.apply(&mut command).args(["doctor", "--offline", "--json", "--url", &server.url]));
+    let report = finish(behind.settings.apply(&mut command).args([
+        "doctor",
+        "--offline",
+        "--json",
+        "--url",
+        &server.url,
+    ]));
     let told = report.stdout.clone();
-    assert!(report.code == 1 && told.contains("cannot be reached") && told.contains("NEO4J_URI"), "{report:?}");
+    assert!(
+        report.code == 1 && told.contains("cannot be reached") && told.contains("NEO4J_URI"),
+        "{report:?}"
+    );
     behind.postgres.set(Mode::Pass);
     client.until_broken(&[("neo4j", "database_unreachable")]).await;
     behind.neo4j.set(Mode::Pass);
@@ -200,15 +213,21 @@ impl Load {
             refused += r;
         }
         let listed = client.listed(self.group).await;
-        let there: BTreeSet<String> = listed.iter().filter(|content| content.starts_with("word")).cloned().collect();
+        let there: BTreeSet<String> =
+            listed.iter().filter(|content| content.starts_with("word")).cloned().collect();
         let words = listed.iter().filter(|content| content.starts_with("word")).count();
         assert_eq!(there.len(), words, "nothing is there twice");
         let lost: Vec<_> = answered.difference(&there).collect();
         assert!(lost.is_empty(), "answered as stored and lost: {lost:?}");
-        let surplus: Vec<_> = there.difference(&answered).filter(|content| !unknown.contains(*content)).collect();
+        let surplus: Vec<_> =
+            there.difference(&answered).filter(|content| !unknown.contains(*content)).collect();
         assert!(surplus.is_empty(), "refused and stored all the same: {surplus:?}");
         assert!(!answered.is_empty());
-        format!("{} stored, {refused} × 503 (of them {} outcome_unknown), none lost", answered.len(), unknown.len())
+        format!(
+            "{} stored, {refused} × 503 (of them {} outcome_unknown), none lost",
+            answered.len(),
+            unknown.len()
+        )
     }
 }
 
@@ -223,7 +242,11 @@ async fn fault_postgres_restarts_under_load() {
         client.until_back("restart").await;
         let load = Load::start(&client, group);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        if kill { postgres.kill() } else { postgres.stop() }
+        if kill {
+            postgres.kill()
+        } else {
+            postgres.stop()
+        }
         client.until_broken(&[("postgres", "database_unreachable")]).await;
         postgres.start_again();
         let back = client.until_back("restart").await;
@@ -243,7 +266,11 @@ async fn fault_neo4j_restarts_under_load() {
         client.until_back("restart").await;
         let load = Load::start(&client, group);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        if kill { neo4j.kill() } else { neo4j.stop() }
+        if kill {
+            neo4j.kill()
+        } else {
+            neo4j.stop()
+        }
         client.until_broken(&[("neo4j", "database_unreachable")]).await;
         neo4j.start_again();
         let back = client.until_back("restart").await;
@@ -325,7 +352,8 @@ async fn fault_postgres_without_connections_or_room_to_write() {
     let back = client.until_back("room").await;
     row("PostgreSQL has no connection left", "503 database_exhausted", back);
 
-    postgres.execute("postgres", &format!("ALTER DATABASE {database} SET default_transaction_read_only = on"));
+    postgres
+        .execute("postgres", &format!("ALTER DATABASE {database} SET default_transaction_read_only = on"));
     cut();
     client.until_broken(&[("postgres", "database_read_only")]).await;
     assert_eq!(client.store("room", "not now").await.unavailable(), "database_read_only");
@@ -348,13 +376,31 @@ async fn fault_postgres_without_connections_or_room_to_write() {
 
 #[tokio::test]
 async fn fault_databases_that_are_too_old_or_lack_something() {
-    let (old, plain, neo4j) =
-        (Postgres::options().old().start(), Postgres::options().plain().start(), Neo4j::options().old().start());
+    let (old, plain, neo4j) = (
+        Postgres::options().old().start(),
+        Postgres::options().plain().start(),
+        Neo4j::options().old().start(),
+    );
     let database = SharedPostgres::from_environment().create_database();
     for (settings, part, code, mend) in [
-        (Settings::default().postgres(&old, &old.create_database()), "postgres", "database_too_old", "pgvector 0.7"),
-        (Settings::default().postgres(&plain, &plain.create_database()), "postgres", "database_lacking", "install pgvector"),
-        (Settings::default().shared_postgres(&database).neo4j(&neo4j), "neo4j", "database_too_old", "Neo4j 5.23"),
+        (
+            Settings::default().postgres(&old, &old.create_database()),
+            "postgres",
+            "database_too_old",
+            "pgvector 0.7",
+        ),
+        (
+            Settings::default().postgres(&plain, &plain.create_database()),
+            "postgres",
+            "database_lacking",
+            "install pgvector",
+        ),
+        (
+            Settings::default().shared_postgres(&database).neo4j(&neo4j),
+            "neo4j",
+            "database_too_old",
+            "Neo4j 5.23",
+        ),
     ] {
         let home = Home::new();
         let server = serve(&home, &settings);
@@ -396,14 +442,18 @@ fn as_root(command: &[&str], folder: &Path) {
     let is_root = rustix::process::geteuid().is_root();
     let words = if is_root { command.to_vec() } else { [&["sudo", "-n"], command].concat() };
     let status = Command::new(words[0]).args(&words[1..]).arg(folder).status().unwrap();
-    assert!(status.success(), "this test makes a small file system and needs root, or sudo without a password");
+    assert!(
+        status.success(),
+        "this test makes a small file system and needs root, or sudo without a password"
+    );
 }
 
 #[tokio::test]
 async fn fault_postgres_on_a_full_disk() {
     let postgres = Postgres::start();
     let home = Home::new();
-    let disk = SmallDisk::mount(PathBuf::from("/tmp").join(format!("memcloud-full-{}", std::process::id())), 24);
+    let disk =
+        SmallDisk::mount(PathBuf::from("/tmp").join(format!("memcloud-full-{}", std::process::id())), 24);
     let database = postgres.create_database_in(&disk.0);
     let server = serve(&home, &Settings::default().postgres(&postgres, &database));
     let client = Client::of(&server);
@@ -419,7 +469,8 @@ async fn fault_postgres_on_a_full_disk() {
 /// Stores long messages until one is refused. Answers how many there were, and the refusal.
 async fn loop_until_full(client: &Client, group: &str) -> (usize, Answer) {
     for n in 0.. {
-        let noise: String = (0..3_000).map(|i| format!("{:x} ", (n * 7_919 + i * 104_729) % 1_048_573)).collect();
+        let noise: String =
+            (0..3_000).map(|i| format!("{:x} ", (n * 7_919 + i * 104_729) % 1_048_573)).collect();
         let answer = client.store(group, &format!("message {n} {noise}")).await;
         if answer.status != 200 {
             return (n, answer);
@@ -430,7 +481,8 @@ async fn loop_until_full(client: &Client, group: &str) -> (usize, Answer) {
 
 #[tokio::test]
 async fn fault_neo4j_on_a_full_disk() {
-    let disk = SmallDisk::mount(PathBuf::from("/tmp").join(format!("memcloud-graph-{}", std::process::id())), 48);
+    let disk =
+        SmallDisk::mount(PathBuf::from("/tmp").join(format!("memcloud-graph-{}", std::process::id())), 48);
     let mut neo4j = Neo4j::options().home_in(&disk.0).start();
     let database = SharedPostgres::from_environment().create_database();
     let home = Home::new();

@@ -83,7 +83,8 @@ async fn there_and_back_again() {
     let report = run(&home, &settings, &["export", "--json", "--to", copy.to_str().unwrap()]).ok().json();
     assert_eq!((report["memories"].as_u64(), report["written"].as_u64()), (Some(32), Some(32)));
     drop(graph);
-    let back = serve_with_model(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy.display().to_string()));
+    let back =
+        serve_with_model(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy.display().to_string()));
     assert_eq!(seen(&back).await, after);
 }
 

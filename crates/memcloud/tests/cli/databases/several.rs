@@ -92,7 +92,8 @@ async fn fault_five_servers_of_which_four_are_killed() {
     let ids = Arc::new(Mutex::new(HashMap::new()));
     let work: Vec<_> = (0..CLIENTS)
         .map(|number| {
-            let (clients, answered, alive, ids) = (clients.clone(), answered.clone(), alive.clone(), ids.clone());
+            let (clients, answered, alive, ids) =
+                (clients.clone(), answered.clone(), alive.clone(), ids.clone());
             tokio::spawn(async move {
                 for n in 0..STORES {
                     let content = format!("word{number}x{n} was said by client {number}");
@@ -106,7 +107,9 @@ async fn fault_five_servers_of_which_four_are_killed() {
                             None => {}
                         }
                     };
-                    ids.lock().await.insert(content, id.as_str().unwrap().trim_start_matches("episode-").to_owned());
+                    ids.lock()
+                        .await
+                        .insert(content, id.as_str().unwrap().trim_start_matches("episode-").to_owned());
                     answered.fetch_add(1, Ordering::SeqCst);
                 }
             })
@@ -131,17 +134,26 @@ async fn fault_five_servers_of_which_four_are_killed() {
     contents.sort();
     assert_eq!(last.listed("killed").await, contents, "each once");
     for (content, id) in ids.iter().step_by(16) {
-        let body = json!({"session": {"group_id": "killed", "session_id": "s"}, "query": content, "limit": 1});
+        let body =
+            json!({"session": {"group_id": "killed", "session_id": "s"}, "query": content, "limit": 1});
         let url = format!("{}/v1/memories/search?shape=list", last.url);
-        let hits: serde_json::Value = http().post(url).json(&body).send().await.unwrap().json().await.unwrap();
+        let hits: serde_json::Value =
+            http().post(url).json(&body).send().await.unwrap().json().await.unwrap();
         assert_eq!(hits[0]["uuid"].as_str(), Some(id.as_str()), "{content}");
     }
     // What killed servers had begun is withdrawn by the one that lives, and removed from the graph.
     until("no intent under way", || {
-        postgres.execute(&database, "SELECT count(*) FROM memcloud.intents WHERE NOT withdrawn OR due <= now()").trim() == "0"
+        postgres
+            .execute(&database, "SELECT count(*) FROM memcloud.intents WHERE NOT withdrawn OR due <= now()")
+            .trim()
+            == "0"
     })
     .await;
     let recorded = postgres.execute(&database, "SELECT count(*) FROM memcloud.episodes");
     let name = postgres.execute(&database, "SELECT value FROM memcloud.meta WHERE name = 'memory'");
-    assert_eq!(super::faults::turns_in_graph(name.trim()).await.to_string(), recorded.trim(), "no half is left");
+    assert_eq!(
+        super::faults::turns_in_graph(name.trim()).await.to_string(),
+        recorded.trim(),
+        "no half is left"
+    );
 }

@@ -33,7 +33,9 @@ impl Settings {
     /// The Neo4j that all tests share.
     pub(crate) fn shared_neo4j(self) -> Self {
         let server = SharedNeo4j::from_environment();
-        self.neo4j_at(server.uri()).with("NEO4J_USER", server.user()).with("NEO4J_PASSWORD", server.password())
+        self.neo4j_at(server.uri())
+            .with("NEO4J_USER", server.user())
+            .with("NEO4J_PASSWORD", server.password())
     }
 
     pub(crate) fn neo4j_at(self, uri: impl Into<String>) -> Self {
@@ -42,7 +44,9 @@ impl Settings {
 
     /// A Neo4j of the test's own.
     pub(crate) fn neo4j(self, server: &Neo4j) -> Self {
-        self.neo4j_at(server.uri("bolt")).with("NEO4J_USER", server.user()).with("NEO4J_PASSWORD", server.password())
+        self.neo4j_at(server.uri("bolt"))
+            .with("NEO4J_USER", server.user())
+            .with("NEO4J_PASSWORD", server.password())
     }
 
     /// A database of a PostgreSQL of the test's own.
@@ -139,7 +143,8 @@ impl Client {
     async fn send(&self, request: reqwest::RequestBuilder) -> Option<Answer> {
         let began = Instant::now();
         let response = request.timeout(2 * ANSWERS_WITHIN).send().await.ok()?;
-        let (status, retry_after) = (response.status().as_u16(), response.headers().contains_key("retry-after"));
+        let (status, retry_after) =
+            (response.status().as_u16(), response.headers().contains_key("retry-after"));
         let body = response.json().await.ok()?;
         Some(Answer { status, retry_after, body, took: began.elapsed() })
     }

@@ -84,11 +84,14 @@ async fn fault_postgres_on_a_socket_as_cloud_sql_has_it() {
         .with("DB_PASSWORD", server.password())
         .with("DB_NAME", database.clone());
     let detail = works(&parts, "postgres").await;
-    for told in ["PostgreSQL 18", "pgvector 0.8", "a unix socket", "may change the schema", "of 25 connections"] {
+    for told in
+        ["PostgreSQL 18", "pgvector 0.8", "a unix socket", "may change the schema", "of 25 connections"]
+    {
         assert!(detail.contains(told), "{told}: {detail}");
     }
     // The same as one address, with the graph beside it.
-    let both = Settings::default().with("DATABASE_URL", server.socket_url(&server.create_database())).shared_neo4j();
+    let both =
+        Settings::default().with("DATABASE_URL", server.socket_url(&server.create_database())).shared_neo4j();
     works(&both, "postgres").await;
 }
 
