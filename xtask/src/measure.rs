@@ -18,7 +18,8 @@ pub(crate) struct Args {
     /// The folder of the embedding model [default: target/models/all-MiniLM-L6-v2]
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
-    /// Only these parts: evidence, embedding, store, bulk, search, start, growth, size, databases
+    /// Only these parts: evidence, embedding, store, bulk, search, start, growth, size,
+    /// databases-writing, databases-reading, databases-evidence
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<String>,
     /// Also build from nothing, which takes minutes

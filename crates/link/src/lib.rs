@@ -10,6 +10,7 @@ mod keeper;
 mod pauses;
 mod state;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -117,7 +118,7 @@ impl<O: Open> Link<O> {
     {
         let deadline = Instant::now() + within;
         let up = self.up(deadline).await?;
-        self.work(deadline, &up, operation(up.session.clone())).await
+        self.work(deadline, &up, Box::pin(operation(up.session.clone()))).await
     }
 
     /// Runs an operation that does no harm when it is done twice; once more on a new connection when it loses its own.
@@ -127,14 +128,16 @@ impl<O: Open> Link<O> {
     {
         let deadline = Instant::now() + self.patience.operation;
         let up = self.up(deadline).await?;
-        let lost = match self.work(deadline, &up, operation(up.session.clone())).await {
-            Err(error @ Error::Database { trouble: Trouble::Unreachable, .. }) => error,
-            Err(error @ Error::OutcomeUnknown { .. }) => error,
+        let lost = match self.work(deadline, &up, Box::pin(operation(up.session.clone()))).await {
+            Err(
+                error
+                @ (Error::Database { trouble: Trouble::Unreachable, .. } | Error::OutcomeUnknown { .. }),
+            ) => error,
             done => return done,
         };
         let second = async {
             let anew = self.newer(deadline, up.generation).await?;
-            self.work(deadline, &anew, operation(anew.session.clone())).await
+            self.work(deadline, &anew, Box::pin(operation(anew.session.clone()))).await
         };
         match second.await {
             // The second attempt has told nothing about what became of the first.
@@ -155,18 +158,16 @@ impl<O: Open> Link<O> {
         &self,
         deadline: Instant,
         up: &Up<O::Session>,
-        work: impl Future<Output = Result<T, Error>>,
+        mut work: Pin<Box<impl Future<Output = Result<T, Error>>>>,
     ) -> Result<T, Error> {
-        let mut work = std::pin::pin!(work);
-        let done = match timeout(self.patience.doubt, &mut work).await {
-            Ok(done) => done,
-            Err(_) => {
-                self.doubt(up.generation);
-                tokio::select! {
-                    done = &mut work => done,
-                    error = self.down() => Err(error),
-                    () = sleep_until(deadline) => Err(self.silent()),
-                }
+        let done = if let Ok(done) = timeout(self.patience.doubt, &mut work).await {
+            done
+        } else {
+            self.doubt(up.generation);
+            tokio::select! {
+                done = &mut work => done,
+                error = self.down() => Err(error),
+                () = sleep_until(deadline) => Err(self.silent()),
             }
         };
         if done.as_ref().is_err_and(Error::lost_connection) {

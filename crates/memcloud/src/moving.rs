@@ -178,13 +178,13 @@ async fn write(
 struct Sum {
     episodes: u64,
     vectors: u64,
-    sum: [u64; 4],
+    hashes: [u64; 4],
 }
 
 impl Sum {
     fn take(&mut self, hash: Sha256) {
         let hash: [u8; 32] = hash.finalize().into();
-        for (sum, part) in self.sum.iter_mut().zip(hash.as_chunks().0) {
+        for (sum, part) in self.hashes.iter_mut().zip(hash.as_chunks().0) {
             *sum = sum.wrapping_add(u64::from_le_bytes(*part));
         }
     }
@@ -192,20 +192,24 @@ impl Sum {
     fn add(&mut self, other: &Self) {
         self.episodes += other.episodes;
         self.vectors += other.vectors;
-        for (sum, part) in self.sum.iter_mut().zip(other.sum) {
+        for (sum, part) in self.hashes.iter_mut().zip(other.hashes) {
             *sum = sum.wrapping_add(part);
         }
     }
 
     fn hex(&self) -> String {
-        hex(&self.sum.map(u64::to_le_bytes).concat()[..16])
+        hex(&self.hashes.map(u64::to_le_bytes).concat()[..16])
     }
 }
 
 /// Reads a space on both sides and compares what the source has.
 async fn check(source: &dyn EpisodeStore, target: &dyn EpisodeStore, space: &Space) -> Result<Sum, Failure> {
     let mut ids = HashSet::new();
-    let here = sum(source, space, |id| ids.insert(id) || true).await?;
+    let noted = |id| {
+        ids.insert(id);
+        true
+    };
+    let here = sum(source, space, noted).await?;
     let there = sum(target, space, |id| ids.contains(&id)).await?;
     if here == there {
         return Ok(here);

@@ -113,11 +113,9 @@ impl Memory {
     pub async fn probe(&self) -> Vec<Check> {
         let mut checks = self.store.probe().await;
         if let Some(embedder) = &self.embedder {
-            let bound = match checks.iter().all(|check| check.outcome.is_ok()) {
-                true => self.bind().await,
-                false => Ok(()),
-            };
-            let outcome = match bound {
+            let works = checks.iter().all(|check| check.outcome.is_ok());
+            // A store that does not work cannot tell whose vectors it holds.
+            let outcome = match if works { self.bind().await } else { Ok(()) } {
                 Ok(()) => embedder.question("Is anyone there?").await.map(drop),
                 Err(error) => Err(error),
             };

@@ -134,9 +134,8 @@ impl Trouble {
                 "see Neo4j's own log (most often its disk is full: make room), then restart it; nothing was stored"
             }
             (Self::Broken, Postgres) => "see PostgreSQL's own log, then restart it; nothing was stored",
-            (Self::TooOld, Neo4j) => "use Neo4j 5.23 or newer",
+            (Self::TooOld | Self::Lacking, Neo4j) => "use Neo4j 5.23 or newer",
             (Self::TooOld, Postgres) => "use PostgreSQL 14 or newer with pgvector 0.7 or newer",
-            (Self::Lacking, Neo4j) => "use Neo4j 5.23 or newer",
             (Self::Lacking, Postgres) => {
                 "install pgvector 0.7 or newer on the PostgreSQL server (on Debian the package postgresql-<version>-pgvector)"
             }

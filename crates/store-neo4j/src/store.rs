@@ -182,13 +182,12 @@ impl EpisodeStore for GraphStore {
         if batch.episodes.is_empty() {
             return self.shared.records.append(batch).await;
         }
-        let intent = match batch.intent.take() {
-            Some(intent) => intent,
-            None => {
-                let episodes: Vec<Episode> = batch.episodes.iter().map(|p| p.episode.clone()).collect();
-                let embedded = batch.episodes.iter().any(|prepared| prepared.vector.is_some());
-                self.shared.begin(&episodes, embedded).await?
-            }
+        let intent = if let Some(intent) = batch.intent.take() {
+            intent
+        } else {
+            let episodes: Vec<Episode> = batch.episodes.iter().map(|p| p.episode.clone()).collect();
+            let embedded = batch.episodes.iter().any(|prepared| prepared.vector.is_some());
+            self.shared.begin(&episodes, embedded).await?
         };
         for prepared in &mut batch.episodes {
             prepared.episode.content.clear();

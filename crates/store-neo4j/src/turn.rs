@@ -20,9 +20,8 @@ fn conversation(memory: &str, space: &str, session: &str) -> String {
         hash.update((name.len() as u64).to_le_bytes());
         hash.update(name.as_bytes());
     }
-    let mut text: String = hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-    text.push(':');
-    text
+    let hash: [u8; 32] = hash.finalize().into();
+    format!("{:032x}:", u128::from_be_bytes(std::array::from_fn(|at| hash[at])))
 }
 
 /// The place of an episode: conversation, time, id. Compared as text, places are in the order of the conversation.

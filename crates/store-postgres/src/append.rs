@@ -77,7 +77,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     }
     let statements = Statements::prepare(tx).await?;
     // They are sent in this order when they are first polled, and the server works on them one after the other.
-    let (settled, _, _, _, _, inserted) = tokio::try_join!(
+    let (settled, (), (), (), (), inserted) = tokio::try_join!(
         biased;
         settle(tx, &statements, intent),
         make_space(tx, &statements, batch),

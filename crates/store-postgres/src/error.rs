@@ -110,7 +110,7 @@ fn inner<E: StdError + 'static>(error: &tokio_postgres::Error) -> bool {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is::<E>() || wrapped.is_some_and(|wrapped| wrapped.is::<E>()) {
+        if inner.is::<E>() || matches!(wrapped, Some(wrapped) if wrapped.is::<E>()) {
             return true;
         }
         cause = inner.source();

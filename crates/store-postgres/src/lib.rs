@@ -173,7 +173,7 @@ impl EpisodeStore for PostgresStore {
     }
 
     async fn counts(&self) -> Result<Counts, Error> {
-        self.again("counting", |client| read::counts(client)).await
+        self.again("counting", read::counts).await
     }
 
     async fn probe(&self) -> Vec<Check> {

@@ -76,9 +76,9 @@ async fn migrate(client: &mut Object) -> Result<(), Failure> {
     )
     .await?;
     make_extension(&tx).await?;
-    for step in steps_done(&tx).await?..MIGRATIONS.len() {
-        tx.batch_execute(MIGRATIONS[step]).await?;
-        let number = i32::try_from(step + 1).unwrap_or(i32::MAX);
+    let done = steps_done(&tx).await?;
+    for (number, step) in (1_i32..).zip(MIGRATIONS).skip(done) {
+        tx.batch_execute(step).await?;
         tx.execute("INSERT INTO memcloud.steps (step) VALUES ($1)", &[&number]).await?;
         tracing::info!("brought the schema in PostgreSQL to step {number}");
     }

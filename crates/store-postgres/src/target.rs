@@ -123,7 +123,7 @@ impl Target {
             match &*name {
                 "host" => host = Some(value.into_owned()),
                 "port" => {
-                    port = Some(value.parse().map_err(|_| BadTarget::new("its port is no number", form))?)
+                    port = Some(value.parse().map_err(|_| BadTarget::new("its port is no number", form))?);
                 }
                 "sslmode" => mode = Some(value.into_owned()),
                 other => {

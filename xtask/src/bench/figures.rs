@@ -14,6 +14,7 @@ pub(crate) enum Target {
 }
 
 /// One row.
+#[derive(Clone)]
 pub(crate) struct Figure {
     pub(crate) name: String,
     pub(crate) value: f64,

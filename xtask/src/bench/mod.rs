@@ -28,7 +28,7 @@ pub(crate) struct Bench {
 
 type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 11] = [
     ("size", parts::size::measure),
     ("embedding", parts::embedding::measure),
     ("store", parts::store::measure),
@@ -37,7 +37,9 @@ const PARTS: [(&str, Part); 9] = [
     ("start", parts::start::measure),
     ("growth", parts::growth::measure),
     ("evidence", parts::evidence::measure),
-    ("databases", parts::databases::measure),
+    ("databases-writing", parts::databases::writing),
+    ("databases-reading", parts::databases::reading),
+    ("databases-evidence", parts::databases::evidence),
 ];
 
 /// Measures, prints the table, and says whether every target was met.

@@ -88,13 +88,12 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 
 /// Tries every part of the memory.
 async fn probe(app: &App) -> Vec<PartState> {
-    match tokio::time::timeout(app.settings.probe_timeout, app.memory.probe()).await {
-        Ok(checks) => checks.into_iter().map(PartState::of).collect(),
-        Err(_) => {
-            let failure = Some(Failure::probe_too_slow().into_body());
-            vec![PartState { part: Part::Memory, works: false, failure }]
-        }
-    }
+    let probed = tokio::time::timeout(app.settings.probe_timeout, app.memory.probe()).await;
+    let Ok(checks) = probed else {
+        let failure = Some(Failure::probe_too_slow().into_body());
+        return vec![PartState { part: Part::Memory, works: false, failure }];
+    };
+    checks.into_iter().map(PartState::of).collect()
 }
 
 /// The first thing that is wrong with the memory, if anything is.

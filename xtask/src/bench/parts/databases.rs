@@ -33,20 +33,31 @@ const COLD_STARTS: usize = 3;
 const SMALL: &str = "small";
 const SMALL_MESSAGES: usize = 100;
 
-pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+/// Stores on databases.
+pub(in crate::bench) fn writing(bench: &Bench) -> Result<Vec<Figure>> {
+    on_databases(|places| stores(bench, places))
+}
+
+/// Searches on databases.
+pub(in crate::bench) fn reading(bench: &Bench) -> Result<Vec<Figure>> {
+    let sizes = [(5_000, None), (10_000, Some(0.6)), (100_000, Some(2.0))];
+    on_databases(|places| {
+        let figures = sizes.map(|(messages, cold_limit)| searches(bench, places, messages, cold_limit));
+        Ok(figures.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    })
+}
+
+/// What is found on databases.
+pub(in crate::bench) fn evidence(bench: &Bench) -> Result<Vec<Figure>> {
+    let (Some(data), Some(scorer)) = (&bench.args.data, &bench.args.scorer) else { return Ok(Vec::new()) };
+    on_databases(|places| recall(bench, places, data, scorer))
+}
+
+fn on_databases(measure: impl FnOnce(&Places<'_>) -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let databases = Databases::start(&target_dir()?)?;
-    let places = Places { environment: databases.environment() };
-    let mut figures = writing(bench, &places)?;
-    if std::env::var_os("ONLY_WRITING").is_some() {
-        return Ok(figures);
-    }
-    for (messages, cold_limit) in [(5_000, None), (10_000, Some(0.6)), (100_000, Some(2.0))] {
-        figures.extend(reading(bench, &places, messages, cold_limit)?);
-    }
-    figures.extend(recall(bench, &places)?);
-    Ok(figures)
+    measure(&Places { environment: databases.environment() })
 }
 
 /// An engine with a memory of its own.
@@ -139,7 +150,7 @@ impl Engine {
 }
 
 /// Stores one by one, and in batches.
-fn writing(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
+fn stores(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
     let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
@@ -178,7 +189,7 @@ fn rate(millis: f64) -> f64 {
 }
 
 /// Searches a space of so many messages, cold and warm, with and without a filter, and a small space beside it.
-fn reading(
+fn searches(
     bench: &Bench,
     places: &Places<'_>,
     messages: usize,
@@ -284,9 +295,8 @@ fn small_beside_large(client: &mut Client) -> Result<Figure> {
     })
 }
 
-/// The recall of each engine, as the scorer counts it, where there is data.
-fn recall(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
-    let (Some(data), Some(scorer)) = (&bench.args.data, &bench.args.scorer) else { return Ok(Vec::new()) };
+/// The recall of each engine, as the scorer counts it.
+fn recall(bench: &Bench, places: &Places<'_>, data: &Path, scorer: &Path) -> Result<Vec<Figure>> {
     let mut shares = Vec::new();
     for engine in places.engines()? {
         shares.push((engine.name, recall_at_ten(bench, &engine, data, scorer)?));

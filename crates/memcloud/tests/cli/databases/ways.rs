@@ -60,7 +60,7 @@ async fn neo4j_by_every_scheme() {
 async fn neo4j_with_credentials_in_its_address() {
     let (server, database) =
         (SharedNeo4j::from_environment(), SharedPostgres::from_environment().create_database());
-    let encoded = server.password().bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let encoded = server.password().bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let uri = format!("bolt://{}:{encoded}@{}:{}", server.user(), server.host(), server.port());
     let settings = Settings::default().shared_postgres(&database).neo4j_at(uri).with("MEMCLOUD_LOG", "trace");
     let home = Home::new();
