@@ -10,16 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
-
 use memcloud_test_servers::{Mode, Neo4j, Postgres, SharedNeo4j, SharedPostgres};
+use tokio::task::JoinHandle;
 
 use super::stand::{Answer, BACK_WITHIN, Behind, Client, Settings, serve, until};
 use crate::home::{Home, finish};
 
 fn row(fault: &str, seen: &str, back: Duration) {
     // Not captured: the table is there to be read.
-    writeln!(std::io::stdout(), "| {fault} | {seen} | {:.1} s |", back.as_secs_f64()).unwrap();
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "| {fault} | {seen} | {:.1} s |", back.as_secs_f64()).unwrap();
 }
 
 /// How many turns of a memory the shared graph holds.
