@@ -55,11 +55,18 @@ fn every_instruction_set_gives_the_reference_vectors() {
 fn one_text_has_the_same_vector_alone_and_in_a_batch() {
     let (texts, _) = reference();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let model = load(None, 2);
-    let together = model.embed(&texts);
-    for i in [0, 17, 60, 120, 150, 199] {
-        let alone = model.embed_one(texts[i]);
-        assert!(cosine(&alone, &together[i]) > 0.999_999, "{:?}", texts[i]);
+    for isa in Isa::available() {
+        let model = load(Some(isa), 2);
+        let together = model.embed(&texts);
+        // The two add up in different orders. In eight bits of mantissa, what was nearly between two numbers may then fall to
+        // the other one.
+        let eight_bits = matches!(isa, Isa::Avx512Bf16 | Isa::PortableBf16);
+        let least = if eight_bits { 0.999_99 } else { 0.999_999 };
+        for i in [0, 17, 60, 120, 150, 199] {
+            let cosine = cosine(&model.embed_one(texts[i]), &together[i]);
+            println!("{isa}: {cosine:.8}");
+            assert!(cosine > least, "{isa}: {cosine} for {:?}", texts[i]);
+        }
     }
 }
 

@@ -1,56 +1,115 @@
 //! The task that keeps a link open.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_model::{Database, Error, Trouble};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::pauses::Pauses;
 use crate::state::{Outage, State, Up};
-use crate::{Open, Patience};
+use crate::{Doubts, Open, Patience};
+
+/// A session is not opened anew more often than this, however much is lost.
+const OPENED_AT_MOST_EVERY: Duration = Duration::from_millis(500);
 
 /// Starts the keeper. Answers its task, and where it tells how the link stands.
 pub(crate) fn start<O: Open>(
     opener: O,
     patience: Patience,
-    doubted: watch::Receiver<u64>,
+    doubts: Arc<Doubts>,
 ) -> (JoinHandle<()>, watch::Receiver<State<O::Session>>) {
     let (tell, state) = watch::channel(State::Opening);
-    (tokio::spawn(keep(opener, patience, tell, doubted)), state)
+    let keeper = Keeper { opener, patience, doubts, tell, generation: 0, down_since: None };
+    (tokio::spawn(keeper.keep()), state)
 }
 
-async fn keep<O: Open>(
+struct Keeper<O: Open> {
     opener: O,
     patience: Patience,
+    doubts: Arc<Doubts>,
     tell: watch::Sender<State<O::Session>>,
-    mut doubted: watch::Receiver<u64>,
-) {
-    let mut pauses = Pauses::new(&patience);
-    let (mut generation, mut down_since) = (0, None);
-    loop {
-        match within(patience.opening, opener.database(), opener.open()).await {
-            Ok(session) => {
-                generation += 1;
-                pauses = Pauses::new(&patience);
-                tell.send_replace(State::Up(Up { session, generation }));
-                recovered(&opener, down_since.take());
-                // What is doubted of an older session says nothing about this one.
-                drop(timeout(patience.renewal, doubted.wait_for(|doubted| *doubted == generation)).await);
-                // Opening anew may take its time; whether anybody answers at all is known sooner.
-                if let Err(error) = within(patience.look, opener.database(), opener.look()).await {
-                    down_since = Some(Instant::now());
-                    down(&opener, &tell, &error, true);
+    generation: u64,
+    down_since: Option<Instant>,
+}
+
+impl<O: Open> Keeper<O> {
+    async fn keep(mut self) {
+        let mut pauses = Pauses::new(&self.patience);
+        // The first attempt holds up a server that starts.
+        let mut limit = self.patience.look;
+        loop {
+            let opened = within(limit, self.opener.database(), self.opener.open()).await;
+            limit = self.patience.opening;
+            match opened {
+                Ok(session) => {
+                    pauses = Pauses::new(&self.patience);
+                    self.up(session);
+                    self.watch().await;
                 }
-            }
-            Err(error) => {
-                down(&opener, &tell, &error, down_since.is_none());
-                down_since.get_or_insert_with(Instant::now);
-                sleep(pauses.next()).await;
+                // It answers, and what is open goes on: only one more connection is too many.
+                Err(error) if self.is_up() && is_exhausted(&error) => sleep(pauses.next()).await,
+                Err(error) => {
+                    let refused = matches!(error, Error::Database { trouble: Trouble::Refused, .. });
+                    self.down(&error);
+                    sleep(if refused { self.patience.refused_pause } else { pauses.next() }).await;
+                }
             }
         }
     }
+
+    /// Returns when the session is to be opened anew: it is old, it was lost, or nobody answers any more.
+    async fn watch(&mut self) {
+        let opened = Instant::now();
+        let mut lost = self.doubts.lost.subscribe();
+        loop {
+            let was_lost = tokio::select! {
+                () = sleep_until(opened + self.patience.renewal) => return,
+                // What is lost of an older session says nothing about this one.
+                _ = lost.wait_for(|lost| *lost == self.generation) => true,
+                () = self.doubts.slow.notified() => false,
+            };
+            if let Err(error) = within(self.patience.look, self.opener.database(), self.opener.look()).await
+                && !is_exhausted(&error)
+            {
+                self.down(&error);
+                return;
+            }
+            if was_lost {
+                return sleep_until(opened + OPENED_AT_MOST_EVERY).await;
+            }
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(&*self.tell.borrow(), State::Up(_))
+    }
+
+    fn up(&mut self, session: O::Session) {
+        self.generation += 1;
+        self.tell.send_replace(State::Up(Up { session, generation: self.generation }));
+        if let Some(since) = self.down_since.take() {
+            tracing::info!("{} is back after {:.1} s", self.opener.database(), since.elapsed().as_secs_f64());
+        }
+    }
+
+    fn down(&mut self, error: &Error) {
+        let outage = Outage::of(error);
+        if self.down_since.is_none() {
+            self.down_since = Some(Instant::now());
+            let why = outage.error(self.opener.database());
+            let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(error = %why, cause, hint = why.hint(), "the link is down; it is tried again");
+        }
+        self.tell.send_replace(State::Down(outage));
+    }
+}
+
+/// Whether the database answers, but has no connection left.
+fn is_exhausted(error: &Error) -> bool {
+    matches!(error, Error::Database { trouble: Trouble::Exhausted, .. })
 }
 
 async fn within<T>(
@@ -62,23 +121,4 @@ async fn within<T>(
         let seen = format!("no answer within {:.1} s", limit.as_secs_f64());
         Err(Error::database(database, Trouble::Silent, seen))
     })
-}
-
-fn down<O: Open>(opener: &O, tell: &watch::Sender<State<O::Session>>, error: &Error, news: bool) {
-    let outage = Outage::of(error);
-    if news {
-        let why = outage.error(opener.database());
-        tracing::warn!(error = %why, cause = %cause(&why), hint = why.hint(), "the link is down; it is tried again");
-    }
-    tell.send_replace(State::Down(outage));
-}
-
-fn recovered<O: Open>(opener: &O, since: Option<Instant>) {
-    if let Some(since) = since {
-        tracing::info!("{} is back after {:.1} s", opener.database(), since.elapsed().as_secs_f64());
-    }
-}
-
-fn cause(error: &Error) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }

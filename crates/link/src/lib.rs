@@ -3,19 +3,20 @@
 //! A task of its own, the keeper, opens the link and opens it anew whenever it is in doubt; while it cannot, it tries
 //! again with growing pauses. Requests never do that: they use what the keeper has, and while the link is down they
 //! fail at once. An operation that takes long makes the keeper look whether the database still answers. If it does, the
-//! operation may take its time; if not, all operations under way end at that moment. So nobody hangs on a database that
-//! does, and nobody is cut off by one that is only busy.
+//! operation may take the time it has; if not, all operations under way end at that moment. So nobody hangs on a database
+//! that does.
 
 mod keeper;
 mod pauses;
 mod state;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use memcloud_model::{Database, Error, Trouble};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -37,6 +38,8 @@ pub struct Patience {
     pub first_pause: Duration,
     /// The longest pause.
     pub longest_pause: Duration,
+    /// The pause after the user or the password was refused: servers lock accounts that are tried too often.
+    pub refused_pause: Duration,
     /// The age at which the link is opened anew: services in the cloud cut connections that are old.
     pub renewal: Duration,
 }
@@ -50,6 +53,7 @@ impl Default for Patience {
             operation: Duration::from_millis(4_500),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(2),
+            refused_pause: Duration::from_secs(15),
             renewal: Duration::from_mins(10),
         }
     }
@@ -76,8 +80,7 @@ pub struct Link<O: Open> {
     database: Database,
     patience: Patience,
     state: watch::Receiver<State<O::Session>>,
-    /// The newest generation that was doubted.
-    doubted: watch::Sender<u64>,
+    doubts: Arc<Doubts>,
     keeper: JoinHandle<()>,
 }
 
@@ -91,12 +94,12 @@ impl<O: Open> Link<O> {
     /// Starts to open the link, and waits until the first attempt has succeeded or failed.
     pub async fn start(opener: O, patience: Patience) -> Self {
         let database = opener.database();
-        let (doubted, doubts) = watch::channel(0);
-        let (keeper, mut state) = keeper::start(opener, patience, doubts);
+        let doubts = Arc::new(Doubts::default());
+        let (keeper, mut state) = keeper::start(opener, patience, Arc::clone(&doubts));
         let first = state.wait_for(|state| !matches!(state, State::Opening));
         // The keeper outlives this call, so the state is told.
         drop(timeout(patience.look, first).await);
-        Self { database, patience, state, doubted, keeper }
+        Self { database, patience, state, doubts, keeper }
     }
 
     /// Runs an operation within the usual time.
@@ -163,15 +166,15 @@ impl<O: Open> Link<O> {
         let done = if let Ok(done) = timeout(self.patience.doubt, &mut work).await {
             done
         } else {
-            self.doubt(up.generation);
+            self.doubts.slow.notify_one();
             tokio::select! {
                 done = &mut work => done,
                 error = self.down() => Err(error),
                 () = sleep_until(deadline) => Err(self.silent()),
             }
         };
-        if done.as_ref().is_err_and(Error::lost_connection) {
-            self.doubt(up.generation);
+        if done.as_ref().is_err_and(wants_another_session) {
+            self.doubts.lost.send_if_modified(|lost| std::mem::replace(lost, up.generation) < up.generation);
         }
         done
     }
@@ -214,16 +217,27 @@ impl<O: Open> Link<O> {
         }
     }
 
-    /// Makes the keeper open the link anew, unless it has done so since this session.
-    fn doubt(&self, generation: u64) {
-        self.doubted.send_if_modified(|doubted| {
-            let newer = *doubted < generation;
-            *doubted = generation.max(*doubted);
-            newer
-        });
-    }
-
     fn silent(&self) -> Error {
         Error::database(self.database, Trouble::Silent, "it took longer than the time that an operation has")
+    }
+}
+
+/// Whether an error says that the session is of no more use. A database that takes no writes may be a former primary: a
+/// new connection leads to the one that does.
+fn wants_another_session(error: &Error) -> bool {
+    error.lost_connection() || matches!(error, Error::Database { trouble: Trouble::ReadOnly, .. })
+}
+
+/// What operations have seen that makes the keeper look.
+pub(crate) struct Doubts {
+    /// Something takes long.
+    pub(crate) slow: Notify,
+    /// The newest generation whose session was lost.
+    pub(crate) lost: watch::Sender<u64>,
+}
+
+impl Default for Doubts {
+    fn default() -> Self {
+        Self { slow: Notify::new(), lost: watch::Sender::new(0) }
     }
 }

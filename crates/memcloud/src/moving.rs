@@ -18,8 +18,10 @@ use crate::api_keys::hex;
 use crate::failure::Failure;
 use crate::output::{Output, Progress, Unit};
 
-/// How many episodes are read and written at once.
-const STEP: usize = 500;
+/// How many episodes are read at once.
+const STEP: usize = 100;
+/// How many bytes of content are written at once, unless a single one has more.
+const WRITTEN_BYTES: usize = 2 << 20;
 
 /// Copies everything, then compares. Says what was copied.
 pub(crate) async fn copy(
@@ -159,15 +161,16 @@ async fn write(
     let there: HashSet<EpisodeId> = target.episodes(space, &ids).await?.iter().map(|e| e.id).collect();
     prepared.retain(|prepared| !there.contains(&prepared.episode.id));
     let written = prepared.len();
-    if written > 0 {
-        let batch = Batch {
-            space: space.clone(),
-            sessions: Vec::new(),
-            episodes: prepared,
-            idempotency: None,
-            intent: None,
-        };
-        target.append(batch).await?;
+    while !prepared.is_empty() {
+        let mut bytes = 0;
+        let fitting = prepared.iter().take_while(|prepared| {
+            bytes += prepared.episode.content.len();
+            bytes <= WRITTEN_BYTES
+        });
+        let rest = prepared.split_off(fitting.count().max(1));
+        let episodes = std::mem::replace(&mut prepared, rest);
+        let (space, sessions) = (space.clone(), Vec::new());
+        target.append(Batch { space, sessions, episodes, idempotency: None, intent: None }).await?;
     }
     copied.step(seen, written, progress);
     Ok(())

@@ -338,9 +338,9 @@ impl Sources {
             flag.or(self.environment.get(setting.name).map(String::as_str)).filter(|v| !v.trim().is_empty());
         let elsewhere = self.environment.get(&variable).filter(|v| !v.trim().is_empty());
         let text = match (here, elsewhere) {
-            (Some(text), _) => Some(text.trim().to_owned()),
+            (Some(text), _) => Some(text.to_owned()),
             (None, Some(path)) => {
-                Some(std::fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|error| {
+                Some(std::fs::read_to_string(path).map(without_line_end).map_err(|error| {
                     Failure::usage(
                         format!("{variable}: cannot read {path}: {error}"),
                         "name a file that holds the secret",
@@ -361,6 +361,13 @@ impl Sources {
             _ => format!("'{}' in the settings file", setting.key()),
         }
     }
+}
+
+/// What a file holds beside the end of its last line, which editors and `echo` put there.
+fn without_line_end(mut text: String) -> String {
+    let kept = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(kept);
+    text
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

@@ -150,16 +150,11 @@ pub trait EpisodeStore: Send + Sync {
     /// Begins to store episodes of one space whose vectors are still being worked out: an engine that must write elsewhere
     /// first can do so meanwhile. `embedded` says whether those to be recalled will have vectors.
     ///
-    /// What is begun is either [appended](Self::append) under this intent or [given up](Self::give_up). Whoever does
-    /// neither, because it is killed, has stored nothing.
+    /// What is begun is [appended](Self::append) under this intent, in less than half a minute. Whoever does not has
+    /// stored nothing.
     async fn begin(&self, episodes: &[Episode], embedded: bool) -> Result<Option<Intent>, Error> {
         let _ = (episodes, embedded);
         Ok(None)
-    }
-
-    /// Gives up what was begun.
-    async fn give_up(&self, intent: Intent) {
-        let _ = intent;
     }
 
     /// Stores a batch, all or nothing, giving its episodes the space's next sequence numbers in order.
@@ -194,7 +189,8 @@ pub trait EpisodeStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Episode>, Error>;
 
-    /// Deletes episodes for good, and says how many there were. What does not exist is no error.
+    /// Deletes episodes for good, and says how many there were. What does not exist is no error. From an engine in two
+    /// databases an error may mean that it is hidden already, and removed when both can be reached.
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error>;
 
     /// One session with its members, if it exists.
@@ -308,7 +304,8 @@ pub trait Records: EpisodeStore {
     /// withdrawn. The note stays when the batch is a repeated one.
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error>;
 
-    /// Makes sure that an intent can no longer be recorded. `false` when it has been recorded already.
+    /// Makes sure that an intent can no longer be recorded. `false` when there is no note of it: most likely it has been
+    /// recorded.
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error>;
 
     /// Deletes as [`EpisodeStore::delete`] does, and leaves a withdrawn note of what was deleted; `None` if nothing was.
@@ -317,8 +314,8 @@ pub trait Records: EpisodeStore {
     /// Withdraws every intent that is older than this, and lists what is left to remove elsewhere.
     async fn leftovers(&self, older: Duration) -> Result<Vec<Leftover>, Error>;
 
-    /// Notes that the episodes have been removed elsewhere. Those of a store that was withdrawn are listed once more
-    /// [later](AGAIN_AFTER): a write that was thought lost may still arrive there.
+    /// Notes that the episodes have been removed elsewhere. They are listed once more [later](AGAIN_AFTER): a write that
+    /// was thought lost may still arrive there.
     async fn clear(&self, intent: Intent) -> Result<(), Error>;
 }
 

@@ -11,6 +11,9 @@ use crate::Memory;
 use crate::analysis::{Analysis, passage};
 use crate::ports::{Appended, Batch, Idempotency, Intent, Prepared};
 
+/// Batches of up to so many episodes are begun in the engine while their vectors are worked out.
+const BEGUN_AT_ONCE: usize = 100;
+
 /// Episodes to be stored together or not at all.
 #[derive(Clone, Debug)]
 pub struct StoreRequest {
@@ -89,21 +92,20 @@ impl Memory {
                 purpose: new.purpose,
             })
             .collect();
-        let begun = self.store.begin(&episodes, self.embedder.is_some());
-        let (intent, vectors) = tokio::join!(begun, self.vectors(&episodes));
-        let vectors = match (vectors, &intent) {
-            (Err(error), Ok(Some(intent))) => {
-                self.store.give_up(*intent).await;
-                return Err(error);
+        let begun = async {
+            // A large batch may wait for the model for longer than an engine waits for it.
+            if episodes.len() > BEGUN_AT_ONCE {
+                return Ok(None);
             }
-            (vectors, _) => vectors?,
+            self.store.begin(&episodes, self.embedder.is_some()).await
         };
+        let (intent, vectors) = tokio::try_join!(begun, self.vectors(&episodes))?;
         let prepared = episodes
             .into_iter()
             .zip(vectors)
             .map(|(episode, vector)| Prepared { analysis: Analysis::of(&episode).encode(), episode, vector })
             .collect();
-        Ok((prepared, intent?))
+        Ok((prepared, intent))
     }
 
     /// The vectors of the episodes, where a model runs and the episode is to be recalled.

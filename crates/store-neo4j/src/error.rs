@@ -19,7 +19,10 @@ pub(crate) fn unreadable(error: neo4rs::DeError) -> Error {
 fn trouble(error: &neo4rs::Error) -> Option<Trouble> {
     Some(match error {
         neo4rs::Error::IOError { detail } if is_tls(detail) => Trouble::Untrusted,
+        // The library tells every failure of a login so, in the server's words.
+        neo4rs::Error::AuthenticationError(told) if is_refusal(told) => Trouble::Refused,
         neo4rs::Error::IOError { .. }
+        | neo4rs::Error::AuthenticationError(_)
         | neo4rs::Error::ConnectionError
         | neo4rs::Error::IncompleteBoltExchange
         | neo4rs::Error::ProtocolMismatch(_)
@@ -29,7 +32,6 @@ fn trouble(error: &neo4rs::Error) -> Option<Trouble> {
         | neo4rs::Error::Ignored(_)
         | neo4rs::Error::UnknownMessage(_) => Trouble::Unreachable,
         neo4rs::Error::ConnectionTimedOut => Trouble::Silent,
-        neo4rs::Error::AuthenticationError(_) => Trouble::Refused,
         neo4rs::Error::UnsupportedVersion(..) => Trouble::TooOld,
         neo4rs::Error::Neo4j(told) => return trouble_of(told.code(), told.message()),
         _ => return None,
@@ -53,9 +55,6 @@ fn trouble_of(code: &str, message: &str) -> Option<Trouble> {
             Trouble::Full
         }
         _ if message.contains("read only") || message.contains("read-only") => Trouble::ReadOnly,
-        "Neo.DatabaseError.Transaction.TransactionLogError"
-        | "Neo.DatabaseError.Transaction.TransactionStartFailed"
-        | "Neo.DatabaseError.Transaction.TransactionCommitFailed" => Trouble::Broken,
         _ if code.ends_with("OutOfMemoryError")
             || code.contains("MemoryLimit")
             || code.contains("MemoryPool") =>
@@ -67,14 +66,21 @@ fn trouble_of(code: &str, message: &str) -> Option<Trouble> {
         {
             Trouble::Silent
         }
-        _ if code.contains(".Transaction.Terminated")
-            || code.contains("DatabaseUnavailable")
-            || code.starts_with("Neo.TransientError.") =>
-        {
+        // Something it works on was removed by another transaction meanwhile: it may be tried again.
+        "Neo.ClientError.Statement.EntityNotFound" | "Neo.ClientError.Transaction.LockClientStopped" => {
             Trouble::Unreachable
         }
+        _ if code.contains(".Transaction.Terminated") || code.starts_with("Neo.TransientError.") => {
+            Trouble::Unreachable
+        }
+        _ if code.starts_with("Neo.DatabaseError.") => Trouble::Broken,
         _ => return None,
     })
+}
+
+fn is_refusal(told: &str) -> bool {
+    let told = told.to_lowercase();
+    ["unauthorized", "authentication", "credentials", "password"].iter().any(|word| told.contains(word))
 }
 
 /// Whether the two could not agree on TLS.

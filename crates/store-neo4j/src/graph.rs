@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use half::f16;
-use memcloud_model::{Episode, EpisodeId, Error, Metadata};
+use memcloud_model::{EpisodeId, Error, Metadata};
 use neo4rs::{BoltType, Graph, Query, query};
 
 use crate::error::{doing, unreadable};
-use crate::turn::{map, numbers, space_name, turn};
+use crate::turn::{Turn, map, numbers, space_name, turn};
 
 /// How many turns one transaction writes or removes: few enough to end within the time of an operation.
 pub(crate) const STEP: usize = 200;
@@ -22,15 +22,10 @@ pub(crate) struct Content {
 }
 
 /// Writes turns of one space, each linked to its neighbours in its conversation.
-pub(crate) async fn put(
-    graph: Graph,
-    memory: &str,
-    episodes: &[Episode],
-    embedded: bool,
-) -> Result<(), Error> {
-    let Some(first) = episodes.first() else { return Ok(()) };
-    let space = space_name(&first.space);
-    let turns: Vec<BoltType> = episodes.iter().map(|episode| turn(memory, episode, embedded)).collect();
+pub(crate) async fn put(graph: Graph, memory: &str, turns: &[Turn<'_>]) -> Result<(), Error> {
+    let Some(first) = turns.first() else { return Ok(()) };
+    let space = space_name(&first.episode.space);
+    let turns: Vec<BoltType> = turns.iter().map(|one| turn(memory, *one)).collect();
     let put = write(include_str!("cypher/put.cypher"))
         .param("memory", memory)
         .param("space", space)
@@ -56,8 +51,9 @@ pub(crate) async fn plan(graph: &Graph) {
 }
 
 /// Removes turns. What is not there is no error.
-pub(crate) async fn remove(graph: Graph, ids: &[EpisodeId]) -> Result<(), Error> {
-    let remove = write(include_str!("cypher/remove.cypher")).param("uids", texts(ids));
+pub(crate) async fn remove(graph: Graph, memory: &str, ids: &[EpisodeId]) -> Result<(), Error> {
+    let remove =
+        write(include_str!("cypher/remove.cypher")).param("memory", memory).param("uids", texts(ids));
     graph.run(remove).await.map_err(doing("removing turns from the graph"))
 }
 
@@ -70,7 +66,7 @@ pub(crate) async fn contents(
     const DOING: &str = "reading turns from the graph";
     let read =
         query(include_str!("cypher/contents.cypher")).param("memory", memory).param("uids", texts(ids));
-    let mut rows = graph.execute_read(read).await.map_err(doing(DOING))?;
+    let mut rows = graph.execute(read).await.map_err(doing(DOING))?;
     let mut contents = HashMap::with_capacity(ids.len());
     while let Some(row) = rows.next().await.map_err(doing(DOING))? {
         let id: EpisodeId = row.get::<&str>("uid").map_err(unreadable)?.parse()?;
@@ -87,7 +83,7 @@ pub(crate) async fn unembedded(graph: Graph, memory: &str) -> Result<Vec<Episode
     const DOING: &str = "looking for turns without embeddings";
     let most = i64::try_from(STEP).unwrap_or(i64::MAX);
     let read = query(include_str!("cypher/unembedded.cypher")).param("memory", memory).param("most", most);
-    let mut rows = graph.execute_read(read).await.map_err(doing(DOING))?;
+    let mut rows = graph.execute(read).await.map_err(doing(DOING))?;
     let mut ids = Vec::new();
     while let Some(row) = rows.next().await.map_err(doing(DOING))? {
         ids.push(row.get::<&str>("uid").map_err(unreadable)?.parse()?);
@@ -109,6 +105,22 @@ pub(crate) async fn embed(
         .collect();
     let embed = write(include_str!("cypher/embed.cypher")).param("memory", memory).param("vectors", vectors);
     graph.run(embed).await.map_err(doing("writing embeddings to the graph"))
+}
+
+/// Whether the turns of this memory are in this graph: it says so itself, since its first turn. A `fresh` memory may begin
+/// anywhere.
+pub(crate) async fn knows(graph: Graph, memory: &str, fresh: bool) -> Result<bool, Error> {
+    const DOING: &str = "looking for the memory in the graph";
+    let find = query("MATCH (m:Memory {name: $memory}) RETURN count(m) AS known").param("memory", memory);
+    let mut rows = graph.execute(find).await.map_err(doing(DOING))?;
+    let known = rows.single().await.map_err(doing(DOING))?.get::<i64>("known").map_err(unreadable)?;
+    drop(rows);
+    if known > 0 || !fresh {
+        return Ok(known > 0);
+    }
+    let begin = write("MERGE (m:Memory {name: $memory})").param("memory", memory);
+    graph.run(begin).await.map_err(doing("beginning a memory in the graph"))?;
+    Ok(true)
 }
 
 /// How many nodes and relationships there are, of this memory and of all else in the database.

@@ -1,14 +1,15 @@
 //! Constraints and indexes: looked at whenever a session is opened, made when they are missing.
 
 use memcloud_model::{Database, Error, Trouble};
-use neo4rs::{Graph, query};
+use neo4rs::{Graph, Query, query};
 
 use crate::error::{doing, unreadable};
 
 /// The schema, step by step, each a row of statements that may be run again. A step that was released is never changed;
 /// the node `MemCloud` counts the steps done.
 const MIGRATIONS: &[&[&str]] = &[&[
-    "CREATE CONSTRAINT memcloud_episode IF NOT EXISTS FOR (e:Episode) REQUIRE e.uid IS UNIQUE",
+    "CREATE CONSTRAINT memcloud_episode IF NOT EXISTS FOR (e:Episode) REQUIRE (e.memory, e.uid) IS UNIQUE",
+    "CREATE CONSTRAINT memcloud_memory IF NOT EXISTS FOR (m:Memory) REQUIRE m.name IS UNIQUE",
     "CREATE CONSTRAINT memcloud_session IF NOT EXISTS
      FOR (s:Session) REQUIRE (s.memory, s.space, s.name) IS UNIQUE",
     "CREATE CONSTRAINT memcloud_producer IF NOT EXISTS
@@ -37,7 +38,7 @@ pub(crate) async fn prepare(graph: &Graph) -> Result<(), Error> {
     }
     for (number, step) in MIGRATIONS.iter().enumerate().skip(done) {
         for statement in *step {
-            graph.run(query(statement)).await.map_err(doing("making constraints and indexes"))?;
+            make(graph, query(statement)).await?;
         }
         let taken = i64::try_from(number + 1).unwrap_or(i64::MAX);
         graph
@@ -50,6 +51,16 @@ pub(crate) async fn prepare(graph: &Graph) -> Result<(), Error> {
         await_indexes(graph).await;
     }
     Ok(())
+}
+
+/// Makes a constraint or an index. Another server that starts just now may have made it.
+async fn make(graph: &Graph, statement: Query) -> Result<(), Error> {
+    match graph.run(statement).await {
+        Err(neo4rs::Error::Neo4j(told)) if told.code().ends_with(".EquivalentSchemaRuleAlreadyExists") => {
+            Ok(())
+        }
+        made => made.map_err(doing("making constraints and indexes")),
+    }
 }
 
 /// The version and the edition.
@@ -88,7 +99,7 @@ pub(crate) async fn make_vector_index(graph: &Graph, dimensions: i64) -> Result<
         "CREATE VECTOR INDEX memcloud_meaning IF NOT EXISTS FOR (e:Episode) ON e.embedding
          OPTIONS {indexConfig: {`vector.dimensions`: $dimensions, `vector.similarity_function`: 'cosine'}}",
     );
-    graph.run(made.param("dimensions", dimensions)).await.map_err(doing("making the vector index"))?;
+    make(graph, made.param("dimensions", dimensions)).await?;
     await_indexes(graph).await;
     Ok(())
 }

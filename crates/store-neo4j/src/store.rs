@@ -8,13 +8,14 @@ use memcloud_memory::ports::{
     Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent,
     PROBE_WITHIN, Part, Records, Sequence, SessionsOf,
 };
-use memcloud_model::{Database, Episode, EpisodeId, Error, Session, Space};
+use memcloud_model::{Database, Episode, EpisodeId, Error, Session, Space, Use};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
 use crate::connect::Opener;
 use crate::graph::{self, STEP};
 use crate::target::Target;
+use crate::turn::Turn;
 use crate::{schema, sweep};
 
 /// How long finding out what became of a store may take, after its last word failed.
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) records: Arc<dyn Records>,
     pub(crate) link: Link<Opener>,
     pub(crate) is_aura: bool,
+    place: String,
     /// Held while embeddings are written: two at it would do everything twice.
     pub(crate) embedding: Mutex<()>,
     /// The name of the memory, once the records have told it.
@@ -47,10 +49,16 @@ impl GraphStore {
     /// Opens a store over this graph and these records. It is there at once; while the graph cannot be reached, every
     /// operation that needs it says so.
     pub async fn open(target: Target, records: Arc<dyn Records>) -> Self {
-        let is_aura = target.is_aura();
+        let (is_aura, place) = (target.is_aura(), target.place());
         let link = Link::start(Opener { target }, Patience::default()).await;
-        let shared =
-            Arc::new(Shared { records, link, is_aura, embedding: Mutex::new(()), memory: OnceCell::new() });
+        let shared = Arc::new(Shared {
+            records,
+            link,
+            is_aura,
+            place,
+            embedding: Mutex::new(()),
+            memory: OnceCell::new(),
+        });
         let sweeper = tokio::spawn(sweep::forever(Arc::clone(&shared)));
         Self { shared, sweeper }
     }
@@ -64,18 +72,33 @@ impl GraphStore {
 }
 
 impl Shared {
+    /// The name of the memory, once it is sure that its turns are in this graph.
     pub(crate) async fn memory(&self) -> Result<&str, Error> {
-        self.memory.get_or_try_init(|| self.records.memory()).await.map(String::as_str)
+        let known = self.memory.get_or_try_init(|| async {
+            let (name, counts) = tokio::try_join!(self.records.memory(), self.records.counts())?;
+            let fresh = counts.episodes == 0;
+            if self.link.run_again(|graph| graph::knows(graph, &name, fresh)).await? {
+                return Ok(name);
+            }
+            let (kept, wanted) = ("in another Neo4j".to_owned(), format!("in {}", self.place));
+            Err(Error::EpisodesElsewhere { place: "use".into(), kept, wanted })
+        });
+        known.await.map(String::as_str)
     }
 
     /// Intends in the records, then writes to the graph.
-    async fn begin(&self, episodes: &[Episode], embedded: bool) -> Result<Intent, Error> {
+    async fn begin(&self, turns: &[Turn<'_>]) -> Result<Intent, Error> {
+        // Known to be down, it is not even intended.
+        if let Some(trouble) = self.link.trouble() {
+            return Err(trouble);
+        }
         let memory = self.memory().await?;
-        let intent = self.records.intend(episodes.iter().map(|episode| episode.id).collect()).await?;
-        for turns in episodes.chunks(STEP) {
-            let put = self.link.run_again(|graph| graph::put(graph, memory, turns, embedded)).await;
+        let intent = self.records.intend(turns.iter().map(|turn| turn.episode.id).collect()).await?;
+        for turns in turns.chunks(STEP) {
+            let put = self.link.run_again(|graph| graph::put(graph, memory, turns)).await;
             if let Err(error) = put {
-                self.give_up(intent).await;
+                // What it left in the graph is removed by the sweeper; if nobody can be asked now, by whoever finds it.
+                drop(tokio::time::timeout(LAST_WORD, self.records.withdraw(intent)).await);
                 return Err(error);
             }
         }
@@ -84,51 +107,50 @@ impl Shared {
 
     /// Records what is in the graph: answered after this.
     async fn record(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
+        let (space, ids) = (batch.space.clone(), batch.episodes.iter().map(|p| p.episode.id).collect());
         match self.records.append_intended(intent, batch).await {
             Ok(Appended::Stored) => Ok(Appended::Stored),
-            not_stored => self.take_back(intent, not_stored).await,
+            Err(Error::Withdrawn) => Err(Error::Withdrawn),
+            not_stored => {
+                let last_word = self.take_back(intent, &space, ids);
+                match tokio::time::timeout(LAST_WORD, last_word).await {
+                    // It was recorded all the same: only the answer got lost.
+                    Ok(Ok(true)) => Ok(Appended::Stored),
+                    Ok(Ok(false)) => not_stored.map_err(|error| match error {
+                        Error::OutcomeUnknown { .. } => Error::Withdrawn,
+                        certain => certain,
+                    }),
+                    // Nobody could be asked. What is still intended then is withdrawn by whoever finds it.
+                    Ok(Err(_)) | Err(_) => not_stored,
+                }
+            }
         }
     }
 
-    /// Withdraws an intent, so that the sweeper removes what it left in the graph. If nobody can be asked now, whoever
-    /// finds it does so later.
-    async fn give_up(&self, intent: Intent) {
-        drop(tokio::time::timeout(LAST_WORD, self.records.withdraw(intent)).await);
-    }
-
-    /// Sees to it that a store which was not answered as stored leaves nothing, unless it turns out to be stored.
-    async fn take_back(
-        &self,
-        intent: Intent,
-        not_stored: Result<Appended, Error>,
-    ) -> Result<Appended, Error> {
-        let withdrawn = tokio::time::timeout(LAST_WORD, self.records.withdraw(intent)).await;
-        match withdrawn {
-            // It was recorded all the same: only the answer got lost.
-            Ok(Ok(false)) => Ok(Appended::Stored),
-            // What it left in the graph is removed by the sweeper. The error is certain now.
-            Ok(Ok(true)) => match not_stored {
-                Err(Error::OutcomeUnknown { .. }) => Err(Error::Withdrawn),
-                other => other,
-            },
-            // Nobody could be asked. What is still intended then is withdrawn by whoever finds it.
-            Ok(Err(_)) | Err(_) => not_stored,
+    /// Sees to it that a store which was not answered as stored leaves nothing: the sweeper removes it from the graph.
+    /// Answers whether it turns out to be stored.
+    async fn take_back(&self, intent: Intent, space: &Space, ids: Vec<EpisodeId>) -> Result<bool, Error> {
+        if self.records.withdraw(intent).await? {
+            return Ok(false);
         }
+        Ok(self.records.episodes(space, &ids).await?.len() == ids.len())
     }
 
     /// Removes turns from the graph.
     pub(crate) async fn remove(&self, ids: &[EpisodeId]) -> Result<(), Error> {
+        let memory = self.memory().await?;
         for ids in ids.chunks(STEP) {
-            self.link.run_again(|graph| graph::remove(graph, ids)).await?;
+            self.link.run_again(|graph| graph::remove(graph, memory, ids)).await?;
         }
         Ok(())
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        // A deletion that was begun and could not be finished is finished first: else this one would find nothing and
-        // answer that all is gone.
-        sweep::once(self).await?;
-        let Some(deleted) = self.records.delete_noted(space, deletion).await? else { return Ok(0) };
+        let Some(deleted) = self.records.delete_noted(space, deletion).await? else {
+            // Perhaps it was begun before and could not be finished: then it is, before all is called gone.
+            sweep::once(self).await?;
+            return Ok(0);
+        };
         self.remove(&deleted.ids).await?;
         if let Err(error) = self.records.clear(deleted.intent).await {
             tracing::debug!(%error, "what was deleted is noted still; the sweeper looks once more");
@@ -171,11 +193,9 @@ impl EpisodeStore for GraphStore {
         if episodes.is_empty() {
             return Ok(None);
         }
-        self.shared.begin(episodes, embedded).await.map(Some)
-    }
-
-    async fn give_up(&self, intent: Intent) {
-        self.shared.give_up(intent).await;
+        let turn = |episode| Turn { episode, unembedded: embedded && episode.purpose == Use::Recall };
+        let turns: Vec<Turn<'_>> = episodes.iter().map(turn).collect();
+        self.shared.begin(&turns).await.map(Some)
     }
 
     async fn append(&self, mut batch: Batch) -> Result<Appended, Error> {
@@ -185,15 +205,14 @@ impl EpisodeStore for GraphStore {
         let intent = if let Some(intent) = batch.intent.take() {
             intent
         } else {
-            let episodes: Vec<Episode> = batch.episodes.iter().map(|p| p.episode.clone()).collect();
-            let embedded = batch.episodes.iter().any(|prepared| prepared.vector.is_some());
-            self.shared.begin(&episodes, embedded).await?
+            let turns: Vec<Turn<'_>> = batch.episodes.iter().map(Turn::of).collect();
+            self.shared.begin(&turns).await?
         };
         for prepared in &mut batch.episodes {
             prepared.episode.content.clear();
             prepared.episode.metadata.clear();
         }
-        // A task of its own: a client that leaves does not stop it half-way.
+        // A task of its own: a client that leaves does not stop it between the last word and what follows it.
         let shared = Arc::clone(&self.shared);
         let recorded = tokio::spawn(async move { shared.record(intent, batch).await }).await;
         recorded.map_err(|panic| Error::Storage { doing: "storing episodes", source: panic.into() })?

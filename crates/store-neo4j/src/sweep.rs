@@ -17,7 +17,7 @@ use crate::store::Shared;
 /// How often it is looked for something to do.
 const EVERY: Duration = Duration::from_secs(2);
 /// No store takes this long: an intent that is older was left by a server that is gone.
-const STALE: Duration = Duration::from_secs(30);
+const STALE: Duration = Duration::from_secs(45);
 /// How often the room in the graph is looked at.
 const LOOK_AT_ROOM_EVERY: Duration = Duration::from_mins(10);
 

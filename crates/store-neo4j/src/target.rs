@@ -91,11 +91,18 @@ impl Target {
     ) -> Result<Self, BadTarget> {
         let form = "write it as bolt://host:7687, with bolt, bolt+s, bolt+ssc, neo4j, neo4j+s or neo4j+ssc for its scheme";
         let bad = |what: String| BadTarget { what, mend: form.into() };
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        if rest.find(['/', '?', '#']).is_some_and(|end| rest[end..].contains('@')) {
+            return Err(bad("it has an '@' where none can be: a special character of the user or password is not written as %XX".into()));
+        }
         let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
         let scheme = Scheme::named(url.scheme())
             .ok_or_else(|| bad(format!("'{}' is no scheme of Neo4j", url.scheme())))?;
         let host =
             url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host".into()))?;
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(bad("it goes on after the port".into()));
+        }
         let decoded = |text: &str| {
             let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
             decoded.map(std::borrow::Cow::into_owned).map_err(|_| bad("a part of it is not UTF-8".into()))

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use half::f16;
+use memcloud_memory::ports::Prepared;
 use memcloud_model::{Episode, Space, Use};
 use neo4rs::{BoltMap, BoltType};
 use sha2::{Digest, Sha256};
@@ -31,8 +32,22 @@ fn place(conversation: &str, episode: &Episode) -> String {
     format!("{conversation}{moment:016x}:{}", episode.id)
 }
 
+/// An episode that is to be written, and whether its embedding is to follow.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn<'a> {
+    pub(crate) episode: &'a Episode,
+    pub(crate) unembedded: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// One whose vector is known.
+    pub(crate) fn of(prepared: &'a Prepared) -> Self {
+        Self { episode: &prepared.episode, unembedded: prepared.vector.is_some() }
+    }
+}
+
 /// A turn, as `put.cypher` expects it.
-pub(crate) fn turn(memory: &str, episode: &Episode, embedded: bool) -> BoltType {
+pub(crate) fn turn(memory: &str, Turn { episode, unembedded }: Turn<'_>) -> BoltType {
     let space = space_name(&episode.space);
     let conversation = conversation(memory, &space, &episode.session);
     let place = place(&conversation, episode);
@@ -60,7 +75,7 @@ pub(crate) fn turn(memory: &str, episode: &Episode, embedded: bool) -> BoltType 
         ("stored_at", episode.ingested_at.to_string().into()),
         ("conversation", conversation.into()),
         ("place", place.into()),
-        ("unembedded", (embedded && episode.purpose == Use::Recall).into()),
+        ("unembedded", unembedded.into()),
         ("properties", BoltType::Map(properties)),
     ]))
 }

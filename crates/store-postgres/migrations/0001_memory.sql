@@ -85,3 +85,4 @@ CREATE TABLE memcloud.intents (
     rounds    integer NOT NULL,
     uids      uuid[] NOT NULL
 );
+CREATE INDEX intents_due ON memcloud.intents (due) WHERE withdrawn;

@@ -1,5 +1,7 @@
 //! Stores a batch in one transaction. Statements that do not need each other's answers travel together.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, REMEMBERED};
 use memcloud_model::{Database, EpisodeId, Error};
@@ -16,18 +18,21 @@ const ATTEMPTS: usize = 4;
 
 /// Stores a batch, and settles the intent that it was written elsewhere with. May be called again with the same batch:
 /// it is stored once.
+///
+/// `committing` is set before the last word is spoken: whoever gives up waiting then does not know what became of it.
 pub(crate) async fn append(
     mut client: Object,
     batch: &Batch,
     intent: Option<Intent>,
+    committing: &AtomicBool,
 ) -> Result<Appended, Failure> {
     for _ in 1..ATTEMPTS {
-        match append_once(&mut client, batch, intent).await {
+        match append_once(&mut client, batch, intent, committing).await {
             Err(failure) if failure.collided() => {}
             done => return done,
         }
     }
-    append_once(&mut client, batch, intent).await
+    append_once(&mut client, batch, intent, committing).await
 }
 
 /// What became of a batch inside the transaction.
@@ -42,10 +47,12 @@ async fn append_once(
     client: &mut Object,
     batch: &Batch,
     intent: Option<Intent>,
+    committing: &AtomicBool,
 ) -> Result<Appended, Failure> {
     let tx = client.transaction().await?;
     let doubtful = match write(&tx, batch, intent).await {
         Ok(Written::New) => {
+            committing.store(true, Ordering::Relaxed);
             commit(tx).await?;
             return Ok(Appended::Stored);
         }
@@ -55,6 +62,7 @@ async fn append_once(
         Err(failure) => return Err(failure),
     };
     tx.rollback().await?;
+    committing.store(false, Ordering::Relaxed);
     // The first of two attempts may have got through to the end.
     if is_stored(client, batch).await? { Ok(Appended::Stored) } else { Err(doubtful) }
 }

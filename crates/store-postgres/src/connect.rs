@@ -18,11 +18,12 @@ use crate::{schema, tls};
 /// What every connection is told.
 ///
 /// A commit that is answered must be on the disk. A server that stands still in the midst of a transaction holds up the
-/// others, so it is cut off; and nobody waits for a lock for longer than an operation may take.
+/// others, so it is cut off; and no statement goes on for longer than anybody waits for it.
 const EVERY_CONNECTION: &str = "
     SET application_name = 'memcloud';
     SET idle_in_transaction_session_timeout = '10s';
     SET lock_timeout = '4s';
+    SET statement_timeout = '5s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
 /// Opens sessions with one database.

@@ -31,9 +31,11 @@ pub(crate) async fn delete(
     elsewhere: Option<Intent>,
 ) -> Result<Vec<EpisodeId>, Failure> {
     let tx = client.transaction().await?;
+    // A session may be long.
+    tx.batch_execute("SET LOCAL statement_timeout = '60s'").await?;
     // Stores in this space wait, so that none gets a number between those of the deletion.
     let lock = tx
-        .prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR UPDATE")
+        .prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR NO KEY UPDATE")
         .await?;
     let Some(row) = tx.query_opt(&lock, &[&space.org, &space.project]).await? else {
         return Ok(Vec::new());

@@ -84,17 +84,25 @@ fn trouble_of(code: &SqlState) -> Option<Trouble> {
         SqlState::INSUFFICIENT_PRIVILEGE => Trouble::Forbidden,
         SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly,
         SqlState::DISK_FULL => Trouble::Full,
-        // A statement that another one held up for too long.
-        SqlState::LOCK_NOT_AVAILABLE | SqlState::QUERY_CANCELED => Trouble::Silent,
+        SqlState::IO_ERROR => Trouble::Broken,
+        // Another statement held it up for too long.
+        SqlState::LOCK_NOT_AVAILABLE
+        | SqlState::QUERY_CANCELED
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::T_R_SERIALIZATION_FAILURE => Trouble::Silent,
         SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW
         | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
         | SqlState::DATABASE_DROPPED => Trouble::Unreachable,
-        _ if code.code().starts_with("08") => Trouble::Unreachable,
+        _ if code.code() == IDLE_SESSION_TIMEOUT || code.code().starts_with("08") => Trouble::Unreachable,
+        _ if code.code().starts_with("53") => Trouble::Exhausted,
         _ => return None,
     })
 }
+
+/// The library has no name for it.
+const IDLE_SESSION_TIMEOUT: &str = "57P05";
 
 /// The library tells this in words only.
 fn speaks_no_tls(error: &tokio_postgres::Error) -> bool {

@@ -39,10 +39,12 @@ pub struct Findings {
 
 /// Opens a connection to this database and looks at all that a memory needs.
 pub async fn examine(target: &Target, home: Home) -> Result<Findings, Error> {
+    // One connection to look through, and one to try things with.
+    let target = Target { pool: target.pool.max(2), ..target.clone() };
     let opener = Opener { target: target.clone(), home };
     let looked = async {
         let session = opener.open().await?;
-        look(&session, target).await.map_err(|failure| failure.doing("examining the database"))
+        look(&session, &target).await.map_err(|failure| failure.doing("examining the database"))
     };
     let within = Patience::default().operation;
     tokio::time::timeout(within, looked).await.unwrap_or_else(|_| {

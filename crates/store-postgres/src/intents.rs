@@ -13,8 +13,7 @@ use crate::{id, uuid};
 
 /// Notes that these episodes are about to be written elsewhere.
 pub(crate) async fn intend(client: Object, intent: Intent, ids: &[EpisodeId]) -> Result<(), Failure> {
-    // What a store has written may still arrive after it was removed. A note that is there already was made by the first
-    // of two attempts.
+    // A note that is there already was made by the first of two attempts.
     let insert = client
         .prepare_cached(
             "INSERT INTO memcloud.intents (id, rounds, uids) VALUES ($1, 2, $2) ON CONFLICT (id) DO NOTHING",
@@ -31,7 +30,7 @@ pub(crate) async fn note_removal(
     ids: &[EpisodeId],
 ) -> Result<(), Failure> {
     let insert = tx
-        .prepare_cached("INSERT INTO memcloud.intents (id, withdrawn, rounds, uids) VALUES ($1, true, 1, $2)")
+        .prepare_cached("INSERT INTO memcloud.intents (id, withdrawn, rounds, uids) VALUES ($1, true, 2, $2)")
         .await?;
     tx.execute(&insert, &[&name(intent), &uuids(ids)]).await?;
     Ok(())
@@ -44,9 +43,14 @@ pub(crate) const SETTLE: &str = "DELETE FROM memcloud.intents WHERE id = $1 AND 
 /// Makes sure that an intent can no longer be recorded. Waits for a transaction that is just recording it.
 pub(crate) async fn withdraw(client: Object, intent: Intent) -> Result<bool, Failure> {
     let update = client
-        .prepare_cached("UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp() WHERE id = $1")
+        .prepare_cached(
+            "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
+             WHERE id = $1 AND NOT withdrawn",
+        )
         .await?;
-    Ok(client.execute(&update, &[&name(intent)]).await? == 1)
+    let noted = client.prepare_cached("SELECT 1 FROM memcloud.intents WHERE id = $1").await?;
+    client.execute(&update, &[&name(intent)]).await?;
+    Ok(client.query_opt(&noted, &[&name(intent)]).await?.is_some())
 }
 
 /// What is to be removed elsewhere by now.
@@ -59,7 +63,8 @@ pub(crate) async fn leftovers(client: Object, older: Duration) -> Result<Vec<Lef
         .await?;
     let list = client
         .prepare_cached(
-            "SELECT id, uids FROM memcloud.intents WHERE withdrawn AND due <= clock_timestamp() ORDER BY at",
+            "SELECT id, uids FROM memcloud.intents WHERE withdrawn AND due <= clock_timestamp()
+             ORDER BY due LIMIT 100",
         )
         .await?;
     client.execute(&withdraw, &[&older.as_secs_f64()]).await?;
@@ -75,10 +80,12 @@ fn leftover(row: &Row) -> Leftover {
 pub(crate) async fn clear(client: Object, intent: Intent) -> Result<(), Failure> {
     let clear = client
         .prepare_cached(
-            "WITH cleared AS (DELETE FROM memcloud.intents WHERE id = $1 AND rounds <= 1)
+            // Of two sweepers that have listed the same note, one counts.
+            "WITH cleared AS (DELETE FROM memcloud.intents
+                              WHERE id = $1 AND withdrawn AND due <= clock_timestamp() AND rounds <= 1)
              UPDATE memcloud.intents
              SET rounds = rounds - 1, due = clock_timestamp() + make_interval(secs => $2)
-             WHERE id = $1 AND rounds > 1",
+             WHERE id = $1 AND withdrawn AND due <= clock_timestamp() AND rounds > 1",
         )
         .await?;
     client.execute(&clear, &[&name(intent), &AGAIN_AFTER.as_secs_f64()]).await?;

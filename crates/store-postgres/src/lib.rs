@@ -17,6 +17,7 @@ mod target;
 mod tls;
 mod vectors;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +36,9 @@ use crate::error::Failure;
 
 pub use examine::{Findings, examine};
 pub use target::{BadTarget, Host, Target, Tls};
+
+/// How long a deletion may take: a session may be long.
+const LONG: Duration = Duration::from_mins(1);
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
@@ -62,12 +66,22 @@ impl PostgresStore {
         self.link.trouble()
     }
 
-    /// Runs one piece of work with a connection of its own.
+    async fn append_batch(&self, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {
+        let committing = AtomicBool::new(false);
+        let append = |client| append::append(client, batch, intent, &committing);
+        self.again("storing episodes", append).await.map_err(|error| {
+            // Nobody waited for the answer to the last word.
+            let unknown = error.lost_connection() && committing.load(Ordering::Relaxed);
+            if unknown { Error::OutcomeUnknown { database: Database::Postgres } } else { error }
+        })
+    }
+
+    /// Runs one piece of work that may take its time, with a connection of its own.
     async fn once<T, F>(&self, doing: &'static str, work: impl FnOnce(Object) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.link.run(|session| with_client(session, doing, work)).await
+        self.link.run_within(LONG, |session| with_client(session, doing, work)).await
     }
 
     /// Runs a piece of work that does no harm when it is done twice; once more when its connection breaks.
@@ -103,7 +117,7 @@ fn id(uuid: Uuid) -> EpisodeId {
 #[async_trait]
 impl EpisodeStore for PostgresStore {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        self.again("storing episodes", |client| append::append(client, &batch, None)).await
+        self.append_batch(&batch, None).await
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
@@ -200,7 +214,7 @@ impl Records for PostgresStore {
     }
 
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
-        self.again("storing episodes", |client| append::append(client, &batch, Some(intent))).await
+        self.append_batch(&batch, Some(intent)).await
     }
 
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {

@@ -28,13 +28,26 @@ pub(crate) async fn prepare(client: &mut Object, home: Home, place: &str) -> Res
         return Err(Error::database(Database::Postgres, Trouble::Newer, found).into());
     }
     if done < MIGRATIONS.len() {
-        // The connection is not of the server's own making now, and takes types as they were before: it is not used again.
         migrate(client).await?;
     }
     check_vector(&*client).await?;
-    home.check(&said_first(&*client, "home", home.name()).await?, place)?;
+    bind_home(client, home, place).await?;
     let named = EpisodeId::new(SystemClock.now(), 0).to_string();
     said_first(&*client, "memory", &named).await
+}
+
+/// Ties the records to the home of their episodes. Without any episode they may still change it.
+async fn bind_home(client: &Object, home: Home, place: &str) -> Result<(), Failure> {
+    let kept = said_first(client, "home", home.name()).await?;
+    let Err(elsewhere) = home.check(&kept, place) else { return Ok(()) };
+    let changed = client
+        .execute(
+            "UPDATE memcloud.meta SET value = $1
+             WHERE name = 'home' AND NOT EXISTS (SELECT 1 FROM memcloud.episodes)",
+            &[&home.name()],
+        )
+        .await?;
+    if changed == 1 { Ok(()) } else { Err(elsewhere.into()) }
 }
 
 async fn check_server(client: &impl GenericClient) -> Result<(), Failure> {
@@ -66,6 +79,7 @@ pub(crate) async fn steps_done(client: &impl GenericClient) -> Result<usize, Fai
 /// others wait.
 async fn migrate(client: &mut Object) -> Result<(), Failure> {
     let tx = client.transaction().await?;
+    tx.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
     tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     tx.batch_execute(
         "CREATE SCHEMA IF NOT EXISTS memcloud;

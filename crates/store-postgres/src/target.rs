@@ -83,6 +83,28 @@ fn is_this_machine(host: &str) -> bool {
         || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+fn check_name(host: &str) -> Result<(), BadTarget> {
+    if host.contains(['/', ' ', '@']) {
+        let what = format!("'{host}' is neither a host nor a directory: a directory begins with a slash");
+        return Err(BadTarget::new(
+            what,
+            "name the folder that holds the socket by its whole path, or a host",
+        ));
+    }
+    if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() {
+        let what = format!("'{host}' is no host: it holds a colon");
+        return Err(BadTarget::new(what, "name the host alone, and its port in DB_PORT"));
+    }
+    Ok(())
+}
+
+/// Whether there is an `@` after the part that names the host: then some of what was taken for a host or a path belongs to
+/// a password, and must not be told.
+fn account_is_unescaped(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    rest.find(['/', '?', '#']).is_some_and(|end| rest[end..].contains('@'))
+}
+
 /// The address with some host, and whether that is its own: one with an account must have one to be read, and one of a
 /// socket has none.
 fn with_host(text: &str) -> (String, bool) {
@@ -97,7 +119,11 @@ fn with_host(text: &str) -> (String, bool) {
 impl Host {
     /// A path is a folder with a socket, all else a name or an address.
     pub fn of(text: &str) -> Self {
-        if text.starts_with('/') { Self::Socket(text.into()) } else { Self::Network(text.into()) }
+        if text.starts_with('/') {
+            return Self::Socket(text.into());
+        }
+        // An IPv6 address is written in brackets where a port may follow.
+        Self::Network(text.trim_start_matches('[').trim_end_matches(']').into())
     }
 }
 
@@ -106,6 +132,10 @@ impl Target {
     /// `postgres://user:password@/database?host=/cloudsql/project:region:instance`.
     pub fn from_url(text: &str, authority: Option<PathBuf>) -> Result<Self, BadTarget> {
         let form = "write it as postgres://user:password@host:5432/database, with special characters as %XX";
+        if account_is_unescaped(text) {
+            let what = "it has an '@' where none can be: a special character of the user or password is not written as %XX";
+            return Err(BadTarget::new(what, form));
+        }
         let (whole, names_host) = with_host(text);
         let url = Url::parse(&whole).map_err(|error| BadTarget::new(error.to_string(), form))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
@@ -126,12 +156,9 @@ impl Target {
                     port = Some(value.parse().map_err(|_| BadTarget::new("its port is no number", form))?);
                 }
                 "sslmode" => mode = Some(value.into_owned()),
-                other => {
+                _ => {
                     let mend = "use 'host', 'port' and 'sslmode' only";
-                    return Err(BadTarget::new(
-                        format!("it has a parameter '{other}' that memcloud does not know"),
-                        mend,
-                    ));
+                    return Err(BadTarget::new("it has a parameter that memcloud does not know", mend));
                 }
             }
         }
@@ -154,7 +181,10 @@ impl Target {
 
     /// Whether a socket can be there at all. That the server is there is another matter.
     pub fn check(&self) -> Result<(), BadTarget> {
-        let Host::Socket(folder) = &self.host else { return Ok(()) };
+        let folder = match &self.host {
+            Host::Socket(folder) => folder,
+            Host::Network(host) => return check_name(host),
+        };
         let (place, bytes) = (self.place(), self.place().len());
         if bytes > SOCKET_PATH {
             return Err(BadTarget::new(

@@ -29,8 +29,11 @@ pub(crate) async fn set(client: Object, vectors: &[(EpisodeId, Vec<f16>)]) -> Re
                  JOIN memcloud.episodes e ON e.uid = g.uid
              ),
              wanted AS (SELECT space, count(*) AS count FROM known GROUP BY space),
+             -- In one order, so that two of these do not wait for each other.
+             locked AS (SELECT id FROM memcloud.spaces WHERE id IN (SELECT space FROM wanted) ORDER BY id FOR NO KEY UPDATE),
              advanced AS (
-                 UPDATE memcloud.spaces s SET head = s.head + w.count FROM wanted w WHERE s.id = w.space
+                 UPDATE memcloud.spaces s SET head = s.head + w.count
+                 FROM wanted w JOIN locked l ON l.id = w.space WHERE s.id = w.space
                  RETURNING s.id, s.head - w.count AS before
              )
              UPDATE memcloud.episodes e SET vector = k.vector, seq = a.before + k.place

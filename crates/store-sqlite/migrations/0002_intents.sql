@@ -10,6 +10,7 @@ CREATE TABLE intents (
     rounds    INTEGER NOT NULL,
     uids      BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX intents_due ON intents (due) WHERE withdrawn = 1;
 
 -- Memories made before this step keep what was said in their own rows.
 INSERT INTO meta (name, value) SELECT 'home', 'records' WHERE EXISTS (SELECT 1 FROM episodes);

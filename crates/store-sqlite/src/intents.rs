@@ -20,12 +20,10 @@ pub(crate) fn note_removal(tx: &Connection, intent: Intent, ids: &[EpisodeId]) -
 
 fn note(tx: &Connection, intent: Intent, ids: &[EpisodeId], removal: bool) -> Result<(), Failure> {
     let (now, uids) = (micros(), ids.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>());
-    // What a store has written may still arrive after it was removed; what was recorded has arrived already.
-    let rounds = if removal { 1 } else { 2 };
     tx.prepare_cached(
-        "INSERT INTO intents (id, at, withdrawn, due, rounds, uids) VALUES (?1, ?2, ?3, ?2, ?4, ?5)",
+        "INSERT INTO intents (id, at, withdrawn, due, rounds, uids) VALUES (?1, ?2, ?3, ?2, 2, ?4)",
     )?
-    .execute(params![intent.as_bytes(), now, removal, rounds, uids])?;
+    .execute(params![intent.as_bytes(), now, removal, uids])?;
     Ok(())
 }
 
@@ -54,8 +52,9 @@ pub(crate) fn leftovers(tx: &Connection, older: Duration) -> Result<Vec<Leftover
         let now = micros();
         tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?1 WHERE withdrawn = 0 AND at <= ?2")?
             .execute(params![now, now - older.as_micros() as i64])?;
-        let mut select =
-            tx.prepare_cached("SELECT id, uids FROM intents WHERE withdrawn = 1 AND due <= ?1 ORDER BY at")?;
+        let mut select = tx.prepare_cached(
+            "SELECT id, uids FROM intents WHERE withdrawn = 1 AND due <= ?1 ORDER BY due LIMIT 100",
+        )?;
         let rows = select.query_map([now], |row| {
             let uids: Vec<u8> = row.get(1)?;
             let ids = uids.as_chunks::<16>().0.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect();
@@ -69,9 +68,11 @@ pub(crate) fn leftovers(tx: &Connection, older: Duration) -> Result<Vec<Leftover
 /// Notes that the episodes have been removed elsewhere.
 pub(crate) fn clear(tx: &Connection, intent: Intent) -> Result<(), Error> {
     let work = || -> Result<(), Failure> {
-        let (id, again) = (intent.as_bytes(), micros() + AGAIN_AFTER.as_micros() as i64);
-        tx.prepare_cached("UPDATE intents SET rounds = rounds - 1, due = ?2 WHERE id = ?1")?
-            .execute(params![id, again])?;
+        let (id, now, again) = (intent.as_bytes(), micros(), AGAIN_AFTER.as_micros() as i64);
+        tx.prepare_cached(
+            "UPDATE intents SET rounds = rounds - 1, due = ?2 + ?3 WHERE id = ?1 AND withdrawn = 1 AND due <= ?2",
+        )?
+        .execute(params![id, now, again])?;
         tx.prepare_cached("DELETE FROM intents WHERE id = ?1 AND rounds <= 0")?.execute([id])?;
         Ok(())
     };

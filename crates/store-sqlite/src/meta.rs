@@ -22,7 +22,12 @@ pub(crate) fn vector_space(connection: &Connection) -> Result<Option<String>, Fa
 /// Ties the store to the home of its episodes, or finds that they have another.
 pub(crate) fn bind_home(tx: &Connection, home: Home, place: &str) -> Result<(), Error> {
     let kept = said_first(tx, "home", home.name()).map_err(|failure| failure.doing("binding the home"))?;
-    home.check(&kept, place)
+    let Err(elsewhere) = home.check(&kept, place) else { return Ok(()) };
+    // Without any episode the records may still change it.
+    let change = "UPDATE meta SET value = ?1 WHERE name = 'home' AND NOT EXISTS (SELECT 1 FROM episodes)";
+    let changed =
+        tx.execute(change, [home.name()]).map_err(|e| Failure::from(e).doing("binding the home"))?;
+    if changed == 1 { Ok(()) } else { Err(elsewhere) }
 }
 
 /// The name of the memory, made when it is first asked for.

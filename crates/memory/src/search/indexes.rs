@@ -49,6 +49,11 @@ impl Indexes {
             return Ok((SharedIndex::default(), head));
         }
         let index = self.take(space);
+        let known = index.read().await.sequence;
+        if known > head && known > store.head(space).await? {
+            // The engine was restored from an earlier day: its numbers begin again where they were then.
+            *index.write().await = SpaceIndex::default();
+        }
         if index.read().await.sequence < head {
             let mut writing = index.write().await;
             catch_up(&mut writing, store, space, head).await?;

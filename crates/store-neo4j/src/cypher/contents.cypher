@@ -1,2 +1,2 @@
-MATCH (e:Episode) WHERE e.uid IN $uids AND e.memory = $memory
+MATCH (e:Episode) WHERE e.memory = $memory AND e.uid IN $uids
 RETURN e.uid AS uid, e.content AS content, e.metadata AS metadata

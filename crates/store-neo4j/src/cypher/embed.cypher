@@ -1,4 +1,4 @@
 UNWIND $vectors AS v
-MATCH (e:Episode {uid: v.uid}) WHERE e.memory = $memory
+MATCH (e:Episode {memory: $memory, uid: v.uid})
 SET e.embedding = v.embedding
 REMOVE e:Unembedded

@@ -5,8 +5,10 @@ UNWIND $turns AS turn
 MERGE (s:Session {memory: $memory, space: $space, name: turn.session})
 SET s.stored_at = datetime(turn.stored_at)
 MERGE (p:Producer {memory: $memory, space: $space, name: turn.producer})
-MERGE (e:Episode {uid: turn.uid})
-SET e += turn.properties, e.memory = $memory, e.space = $space,
+// The same for the producer, who might be removed just now because the last turn of theirs is.
+SET p.name = p.name
+MERGE (e:Episode {memory: $memory, uid: turn.uid})
+SET e += turn.properties, e.space = $space,
     e.created_at = datetime(turn.created_at), e.stored_at = datetime(turn.stored_at)
 // Its embedding follows, many at a time: one by one they cost Neo4j more than all the rest of a store.
 FOREACH (_ IN CASE WHEN turn.unembedded THEN [1] ELSE [] END | SET e:Unembedded)

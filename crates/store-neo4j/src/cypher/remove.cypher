@@ -1,8 +1,9 @@
 // Removes turns, links what came before them to what comes after, and leaves no session and no producer without turns.
-MATCH (e:Episode) WHERE e.uid IN $uids
+MATCH (e:Episode) WHERE e.memory = $memory AND e.uid IN $uids
 OPTIONAL MATCH (s:Session {memory: e.memory, space: e.space, name: e.session})
-// Its lock, as when turns are put.
-SET s.stored_at = s.stored_at
+OPTIONAL MATCH (p:Producer)-[:SAID]->(e)
+// Their locks, as when turns are put.
+SET s.stored_at = s.stored_at, p.name = p.name
 WITH collect(e) AS doomed, collect(DISTINCT s) AS sessions
 UNWIND doomed AS e
 OPTIONAL MATCH (p:Producer)-[:SAID]->(e)
