@@ -38,12 +38,8 @@ struct Keeper<O: Open> {
 impl<O: Open> Keeper<O> {
     async fn keep(mut self) {
         let mut pauses = Pauses::new(&self.patience);
-        // The first attempt holds up a server that starts.
-        let mut limit = self.patience.look;
         loop {
-            let opened = within(limit, self.opener.database(), self.opener.open()).await;
-            limit = self.patience.opening;
-            match opened {
+            match self.open().await {
                 Ok(session) => {
                     pauses = Pauses::new(&self.patience);
                     self.up(session);
@@ -58,6 +54,13 @@ impl<O: Open> Keeper<O> {
                 }
             }
         }
+    }
+
+    /// Whether anybody answers is known soon; opening may take its time.
+    async fn open(&self) -> Result<O::Session, Error> {
+        let database = self.opener.database();
+        within(self.patience.look, database, self.opener.look()).await?;
+        within(self.patience.opening, database, self.opener.open()).await
     }
 
     /// Returns when the session is to be opened anew: it is old, it was lost, or nobody answers any more.

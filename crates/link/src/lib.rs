@@ -25,10 +25,10 @@ use crate::state::{State, Up};
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// The first attempt to open, before the link goes on without it; and each look whether the database still answers.
+    /// Each look whether the database answers.
     pub look: Duration,
-    /// Opening the link: connection, login, looking at the schema, and whatever a database that has just started needs
-    /// to get going.
+    /// Opening the link once it answers: looking at the schema, and whatever a database that has just started needs to get
+    /// going.
     pub opening: Duration,
     /// After so long an operation makes the keeper look whether the database still answers.
     pub doubt: Duration,
@@ -98,7 +98,7 @@ impl<O: Open> Link<O> {
         let (keeper, mut state) = keeper::start(opener, patience, Arc::clone(&doubts));
         let first = state.wait_for(|state| !matches!(state, State::Opening));
         // The keeper outlives this call, so the state is told.
-        drop(timeout(patience.look, first).await);
+        drop(timeout(patience.look + patience.opening, first).await);
         Self { database, patience, state, doubts, keeper }
     }
 

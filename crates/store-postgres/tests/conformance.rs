@@ -44,7 +44,10 @@ async fn the_story_of_records() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_made_for_another_home_are_refused() {
     let database = SharedPostgres::from_environment().create_database();
-    PostgresStore::open(target(&database)).await.counts().await.unwrap();
+    // As long as there is nothing, nothing is decided.
+    PostgresStore::open_records(target(&database)).await.counts().await.unwrap();
+    let store = Arc::new(PostgresStore::open(target(&database)).await);
+    memcloud_store_tests::port::deleted_is_gone(store).await;
     let other = PostgresStore::open_records(target(&database)).await;
     let refused = other.counts().await;
     assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })), "{refused:?}");

@@ -41,7 +41,9 @@ async fn the_story_of_records() {
 #[tokio::test]
 async fn records_made_for_another_home_are_refused() {
     let directory = tempfile::tempdir().unwrap();
-    drop(SqliteStore::open(directory.path()).await.unwrap());
+    // As long as there is nothing, nothing is decided.
+    drop(SqliteStore::open_records(directory.path()).await.unwrap());
+    memcloud_store_tests::port::deleted_is_gone(open(directory.path()).await).await;
     let refused = SqliteStore::open_records(directory.path()).await;
     assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })));
     SqliteStore::open(directory.path()).await.unwrap();

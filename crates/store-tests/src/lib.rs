@@ -38,6 +38,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     port::a_store_belongs_to_one_vector_space(fresh().await).await;
     port::vectors_can_come_later(fresh().await).await;
     port::empty_questions_have_empty_answers(fresh().await).await;
+    port::long_texts_and_names_are_kept(fresh().await).await;
     port::spaces_know_nothing_of_each_other(fresh().await).await;
     memory::stored_is_found_at_once(fresh().await).await;
     memory::a_batch_keeps_its_order(fresh().await).await;

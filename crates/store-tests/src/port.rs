@@ -236,3 +236,24 @@ pub async fn empty_questions_have_empty_answers(store: Store) {
     assert_eq!(sessions.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);
     assert_eq!(store.head(&space).await.unwrap(), 0);
 }
+
+/// What the memory lets through, every engine keeps: contents of a mebibyte, as one word and as many, and names of a
+/// kibibyte.
+pub async fn long_texts_and_names_are_kept(store: Store) {
+    let space = space(&"s/%".repeat(341));
+    let name = "é".repeat(512);
+    let words: String = (0..150_000).map(|n| format!("{n} ")).collect::<Vec<_>>().concat();
+    let contents = ["x".repeat(1 << 20), words[..1 << 19].to_owned(), "\u{1}\u{fffd}'\"\\".into()];
+    let mut episodes = some_episodes(&space, &name, 0..3);
+    for (episode, content) in episodes.iter_mut().zip(contents) {
+        episode.content = content;
+        for text in [&mut episode.producer, &mut episode.produced_for, &mut episode.role, &mut episode.kind] {
+            text.clone_from(&name);
+        }
+    }
+    let mut long = batch(episodes.clone());
+    long.sessions = vec![(name.clone(), vec![Member::User(name.clone())])];
+    assert_eq!(store.append(long).await.unwrap(), Appended::Stored);
+    assert_eq!(store.page(&space, Some(&name), None, 10).await.unwrap(), episodes);
+    assert_eq!(store.delete(&space, Deletion::Session(name)).await.unwrap(), 3);
+}

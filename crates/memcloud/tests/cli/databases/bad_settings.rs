@@ -36,6 +36,8 @@ fn addresses_of_neo4j() {
         ("bolt://", &["NEO4J_URI", "host"]),
         ("bolt://:7687", &["NEO4J_URI", "host"]),
         ("bolt://localhost:port", &["NEO4J_URI", "port"]),
+        ("bolt://localhost/memory?x=1", &["NEO4J_URI", "after the port"]),
+        (&format!("bolt://neo4j:12/{SECRET}@localhost"), &["NEO4J_URI", "%XX"]),
         (&format!("http://neo4j:{SECRET}@localhost:7474"), &["NEO4J_URI", "no scheme"]),
         (&format!("bolt://neo4j:{SECRET}@localhost:70000"), &["NEO4J_URI", "port"]),
     ] {
@@ -71,8 +73,11 @@ fn addresses_of_postgres() {
         (
             "DATABASE_URL",
             &format!("postgres://a:{SECRET}@h/b?options=x"),
-            &["DATABASE_URL", "'options'", "sslmode"],
+            &["DATABASE_URL", "a parameter", "sslmode"],
         ),
+        ("DB_HOST", "cloudsql/p:r:i", &["DB_HOST", "begins with a slash"]),
+        ("DB_HOST", "localhost:5432", &["DB_HOST", "DB_PORT"]),
+        ("DATABASE_URL", &format!("postgres://a:12/{SECRET}@h/b"), &["DATABASE_URL", "%XX"]),
         ("DATABASE_URL", SECRET, &["DATABASE_URL", "postgres://user"]),
     ] {
         let ran = refused(&home, &Settings::default().with(name, value));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use memcloud_test_servers::{Mode, Neo4j, Postgres, SharedNeo4j, SharedPostgres};
 use tokio::task::JoinHandle;
 
-use super::stand::{Answer, BACK_WITHIN, Behind, Client, Settings, serve, until};
+use super::stand::{Answer, BACK_WITHIN, Behind, Client, Settings, serve, serve_with_model, until};
 use crate::home::{Home, finish};
 
 fn row(fault: &str, seen: &str, back: Duration) {
@@ -92,6 +92,54 @@ async fn no_half_is_left(behind: &Behind, memory: &str) {
         assert!(Instant::now() < until, "{turns} turns, {recorded} records");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// The same under load: what was answered is there, and what was refused is not, unless the answer said that nobody knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_under_load_loses_nothing() {
+    let (home, behind) = (Home::new(), Behind::proxies());
+    let server = serve(&home, &behind.settings);
+    let client = Client::of(&server);
+    let load = Load::start(&client, "hanging");
+    let mut slowest = Duration::ZERO;
+    for proxy in [&behind.postgres, &behind.neo4j, &behind.postgres] {
+        client.until_back("hanging").await;
+        proxy.set(Mode::Hang);
+        let began = Instant::now();
+        while client.broken().await.is_empty() {}
+        slowest = slowest.max(began.elapsed());
+        // All that was sent arrives now.
+        proxy.set(Mode::Pass);
+    }
+    let back = client.until_back("hanging").await;
+    row("either hangs under load, three times", &load.end(&client).await, back);
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    let memory = behind.database.execute("SELECT value FROM memcloud.meta WHERE name = 'memory'");
+    no_half_is_left(&behind, memory.trim()).await;
+}
+
+/// A database that is only busy keeps its pool: a server opens no more connections than it may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_database_is_given_no_more_connections() {
+    let (home, behind) = (Home::new(), Behind::proxies());
+    let server = serve(&home, &behind.settings);
+    let client = Client::of(&server);
+    client.store("busy", "hello").await.ok();
+    behind.postgres.set(Mode::Slow(Duration::from_millis(700)));
+    let mut most = 0;
+    for n in 0..3 {
+        let contents: Vec<String> = (0..6).map(|m| format!("slow {n} {m}")).collect();
+        let mut searches: Vec<_> =
+            contents.iter().map(|content| Box::pin(client.search("busy", content))).collect();
+        for search in &mut searches {
+            search.await;
+            most = most.max(behind.postgres.connections());
+        }
+    }
+    behind.postgres.set(Mode::Pass);
+    client.until_back("busy").await;
+    // Four in the pool, and one to look.
+    assert!(most <= 5, "{most} connections");
 }
 
 /// Idle connections that somebody cuts are not noticed by anybody.
@@ -267,7 +315,11 @@ async fn fault_neo4j_restarts_under_load() {
     let mut neo4j = Neo4j::start();
     let database = SharedPostgres::from_environment().create_database();
     let (home, settings) = (Home::new(), Settings::default().shared_postgres(&database).neo4j(&neo4j));
-    let server = serve(&home, &settings);
+    // Two at once on an empty graph: one makes what the other wants to make.
+    let (server, _other) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| serve_with_model(&home, &settings));
+        (serve_with_model(&home, &settings), other.join().unwrap())
+    });
     let client = Client::of(&server);
     for (how, group, kill) in [("is restarted", "restart", false), ("crashes", "crash", true)] {
         client.until_back("restart").await;
@@ -302,6 +354,10 @@ async fn fault_neo4j_restarts_under_load() {
     let back = client.until_back("restart").await;
     assert!(back < BACK_WITHIN, "{back:?}");
     row("Neo4j stands still", "503 database_silent within 5 s", back);
+    // The same records with another graph: nothing is found there, and nothing must be written.
+    let elsewhere = serve(&home, &Settings::default().shared_postgres(&database).shared_neo4j());
+    let refused = Client::of(&elsewhere).store("restart", "hello").await;
+    assert_eq!(refused.unavailable(), "episodes_elsewhere");
 }
 
 #[tokio::test]
@@ -366,7 +422,7 @@ async fn fault_postgres_without_connections_or_room_to_write() {
     assert_eq!(client.store("room", "not now").await.unavailable(), "database_read_only");
     assert!(!client.found("room", "hello").await.is_empty(), "it can be read");
     postgres.execute("postgres", &format!("ALTER DATABASE {database} RESET default_transaction_read_only"));
-    cut();
+    // Connections that are open stay read-only, as those to a former primary: the server makes new ones by itself.
     let back = client.until_back("room").await;
     row("PostgreSQL is read-only", "stores 503 database_read_only, searches work", back);
 

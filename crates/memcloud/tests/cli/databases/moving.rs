@@ -25,6 +25,10 @@ async fn fill(server: &Server) {
         };
         client.store(if n % 5 == 0 { "other" } else { "home" }, &content).await.ok();
     }
+    for n in 0..3 {
+        let long = format!("Long story {n}: {}", "and then we sailed on ".repeat(40_000));
+        client.store("other", &long).await.ok();
+    }
     let gone = client.store("home", "This must not come along").await.ok();
     client.delete("home", gone["id"].as_str().unwrap()).await.ok();
     let session = json!({"group_id": "home", "session_id": "p", "user_id": ["ann"], "agent_id": ["bot"]});
@@ -49,7 +53,7 @@ async fn seen(server: &Server) -> Vec<Value> {
 
 fn checked(ran: Ran) -> Value {
     let report = ran.ok().json();
-    assert_eq!((report["memories"].as_u64(), report["vectors"].as_u64()), (Some(31), Some(30)), "{report}");
+    assert_eq!((report["memories"].as_u64(), report["vectors"].as_u64()), (Some(34), Some(33)), "{report}");
     assert_eq!(report["groups"], 2);
     report
 }
@@ -69,19 +73,36 @@ async fn there_and_back_again() {
     embedded.ended();
 
     let there = checked(run(&home, &settings, &["import", "--json", "--from", &from]));
-    assert_eq!(there["written"], 31);
+    assert_eq!(there["written"], 34);
     let again = checked(run(&home, &settings, &["import", "--json", "--from", &from]));
     assert_eq!(again["written"], 0, "a second time there is nothing to do");
     assert_eq!(again["checksum"], there["checksum"]);
     let elsewhere = Home::new();
     let graph = serve_with_model(&elsewhere, &settings);
     assert_eq!(seen(&graph).await, before, "hits, scores, order, metadata and sessions");
+    // A copy of it in the same Neo4j, with the same ids, is a memory of its own.
+    let third = Home::new();
+    let another = SharedPostgres::from_environment().create_database();
+    let staging = Settings::default().shared_postgres(&another).shared_neo4j();
+    checked(run(&third, &staging, &["import", "--json", "--from", &from]));
+    let copy = serve_with_model(&third, &staging);
+    assert_eq!(seen(&copy).await, before);
+    for session in ["s", "p"] {
+        run(
+            &third,
+            &staging,
+            &["forget", "--session", session, "--group", "home", "--yes", "--url", &copy.url],
+        )
+        .ok();
+    }
+    drop(copy);
+    assert_eq!(seen(&graph).await, before, "what is deleted in one is there in the other");
     Client::of(&graph).store("home", "Stored after the move").await.ok();
     let after = seen(&graph).await;
 
     let copy = home.path("copy");
     let report = run(&home, &settings, &["export", "--json", "--to", copy.to_str().unwrap()]).ok().json();
-    assert_eq!((report["memories"].as_u64(), report["written"].as_u64()), (Some(32), Some(32)));
+    assert_eq!((report["memories"].as_u64(), report["written"].as_u64()), (Some(35), Some(35)));
     drop(graph);
     let back =
         serve_with_model(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy.display().to_string()));
