@@ -50,7 +50,7 @@ impl Default for Patience {
             look: Duration::from_millis(2_500),
             opening: Duration::from_secs(15),
             doubt: Duration::from_secs(1),
-            operation: Duration::from_millis(4_500),
+            operation: Duration::from_secs(4),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(2),
             refused_pause: Duration::from_secs(15),

@@ -96,7 +96,7 @@ async fn a_busy_database_is_left_its_time_and_its_session() {
     let (moody, _change, opened) = database(Mood::Well);
     let link = Link::start(moody, Patience::default()).await;
     let slow = |session| async move {
-        sleep(Duration::from_secs(4)).await;
+        sleep(Duration::from_millis(3_900)).await;
         Ok(session)
     };
     assert_eq!(link.run(slow).await.unwrap(), 1);

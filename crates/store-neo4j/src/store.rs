@@ -19,7 +19,7 @@ use crate::turn::Turn;
 use crate::{schema, sweep};
 
 /// How long finding out what became of a store may take, after its last word failed.
-const LAST_WORD: Duration = Duration::from_millis(800);
+const LAST_WORD: Duration = Duration::from_millis(700);
 
 /// A store whose episodes are in a graph and whose records are in another engine.
 pub struct GraphStore {

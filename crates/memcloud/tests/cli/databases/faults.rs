@@ -101,19 +101,22 @@ async fn a_database_that_hangs_under_load_loses_nothing() {
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
     let load = Load::start(&client, "hanging");
-    let mut slowest = Duration::ZERO;
     for proxy in [&behind.postgres, &behind.neo4j, &behind.postgres] {
         client.until_back("hanging").await;
         proxy.set(Mode::Hang);
-        let began = Instant::now();
-        while client.broken().await.is_empty() {}
-        slowest = slowest.max(began.elapsed());
+        // Until somebody was refused for it.
+        let refused = loop {
+            let answer = client.store("hanging", &format!("asked {:?}", Instant::now())).await;
+            if answer.status != 200 {
+                break answer;
+            }
+        };
+        refused.unavailable();
         // All that was sent arrives now.
         proxy.set(Mode::Pass);
     }
     let back = client.until_back("hanging").await;
     row("either hangs under load, three times", &load.end(&client).await, back);
-    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     let memory = behind.database.execute("SELECT value FROM memcloud.meta WHERE name = 'memory'");
     no_half_is_left(&behind, memory.trim()).await;
 }
@@ -532,7 +535,7 @@ async fn fault_postgres_on_a_full_disk() {
 /// Stores long messages until one is refused. Answers how many there were, and the refusal.
 async fn loop_until_full(client: &Client, group: &str) -> (usize, Answer) {
     for n in 0.. {
-        let words = (0..3_000).map(|i| ((n * 7_919 + i * 104_729) % 1_048_573).to_string());
+        let words = (0..30_000).map(|i| ((n * 7_919 + i * 104_729) % 1_048_573).to_string());
         let noise = words.collect::<Vec<_>>().join(" ");
         let answer = client.store(group, &format!("message {n} {noise}")).await;
         if answer.status != 200 {

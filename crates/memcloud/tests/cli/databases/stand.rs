@@ -142,7 +142,7 @@ impl Client {
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Option<Answer> {
         let began = Instant::now();
-        let response = request.timeout(2 * ANSWERS_WITHIN).send().await.ok()?;
+        let response = request.timeout(PATIENCE).send().await.ok()?;
         let (status, retry_after) =
             (response.status().as_u16(), response.headers().contains_key("retry-after"));
         let body = response.json().await.ok()?;
