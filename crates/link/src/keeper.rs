@@ -13,7 +13,7 @@ use crate::state::{Outage, State, Up};
 use crate::{Doubts, Open, Patience};
 
 /// A session is not opened anew more often than this, however much is lost.
-const OPENED_AT_MOST_EVERY: Duration = Duration::from_millis(500);
+const OPENED_AT_MOST_EVERY: Duration = Duration::from_millis(100);
 
 /// Starts the keeper. Answers its task, and where it tells how the link stands.
 pub(crate) fn start<O: Open>(

@@ -47,9 +47,9 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            look: Duration::from_millis(2_500),
+            look: Duration::from_secs(2),
             opening: Duration::from_secs(15),
-            doubt: Duration::from_secs(1),
+            doubt: Duration::from_millis(600),
             operation: Duration::from_secs(4),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(2),

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use memcloud_test_servers::{Mode, Neo4j, Postgres, SharedNeo4j, SharedPostgres};
 use tokio::task::JoinHandle;
 
-use super::stand::{Answer, BACK_WITHIN, Behind, Client, Settings, serve, serve_with_model, until};
+use super::stand::{
+    Answer, BACK_WITHIN, Behind, Client, OWN_NEO4J, Settings, serve, serve_with_model, until,
+};
 use crate::home::{Home, finish};
 
 fn row(fault: &str, seen: &str, back: Duration) {
@@ -315,6 +317,7 @@ async fn fault_postgres_restarts_under_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_neo4j_restarts_under_load() {
+    let _alone = OWN_NEO4J.lock().await;
     let mut neo4j = Neo4j::start();
     let database = SharedPostgres::from_environment().create_database();
     let (home, settings) = (Home::new(), Settings::default().shared_postgres(&database).neo4j(&neo4j));
@@ -365,6 +368,7 @@ async fn fault_neo4j_restarts_under_load() {
 
 #[tokio::test]
 async fn fault_passwords_that_are_refused_are_told_and_mended() {
+    let _alone = OWN_NEO4J.lock().await;
     let (postgres, neo4j) = (Postgres::start(), Neo4j::start());
     let database = postgres.create_database();
     let right = Settings::default().postgres(&postgres, &database).neo4j(&neo4j);
@@ -442,6 +446,7 @@ async fn fault_postgres_without_connections_or_room_to_write() {
 
 #[tokio::test]
 async fn fault_databases_that_are_too_old_or_lack_something() {
+    let _alone = OWN_NEO4J.lock().await;
     let (old, plain, neo4j) = (
         Postgres::options().old().start(),
         Postgres::options().plain().start(),
@@ -547,6 +552,7 @@ async fn loop_until_full(client: &Client, group: &str) -> (usize, Answer) {
 
 #[tokio::test]
 async fn fault_neo4j_on_a_full_disk() {
+    let _alone = OWN_NEO4J.lock().await;
     let disk =
         SmallDisk::mount(PathBuf::from("/tmp").join(format!("memcloud-graph-{}", std::process::id())), 48);
     let mut neo4j = Neo4j::options().home_in(&disk.0).start();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use memcloud_test_servers::{Database, Neo4j, Postgres, Proxy, SharedNeo4j, SharedPostgres};
 use serde_json::{Value, json};
 
-use crate::home::{Home, PATIENCE, Server, http};
+use crate::home::{Home, PATIENCE, Server};
 use crate::with_model::model_dir;
 
 /// No answer may take longer, whatever has happened to the databases.
@@ -102,6 +102,9 @@ impl Behind {
     }
 }
 
+/// Held by tests that start a Neo4j of their own: two more at a time would measure this machine, and not the recovery.
+pub(crate) static OWN_NEO4J: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// An answer, with the time it took.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -137,7 +140,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn of(server: &Server) -> Self {
-        Self { http: http(), url: server.url.clone() }
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // A kept connection might be closed by the server just when a test that waited for a database uses it again.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { http, url: server.url.clone() }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Option<Answer> {
