@@ -25,6 +25,8 @@ use crate::steps::target_dir;
 const STORES: usize = 500;
 const WARMING_STORES: usize = 500;
 const SEARCHES: usize = 400;
+/// Neo4j compiles what it runs often: it takes some thousand queries until it is as fast as it will be.
+const WARMING_SEARCHES: usize = 2_000;
 const WARM: usize = 40;
 const BATCH: usize = 100;
 const BATCHES: usize = 15;
@@ -207,6 +209,11 @@ fn searches(
     }
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
     let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
+    for number in 0..WARMING_SEARCHES {
+        for client in &mut clients {
+            client.post(SEARCH, &search_request(&texts::question(number)))?;
+        }
+    }
     let warm = by_turns(&mut clients, WARM + SEARCHES, |client, number| {
         Ok(client.post(SEARCH, &search_request(&texts::question(number)))?.1)
     })?;
