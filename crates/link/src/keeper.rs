@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_model::{Error, Trouble};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::pauses::Pauses;
 use crate::state::{Outage, State, Up};
-use crate::{Doubts, Open, Patience};
+use crate::{Doubts, Open, Patience, within};
 
 /// A session is not opened anew more often than this, however much is lost.
 const OPENED_AT_MOST_EVERY: Duration = Duration::from_millis(100);
@@ -68,22 +68,20 @@ impl<O: Open> Keeper<O> {
         let opened = Instant::now();
         let mut lost = self.doubts.lost.subscribe();
         loop {
-            let was_lost = tokio::select! {
+            tokio::select! {
                 () = sleep_until(opened + self.patience.renewal) => return,
                 // What is lost of an older session says nothing about this one.
-                _ = lost.wait_for(|lost| *lost == self.generation) => true,
-                () = self.doubts.slow.notified() => false,
-            };
+                _ = lost.wait_for(|lost| *lost == self.generation) => break,
+                () = self.doubts.slow.notified() => {}
+            }
             if let Err(error) = within(self.patience.look, self.opener.database(), self.opener.look()).await
                 && !is_exhausted(&error)
             {
                 self.down(&error);
                 return;
             }
-            if was_lost {
-                return sleep_until(opened + OPENED_AT_MOST_EVERY).await;
-            }
         }
+        sleep_until(opened + OPENED_AT_MOST_EVERY).await;
     }
 
     fn is_up(&self) -> bool {
@@ -113,15 +111,4 @@ impl<O: Open> Keeper<O> {
 /// Whether the database answers, but has no connection left.
 fn is_exhausted(error: &Error) -> bool {
     matches!(error, Error::Database { trouble: Trouble::Exhausted, .. })
-}
-
-async fn within<T>(
-    limit: Duration,
-    database: Database,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    timeout(limit, work).await.unwrap_or_else(|_| {
-        let seen = format!("no answer within {:.1} s", limit.as_secs_f64());
-        Err(Error::database(database, Trouble::Silent, seen))
-    })
 }

@@ -6,9 +6,11 @@
 //! operation may take the time it has; if not, all operations under way end at that moment. So nobody hangs on a database
 //! that does.
 
+pub mod address;
 mod keeper;
 mod pauses;
 mod state;
+mod timing;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::state::{State, Up};
+
+pub use timing::{round_trip, within};
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_model::{Database, Error, Trouble, with_causes};
 
 /// How a link stands.
 #[derive(Clone, Debug)]
@@ -31,11 +31,11 @@ pub(crate) enum Outage {
 impl Outage {
     pub(crate) fn of(error: &Error) -> Self {
         match error {
-            Error::Database { trouble, source, .. } => Self::Trouble(*trouble, chain(source.as_ref())),
+            Error::Database { trouble, source, .. } => Self::Trouble(*trouble, with_causes(source.as_ref())),
             Error::EpisodesElsewhere { place, kept, wanted } => {
                 Self::Elsewhere { place: place.clone(), kept: kept.clone(), wanted: wanted.clone() }
             }
-            other => Self::Trouble(Trouble::Unreachable, chain(other)),
+            other => Self::Trouble(Trouble::Unreachable, with_causes(other)),
         }
     }
 
@@ -45,19 +45,4 @@ impl Outage {
             Self::Elsewhere { place, kept, wanted } => Error::EpisodesElsewhere { place, kept, wanted },
         }
     }
-}
-
-/// An error with its causes, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    text
 }

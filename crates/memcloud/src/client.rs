@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use memcloud_model::with_causes;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::current::Current;
-use crate::failure::{Exit, Failure, with_causes};
+use crate::failure::{Exit, Failure};
 use crate::settings::{API_KEY, ClientFlags, Sources, URL};
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memcloud_memory::ports::{EpisodeStore, Home, Records};
+use memcloud_model::with_causes;
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::{Host, PostgresStore, Tls};
 use memcloud_store_sqlite::SqliteStore;
 use secrecy::ExposeSecret;
 
-use crate::failure::{Failure, with_causes};
+use crate::failure::Failure;
 use crate::settings::{
     DATABASE_URL, DB_CA_FILE, DB_HOST, DB_NAME, DB_PASSWORD, DB_POOL, DB_PORT, DB_SSLMODE, DB_USER,
     NEO4J_CA_FILE, NEO4J_PASSWORD, NEO4J_URI, NEO4J_USER, Setting, Sources,

@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use memcloud_model::with_causes;
 
 /// How the program ends. The numbers are part of the command line's contract: see `docs/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,25 +78,5 @@ impl Failure {
 impl From<memcloud_model::Error> for Failure {
     fn from(error: memcloud_model::Error) -> Self {
         Self::new(with_causes(&error), error.hint())
-    }
-}
-
-/// An error and all that caused it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        add_cause(&mut line, inner);
-        cause = inner.source();
-    }
-    line
-}
-
-/// Many errors repeat their cause in their own words; said once is enough.
-fn add_cause(line: &mut String, cause: &dyn Display) {
-    let cause = cause.to_string();
-    if !line.ends_with(&cause) {
-        line.push_str(": ");
-        line.push_str(&cause);
     }
 }

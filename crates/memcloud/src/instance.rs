@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use memcloud_memory::ports::Counts;
 use memcloud_memory::{Limits, Memory, Weights};
-use memcloud_model::{Fault, SystemClock};
+use memcloud_model::{Fault, SystemClock, with_causes};
 use memcloud_server::{ApiKeys, App, Exposed, ServeOptions, Settings, require_key_beyond_loopback};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::failure::{Failure, with_causes};
+use crate::failure::Failure;
 use crate::local_model::{self, LocalModel};
 use crate::output::Output;
 use crate::settings::InstanceSettings;

@@ -7,8 +7,9 @@ use std::time::Instant;
 use memcloud_embed::weights::{self, FetchError, ModelFiles, Places};
 use memcloud_embed::{Isa, LocalEmbedder, Model, Options};
 use memcloud_memory::ports::Embedder;
+use memcloud_model::with_causes;
 
-use crate::failure::{Failure, with_causes};
+use crate::failure::Failure;
 use crate::output::{Output, Unit};
 use crate::settings::{KERNEL, ModelSettings};
 

@@ -266,3 +266,19 @@ impl Error {
         }
     }
 }
+
+/// An error and all that caused it, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let told = inner.to_string();
+        // Many errors repeat their cause in their own words; said once is enough.
+        if !line.ends_with(&told) {
+            line.push_str(": ");
+            line.push_str(&told);
+        }
+        cause = inner.source();
+    }
+    line
+}

@@ -13,7 +13,7 @@ mod time;
 
 pub use database::{Database, Trouble};
 pub use episode::{Episode, Metadata, NewEpisode, Use};
-pub use error::{Error, Fault};
+pub use error::{Error, Fault, with_causes};
 pub use filter::{Filter, Predicate, Scalar};
 pub use id::EpisodeId;
 pub use space::{Member, Session, Space};

@@ -1,7 +1,7 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use memcloud_link::{Open, Patience};
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_link::{Open, Patience, round_trip, within};
+use memcloud_model::{Database, Error};
 use neo4rs::{Graph, query};
 
 use crate::connect::Opener;
@@ -76,10 +76,7 @@ pub async fn examine(target: &Target) -> Result<Findings, Error> {
         let graph = Opener { target: target.clone() }.open().await?;
         look(&graph, target).await
     };
-    let within = Patience::default().operation;
-    tokio::time::timeout(within, looked).await.unwrap_or_else(|_| {
-        Err(Error::database(Database::Neo4j, Trouble::Silent, format!("no answer within {within:?}")))
-    })
+    within(Patience::default().operation, Database::Neo4j, Box::pin(looked)).await
 }
 
 async fn look(graph: &Graph, target: &Target) -> Result<Findings, Error> {
@@ -89,7 +86,9 @@ async fn look(graph: &Graph, target: &Target) -> Result<Findings, Error> {
     Ok(Findings {
         version,
         edition,
-        latency: latency(graph).await?,
+        latency: round_trip(async || graph.run(query("RETURN 1")).await)
+            .await
+            .map_err(doing("measuring the way to Neo4j"))?,
         protection: protection(target),
         refuses_writes: refuses_writes.map(|error| error.to_string()),
         schema: schema::steps_done(graph).await?,
@@ -97,18 +96,6 @@ async fn look(graph: &Graph, target: &Target) -> Result<Findings, Error> {
         nodes,
         relationships,
     })
-}
-
-/// The middle of a few questions that need no work.
-async fn latency(graph: &Graph) -> Result<Duration, Error> {
-    let mut times = [Duration::ZERO; 5];
-    for time in &mut times {
-        let began = Instant::now();
-        graph.run(query("RETURN 1")).await.map_err(doing("measuring the way to Neo4j"))?;
-        *time = began.elapsed();
-    }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
 }
 
 fn protection(target: &Target) -> String {

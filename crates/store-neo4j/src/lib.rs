@@ -21,4 +21,4 @@ mod turn;
 pub use examine::{AURA_FREE, Findings, examine};
 pub use schema::IndexState;
 pub use store::GraphStore;
-pub use target::{BadTarget, Scheme, Target};
+pub use target::{Scheme, Target};

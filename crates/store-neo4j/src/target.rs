@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 
+use memcloud_link::address::{self, BadTarget};
 use secrecy::SecretString;
-use thiserror::Error;
-use url::Url;
 
 /// Which Neo4j, as whom, and by which way.
 #[derive(Clone, Debug)]
@@ -70,16 +69,6 @@ impl Scheme {
     }
 }
 
-/// Why a target cannot be one, and what to do about it. Neither holds a password.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{what}")]
-pub struct BadTarget {
-    /// What is wrong, to be read after the name of the setting.
-    pub what: String,
-    /// What to do.
-    pub mend: String,
-}
-
 impl Target {
     /// The target of an address such as `neo4j+s://host:7687`. User and password may stand in it; those that are given
     /// beside it win.
@@ -90,12 +79,8 @@ impl Target {
         authority: Option<PathBuf>,
     ) -> Result<Self, BadTarget> {
         let form = "write it as bolt://host:7687, with bolt, bolt+s, bolt+ssc, neo4j, neo4j+s or neo4j+ssc for its scheme";
-        let bad = |what: String| BadTarget { what, mend: form.into() };
-        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-        if rest.find(['/', '?', '#']).is_some_and(|end| rest[end..].contains('@')) {
-            return Err(bad("it has an '@' where none can be: a special character of the user or password is not written as %XX".into()));
-        }
-        let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
+        let bad = |what: String| BadTarget::new(what, form);
+        let url = address::read(text, form)?;
         let scheme = Scheme::named(url.scheme())
             .ok_or_else(|| bad(format!("'{}' is no scheme of Neo4j", url.scheme())))?;
         let host =
@@ -103,19 +88,14 @@ impl Target {
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(bad("it goes on after the port".into()));
         }
-        let decoded = |text: &str| {
-            let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
-            decoded.map(std::borrow::Cow::into_owned).map_err(|_| bad("a part of it is not UTF-8".into()))
-        };
+        let decoded = |text: &str| address::decoded(text, form);
         let inside = Some(decoded(url.username())?).filter(|user| !user.is_empty());
         let password = match (password, url.password()) {
             (Some(password), _) => password,
             (None, Some(inside)) => decoded(inside)?.into(),
             (None, None) => {
-                return Err(BadTarget {
-                    what: "there is no password for it".into(),
-                    mend: "set NEO4J_PASSWORD, or NEO4J_PASSWORD_FILE".into(),
-                });
+                let mend = "set NEO4J_PASSWORD, or NEO4J_PASSWORD_FILE";
+                return Err(BadTarget::new("there is no password for it", mend));
             }
         };
         Ok(Self {

@@ -1,9 +1,9 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use deadpool_postgres::Object;
-use memcloud_link::{Open, Patience};
+use memcloud_link::{Open, Patience, round_trip, within};
 use memcloud_memory::ports::Home;
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_model::{Database, Error};
 
 use crate::connect::{Opener, Session};
 use crate::error::Failure;
@@ -46,10 +46,7 @@ pub async fn examine(target: &Target, home: Home) -> Result<Findings, Error> {
         let session = opener.open().await?;
         look(&session, &target).await.map_err(|failure| failure.doing("examining the database"))
     };
-    let within = Patience::default().operation;
-    tokio::time::timeout(within, looked).await.unwrap_or_else(|_| {
-        Err(Error::database(Database::Postgres, Trouble::Silent, format!("no answer within {within:?}")))
-    })
+    within(Patience::default().operation, Database::Postgres, looked).await
 }
 
 async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {
@@ -72,7 +69,7 @@ async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {
     Ok(Findings {
         version: row.get(0),
         pgvector: schema::vector_version(&client).await?.unwrap_or_default(),
-        latency: latency(&client).await?,
+        latency: round_trip(async || client.simple_query("").await.map(drop)).await?,
         protection: protection(&client, target).await?,
         writable,
         owner: row.get(2),
@@ -82,18 +79,6 @@ async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {
         durable: row.get(5),
         episodes: crate::read::counts(session.client().await?).await?.episodes,
     })
-}
-
-/// The middle of a few questions that need no work.
-async fn latency(client: &Object) -> Result<Duration, Failure> {
-    let mut times = [Duration::ZERO; 5];
-    for time in &mut times {
-        let began = Instant::now();
-        client.simple_query("").await?;
-        *time = began.elapsed();
-    }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
 }
 
 async fn protection(client: &Object, target: &Target) -> Result<String, Failure> {

@@ -35,7 +35,7 @@ use crate::connect::{Opener, Session};
 use crate::error::Failure;
 
 pub use examine::{Findings, examine};
-pub use target::{BadTarget, Host, Target, Tls};
+pub use target::{Host, Target, Tls};
 
 /// How long a deletion may take: a session may be long.
 const LONG: Duration = Duration::from_mins(1);
@@ -49,21 +49,16 @@ impl PostgresStore {
     /// Opens a store that keeps everything in this database. It is there at once; while the database cannot be reached,
     /// every operation says so.
     pub async fn open(target: Target) -> Self {
-        Self::open_for(target, Home::Records, Patience::default()).await
+        Self::open_for(target, Home::Records).await
     }
 
     /// The same for the records of episodes whose content is kept elsewhere.
     pub async fn open_records(target: Target) -> Self {
-        Self::open_for(target, Home::Graph, Patience::default()).await
+        Self::open_for(target, Home::Graph).await
     }
 
-    async fn open_for(target: Target, home: Home, patience: Patience) -> Self {
-        Self { link: Link::start(Opener { target, home }, patience).await }
-    }
-
-    /// What the database suffers from at present, if anything.
-    pub fn trouble(&self) -> Option<Error> {
-        self.link.trouble()
+    async fn open_for(target: Target, home: Home) -> Self {
+        Self { link: Link::start(Opener { target, home }, Patience::default()).await }
     }
 
     async fn append_batch(&self, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {

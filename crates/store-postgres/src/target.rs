@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 
+use memcloud_link::address::{self, BadTarget};
 use secrecy::SecretString;
-use thiserror::Error;
-use url::{Host as UrlHost, Url};
 
 /// Which database, as whom, and by which way.
 #[derive(Clone, Debug)]
@@ -40,22 +39,6 @@ pub enum Tls {
     /// By TLS, with a certificate that this authority has signed, or one that the machine trusts; and that names the
     /// host.
     Verified(Option<PathBuf>),
-}
-
-/// Why a target cannot be one, and what to do about it. Neither holds a password.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{what}")]
-pub struct BadTarget {
-    /// What is wrong, to be read after the name of the setting.
-    pub what: String,
-    /// What to do.
-    pub mend: String,
-}
-
-impl BadTarget {
-    fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), mend: mend.into() }
-    }
 }
 
 /// The longest path of a unix socket, in bytes: what the system's own structure holds, less the NUL at its end.
@@ -98,13 +81,6 @@ fn check_name(host: &str) -> Result<(), BadTarget> {
     Ok(())
 }
 
-/// Whether there is an `@` after the part that names the host: then some of what was taken for a host or a path belongs to
-/// a password, and must not be told.
-fn account_is_unescaped(text: &str) -> bool {
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    rest.find(['/', '?', '#']).is_some_and(|end| rest[end..].contains('@'))
-}
-
 /// The address with some host, and whether that is its own: one with an account must have one to be read, and one of a
 /// socket has none.
 fn with_host(text: &str) -> (String, bool) {
@@ -132,22 +108,13 @@ impl Target {
     /// `postgres://user:password@/database?host=/cloudsql/project:region:instance`.
     pub fn from_url(text: &str, authority: Option<PathBuf>) -> Result<Self, BadTarget> {
         let form = "write it as postgres://user:password@host:5432/database, with special characters as %XX";
-        if account_is_unescaped(text) {
-            let what = "it has an '@' where none can be: a special character of the user or password is not written as %XX";
-            return Err(BadTarget::new(what, form));
-        }
         let (whole, names_host) = with_host(text);
-        let url = Url::parse(&whole).map_err(|error| BadTarget::new(error.to_string(), form))?;
+        let url = address::read(&whole, form)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(BadTarget::new(format!("'{}' is no scheme of PostgreSQL", url.scheme()), form));
         }
-        let decoded = |text: &str| {
-            percent_encoding::percent_decode_str(text)
-                .decode_utf8()
-                .map(std::borrow::Cow::into_owned)
-                .map_err(|_| BadTarget::new("a part of it is not UTF-8", form))
-        };
-        let mut host = url.host().filter(|_| names_host).map(|host: UrlHost<&str>| host.to_string());
+        let decoded = |text: &str| address::decoded(text, form);
+        let mut host = url.host().filter(|_| names_host).map(|host| host.to_string());
         let (mut port, mut mode) = (url.port(), None);
         for (name, value) in url.query_pairs() {
             match &*name {

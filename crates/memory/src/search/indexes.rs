@@ -49,12 +49,13 @@ impl Indexes {
             return Ok((SharedIndex::default(), head));
         }
         let index = self.take(space);
-        let known = index.read().await.sequence;
+        let mut known = index.read().await.sequence;
         if known > head && known > store.head(space).await? {
             // The engine was restored from an earlier day: its numbers begin again where they were then.
             *index.write().await = SpaceIndex::default();
+            known = 0;
         }
-        if index.read().await.sequence < head {
+        if known < head {
             let mut writing = index.write().await;
             catch_up(&mut writing, store, space, head).await?;
             let bytes = writing.bytes();

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use memcloud_memory::ports::Home;
-use memcloud_model::Error;
+use memcloud_model::{Error, with_causes};
 use memcloud_store_neo4j::AURA_FREE;
 
 use super::Finding;
-use crate::failure::with_causes;
 
 pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: Home) -> Finding {
     let part = "postgres";

@@ -3,14 +3,14 @@ mod databases;
 use std::path::Path;
 
 use memcloud_memory::ports::{EpisodeStore, Home};
-use memcloud_model::Error;
+use memcloud_model::{Error, with_causes};
 use memcloud_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::commands::Context;
 use crate::engines::Engines;
-use crate::failure::{Exit, Failure, with_causes};
+use crate::failure::{Exit, Failure};
 use crate::local_model;
 use crate::output::Output;
 use crate::settings::{ClientFlags, DataFlags, ModelSettings};

@@ -291,6 +291,29 @@ impl Load {
     }
 }
 
+/// What is done to a database.
+#[derive(Clone, Copy)]
+enum Act {
+    Stop,
+    Kill,
+    StartAgain,
+}
+
+/// A database is restarted, and crashes, while eight clients store: none of what was answered is lost, and it is soon back.
+async fn breaks_under_load(client: &Client, name: &str, part: &str, mut act: impl FnMut(Act)) {
+    for (how, group, end) in [("is restarted", "restart", Act::Stop), ("crashes", "crash", Act::Kill)] {
+        client.until_back("restart").await;
+        let load = Load::start(client, group);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        act(end);
+        client.until_broken(&[(part, "database_unreachable")]).await;
+        act(Act::StartAgain);
+        let back = client.until_back("restart").await;
+        assert!(back < BACK_WITHIN, "{back:?}");
+        row(&format!("{name} {how}, 8 clients"), &load.end(client).await, back);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_postgres_restarts_under_load() {
     let mut postgres = Postgres::start();
@@ -298,21 +321,12 @@ async fn fault_postgres_restarts_under_load() {
     let (home, settings) = (Home::new(), Settings::default().postgres(&postgres, &database).shared_neo4j());
     let server = serve(&home, &settings);
     let client = Client::of(&server);
-    for (how, group, kill) in [("is restarted", "restart", false), ("crashes", "crash", true)] {
-        client.until_back("restart").await;
-        let load = Load::start(&client, group);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        if kill {
-            postgres.kill();
-        } else {
-            postgres.stop();
-        }
-        client.until_broken(&[("postgres", "database_unreachable")]).await;
-        postgres.start_again();
-        let back = client.until_back("restart").await;
-        assert!(back < BACK_WITHIN, "{back:?}");
-        row(&format!("PostgreSQL {how}, 8 clients"), &load.end(&client).await, back);
-    }
+    breaks_under_load(&client, "PostgreSQL", "postgres", |act| match act {
+        Act::Stop => postgres.stop(),
+        Act::Kill => postgres.kill(),
+        Act::StartAgain => postgres.start_again(),
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -327,21 +341,12 @@ async fn fault_neo4j_restarts_under_load() {
         (serve_with_model(&home, &settings), other.join().unwrap())
     });
     let client = Client::of(&server);
-    for (how, group, kill) in [("is restarted", "restart", false), ("crashes", "crash", true)] {
-        client.until_back("restart").await;
-        let load = Load::start(&client, group);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        if kill {
-            neo4j.kill();
-        } else {
-            neo4j.stop();
-        }
-        client.until_broken(&[("neo4j", "database_unreachable")]).await;
-        neo4j.start_again();
-        let back = client.until_back("restart").await;
-        assert!(back < BACK_WITHIN, "{back:?}");
-        row(&format!("Neo4j {how}, 8 clients"), &load.end(&client).await, back);
-    }
+    breaks_under_load(&client, "Neo4j", "neo4j", |act| match act {
+        Act::Stop => neo4j.stop(),
+        Act::Kill => neo4j.kill(),
+        Act::StartAgain => neo4j.start_again(),
+    })
+    .await;
     // It does not take writes for a while, and reads go on.
     neo4j.stop();
     neo4j.start_again_with(&["server.databases.default_to_read_only=true"]);
