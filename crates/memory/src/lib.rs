@@ -6,6 +6,7 @@
 mod analysis;
 mod memory;
 pub mod ports;
+pub mod profile;
 mod search;
 mod store;
 mod words;

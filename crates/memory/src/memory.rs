@@ -33,6 +33,8 @@ pub struct Memory {
     pub(crate) limits: Limits,
     pub(crate) weights: Weights,
     pub(crate) indexes: Indexes,
+    /// Whether messages are queued for the profile.
+    pub(crate) learns: bool,
     /// Set once the store is known to hold vectors of this embedder only.
     bound: OnceCell<()>,
 }
@@ -50,11 +52,18 @@ impl Memory {
         weights: Weights,
     ) -> Result<Self, Error> {
         let (indexes, bound) = (Indexes::new(limits.index_bytes), OnceCell::new());
-        let memory = Self { store, embedder, clock, limits, weights, indexes, bound };
+        let memory = Self { store, embedder, clock, limits, weights, indexes, learns: false, bound };
         match memory.bind().await {
             Err(error) if error.fault() != Fault::Unavailable => Err(error),
             _ => Ok(memory),
         }
+    }
+
+    /// Queues every message that people say for the profile, too: for a memory that has a learner: see [`profile`](crate::profile).
+    #[must_use]
+    pub fn learning(mut self) -> Self {
+        self.learns = true;
+        self
     }
 
     /// Makes sure that the store holds vectors of this embedder only. Asks the store until it has answered once.

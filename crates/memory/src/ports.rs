@@ -4,11 +4,20 @@
 //! the binary's `serve` command. Nothing else changes: ranking happens in one derived index (`search/index.rs`)
 //! that every engine feeds through [`EpisodeStore::changes`].
 
+mod language;
+mod profiles;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
 use memcloud_model::{Clock, Database, Episode, EpisodeId, Error, Member, Session, Space, SystemClock};
+
+pub use language::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal, Tokens};
+pub use profiles::{
+    Assignment, Budget, Fact, FactsOf, Lease, Lesson, Lessons, NewFeature, Parked, ProfileStore, Queued,
+    Revision, Setback, Span, Spending, Trigger, Usage, Waiting, assigned,
+};
 
 /// The place of a change in the history of one space: 1 for the first, growing by one with every episode
 /// stored or deleted, never used twice. 0 is the empty space.
@@ -23,6 +32,8 @@ pub struct Prepared {
     pub vector: Option<Vec<f16>>,
     /// Its [`Analysis`](crate::Analysis), encoded. An engine keeps it as it is.
     pub analysis: Vec<u8>,
+    /// What is to be learned from it.
+    pub lessons: Vec<Lesson>,
 }
 
 /// What makes a repeated request recognisable.
@@ -215,6 +226,9 @@ pub trait EpisodeStore: Send + Sync {
 
     /// How much is stored.
     async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Where it keeps what is learned.
+    fn profiles(&self) -> &dyn ProfileStore;
 
     /// Proves that each of its parts can be written and read at this moment, without leaving anything behind.
     async fn probe(&self) -> Vec<Check>;

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Memory;
 use crate::analysis::{Analysis, passage};
-use crate::ports::{Appended, Batch, Idempotency, Intent, Prepared};
+use crate::ports::{Appended, Batch, Idempotency, Intent, Lesson, Prepared};
+use crate::profile;
 
 /// Batches of up to so many episodes are begun in the engine while their vectors are worked out.
 const BEGUN_AT_ONCE: usize = 100;
@@ -57,7 +58,10 @@ impl Memory {
         {
             return Ok(Stored { ids, repeated: true });
         }
-        let (episodes, intent) = self.prepare(&request.space, request.episodes).await?;
+        let (mut episodes, intent) = self.prepare(&request.space, request.episodes).await?;
+        for prepared in &mut episodes {
+            prepared.lessons = self.lessons(&prepared.episode, &request.attendance);
+        }
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
         let sessions = request.attendance.into_iter().map(|a| (a.session, a.members)).collect();
         let batch = Batch { space: request.space, sessions, episodes, idempotency, intent };
@@ -103,9 +107,26 @@ impl Memory {
         let prepared = episodes
             .into_iter()
             .zip(vectors)
-            .map(|(episode, vector)| Prepared { analysis: Analysis::of(&episode).encode(), episode, vector })
+            .map(|(episode, vector)| Prepared {
+                analysis: Analysis::of(&episode).encode(),
+                episode,
+                vector,
+                lessons: vec![],
+            })
             .collect();
         Ok((prepared, intent))
+    }
+
+    /// What is to be learned from an episode: facts about the person who said it. What is stored to be learned from waits
+    /// even where nothing learns yet.
+    fn lessons(&self, episode: &Episode, attendance: &[Attendance]) -> Vec<Lesson> {
+        let wanted = match episode.purpose {
+            Use::Recall => self.learns && !is_of_a_program(episode, attendance),
+            Use::ProfileOnly => true,
+            Use::Transcript => false,
+        };
+        let lesson = || Lesson { owner: episode.producer.clone(), category: profile::CATEGORY.into() };
+        if wanted { vec![lesson()] } else { vec![] }
     }
 
     /// The vectors of the episodes, where a model runs and the episode is to be recalled.
@@ -172,6 +193,15 @@ impl Memory {
     }
 }
 
+/// Whether a program said it, not a person.
+fn is_of_a_program(episode: &Episode, attendance: &[Attendance]) -> bool {
+    let mut present = attendance.iter().flat_map(|attendance| &attendance.members);
+    let name = &episode.producer;
+    let is_agent = present.clone().any(|member| matches!(member, Member::Agent(agent) if agent == name));
+    let is_user = present.any(|member| matches!(member, Member::User(user) if user == name));
+    matches!(episode.role.as_str(), "assistant" | "system" | "developer" | "tool") || (is_agent && !is_user)
+}
+
 /// NUL is valid in JSON but no PostgreSQL text can hold it, and no engine shall keep what another cannot.
 fn has_nul(metadata: &Metadata) -> bool {
     fn inside(value: &Value) -> bool {
@@ -194,6 +224,7 @@ fn idempotency(key: &str, request: &StoreRequest) -> Idempotency {
         let purpose = match episode.purpose {
             Use::Recall => "recall",
             Use::ProfileOnly => "profile",
+            Use::Transcript => "transcript",
         };
         for text in [
             &episode.session,

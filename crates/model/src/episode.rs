@@ -14,6 +14,8 @@ pub enum Use {
     Recall,
     /// Only learned from: it waits for the profile and no search finds it.
     ProfileOnly,
+    /// Only a part of its conversation: no search finds it and nothing is learned from it.
+    Transcript,
 }
 
 /// One message as a client hands it in, before it has an identity.

@@ -47,6 +47,12 @@ pub enum Error {
         /// What was given.
         given: String,
     },
+    /// Not a fact's id.
+    #[error("'{given}' is not the id of a fact")]
+    InvalidFactId {
+        /// What was given.
+        given: String,
+    },
     /// A search without words.
     #[error("the query is empty")]
     EmptyQuery,
@@ -134,6 +140,9 @@ pub enum Error {
         /// Which database it was.
         database: Database,
     },
+    /// The endpoint that embeds cannot serve at present.
+    #[error("the embedding endpoint does not serve")]
+    EmbeddingUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The embedding model failed.
     #[error("the embedding model failed")]
     Embedding(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -165,6 +174,7 @@ impl Error {
             Self::NameTooLong { .. } => "name_too_long",
             Self::InvalidTime { .. } => "invalid_time",
             Self::InvalidId { .. } => "invalid_id",
+            Self::InvalidFactId { .. } => "invalid_fact_id",
             Self::EmptyQuery => "empty_query",
             Self::LimitOutOfRange { .. } => "limit_out_of_range",
             Self::UnknownFilterKey { .. } => "unknown_filter_key",
@@ -179,6 +189,7 @@ impl Error {
             Self::EpisodesElsewhere { .. } => "episodes_elsewhere",
             Self::Withdrawn => "store_withdrawn",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::EmbeddingUnavailable(_) => "embedding_unavailable",
             Self::Embedding(_) => "embedding_failed",
             Self::ShuttingDown => "shutting_down",
         }
@@ -195,6 +206,7 @@ impl Error {
                 "send RFC 3339, such as 2026-05-08T13:56:00Z; without a zone it is read as UTC"
             }
             Self::InvalidId { .. } => "use the id that the store answered, with or without 'episode-'",
+            Self::InvalidFactId { .. } => "use the number that stands as 'id' with the fact",
             Self::EmptyQuery => "ask something",
             Self::LimitOutOfRange { .. } => "ask for fewer results, or leave the limit out",
             Self::UnknownFilterKey { .. } => {
@@ -217,7 +229,7 @@ impl Error {
             Self::OutcomeUnknown { .. } => {
                 "send the request again under the same Idempotency-Key: it is then stored once"
             }
-            Self::Embedding(_) => "run 'memcloud doctor'",
+            Self::EmbeddingUnavailable(_) | Self::Embedding(_) => "run 'memcloud doctor'",
             Self::ShuttingDown => "send the request again when the server is back",
         }
     }
@@ -231,6 +243,7 @@ impl Error {
             | Self::NameTooLong { .. }
             | Self::InvalidTime { .. }
             | Self::InvalidId { .. }
+            | Self::InvalidFactId { .. }
             | Self::EmptyQuery
             | Self::LimitOutOfRange { .. }
             | Self::UnknownFilterKey { .. } => Fault::Request,
@@ -243,6 +256,7 @@ impl Error {
             | Self::EpisodesElsewhere { .. }
             | Self::Withdrawn
             | Self::OutcomeUnknown { .. }
+            | Self::EmbeddingUnavailable(_)
             | Self::ShuttingDown => Fault::Unavailable,
             Self::OtherVectorSpace { .. } | Self::Storage { .. } | Self::Embedding(_) => Fault::Internal,
         }

@@ -6,6 +6,7 @@
 mod database;
 mod episode;
 mod error;
+mod feature;
 mod filter;
 mod id;
 mod space;
@@ -14,6 +15,7 @@ mod time;
 pub use database::{Database, Trouble};
 pub use episode::{Episode, Metadata, NewEpisode, Use};
 pub use error::{Error, Fault, with_causes};
+pub use feature::{Feature, FeatureId, Subject};
 pub use filter::{Filter, Predicate, Scalar};
 pub use id::EpisodeId;
 pub use space::{Member, Session, Space};
