@@ -4,14 +4,20 @@
 //! embedding model implement. This crate knows no database, no model and no wire.
 
 mod analysis;
+mod chat;
+mod language;
 mod memory;
 pub mod ports;
 pub mod profile;
 mod search;
 mod store;
+pub mod tokens;
 mod words;
 
 pub use analysis::Analysis;
+pub use chat::{Chat, ChatOptions, Context, Done, Event, Failed, Recalled, Turn};
+pub use language::{Account, Gate, Permit, Retry};
+pub use profile::{FactHit, FactsQuestion, Learner, LearnerOptions};
 pub use memory::{Limits, Memory};
 pub use search::{Explanation, Found, Hit, Parts, Question, Weights};
 pub use store::{Attendance, StoreRequest, Stored};

@@ -4,6 +4,7 @@
 //! the binary's `serve` command. Nothing else changes: ranking happens in one derived index (`search/index.rs`)
 //! that every engine feeds through [`EpisodeStore::changes`].
 
+mod knowledge;
 mod language;
 mod profiles;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_model::{Clock, Database, Episode, EpisodeId, Error, Member, Session, Space, SystemClock};
 
+pub use knowledge::Changed;
 pub use language::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal, Tokens};
 pub use profiles::{
     Assignment, Budget, Fact, FactsOf, Lease, Lesson, Lessons, NewFeature, Parked, ProfileStore, Queued,
@@ -181,14 +183,14 @@ pub trait EpisodeStore: Send + Sync {
     /// The sequence number of the newest change; 0 for a space that is not known. One cheap read.
     async fn head(&self, space: &Space) -> Result<Sequence, Error>;
 
-    /// The changes after this sequence number, oldest first, at most `limit`. Episodes that are kept for the profile
-    /// only are left out, and so are those that were stored and deleted again in the meantime: their removal is told.
+    /// The changes after this sequence number, oldest first, at most `limit`. Episodes that are not to be recalled are
+    /// left out, and so are those that were stored and deleted again in the meantime: their removal is told.
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error>;
 
     /// The episodes with these ids that exist in this space, in the order asked for.
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error>;
 
-    /// The newest episodes of a session, oldest first. Those kept for the profile only are left out.
+    /// The newest episodes of a session, oldest first: its conversation. Those kept for the profile only are left out.
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error>;
 
     /// A page of a space, or of one session in it, by time and id, oldest first.

@@ -31,6 +31,19 @@ pub struct Trigger {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease(pub Uuid);
 
+impl Lease {
+    /// A name that no other lease has.
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Messages of one subject that a learner has taken on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -300,7 +313,8 @@ pub trait ProfileStore: Send + Sync {
     /// Every fact that was ever learned and not deleted, of all spaces, by id, after this one.
     async fn all_facts(&self, after: Option<FeatureId>, limit: usize) -> Result<Vec<Fact>, Error>;
 
-    /// Keeps facts as they are, from another engine. Those whose id is there already are passed over.
+    /// Keeps facts as they are, from another engine. Those whose id is there already are passed over, and so are citations of
+    /// episodes that are not stored, and facts of which no citation is left.
     async fn put_facts(&self, facts: &[Fact]) -> Result<(), Error>;
 
     /// Deletes a fact for good; `false` when this space has none of this id.

@@ -12,6 +12,7 @@ mod time_words;
 mod weights;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memcloud_model::{Episode, EpisodeId, Error, Filter, Space};
@@ -74,6 +75,14 @@ pub struct Hit {
 impl Memory {
     /// Finds the episodes that answer a question, best first. Everything that was stored before the call is looked at.
     pub async fn search(&self, question: Question) -> Result<Found, Error> {
+        self.search_with_vector(question).await.map(|(found, _)| found)
+    }
+
+    /// The same, and the question's embedding, for whoever looks for more than episodes.
+    pub(crate) async fn search_with_vector(
+        &self,
+        question: Question,
+    ) -> Result<(Found, Option<Arc<Vec<f32>>>), Error> {
         self.check_question(&question)?;
         self.bind().await?;
         let began = Instant::now();
@@ -85,6 +94,7 @@ impl Memory {
         };
         // Not held while the model works: others could not bring the index up to date meanwhile.
         let (vector, embedding) = self.embed_question(&told).await?;
+        let vector = vector.map(Arc::new);
         let index = loop {
             let ready = index.clone().read_owned().await;
             // Someone may have begun to build it anew and given up.
@@ -94,7 +104,7 @@ impl Memory {
             drop(ready);
             index = self.indexes.caught_up(self.store.as_ref(), &question.space).await?.0;
         };
-        let asked = self.ask(text, vector, &index);
+        let asked = self.ask(text, vector.clone(), &index);
         let (filter, limit, weights) = (question.filter.clone(), question.limit, self.weights.clone());
         let small = index.end() <= RANKED_AT_ONCE;
         let ranking = move || ranked(&index, &asked, &filter, limit, &weights);
@@ -105,7 +115,8 @@ impl Memory {
             ranked.map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?
         };
         let hits = self.load(&question, ranked).await?;
-        Ok(Found { hits, embedding, ranking: began.elapsed().saturating_sub(embedding) })
+        let found = Found { hits, embedding, ranking: began.elapsed().saturating_sub(embedding) };
+        Ok((found, vector))
     }
 
     fn check_question(&self, question: &Question) -> Result<(), Error> {
@@ -134,7 +145,7 @@ impl Memory {
         Ok((Some(vector), began.elapsed()))
     }
 
-    fn ask(&self, text: &str, vector: Option<Vec<f32>>, index: &SpaceIndex) -> Asked {
+    fn ask(&self, text: &str, vector: Option<Arc<Vec<f32>>>, index: &SpaceIndex) -> Asked {
         let said: Vec<Word<'_>> = words(text).collect();
         let mut asked_terms: Vec<Term> = Vec::new();
         for stem in said.iter().filter_map(term) {

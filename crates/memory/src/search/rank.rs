@@ -5,6 +5,7 @@
 //! else that counts is added up for the candidates alone, so its cost does not grow with the space.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use memcloud_kernels::scan;
 use memcloud_model::TimeRange;
@@ -32,7 +33,7 @@ pub(crate) struct Asked {
     /// The question's terms, each once.
     pub(crate) terms: Vec<Term>,
     /// Its vector of unit length, where a model runs.
-    pub(crate) vector: Option<Vec<f32>>,
+    pub(crate) vector: Option<Arc<Vec<f32>>>,
     /// Whom it names first, by the producer's number; several only where they share the name.
     pub(crate) named: Vec<u32>,
     /// The stretch of time that it speaks of.
@@ -64,7 +65,7 @@ pub(crate) fn rank(
     limit: usize,
     weights: &Weights,
 ) -> Vec<Ranked> {
-    let likeness = likeness(index, asked.vector.as_deref(), rows);
+    let likeness = likeness(index, asked.vector.as_deref().map(Vec::as_slice), rows);
     let words = words(index, asked, weights);
     let candidates = Candidates::choose(index, rows, likeness, &words, limit.max(SEEDS));
     let Scored { mut ranked, meaning_scale } = score(index, asked, &candidates, &words, weights);

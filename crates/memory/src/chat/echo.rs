@@ -1,0 +1,73 @@
+//! Whether an answer says anything that the memory does not hold already.
+
+use std::collections::HashSet;
+
+use crate::words::{stem, words};
+
+/// So many words in a row are a quotation.
+const RUN: usize = 4;
+/// An answer is an echo when so much of it is quotations.
+const SHARE: f32 = 0.7;
+
+/// Whether the answer is nearly nothing but what was recalled for it. Stored as a memory of its own it would come back
+/// beside what it repeats, and crowd out what else there is.
+pub(crate) fn is_echo<'a>(answer: &str, recalled: impl Iterator<Item = &'a str>) -> bool {
+    let said = stems(answer);
+    if said.is_empty() {
+        return false;
+    }
+    let mut runs: HashSet<Vec<String>> = HashSet::new();
+    for text in recalled {
+        let held = stems(text);
+        // A short memory counts when all of it comes back.
+        let run = RUN.min(held.len()).max(1);
+        runs.extend(held.windows(run).map(<[String]>::to_vec));
+    }
+    let mut quoted = vec![false; said.len()];
+    for run in 1..=RUN {
+        for (at, window) in said.windows(run).enumerate() {
+            if runs.contains(window) {
+                quoted[at..at + run].fill(true);
+            }
+        }
+    }
+    let share = quoted.iter().filter(|quoted| **quoted).count() as f32 / said.len() as f32;
+    share >= SHARE
+}
+
+fn stems(text: &str) -> Vec<String> {
+    words(text).map(|word| stem(&word.plain)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELD: [&str; 2] = ["The keys hang in the hall, behind the green door.", "Yes"];
+
+    #[test]
+    fn knows_what_comes_back() {
+        for echo in [
+            "The keys hang in the hall, behind the green door.",
+            "the keys hang in the hall",
+            "\"The keys hang in the hall behind the green door.\" (Ann)",
+            "yes",
+        ] {
+            assert!(is_echo(echo, HELD.into_iter()), "{echo}");
+        }
+    }
+
+    #[test]
+    fn lets_through_what_says_more() {
+        for new in [
+            "Look in the hall.",
+            "Yes, but Bob took them to work with him this morning",
+            "The keys hang in the hall, but you should ask Bob first, since he borrowed them and may have lost one",
+            "No",
+            "",
+        ] {
+            assert!(!is_echo(new, HELD.into_iter()), "{new}");
+        }
+        assert!(!is_echo("Anything", std::iter::empty()));
+    }
+}

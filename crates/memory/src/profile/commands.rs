@@ -1,0 +1,318 @@
+//! Reads what a language model makes of messages. Models answer nearly what was asked for: prose around the JSON,
+//! numbers as texts, commands that fit nothing. What can be understood is taken; what cannot is left out, and an answer
+//! of which nothing can be understood is unusable.
+
+use std::collections::{HashMap, HashSet};
+
+use memcloud_model::{Episode, EpisodeId, Timestamp};
+use serde_json::Value;
+
+use crate::ports::{Fact, NewFeature, Revision};
+
+/// The longest name of a fact, and the longest value, in characters. What a model writes beyond is cut.
+const NAME_CHARS: usize = 100;
+const VALUE_CHARS: usize = 1_000;
+
+/// The revisions that an answer asks for. `Err` says what was answered instead.
+pub(crate) fn read(
+    answer: &str,
+    facts: &[Fact],
+    episodes: &[Episode],
+    tags: &[&str],
+) -> Result<Vec<Revision>, String> {
+    let commands = list(answer, "commands")?;
+    let asked = commands.len();
+    let mut changed = HashSet::new();
+    let revisions: Vec<Revision> = commands
+        .iter()
+        .filter_map(|command| revision(command, facts, episodes, tags, &mut changed))
+        .collect();
+    if revisions.is_empty() && asked > 0 && !commands.iter().any(|command| command["command"].is_string()) {
+        return Err(format!("{asked} commands of which none is one"));
+    }
+    Ok(revisions)
+}
+
+/// The merges that an answer asks for: which facts, and the one that takes their place.
+pub(crate) fn read_merges(answer: &str, facts: &[Fact]) -> Result<Vec<Revision>, String> {
+    let mut used = HashSet::new();
+    let merges = list(answer, "merges")?;
+    Ok(merges.iter().filter_map(|merge| merged(merge, facts, &mut used)).collect())
+}
+
+fn merged(merge: &Value, facts: &[Fact], used: &mut HashSet<usize>) -> Option<Revision> {
+    let mut places: Vec<usize> = merge["facts"].as_array()?.iter().filter_map(|id| place(id, facts.len())).collect();
+    places.sort_unstable();
+    places.dedup();
+    // A fact that two merges name would be in neither or in both.
+    if places.len() < 2 || places.iter().any(|place| used.contains(place)) {
+        return None;
+    }
+    let first = &facts[places[0]].feature;
+    let feature = text(&merge["feature"], NAME_CHARS).unwrap_or_else(|| first.feature.clone());
+    let new = NewFeature {
+        tag: first.tag.clone(),
+        feature,
+        value: text(&merge["value"], VALUE_CHARS)?,
+        citations: vec![],
+        valid_from: first.valid_from,
+        vector: None,
+    };
+    used.extend(&places);
+    Some(Revision::Merge { old: places.into_iter().map(|place| facts[place].feature.id).collect(), new })
+}
+
+fn revision(
+    command: &Value,
+    facts: &[Fact],
+    episodes: &[Episode],
+    tags: &[&str],
+    changed: &mut HashSet<usize>,
+) -> Option<Revision> {
+    let verb = command["command"].as_str()?.trim().to_lowercase();
+    let cited = cited(&command["messages"], episodes);
+    // Of two commands about one fact the first holds.
+    let old = place(&command["fact"], facts.len()).filter(|place| !changed.contains(place));
+    if verb == "retire" || verb == "delete" {
+        let place = old?;
+        changed.insert(place);
+        return Some(Revision::Retire { old: facts[place].feature.id, at: latest(&cited)? });
+    }
+    let tag = command["tag"].as_str().unwrap_or_default().trim();
+    let tag = tags.iter().find(|known| known.eq_ignore_ascii_case(tag))?;
+    let new = NewFeature {
+        tag: (*tag).to_owned(),
+        feature: text(&command["feature"], NAME_CHARS)?.to_lowercase(),
+        value: text(&command["value"], VALUE_CHARS)?,
+        valid_from: latest(&cited)?,
+        citations: cited.into_iter().map(|(id, _)| id).collect(),
+        vector: None,
+    };
+    match (verb.as_str(), old) {
+        ("add", _) | ("replace" | "update", None) => Some(Revision::Add(new)),
+        ("replace" | "update", Some(place)) => {
+            changed.insert(place);
+            Some(Revision::Replace { old: facts[place].feature.id, new })
+        }
+        _ => None,
+    }
+}
+
+/// The messages that a command rests on; all of them when it names none that there are.
+fn cited(numbers: &Value, episodes: &[Episode]) -> Vec<(EpisodeId, Timestamp)> {
+    let named: HashSet<usize> =
+        numbers.as_array().into_iter().flatten().filter_map(|number| place(number, episodes.len())).collect();
+    let all = episodes.iter().enumerate();
+    all.filter(|(at, _)| named.is_empty() || named.contains(at)).map(|(_, e)| (e.id, e.created_at)).collect()
+}
+
+fn latest(cited: &[(EpisodeId, Timestamp)]) -> Option<Timestamp> {
+    cited.iter().map(|(_, at)| *at).max()
+}
+
+/// The place in a list of the thing that is called by this number, counted from 1; models write numbers as texts, too.
+fn place(number: &Value, count: usize) -> Option<usize> {
+    let number = number.as_u64().or_else(|| number.as_str()?.trim().parse().ok())?;
+    usize::try_from(number).ok()?.checked_sub(1).filter(|place| *place < count)
+}
+
+/// A text that says something, in one line, cut where it is too long.
+fn text(value: &Value, chars: usize) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        _ => return None,
+    };
+    let line = text.replace('\0', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut = line.char_indices().nth(chars).map_or(line.len(), |(end, _)| end);
+    (cut > 0).then(|| line[..cut].to_owned())
+}
+
+/// The list of this name in the answer, wherever the answer has its JSON.
+fn list(answer: &str, name: &str) -> Result<Vec<Value>, String> {
+    let Some(found) = objects(answer) else { return Err(format!("no JSON but '{}'", beginning(answer))) };
+    match found {
+        Value::Array(items) => Ok(items),
+        Value::Object(mut fields) => match fields.remove(name) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Err(format!("JSON without '{name}'")),
+        },
+        _ => Err(format!("JSON without '{name}'")),
+    }
+}
+
+/// The last JSON object or list of a text that begins a line or follows a fence; what a model thinks aloud comes before.
+fn objects(text: &str) -> Option<Value> {
+    if let Ok(whole @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text.trim()) {
+        return Some(whole);
+    }
+    let mut found = None;
+    let mut rest = text;
+    while let Some(start) = rest.find(['{', '[']) {
+        let mut reader = serde_json::Deserializer::from_str(&rest[start..]).into_iter::<Value>();
+        match reader.next() {
+            Some(Ok(value @ (Value::Object(_) | Value::Array(_)))) => {
+                rest = &rest[start + reader.byte_offset()..];
+                found = Some(value);
+            }
+            _ => rest = &rest[start + 1..],
+        }
+    }
+    found
+}
+
+fn beginning(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(80).collect()
+}
+
+/// What each revision says, for the ones that are to be embedded.
+pub(crate) fn new_features(revisions: &mut [Revision]) -> Vec<&mut NewFeature> {
+    let new = revisions.iter_mut().filter_map(|revision| match revision {
+        Revision::Add(new) | Revision::Replace { new, .. } | Revision::Merge { new, .. } => Some(new),
+        Revision::Retire { .. } => None,
+    });
+    new.collect()
+}
+
+/// How many facts of each tag are new.
+pub(crate) fn added(revisions: &[Revision]) -> HashMap<String, usize> {
+    let mut added = HashMap::new();
+    for revision in revisions {
+        if let Revision::Add(new) = revision {
+            *added.entry(new.tag.clone()).or_default() += 1;
+        }
+    }
+    added
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use memcloud_model::{Clock, Feature, FeatureId, Metadata, Space, Subject, SystemClock, Use};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn episodes(count: usize) -> Vec<Episode> {
+        let now = SystemClock.now();
+        let at = |n: usize| Timestamp::from_micros(now.as_micros() + n as i64).unwrap();
+        (0..count)
+            .map(|n| Episode {
+                id: EpisodeId::new(now, n as u16),
+                space: Space::of_group("g"),
+                session: "s".into(),
+                content: format!("message {n}"),
+                producer: "ann".into(),
+                produced_for: String::new(),
+                role: String::new(),
+                kind: "message".into(),
+                metadata: Metadata::new(),
+                created_at: at(n),
+                ingested_at: now,
+                purpose: Use::Recall,
+            })
+            .collect()
+    }
+
+    fn facts(count: i64) -> Vec<Fact> {
+        let now = SystemClock.now();
+        let fact = |n| Feature {
+            id: FeatureId::from_number(100 + n),
+            subject: Subject { space: Space::of_group("g"), owner: "ann".into(), category: "profile".into() },
+            tag: "Home".into(),
+            feature: "city".into(),
+            value: format!("city {n}"),
+            citations: vec![],
+            valid_from: now,
+            valid_to: None,
+            learned_at: now,
+            prompt: "profile/1".into(),
+            model: "m".into(),
+        };
+        (0..count).map(|n| Fact { feature: fact(n), vector: None }).collect()
+    }
+
+    const TAGS: [&str; 2] = ["Home", "Work"];
+
+    fn revisions(answer: &Value) -> Vec<Revision> {
+        read(&answer.to_string(), &facts(2), &episodes(3), &TAGS).unwrap()
+    }
+
+    #[test]
+    fn reads_each_command() {
+        let said = episodes(3);
+        let command = |verb, fact: Value, value| {
+            json!({"command": verb, "fact": fact, "tag": "work", "feature": "Job", "value": value, "messages": [2]})
+        };
+        let answer = json!({"commands": [
+            command("add", Value::Null, "cook"), command("replace", json!("1"), "baker"), command("retire", json!(2), ""),
+        ]});
+        let read = read(&answer.to_string(), &facts(2), &said, &TAGS).unwrap();
+        let new = |value: &str| NewFeature {
+            tag: "Work".into(),
+            feature: "job".into(),
+            value: value.into(),
+            citations: vec![said[1].id],
+            valid_from: said[1].created_at,
+            vector: None,
+        };
+        let expected = [
+            Revision::Add(new("cook")),
+            Revision::Replace { old: FeatureId::from_number(100), new: new("baker") },
+            Revision::Retire { old: FeatureId::from_number(101), at: said[1].created_at },
+        ];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn finds_the_json_among_prose() {
+        let command = r#"{"commands": [{"command": "add", "tag": "Home", "feature": "city", "value": "Oslo"}]}"#;
+        for answer in [
+            format!("```json\n{command}\n```"),
+            format!("<think>{{maybe [not]}} {{\"commands\": []}}</think>\n{command} That is all."),
+            format!("Here: {command}"),
+        ] {
+            assert_eq!(read(&answer, &[], &episodes(1), &TAGS).unwrap().len(), 1, "{answer}");
+        }
+    }
+
+    #[test]
+    fn leaves_out_what_fits_nothing() {
+        let good = json!({"command": "add", "tag": "Home", "feature": "city", "value": "Oslo", "messages": [9]});
+        let answer = json!({"commands": [
+            {"command": "add", "tag": "Invented", "feature": "city", "value": "Oslo"},
+            {"command": "add", "tag": "Home", "feature": "city", "value": "  "},
+            {"command": "retire", "fact": 9}, {"command": "dance"}, 7, good,
+        ]});
+        let [Revision::Add(only)] = &revisions(&answer)[..] else { panic!("one is good") };
+        assert_eq!(only.citations.len(), 3, "it names no message that there is");
+        assert!(revisions(&json!({"commands": []})).is_empty());
+    }
+
+    #[test]
+    fn refuses_what_is_no_answer() {
+        for answer in ["", "no", "{", r#"{"orders": []}"#, "7", r#"{"commands": {"command": "add"}}"#, "[1, 2]"] {
+            assert!(read(answer, &facts(1), &episodes(1), &TAGS).is_err(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_fact_is_merged_once() {
+        let answer = json!({"merges": [
+            {"facts": [1, 2], "feature": "cities", "value": "Oslo and Rome"},
+            {"facts": [2, 3], "feature": "cities", "value": "Rome and Bonn"},
+            {"facts": [3], "feature": "city", "value": "Bonn"}, {"facts": [3, 9], "value": "Bonn"},
+        ]});
+        let merges = read_merges(&answer.to_string(), &facts(3)).unwrap();
+        let [Revision::Merge { old, new }] = &merges[..] else { panic!("{merges:?}") };
+        assert_eq!((old.len(), new.value.as_str()), (2, "Oslo and Rome"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_can_be_read(answer in "\\PC{0,60}|[\\[\\]{}\"a:,1 ]{0,60}") {
+            let _ = read(&answer, &facts(2), &episodes(2), &TAGS);
+            let _ = read_merges(&answer, &facts(2));
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The learner: takes messages from the queue, has the language model make commands of them, and keeps what comes of it.
+//!
+//! One call for the messages of one subject that go together. What the model answered is kept in the same transaction
+//! that takes the messages out of the queue; a call that a crash cut off is made again under the same name, which an
+//! endpoint that heeds idempotency keys answers and charges once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use memcloud_model::{Episode, Error, Timestamp, with_causes};
+use serde_json::{Map, Value};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::language::{Gate, Retry};
+use crate::ports::{
+    Answer, Assignment, Call, Completion, Fact, FactsOf, Lessons, ModelError, Refusal, Revision, Setback, Trigger,
+};
+use crate::profile::commands::{added, new_features, read};
+use crate::profile::search::{ranked, told};
+use crate::profile::{merging, prompt};
+use crate::{Memory, tokens};
+
+/// How often it is looked for messages whose time has come. As long as MemMachine takes.
+const EVERY: Duration = Duration::from_secs(2);
+/// How many subjects are learned about at once: a call is mostly waiting.
+const AT_ONCE: usize = 4;
+/// How long one learner has for an assignment. Longer than any call with its retries takes.
+const LEASE: Duration = Duration::from_mins(10);
+/// After so many attempts messages are parked.
+const ATTEMPTS: u32 = 5;
+/// The pause after the first failed attempt; four times as long after each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The pause when the trouble is not the messages'.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(15);
+/// How many facts the model is shown; of more, those that are most like the messages.
+const SHOWN: usize = 60;
+/// What an answer is taken to have at most, in tokens, until it is known.
+const ANSWER_TOKENS: usize = 500;
+
+/// How a profile learns.
+#[derive(Clone, Copy, Debug)]
+pub struct LearnerOptions {
+    /// When messages are learned from. Default: 5 messages or 5 minutes.
+    pub trigger: Trigger,
+}
+
+impl Default for LearnerOptions {
+    fn default() -> Self {
+        Self { trigger: Trigger { messages: 5, age: Duration::from_mins(5) } }
+    }
+}
+
+/// Learns facts about people from what they say.
+pub struct Learner {
+    memory: Arc<Memory>,
+    gate: Arc<Gate>,
+    /// The model, if it is another than the one that chats.
+    model: Option<String>,
+    options: LearnerOptions,
+    /// The [`Form`] that the endpoint knows.
+    form: AtomicU8,
+}
+
+/// How the form of an answer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// By its schema.
+    Schema,
+    /// As any JSON object.
+    Object,
+    /// In words alone.
+    Words,
+}
+
+impl Form {
+    fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Schema,
+            1 => Self::Object,
+            _ => Self::Words,
+        }
+    }
+
+    fn ask(self, body: &mut Map<String, Value>) {
+        match self {
+            Self::Schema => {}
+            Self::Object => drop(body.insert("response_format".into(), serde_json::json!({"type": "json_object"}))),
+            Self::Words => drop(body.remove("response_format")),
+        }
+    }
+
+    /// Whether an endpoint refuses a request because of this form.
+    fn is_refused(self, refusal: &Refusal) -> bool {
+        let told = String::from_utf8_lossy(&refusal.body).to_lowercase();
+        let names_it = ["response_format", "json_schema", "json_object", "schema", "grammar"];
+        self != Self::Words
+            && matches!(refusal.status, 400 | 422 | 500 | 501)
+            && names_it.iter().any(|word| told.contains(word))
+    }
+}
+
+impl Learner {
+    /// A learner of this memory. `model` is the one that learns; `None` for the one that chats.
+    pub fn new(memory: Arc<Memory>, gate: Arc<Gate>, model: Option<String>, options: LearnerOptions) -> Self {
+        Self { memory, gate, model, options, form: AtomicU8::new(Form::Schema as u8) }
+    }
+
+    /// Learns until it is told to stop. An assignment that is under way then is left where it is.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut working = JoinSet::new();
+        let mut free = true;
+        loop {
+            while free && working.len() < AT_ONCE {
+                match self.take_on().await {
+                    Ok(Some(assignment)) => {
+                        let learner = Arc::clone(&self);
+                        working.spawn(async move { learner.work(assignment).await });
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        // The engine tells its troubles itself.
+                        tracing::debug!(%error, "the queue of the profile cannot be read at present");
+                        break;
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(_) = working.join_next() => free = true,
+                () = tokio::time::sleep(EVERY) => free = true,
+            }
+        }
+    }
+
+    /// The next assignment. None while the model is left alone: nothing is taken that cannot be done.
+    async fn take_on(&self) -> Result<Option<Assignment>, Error> {
+        if self.gate.resting().is_some_and(|left| !left.is_zero()) {
+            return Ok(None);
+        }
+        let profiles = self.memory.store.profiles();
+        profiles.claim(self.options.trigger, self.memory.clock.now(), LEASE).await
+    }
+
+    /// Does one assignment to its end, whatever that is.
+    async fn work(&self, assignment: Assignment) {
+        let outcome = match self.learn(&assignment).await {
+            Ok(()) => return,
+            Err(error) => self.setback(&assignment, &error),
+        };
+        tracing::debug!(owner = assignment.subject.owner, ?outcome, "messages go back to the queue of the profile");
+        if let Err(error) = self.memory.store.profiles().put_back(&assignment, &outcome).await {
+            // It is given out again when the lease ends.
+            tracing::warn!(error = %with_causes(&error), "messages cannot be put back into the queue of the profile");
+        }
+    }
+
+    async fn learn(&self, assignment: &Assignment) -> Result<(), ModelError> {
+        let subject = &assignment.subject;
+        let profiles = self.memory.store.profiles();
+        let episodes = self.memory.store.episodes(&subject.space, &assignment.episodes).await?;
+        let (facts, revisions) =
+            if episodes.is_empty() { (vec![], vec![]) } else { self.ask(assignment, &episodes).await? };
+        let grown = added(&revisions);
+        let lessons = self.lessons(assignment, revisions);
+        if !profiles.learn(assignment, &lessons).await? {
+            tracing::warn!(owner = subject.owner, "another server has learned from the same messages meanwhile");
+            return Ok(());
+        }
+        tracing::debug!(owner = subject.owner, messages = episodes.len(), changes = lessons.revisions.len(), "learned");
+        self.tidy(assignment, &facts, &grown).await;
+        Ok(())
+    }
+
+    /// What the model makes of the messages, and the facts that were known before.
+    async fn ask(
+        &self,
+        assignment: &Assignment,
+        episodes: &[Episode],
+    ) -> Result<(Vec<Fact>, Vec<Revision>), ModelError> {
+        let subject = &assignment.subject;
+        let known = self.known(assignment).await?;
+        let shown = self.shown(known.clone(), episodes).await?;
+        let body = prompt::learn(&subject.owner, &subject.category, &shown, episodes);
+        let answer = self.call(body, Some(assignment.lease.0.to_string())).await?;
+        let read = read(&answer.text, &shown, episodes, prompt::tags(&subject.category));
+        let mut revisions = read.map_err(|what| ModelError::Unusable { what })?;
+        self.embed(&mut revisions).await?;
+        Ok((known, revisions))
+    }
+
+    async fn known(&self, assignment: &Assignment) -> Result<Vec<Fact>, Error> {
+        let subject = &assignment.subject;
+        let of = FactsOf {
+            space: subject.space.clone(),
+            owners: Some(vec![subject.owner.clone()]),
+            category: Some(subject.category.clone()),
+            as_of: None,
+        };
+        self.memory.store.profiles().facts(&of).await
+    }
+
+    /// The facts that the model is shown.
+    async fn shown(&self, mut facts: Vec<Fact>, episodes: &[Episode]) -> Result<Vec<Fact>, Error> {
+        if facts.len() <= SHOWN {
+            return Ok(facts);
+        }
+        let said: Vec<&str> = episodes.iter().map(|episode| episode.content.as_str()).collect();
+        let said = tokens::cut(&said.join("\n"), 2_000).to_owned();
+        let vector = match &self.memory.embedder {
+            Some(embedder) => Some(embedder.question(&said).await?),
+            None => None,
+        };
+        let ranked = ranked(facts.clone(), &said, vector.as_deref());
+        let best: Vec<_> = ranked.iter().take(SHOWN).map(|hit| hit.feature.id).collect();
+        facts.retain(|fact| best.contains(&fact.feature.id));
+        Ok(facts)
+    }
+
+    /// Makes a call that must answer with a whole text. The answer's form is asked for as strictly as the endpoint knows
+    /// how to: what it refuses is left out, from then on.
+    async fn call(&self, mut body: Map<String, Value>, key: Option<String>) -> Result<Completion, ModelError> {
+        body.insert("model".into(), self.model().into());
+        let asked = body["messages"].as_array().map_or(0, |messages| tokens::of_messages(messages));
+        loop {
+            let form = Form::of(self.form.load(Ordering::Relaxed));
+            form.ask(&mut body);
+            let permit = self.gate.admit(asked + ANSWER_TOKENS).await?;
+            let call = Call { body: body.clone(), idempotency_key: key.clone() };
+            match permit.send(&call, Retry::PATIENTLY).await {
+                Ok(Answer::Whole(completion)) => return Ok(completion),
+                Ok(Answer::Stream(_)) => {
+                    return Err(ModelError::Unusable { what: "a stream that nobody asked for".into() });
+                }
+                Err(ModelError::Refused(refusal)) if form.is_refused(&refusal) => {
+                    tracing::info!(told = refusal.told(), "the endpoint does not know this form of answers: {form:?}");
+                    self.form.fetch_max(form as u8 + 1, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or(self.gate.name())
+    }
+
+    async fn embed(&self, revisions: &mut [Revision]) -> Result<(), Error> {
+        let Some(embedder) = &self.memory.embedder else { return Ok(()) };
+        self.memory.bind().await?;
+        let mut new = new_features(revisions);
+        let texts = new.iter().map(|new| told(&new.tag, &new.feature, &new.value)).collect();
+        for (new, vector) in new.iter_mut().zip(embedder.passages(texts).await?) {
+            new.vector = Some(vector.into_iter().map(half::f16::from_f32).collect());
+        }
+        Ok(())
+    }
+
+    fn lessons(&self, assignment: &Assignment, revisions: Vec<Revision>) -> Lessons {
+        Lessons {
+            subject: assignment.subject.clone(),
+            revisions,
+            at: self.memory.clock.now(),
+            prompt: prompt::VERSION.into(),
+            model: self.model().into(),
+        }
+    }
+
+    /// Merges the facts of the tags that have become many. What goes wrong changes nothing, and is tried again when there
+    /// are more.
+    async fn tidy(&self, assignment: &Assignment, before: &[Fact], grown: &HashMap<String, usize>) {
+        for tag in merging::crowded(before, grown) {
+            if let Err(error) = self.merge(assignment, tag).await {
+                tracing::info!(error = %with_causes(&error), tag, "facts were not merged this time");
+            }
+        }
+    }
+
+    async fn merge(&self, assignment: &Assignment, tag: &str) -> Result<(), ModelError> {
+        let mut facts = self.known(assignment).await?;
+        facts.retain(|fact| fact.feature.tag == tag);
+        let answer = self.call(prompt::merge(tag, &facts), None).await?;
+        let read = crate::profile::commands::read_merges(&answer.text, &facts);
+        let mut revisions = read.map_err(|what| ModelError::Unusable { what })?;
+        self.embed(&mut revisions).await?;
+        let merged = self.memory.store.profiles().revise(&self.lessons(assignment, revisions)).await?;
+        tracing::debug!(tag, merged, "merged facts");
+        Ok(())
+    }
+
+    /// What becomes of messages after this error. Only what may be their own fault counts against them: an answer that
+    /// cannot be used, a request that is refused, and failures of an endpoint that otherwise works.
+    fn setback(&self, assignment: &Assignment, error: &ModelError) -> Setback {
+        let later = |pause: Duration| later(self.memory.clock.now(), pause);
+        let counts = match error {
+            ModelError::Unusable { .. } | ModelError::TooLong { .. } => true,
+            ModelError::Refused(refusal) => {
+                let by_itself = matches!(refusal.status, 401 | 403 | 404 | 407 | 408 | 429);
+                let outage = refusal.status >= 500 && !refusal.is_overflow() && self.gate.resting().is_some();
+                !by_itself && !outage
+            }
+            ModelError::Cut(_) | ModelError::Silent(_) => self.gate.resting().is_none(),
+            _ => false,
+        };
+        if !counts {
+            let pause = error.retry_after().unwrap_or(OUTAGE_PAUSE).max(OUTAGE_PAUSE);
+            return Setback::Postponed(later(pause));
+        }
+        if assignment.attempt >= ATTEMPTS {
+            let reason = with_causes(error);
+            tracing::warn!(owner = assignment.subject.owner, reason, "messages are parked: see 'memcloud doctor'");
+            return Setback::Parked(reason);
+        }
+        Setback::Failed(later(FIRST_PAUSE * 4_u32.pow(assignment.attempt.saturating_sub(1).min(6))))
+    }
+}
+
+fn later(now: Timestamp, pause: Duration) -> Timestamp {
+    let micros = now.as_micros().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX));
+    Timestamp::from_micros(micros).unwrap_or(now)
+}

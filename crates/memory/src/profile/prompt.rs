@@ -1,0 +1,129 @@
+//! What the language model is told when it learns, in versions: see `prompts/README.md`.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use memcloud_model::Episode;
+use serde_json::{Map, Value, json};
+
+use crate::ports::Fact;
+use crate::profile::CATEGORY;
+use crate::tokens;
+
+/// The version of the prompts that is used, as facts name it.
+pub(crate) const VERSION: &str = "profile/1";
+
+const LEARN: &str = include_str!("../../prompts/1/learn.md");
+const MERGE: &str = include_str!("../../prompts/1/merge.md");
+const PROFILE: &str = include_str!("../../prompts/1/profile.md");
+
+/// How many tokens of messages one call reads.
+const MESSAGES_TOKENS: usize = 8_000;
+/// A single message is read at least so far, however many there are.
+const MESSAGE_TOKENS: usize = 400;
+
+static PROFILE_TAGS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    PROFILE.lines().filter_map(|line| Some(line.strip_prefix("- ")?.split_once(':')?.0)).collect()
+});
+
+/// The tags of a category.
+pub(crate) fn tags(category: &str) -> &'static [&'static str] {
+    if category == CATEGORY { &PROFILE_TAGS } else { &[] }
+}
+
+/// The request that makes commands of messages.
+pub(crate) fn learn(owner: &str, category: &str, facts: &[Fact], episodes: &[Episode]) -> Map<String, Value> {
+    let each = (MESSAGES_TOKENS / episodes.len().max(1)).max(MESSAGE_TOKENS);
+    let messages: Vec<Value> = episodes.iter().zip(1..).map(|(episode, number)| message(episode, number, each)).collect();
+    let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
+    let asked = json!({"owner": owner, "facts": facts, "messages": messages});
+    request(&format!("{LEARN}{PROFILE}"), &asked, "profile_commands", commands_schema(tags(category)))
+}
+
+/// The request that makes fewer facts of many.
+pub(crate) fn merge(tag: &str, facts: &[Fact]) -> Map<String, Value> {
+    let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
+    request(MERGE, &json!({"tag": tag, "facts": facts}), "profile_merges", merges_schema())
+}
+
+/// A fact under a small number: models copy those without mistakes.
+fn known(fact: &Fact, id: usize) -> Value {
+    let feature = &fact.feature;
+    json!({"id": id, "tag": feature.tag, "feature": feature.feature, "value": feature.value})
+}
+
+fn message(episode: &Episode, number: usize, tokens: usize) -> Value {
+    let speaker = episode.metadata.get("speaker").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let text = tokens::cut(&episode.content, tokens);
+    let text = if text.len() < episode.content.len() { format!("{text} […]") } else { text.to_owned() };
+    json!({
+        "number": number,
+        "said_by": speaker.unwrap_or(&episode.producer),
+        "said_to": episode.produced_for,
+        "at": episode.created_at.to_string().chars().take(16).collect::<String>().replace('T', " "),
+        "text": text,
+    })
+}
+
+fn request(told: &str, asked: &Value, name: &str, schema: Value) -> Map<String, Value> {
+    Map::from_iter([
+        (
+            "messages".to_owned(),
+            json!([{"role": "system", "content": told}, {"role": "user", "content": asked.to_string()}]),
+        ),
+        (
+            "response_format".to_owned(),
+            json!({"type": "json_schema", "json_schema": {"name": name, "strict": true, "schema": schema}}),
+        ),
+    ])
+}
+
+fn commands_schema(tags: &[&str]) -> Value {
+    object(&[(
+        "commands",
+        list_of(object(&[
+            ("command", json!({"type": "string", "enum": ["add", "replace", "retire"]})),
+            ("fact", json!({"type": ["integer", "null"]})),
+            ("tag", json!({"type": "string", "enum": tags})),
+            ("feature", json!({"type": "string"})),
+            ("value", json!({"type": "string"})),
+            ("messages", list_of(json!({"type": "integer"}))),
+        ])),
+    )])
+}
+
+fn merges_schema() -> Value {
+    object(&[(
+        "merges",
+        list_of(object(&[
+            ("facts", list_of(json!({"type": "integer"}))),
+            ("feature", json!({"type": "string"})),
+            ("value", json!({"type": "string"})),
+        ])),
+    )])
+}
+
+/// The schema of an object with exactly these fields, as strict endpoints want it.
+fn object(fields: &[(&str, Value)]) -> Value {
+    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let properties: BTreeMap<&str, &Value> = fields.iter().map(|(name, schema)| (*name, schema)).collect();
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+fn list_of(items: Value) -> Value {
+    let mut list = json!({"type": "array"});
+    list["items"] = items;
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_category_has_tags() {
+        let tags = tags(CATEGORY);
+        assert!(tags.len() > 20 && tags.contains(&"Home") && tags.contains(&"Other"), "{tags:?}");
+        assert!(super::tags("another").is_empty());
+    }
+}

@@ -1,0 +1,23 @@
+//! What waits to be learned from, for people who want to know.
+
+use memcloud_model::{Error, Space};
+
+use crate::Memory;
+use crate::ports::{Parked, Waiting};
+
+impl Memory {
+    /// How much waits to be learned from; in this space only, when one is named.
+    pub async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
+        self.store.profiles().waiting(space).await
+    }
+
+    /// Messages that are not tried any more, and why.
+    pub async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
+        self.store.profiles().parked(space, limit).await
+    }
+
+    /// Lets parked messages be tried anew, and says how many there were.
+    pub async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
+        self.store.profiles().unpark(space).await
+    }
+}

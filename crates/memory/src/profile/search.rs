@@ -1,0 +1,104 @@
+//! Finds facts: all of the people in question are read, since one person has some dozens of them, and put into the order
+//! of their likeness to the question.
+
+use std::collections::HashSet;
+
+use half::f16;
+use memcloud_model::{Error, Feature, FeatureId, Space, Timestamp};
+
+use crate::Memory;
+use crate::ports::{Fact, FactsOf};
+use crate::words::terms;
+
+/// What share of a fact's score its words have; the rest is what its embedding says. Without embeddings words are all.
+const WORDS: f32 = 0.2;
+
+/// A question about people.
+#[derive(Clone, Debug)]
+pub struct FactsQuestion {
+    /// Where.
+    pub space: Space,
+    /// About whom; `None` for everyone.
+    pub owners: Option<Vec<String>>,
+    /// What is asked.
+    pub text: String,
+    /// What held then; `None` for what holds now.
+    pub as_of: Option<Timestamp>,
+    /// The most facts to answer.
+    pub limit: usize,
+}
+
+/// A fact that was found.
+#[derive(Clone, Debug)]
+pub struct FactHit {
+    /// The fact.
+    pub feature: Feature,
+    /// How much it is like the question: at most 1.
+    pub score: f32,
+}
+
+impl Memory {
+    /// The facts that are most like a question, best first.
+    pub async fn search_facts(&self, question: FactsQuestion) -> Result<Vec<FactHit>, Error> {
+        self.check_name("group_id", &question.space.project)?;
+        if question.text.trim().is_empty() {
+            return Err(Error::EmptyQuery);
+        }
+        self.bind().await?;
+        let FactsQuestion { space, owners, text, as_of, limit } = question;
+        let of = FactsOf { space, owners, category: None, as_of };
+        let facts = self.store.profiles().facts(&of).await?;
+        if facts.is_empty() {
+            return Ok(vec![]);
+        }
+        let vector = match &self.embedder {
+            Some(embedder) => Some(embedder.question(&text).await?),
+            None => None,
+        };
+        let mut hits = ranked(facts, &text, vector.as_deref());
+        hits.truncate(limit);
+        Ok(hits)
+    }
+
+    /// Facts, in the order in which they were learned.
+    pub async fn facts(&self, of: &FactsOf) -> Result<Vec<Feature>, Error> {
+        let facts = self.store.profiles().facts(of).await?;
+        Ok(facts.into_iter().map(|fact| fact.feature).collect())
+    }
+
+    /// Deletes a fact for good; `false` when this space has none of this id.
+    pub async fn forget_fact(&self, space: &Space, id: FeatureId) -> Result<bool, Error> {
+        self.store.profiles().delete_fact(space, id).await
+    }
+}
+
+/// Facts in the order of their likeness to a text.
+pub(crate) fn ranked(facts: Vec<Fact>, text: &str, vector: Option<&[f32]>) -> Vec<FactHit> {
+    let asked: HashSet<String> = terms(text).collect();
+    let mut hits: Vec<FactHit> = facts
+        .into_iter()
+        .map(|fact| FactHit { score: score(&fact, &asked, vector), feature: fact.feature })
+        .collect();
+    // Among equals what was learned last.
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.feature.id.cmp(&a.feature.id)));
+    hits
+}
+
+fn score(fact: &Fact, asked: &HashSet<String>, vector: Option<&[f32]>) -> f32 {
+    let said: HashSet<String> = terms(&told(&fact.feature.tag, &fact.feature.feature, &fact.feature.value)).collect();
+    let shared = asked.intersection(&said).count() as f32 / asked.len().max(1) as f32;
+    match (vector, &fact.vector) {
+        (Some(asked), Some(fact)) if asked.len() == fact.len() => WORDS * shared + (1.0 - WORDS) * cosine(asked, fact),
+        _ => shared,
+    }
+}
+
+/// The cosine of two vectors of unit length.
+fn cosine(a: &[f32], b: &[f16]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b.to_f32()).sum()
+}
+
+/// A fact as a line that can be embedded and compared.
+pub(crate) fn told(tag: &str, feature: &str, value: &str) -> String {
+    format!("{tag}, {feature}: {value}")
+}
