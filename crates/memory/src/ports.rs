@@ -17,7 +17,7 @@ use memcloud_model::{Clock, Database, Episode, EpisodeId, Error, Member, Session
 pub use knowledge::Changed;
 pub use language::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal, Tokens};
 pub use profiles::{
-    Assignment, Budget, Fact, FactsOf, Lease, Lesson, Lessons, NewFeature, Parked, ProfileStore, Queued,
+    ASSIGNED, Assignment, Budget, Fact, FactsOf, Lease, Lesson, Lessons, NewFeature, Parked, ProfileStore, Queued,
     Revision, Setback, Span, Spending, Trigger, Usage, Waiting, assigned,
 };
 

@@ -1,8 +1,9 @@
 use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
-use memcloud_model::{EpisodeId, Error, Member, Space, Use};
+use memcloud_model::{Episode, EpisodeId, Error, Member, Space, Use};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::Failure;
+use crate::profile::queue;
 use crate::{intents, vectors};
 
 /// Stores a batch inside the writer's transaction, and settles the intent that it was written elsewhere with.
@@ -33,6 +34,10 @@ fn write(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appen
     for (sequence, prepared) in (first..).zip(&batch.episodes) {
         let session = session(tx, space, &prepared.episode.session)?;
         insert_episode(&mut insert, space, session, sequence, prepared)?;
+        let Episode { id, ingested_at, .. } = &prepared.episode;
+        for lesson in &prepared.lessons {
+            queue::add(tx, space, id, *ingested_at, lesson)?;
+        }
     }
     if let Some(idempotency) = &batch.idempotency {
         remember(tx, idempotency, &batch.episodes)?;
@@ -74,6 +79,7 @@ fn purpose(purpose: Use) -> i64 {
     match purpose {
         Use::Recall => 0,
         Use::ProfileOnly => 1,
+        Use::Transcript => 2,
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use crate::append::{advance, find_space};
 use crate::error::Failure;
 use crate::intents;
+use crate::profile::facts;
 
 /// Deletes inside the writer's transaction and leaves a note of each id, so that indexes learn of it; and one of all,
 /// if they are to be removed elsewhere as well.
@@ -33,6 +34,7 @@ fn work(
     for (sequence, (id, uid)) in (first..).zip(&doomed) {
         note.execute(params![space, sequence, uid])?;
         remove.execute([id])?;
+        facts::forget(tx, uid)?;
     }
     let ids: Vec<EpisodeId> = doomed.into_iter().map(|(_, uid)| EpisodeId::from_bytes(uid)).collect();
     if let Some(intent) = elsewhere.filter(|_| !ids.is_empty()) {

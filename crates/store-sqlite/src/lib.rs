@@ -10,6 +10,7 @@ mod error;
 mod intents;
 mod lock;
 mod meta;
+mod profile;
 mod read;
 mod readers;
 mod schema;
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_memory::ports::{
     Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent,
-    Leftover, Part, Records, Sequence, SessionsOf,
+    Leftover, Part, ProfileStore, Records, Sequence, SessionsOf,
 };
 use memcloud_model::{Episode, EpisodeId, Error, Session, Space};
 
@@ -74,6 +75,8 @@ impl SqliteStore {
         schema::prove_writable_at_start(&mut connection)?;
         meta::bind_home(&connection, home, &directory.display().to_string())?;
         let memory = meta::memory(&connection)?;
+        // This directory is ours alone: whoever learned has ended.
+        profile::queue::end_leases(&connection).map_err(|failure| failure.doing("ending leases"))?;
         let writer = Writer::start(connection)?;
         Ok(Self { readers: Readers::new(path.clone()), path, memory, writer, _lock: lock })
     }
@@ -221,6 +224,10 @@ impl EpisodeStore for SqliteStore {
 
     async fn counts(&self) -> Result<Counts, Error> {
         self.readers.read("counting", read::counts).await
+    }
+
+    fn profiles(&self) -> &dyn ProfileStore {
+        self
     }
 
     async fn probe(&self) -> Vec<Check> {

@@ -82,15 +82,24 @@ fn episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
             .map_err(|e| rusqlite::Error::FromSqlConversionFailure(9, Type::Text, e.into()))?,
         created_at: moment(row, 10)?,
         ingested_at: moment(row, 11)?,
-        purpose: if row.get::<_, i64>(12)? == 0 { Use::Recall } else { Use::ProfileOnly },
+        purpose: purpose(row, 12)?,
     })
 }
 
-fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<EpisodeId> {
+fn purpose(row: &Row<'_>, column: usize) -> rusqlite::Result<Use> {
+    match row.get(column)? {
+        0_i64 => Ok(Use::Recall),
+        1 => Ok(Use::ProfileOnly),
+        2 => Ok(Use::Transcript),
+        other => Err(rusqlite::Error::IntegralValueOutOfRange(column, other)),
+    }
+}
+
+pub(crate) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<EpisodeId> {
     Ok(EpisodeId::from_bytes(row.get(column)?))
 }
 
-fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(crate) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     let micros: i64 = row.get(column)?;
     Timestamp::from_micros(micros).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, micros))
 }
@@ -121,7 +130,7 @@ pub(crate) fn newest(
         return Ok(Vec::new());
     };
     let mut select = connection.prepare_cached(select_episodes!(
-        "WHERE e.session = ?1 AND e.purpose = 0 ORDER BY e.created_at DESC, e.uid DESC LIMIT ?2"
+        "WHERE e.session = ?1 AND e.purpose <> 1 ORDER BY e.created_at DESC, e.uid DESC LIMIT ?2"
     ))?;
     let mut found: Vec<Episode> =
         select.query_map(params![session, limit as i64], episode)?.collect::<Result<_, _>>()?;

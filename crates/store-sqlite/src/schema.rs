@@ -12,8 +12,11 @@ use crate::error::{self, Failure};
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The schema, step by step. A step that was released is never changed; `PRAGMA user_version` counts the steps done.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_episodes.sql"), include_str!("../migrations/0002_intents.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_episodes.sql"),
+    include_str!("../migrations/0002_intents.sql"),
+    include_str!("../migrations/0003_profile.sql"),
+];
 
 /// Makes the database file when it is missing, for its owner only. The log beside it takes over its permissions.
 pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
@@ -29,7 +32,7 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
     let open = || -> Result<Connection, Failure> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.set_prepared_statement_cache_capacity(64);
+        connection.set_prepared_statement_cache_capacity(128);
         connection.pragma_update(None, "journal_mode", "wal")?;
         // FULL: a commit is on the disk before it is answered. NORMAL would lose the last commits with the power.
         connection.pragma_update(None, "synchronous", "full")?;

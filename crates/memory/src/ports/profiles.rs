@@ -268,8 +268,12 @@ impl Budget {
     /// The span that has no room for so much more, if one has none. What is used already and what comes on top count
     /// together, so that the limit is never passed by what is known beforehand.
     pub fn exhausted(&self, minute: Usage, day: Usage, more: Spending) -> Option<Span> {
-        let over = |used: u64, more: u64, limit: Option<u64>| limit.is_some_and(|limit| used + more > limit);
-        if over(day.calls, more.calls, self.calls_per_day) || over(day.tokens, more.tokens, self.tokens_per_day) {
+        let over = |used: u64, more: u64, limit: Option<u64>| {
+            limit.is_some_and(|limit| used.saturating_add(more) > limit)
+        };
+        if over(day.calls, more.calls, self.calls_per_day)
+            || over(day.tokens, more.tokens, self.tokens_per_day)
+        {
             return Some(Span::Day);
         }
         let minute = over(minute.calls, more.calls, self.calls_per_minute)
@@ -290,7 +294,12 @@ pub trait ProfileStore: Send + Sync {
     /// waited longest goes first; one that is leased by another learner waits until that lease ends.
     ///
     /// Messages go together when they have had equally many attempts: the oldest, and up to [`assigned`] of its kind.
-    async fn claim(&self, trigger: Trigger, now: Timestamp, lease: Duration) -> Result<Option<Assignment>, Error>;
+    async fn claim(
+        &self,
+        trigger: Trigger,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Option<Assignment>, Error>;
 
     /// Keeps what was learned, takes the messages out of the queue and ends the lease, in one transaction. `false`, and
     /// nothing done, when the lease was lost: it ended, and another learner has or had its turn.

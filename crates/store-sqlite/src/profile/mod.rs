@@ -1,0 +1,144 @@
+//! What is learned: see [`ProfileStore`].
+
+pub(crate) mod facts;
+pub(crate) mod queue;
+mod subjects;
+mod usage;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use memcloud_memory::ports::{
+    Assignment, Budget, Fact, FactsOf, Lessons, Parked, ProfileStore, Queued, Setback, Span, Spending,
+    Trigger, Usage, Waiting,
+};
+use memcloud_model::{Error, FeatureId, Space, Timestamp};
+use rusqlite::Connection;
+
+use crate::SqliteStore;
+use crate::error::Failure;
+
+impl SqliteStore {
+    async fn change<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        self.writer.write(doing, move |tx| work(tx).map_err(|failure| failure.doing(doing))).await
+    }
+}
+
+#[async_trait]
+impl ProfileStore for SqliteStore {
+    async fn claim(
+        &self,
+        trigger: Trigger,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Option<Assignment>, Error> {
+        const DOING: &str = "taking on messages to learn from";
+        // Looking through the queue holds up no store; only what is taken is written.
+        while let Some(subject) = self.readers.read(DOING, move |c| queue::due(c, trigger, now)).await? {
+            let taken = self.change(DOING, move |tx| queue::take(tx, subject, now, lease)).await?;
+            if taken.is_some() {
+                return Ok(taken);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn learn(&self, assignment: &Assignment, lessons: &Lessons) -> Result<bool, Error> {
+        let (assignment, lessons) = (assignment.clone(), lessons.clone());
+        let work = move |tx: &Connection| {
+            let Some(subject) = queue::leased(tx, &assignment)? else { return Ok(false) };
+            if let Some((space, known)) = subjects::make_in_space(tx, &lessons.subject)? {
+                facts::revise(tx, space, known, &lessons)?;
+            }
+            queue::finish(tx, subject, &assignment)?;
+            Ok(true)
+        };
+        self.change("keeping what was learned", work).await
+    }
+
+    async fn put_back(&self, assignment: &Assignment, setback: &Setback) -> Result<(), Error> {
+        let (assignment, setback) = (assignment.clone(), setback.clone());
+        let work = move |tx: &Connection| queue::put_back(tx, &assignment, &setback);
+        self.change("putting messages back that were not learned from", work).await
+    }
+
+    async fn revise(&self, lessons: &Lessons) -> Result<usize, Error> {
+        let lessons = lessons.clone();
+        let work = move |tx: &Connection| match subjects::make_in_space(tx, &lessons.subject)? {
+            Some((space, subject)) => facts::revise(tx, space, subject, &lessons),
+            None => Ok(0),
+        };
+        self.change("revising what is known", work).await
+    }
+
+    async fn end_leases(&self) -> Result<(), Error> {
+        self.change("ending leases", queue::end_leases).await
+    }
+
+    async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
+        let of = of.clone();
+        self.readers.read("reading facts", move |c| facts::of(c, &of)).await
+    }
+
+    async fn all_facts(&self, after: Option<FeatureId>, limit: usize) -> Result<Vec<Fact>, Error> {
+        self.readers.read("reading facts", move |c| facts::all(c, after, limit)).await
+    }
+
+    async fn put_facts(&self, facts: &[Fact]) -> Result<(), Error> {
+        let facts = facts.to_vec();
+        self.change("keeping facts", move |tx| facts::put(tx, &facts)).await
+    }
+
+    async fn delete_fact(&self, space: &Space, id: FeatureId) -> Result<bool, Error> {
+        let space = space.clone();
+        let deleted = self.change("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
+        if deleted {
+            self.writer.fold_log().await;
+        }
+        Ok(deleted)
+    }
+
+    async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
+        let space = space.cloned();
+        self.readers.read("counting what waits", move |c| queue::waiting(c, space.as_ref())).await
+    }
+
+    async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
+        let space = space.cloned();
+        self.readers.read("listing what is parked", move |c| queue::parked(c, space.as_ref(), limit)).await
+    }
+
+    async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
+        let space = space.cloned();
+        self.change("unparking messages", move |tx| queue::unpark(tx, space.as_ref())).await
+    }
+
+    async fn queue(&self, after: Option<&Queued>, limit: usize) -> Result<Vec<Queued>, Error> {
+        let after = after.cloned();
+        self.readers.read("reading the queue", move |c| queue::page(c, after.as_ref(), limit)).await
+    }
+
+    async fn enqueue(&self, queued: &[Queued]) -> Result<(), Error> {
+        let queued = queued.to_vec();
+        self.change("queueing messages", move |tx| queue::enqueue(tx, &queued)).await
+    }
+
+    async fn spend(&self, spending: Spending, budget: &Budget) -> Result<Option<Span>, Error> {
+        let budget = *budget;
+        self.change("counting a use of the language model", move |tx| usage::spend(tx, spending, &budget))
+            .await
+    }
+
+    async fn correct(&self, at: Timestamp, calls: i64, tokens: i64) -> Result<(), Error> {
+        let work = move |tx: &Connection| usage::correct(tx, at, calls, tokens);
+        self.change("correcting a use of the language model", work).await
+    }
+
+    async fn usage(&self, at: Timestamp) -> Result<(Usage, Usage), Error> {
+        self.readers.read("reading what the language model was used for", move |c| usage::used(c, at)).await
+    }
+}
