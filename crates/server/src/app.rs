@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_memory::Memory;
+use memcloud_memory::{Chat, Memory};
 
 use crate::ApiKeys;
 use crate::measure::Measures;
@@ -10,6 +10,9 @@ use crate::measure::Measures;
 #[derive(Clone)]
 pub struct App {
     pub(crate) memory: Arc<Memory>,
+    pub(crate) chat: Option<Arc<Chat>>,
+    /// Whether facts are learned.
+    pub(crate) learns: bool,
     pub(crate) keys: Arc<ApiKeys>,
     pub(crate) settings: Settings,
     pub(crate) measures: Arc<Measures>,
@@ -43,6 +46,13 @@ impl App {
     /// An app over a memory. Without keys only callers on this machine are served: see
     /// [`require_key_beyond_loopback`](crate::require_key_beyond_loopback).
     pub fn new(memory: Arc<Memory>, keys: ApiKeys, settings: Settings) -> Self {
-        Self { memory, keys: Arc::new(keys), settings, measures: Arc::new(Measures::new()) }
+        let (keys, measures) = (Arc::new(keys), Arc::new(Measures::new()));
+        Self { memory, chat: None, learns: false, keys, settings, measures }
+    }
+
+    /// The same with a language model to chat with. `learns` says whether facts are learned from what people say.
+    #[must_use]
+    pub fn chatting(self, chat: Arc<Chat>, learns: bool) -> Self {
+        Self { chat: Some(chat), learns, ..self }
     }
 }

@@ -1,6 +1,7 @@
 //! What a request is refused with: always JSON, always with a stable code and a hint.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -32,6 +33,19 @@ pub(crate) struct FailureBody {
     code: &'static str,
     /// What to do next, in one sentence.
     hint: &'static str,
+    /// What of a chat was stored all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<Stored>,
+}
+
+/// What of a chat was stored although it failed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = StoredOfChat)]
+pub(crate) struct Stored {
+    /// `episode-` and the UUID of what the user said.
+    pub(crate) user_message: Option<String>,
+    /// The same of what the model had said before it failed.
+    pub(crate) assistant_message: Option<String>,
 }
 
 /// What is wrong: for a request that does not validate (422) where and why, else a text.
@@ -45,18 +59,52 @@ enum Detail {
 impl Failure {
     /// A request that does not validate.
     pub(crate) fn invalid(problem: Problem, code: &'static str, hint: &'static str) -> Self {
-        let body = FailureBody { detail: Detail::Problems([problem]), code, hint };
+        let body = FailureBody { detail: Detail::Problems([problem]), code, hint, stored: None };
         Self(Box::new(Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, header: None, body }))
     }
 
     fn text(status: StatusCode, detail: impl Into<String>, code: &'static str, hint: &'static str) -> Self {
-        let body = FailureBody { detail: Detail::Text(detail.into()), code, hint };
+        let body = FailureBody { detail: Detail::Text(detail.into()), code, hint, stored: None };
         Self(Box::new(Refusal { status, header: None, body }))
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.0.header = Some((name, HeaderValue::from_static(value)));
         self
+    }
+
+    /// The language model did not answer.
+    pub(crate) fn of_model(status: StatusCode, detail: String, code: &'static str, hint: &'static str) -> Self {
+        Self::text(status, detail, code, hint)
+    }
+
+    /// Whoever asks is to wait so long before the next time.
+    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+        self.0.header = Some((RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil().max(1.0) as u64)));
+        self
+    }
+
+    /// This was stored all the same.
+    pub(crate) fn with_stored(mut self, stored: Stored) -> Self {
+        self.0.body.stored = Some(stored);
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.0.header.clone()
+    }
+
+    /// What is wrong, its code and its mend, for other shapes than our own.
+    pub(crate) fn told_in_words(&self) -> (String, &'static str, &'static str) {
+        let told = match &self.0.body.detail {
+            Detail::Problems([problem]) => problem.to_string(),
+            Detail::Text(text) => text.clone(),
+        };
+        (told, self.0.body.code, self.0.body.hint)
     }
 
     pub(crate) fn unauthorized() -> Self {
@@ -84,6 +132,11 @@ impl Failure {
     pub(crate) fn no_method() -> Self {
         let hint = "the Allow header lists the methods of this route";
         Self::text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "method_not_allowed", hint)
+    }
+
+    pub(crate) fn no_fact() -> Self {
+        let hint = "check the id, and name the group it was learned in as ?group_id=";
+        Self::text(StatusCode::NOT_FOUND, "no such fact in this group", "not_found", hint)
     }
 
     pub(crate) fn no_episode() -> Self {

@@ -1,6 +1,7 @@
 //! Reads typed fields out of JSON and of query strings, and says exactly which one is wrong.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
@@ -36,6 +37,23 @@ enum Step {
     Index(usize),
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps: Vec<String> = self.loc.iter().map(Step::to_string).collect();
+        write!(f, "{}: {}", steps.join("."), self.msg)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Key(key) => f.write_str(key),
+            Self::Index(index) => index.fmt(f),
+        }
+    }
+}
+
 /// Where in a request something stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Place(Vec<Step>);
@@ -66,7 +84,7 @@ impl Place {
             },
             Error::ContentTooLong { .. } | Error::EmptyContent => Self::body().at("episode_content"),
             Error::InvalidTime { .. } => Self::body().at("timestamp"),
-            Error::InvalidId { .. } => Self::path("id"),
+            Error::InvalidId { .. } | Error::InvalidFactId { .. } => Self::path("id"),
             Error::EmptyQuery => Self::body().at("query"),
             Error::LimitOutOfRange { .. } => Self::body().at("limit"),
             Error::UnknownFilterKey { key } => Self::body().at("filter").under(key),
@@ -160,6 +178,11 @@ impl Fields {
             Value::Object(map) => Ok(Self { map, place }),
             other => Err(place.wrong_type("dict_type", "a valid dictionary", &other)),
         }
+    }
+
+    /// All fields as they are.
+    pub(crate) fn into_map(self) -> Map<String, Value> {
+        self.map
     }
 
     /// The place of a field.

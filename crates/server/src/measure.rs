@@ -29,6 +29,8 @@ pub(crate) struct Measures {
     query_millis: Histogram,
     embedding_seconds: Histogram,
     ranking_seconds: Histogram,
+    chats: Counter,
+    recall_seconds: Histogram,
 }
 
 impl Measures {
@@ -45,6 +47,8 @@ impl Measures {
             query_millis: histogram("query_latency"),
             embedding_seconds: histogram("memcloud_search_embedding_seconds"),
             ranking_seconds: histogram("memcloud_search_ranking_seconds"),
+            chats: counter("memcloud_chat_count_total"),
+            recall_seconds: histogram("memcloud_chat_recall_seconds"),
             recorder,
         }
     }
@@ -66,6 +70,12 @@ impl Measures {
         self.query_millis.record(since.elapsed().as_secs_f64() * 1e3);
         self.embedding_seconds.record(embedding);
         self.ranking_seconds.record(ranking);
+    }
+
+    /// What helps with a turn of a conversation was recalled, and it is put to the model.
+    pub(crate) fn recalled(&self, took: Duration) {
+        self.chats.increment(1);
+        self.recall_seconds.record(took);
     }
 
     fn answered(&self, method: &'static str, path: String, status: StatusCode, took: Duration) {

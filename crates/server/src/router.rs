@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::v1::{self, Shapes, V1};
-use crate::api::{document, health, live, measurements, ready};
+use crate::api::{chat, document, health, live, measurements, ready};
 use crate::failure::{self, Failure, FailureBody};
 use crate::{App, guard, measure};
 
@@ -21,10 +21,12 @@ const COMPATIBLE: &str = "/memmachine";
 pub fn router(app: App) -> Router {
     let (open, _) = for_anyone().split_for_parts();
     let (held, _) = for_key_holders().split_for_parts();
+    let (chat, _) = chat::routes().split_for_parts();
     let (plan, _) = v1::routes().split_for_parts();
     let compatible = plan.clone().with_state(V1::new(app.clone(), Shapes::Original));
     let guarded = held
         .with_state(app.clone())
+        .merge(chat.with_state(app.clone()))
         .merge(plan.with_state(V1::new(app.clone(), Shapes::AsAsked)))
         .nest(COMPATIBLE, compatible)
         .fallback(async || Failure::no_route())
@@ -61,6 +63,7 @@ fn document() -> OpenApi {
     document.merge(for_anyone().into_openapi());
     document.merge(for_key_holders().into_openapi());
     document.merge(v1::routes().into_openapi());
+    document.merge(chat::routes().into_openapi());
     document
 }
 

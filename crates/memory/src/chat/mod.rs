@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::language::{Gate, Permit, Retry};
 use crate::ports::{Completion, Delta, FactsOf, ModelError, Tokens};
-use crate::profile::{FactHit, ranked};
+use crate::profile::FactHit;
 use crate::search::{Hit, Question};
 use crate::{Memory, tokens};
 
@@ -201,9 +201,7 @@ impl Chat {
             category: None,
             as_of: None,
         };
-        let facts = self.memory.store.profiles().facts(&of);
-        let ((found, vector), facts) = tokio::try_join!(self.memory.search_with_vector(question), facts)?;
-        let facts = ranked(facts, text, vector.as_deref().map(Vec::as_slice));
+        let (found, facts) = self.memory.search_both(question, &of, usize::MAX).await?;
         Ok((found.hits, facts))
     }
 

@@ -15,7 +15,5 @@ mod search;
 pub use learner::{Learner, LearnerOptions};
 pub use search::{FactHit, FactsQuestion};
 
-pub(crate) use search::ranked;
-
 /// The category that every memory has.
 pub const CATEGORY: &str = "profile";

@@ -8,6 +8,7 @@ use memcloud_model::{Error, Feature, FeatureId, Space, Timestamp};
 
 use crate::Memory;
 use crate::ports::{Fact, FactsOf};
+use crate::search::{Found, Question};
 use crate::words::terms;
 
 /// What share of a fact's score its words have; the rest is what its embedding says. Without embeddings words are all.
@@ -58,6 +59,21 @@ impl Memory {
         let mut hits = ranked(facts, &text, vector.as_deref());
         hits.truncate(limit);
         Ok(hits)
+    }
+
+    /// The episodes and the facts that are most like a question. Costs little more than the episodes alone.
+    pub async fn search_both(
+        &self,
+        question: Question,
+        of: &FactsOf,
+        most_facts: usize,
+    ) -> Result<(Found, Vec<FactHit>), Error> {
+        let text = question.text.clone();
+        let facts = self.store.profiles().facts(of);
+        let ((found, vector), facts) = tokio::try_join!(self.search_with_vector(question), facts)?;
+        let mut facts = ranked(facts, &text, vector.as_deref().map(Vec::as_slice));
+        facts.truncate(most_facts);
+        Ok((found, facts))
     }
 
     /// Facts, in the order in which they were learned.

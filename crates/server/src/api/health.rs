@@ -29,7 +29,7 @@ pub(crate) struct Health {
 /// Which kinds of memory work.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Managers {
-    /// What is learned of people. Not yet served.
+    /// What is learned of people: whether there is a language model that learns.
     profile_memory: bool,
     /// What was said.
     episodic_memory: bool,
@@ -53,7 +53,7 @@ pub(crate) async fn health(State(app): State<App>) -> (StatusCode, Json<Health>)
         status: if works { "healthy" } else { "unhealthy" },
         service: "memcloud",
         version: App::VERSION,
-        memory_managers: Managers { profile_memory: false, episodic_memory: works },
+        memory_managers: Managers { profile_memory: app.learns, episodic_memory: works },
         failure,
     };
     (if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))

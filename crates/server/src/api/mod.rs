@@ -1,5 +1,6 @@
 //! One endpoint a file.
 
+pub(crate) mod chat;
 pub(crate) mod document;
 pub(crate) mod health;
 pub(crate) mod live;

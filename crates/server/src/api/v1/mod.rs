@@ -2,10 +2,13 @@
 
 mod batch;
 mod episode;
+mod fact;
+mod facts;
 mod forget;
 mod intake;
 mod memory;
 mod page;
+mod queue;
 mod search;
 mod session;
 mod sessions;
@@ -17,6 +20,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
+
+pub(crate) use session::{NamedSession, SessionBody, SessionHeaders};
 
 /// What the routes of the first API share.
 #[derive(Clone)]
@@ -51,7 +56,10 @@ pub(crate) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(store::store, forget::forget, page::page))
         .routes(routes!(store::store_episodic))
-        .routes(routes!(store::store_profile))
+        .routes(routes!(store::store_profile, facts::list))
+        .routes(routes!(facts::delete))
+        .routes(routes!(queue::read))
+        .routes(routes!(queue::retry))
         .routes(routes!(batch::store_batch))
         .routes(routes!(search::search))
         .routes(routes!(search::search_episodic))

@@ -6,8 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use memcloud_memory::{Found, Question};
-use memcloud_model::{Episode, Error, Filter, Metadata, Predicate, Scalar, Space};
+use memcloud_memory::ports::FactsOf;
+use memcloud_memory::{FactHit, FactsQuestion, Found, Question};
+use memcloud_model::{Episode, Error, Filter, Metadata, Predicate, Scalar, Space, Timestamp};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -19,6 +20,7 @@ use crate::failure::{Failure, FailureBody};
 use crate::fields::{Fields, Place, QueryFields};
 
 const USUAL_LIMIT: usize = 20;
+const USUAL_FACTS: usize = 5;
 
 /// A search.
 #[derive(ToSchema)]
@@ -33,8 +35,10 @@ pub(super) struct SearchBody {
     /// `metadata.<key>`.
     #[schema(value_type = Option<Object>)]
     filter: Option<Metadata>,
-    /// The most hits. Default: 20.
+    /// The most hits. Default: 20 messages, 5 facts.
     limit: Option<i64>,
+    /// A time: the facts that held then. RFC 3339; UTC without a zone. An addition to the first API.
+    as_of: Option<String>,
     /// Whether each hit says why it was found. An addition to the first API.
     explain: Option<bool>,
 }
@@ -78,8 +82,9 @@ pub(super) async fn search(
             (echo, Json(hits)).into_response()
         }
         Shape::MemMachine => {
-            let (newest, found) = recall(&v1, &asked, since).await?;
-            (echo, Json(ObjectBody::both(newest, found.hits, asked.explain))).into_response()
+            let newest = v1.app.memory.newest(&asked.space, &asked.session.name, asked.limit).await?;
+            let (found, facts) = find_both(&v1, &asked, since).await?;
+            (echo, Json(ObjectBody::both(newest, found.hits, facts, asked.explain))).into_response()
         }
     })
 }
@@ -123,8 +128,8 @@ pub(super) async fn search_episodic(
     Ok((echo, Json(ObjectBody::episodic(newest, found.hits, asked.explain))).into_response())
 }
 
-/// Searches what was learned of people, and always answers MemMachine's object, with `profile_memory` only. Nothing is
-/// learned yet, so nothing is found.
+/// Searches what was learned of people, and always answers MemMachine's object, with `profile_memory` only:
+/// facts about the users that the session names, or about everyone in the group when it names none.
 #[utoipa::path(
     post,
     path = "/v1/memories/profile/search",
@@ -133,7 +138,7 @@ pub(super) async fn search_episodic(
     params(SessionHeaders),
     request_body = SearchBody,
     responses(
-        (status = 200, description = "An empty list.", body = ObjectBody),
+        (status = 200, description = "What was found.", body = ObjectBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
     security(("bearer" = []))
@@ -145,7 +150,8 @@ pub(super) async fn search_profile(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
     let asked = Asked::read(&v1, &headers, query, body)?;
-    Ok((asked.session.echo(), Json(ObjectBody::profile())).into_response())
+    let facts = facts(&v1, &asked).await?;
+    Ok((asked.session.echo(), Json(ObjectBody::profile(facts))).into_response())
 }
 
 /// What a request asks for.
@@ -155,6 +161,8 @@ struct Asked {
     text: String,
     filter: Filter,
     limit: usize,
+    most_facts: usize,
+    as_of: Option<Timestamp>,
     explain: bool,
 }
 
@@ -163,28 +171,61 @@ impl Asked {
         let session = NamedSession::of_request(headers, &mut body)?;
         let limits = v1.app.memory.limits();
         let text = question(&mut body, limits.content_bytes)?;
+        let (place, limit) = (body.place("limit"), body.integer("limit")?);
         Ok(Self {
             space: session.space(),
             session,
             text,
-            limit: body.place("limit").limit(body.integer("limit")?, USUAL_LIMIT, limits.results)?,
+            limit: place.clone().limit(limit, USUAL_LIMIT, limits.results)?,
+            most_facts: place.limit(limit, USUAL_FACTS, limits.results)?,
+            as_of: as_of(&mut body)?,
             filter: filter(&mut body)?,
             explain: query.truth("explain")? | body.truth("explain")?,
         })
+    }
+
+    fn question(&self) -> Question {
+        let (space, text, filter) = (self.space.clone(), self.text.clone(), self.filter.clone());
+        Question { space, text, filter, limit: self.limit }
+    }
+
+    /// Whom facts are looked for about: the users of the session; everyone where it names none.
+    fn owners(&self) -> Option<Vec<String>> {
+        let everyone = self.session.users.is_empty() || self.session.users == ["default"];
+        (!everyone).then(|| self.session.users.clone())
     }
 }
 
 /// The hits, best first.
 async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<Found, Failure> {
-    let question = Question {
-        space: asked.space.clone(),
-        text: asked.text.clone(),
-        filter: asked.filter.clone(),
-        limit: asked.limit,
-    };
-    let found = v1.app.memory.search(question).await?;
+    let found = v1.app.memory.search(asked.question()).await?;
     v1.app.measures.searched(found.embedding, found.ranking, since);
     Ok(found)
+}
+
+/// The hits and the facts, best first.
+async fn find_both(v1: &V1, asked: &Asked, since: Instant) -> Result<(Found, Vec<FactHit>), Failure> {
+    let of = FactsOf {
+        space: asked.space.clone(),
+        owners: asked.owners(),
+        category: None,
+        as_of: asked.as_of,
+    };
+    let (found, facts) = v1.app.memory.search_both(asked.question(), &of, asked.most_facts).await?;
+    v1.app.measures.searched(found.embedding, found.ranking, since);
+    Ok((found, facts))
+}
+
+/// The facts, best first.
+async fn facts(v1: &V1, asked: &Asked) -> Result<Vec<FactHit>, Failure> {
+    let question = FactsQuestion {
+        space: asked.space.clone(),
+        owners: asked.owners(),
+        text: asked.text.clone(),
+        as_of: asked.as_of,
+        limit: asked.most_facts,
+    };
+    Ok(v1.app.memory.search_facts(question).await?)
 }
 
 /// The newest episodes of the session, which are what MemMachine calls short-term memory, and the hits.
@@ -203,6 +244,11 @@ fn question(body: &mut Fields, limit: usize) -> Result<String, Failure> {
         return Ok(text);
     };
     Err(body.place("query").refuse(&error, &Value::String(text)))
+}
+
+fn as_of(body: &mut Fields) -> Result<Option<Timestamp>, Failure> {
+    let Some(text) = body.optional_text("as_of")? else { return Ok(None) };
+    text.parse().map(Some).map_err(|error| body.place("as_of").refuse(&error, &Value::String(text)))
 }
 
 fn filter(body: &mut Fields) -> Result<Filter, Failure> {

@@ -27,7 +27,7 @@ const USERS: [&str; 2] = ["user-id", "user_id"];
     clippy::struct_field_names,
     reason = "describes the fields that `NamedSession::of_body` reads"
 )]
-pub(super) struct SessionBody {
+pub(crate) struct SessionBody {
     /// Whose memory it is. Nothing is found across groups. Default: the only user, or `default`.
     group_id: Option<String>,
     /// The programs that take part.
@@ -42,7 +42,7 @@ pub(super) struct SessionBody {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes the headers that `NamedSession::of_headers` reads")]
-pub(super) struct SessionHeaders {
+pub(crate) struct SessionHeaders {
     /// Whose memory it is; wins over the body unless it is `default`.
     #[param(rename = "group-id")]
     group: Option<String>,
@@ -59,18 +59,18 @@ pub(super) struct SessionHeaders {
 
 /// A session that a request names, with all defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NamedSession {
-    pub(super) group: String,
-    pub(super) name: String,
+pub(crate) struct NamedSession {
+    pub(crate) group: String,
+    pub(crate) name: String,
     /// Sorted.
-    pub(super) users: Vec<String>,
+    pub(crate) users: Vec<String>,
     /// Sorted.
-    pub(super) agents: Vec<String>,
+    pub(crate) agents: Vec<String>,
 }
 
 impl NamedSession {
     /// The session of a request: what its headers name, united with the `session` of its body.
-    pub(super) fn of_request(headers: &HeaderMap, body: &mut Fields) -> Result<Self, Failure> {
+    pub(crate) fn of_request(headers: &HeaderMap, body: &mut Fields) -> Result<Self, Failure> {
         let named = Self::of_headers(headers)?;
         let session = match Self::of_body(body, None)? {
             Some(session) => session.merged(named),
@@ -94,6 +94,11 @@ impl NamedSession {
         Ok(Some(Self::with_defaults(group, name, users, agents)))
     }
 
+    /// What a header of this name says, as UTF-8.
+    pub(crate) fn header(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Failure> {
+        header(headers, [name, name])
+    }
+
     fn of_headers(headers: &HeaderMap) -> Result<Self, Failure> {
         let name =
             |spellings| header(headers, spellings).map(|name| name.unwrap_or_else(|| DEFAULT.to_owned()));
@@ -101,7 +106,8 @@ impl NamedSession {
         Ok(Self::with_defaults(name(GROUP)?, name(SESSION)?, list(USERS)?, list(AGENTS)?))
     }
 
-    fn with_defaults(group: String, name: String, mut users: Vec<String>, mut agents: Vec<String>) -> Self {
+    /// The session of these names, with the defaults of v1 for what is empty.
+    pub(crate) fn with_defaults(group: String, name: String, mut users: Vec<String>, mut agents: Vec<String>) -> Self {
         users.sort();
         agents.sort();
         let joined = joined(&users).unwrap_or_else(|| DEFAULT.to_owned());
@@ -133,7 +139,7 @@ impl NamedSession {
     }
 
     /// Nobody is called nothing, and there are not too many of them.
-    pub(super) fn checked(self) -> Result<Self, Failure> {
+    pub(crate) fn checked(self) -> Result<Self, Failure> {
         let count = self.users.len() + self.agents.len();
         if count > MOST_MEMBERS {
             let msg = format!("there are {count} users and agents; the limit is {MOST_MEMBERS}");
@@ -158,23 +164,23 @@ impl NamedSession {
     }
 
     /// The space of its group.
-    pub(super) fn space(&self) -> Space {
+    pub(crate) fn space(&self) -> Space {
         Space::of_group(self.group.as_str())
     }
 
     /// Who speaks when nobody is named: the only user, or all of them.
-    pub(super) fn usual_producer(&self) -> String {
+    pub(crate) fn usual_producer(&self) -> String {
         joined(&self.users).unwrap_or_else(|| DEFAULT.to_owned())
     }
 
     /// Everyone who takes part, as the memory names them.
-    pub(super) fn members(&self) -> impl Iterator<Item = Member> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member> {
         let users = self.users.iter().cloned().map(Member::User);
         users.chain(self.agents.iter().cloned().map(Member::Agent))
     }
 
     /// The headers that tell the caller which session was meant. What no header can carry is left out.
-    pub(super) fn echo(&self) -> HeaderMap {
+    pub(crate) fn echo(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(4);
         let (agents, users) = (self.agents.join(","), self.users.join(","));
         for (name, value) in

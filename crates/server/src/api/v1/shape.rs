@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
-use memcloud_memory::{Explanation, Hit};
+use memcloud_memory::{Explanation, FactHit, Hit};
 use memcloud_model::{Episode, EpisodeId};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::Shapes;
 use super::episode::EpisodeBody;
+use super::fact::FactBody;
 use super::session::is_named;
 use crate::failure::Failure;
 use crate::fields::{Fields, Place, QueryFields};
@@ -116,19 +117,18 @@ struct ContentBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Vec<Value>>>)]
     episodic_memory: Option<(Vec<HitBody>, Vec<HitBody>, [&'static str; 1])>,
-    /// What was learned of people. Not yet served, so there is nothing.
+    /// What was learned of people, best first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
-    profile_memory: Option<[(); 0]>,
+    profile_memory: Option<Vec<FactBody>>,
 }
 
 impl ObjectBody {
     /// Both kinds of memory.
-    pub(super) fn both(newest: Vec<Episode>, hits: Vec<Hit>, explain: bool) -> Self {
+    pub(super) fn both(newest: Vec<Episode>, hits: Vec<Hit>, facts: Vec<FactHit>, explain: bool) -> Self {
         Self {
             status: 0,
             content: ContentBody {
-                profile_memory: Some([]),
+                profile_memory: Self::profile(facts).content.profile_memory,
                 ..Self::episodic(newest, hits, explain).content
             },
         }
@@ -146,7 +146,8 @@ impl ObjectBody {
     }
 
     /// What was learned.
-    pub(super) fn profile() -> Self {
-        Self { status: 0, content: ContentBody { episodic_memory: None, profile_memory: Some([]) } }
+    pub(super) fn profile(facts: Vec<FactHit>) -> Self {
+        let facts = facts.into_iter().map(FactBody::from).collect();
+        Self { status: 0, content: ContentBody { episodic_memory: None, profile_memory: Some(facts) } }
     }
 }

@@ -107,7 +107,7 @@ async fn store_one(
     let stored = keep(v1, headers, space, vec![Incoming { session: session.into(), episode }], since).await?;
     let id = stored.ids.first().map(EpisodeId::prefixed).ok_or_else(Failure::defect)?;
     let status = match purpose {
-        Use::Recall => intake::State::Stored,
+        Use::Recall | Use::Transcript => intake::State::Stored,
         Use::ProfileOnly => intake::State::Queued,
     };
     Ok(answer(echo, &stored, StoredBody { id, status }))

@@ -1,0 +1,56 @@
+//! What a message of OpenAI's shape says, as a memory keeps it.
+
+use serde_json::Value;
+
+/// The text of a message's content: texts as they are, and everything else noted by what it is called, one a line.
+/// `None` when it is no content at all.
+pub(super) fn text(content: &Value) -> Option<String> {
+    match content {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let noted: Option<Vec<String>> = parts.iter().map(part).collect();
+            noted.map(|parts| parts.join("\n"))
+        }
+        _ => None,
+    }
+}
+
+fn part(part: &Value) -> Option<String> {
+    let kind = part["type"].as_str()?;
+    if let Some(text) = part["text"].as_str().or(part["refusal"].as_str()) {
+        return Some(text.to_owned());
+    }
+    // `image_url`, `input_audio`, `file` and whatever comes: the data itself is for the model alone.
+    let name = match kind {
+        "image_url" | "input_image" => "image",
+        "input_audio" => "audio",
+        other => other,
+    };
+    let called = [&part["alt"], &part["alt_text"], &part[kind]["alt"], &part[kind]["alt_text"], &part[kind]["filename"]];
+    Some(match called.into_iter().find_map(Value::as_str) {
+        Some(called) => format!("[{name}: {called}]"),
+        None => format!("[{name}]"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+    use serde_json::json;
+
+    #[test]
+    fn notes_what_it_cannot_keep() {
+        assert_eq!(text(&json!("hello")).unwrap(), "hello");
+        let parts = json!([
+            {"type": "text", "text": "Who is this?"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "alt": "a red bicycle"}},
+            {"type": "image_url", "image_url": {"url": "https://example.com/x.png"}},
+            {"type": "file", "file": {"filename": "report.pdf", "file_data": "AAAA"}},
+            {"type": "input_audio", "input_audio": {"data": "AAAA"}},
+        ]);
+        assert_eq!(text(&parts).unwrap(), "Who is this?\n[image: a red bicycle]\n[image]\n[file: report.pdf]\n[audio]");
+        for nothing in [json!(null), json!(7), json!({}), json!([7]), json!([{"text": "no type"}])] {
+            assert!(text(&nothing).is_none(), "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! `GET /v1/models`, in OpenAI's shape.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use memcloud_memory::ports::ModelError;
+
+use super::refusal::{OpenAi, handed_on};
+use crate::App;
+
+/// The models that the endpoint of the language model has.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    operation_id = "list_models",
+    tag = "chat",
+    responses(
+        (status = 200, description = "`{\"object\": \"list\", \"data\": [{\"id\": …}]}`.", body = Object),
+        (status = 503, description = "There is no model.", body = Object),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn models(State(app): State<App>) -> Result<Response, OpenAi> {
+    match app.chat()?.gate().models().await {
+        Ok(models) => Ok(Json(models).into_response()),
+        Err(ModelError::Refused(refusal)) => Ok(handed_on(refusal)),
+        Err(error) => Err(error.into()),
+    }
+}
