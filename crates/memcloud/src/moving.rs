@@ -40,7 +40,7 @@ pub(crate) async fn copy(
     let mut copied = Copied { done: 0, total: counts.episodes, written: 0 };
     for space in &spaces {
         copy_recalled(source, target, space, &mut copied, &mut progress).await?;
-        copy_profile_only(source, target, space, &mut copied, &mut progress).await?;
+        copy_unrecalled(source, target, space, &mut copied, &mut progress).await?;
     }
     progress.rename("checking".into());
     let mut checked = Sum::default();
@@ -112,7 +112,7 @@ async fn copy_recalled(
         let episodes = source.episodes(space, &ids).await?;
         let prepared = episodes.into_iter().filter_map(|episode| {
             let row = rows.remove(&episode.id)?;
-            Some(Prepared { episode, vector: row.vector, analysis: row.analysis })
+            Some(Prepared { episode, vector: row.vector, analysis: row.analysis, lessons: Vec::new() })
         });
         write(target, space, prepared.collect(), copied, progress).await?;
     }
@@ -128,8 +128,8 @@ fn put(changes: Vec<Change>) -> (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) {
     (rows.iter().map(|(id, _)| *id).collect(), rows.into_iter().collect())
 }
 
-/// Copies what is kept for the profile only, which no history tells of.
-async fn copy_profile_only(
+/// Copies what is kept for the profile or the conversation only, which no history tells of.
+async fn copy_unrecalled(
     source: &dyn EpisodeStore,
     target: &dyn EpisodeStore,
     space: &Space,
@@ -143,8 +143,13 @@ async fn copy_profile_only(
         after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
         let prepared = page
             .into_iter()
-            .filter(|episode| episode.purpose == Use::ProfileOnly)
-            .map(|episode| Prepared { analysis: Analysis::of(&episode).encode(), vector: None, episode });
+            .filter(|episode| episode.purpose != Use::Recall)
+            .map(|episode| Prepared {
+                analysis: Analysis::of(&episode).encode(),
+                vector: None,
+                episode,
+                lessons: Vec::new(),
+            });
         write(target, space, prepared.collect(), copied, progress).await?;
     }
 }

@@ -6,7 +6,7 @@ use half::f16;
 use memcloud_link::{Link, Patience};
 use memcloud_memory::ports::{
     Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent,
-    PROBE_WITHIN, Part, Records, Sequence, SessionsOf,
+    PROBE_WITHIN, Part, ProfileStore, Records, Sequence, SessionsOf,
 };
 use memcloud_model::{Database, Episode, EpisodeId, Error, Session, Space, Use};
 use tokio::sync::{Mutex, OnceCell};
@@ -306,6 +306,10 @@ impl EpisodeStore for GraphStore {
 
     async fn counts(&self) -> Result<Counts, Error> {
         self.shared.records.counts().await
+    }
+
+    fn profiles(&self) -> &dyn ProfileStore {
+        self.shared.records.profiles()
     }
 
     async fn probe(&self) -> Vec<Check> {

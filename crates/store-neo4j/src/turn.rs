@@ -55,6 +55,7 @@ pub(crate) fn turn(memory: &str, Turn { episode, unembedded }: Turn<'_>) -> Bolt
     let kept_for = match episode.purpose {
         Use::Recall => "recall",
         Use::ProfileOnly => "profile",
+        Use::Transcript => "transcript",
     };
     let properties = map([
         ("turn", place.as_str().into()),

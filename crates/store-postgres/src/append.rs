@@ -9,12 +9,9 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::columns::{EpisodeColumns, MemberColumns, session_names};
+use crate::columns::{EpisodeColumns, LessonColumns, MemberColumns, session_names};
 use crate::error::Failure;
 use crate::{id, intents, uuid};
-
-/// How often a transaction that collided with another one is tried.
-const ATTEMPTS: usize = 4;
 
 /// Stores a batch, and settles the intent that it was written elsewhere with. May be called again with the same batch:
 /// it is stored once.
@@ -26,13 +23,7 @@ pub(crate) async fn append(
     intent: Option<Intent>,
     committing: &AtomicBool,
 ) -> Result<Appended, Failure> {
-    for _ in 1..ATTEMPTS {
-        match append_once(&mut client, batch, intent, committing).await {
-            Err(failure) if failure.collided() => {}
-            done => return done,
-        }
-    }
-    append_once(&mut client, batch, intent, committing).await
+    retried!(append_once(&mut client, batch, intent, committing))
 }
 
 /// What became of a batch inside the transaction.
@@ -85,7 +76,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     }
     let statements = Statements::prepare(tx).await?;
     // They are sent in this order when they are first polled, and the server works on them one after the other.
-    let (settled, (), (), (), (), inserted) = tokio::try_join!(
+    let (settled, (), (), (), (), inserted, ()) = tokio::try_join!(
         biased;
         settle(tx, &statements, intent),
         make_space(tx, &statements, batch),
@@ -93,6 +84,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
         unite(tx, &statements, batch),
         remember(tx, &statements, batch),
         insert(tx, &statements, batch),
+        queue(tx, &statements, batch),
     )?;
     if !settled {
         return Ok(Written::NotIntended);
@@ -112,20 +104,22 @@ struct Statements {
     members: Statement,
     request: Statement,
     episodes: Statement,
+    lessons: Statement,
     settle: Statement,
 }
 
 impl Statements {
     async fn prepare(tx: &Transaction<'_>) -> Result<Self, Failure> {
-        let (space, sessions, members, request, episodes, settle) = tokio::try_join!(
+        let (space, sessions, members, request, episodes, lessons, settle) = tokio::try_join!(
             tx.prepare_cached(SPACE),
             tx.prepare_cached(SESSIONS),
             tx.prepare_cached(MEMBERS),
             tx.prepare_cached(REQUEST),
             tx.prepare_cached(EPISODES),
+            tx.prepare_cached(LESSONS),
             tx.prepare_cached(intents::SETTLE),
         )?;
-        Ok(Self { space, sessions, members, request, episodes, settle })
+        Ok(Self { space, sessions, members, request, episodes, lessons, settle })
     }
 }
 
@@ -165,6 +159,26 @@ const EPISODES: &str = "WITH space AS (
          WITH ORDINALITY AS e (uid, session, purpose, producer, produced_for, role, kind, created_at, ingested_at,
                                analysis, vector, metadata, content, place)
     JOIN memcloud.sessions t ON t.space = space.id AND t.name = e.session";
+
+/// Queues what is to be learned from. The episodes come first: with their numbers they lock the space, so that nobody makes
+/// the same subjects meanwhile.
+const LESSONS: &str = "WITH wanted AS (
+        SELECT s.id AS space, l.* FROM memcloud.spaces s,
+               unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[]) AS l (uid, owner, category, at)
+        WHERE s.org = $1 AND s.project = $2
+    ),
+    made AS (
+        INSERT INTO memcloud.subjects (space, owner, category)
+        SELECT DISTINCT w.space, w.owner, w.category FROM wanted w
+        WHERE NOT EXISTS (SELECT 1 FROM memcloud.subjects t
+                          WHERE t.space = w.space AND t.owner = w.owner AND t.category = w.category)
+        RETURNING id, owner, category
+    )
+    INSERT INTO memcloud.lessons (subject, uid, queued_at, due)
+    SELECT coalesce(t.id, m.id), w.uid, w.at, w.at FROM wanted w
+    LEFT JOIN memcloud.subjects t ON t.space = w.space AND t.owner = w.owner AND t.category = w.category
+    LEFT JOIN made m ON m.owner = w.owner AND m.category = w.category
+    ON CONFLICT DO NOTHING";
 
 async fn settle(
     tx: &Transaction<'_>,
@@ -228,6 +242,23 @@ async fn insert(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) ->
         &columns.contents,
     ];
     Ok(tx.execute(&statements.episodes, columns).await?)
+}
+
+async fn queue(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+    let (space, lessons) = (&batch.space, LessonColumns::of(batch));
+    if lessons.uids.is_empty() {
+        return Ok(());
+    }
+    let columns: &[&(dyn ToSql + Sync)] = &[
+        &space.org,
+        &space.project,
+        &lessons.uids,
+        &lessons.owners,
+        &lessons.categories,
+        &lessons.queued_at,
+    ];
+    tx.execute(&statements.lessons, columns).await?;
+    Ok(())
 }
 
 fn stored_at(batch: &Batch) -> i64 {

@@ -89,10 +89,35 @@ impl<'a> EpisodeColumns<'a> {
     }
 }
 
+/// What is to be learned from the episodes of a batch.
+#[derive(Default)]
+pub(crate) struct LessonColumns<'a> {
+    pub(crate) uids: Vec<Uuid>,
+    pub(crate) owners: Vec<&'a str>,
+    pub(crate) categories: Vec<&'a str>,
+    pub(crate) queued_at: Vec<i64>,
+}
+
+impl<'a> LessonColumns<'a> {
+    pub(crate) fn of(batch: &'a Batch) -> Self {
+        let mut columns = Self::default();
+        for prepared in &batch.episodes {
+            for lesson in &prepared.lessons {
+                columns.uids.push(uuid(&prepared.episode.id));
+                columns.owners.push(&lesson.owner);
+                columns.categories.push(&lesson.category);
+                columns.queued_at.push(prepared.episode.ingested_at.as_micros());
+            }
+        }
+        columns
+    }
+}
+
 /// How a purpose is written in the database.
 fn purpose(purpose: Use) -> i16 {
     match purpose {
         Use::Recall => 0,
         Use::ProfileOnly => 1,
+        Use::Transcript => 2,
     }
 }

@@ -4,6 +4,7 @@ use memcloud_model::{EpisodeId, Space};
 use uuid::Uuid;
 
 use crate::error::Failure;
+use crate::profile::{facts, subjects};
 use crate::{id, intents, uuid};
 
 /// Deletes the episodes of space `$1` for which this holds, each under a sequence number of its own.
@@ -25,7 +26,7 @@ macro_rules! delete_where {
 /// Deletes in one transaction and leaves a note of each id, so that indexes learn of it; and one of all, if they are to
 /// be removed elsewhere as well.
 pub(crate) async fn delete(
-    mut client: Object,
+    client: &mut Object,
     space: &Space,
     deletion: &Deletion,
     elsewhere: Option<Intent>,
@@ -34,13 +35,9 @@ pub(crate) async fn delete(
     // A session may be long.
     tx.batch_execute("SET LOCAL statement_timeout = '60s'").await?;
     // Stores in this space wait, so that none gets a number between those of the deletion.
-    let lock = tx
-        .prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR NO KEY UPDATE")
-        .await?;
-    let Some(row) = tx.query_opt(&lock, &[&space.org, &space.project]).await? else {
+    let Some(owner) = subjects::lock_space(&tx, space).await? else {
         return Ok(Vec::new());
     };
-    let owner: i64 = row.get(0);
     let rows = match deletion {
         Deletion::Session(name) => {
             let delete = tx
@@ -59,6 +56,9 @@ pub(crate) async fn delete(
     let ids: Vec<EpisodeId> = rows.iter().map(|row| id(row.get(0))).collect();
     if let Some(intent) = elsewhere.filter(|_| !ids.is_empty()) {
         intents::note_removal(&tx, intent, &ids).await?;
+    }
+    if !ids.is_empty() {
+        facts::forget(&tx, &ids).await?;
     }
     tx.commit().await?;
     Ok(ids)

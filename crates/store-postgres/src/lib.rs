@@ -4,6 +4,23 @@
 //! sequence numbers have no gaps that are filled later. Vectors are pgvector's `halfvec`, which holds the sixteen bits
 //! that ranking reads; `words` is a `tsvector`; both are there for people's own SQL, too.
 
+/// How often a transaction that collided with another one is tried.
+const ATTEMPTS: usize = 4;
+
+/// Tries a transaction again that collided with another one. (As a function over the transaction its future could not be
+/// sent between threads.)
+macro_rules! retried {
+    ($transaction:expr) => {{
+        let mut attempt = 1;
+        loop {
+            match $transaction.await {
+                Err(failure) if failure.collided() && attempt < $crate::ATTEMPTS => attempt += 1,
+                done => break done,
+            }
+        }
+    }};
+}
+
 mod append;
 mod columns;
 mod connect;
@@ -11,6 +28,7 @@ mod delete;
 mod error;
 mod examine;
 mod intents;
+mod profile;
 mod read;
 mod schema;
 mod target;
@@ -26,7 +44,7 @@ use half::f16;
 use memcloud_link::{Link, Patience};
 use memcloud_memory::ports::{
     Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent,
-    Leftover, PROBE_WITHIN, Part, Records, Sequence, SessionsOf,
+    Leftover, PROBE_WITHIN, Part, ProfileStore, Records, Sequence, SessionsOf,
 };
 use memcloud_model::{Database, Episode, EpisodeId, Error, Session as Conversation, Space};
 use uuid::Uuid;
@@ -71,12 +89,32 @@ impl PostgresStore {
         })
     }
 
+    async fn delete_noting(
+        &self,
+        space: &Space,
+        deletion: &Deletion,
+        elsewhere: Option<Intent>,
+    ) -> Result<Vec<EpisodeId>, Error> {
+        let delete = |mut client: Object| async move {
+            retried!(delete::delete(&mut client, space, deletion, elsewhere))
+        };
+        self.once("deleting episodes", delete).await
+    }
+
     /// Runs one piece of work that may take its time, with a connection of its own.
     async fn once<T, F>(&self, doing: &'static str, work: impl FnOnce(Object) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         self.link.run_within(LONG, |session| with_client(session, doing, work)).await
+    }
+
+    /// Runs a piece of work that must not be done twice.
+    async fn at_once<T, F>(&self, doing: &'static str, work: impl FnOnce(Object) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.link.run(|session| with_client(session, doing, work)).await
     }
 
     /// Runs a piece of work that does no harm when it is done twice; once more when its connection breaks.
@@ -146,9 +184,7 @@ impl EpisodeStore for PostgresStore {
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        let deleted =
-            self.once("deleting episodes", |client| delete::delete(client, space, &deletion, None)).await?;
-        Ok(deleted.len() as u64)
+        Ok(self.delete_noting(space, &deletion, None).await?.len() as u64)
     }
 
     async fn session(&self, space: &Space, name: &str) -> Result<Option<Conversation>, Error> {
@@ -185,6 +221,10 @@ impl EpisodeStore for PostgresStore {
         self.again("counting", read::counts).await
     }
 
+    fn profiles(&self) -> &dyn ProfileStore {
+        self
+    }
+
     async fn probe(&self) -> Vec<Check> {
         let probe = |session| with_client(session, "probing the store", schema::prove_writable);
         let outcome = self.link.run_within(PROBE_WITHIN, probe).await;
@@ -218,8 +258,7 @@ impl Records for PostgresStore {
 
     async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Leftover>, Error> {
         let intent = Intent::new();
-        let delete = |client| delete::delete(client, space, &deletion, Some(intent));
-        let ids = self.once("deleting episodes", delete).await?;
+        let ids = self.delete_noting(space, &deletion, Some(intent)).await?;
         Ok((!ids.is_empty()).then_some(Leftover { intent, ids }))
     }
 

@@ -87,15 +87,27 @@ fn episode(row: &Row) -> Result<Episode, Failure> {
         metadata: row.try_get::<_, Json<Metadata>>(9)?.0,
         created_at: moment(row, 10)?,
         ingested_at: moment(row, 11)?,
-        purpose: if row.get::<_, i16>(12) == 0 { Use::Recall } else { Use::ProfileOnly },
+        purpose: purpose(row.get(12))?,
     })
 }
 
-fn moment(row: &Row, column: usize) -> Result<Timestamp, Failure> {
+fn purpose(number: i16) -> Result<Use, Failure> {
+    match number {
+        0 => Ok(Use::Recall),
+        1 => Ok(Use::ProfileOnly),
+        2 => Ok(Use::Transcript),
+        _ => {
+            let source = format!("{number} is no purpose").into();
+            Err(Error::Storage { doing: "reading an episode", source }.into())
+        }
+    }
+}
+
+pub(crate) fn moment(row: &Row, column: usize) -> Result<Timestamp, Failure> {
     let micros: i64 = row.get(column);
     Timestamp::from_micros(micros).ok_or_else(|| {
         let source = format!("{micros} microseconds are no moment").into();
-        Error::Storage { doing: "reading an episode", source }.into()
+        Error::Storage { doing: "reading a time", source }.into()
     })
 }
 
@@ -126,7 +138,7 @@ pub(crate) async fn newest(
         .prepare_cached(select_episodes!(
             "WHERE e.session = (SELECT s.id FROM memcloud.sessions s JOIN memcloud.spaces h ON h.id = s.space
                                 WHERE h.org = $1 AND h.project = $2 AND s.name = $3)
-               AND e.purpose = 0
+               AND e.purpose <> 1
              ORDER BY e.created_at DESC, e.uid DESC LIMIT $4"
         ))
         .await?;

@@ -1,0 +1,101 @@
+//! What is learned: see [`ProfileStore`]. Whatever changes it locks the row of its space first, as stores and deletions do,
+//! so that no citation outlives its episode; only taking on messages locks nothing but the subject.
+
+pub(crate) mod facts;
+mod queue;
+pub(crate) mod subjects;
+mod usage;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use memcloud_memory::ports::{
+    Assignment, Budget, Fact, FactsOf, Lessons, Parked, ProfileStore, Queued, Setback, Span, Spending,
+    Trigger, Usage, Waiting,
+};
+use memcloud_model::{Error, FeatureId, Space, Timestamp};
+
+use crate::PostgresStore;
+
+#[async_trait]
+impl ProfileStore for PostgresStore {
+    async fn claim(
+        &self,
+        trigger: Trigger,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Option<Assignment>, Error> {
+        let claim = |client| queue::claim(client, trigger, now, lease);
+        self.at_once("taking on messages to learn from", claim).await
+    }
+
+    async fn learn(&self, assignment: &Assignment, lessons: &Lessons) -> Result<bool, Error> {
+        let learn = |mut client| async move { retried!(facts::learn(&mut client, assignment, lessons)) };
+        self.again("keeping what was learned", learn).await
+    }
+
+    async fn put_back(&self, assignment: &Assignment, setback: &Setback) -> Result<(), Error> {
+        let put_back = |client| queue::put_back(client, assignment, setback);
+        self.again("putting messages back that were not learned from", put_back).await
+    }
+
+    async fn revise(&self, lessons: &Lessons) -> Result<usize, Error> {
+        let revise = |mut client| async move { retried!(facts::revise(&mut client, lessons)) };
+        self.at_once("revising what is known", revise).await
+    }
+
+    async fn end_leases(&self) -> Result<(), Error> {
+        self.again("ending leases", queue::end_leases).await
+    }
+
+    async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
+        self.again("reading facts", |client| facts::of(client, of)).await
+    }
+
+    async fn all_facts(&self, after: Option<FeatureId>, limit: usize) -> Result<Vec<Fact>, Error> {
+        self.again("reading facts", |client| facts::all(client, after, limit)).await
+    }
+
+    async fn put_facts(&self, facts: &[Fact]) -> Result<(), Error> {
+        let put = |mut client| async move { retried!(facts::put(&mut client, facts)) };
+        self.again("keeping facts", put).await
+    }
+
+    async fn delete_fact(&self, space: &Space, id: FeatureId) -> Result<bool, Error> {
+        self.at_once("deleting a fact", |client| facts::delete(client, space, id)).await
+    }
+
+    async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
+        self.again("counting what waits", |client| queue::waiting(client, space)).await
+    }
+
+    async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
+        self.again("listing what is parked", |client| queue::parked(client, space, limit)).await
+    }
+
+    async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
+        self.at_once("unparking messages", |client| queue::unpark(client, space)).await
+    }
+
+    async fn queue(&self, after: Option<&Queued>, limit: usize) -> Result<Vec<Queued>, Error> {
+        self.again("reading the queue", |client| queue::page(client, after, limit)).await
+    }
+
+    async fn enqueue(&self, queued: &[Queued]) -> Result<(), Error> {
+        self.again("queueing messages", |client| queue::enqueue(client, queued)).await
+    }
+
+    async fn spend(&self, spending: Spending, budget: &Budget) -> Result<Option<Span>, Error> {
+        let spend = |client| usage::spend(client, spending, budget);
+        self.at_once("counting a use of the language model", spend).await
+    }
+
+    async fn correct(&self, at: Timestamp, calls: i64, tokens: i64) -> Result<(), Error> {
+        let correct = |client| usage::correct(client, at, calls, tokens);
+        self.at_once("correcting a use of the language model", correct).await
+    }
+
+    async fn usage(&self, at: Timestamp) -> Result<(Usage, Usage), Error> {
+        self.again("reading what the language model was used for", |client| usage::used(client, at)).await
+    }
+}
