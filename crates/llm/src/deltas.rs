@@ -1,0 +1,91 @@
+//! A streamed answer, event by event.
+
+use bytes::Bytes;
+use futures_util::stream;
+use memcloud_memory::ports::{Delta, Deltas};
+
+use crate::completion::{self, Said};
+use crate::endpoint::Endpoint;
+use crate::events::{Event, Events};
+use crate::reading::Reading;
+use crate::trouble::Trouble;
+
+/// What the last event says.
+const DONE: &str = "[DONE]";
+
+struct Streaming {
+    endpoint: Endpoint,
+    reading: Reading,
+    events: Events,
+    /// Whether the model has said that it is done. Usage may still come.
+    finished: bool,
+    /// Whether nothing will come any more.
+    ended: bool,
+}
+
+/// The events of an answer, each as soon as it is complete.
+pub(crate) fn of(endpoint: Endpoint, reading: Reading) -> Deltas {
+    let streaming = Streaming { endpoint, reading, events: Events::default(), finished: false, ended: false };
+    Box::pin(stream::unfold(streaming, |mut streaming| async move {
+        if streaming.ended {
+            return None;
+        }
+        let next = streaming.next().await;
+        streaming.ended |= !matches!(next, Ok(Some(_)));
+        let item = next.map_err(Into::into).transpose()?;
+        Some((item, streaming))
+    }))
+}
+
+impl Streaming {
+    async fn next(&mut self) -> Result<Option<Delta>, Trouble> {
+        loop {
+            if let Some(event) = self.events.next_event().map_err(|long| Trouble::TooLong(long.limit))? {
+                return self.delta(event).map(Some);
+            }
+            match self.reading.next().await {
+                Ok(Some(bytes)) => self.events.push(&bytes),
+                Ok(None) => return self.last(),
+                // What was to come after the model's last word is not missed.
+                Err(Trouble::Cut(_) | Trouble::Silent(_)) if self.finished => return self.last(),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+    }
+
+    /// What is there when the connection has closed.
+    fn last(&mut self) -> Result<Option<Delta>, Trouble> {
+        self.ended = true;
+        let Some(event) = self.events.finish() else {
+            return if self.finished { Ok(None) } else { Err(cut()) };
+        };
+        match self.delta(event) {
+            Err(refused @ Trouble::Refused(_)) => Err(refused),
+            Ok(delta) if self.finished => Ok(Some(delta)),
+            _ if self.finished => Ok(None),
+            _ => Err(cut()),
+        }
+    }
+
+    fn delta(&mut self, event: Event) -> Result<Delta, Trouble> {
+        let data = event.data.as_deref().unwrap_or_default().trim();
+        if data == DONE {
+            (self.finished, self.ended) = (true, true);
+        }
+        if data.is_empty() || data == DONE {
+            return Ok(Delta { raw: event.raw, ..Delta::default() });
+        }
+        let json = Bytes::copy_from_slice(data.as_bytes());
+        let kind = Some("application/json".to_owned());
+        if event.name.as_deref() == Some("error") {
+            return Err(completion::failed(&self.endpoint, kind, json));
+        }
+        let said = Said::part(&completion::object(&self.endpoint, kind, &json)?);
+        self.finished |= said.finished;
+        Ok(Delta { raw: event.raw, text: said.text, calls_tools: said.calls_tools, tokens: said.tokens })
+    }
+}
+
+fn cut() -> Trouble {
+    Trouble::Cut("the connection closed before the model was done".into())
+}
