@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, completions, doctor, export, forget, import, list, model, reference, search, serve, up,
+    add, chat, completions, doctor, export, forget, import, list, model, reference, search, serve, up,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Add(add::Args),
     Search(search::Args),
+    Chat(chat::Args),
     List(list::Args),
     Forget(forget::Args),
     Import(import::Args),

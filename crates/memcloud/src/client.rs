@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use memcloud_model::with_causes;
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ use crate::settings::{API_KEY, ClientFlags, Sources, URL};
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_mins(2);
+/// How long an answer may take that comes in pieces.
+const STREAM_WITHIN: Duration = Duration::from_hours(1);
 
 /// One instance to talk to.
 pub(crate) struct Client {
@@ -77,6 +79,18 @@ impl Client {
         body: &Value,
     ) -> Result<Value, Failure> {
         self.send(self.request(Method::POST, path).query(query).json(body)).await
+    }
+
+    /// Sends, and answers as soon as the head of the answer is there.
+    pub(crate) async fn stream(&self, path: &[&str], body: &Value) -> Result<Response, Failure> {
+        let request = self.request(Method::POST, path).json(body).timeout(STREAM_WITHIN);
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        Err(self.refused(status, &body))
     }
 
     /// Sends something that may be sent twice under this key and has its effect once.
@@ -144,7 +158,10 @@ impl Client {
 
     fn refused(&self, status: StatusCode, body: &[u8]) -> Failure {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let said = detail(&body["detail"]).unwrap_or_else(|| status.to_string());
+        let mut said = detail(&body["detail"]).unwrap_or_else(|| status.to_string());
+        if body["stored"]["user_message"].is_string() {
+            said.push_str("; what you said is stored");
+        }
         let hint = body["hint"].as_str().unwrap_or("'memcloud doctor' tries every part of the instance");
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::new(

@@ -6,20 +6,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_memory::ports::Counts;
-use memcloud_memory::{Limits, Memory, Weights};
+use memcloud_memory::ports::{Counts, Embedder, EpisodeStore};
+use memcloud_memory::{Chat, Gate, Learner, Limits, Memory, Weights};
 use memcloud_model::{Fault, SystemClock, with_causes};
 use memcloud_server::{ApiKeys, App, Exposed, ServeOptions, Settings, require_key_beyond_loopback};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::language::LanguageSettings;
 use crate::local_model::{self, LocalModel};
 use crate::output::Output;
 use crate::settings::InstanceSettings;
 
 /// How long begun requests may still take after a signal. With all else the process is gone within five seconds.
 const DRAIN: Duration = Duration::from_secs(4);
+/// How long chats may still take after a signal: then what they have answered up to now is stored.
+const CHAT_DRAIN: Duration = Duration::from_millis(2_500);
 /// How many messages without a vector are embedded at once.
 const BACKLOG_BATCH: usize = 64;
 /// How long the backlog rests after a failure.
@@ -39,8 +43,12 @@ pub(crate) struct Instance {
     pub(crate) counts: Option<Counts>,
     /// The model it embeds with.
     pub(crate) model: Option<RunningModel>,
+    /// The language model, in words.
+    pub(crate) language: Option<String>,
     listener: TcpListener,
     memory: Arc<Memory>,
+    chat: Option<Arc<Chat>>,
+    learner: Option<Arc<Learner>>,
     app: App,
 }
 
@@ -49,10 +57,10 @@ pub(crate) struct Instance {
 pub(crate) struct RunningModel {
     /// The vector space.
     pub(crate) space: String,
-    /// The folder.
-    pub(crate) dir: PathBuf,
-    /// The instructions it computes with.
-    pub(crate) kernel: String,
+    /// Where it is: a folder, or the address of an endpoint.
+    pub(crate) place: String,
+    /// The instructions it computes with, if it computes here.
+    pub(crate) kernel: Option<String>,
 }
 
 /// Takes the address. Done before anything else, so that a taken port touches no data.
@@ -99,14 +107,25 @@ impl Instance {
         require_key_beyond_loopback(address.ip(), &keys).map_err(exposed)?;
         // Data that cannot be used is told before a model is fetched, which goes into the same directory.
         let store = settings.engines.open(&settings.data_dir).await?;
-        let model = local_model::start(&settings.model, output).await?;
-        let embedder = model.as_ref().map(|model| Arc::clone(&model.embedder));
+        let (embedder, model) = embedding(settings, output).await?;
         let clock = Arc::new(SystemClock);
-        let memory = Memory::open(store, embedder, clock, limits(settings), Weights::default()).await?;
+        let opening = Memory::open(Arc::clone(&store), embedder, clock, limits(settings), Weights::default());
+        let mut memory = opening.await?;
+        let language = settings.language.as_ref();
+        if language.is_some_and(|language| language.profile.is_some()) {
+            memory = memory.learning();
+        }
         let memory = Arc::new(memory);
         let counts = counts(&memory).await?;
-        let app = App::new(Arc::clone(&memory), keys, server_settings(settings));
-        let model = model.as_ref().map(RunningModel::of);
+        let mut app = App::new(Arc::clone(&memory), keys, server_settings(settings));
+        let (mut chat, mut learner) = (None, None);
+        if let Some(language) = language {
+            language.warn(output);
+            let conversing = Conversing::over(&memory, store, language);
+            app = app.chatting(Arc::clone(&conversing.chat), conversing.learner.is_some());
+            (chat, learner) = (Some(conversing.chat), conversing.learner);
+        }
+        let language = language.map(LanguageSettings::told);
         let kept_in = settings.engines.told(&settings.data_dir);
         Ok(Self {
             address,
@@ -114,8 +133,11 @@ impl Instance {
             kept_in,
             counts,
             model,
+            language,
             listener,
             memory,
+            chat,
+            learner,
             app,
         })
     }
@@ -132,13 +154,26 @@ impl Instance {
 
     /// Serves until it is told to stop by Ctrl-C or SIGTERM, then answers what has begun.
     pub(crate) async fn serve(self) -> Result<(), Failure> {
-        let stop = stop_signal()?;
+        let stopping = CancellationToken::new();
+        let stop = stop_signal(stopping.clone())?;
         tracing::info!(data_dir = %self.data_dir.display(), kept_in = self.kept_in, "listening on {}", self.url());
+        if let Some(language) = &self.language {
+            tracing::info!("chats with {language}");
+        }
         let backlog = tokio::spawn(embed_backlog(self.memory));
+        let learning = self.learner.map(|learner| tokio::spawn(learner.run(stopping.clone())));
+        let chats = self.chat.map(|chat| tokio::spawn(close_chats(chat, stopping)));
         let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
         let served =
             memcloud_server::serve(self.listener, memcloud_server::router(self.app), options, stop).await;
         backlog.abort();
+        // Ended by the same signal; what fails in a task has been logged there.
+        if let Some(chats) = chats {
+            drop(tokio::time::timeout(DRAIN, chats).await);
+        }
+        if let Some(learning) = learning {
+            learning.abort();
+        }
         served.map_err(|error| Failure::new(format!("the server stopped: {error}"), "start it again"))?;
         tracing::info!("stopped");
         Ok(())
@@ -149,10 +184,53 @@ impl RunningModel {
     fn of(model: &LocalModel) -> Self {
         Self {
             space: model.embedder.space().to_owned(),
-            dir: model.dir.clone(),
-            kernel: model.kernel.clone(),
+            place: model.dir.display().to_string(),
+            kernel: Some(model.kernel.clone()),
         }
     }
+}
+
+/// The model that embeds: at an endpoint where the settings name one, else the local one.
+async fn embedding(
+    settings: &InstanceSettings,
+    output: Output,
+) -> Result<(Option<Arc<dyn Embedder>>, Option<RunningModel>), Failure> {
+    if let Some(remote) = &settings.embedding {
+        let embedder = remote.open().await?;
+        let running =
+            RunningModel { space: embedder.space().to_owned(), place: remote.address(), kernel: None };
+        return Ok((Some(embedder), Some(running)));
+    }
+    let model = local_model::start(&settings.model, output).await?;
+    let running = model.as_ref().map(RunningModel::of);
+    Ok((model.map(|model| model.embedder), running))
+}
+
+/// What an instance with a language model has beside its memory.
+struct Conversing {
+    chat: Arc<Chat>,
+    learner: Option<Arc<Learner>>,
+}
+
+impl Conversing {
+    fn over(memory: &Arc<Memory>, store: Arc<dyn EpisodeStore>, language: &LanguageSettings) -> Self {
+        let gate = Arc::new(Gate::new(language.open(), store, Arc::new(SystemClock), language.budget));
+        let chat = Arc::new(Chat::new(Arc::clone(memory), Arc::clone(&gate), language.chat));
+        let learner = language.profile.clone().map(|profile| {
+            Arc::new(Learner::new(Arc::clone(memory), gate, profile.model, profile.learner))
+        });
+        Self { chat, learner }
+    }
+}
+
+/// Ends the chats that are still under way a while after the signal, so that what they have answered is stored before the
+/// process is gone.
+async fn close_chats(chat: Arc<Chat>, stopping: CancellationToken) {
+    stopping.cancelled().await;
+    if tokio::time::timeout(CHAT_DRAIN, chat.finished()).await.is_err() {
+        tracing::warn!("chats were cut off at shutdown; what they had answered is stored");
+    }
+    chat.close().await;
 }
 
 /// How much is stored; unknown while a database cannot be reached, which the instance says itself when it is asked.
@@ -193,8 +271,8 @@ pub(crate) fn exposed(exposed: Exposed) -> Failure {
     )
 }
 
-/// Ready when the process is told to stop.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
+/// Ready when the process is told to stop, which `stopping` then tells everyone else.
+fn stop_signal(stopping: CancellationToken) -> Result<impl Future<Output = ()> + Send, Failure> {
     let listen = |kind| {
         signal(kind)
             .map_err(|error| Failure::new(format!("cannot listen for signals: {error}"), "start it again"))
@@ -206,6 +284,7 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
             _ = terminate.recv() => "SIGTERM",
         };
         tracing::info!("{name}: answering what has begun, then leaving");
+        stopping.cancel();
     })
 }
 

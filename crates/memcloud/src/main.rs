@@ -11,6 +11,7 @@ mod current;
 mod engines;
 mod failure;
 mod instance;
+mod language;
 mod local_model;
 mod logging;
 mod moving;
@@ -60,6 +61,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Serve(args) => commands::serve::run(args, context).await,
         Command::Add(args) => commands::add::run(args, context).await,
         Command::Search(args) => commands::search::run(args, context).await,
+        Command::Chat(args) => commands::chat::run(args, context).await,
         Command::List(args) => commands::list::run(args, context).await,
         Command::Forget(args) => commands::forget::run(args, context).await,
         Command::Import(args) => commands::import::run(args, context).await,

@@ -44,6 +44,27 @@ impl Output {
         self.data(text);
     }
 
+    /// A piece of data that more follows, shown at once.
+    #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
+    pub(crate) fn piece(self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        // A reader that went away wants no more.
+        let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+    }
+
+    /// What stands before the place where a person types.
+    pub(crate) fn prompt(self, text: &str) {
+        if self.talks_with_person() {
+            let mut stderr = io::stderr().lock();
+            let _ = write!(stderr, "{}", paint(text, Style::new().cyan())).and_then(|()| stderr.flush());
+        }
+    }
+
+    /// Whether a person types what the program reads and reads what it says.
+    pub(crate) fn talks_with_person(self) -> bool {
+        !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Talk: what goes on, for the one who watches.
     pub(crate) fn say(self, line: impl AsRef<str>) {
         if !self.quiet {

@@ -6,6 +6,7 @@ use crate::output::Output;
 use crate::settings::Sources;
 
 pub(crate) mod add;
+pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod export;

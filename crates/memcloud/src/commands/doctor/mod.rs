@@ -1,4 +1,5 @@
 mod databases;
+mod language;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use crate::client::Client;
 use crate::commands::Context;
 use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
+use crate::language::{EmbeddingSettings, LanguageSettings};
 use crate::local_model;
 use crate::output::Output;
 use crate::settings::{ClientFlags, DataFlags, ModelSettings};
@@ -27,6 +29,9 @@ pub(crate) struct Args {
     data: DataFlags,
     #[command(flatten)]
     client: ClientFlags,
+    /// Let messages that could not be learned from, and are not tried any more, be tried anew
+    #[arg(long)]
+    retry_parked: bool,
 }
 
 /// What a check found.
@@ -76,14 +81,30 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let data_dir = args.data.data_dir(&context.sources)?;
     let model = args.data.model(&context.sources)?;
     let engines = Engines::resolve(&context.sources)?;
+    let (embedding, language) =
+        (EmbeddingSettings::resolve(&context.sources)?, LanguageSettings::resolve(&context.sources)?);
     let client = Client::new(&context.sources, &args.client)?;
     let mut findings = vec![data_directory(&data_dir), free_space(&data_dir)];
     tell(&findings, context.output);
-    for part in
-        [keeping(&engines, &data_dir).await, vec![embedding_model(&model).await], server(&client).await]
-    {
+    let mut found = |part: Vec<Finding>| {
         tell(&part, context.output);
         findings.extend(part);
+    };
+    found(keeping(&engines, &data_dir).await);
+    found(vec![match &embedding {
+        Some(settings) => language::embedding(settings).await,
+        None => embedding_model(&model).await,
+    }]);
+    found(vec![language::model(language.as_ref()).await]);
+    let server = server(&client).await;
+    let serves = server.iter().any(|finding| finding.part == "round trip");
+    found(server);
+    if serves {
+        found(vec![language::queue_of(&client, args.retry_parked).await]);
+    } else {
+        let learning = language.is_some_and(|language| language.profile.is_some());
+        let queue = language::queue_in(&engines, &data_dir, learning, args.retry_parked).await;
+        found(queue.into_iter().collect());
     }
     let broken = findings.iter().filter(|finding| finding.state == State::Failed).count();
     if context.output.json {
