@@ -12,7 +12,7 @@ const PREFIX: &str = "memcloud-";
 /// The server and the memory know no engine: only the binary names one.
 fn may_use(krate: &str) -> Option<&'static [&'static str]> {
     Some(match krate {
-        "model" | "kernels" | "test-servers" => &[],
+        "model" | "kernels" | "test-servers" | "dev-model" => &[],
         "link" => &["model"],
         "memory" => &["model", "kernels"],
         "embed" | "store-tests" => &["memory", "model", "kernels"],
@@ -28,6 +28,7 @@ fn may_use(krate: &str) -> Option<&'static [&'static str]> {
             "store-postgres",
             "store-neo4j",
             "kernels",
+            "dev-model",
         ],
         // Not part of the product: it builds, tests and measures all of it.
         "xtask" => &[

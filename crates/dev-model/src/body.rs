@@ -1,0 +1,58 @@
+//! A body that comes in parts, and may break off.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+
+/// Long enough for what was sent before to leave this machine, so that a break comes after it and not instead of it.
+const BEFORE_BREAK: Duration = Duration::from_millis(50);
+/// How many bytes a torn answer sends at once: fewer than an event has, and no divisor of most characters' places.
+const SHRED: usize = 3;
+
+/// A part of a body.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Part {
+    Bytes(Bytes),
+    /// The connection breaks.
+    Break,
+}
+
+/// Parts in their order. They may never end.
+pub(crate) type Parts = Box<dyn Iterator<Item = Part> + Send>;
+
+/// An answer of these parts, with a pause before each.
+pub(crate) fn answer(content_type: &'static str, parts: Parts, pause: Duration) -> Response {
+    let stream = stream::unfold(parts, move |mut parts| async move {
+        let part = parts.next()?;
+        let sent = match part {
+            Part::Bytes(bytes) => {
+                // A pause of nothing would still give up the thread.
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                Ok(bytes)
+            }
+            Part::Break => {
+                tokio::time::sleep(BEFORE_BREAK).await;
+                Err(io::Error::other("cut, as asked for"))
+            }
+        };
+        Some((sent, parts))
+    });
+    ([(CONTENT_TYPE, content_type)], Body::from_stream(stream)).into_response()
+}
+
+/// The same in small pieces.
+pub(crate) fn torn(parts: Parts) -> Parts {
+    Box::new(parts.flat_map(|part| match part {
+        Part::Break => vec![Part::Break],
+        Part::Bytes(bytes) => {
+            bytes.chunks(SHRED).map(|piece| Part::Bytes(Bytes::copy_from_slice(piece))).collect()
+        }
+    }))
+}

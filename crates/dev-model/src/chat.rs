@@ -1,0 +1,114 @@
+//! `POST …/chat/completions`
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State as Shared};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::body::{answer, torn};
+use crate::calls::Call;
+use crate::fault::Fault;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::state::{Manners, State, header, shows_a_key};
+use crate::{stream, whole};
+
+/// Answers a call. `deployment` is what the address names, as Azure's does.
+pub(crate) async fn completions(
+    Shared(state): Shared<Arc<State>>,
+    uri: Uri,
+    deployment: Option<Path<String>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut call = Call::begun(&uri.to_string(), &headers, &body);
+    let deployment = deployment.map(|Path(name)| name);
+    let read = state
+        .let_in(&headers, Manners::of(uri.path()))
+        .and_then(|()| Request::read(&call.body, deployment.as_deref()));
+    let request = match read {
+        Ok(request) => request,
+        Err(refusal) => return refused(&state, call, refusal),
+    };
+    call.kind = Some(request.wants.kind());
+    call.faults = suffered(&state, &request, &body);
+    let faults = call.faults.clone();
+    if faults.contains(&Fault::Hang) {
+        state.log().note(call);
+        return std::future::pending().await;
+    }
+    let wait = state.delay() + faults.iter().map(Fault::wait).sum();
+    if let Some(refusal) = faults.iter().find_map(|fault| refusal(fault, &request)) {
+        // What waits before it refuses is in the log meanwhile.
+        let response = refused(&state, call, refusal);
+        tokio::time::sleep(wait).await;
+        return response;
+    }
+    let reply = replied(&state, call, &request);
+    tokio::time::sleep(wait).await;
+    formed(&reply, &request, &faults)
+}
+
+impl Call {
+    /// A call as it came, before anything is known of it.
+    pub(crate) fn begun(path: &str, headers: &HeaderMap, body: &[u8]) -> Self {
+        let text = || Value::from(String::from_utf8_lossy(body));
+        Self {
+            path: path.to_owned(),
+            body: serde_json::from_slice(body).unwrap_or_else(|_| text()),
+            idempotency_key: header(headers, "idempotency-key").map(str::to_owned),
+            authorization: shows_a_key(headers),
+            ..Self::default()
+        }
+    }
+}
+
+/// Notes that a call was refused.
+pub(crate) fn refused(state: &State, call: Call, refusal: Refusal) -> Response {
+    state.log().note(Call { status: Some(refusal.status.as_u16()), ..call });
+    refusal.into_response()
+}
+
+/// The reply, which is charged and known by its key from now on: also when the caller does not wait for it.
+fn replied(state: &State, call: Call, request: &Request) -> Reply {
+    let mut log = state.log();
+    let make = |number| Reply::new(number, request, &call.faults);
+    let (reply, fresh) = log.answer(call.idempotency_key.as_deref(), make);
+    log.note(Call { status: Some(200), charged: fresh, repeated: !fresh, ..call });
+    reply
+}
+
+fn suffered(state: &State, request: &Request, body: &[u8]) -> Vec<Fault> {
+    let body = String::from_utf8_lossy(body);
+    let texts = request.messages.iter().map(|message| message.text.as_str()).chain([body.as_ref()]);
+    state.faults().as_mut().map(|faults| faults.suffered(request.wants.kind(), texts)).unwrap_or_default()
+}
+
+/// The error that a fault makes of a call.
+fn refusal(fault: &Fault, request: &Request) -> Option<Refusal> {
+    match fault {
+        Fault::Status { status, retry_after } => Some(Refusal::status(*status, *retry_after)),
+        Fault::Overflow { tokens } if request.tokens() > *tokens => {
+            Some(Refusal::overflow(*tokens, request.tokens()))
+        }
+        Fault::RefusesFormat if request.has_format => Some(Refusal::unknown("response_format")),
+        Fault::RefusesUsage if request.usage.is_some() => Some(Refusal::unknown("stream_options")),
+        _ => None,
+    }
+}
+
+fn formed(reply: &Reply, request: &Request, faults: &[Fault]) -> Response {
+    let streams = request.stream && !faults.contains(&Fault::IgnoresStream);
+    let (content_type, parts) = if streams {
+        ("text/event-stream", stream::parts(reply, faults, request.usage.unwrap_or(false)))
+    } else {
+        ("application/json", whole::parts(reply, faults))
+    };
+    let parts = if faults.contains(&Fault::Torn) { torn(parts) } else { parts };
+    let pause = if streams { faults.iter().map(Fault::word_wait).sum() } else { std::time::Duration::ZERO };
+    answer(content_type, parts, pause)
+}

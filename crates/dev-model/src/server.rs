@@ -1,0 +1,182 @@
+//! The running stand-in.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::routing::{get, post};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::calls::{Calls, Log};
+use crate::fault::Fault;
+use crate::faults::Faults;
+use crate::refusal::Refusal;
+use crate::state::State;
+use crate::{chat, control, embeddings, models};
+
+/// The longest body that is read, in bytes.
+const BODY_BYTES: usize = 64 << 20;
+/// How long a failing `accept` rests.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// How it runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens; only on this machine. Port 0 takes a free one. Default 127.0.0.1:0.
+    pub listen: SocketAddr,
+    /// The key that calls must show. Default: none need to.
+    pub key: Option<String>,
+    /// How long it takes before each answer. Default 0.
+    pub latency: Duration,
+    /// Up to how much longer, at random. Default 0.
+    pub jitter: Duration,
+    /// What goes wrong from the start, until it is changed. Default: nothing.
+    pub faults: Vec<Fault>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            key: None,
+            latency: Duration::ZERO,
+            jitter: Duration::ZERO,
+            faults: vec![],
+        }
+    }
+}
+
+/// Why it does not run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Others could reach it, and it is not made for that.
+    #[error("{0} is not this machine's own: the stand-in for a language model listens on 127.0.0.1 only")]
+    Exposed(SocketAddr),
+    /// It cannot listen there.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// It was started outside a runtime.
+    #[error("it needs a tokio runtime to run on")]
+    NoRuntime,
+}
+
+/// A running stand-in for a language model. It stops when it is dropped, and so do the answers that it is giving.
+#[derive(Debug)]
+pub struct DevModel {
+    address: SocketAddr,
+    state: Arc<State>,
+    accepting: AbortHandle,
+}
+
+impl DevModel {
+    /// Starts it on the current tokio runtime. It can be reached at once.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let listen = options.listen;
+        if !listen.ip().is_loopback() {
+            return Err(StartError::Exposed(listen));
+        }
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let (listener, address) = bound(listen).map_err(|error| StartError::Listen(listen, error))?;
+        let faults = Some(options.faults).filter(|faults| !faults.is_empty()).map(Faults::from);
+        let state = Arc::new(State {
+            key: options.key,
+            latency: options.latency,
+            jitter: options.jitter,
+            faults: Mutex::new(faults),
+            log: Mutex::new(Log::default()),
+        });
+        let accepting = runtime.spawn(accept(listener, router(Arc::clone(&state)))).abort_handle();
+        Ok(Self { address, state, accepting })
+    }
+
+    /// Its base address, as `OPENAI_BASE_URL` wants it: it ends in `/v1`.
+    pub fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it was asked.
+    pub fn calls(&self) -> Calls {
+        self.state.log().calls().clone()
+    }
+
+    /// Forgets what it was asked. Answers stay known by their `Idempotency-Key`.
+    pub fn clear_calls(&self) {
+        self.state.log().clear();
+    }
+
+    /// What goes wrong from now on, instead of what went wrong before.
+    pub fn set_faults(&self, faults: impl Into<Faults>) {
+        *self.state.faults() = Some(faults.into());
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn clear_faults(&self) {
+        *self.state.faults() = None;
+    }
+}
+
+impl Drop for DevModel {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<(tokio::net::TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((tokio::net::TcpListener::from_std(listener)?, address))
+}
+
+fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(chat::completions))
+        .route("/openai/deployments/{name}/chat/completions", post(chat::completions))
+        .route("/v1/embeddings", post(embeddings::embeddings))
+        .route("/openai/deployments/{name}/embeddings", post(embeddings::embeddings))
+        .route("/v1/models", get(models::models))
+        .route("/dev/calls", get(control::calls).delete(control::clear_calls))
+        .route("/dev/faults", get(control::faults).put(control::set_faults).delete(control::clear_faults))
+        .fallback(async |method: Method, uri: Uri| Refusal::route(method.as_str(), uri.path()))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(state)
+}
+
+/// The connections are tasks of this one: with it they end, so that a dropped model is as dead as a killed process.
+async fn accept(listener: tokio::net::TcpListener, router: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            // How a connection ended is the concern of its other side.
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                    continue;
+                }
+            },
+        };
+        // Without it each event of a stream waits for the one before to be acknowledged.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let service = TowerToHyperService::new(router.clone());
+        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
