@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, chat, completions, doctor, export, forget, import, list, model, reference, search, serve, up,
+    add, chat, completions, dev_model, doctor, export, forget, import, list, model, reference, search, serve,
+    up,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Export(export::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
+    #[command(hide = true)]
+    DevModel(dev_model::Args),
     #[command(hide = true)]
     Model(model::Args),
     #[command(hide = true)]

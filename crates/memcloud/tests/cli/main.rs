@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
 
 mod databases;
+mod dev_model;
 mod disk_full;
 mod doctor;
 mod home;
