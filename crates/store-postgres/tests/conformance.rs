@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use memcloud_memory::ports::{EpisodeStore, Records};
+use memcloud_memory::ports::{Deletion, EpisodeStore, Records, Revision};
 use memcloud_model::Error;
 use memcloud_store_postgres::{PostgresStore, Target};
 use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
-use memcloud_store_tests::run;
+use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
+use memcloud_store_tests::{Store, run};
 use memcloud_test_servers::{Database, SharedPostgres};
 use proptest::prelude::*;
 
@@ -66,6 +67,84 @@ async fn servers_may_start_at_once() {
     assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
 }
 
+/// Servers share the subjects out among them; none learns about one that another is learning about.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_take_on_a_subject_once() {
+    let database = SharedPostgres::from_environment().create_database();
+    let [one, two]: [Store; 2] = [
+        Arc::new(PostgresStore::open(target(&database)).await),
+        Arc::new(PostgresStore::open(target(&database)).await),
+    ];
+    for n in 0..10 {
+        let space = memcloud_store_tests::space(&format!("space-{n}"));
+        memcloud_store_tests::profile::tell(&one, &space, "ann", n * 10..n * 10 + 3).await;
+        let claims: Vec<_> = (0..6)
+            .map(|n| {
+                let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+                tokio::spawn(async move { memcloud_store_tests::profile::claim(&store, 1_000).await })
+            })
+            .collect();
+        let mut taken = 0;
+        for claim in claims {
+            taken += usize::from(claim.await.unwrap().is_some());
+        }
+        assert_eq!(taken, 1);
+    }
+}
+
+/// Servers that learn in the same microsecond, in many spaces, all keep what they have learned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_learn_at_the_same_moment() {
+    use memcloud_store_tests::profile::{add, current, pet, tell};
+    let database = SharedPostgres::from_environment().create_database();
+    let [one, two]: [Store; 2] = [
+        Arc::new(PostgresStore::open(target(&database)).await),
+        Arc::new(PostgresStore::open(target(&database)).await),
+    ];
+    let learned: Vec<_> = (0..4)
+        .map(|n| {
+            let store = if n % 2 == 0 { one.clone() } else { two.clone() };
+            tokio::spawn(async move {
+                let space = memcloud_store_tests::space(&format!("space-{n}"));
+                let told = tell(&store, &space, "ann", n * 10..n * 10 + 5).await;
+                for (name, told) in ["Tom", "Mia", "Leo", "Zoe", "Rex"].into_iter().zip(&told) {
+                    add(&store, &space, pet(name, 0, &[*told])).await;
+                }
+                assert_eq!(current(&store, &space).await.len(), 5);
+            })
+        })
+        .collect();
+    for learner in learned {
+        learner.await.unwrap();
+    }
+}
+
+/// What is learned while its message is deleted by another server does not outlive it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_fact_outlives_a_message_that_is_deleted_meanwhile() {
+    use memcloud_store_tests::profile::{LATER, all, pet, revise, tell};
+    let database = SharedPostgres::from_environment().create_database();
+    let [one, two]: [Store; 2] = [
+        Arc::new(PostgresStore::open(target(&database)).await),
+        Arc::new(PostgresStore::open(target(&database)).await),
+    ];
+    let space = memcloud_store_tests::space("race");
+    for n in 0..30 {
+        let told = tell(&one, &space, "ann", n * 2..n * 2 + 2).await;
+        let name = format!("Tom {n}");
+        revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &told[..1]))]).await;
+        let learn = revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &told[1..]))]);
+        let forget = two.delete(&space, Deletion::Episodes(vec![told[(n % 2) as usize]]));
+        let (_, forgotten) = tokio::join!(learn, forget);
+        assert_eq!(forgotten.unwrap(), 1);
+        let facts = all(&one).await;
+        assert_eq!(facts.len(), 1, "it rests on the other one");
+        assert_eq!(facts[0].feature.citations, [told[1 - (n % 2) as usize]]);
+        one.delete(&space, Deletion::Session("s".into())).await.unwrap();
+        assert!(all(&one).await.is_empty());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
@@ -76,6 +155,16 @@ proptest! {
         runtime.block_on(async {
             let store = Arc::new(PostgresStore::open(target(&database)).await);
             any_deeds_leave_the_truth(store, deeds).await;
+        });
+    }
+
+    #[test]
+    fn any_studies(studies in studies()) {
+        let database = SharedPostgres::from_environment().create_database();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Arc::new(PostgresStore::open(target(&database)).await);
+            any_studies_keep_what_is_known(store, studies).await;
         });
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use memcloud_model::Error;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
+use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
 use memcloud_store_tests::{Store, run};
 use proptest::prelude::*;
 
@@ -58,6 +59,15 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
         runtime.block_on(async { any_deeds_leave_the_truth(open(directory.path()).await, deeds).await });
     }
+
+    #[test]
+    fn any_studies(studies in studies()) {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        runtime.block_on(async {
+            any_studies_keep_what_is_known(open(directory.path()).await, studies).await;
+        });
+    }
 }
 
 #[tokio::test]
@@ -94,6 +104,42 @@ async fn what_is_deleted_is_in_no_file() {
     assert!(holds_secret());
     memory.forget(&space, memcloud_memory::ports::Deletion::Session("s".into())).await.unwrap();
     assert!(!holds_secret());
+}
+
+/// A process that ended while it learned leaves nobody waiting: the next one begins at once.
+#[tokio::test]
+async fn leases_end_with_the_process() {
+    use memcloud_store_tests::profile::{claim, tell};
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    tell(&store, &memcloud_store_tests::space("leases"), "ann", 0..3).await;
+    assert_eq!(claim(&store, 100).await.unwrap().attempt, 1);
+    assert_eq!(claim(&store, 100).await, None);
+    drop(store);
+    assert_eq!(claim(&open(directory.path()).await, 100).await.unwrap().attempt, 2);
+}
+
+#[tokio::test]
+async fn facts_that_are_deleted_are_in_no_file() {
+    use memcloud_store_tests::profile::{add, pet, tell};
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let space = memcloud_store_tests::space("secret");
+    let told = tell(&store, &space, "ann", 0..2).await;
+    let holds = |secret: &str| {
+        std::fs::read_dir(directory.path()).unwrap().any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+        })
+    };
+    let (first, second) = ("xylophone-4711-secret", "zither-4712-secret");
+    let fact = add(&store, &space, pet(first, 0, &told[..1])).await;
+    add(&store, &space, pet(second, 0, &told[1..])).await;
+    assert!(holds(first) && holds(second));
+    assert!(store.profiles().delete_fact(&space, fact).await.unwrap());
+    assert!(!holds(first), "deleted by itself");
+    store.delete(&space, memcloud_memory::ports::Deletion::Session("s".into())).await.unwrap();
+    assert!(!holds(second), "deleted with its message");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! What every engine must do, told once and run on each: the operations of the port ([`port`]), and what a user of a
-//! memory over the engine relies on ([`memory`]); for engines that can keep records beside a graph what those must do
+//! memory over the engine relies on ([`memory`]); what is learned ([`profile`]); for engines that can keep records beside a graph what those must do
 //! ([`records`]); and that all of them answer the same ([`agreement`]).
 //!
 //! An engine's own tests hand in a way to make an empty store:
@@ -15,7 +15,9 @@ mod embedder;
 mod episodes;
 pub mod memory;
 pub mod port;
+pub mod profile;
 pub mod records;
+pub mod studies;
 
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     port::deleted_is_gone(fresh().await).await;
     port::a_store_belongs_to_one_vector_space(fresh().await).await;
     port::vectors_can_come_later(fresh().await).await;
+    port::a_transcript_is_only_read(fresh().await).await;
     port::empty_questions_have_empty_answers(fresh().await).await;
     port::long_texts_and_names_are_kept(fresh().await).await;
     port::spaces_know_nothing_of_each_other(fresh().await).await;
@@ -47,4 +50,5 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     memory::many_clients_at_once(fresh().await).await;
     memory::a_retry_answers_the_same(fresh().await).await;
     memory::without_a_model_words_find(fresh().await).await;
+    profile::run(&fresh).await;
 }

@@ -200,6 +200,31 @@ pub async fn vectors_can_come_later(store: Store) {
     assert!(matches!(&told[1].kind, ChangeKind::Put(row) if row.vector.as_ref() == Some(&vector)));
 }
 
+/// What is kept for its conversation only is listed, but ranking never learns of it, and it needs no vector.
+pub async fn a_transcript_is_only_read(store: Store) {
+    let space = space("transcript");
+    let mut episodes = some_episodes(&space, "s", 0..3);
+    for (episode, purpose) in episodes.iter_mut().zip([Use::Transcript, Use::ProfileOnly, Use::Recall]) {
+        episode.purpose = purpose;
+    }
+    let mut kept = batch(episodes.clone());
+    kept.episodes.iter_mut().for_each(|p| p.vector = None);
+    store.append(kept).await.unwrap();
+    let ids: Vec<EpisodeId> = episodes.iter().map(|e| e.id).collect();
+    assert_eq!(store.episodes(&space, &ids).await.unwrap(), episodes);
+    assert_eq!(store.page(&space, None, None, 10).await.unwrap(), episodes);
+    assert_eq!(store.page(&space, Some("s"), None, 10).await.unwrap(), episodes);
+    let conversation = [episodes[0].clone(), episodes[2].clone()];
+    assert_eq!(store.newest(&space, "s", 10).await.unwrap(), conversation);
+    let told: Vec<EpisodeId> = history(&store, &space, 10).await.iter().map(|c| c.id).collect();
+    assert_eq!(told, ids[2..]);
+    assert_eq!(store.without_vector(10).await.unwrap(), episodes[2..]);
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.episodes, counts.without_vector), (3, 1));
+    assert_eq!(store.delete(&space, Deletion::Session("s".into())).await.unwrap(), 3);
+    assert!(store.newest(&space, "s", 10).await.unwrap().is_empty());
+}
+
 /// Two spaces with equal sessions stay apart in every answer.
 pub async fn spaces_know_nothing_of_each_other(store: Store) {
     let (one, two) = (space("one"), space("two"));
