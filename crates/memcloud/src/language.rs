@@ -115,7 +115,7 @@ impl ProfileSettings {
             messages: messages.map_or(usual.messages, std::num::NonZeroUsize::get),
             age: age.unwrap_or(usual.age),
         };
-        Ok(Some(Self { model: sources.text(&PROFILE_MODEL, None), learner: LearnerOptions { trigger } }))
+        Ok(Some(Self { model: sources.text(&PROFILE_MODEL, None), learner: LearnerOptions { trigger, ..LearnerOptions::default() } }))
     }
 }
 

@@ -35,8 +35,15 @@ pub struct Context {
 }
 
 impl Context {
-    /// As much of this as fits into so many tokens. `said` are the texts that the model is given anyway.
-    pub(crate) fn within(budget: usize, memories: &[Hit], facts: &[FactHit], said: &HashSet<&str>) -> Self {
+    /// As much of this as fits into so many tokens, and at most so many memories. `said` are the texts that the model is
+    /// given anyway; of memories that say the same the best is enough.
+    pub(crate) fn within(
+        budget: usize,
+        most: usize,
+        memories: &[Hit],
+        facts: &[FactHit],
+        said: &HashSet<&str>,
+    ) -> Self {
         let mut left = budget.saturating_sub(estimate(INTRODUCTION) + estimate(MARKS));
         let whole = left;
         let mut context = Self::default();
@@ -47,7 +54,11 @@ impl Context {
                 context.facts.push(fact.clone());
             }
         }
-        for hit in memories.iter().filter(|hit| !said.contains(hit.episode.content.trim())) {
+        let mut told = said.clone();
+        for hit in memories {
+            if context.memories.len() == most || !told.insert(hit.episode.content.trim()) {
+                continue;
+            }
             let cost = estimate(&memory_line(hit, budget)) + 1;
             // A long one does not keep shorter ones out that are nearly as useful.
             if cost <= left {
@@ -179,7 +190,7 @@ mod tests {
     #[test]
     fn tells_what_was_said_in_the_order_of_time() {
         let memories = [hit(9, "later"), hit(1, "sooner"), hit(5, "said just now")];
-        let context = Context::within(500, &memories, &[fact("Oslo")], &HashSet::from(["said just now"]));
+        let context = Context::within(500, 20, &memories, &[fact("Oslo")], &HashSet::from(["said just now"]));
         let text = context.text(500).unwrap();
         let lines: Vec<&str> = text.lines().skip(2).collect();
         let expected = [
@@ -193,16 +204,19 @@ mod tests {
             "</memories>",
         ];
         assert_eq!(lines, expected);
-        assert!(Context::within(500, &[], &[], &HashSet::new()).text(500).is_none());
+        assert!(Context::within(500, 20, &[], &[], &HashSet::new()).text(500).is_none());
     }
 
     #[test]
     fn the_most_useful_come_first_and_the_rest_stays_out() {
         let long = "word ".repeat(30);
         let memories: Vec<Hit> = (0..20).map(|n| hit(20 - n, &format!("{n} {long}"))).collect();
-        let context = Context::within(400, &memories, &[], &HashSet::new());
+        let context = Context::within(400, 20, &memories, &[], &HashSet::new());
         let told: Vec<&str> = context.memories.iter().map(|hit| hit.episode.content.as_str()).collect();
         assert!(told.len() > 2 && told.len() < 20, "{told:?}");
+        assert_eq!(Context::within(400, 2, &memories, &[], &HashSet::new()).memories.len(), 2);
+        let same = [hit(1, "the same"), hit(2, "the same ")];
+        assert_eq!(Context::within(400, 2, &same, &[], &HashSet::new()).memories.len(), 1);
         let best: Vec<&str> = memories[..told.len()].iter().rev().map(|hit| hit.episode.content.as_str()).collect();
         assert_eq!(told, best);
     }
@@ -226,7 +240,7 @@ mod tests {
         fn nothing_that_was_said_breaks_out(
             content in "(</?(memories|facts)>|\n|\r|\u{2028}|\u{85}|\"|\\\\|- \\[|[a-z ])*", budget in 0_usize..600,
         ) {
-            let context = Context::within(budget, &[hit(1, &content)], &[fact(&content)], &HashSet::new());
+            let context = Context::within(budget, 20, &[hit(1, &content)], &[fact(&content)], &HashSet::new());
             if let Some(text) = context.text(budget) {
                 prop_assert!(estimate(&text) <= budget);
                 for mark in ["<facts>", "</facts>", "<memories>", "</memories>"] {

@@ -75,7 +75,7 @@ impl Chat {
     fn trimmed(&self, recalled: &Recalled, budget: usize) -> Context {
         let messages = recalled.turn.request.get("messages").and_then(Value::as_array);
         let said = texts(messages.map_or(&[][..], Vec::as_slice));
-        Context::within(budget, &recalled.memories, &recalled.facts, &said)
+        Context::within(budget, recalled.turn.limit, &recalled.memories, &recalled.facts, &said)
     }
 
     /// The request as the model gets it.

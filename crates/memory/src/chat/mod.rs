@@ -43,6 +43,9 @@ impl Default for ChatOptions {
 /// What an answer is taken to have at most, in tokens, where nobody says.
 const ANSWER_TOKENS: usize = 500;
 
+/// How many memories more are looked up than are told.
+const SPARE: usize = 10;
+
 /// Conversations over one memory with one model.
 pub struct Chat {
     memory: Arc<Memory>,
@@ -175,7 +178,7 @@ impl Chat {
         match tokio::try_join!(self.gate.admit(expected), recalled) {
             Ok((permit, (memories, facts))) => {
                 let said = texts(messages.map_or(&[][..], Vec::as_slice));
-                let context = Context::within(self.options.context_tokens, &memories, &facts, &said);
+                let context = Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &said);
                 Ok(Recalled { context, turn, memories, facts, permit: Some(permit), took: began.elapsed() })
             }
             Err(error) => {
@@ -199,7 +202,8 @@ impl Chat {
             space: turn.space.clone(),
             text: text.to_owned(),
             filter: Filter::default(),
-            limit: turn.limit.clamp(1, limits.results),
+            // Some of them may be what the model is given anyway.
+            limit: (turn.limit + SPARE).clamp(1, limits.results),
         };
         let of = FactsOf {
             space: turn.space.clone(),

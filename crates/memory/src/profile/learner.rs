@@ -23,16 +23,12 @@ use crate::profile::search::{ranked, told};
 use crate::profile::{merging, prompt};
 use crate::{Memory, tokens};
 
-/// How often it is looked for messages whose time has come. As long as MemMachine takes.
-const EVERY: Duration = Duration::from_secs(2);
 /// How many subjects are learned about at once: a call is mostly waiting.
 const AT_ONCE: usize = 4;
 /// How long one learner has for an assignment. Longer than any call with its retries takes.
 const LEASE: Duration = Duration::from_mins(10);
 /// After so many attempts messages are parked.
 const ATTEMPTS: u32 = 5;
-/// The pause after the first failed attempt; four times as long after each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The pause when the trouble is not the messages'.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(15);
 /// How many facts the model is shown; of more, those that are most like the messages.
@@ -45,11 +41,19 @@ const ANSWER_TOKENS: usize = 500;
 pub struct LearnerOptions {
     /// When messages are learned from. Default: 5 messages or 5 minutes.
     pub trigger: Trigger,
+    /// How often it is looked for messages whose time has come. Default: 2 seconds, as MemMachine does.
+    pub every: Duration,
+    /// The pause after the first failed attempt; four times as long after each further one. Default: 5 seconds.
+    pub pause: Duration,
 }
 
 impl Default for LearnerOptions {
     fn default() -> Self {
-        Self { trigger: Trigger { messages: 5, age: Duration::from_mins(5) } }
+        Self {
+            trigger: Trigger { messages: 5, age: Duration::from_mins(5) },
+            every: Duration::from_secs(2),
+            pause: Duration::from_secs(5),
+        }
     }
 }
 
@@ -130,7 +134,7 @@ impl Learner {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(_) = working.join_next() => free = true,
-                () = tokio::time::sleep(EVERY) => free = true,
+                () = tokio::time::sleep(self.options.every) => free = true,
             }
         }
     }
@@ -313,7 +317,7 @@ impl Learner {
             tracing::warn!(owner = assignment.subject.owner, reason, "messages are parked: see 'memcloud doctor'");
             return Setback::Parked(reason);
         }
-        Setback::Failed(later(FIRST_PAUSE * 4_u32.pow(assignment.attempt.saturating_sub(1).min(6))))
+        Setback::Failed(later(self.options.pause * 4_u32.pow(assignment.attempt.saturating_sub(1).min(6))))
     }
 }
 

@@ -82,6 +82,11 @@ impl Instance {
         Self { router: router(app), _directory: directory }
     }
 
+    /// One over this directory.
+    pub(crate) fn of(router: Router, directory: TempDir) -> Self {
+        Self { router, _directory: directory }
+    }
+
     pub(crate) async fn call(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
 mod bad_input;
+mod chat;
 mod failures;
 mod front_door;
 mod idempotency;

@@ -1,0 +1,86 @@
+//! Requests that are no turns of a conversation.
+
+use serde_json::{Value, json};
+
+use super::stand::{Stand, said};
+
+async fn refused(stand: &Stand, messages: Value) -> (String, Value) {
+    let mut body = said("today", "");
+    body["messages"] = messages;
+    let answer = stand.instance.post("/v1/chat", &body).await;
+    let code = answer.code(422);
+    (code, answer.json()["detail"][0]["loc"].clone())
+}
+
+#[tokio::test]
+async fn each_is_refused_by_its_name_and_place() {
+    let stand = Stand::open().await;
+    let user = |content: Value| json!([{"role": "user", "content": content}]);
+    for (messages, code, loc) in [
+        (json!([]), "no_messages", json!(["body", "messages"])),
+        (json!("hello"), "wrong_type", json!(["body", "messages"])),
+        (json!(["hello"]), "wrong_type", json!(["body", "messages", 0])),
+        (json!([{"role": "wizard", "content": "x"}]), "unknown_role", json!(["body", "messages", 0, "role"])),
+        (json!([{"content": "x"}]), "unknown_role", json!(["body", "messages", 0, "role"])),
+        (
+            json!([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]),
+            "last_not_from_user",
+            json!(["body", "messages", 1, "role"]),
+        ),
+        (user(json!(7)), "wrong_type", json!(["body", "messages", 0, "content"])),
+        (user(json!([{"no": "type"}])), "wrong_type", json!(["body", "messages", 0, "content"])),
+        (user(json!("  ")), "empty_content", json!(["body", "messages", 0, "content"])),
+        (user(json!([])), "empty_content", json!(["body", "messages", 0, "content"])),
+        (user(json!("a\u{0}b")), "nul_character", json!(["body", "messages", 0, "content"])),
+        (user(json!("x".repeat((1 << 20) + 1))), "content_too_long", json!(["body", "messages", 0, "content"])),
+    ] {
+        assert_eq!(refused(&stand, messages).await, (code.to_owned(), loc));
+    }
+    let answer = stand.instance.post("/v1/chat", &json!({"session": null})).await;
+    assert_eq!(answer.code(422), "missing_field");
+    let mut body = said("today", "hello");
+    body["limit"] = 0.into();
+    assert_eq!(stand.instance.post("/v1/chat", &body).await.code(422), "limit_out_of_range");
+    assert_eq!(stand.model.calls().calls, 0, "the model was asked nothing");
+    assert_eq!(stand.instance.everything().await[0]["sessions"], json!([]), "nothing was stored");
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_are_too_many() {
+    let stand = Stand::open().await;
+    let many: Vec<Value> = (0..10_000).map(|n| json!({"role": "user", "content": n.to_string()})).collect();
+    assert_eq!(refused(&stand, json!(many)).await.0, "too_many_messages");
+    let body = json!({"messages": many});
+    let answer = stand.instance.post("/v1/chat/completions", &body).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (400, &json!("too_many_messages")));
+    let mut body = said("today", "");
+    body["messages"] = json!(many[..2_000]);
+    stand.instance.post("/v1/chat", &body).await.ok();
+}
+
+#[tokio::test]
+async fn images_go_to_the_model_and_are_noted_in_the_memory() {
+    let stand = Stand::open().await;
+    let parts = json!([
+        {"type": "text", "text": "What is on this picture?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "alt": "a red bicycle"}},
+    ]);
+    let mut body = said("today", "");
+    body["messages"] = json!([{"role": "user", "content": parts}]);
+    stand.instance.post("/v1/chat", &body).await.ok();
+    assert_eq!(stand.stored().await[0].1, "What is on this picture?\n[image: a red bicycle]");
+    let asked = stand.asked();
+    assert_eq!(asked["messages"].as_array().unwrap().last().unwrap()["content"], parts);
+}
+
+#[tokio::test]
+async fn completions_without_messages_are_refused_in_openais_shape() {
+    let stand = Stand::open().await;
+    for body in [json!({}), json!({"messages": []}), json!({"messages": "hello"})] {
+        let answer = stand.instance.post("/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        assert_eq!(answer.json()["error"]["code"], "no_messages");
+    }
+    let answer = stand.instance.send("POST", "/v1/chat/completions", &[], "{").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (400, &json!("invalid_json")));
+}

@@ -1,0 +1,168 @@
+//! `POST /v1/chat/completions` and `GET /v1/models`: OpenAI's shape, with memory.
+
+use memcloud_dev_model::Fault;
+use serde_json::{Value, json};
+
+use super::stand::Stand;
+
+const MEMORY: [(&str, &str); 4] = [
+    ("x-memory-group", "g"),
+    ("x-memory-user", "Ann"),
+    ("x-memory-agent", "bot"),
+    ("x-memory-session", "today"),
+];
+
+fn asked(text: &str) -> Value {
+    json!({"model": "dev-model", "messages": [{"role": "user", "content": text}]})
+}
+
+async fn complete(stand: &Stand, body: &Value) -> crate::front_door::Answer {
+    stand.instance.send("POST", "/v1/chat/completions", &MEMORY, body.to_string()).await
+}
+
+#[tokio::test]
+async fn any_client_gains_a_memory() {
+    let stand = Stand::open().await;
+    stand.remember("The spare keys hang behind the green door.").await;
+    let answer = complete(&stand, &asked("Where are the spare keys?")).await;
+    assert_eq!(answer.headers["x-memory-recalled"], "1");
+    let body = answer.ok();
+    assert_eq!(body["object"], "chat.completion");
+    assert_eq!(body["choices"][0]["message"]["content"], "The spare keys hang behind the green door.");
+    assert!(body["usage"]["total_tokens"].is_number());
+    let stored = stand.stored().await;
+    assert_eq!(stored[1..], [
+        ("Ann".into(), "Where are the spare keys?".into()),
+        ("bot".into(), "The spare keys hang behind the green door.".into()),
+    ]);
+}
+
+#[tokio::test]
+async fn without_headers_it_is_the_default_memory() {
+    let stand = Stand::open().await;
+    stand.instance.post("/v1/chat/completions", &asked("Is anyone there?")).await.ok();
+    let page = stand.instance.get("/v1/memories").await.ok();
+    let first = &page["episodes"][0];
+    assert_eq!((&first["producer_id"], &first["session_id"]), (&json!("default"), &json!("default")));
+    assert_eq!(page["episodes"][1]["producer_id"], "assistant");
+}
+
+#[tokio::test]
+async fn a_stream_is_handed_on_byte_by_byte_and_ends_when_it_is_stored() {
+    let stand = Stand::open().await;
+    stand.remember("The spare keys hang behind the green door.").await;
+    let mut body = asked("Where are the spare keys?");
+    body["stream"] = true.into();
+    let streaming = stand.stream("/v1/chat/completions", &MEMORY, &body).await;
+    assert_eq!(streaming.parts.headers["content-type"], "text/event-stream");
+    let events = streaming.events().await;
+    assert_eq!(events.last().unwrap().1, "[DONE]");
+    assert_eq!(events.iter().filter(|(_, data)| data == "[DONE]").count(), 1);
+    let said: String =
+        events.iter().filter_map(|(_, data)| data["choices"][0]["delta"]["content"].as_str()).collect();
+    assert_eq!(said, "The spare keys hang behind the green door.");
+    assert!(events.iter().any(|(_, data)| data["choices"][0]["finish_reason"] == "stop"));
+    assert!(events.iter().all(|(_, data)| data["usage"].is_null()), "nobody asked for it");
+    assert_eq!(stand.stored().await.len(), 3);
+}
+
+#[tokio::test]
+async fn everything_but_the_memory_is_handed_on_untouched() {
+    let stand = Stand::open().await;
+    let mut body = asked("What is the weather?");
+    let more = json!({
+        "tools": [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}],
+        "temperature": 0.25, "vendor_field": {"deep": [1, 2, {"x": null}]}, "seed": 9_007_199_254_740_993_u64,
+        "n": 1, "user": "end-user-7",
+    });
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    stand.fails(Fault::Tools);
+    let answer = complete(&stand, &body).await.ok();
+    assert!(answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"].is_string(), "{answer}");
+    let told = stand.asked();
+    for (name, value) in body.as_object().unwrap() {
+        assert_eq!(told[name], *value, "{name}");
+    }
+    assert_eq!(stand.stored().await.len(), 1, "a call of a tool says nothing");
+    // The answer of the tool goes on with the same turn: what the user said is not stored again.
+    stand.model.clear_faults();
+    body["messages"].as_array_mut().unwrap().extend([
+        answer["choices"][0]["message"].clone(),
+        json!({"role": "tool", "tool_call_id": "c", "content": "The weather is sunny."}),
+    ]);
+    let answer = complete(&stand, &body).await.ok();
+    assert_eq!(answer["choices"][0]["message"]["content"], "The weather is sunny.");
+    let stored = stand.stored().await;
+    assert_eq!(stored.len(), 2, "{stored:?}");
+}
+
+#[tokio::test]
+async fn errors_of_the_endpoint_keep_their_status_and_body() {
+    let stand = Stand::open().await;
+    for (status, streams) in [(429, false), (400, true), (503, false), (418, true)] {
+        stand.fails(Fault::Status { status, retry_after: Some(7) });
+        let mut body = asked("Where are the keys?");
+        body["stream"] = streams.into();
+        let answer = complete(&stand, &body).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert!(answer.json()["error"]["message"].is_string(), "{}", answer.text);
+        assert_eq!(answer.headers["retry-after"], "7");
+        assert_eq!(answer.headers["content-type"], "application/json");
+    }
+    assert_eq!(stand.model.calls().calls, 4, "a client of that API tries again by itself");
+    assert_eq!(stand.stored().await.len(), 4, "what the user said is stored each time");
+}
+
+#[tokio::test]
+async fn a_model_that_says_nothing_is_handed_on_too() {
+    let stand = Stand::open().await;
+    for fault in [Fault::Empty, Fault::NullContent] {
+        stand.fails(fault);
+        let answer = complete(&stand, &asked("Where are the keys?")).await.ok();
+        assert!(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().is_empty());
+    }
+    assert_eq!(stand.stored().await.len(), 2);
+}
+
+#[tokio::test]
+async fn broken_bytes_are_handed_on_as_they_came() {
+    let stand = Stand::open().await;
+    stand.fails(Fault::InvalidUtf8);
+    let mut body = asked("Where are the keys?");
+    body["stream"] = true.into();
+    let bytes = stand.stream("/v1/chat/completions", &MEMORY, &body).await.bytes().await;
+    assert!(std::str::from_utf8(&bytes).is_err(), "untouched");
+    assert!(bytes.ends_with(b"data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_says_so() {
+    let stand = Stand::open().await;
+    stand.remember("The spare keys hang behind the green door.").await;
+    stand.fails(Fault::Cut { after: Some(5) });
+    let mut body = asked("Where are the spare keys?");
+    body["stream"] = true.into();
+    let events = stand.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
+    assert_eq!(events.last().unwrap().1["error"]["code"], "model_cut", "{events:?}");
+    assert_eq!(stand.stored().await.len(), 3);
+}
+
+#[tokio::test]
+async fn endpoints_that_do_not_stream_still_do_for_the_client() {
+    let stand = Stand::open().await;
+    stand.fails(Fault::IgnoresStream);
+    let mut body = asked("Where are the keys?");
+    body["stream"] = true.into();
+    let events = stand.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
+    assert_eq!(events[0].1["choices"][0]["delta"]["content"], "I do not know.");
+    assert_eq!(events.last().unwrap().1, "[DONE]");
+}
+
+#[tokio::test]
+async fn lists_the_models_of_the_endpoint() {
+    let stand = Stand::open().await;
+    let models = stand.instance.get("/v1/models").await.ok();
+    assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("dev-model")));
+}

@@ -1,0 +1,9 @@
+//! Chat with memory, with a real client of a stand-in for a language model.
+
+mod bad_input;
+mod completions;
+mod failing;
+mod limits;
+mod profile;
+mod stand;
+mod talk;
