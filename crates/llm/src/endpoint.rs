@@ -154,8 +154,7 @@ impl Endpoint {
 
     /// What an endpoint said, as an error in an answer that is none by its status.
     pub(crate) fn failed(&self, status: u16, content_type: Option<String>, body: Bytes) -> Trouble {
-        let body = self.hide(body);
-        Trouble::Refused(Refusal { status, content_type, body, retry_after: None })
+        self.refused(Refusal { status, content_type, body, retry_after: None })
     }
 
     /// What an endpoint said, without the key.
@@ -164,6 +163,15 @@ impl Endpoint {
             Some(key) => key.hide(said),
             None => said,
         }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Trouble {
+        let kind = refusal.content_type.map(|kind| self.hide(kind.into()));
+        Trouble::Refused(Refusal {
+            content_type: kind.map(|kind| String::from_utf8_lossy(&kind).into_owned()),
+            body: self.hide(refusal.body),
+            ..refusal
+        })
     }
 
     fn below(&self, path: &[&str]) -> Url {
@@ -192,8 +200,8 @@ impl Endpoint {
             return Ok(reading);
         }
         let content_type = reading.content_type();
-        let body = self.hide(reading.refusal().await);
-        Err(Trouble::Refused(Refusal { status: status.as_u16(), content_type, body, retry_after }))
+        let body = reading.refusal().await;
+        Err(self.refused(Refusal { status: status.as_u16(), content_type, body, retry_after }))
     }
 }
 

@@ -22,14 +22,17 @@ pub(crate) struct Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[key]")
+        write!(f, "[key] in {}", self.header)
     }
 }
 
 impl Key {
-    /// A key as Azure or as everybody else wants it; `None` if no header can hold it.
+    /// A key as Azure or as everybody else wants it; `None` if it is none that anybody gives out.
     pub(crate) fn new(secret: SecretString, for_azure: bool) -> Option<Self> {
         let text = secret.expose_secret();
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
         let (header, value) = if for_azure {
             (HeaderName::from_static("api-key"), HeaderValue::from_str(text))
         } else {

@@ -1,0 +1,189 @@
+//! A server that does what a test tells it, byte by byte.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::task::JoinHandle;
+
+/// What is done once a request has come, in order. At the end the connection is closed.
+pub(crate) type Reply = Vec<Act>;
+
+#[derive(Clone)]
+pub(crate) enum Act {
+    Send(Vec<u8>),
+    /// Waits until the test says so.
+    Await(Arc<Notify>),
+    Pause(Duration),
+    /// Keeps the connection open and says nothing more.
+    Hang,
+    /// Sends the same until the client has had enough.
+    Flood(Vec<u8>),
+}
+
+/// A request that came.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Method, path with query, version.
+    pub(crate) line: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Asked {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// A server. It is gone when dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    asked: mpsc::UnboundedReceiver<Asked>,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Server {
+    /// Answers the first request with the first reply, and so on; further ones with nothing.
+    pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut replies = replies.into_iter().collect::<Vec<_>>();
+        replies.reverse();
+        let replies = Arc::new(Mutex::new(replies));
+        let (sender, asked) = mpsc::unbounded_channel();
+        let serving = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                let (sender, replies) = (sender.clone(), replies.clone());
+                connections.spawn(async move {
+                    let mut socket = BufReader::new(socket);
+                    let Some(asked) = request(&mut socket).await else { return };
+                    let reply = replies.lock().await.pop().unwrap_or_default();
+                    drop(sender.send(asked));
+                    answer(socket.into_inner(), reply).await;
+                });
+            }
+        });
+        Self { address, asked, serving }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The next request, waited for.
+    pub(crate) async fn asked(&mut self) -> Asked {
+        self.asked.recv().await.unwrap()
+    }
+
+    /// Requests that have come and were not looked at.
+    pub(crate) fn came(&mut self) -> Vec<Asked> {
+        std::iter::from_fn(|| self.asked.try_recv().ok()).collect()
+    }
+}
+
+async fn request(socket: &mut BufReader<TcpStream>) -> Option<Asked> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let mut lines = head.trim_end().split("\r\n");
+    let line = lines.next()?.to_owned();
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
+    socket.read_exact(&mut body).await.ok()?;
+    Some(Asked { line, headers, body })
+}
+
+/// The client may leave at any moment.
+async fn answer(mut socket: TcpStream, reply: Reply) {
+    for act in reply {
+        match act {
+            Act::Send(bytes) => {
+                if socket.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Act::Await(go) => go.notified().await,
+            Act::Pause(pause) => tokio::time::sleep(pause).await,
+            Act::Hang => std::future::pending().await,
+            Act::Flood(bytes) => while socket.write_all(&bytes).await.is_ok() {},
+        }
+    }
+    drop(socket.shutdown().await);
+}
+
+/// Bytes as they are.
+pub(crate) fn send(bytes: impl AsRef<[u8]>) -> Act {
+    Act::Send(bytes.as_ref().to_vec())
+}
+
+/// An answer in one piece.
+pub(crate) fn whole(status: &str, kind: &str, body: impl AsRef<[u8]>) -> Reply {
+    with_head(status, &format!("content-type: {kind}\r\n"), body)
+}
+
+/// An answer in one piece, with these lines in its head.
+pub(crate) fn with_head(status: &str, head: &str, body: impl AsRef<[u8]>) -> Reply {
+    let body = body.as_ref();
+    let head =
+        format!("HTTP/1.1 {status}\r\n{head}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    vec![send([head.as_bytes(), body].concat())]
+}
+
+pub(crate) fn json(body: impl AsRef<[u8]>) -> Reply {
+    whole("200 OK", "application/json", body)
+}
+
+/// The head of an answer whose length is not known beforehand.
+pub(crate) fn head(status: &str, kind: &str) -> Act {
+    send(format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    ))
+}
+
+/// The head of a stream of events.
+pub(crate) fn stream_head() -> Act {
+    head("200 OK", "text/event-stream; charset=utf-8")
+}
+
+/// A piece of an answer whose length is not known beforehand.
+pub(crate) fn chunk(bytes: impl AsRef<[u8]>) -> Act {
+    let bytes = bytes.as_ref();
+    send([format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())
+}
+
+/// Its end.
+pub(crate) fn end() -> Act {
+    send("0\r\n\r\n")
+}
+
+/// A stream of events that comes in these pieces and ends as it should.
+pub(crate) fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Reply {
+    let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).map(chunk);
+    [stream_head()].into_iter().chain(pieces).chain([end()]).collect()
+}
