@@ -72,8 +72,8 @@ fn document() -> OpenApi {
 #[openapi(
     info(
         title = "MemCloud",
-        description = "A lasting memory for AI agents.\n\nEvery route below `/v1` exists once more below `/memmachine/v1`, \
-            where searches always answer in the shape of MemMachine's first API. Every error is JSON and carries a \
+        description = "A lasting memory for AI agents.\n\nEvery route of memories and sessions below `/v1` exists once more below \
+            `/memmachine/v1`, where searches always answer in the shape of MemMachine's first API. Every error is JSON and carries a \
             stable `code` and a `hint`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
