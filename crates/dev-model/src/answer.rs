@@ -122,6 +122,7 @@ fn sentences(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn message(role: &str, text: &str) -> Message {
         Message { role: role.into(), text: text.into() }
@@ -175,5 +176,20 @@ mod tests {
             ask("{\"who\": \"Ann\", \"text\": \"The nail is rusty.\"}", "Which nail?"),
             "The nail is rusty."
         );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_it_quotes(
+            said in "(\\PC|tea|oslo|[.?!\" \n\\\\:]){0,40}", question in "(tea|oslo|\\PC){0,4}",
+        ) {
+            let plain = said.replace('"', "'");
+            let answered = ask(&plain, &question);
+            prop_assert!(answered == NOTHING || plain.contains(&answered), "{answered}");
+            let quoted = format!("- \"Ann\": {}", serde_json::Value::from(said.as_str()));
+            let answered = ask(&quoted, &question);
+            prop_assert!(answered == NOTHING || said.contains(&answered), "{answered}");
+            ask(&said, &question);
+        }
     }
 }

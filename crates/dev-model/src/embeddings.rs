@@ -52,7 +52,10 @@ fn answer(body: &Value) -> Result<Value, Refusal> {
     let dimensions =
         dimensions.ok_or_else(|| Refusal::invalid("'dimensions' must be from 1 to 4096."))? as usize;
     let used: u64 = inputs.iter().map(|text| tokens(text)).sum();
-    let of = |(index, text): (usize, &&str)| json!({"object": "embedding", "index": index, "embedding": vector(text, dimensions)});
+    let of = |(index, text): (usize, &&str)| {
+        let vector = vector(text, dimensions);
+        json!({"object": "embedding", "index": index, "embedding": vector})
+    };
     Ok(json!({
         "object": "list",
         "data": inputs.iter().enumerate().map(of).collect::<Vec<_>>(),

@@ -175,6 +175,7 @@ fn another_begins(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn said(text: &str) -> Vec<String> {
         let told =
@@ -231,6 +232,17 @@ mod tests {
             "é’",
         ] {
             assert!(said(text).is_empty(), "{text}: {:?}", said(text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_read(
+            text in "(I |’|like |my |dog |is |called |forget that |no longer |and |[.,;?!\n ]|\\PC){0,30}",
+        ) {
+            for statement in statements(&text) {
+                prop_assert!(text.replace(['’', '‘'], "'").contains(&statement.value));
+            }
         }
     }
 }

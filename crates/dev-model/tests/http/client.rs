@@ -53,6 +53,19 @@ impl Client {
         answer["choices"][0]["message"]["content"].clone()
     }
 
+    /// Makes a call, and gives it up once it has arrived.
+    pub(crate) async fn give_up<T>(&self, call: impl Future<Output = T>) {
+        let arrived = async {
+            while self.model.calls().calls == 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            _ = call => panic!("it was answered"),
+            () = arrived => {}
+        }
+    }
+
     /// The events of a streamed answer.
     pub(crate) async fn events(&self, body: &Value) -> Vec<String> {
         let response = self.send(body).await;
@@ -87,8 +100,9 @@ pub(crate) async fn json(response: Response, status: u16) -> Value {
 
 /// A question about a memory that holds the answer, not streamed.
 pub(crate) fn question() -> Value {
+    let memory = r#"- [2026-05-08 13:56] "Ann": "I live in \u003cOslo\u003e now.""#;
     json!({"model": "dev-model", "messages": [
-        {"role": "system", "content": "<memories>\n- [2026-05-08 13:56] \"Ann\": \"I live in \\u003cOslo\\u003e now.\"\n</memories>"},
+        {"role": "system", "content": format!("<memories>\n{memory}\n</memories>")},
         {"role": "user", "content": [{"type": "text", "text": "Where does Ann live?"}]},
     ]})
 }

@@ -34,7 +34,13 @@ fn learning(text: &str) -> Value {
 async fn statements_become_commands() {
     let client = Client::new();
     let text = "My name is Ann. I moved to Lisbon, and I like coffee. I no longer like tea!";
-    let command = |verb: &str, fact: Value, tag: &str, feature: &str, value: &str| json!({"command": verb, "fact": fact, "tag": tag, "feature": feature, "value": value, "messages": [2]});
+    let command = |verb: &str, fact: Value, tag: &str, feature: &str, value: &str| {
+        let mut command = json!({"command": verb, "fact": fact, "tag": tag});
+        command["feature"] = feature.into();
+        command["value"] = value.into();
+        command["messages"] = json!([2]);
+        command
+    };
     let expected = json!({"commands": [
         command("add", Value::Null, "Identity", "name", "Ann"),
         command("replace", json!(1), "Home", "city", "Lisbon"),
