@@ -216,9 +216,10 @@ impl Conversing {
     fn over(memory: &Arc<Memory>, store: Arc<dyn EpisodeStore>, language: &LanguageSettings) -> Self {
         let gate = Arc::new(Gate::new(language.open(), store, Arc::new(SystemClock), language.budget));
         let chat = Arc::new(Chat::new(Arc::clone(memory), Arc::clone(&gate), language.chat));
-        let learner = language.profile.clone().map(|profile| {
-            Arc::new(Learner::new(Arc::clone(memory), gate, profile.model, profile.learner))
-        });
+        let learner = language
+            .profile
+            .clone()
+            .map(|profile| Arc::new(Learner::new(Arc::clone(memory), gate, profile.model, profile.learner)));
         Self { chat, learner }
     }
 }

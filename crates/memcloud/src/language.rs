@@ -69,7 +69,8 @@ impl LanguageSettings {
             }
         };
         let context_tokens = sources.parsed(&CONTEXT_TOKENS, None)?;
-        let chat = ChatOptions { context_tokens: context_tokens.unwrap_or(ChatOptions::default().context_tokens) };
+        let chat =
+            ChatOptions { context_tokens: context_tokens.unwrap_or(ChatOptions::default().context_tokens) };
         let profile = ProfileSettings::resolve(sources)?;
         Ok(Some(Self { endpoint, model, chat, profile, budget: budget(sources)? }))
     }
@@ -82,7 +83,8 @@ impl LanguageSettings {
     /// Warns of what works and is not wise.
     pub(crate) fn warn(&self, output: Output) {
         if self.endpoint.exposes_key() {
-            let told = format!("the key of the language model goes readable over the network to {}", self.address());
+            let told =
+                format!("the key of the language model goes readable over the network to {}", self.address());
             output.warn(&told, "use https, or leave the key out if the endpoint needs none");
         }
     }
@@ -115,7 +117,10 @@ impl ProfileSettings {
             messages: messages.map_or(usual.messages, std::num::NonZeroUsize::get),
             age: age.unwrap_or(usual.age),
         };
-        Ok(Some(Self { model: sources.text(&PROFILE_MODEL, None), learner: LearnerOptions { trigger, ..LearnerOptions::default() } }))
+        Ok(Some(Self {
+            model: sources.text(&PROFILE_MODEL, None),
+            learner: LearnerOptions { trigger, ..LearnerOptions::default() },
+        }))
     }
 }
 
@@ -159,7 +164,12 @@ impl EmbeddingSettings {
         match connected {
             Ok(embedder) => Ok(Arc::new(embedder)),
             Err(error) => Err(Failure::new(
-                format!("{} at {} does not embed: {}", self.model, self.endpoint.address(), with_causes(&error)),
+                format!(
+                    "{} at {} does not embed: {}",
+                    self.model,
+                    self.endpoint.address(),
+                    with_causes(&error)
+                ),
                 format!("see {}, {} and {}", EMBEDDING_MODEL.name, EMBEDDING_URL.name, EMBEDDING_KEY.name),
             )),
         }
@@ -188,7 +198,10 @@ fn endpoint(
 fn timeouts(sources: &Sources) -> Result<Timeouts, Failure> {
     let usual = Timeouts::default();
     let silence = sources.parsed::<std::num::NonZeroU64>(&MODEL_TIMEOUT, None)?;
-    Ok(Timeouts { silence: silence.map_or(usual.silence, |seconds| Duration::from_secs(seconds.get())), ..usual })
+    Ok(Timeouts {
+        silence: silence.map_or(usual.silence, |seconds| Duration::from_secs(seconds.get())),
+        ..usual
+    })
 }
 
 fn budget(sources: &Sources) -> Result<Budget, Failure> {

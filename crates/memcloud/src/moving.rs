@@ -141,15 +141,9 @@ async fn copy_unrecalled(
         let page = source.page(space, None, after, STEP).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
-        let prepared = page
-            .into_iter()
-            .filter(|episode| episode.purpose != Use::Recall)
-            .map(|episode| Prepared {
-                analysis: Analysis::of(&episode).encode(),
-                vector: None,
-                episode,
-                lessons: Vec::new(),
-            });
+        let prepared = page.into_iter().filter(|episode| episode.purpose != Use::Recall).map(|episode| {
+            Prepared { analysis: Analysis::of(&episode).encode(), vector: None, episode, lessons: Vec::new() }
+        });
         write(target, space, prepared.collect(), copied, progress).await?;
     }
 }

@@ -17,7 +17,7 @@ mod words;
 pub use analysis::Analysis;
 pub use chat::{Chat, ChatOptions, Context, Done, Event, Failed, Recalled, Turn};
 pub use language::{Account, Gate, Permit, Retry};
-pub use profile::{FactHit, FactsQuestion, Learner, LearnerOptions};
 pub use memory::{Limits, Memory};
+pub use profile::{FactHit, FactsQuestion, Learner, LearnerOptions};
 pub use search::{Explanation, Found, Hit, Parts, Question, Weights};
 pub use store::{Attendance, StoreRequest, Stored};

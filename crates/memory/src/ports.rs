@@ -17,8 +17,8 @@ use memcloud_model::{Clock, Database, Episode, EpisodeId, Error, Member, Session
 pub use knowledge::Changed;
 pub use language::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal, Tokens};
 pub use profiles::{
-    ASSIGNED, Assignment, Budget, Fact, FactsOf, Lease, Lesson, Lessons, NewFeature, Parked, ProfileStore, Queued,
-    Revision, Setback, Span, Spending, Trigger, Usage, Waiting, assigned,
+    ASSIGNED, Assignment, Budget, Fact, FactsOf, Lease, Lesson, Lessons, NewFeature, Parked, ProfileStore,
+    Queued, Revision, Setback, Span, Spending, Trigger, Usage, Waiting, assigned,
 };
 
 /// The place of a change in the history of one space: 1 for the first, growing by one with every episode

@@ -13,7 +13,8 @@ CREATE TABLE memcloud.subjects (
 );
 
 -- Episodes that wait to be learned from. Ids sort by time, so a subject's rows stand in the order of the queue.
--- due: not tried before this; parked: why it is not tried any more.
+-- due: not tried before this; parked: why it is not tried any more. call: names the attempt that is under way, or that
+-- nobody has ended.
 CREATE TABLE memcloud.lessons (
     subject   bigint NOT NULL REFERENCES memcloud.subjects (id),
     uid       uuid NOT NULL,
@@ -21,6 +22,7 @@ CREATE TABLE memcloud.lessons (
     attempts  integer NOT NULL DEFAULT 0,
     due       bigint NOT NULL,
     parked    text,
+    call      uuid,
     PRIMARY KEY (subject, uid)
 );
 CREATE INDEX lessons_by_episode ON memcloud.lessons (uid);

@@ -13,7 +13,8 @@ CREATE TABLE subjects (
 ) STRICT;
 
 -- Episodes that wait to be learned from. Ids sort by time, so a subject's rows stand in the order of the queue.
--- due: not tried before this; parked: why it is not tried any more.
+-- due: not tried before this; parked: why it is not tried any more. call: names the attempt that is under way, or that
+-- nobody has ended.
 CREATE TABLE lessons (
     subject   INTEGER NOT NULL REFERENCES subjects (id),
     uid       BLOB NOT NULL,
@@ -21,6 +22,7 @@ CREATE TABLE lessons (
     attempts  INTEGER NOT NULL,
     due       INTEGER NOT NULL,
     parked    TEXT,
+    call      BLOB,
     PRIMARY KEY (subject, uid)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX lessons_by_episode ON lessons (uid);

@@ -216,7 +216,8 @@ pub async fn one_learner_at_a_time(store: Store) {
     let slow = claim(&store, 100).await.unwrap();
     assert_eq!(claim(&store, 104).await, None, "somebody is at it");
     let second = claim(&store, 105).await.unwrap();
-    assert_eq!((second.attempt, second.episodes.len()), (2, 5), "an attempt without an end counts");
+    assert_eq!((second.attempt, second.episodes.len()), (2, 20), "an attempt without an end counts");
+    assert_eq!(slow.call, second.call, "it is the same call");
     assert_ne!(slow.lease, second.lease);
     assert!(!store.profiles().learn(&slow, &learned()).await.unwrap(), "its lease is lost");
     store.profiles().put_back(&slow, &Setback::Parked("lost".into())).await.unwrap();
@@ -225,15 +226,23 @@ pub async fn one_learner_at_a_time(store: Store) {
     // Late, but nobody has had a turn since.
     assert!(store.profiles().learn(&second, &learned()).await.unwrap());
     assert_eq!(values(&current(&store, &space).await), ["Tom"]);
-    assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 15, "five are done");
+    assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 0, "all are done");
     assert!(!store.profiles().learn(&second, &learned()).await.unwrap(), "once is enough");
+    let ids = tell(&store, &space, "ann", 20..40).await;
     let third = claim(&store, 105).await.unwrap();
-    assert_eq!(third.episodes, ids[5..10]);
+    assert_eq!(third.episodes, ids);
+    assert_ne!(second.call, third.call);
     assert_eq!(claim(&store, 105).await, None);
     store.profiles().end_leases().await.unwrap();
     assert!(!store.profiles().learn(&third, &learned()).await.unwrap());
+    tell(&store, &space, "ann", 40..45).await;
     let fourth = claim(&store, 105).await.unwrap();
-    assert_eq!((fourth.attempt, fourth.episodes.as_slice()), (3, &ids[5..6]), "all leases have ended");
+    assert_eq!((fourth.attempt, &fourth.episodes), (2, &third.episodes), "all leases have ended");
+    assert_eq!(third.call, fourth.call, "what nobody ended goes first, as it was");
+    store.profiles().put_back(&fourth, &Setback::Failed(minute(105))).await.unwrap();
+    let fifth = claim(&store, 105).await.unwrap();
+    assert_eq!((fifth.attempt, fifth.episodes.as_slice()), (3, &ids[..1]));
+    assert_ne!(fourth.call, fifth.call, "it ended");
 }
 
 /// Many that ask at once share the subjects out among them.

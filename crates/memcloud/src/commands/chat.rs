@@ -61,7 +61,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         match conversation.say(&line).await {
             Ok(()) => {}
             // One answer that failed does not end the chat; without a server or a key there is none.
-            Err(failure) if failure.exit == Exit::Failed && output.talks_with_person() => output.failure(&failure),
+            Err(failure) if failure.exit == Exit::Failed && output.talks_with_person() => {
+                output.failure(&failure)
+            }
             Err(failure) => return Err(failure),
         }
     }
@@ -132,7 +134,12 @@ impl Conversation {
     async fn show(&self, response: Response) -> Result<String, Failure> {
         let mut bytes = response.bytes_stream();
         let mut events = Events::default();
-        let mut shown = Shown { output: self.output, explain: self.args.explain, answer: String::new(), memories: json!({}) };
+        let mut shown = Shown {
+            output: self.output,
+            explain: self.args.explain,
+            answer: String::new(),
+            memories: json!({}),
+        };
         while let Some(piece) = bytes.next().await {
             let piece = piece.map_err(|error| broken(&with_causes(&error)))?;
             events.push(&piece);

@@ -167,12 +167,8 @@ pub(crate) const PROFILE: Setting = setting(
     "`true` with a language model",
     "Whether facts about people are learned from what they say.",
 );
-pub(crate) const PROFILE_MODEL: Setting = setting(
-    "MEMCLOUD_PROFILE_MODEL",
-    "",
-    "the one that chats",
-    "The language model that learns.",
-);
+pub(crate) const PROFILE_MODEL: Setting =
+    setting("MEMCLOUD_PROFILE_MODEL", "", "the one that chats", "The language model that learns.");
 pub(crate) const PROFILE_MESSAGES: Setting = setting(
     "MEMCLOUD_PROFILE_MESSAGES",
     "",
@@ -193,12 +189,8 @@ pub(crate) const CALLS_PER_MINUTE: Setting = setting(
 );
 pub(crate) const CALLS_PER_DAY: Setting =
     setting("MEMCLOUD_MODEL_CALLS_PER_DAY", "", "no limit", "The same in a day of UTC.");
-pub(crate) const TOKENS_PER_MINUTE: Setting = setting(
-    "MEMCLOUD_MODEL_TOKENS_PER_MINUTE",
-    "",
-    "no limit",
-    "The most tokens in a minute, in and out.",
-);
+pub(crate) const TOKENS_PER_MINUTE: Setting =
+    setting("MEMCLOUD_MODEL_TOKENS_PER_MINUTE", "", "no limit", "The most tokens in a minute, in and out.");
 pub(crate) const TOKENS_PER_DAY: Setting =
     setting("MEMCLOUD_MODEL_TOKENS_PER_DAY", "", "no limit", "The same in a day of UTC.");
 pub(crate) const EMBEDDING_MODEL: Setting = setting(
@@ -207,14 +199,12 @@ pub(crate) const EMBEDDING_MODEL: Setting = setting(
     "the local model",
     "Embeds with this model of an endpoint of OpenAI's shape instead. What is stored stays tied to the model it was embedded with.",
 );
-pub(crate) const EMBEDDING_URL: Setting = setting(
-    "MEMCLOUD_EMBEDDING_URL",
-    "",
-    "that of the language model",
-    "The endpoint that embeds.",
-);
-pub(crate) const EMBEDDING_KEY: Setting =
-    Setting { default: "that of the language model, if the endpoint is the same", ..secret("MEMCLOUD_EMBEDDING_KEY", "", "Its key.") };
+pub(crate) const EMBEDDING_URL: Setting =
+    setting("MEMCLOUD_EMBEDDING_URL", "", "that of the language model", "The endpoint that embeds.");
+pub(crate) const EMBEDDING_KEY: Setting = Setting {
+    default: "that of the language model, if the endpoint is the same",
+    ..secret("MEMCLOUD_EMBEDDING_KEY", "", "Its key.")
+};
 pub(crate) const EMBEDDING_DIMENSIONS: Setting = setting(
     "MEMCLOUD_EMBEDDING_DIMENSIONS",
     "",

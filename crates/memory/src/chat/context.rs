@@ -123,7 +123,8 @@ fn quoted(text: &str) -> String {
 /// Puts the context into the conversation: after what the client itself tells the model at the beginning, in the same
 /// message, since some models take only one such message and only there.
 pub(crate) fn insert(messages: &mut Vec<Value>, context: &str) {
-    let first = messages.first_mut().filter(|first| matches!(first["role"].as_str(), Some("system" | "developer")));
+    let first =
+        messages.first_mut().filter(|first| matches!(first["role"].as_str(), Some("system" | "developer")));
     let Some(first) = first else {
         messages.insert(0, json!({"role": "system", "content": context}));
         return;
@@ -142,9 +143,7 @@ pub(crate) fn insert(messages: &mut Vec<Value>, context: &str) {
 mod tests {
     use super::*;
     use crate::search::{Explanation, Parts};
-    use memcloud_model::{
-        Episode, EpisodeId, Feature, FeatureId, Metadata, Space, Subject, Timestamp, Use,
-    };
+    use memcloud_model::{Episode, EpisodeId, Feature, FeatureId, Metadata, Space, Subject, Timestamp, Use};
     use proptest::prelude::*;
 
     fn at(minute: i64) -> Timestamp {
@@ -217,7 +216,8 @@ mod tests {
         assert_eq!(Context::within(400, 2, &memories, &[], &HashSet::new()).memories.len(), 2);
         let same = [hit(1, "the same"), hit(2, "the same ")];
         assert_eq!(Context::within(400, 2, &same, &[], &HashSet::new()).memories.len(), 1);
-        let best: Vec<&str> = memories[..told.len()].iter().rev().map(|hit| hit.episode.content.as_str()).collect();
+        let best: Vec<&str> =
+            memories[..told.len()].iter().rev().map(|hit| hit.episode.content.as_str()).collect();
         assert_eq!(told, best);
     }
 
@@ -230,7 +230,8 @@ mod tests {
         insert(&mut messages, "CONTEXT");
         assert_eq!(messages[0]["content"], "Be brief.\n\nCONTEXT");
         assert_eq!(messages.len(), 2);
-        let mut messages = vec![json!({"role": "developer", "content": [{"type": "text", "text": "Be brief."}]})];
+        let mut messages =
+            vec![json!({"role": "developer", "content": [{"type": "text", "text": "Be brief."}]})];
         insert(&mut messages, "CONTEXT");
         assert_eq!(messages[0]["content"][1], json!({"type": "text", "text": "CONTEXT"}));
     }

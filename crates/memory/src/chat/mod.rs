@@ -142,7 +142,14 @@ pub struct Failed {
 impl Chat {
     /// Conversations over this memory.
     pub fn new(memory: Arc<Memory>, gate: Arc<Gate>, options: ChatOptions) -> Self {
-        Self { memory, gate, options, turns: TaskTracker::new(), stop: CancellationToken::new(), refuses_usage: AtomicBool::new(false) }
+        Self {
+            memory,
+            gate,
+            options,
+            turns: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            refuses_usage: AtomicBool::new(false),
+        }
     }
 
     /// The gate to its model.
@@ -178,7 +185,8 @@ impl Chat {
         match tokio::try_join!(self.gate.admit(expected), recalled) {
             Ok((permit, (memories, facts))) => {
                 let said = texts(messages.map_or(&[][..], Vec::as_slice));
-                let context = Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &said);
+                let context =
+                    Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &said);
                 Ok(Recalled { context, turn, memories, facts, permit: Some(permit), took: began.elapsed() })
             }
             Err(error) => {
@@ -263,7 +271,9 @@ fn texts(messages: &[Value]) -> HashSet<&str> {
     contents
         .flat_map(|content| match content {
             Value::String(text) => vec![text.trim()],
-            Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).map(str::trim).collect(),
+            Value::Array(parts) => {
+                parts.iter().filter_map(|part| part["text"].as_str()).map(str::trim).collect()
+            }
             _ => vec![],
         })
         .filter(|text| !text.is_empty())

@@ -127,7 +127,9 @@ impl Permit {
                 self.spent.settle(&completion.text, completion.tokens);
                 Answer::Whole(completion)
             }
-            Answer::Stream(deltas) => Answer::Stream(Box::pin(spent::Counted::new(deltas, self.gate, self.spent))),
+            Answer::Stream(deltas) => {
+                Answer::Stream(Box::pin(spent::Counted::new(deltas, self.gate, self.spent)))
+            }
         }
     }
 }

@@ -148,9 +148,16 @@ impl Refusal {
             return false;
         }
         let body = String::from_utf8_lossy(&self.body).to_lowercase();
-        ["context_length_exceeded", "exceed_context_size", "context length", "context size", "context window", "prompt is too long"]
-            .iter()
-            .any(|words| body.contains(words))
+        [
+            "context_length_exceeded",
+            "exceed_context_size",
+            "context length",
+            "context size",
+            "context window",
+            "prompt is too long",
+        ]
+        .iter()
+        .any(|words| body.contains(words))
     }
 }
 

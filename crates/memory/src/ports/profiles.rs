@@ -49,6 +49,9 @@ impl Default for Lease {
 pub struct Assignment {
     /// The right to do it.
     pub lease: Lease,
+    /// Names the call to the language model. When nobody tells how an attempt ended, since the process did before, the
+    /// same messages are given out again under the same name: an endpoint that heeds it charges once.
+    pub call: Uuid,
     /// What to learn about.
     pub subject: Subject,
     /// The messages, in the order in which they were queued. Some may be gone by now.
@@ -293,7 +296,8 @@ pub trait ProfileStore: Send + Sync {
     /// enough by the trigger, or one with a message that was tried before and whose time has come. The subject that has
     /// waited longest goes first; one that is leased by another learner waits until that lease ends.
     ///
-    /// Messages go together when they have had equally many attempts: the oldest, and up to [`assigned`] of its kind.
+    /// Messages go together when they have had equally many attempts: the oldest, and up to [`assigned`] of its kind. Those
+    /// of an attempt that nobody ended go first, together as they were.
     async fn claim(
         &self,
         trigger: Trigger,

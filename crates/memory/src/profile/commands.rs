@@ -41,7 +41,8 @@ pub(crate) fn read_merges(answer: &str, facts: &[Fact]) -> Result<Vec<Revision>,
 }
 
 fn merged(merge: &Value, facts: &[Fact], used: &mut HashSet<usize>) -> Option<Revision> {
-    let mut places: Vec<usize> = merge["facts"].as_array()?.iter().filter_map(|id| place(id, facts.len())).collect();
+    let mut places: Vec<usize> =
+        merge["facts"].as_array()?.iter().filter_map(|id| place(id, facts.len())).collect();
     places.sort_unstable();
     places.dedup();
     // A fact that two merges name would be in neither or in both.
@@ -241,9 +242,7 @@ mod tests {
     #[test]
     fn reads_each_command() {
         let said = episodes(3);
-        let command = |verb, fact: Value, value| {
-            json!({"command": verb, "fact": fact, "tag": "work", "feature": "Job", "value": value, "messages": [2]})
-        };
+        let command = |verb, fact: Value, value| json!({"command": verb, "fact": fact, "tag": "work", "feature": "Job", "value": value, "messages": [2]});
         let answer = json!({"commands": [
             command("add", Value::Null, "cook"), command("replace", json!("1"), "baker"), command("retire", json!(2), ""),
         ]});
@@ -266,7 +265,8 @@ mod tests {
 
     #[test]
     fn finds_the_json_among_prose() {
-        let command = r#"{"commands": [{"command": "add", "tag": "Home", "feature": "city", "value": "Oslo"}]}"#;
+        let command =
+            r#"{"commands": [{"command": "add", "tag": "Home", "feature": "city", "value": "Oslo"}]}"#;
         for answer in [
             format!("```json\n{command}\n```"),
             format!("<think>{{maybe [not]}} {{\"commands\": []}}</think>\n{command} That is all."),
@@ -278,7 +278,8 @@ mod tests {
 
     #[test]
     fn leaves_out_what_fits_nothing() {
-        let good = json!({"command": "add", "tag": "Home", "feature": "city", "value": "Oslo", "messages": [9]});
+        let good =
+            json!({"command": "add", "tag": "Home", "feature": "city", "value": "Oslo", "messages": [9]});
         let answer = json!({"commands": [
             {"command": "add", "tag": "Invented", "feature": "city", "value": "Oslo"},
             {"command": "add", "tag": "Home", "feature": "city", "value": "  "},
@@ -291,7 +292,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_answer() {
-        for answer in ["", "no", "{", r#"{"orders": []}"#, "7", r#"{"commands": {"command": "add"}}"#, "[1, 2]"] {
+        for answer in
+            ["", "no", "{", r#"{"orders": []}"#, "7", r#"{"commands": {"command": "add"}}"#, "[1, 2]"]
+        {
             assert!(read(answer, &facts(1), &episodes(1), &TAGS).is_err(), "{answer}");
         }
     }

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::language::{Gate, Retry};
 use crate::ports::{
-    Answer, Assignment, Call, Completion, Fact, FactsOf, Lessons, ModelError, Refusal, Revision, Setback, Trigger,
+    Answer, Assignment, Call, Completion, Fact, FactsOf, Lessons, ModelError, Refusal, Revision, Setback,
+    Trigger, assigned,
 };
 use crate::profile::commands::{added, new_features, read};
 use crate::profile::search::{ranked, told};
@@ -91,7 +92,9 @@ impl Form {
     fn ask(self, body: &mut Map<String, Value>) {
         match self {
             Self::Schema => {}
-            Self::Object => drop(body.insert("response_format".into(), serde_json::json!({"type": "json_object"}))),
+            Self::Object => {
+                drop(body.insert("response_format".into(), serde_json::json!({"type": "json_object"})))
+            }
             Self::Words => drop(body.remove("response_format")),
         }
     }
@@ -150,11 +153,18 @@ impl Learner {
 
     /// Does one assignment to its end, whatever that is.
     async fn work(&self, assignment: Assignment) {
-        let outcome = match self.learn(&assignment).await {
-            Ok(()) => return,
-            Err(error) => self.setback(&assignment, &error),
+        let outcome = match self.unended(&assignment) {
+            Some(setback) => setback,
+            None => match self.learn(&assignment).await {
+                Ok(()) => return,
+                Err(error) => self.setback(&assignment, &error),
+            },
         };
-        tracing::debug!(owner = assignment.subject.owner, ?outcome, "messages go back to the queue of the profile");
+        tracing::debug!(
+            owner = assignment.subject.owner,
+            ?outcome,
+            "messages go back to the queue of the profile"
+        );
         if let Err(error) = self.memory.store.profiles().put_back(&assignment, &outcome).await {
             // It is given out again when the lease ends.
             tracing::warn!(error = %with_causes(&error), "messages cannot be put back into the queue of the profile");
@@ -170,10 +180,18 @@ impl Learner {
         let grown = added(&revisions);
         let lessons = self.lessons(assignment, revisions);
         if !profiles.learn(assignment, &lessons).await? {
-            tracing::warn!(owner = subject.owner, "another server has learned from the same messages meanwhile");
+            tracing::warn!(
+                owner = subject.owner,
+                "another server has learned from the same messages meanwhile"
+            );
             return Ok(());
         }
-        tracing::debug!(owner = subject.owner, messages = episodes.len(), changes = lessons.revisions.len(), "learned");
+        tracing::debug!(
+            owner = subject.owner,
+            messages = episodes.len(),
+            changes = lessons.revisions.len(),
+            "learned"
+        );
         self.tidy(assignment, &facts, &grown).await;
         Ok(())
     }
@@ -188,7 +206,7 @@ impl Learner {
         let known = self.known(assignment).await?;
         let shown = self.shown(known.clone(), episodes).await?;
         let body = prompt::learn(&subject.owner, &subject.category, &shown, episodes);
-        let answer = self.call(body, Some(assignment.lease.0.to_string())).await?;
+        let answer = self.call(body, Some(assignment.call.to_string())).await?;
         let read = read(&answer.text, &shown, episodes, prompt::tags(&subject.category));
         let mut revisions = read.map_err(|what| ModelError::Unusable { what })?;
         self.embed(&mut revisions).await?;
@@ -225,7 +243,11 @@ impl Learner {
 
     /// Makes a call that must answer with a whole text. The answer's form is asked for as strictly as the endpoint knows
     /// how to: what it refuses is left out, from then on.
-    async fn call(&self, mut body: Map<String, Value>, key: Option<String>) -> Result<Completion, ModelError> {
+    async fn call(
+        &self,
+        mut body: Map<String, Value>,
+        key: Option<String>,
+    ) -> Result<Completion, ModelError> {
         body.insert("model".into(), self.model().into());
         let asked = body["messages"].as_array().map_or(0, |messages| tokens::of_messages(messages));
         loop {
@@ -239,7 +261,10 @@ impl Learner {
                     return Err(ModelError::Unusable { what: "a stream that nobody asked for".into() });
                 }
                 Err(ModelError::Refused(refusal)) if form.is_refused(&refusal) => {
-                    tracing::info!(told = refusal.told(), "the endpoint does not know this form of answers: {form:?}");
+                    tracing::info!(
+                        told = refusal.told(),
+                        "the endpoint does not know this form of answers: {form:?}"
+                    );
                     self.form.fetch_max(form as u8 + 1, Ordering::Relaxed);
                 }
                 Err(error) => return Err(error),
@@ -294,6 +319,16 @@ impl Learner {
         Ok(())
     }
 
+    /// What becomes of messages whose attempts end the process again and again: they are tried one by one, and parked in
+    /// the end.
+    fn unended(&self, assignment: &Assignment) -> Option<Setback> {
+        if assignment.attempt > ATTEMPTS {
+            return Some(Setback::Parked("the process ended in the midst of each attempt".into()));
+        }
+        let several = assignment.episodes.len() > assigned(assignment.attempt - 1);
+        (several && assignment.attempt > 2).then(|| Setback::Failed(self.memory.clock.now()))
+    }
+
     /// What becomes of messages after this error. Only what may be their own fault counts against them: an answer that
     /// cannot be used, a request that is refused, and failures of an endpoint that otherwise works.
     fn setback(&self, assignment: &Assignment, error: &ModelError) -> Setback {
@@ -314,7 +349,11 @@ impl Learner {
         }
         if assignment.attempt >= ATTEMPTS {
             let reason = with_causes(error);
-            tracing::warn!(owner = assignment.subject.owner, reason, "messages are parked: see 'memcloud doctor'");
+            tracing::warn!(
+                owner = assignment.subject.owner,
+                reason,
+                "messages are parked: see 'memcloud doctor'"
+            );
             return Setback::Parked(reason);
         }
         Setback::Failed(later(self.options.pause * 4_u32.pow(assignment.attempt.saturating_sub(1).min(6))))

@@ -34,7 +34,8 @@ pub(crate) fn tags(category: &str) -> &'static [&'static str] {
 /// The request that makes commands of messages.
 pub(crate) fn learn(owner: &str, category: &str, facts: &[Fact], episodes: &[Episode]) -> Map<String, Value> {
     let each = (MESSAGES_TOKENS / episodes.len().max(1)).max(MESSAGE_TOKENS);
-    let messages: Vec<Value> = episodes.iter().zip(1..).map(|(episode, number)| message(episode, number, each)).collect();
+    let messages: Vec<Value> =
+        episodes.iter().zip(1..).map(|(episode, number)| message(episode, number, each)).collect();
     let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
     let asked = json!({"owner": owner, "facts": facts, "messages": messages});
     request(&format!("{LEARN}{PROFILE}"), &asked, "profile_commands", commands_schema(tags(category)))

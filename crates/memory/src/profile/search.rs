@@ -101,10 +101,13 @@ pub(crate) fn ranked(facts: Vec<Fact>, text: &str, vector: Option<&[f32]>) -> Ve
 }
 
 fn score(fact: &Fact, asked: &HashSet<String>, vector: Option<&[f32]>) -> f32 {
-    let said: HashSet<String> = terms(&told(&fact.feature.tag, &fact.feature.feature, &fact.feature.value)).collect();
+    let said: HashSet<String> =
+        terms(&told(&fact.feature.tag, &fact.feature.feature, &fact.feature.value)).collect();
     let shared = asked.intersection(&said).count() as f32 / asked.len().max(1) as f32;
     match (vector, &fact.vector) {
-        (Some(asked), Some(fact)) if asked.len() == fact.len() => WORDS * shared + (1.0 - WORDS) * cosine(asked, fact),
+        (Some(asked), Some(fact)) if asked.len() == fact.len() => {
+            WORDS * shared + (1.0 - WORDS) * cosine(asked, fact)
+        }
         _ => shared,
     }
 }

@@ -28,20 +28,24 @@ macro_rules! select_due {
     };
 }
 
-/// Counts an attempt at messages that go together: the oldest, and as many more of its kind as that allows.
+/// Counts an attempt at messages that go together: those of one that nobody ended, or else the oldest and as many more of
+/// its kind as that allows.
 const TAKE: &str = "
     WITH first AS (
-        SELECT attempts FROM memcloud.lessons WHERE subject = $1 AND parked IS NULL AND due <= $2 ORDER BY uid LIMIT 1
+        SELECT attempts, call FROM memcloud.lessons WHERE subject = $1 AND parked IS NULL AND due <= $2
+        ORDER BY call IS NULL, uid LIMIT 1
     ),
     taken AS (
-        SELECT uid FROM memcloud.lessons
-        WHERE subject = $1 AND parked IS NULL AND due <= $2 AND attempts = (SELECT attempts FROM first)
-        ORDER BY uid LIMIT (SELECT ($3::bigint[])[least(attempts + 1, cardinality($3))] FROM first)
+        SELECT l.uid FROM memcloud.lessons l, first
+        WHERE l.subject = $1 AND l.parked IS NULL AND l.due <= $2 AND l.attempts = first.attempts
+          AND l.call IS NOT DISTINCT FROM first.call
+        ORDER BY l.uid
+        LIMIT (SELECT CASE WHEN call IS NULL THEN ($3::bigint[])[least(attempts + 1, cardinality($3))] END FROM first)
         -- Those locked by others are being deleted.
-        FOR UPDATE SKIP LOCKED
+        FOR UPDATE OF l SKIP LOCKED
     )
-    UPDATE memcloud.lessons l SET attempts = l.attempts + 1 FROM taken t
-    WHERE l.subject = $1 AND l.uid = t.uid RETURNING l.uid, l.attempts";
+    UPDATE memcloud.lessons l SET attempts = l.attempts + 1, call = coalesce(l.call, $4) FROM taken t
+    WHERE l.subject = $1 AND l.uid = t.uid RETURNING l.uid, l.attempts, l.call";
 
 /// Takes on messages of the subject whose turn it is.
 pub(super) async fn claim(
@@ -65,8 +69,9 @@ pub(super) async fn claim(
     let (row, lease): (i64, Lease) = (turn.get(0), Lease::new());
     let take = tx.prepare_cached(TAKE).await?;
     let most = ASSIGNED.map(|most| most as i64);
-    let taken = tx.query(&take, &[&row, &at, &&most[..]]).await?;
-    let Some(attempts) = taken.first().map(|row| row.get::<_, i32>(1)) else { return Ok(None) };
+    let taken = tx.query(&take, &[&row, &at, &&most[..], &Uuid::now_v7()]).await?;
+    let first = taken.first().map(|row| (row.get::<_, i32>(1), row.get(2)));
+    let Some((attempts, call)) = first else { return Ok(None) };
     let hold =
         tx.prepare_cached("UPDATE memcloud.subjects SET lease = $2, leased_until = $3 WHERE id = $1").await?;
     tx.execute(&hold, &[&row, &lease.0, &at.saturating_add(micros(duration))]).await?;
@@ -74,7 +79,7 @@ pub(super) async fn claim(
     let mut episodes: Vec<EpisodeId> = taken.iter().map(|row| id(row.get(0))).collect();
     episodes.sort_unstable();
     let subject = subjects::read(&turn, 1);
-    Ok(Some(Assignment { lease, subject, episodes, attempt: attempts.cast_unsigned() }))
+    Ok(Some(Assignment { lease, call, subject, episodes, attempt: attempts.cast_unsigned() }))
 }
 
 /// The row of the subject that is leased, locked; `None` when the lease was lost.
@@ -129,7 +134,7 @@ pub(super) async fn put_back(
     };
     let update = tx
         .prepare_cached(
-            "UPDATE memcloud.lessons SET attempts = $3, due = coalesce($4, due), parked = $5
+            "UPDATE memcloud.lessons SET attempts = $3, due = coalesce($4, due), parked = $5, call = NULL
              WHERE subject = $1 AND uid = ANY($2) AND parked IS NULL",
         )
         .await?;

@@ -7,6 +7,7 @@ use memcloud_memory::ports::{
 };
 use memcloud_model::{EpisodeId, Space, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
 
 use super::subjects;
 use crate::append::find_space;
@@ -69,25 +70,30 @@ pub(super) fn take(
             "UPDATE subjects SET lease = ?2, leased_until = ?3 WHERE id = ?1 AND leased_until <= ?4",
         )?
         .execute(params![subject, lease.0.as_bytes(), until, now])?;
-    let oldest = "SELECT attempts FROM lessons WHERE subject = ?1 AND parked IS NULL AND due <= ?2
-                  ORDER BY uid LIMIT 1";
-    let attempts: Option<u32> =
-        tx.prepare_cached(oldest)?.query_row(params![subject, now], |row| row.get(0)).optional()?;
-    let Some(attempts) = attempts.filter(|_| leased == 1) else {
+    let first = "SELECT attempts, call FROM lessons WHERE subject = ?1 AND parked IS NULL AND due <= ?2
+                 ORDER BY call IS NULL, uid LIMIT 1";
+    let first: Option<(u32, Option<[u8; 16]>)> = tx
+        .prepare_cached(first)?
+        .query_row(params![subject, now], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((attempts, begun)) = first.filter(|_| leased == 1) else {
         end(tx, subject, lease)?;
         return Ok(None);
     };
-    let of_its_kind =
-        "SELECT uid FROM lessons WHERE subject = ?1 AND parked IS NULL AND due <= ?2 AND attempts = ?3
-                       ORDER BY uid LIMIT ?4";
+    let together = "SELECT uid FROM lessons
+                    WHERE subject = ?1 AND parked IS NULL AND due <= ?2 AND attempts = ?3 AND call IS ?4
+                    ORDER BY uid LIMIT ?5";
+    let most = if begun.is_some() { i64::MAX } else { assigned(attempts) as i64 };
     let episodes = tx
-        .prepare_cached(of_its_kind)?
-        .query_map(params![subject, now, attempts, assigned(attempts) as i64], |row| read::id(row, 0))?
+        .prepare_cached(together)?
+        .query_map(params![subject, now, attempts, begun, most], |row| read::id(row, 0))?
         .collect::<Result<Vec<EpisodeId>, _>>()?;
-    let mut count =
-        tx.prepare_cached("UPDATE lessons SET attempts = attempts + 1 WHERE subject = ?1 AND uid = ?2")?;
+    let call = begun.map_or_else(Uuid::now_v7, Uuid::from_bytes);
+    let mut count = tx.prepare_cached(
+        "UPDATE lessons SET attempts = attempts + 1, call = ?3 WHERE subject = ?1 AND uid = ?2",
+    )?;
     for episode in &episodes {
-        count.execute(params![subject, episode.as_bytes()])?;
+        count.execute(params![subject, episode.as_bytes(), call.as_bytes()])?;
     }
     let subject = tx
         .prepare_cached(
@@ -95,7 +101,7 @@ pub(super) fn take(
              WHERE s.id = ?1",
         )?
         .query_row([subject], |row| subjects::read(row, 0))?;
-    Ok(Some(Assignment { lease, subject, episodes, attempt: attempts + 1 }))
+    Ok(Some(Assignment { lease, call, subject, episodes, attempt: attempts + 1 }))
 }
 
 /// The row of the subject that is leased, unless the lease was lost.
@@ -131,7 +137,7 @@ pub(super) fn put_back(tx: &Connection, assignment: &Assignment, setback: &Setba
         Setback::Parked(reason) => (1, None, Some(reason)),
     };
     let mut update = tx.prepare_cached(
-        "UPDATE lessons SET attempts = ?3 + ?4, due = coalesce(?5, due), parked = ?6
+        "UPDATE lessons SET attempts = ?3 + ?4, due = coalesce(?5, due), parked = ?6, call = NULL
          WHERE subject = ?1 AND uid = ?2 AND parked IS NULL",
     )?;
     let before = assignment.attempt.saturating_sub(1);

@@ -17,8 +17,7 @@ use crate::language::{EmbeddingSettings, LanguageSettings};
 
 /// How many parked messages are listed.
 const LISTED: usize = 20;
-const MEND_PARKED: &str =
-    "mend what the reason says, then let them be tried anew with 'memcloud doctor --retry-parked', or delete them with 'memcloud forget ID'";
+const MEND_PARKED: &str = "mend what the reason says, then let them be tried anew with 'memcloud doctor --retry-parked', or delete them with 'memcloud forget ID'";
 
 /// Asks the model for a word.
 pub(super) async fn model(settings: Option<&LanguageSettings>) -> Finding {
@@ -135,7 +134,11 @@ impl Queue {
         }
         if self.parked == 0 {
             if self.waiting > 0 && !self.learning {
-                return Finding::warned(part, detail, "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns");
+                return Finding::warned(
+                    part,
+                    detail,
+                    "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns",
+                );
             }
             return Finding::ok(part, detail);
         }
