@@ -54,8 +54,8 @@ impl Failure {
         error.as_db_error().is_some_and(|error| error.constraint() == Some(constraint))
     }
 
-    /// Whether it only got in the way of others and may be tried again: two that learn in the same microsecond want the same
-    /// number for a fact.
+    /// Whether it only got in the way of others and may be tried again: a fact that comes from another engine may have the
+    /// number that one which is just being learned was given.
     pub(crate) fn collided(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         matches!(error.code(), Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE))

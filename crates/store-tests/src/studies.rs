@@ -51,9 +51,9 @@ pub fn studies() -> impl Strategy<Value = Vec<Study>> {
     prop::collection::vec(study, 1..12)
 }
 
-fn numbered(fact: u8, since: i64, citations: Vec<EpisodeId>) -> NewFeature {
+fn numbered(fact: u8, since: i64, citations: &[EpisodeId]) -> NewFeature {
     let (tag, value) = ((fact / 3).to_string(), (fact % 3).to_string());
-    NewFeature { tag, value, ..pet("", since, &citations) }
+    NewFeature { tag, value, ..pet("", since, citations) }
 }
 
 /// The revision that a step is, over the facts there are: current ones more often than past ones.
@@ -64,16 +64,16 @@ fn revision(step: &Step, known: &[Feature], ids: &[EpisodeId]) -> Revision {
         (_, _, false) => known[number / 4 % known.len()].id,
         _ => FeatureId::from_number(1),
     };
-    let told = |messages: &[usize]| messages.iter().map(|&message| ids[message]).collect();
+    let told = |messages: &[usize]| messages.iter().map(|&message| ids[message]).collect::<Vec<EpisodeId>>();
     match step {
-        Step::Add(fact, since, messages) => Revision::Add(numbered(*fact, *since, told(messages))),
+        Step::Add(fact, since, messages) => Revision::Add(numbered(*fact, *since, &told(messages))),
         Step::Replace(old, fact, since, messages) => {
-            Revision::Replace { old: pick(*old), new: numbered(*fact, *since, told(messages)) }
+            Revision::Replace { old: pick(*old), new: numbered(*fact, *since, &told(messages)) }
         }
         Step::Retire(old, at) => Revision::Retire { old: pick(*old), at: minute(*at) },
         Step::Merge(old, fact) => {
             let old = old.iter().map(|&old| pick(old)).collect();
-            Revision::Merge { old, new: numbered(*fact, 99, vec![]) }
+            Revision::Merge { old, new: numbered(*fact, 99, &[]) }
         }
     }
 }
