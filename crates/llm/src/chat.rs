@@ -60,7 +60,8 @@ impl LanguageModel for ChatModel {
         &self.name
     }
 
-    /// What comes back decides whether the answer is a stream, whatever was asked for: not every endpoint heeds `stream`.
+    /// What comes back decides whether the answer is a stream, whatever was asked for: not every endpoint heeds
+    /// `stream`.
     async fn send(&self, call: &Call) -> Result<Answer, ModelError> {
         let key = call.idempotency_key.as_deref();
         let reading = self.endpoint.post(&["chat", "completions"], &call.body, key).await?;

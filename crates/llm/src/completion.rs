@@ -1,7 +1,7 @@
 //! What an answer of the chat completions says, be it the whole or one event of it.
 //!
-//! Of the fields that the protocol has, and those that others have added, only those are looked at that the memory needs.
-//! Reasoning (`reasoning_content`, `reasoning`) is not what a model says and is left out.
+//! Of the fields that the protocol has, and those that others have added, only those are looked at that the memory
+//! needs. Reasoning (`reasoning_content`, `reasoning`) is not what a model says and is left out.
 
 use bytes::Bytes;
 use memcloud_memory::ports::Tokens;

@@ -22,8 +22,9 @@ const REQUEST_BYTES: usize = 200_000;
 /// How much of a text is sent, in characters: about eight thousand tokens of anything but the densest scripts.
 const TEXT_CHARS: usize = 24_000;
 
-/// A text that is still too long at this length is not what the endpoint objects to: the smallest models read 256 tokens.
-const LEAST_CHARS: usize = 300;
+/// A text that is refused at this length is not too long: the smallest models read 256 tokens, which are about this
+/// much of the densest scripts.
+const LEAST_CHARS: usize = 100;
 
 /// The longest wait that an endpoint may ask for; whoever asks for more has failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -79,8 +80,8 @@ impl RemoteEmbedder {
         Ok(embedder)
     }
 
-    /// Takes it as given that the endpoint can make vectors of this length, so that a server can start while it does not
-    /// answer.
+    /// Takes it as given that the endpoint can make vectors of this length, so that a server can start while it does
+    /// not answer.
     pub fn assume(endpoint: Endpoint, model: impl Into<String>, dimensions: usize) -> Self {
         let model = model.into();
         let space = format!("remote/{model}/{dimensions}");

@@ -83,8 +83,8 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// An endpoint by the address that its operations stand below, such as `https://api.openai.com/v1`,
     /// `http://127.0.0.1:11434/v1` or
-    /// `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`, whose query goes with every
-    /// request. A key without characters is none.
+    /// `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`, whose query goes with
+    /// every request. A key without characters is none.
     ///
     /// A process-wide TLS provider must have been installed.
     pub fn new(address: &str, key: Option<SecretString>, timeouts: Timeouts) -> Result<Self, BadEndpoint> {

@@ -1,8 +1,8 @@
 //! Server-sent events, out of bytes as they arrive.
 //!
-//! The crates that do this (`sse-stream` and others) give the fields of an event but not the bytes it came in, end at the
-//! first byte that is not UTF-8, and drop an event that the end of the stream cut off. Here the bytes matter: a streamed
-//! answer is handed on as it came, unknown fields and comments included, and is read only beside that.
+//! The crates that do this (`sse-stream` and others) give the fields of an event but not the bytes it came in, end at
+//! the first byte that is not UTF-8, and drop an event that the end of the stream cut off. Here the bytes matter: a
+//! streamed answer is handed on as it came, unknown fields and comments included, and is read only beside that.
 //!
 //! ```
 //! use memcloud_llm::events::Events;
@@ -18,8 +18,8 @@
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
-/// How long one event may be, unless said otherwise. The longest that is known to happen is a whole call of a tool in one
-/// event.
+/// How long one event may be, unless said otherwise. The longest that is known to happen is a whole call of a tool in
+/// one event.
 pub const EVENT_BYTES: usize = 8 << 20;
 
 const BOM: &str = "\u{feff}";

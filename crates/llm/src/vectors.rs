@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::trouble::Trouble;
 
-/// Words by which endpoints say that a text has too many tokens, or a request too many texts: `OpenAI`, vLLM, llama.cpp and
-/// text-embeddings-inference.
+/// Words by which endpoints say that a text has too many tokens, or a request too many texts: `OpenAI`, vLLM, llama.cpp
+/// and text-embeddings-inference.
 const TOO_MUCH: [&str; 6] = ["too large", "too long", "maximum", "max_tokens", "exceed", "context length"];
 
 #[derive(Deserialize)]
