@@ -3,6 +3,7 @@
 
 mod databases;
 mod dev_model;
+mod chatting;
 mod disk_full;
 mod doctor;
 mod home;
