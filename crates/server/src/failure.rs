@@ -74,7 +74,12 @@ impl Failure {
     }
 
     /// The language model did not answer.
-    pub(crate) fn of_model(status: StatusCode, detail: String, code: &'static str, hint: &'static str) -> Self {
+    pub(crate) fn of_model(
+        status: StatusCode,
+        detail: String,
+        code: &'static str,
+        hint: &'static str,
+    ) -> Self {
         Self::text(status, detail, code, hint)
     }
 

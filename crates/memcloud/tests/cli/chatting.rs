@@ -75,14 +75,25 @@ async fn a_chat_remembers_across_runs_and_restarts() {
     let home = Home::new();
     let model = Model::start(&home);
     let mut server = serve(&home, &model, &[]);
-    let said = home.run(&["chat", "I moved to Lisbon because of the light.", "--user", "ann", "--url", &server.url]);
+    let said =
+        home.run(&["chat", "I moved to Lisbon because of the light.", "--user", "ann", "--url", &server.url]);
     assert_eq!(said.ok().stdout, "I do not know.\n");
     until(&server, "/v1/memories/profile", |facts| !values(facts).is_empty()).await;
     server.signal("TERM");
     assert!(server.ended().success());
     let server = serve(&home, &model, &[]);
     let question = "Why did I move to Lisbon?";
-    let answer = home.run(&["chat", question, "--explain", "--user", "ann", "--session", "next-day", "--url", &server.url]);
+    let answer = home.run(&[
+        "chat",
+        question,
+        "--explain",
+        "--user",
+        "ann",
+        "--session",
+        "next-day",
+        "--url",
+        &server.url,
+    ]);
     let shown = answer.ok().stdout;
     assert!(shown.ends_with("I moved to Lisbon because of the light.\n"), "{shown}");
     assert!(shown.contains("fact    city: Lisbon"), "{shown}");
@@ -101,9 +112,20 @@ async fn lines_of_stdin_are_one_conversation() {
     let ran = home.run_with(&["chat", "--user", "ann", "--url", &server.url], lines).ok();
     assert_eq!(ran.stdout, "I do not know.\nThe spare keys hang behind the green door.\n");
     assert_eq!(ran.stderr, "");
-    let last = model.calls().await["asked"].as_array().unwrap().iter().rfind(|c| c["kind"] == "answer").unwrap().clone();
-    let roles: Vec<&Value> = last["body"]["messages"].as_array().unwrap().iter().map(|m| &m["role"]).collect();
-    assert_eq!(roles, ["user", "assistant", "user"], "what stands in the conversation is not recalled on top");
+    let last = model.calls().await["asked"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rfind(|c| c["kind"] == "answer")
+        .unwrap()
+        .clone();
+    let roles: Vec<&Value> =
+        last["body"]["messages"].as_array().unwrap().iter().map(|m| &m["role"]).collect();
+    assert_eq!(
+        roles,
+        ["user", "assistant", "user"],
+        "what stands in the conversation is not recalled on top"
+    );
 }
 
 #[tokio::test]
@@ -116,7 +138,10 @@ async fn what_goes_wrong_says_what_to_do() {
     model.fails(json!({"faults": ["status=401"]})).await;
     let server = serve(&home, &model, &[("MEMCLOUD_DATA_DIR", home.path("other").to_str().unwrap())]);
     let failed = home.run(&["chat", "hello", "--url", &server.url]).failed(1);
-    assert!(failed.stderr.contains("OPENAI_API_KEY") && failed.stderr.contains("what you said is stored"), "{failed:?}");
+    assert!(
+        failed.stderr.contains("OPENAI_API_KEY") && failed.stderr.contains("what you said is stored"),
+        "{failed:?}"
+    );
     let answer = home.run(&["list", "--json", "--url", &server.url]).ok();
     assert!(answer.stdout.contains("hello"), "{answer:?}");
 }
@@ -141,7 +166,8 @@ fn settings_that_lead_nowhere_are_told_before_anything_starts() {
         let failed = serve(settings).failed(2);
         assert!(failed.stderr.contains(named) && !failed.stderr.contains("u:p"), "{failed:?}");
     }
-    let unreachable = [("MEMCLOUD_EMBEDDING_URL", "http://127.0.0.1:1/v1"), ("MEMCLOUD_EMBEDDING_MODEL", "m")];
+    let unreachable =
+        [("MEMCLOUD_EMBEDDING_URL", "http://127.0.0.1:1/v1"), ("MEMCLOUD_EMBEDDING_MODEL", "m")];
     assert!(serve(&unreachable).failed(1).stderr.contains("does not embed"));
 }
 
@@ -253,13 +279,20 @@ async fn embeddings_come_from_an_endpoint_and_are_not_mixed() {
     }
     let found = home.run(&["search", "late train", "--json", "--explain", "--url", &server.url]).ok().json();
     assert_eq!(found[0]["content"], "The train was late again");
-    assert!(found[0]["explain"]["parts"]["meaning"].as_f64().or(found[0]["explain"]["meaning"].as_f64()).unwrap() > 0.0, "{found}");
+    assert!(
+        found[0]["explain"]["parts"]["meaning"].as_f64().or(found[0]["explain"]["meaning"].as_f64()).unwrap()
+            > 0.0,
+        "{found}"
+    );
     server.signal("TERM");
     server.ended();
     let mut other = remote.to_vec();
     other.push(("MEMCLOUD_EMBEDDING_DIMENSIONS", "32"));
     let refused = crate::home::finish(&mut start(&other)).failed(1);
-    assert!(refused.stderr.contains("remote/words/64") && refused.stderr.contains("remote/words/32"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("remote/words/64") && refused.stderr.contains("remote/words/32"),
+        "{refused:?}"
+    );
 }
 
 /// What is running when the server is told to stop is stored as far as it came.
@@ -268,9 +301,11 @@ async fn a_stop_in_the_midst_of_an_answer_keeps_what_came() {
     let home = Home::new();
     let model = Model::start(&home);
     let mut server = serve(&home, &model, &[("MEMCLOUD_PROFILE", "false")]);
-    home.run(&["add", "The spare keys hang behind the green door.", "--user", "ann", "--url", &server.url]).ok();
+    home.run(&["add", "The spare keys hang behind the green door.", "--user", "ann", "--url", &server.url])
+        .ok();
     model.fails(json!({"faults": ["slow-words=1s"]})).await;
-    let body = json!({"stream": true, "messages": [{"role": "user", "content": "Where are the spare keys?"}]});
+    let body =
+        json!({"stream": true, "messages": [{"role": "user", "content": "Where are the spare keys?"}]});
     let mut answer = http().post(format!("{}/v1/chat", server.url)).json(&body).send().await.unwrap();
     let mut seen = String::new();
     while !seen.contains("event: delta") {
@@ -286,5 +321,9 @@ async fn a_stop_in_the_midst_of_an_answer_keeps_what_came() {
     let server = serve(&home, &model, &[]);
     let page = get(&server, "/v1/memories").await;
     let last = page["episodes"].as_array().unwrap().last().unwrap();
-    assert_eq!((&last["role"], &last["user_metadata"]["incomplete"]), (&json!("assistant"), &json!(true)), "{page}");
+    assert_eq!(
+        (&last["role"], &last["user_metadata"]["incomplete"]),
+        (&json!("assistant"), &json!(true)),
+        "{page}"
+    );
 }

@@ -1,9 +1,9 @@
 //! The command line, through the real binary: a home of its own for each test, free ports, exit codes.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
 
+mod chatting;
 mod databases;
 mod dev_model;
-mod chatting;
 mod disk_full;
 mod doctor;
 mod home;

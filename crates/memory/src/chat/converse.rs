@@ -32,7 +32,7 @@ impl Chat {
         let mut reply = Reply::default();
         let answered = tokio::select! {
             answered = self.ask(recalled, &mut reply.estimate) => answered,
-            () = self.stop.cancelled() => Err(stopping()),
+            () = self.stop.cancelled() => Err(ModelError::Stopping),
         };
         match answered {
             Ok(Answer::Whole(completion)) => whole(completion, &mut reply, events),
@@ -61,7 +61,7 @@ impl Chat {
             };
             if refusal.is_overflow() && budget > 0 && recalled.context.tokens > 0 {
                 budget = if budget == self.options.context_tokens { budget / 4 } else { 0 };
-                recalled.context = self.trimmed(recalled, budget);
+                recalled.context = trimmed(recalled, budget);
             } else if recalled.turn.asks_usage && refuses_usage(&refusal) {
                 tracing::info!(told = refusal.told(), "the endpoint does not know 'stream_options'");
                 self.refuses_usage.store(true, Ordering::Relaxed);
@@ -70,12 +70,6 @@ impl Chat {
                 return Err(ModelError::Refused(refusal));
             }
         }
-    }
-
-    fn trimmed(&self, recalled: &Recalled, budget: usize) -> Context {
-        let messages = recalled.turn.request.get("messages").and_then(Value::as_array);
-        let said = texts(messages.map_or(&[][..], Vec::as_slice));
-        Context::within(budget, recalled.turn.limit, &recalled.memories, &recalled.facts, &said)
     }
 
     /// The request as the model gets it.
@@ -101,7 +95,7 @@ impl Chat {
         loop {
             let next = tokio::select! {
                 next = deltas.next() => next,
-                () = self.stop.cancelled() => Some(Err(stopping())),
+                () = self.stop.cancelled() => Some(Err(ModelError::Stopping)),
             };
             match next {
                 Some(Ok(delta)) => {
@@ -126,6 +120,13 @@ impl Chat {
     }
 }
 
+/// What fits into a smaller budget.
+fn trimmed(recalled: &Recalled, budget: usize) -> Context {
+    let messages = recalled.turn.request.get("messages").and_then(Value::as_array);
+    let said = texts(messages.map_or(&[][..], Vec::as_slice));
+    Context::within(budget, recalled.turn.limit, &recalled.memories, &recalled.facts, &said)
+}
+
 fn whole(completion: Completion, reply: &mut Reply, events: &UnboundedSender<Event>) {
     reply.text.clone_from(&completion.text);
     reply.tokens = completion.tokens;
@@ -137,10 +138,6 @@ fn whole(completion: Completion, reply: &mut Reply, events: &UnboundedSender<Eve
 
 fn nothing() -> ModelError {
     ModelError::Unusable { what: "nothing".into() }
-}
-
-fn stopping() -> ModelError {
-    ModelError::Cut("the server is stopping".into())
 }
 
 fn refuses_usage(refusal: &Refusal) -> bool {

@@ -108,6 +108,9 @@ pub enum ModelError {
         /// When it is tried again.
         after: Duration,
     },
+    /// The server stops, and waits for no more.
+    #[error("the server is stopping")]
+    Stopping,
     /// The memory itself failed.
     #[error(transparent)]
     Memory(#[from] memcloud_model::Error),

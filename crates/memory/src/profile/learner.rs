@@ -93,7 +93,7 @@ impl Form {
         match self {
             Self::Schema => {}
             Self::Object => {
-                drop(body.insert("response_format".into(), serde_json::json!({"type": "json_object"})))
+                drop(body.insert("response_format".into(), serde_json::json!({"type": "json_object"})));
             }
             Self::Words => drop(body.remove("response_format")),
         }

@@ -38,13 +38,13 @@ pub(crate) fn learn(owner: &str, category: &str, facts: &[Fact], episodes: &[Epi
         episodes.iter().zip(1..).map(|(episode, number)| message(episode, number, each)).collect();
     let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
     let asked = json!({"owner": owner, "facts": facts, "messages": messages});
-    request(&format!("{LEARN}{PROFILE}"), &asked, "profile_commands", commands_schema(tags(category)))
+    request(&format!("{LEARN}{PROFILE}"), &asked, "profile_commands", &commands_schema(tags(category)))
 }
 
 /// The request that makes fewer facts of many.
 pub(crate) fn merge(tag: &str, facts: &[Fact]) -> Map<String, Value> {
     let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
-    request(MERGE, &json!({"tag": tag, "facts": facts}), "profile_merges", merges_schema())
+    request(MERGE, &json!({"tag": tag, "facts": facts}), "profile_merges", &merges_schema())
 }
 
 /// A fact under a small number: models copy those without mistakes.
@@ -66,7 +66,7 @@ fn message(episode: &Episode, number: usize, tokens: usize) -> Value {
     })
 }
 
-fn request(told: &str, asked: &Value, name: &str, schema: Value) -> Map<String, Value> {
+fn request(told: &str, asked: &Value, name: &str, schema: &Value) -> Map<String, Value> {
     Map::from_iter([
         (
             "messages".to_owned(),

@@ -1,6 +1,7 @@
 //! Instances on real databases: every way to them, several servers at once, and whatever may befall a database.
 
 mod bad_settings;
+mod chatting;
 mod faults;
 mod moving;
 mod several;

@@ -1,5 +1,11 @@
 //! A memory moves from the embedded engine to databases and back, with all that it has.
 
+use std::path::Path;
+
+use memcloud_memory::Analysis;
+use memcloud_memory::ports::{Batch, EpisodeStore, Fact, Lessons, NewFeature, Prepared, Queued, Revision};
+use memcloud_model::{Clock, Episode, EpisodeId, Space, Subject, SystemClock, Use};
+use memcloud_store_sqlite::SqliteStore;
 use memcloud_test_servers::SharedPostgres;
 use serde_json::{Value, json};
 
@@ -37,6 +43,47 @@ async fn fill(server: &Server) {
     assert_eq!(http.post(profile).json(&body).send().await.unwrap().status(), 200);
 }
 
+/// Puts a turn that is kept for its conversation only, and facts of now and then, into this directory, and answers all that
+/// is learned there.
+async fn teach(directory: &Path) -> (Vec<Fact>, Vec<Queued>) {
+    let store = SqliteStore::open(directory).await.unwrap();
+    let space = Space::of_group("home");
+    let told = store.page(&space, None, None, 1).await.unwrap().remove(0);
+    let turn = Episode {
+        id: EpisodeId::new(SystemClock.now(), 0),
+        content: "Hello, how can I help?".into(),
+        purpose: Use::Transcript,
+        ..told.clone()
+    };
+    let analysis = Analysis::of(&turn).encode();
+    let episodes = vec![Prepared { episode: turn, vector: None, analysis, lessons: vec![] }];
+    let batch = Batch { space: space.clone(), sessions: vec![], episodes, idempotency: None, intent: None };
+    store.append(batch).await.unwrap();
+    let fact = |value: &str| NewFeature {
+        tag: "Pets".into(),
+        feature: "dog".into(),
+        value: value.into(),
+        citations: vec![told.id],
+        valid_from: told.created_at,
+        vector: Some([0.6, 0.8].map(half::f16::from_f32).to_vec()),
+    };
+    let learn = async |revisions| {
+        let subject = Subject { space: space.clone(), owner: "ann".into(), category: "profile".into() };
+        let (prompt, model) = ("profile/1".into(), "a/model".into());
+        let lessons = Lessons { subject, revisions, at: SystemClock.now(), prompt, model };
+        assert_eq!(store.profiles().revise(&lessons).await.unwrap(), 1);
+    };
+    learn(vec![Revision::Add(fact("Rex"))]).await;
+    let old = store.profiles().all_facts(None, 1).await.unwrap()[0].feature.id;
+    learn(vec![Revision::Replace { old, new: fact("Bello") }]).await;
+    learned(&store).await
+}
+
+async fn learned(store: &SqliteStore) -> (Vec<Fact>, Vec<Queued>) {
+    let profiles = store.profiles();
+    (profiles.all_facts(None, 100).await.unwrap(), profiles.queue(None, 100).await.unwrap())
+}
+
 /// What people see of a memory: hits with their scores, listings, sessions.
 async fn seen(server: &Server) -> Vec<Value> {
     let client = Client::of(server);
@@ -51,10 +98,10 @@ async fn seen(server: &Server) -> Vec<Value> {
     seen
 }
 
-fn checked(ran: Ran) -> Value {
+fn checked(ran: Ran, memories: u64, facts: u64) -> Value {
     let report = ran.ok().json();
-    assert_eq!((report["memories"].as_u64(), report["vectors"].as_u64()), (Some(34), Some(33)), "{report}");
-    assert_eq!(report["groups"], 2);
+    let counts = ["memories", "vectors", "facts", "queued", "groups"].map(|name| report[name].as_u64());
+    assert_eq!(counts, [memories, 33, facts, 1, 2].map(Some), "{report}");
     report
 }
 
@@ -63,6 +110,11 @@ async fn there_and_back_again() {
     let home = Home::new();
     let mut embedded = serve_with_model(&home, &Settings::default());
     fill(&embedded).await;
+    embedded.signal("TERM");
+    embedded.ended();
+    let taught = teach(&home.data()).await;
+    assert_eq!((taught.0.len(), taught.1.len()), (2, 1), "{taught:?}");
+    let mut embedded = serve_with_model(&home, &Settings::default());
     let before = seen(&embedded).await;
     let from = home.data().display().to_string();
     let database = SharedPostgres::from_environment().create_database();
@@ -72,9 +124,9 @@ async fn there_and_back_again() {
     embedded.signal("TERM");
     embedded.ended();
 
-    let there = checked(run(&home, &settings, &["import", "--json", "--from", &from]));
-    assert_eq!(there["written"], 34);
-    let again = checked(run(&home, &settings, &["import", "--json", "--from", &from]));
+    let there = checked(run(&home, &settings, &["import", "--json", "--from", &from]), 35, 2);
+    assert_eq!(there["written"], 35);
+    let again = checked(run(&home, &settings, &["import", "--json", "--from", &from]), 35, 2);
     assert_eq!(again["written"], 0, "a second time there is nothing to do");
     assert_eq!(again["checksum"], there["checksum"]);
     let elsewhere = Home::new();
@@ -84,7 +136,7 @@ async fn there_and_back_again() {
     let third = Home::new();
     let another = SharedPostgres::from_environment().create_database();
     let staging = Settings::default().shared_postgres(&another).shared_neo4j();
-    checked(run(&third, &staging, &["import", "--json", "--from", &from]));
+    checked(run(&third, &staging, &["import", "--json", "--from", &from]), 35, 2);
     let copy = serve_with_model(&third, &staging);
     assert_eq!(seen(&copy).await, before);
     for session in ["s", "p"] {
@@ -102,7 +154,8 @@ async fn there_and_back_again() {
 
     let copy = home.path("copy");
     let report = run(&home, &settings, &["export", "--json", "--to", copy.to_str().unwrap()]).ok().json();
-    assert_eq!((report["memories"].as_u64(), report["written"].as_u64()), (Some(35), Some(35)));
+    assert_eq!((report["memories"].as_u64(), report["written"].as_u64()), (Some(36), Some(36)));
+    assert_eq!(learned(&SqliteStore::open(&copy).await.unwrap()).await, taught);
     drop(graph);
     let back =
         serve_with_model(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy.display().to_string()));
@@ -121,7 +174,7 @@ async fn from_postgres_alone_to_a_graph() {
     let before = seen(&postgres).await;
     let copy = home.path("copy");
     let alone = Settings::default().shared_postgres(&one);
-    checked(run(&home, &alone, &["export", "--json", "--to", copy.to_str().unwrap()]));
+    checked(run(&home, &alone, &["export", "--json", "--to", copy.to_str().unwrap()]), 34, 0);
     let settings = Settings::default().shared_postgres(&two).shared_neo4j();
     let told = run(&home, &settings, &["import", "--from", copy.to_str().unwrap()]).ok();
     assert!(told.stdout.contains("agree on both sides"), "{told:?}");

@@ -172,7 +172,9 @@ fn last_words(failed: Failed) -> Bytes {
         ModelError::Unusable { .. } => Bytes::from_static(DONE),
         _ => {
             let (message, code, _) = Failure::from(failed).told_in_words();
-            events::data(&json!({"error": {"message": message, "type": "server_error", "param": null, "code": code}}))
+            events::data(
+                &json!({"error": {"message": message, "type": "server_error", "param": null, "code": code}}),
+            )
         }
     }
 }
@@ -197,7 +199,8 @@ fn as_event(completion: &Completion) -> Bytes {
 fn turn(app: &App, headers: &HeaderMap, request: Map<String, Value>) -> Result<Turn, Failure> {
     let session = session(headers)?;
     let place = Place::body().at("messages");
-    let Some(Value::Array(messages)) = request.get("messages").filter(|messages| **messages != json!([])) else {
+    let Some(Value::Array(messages)) = request.get("messages").filter(|messages| **messages != json!([]))
+    else {
         let hint = "send at least what the user says now";
         return Err(place.wrong("missing", "there are no messages", &Value::Null, "no_messages", hint));
     };
@@ -230,6 +233,7 @@ fn session(headers: &HeaderMap) -> Result<NamedSession, Failure> {
     let one = |header| name(header).map(|name| if name.is_empty() { vec![] } else { vec![name] });
     let or_default = |name: String| if name.is_empty() { "default".to_owned() } else { name };
     let (group, session) = (or_default(name(GROUP)?), or_default(name(SESSION)?));
-    let users = Some(one(USER)?).filter(|users| !users.is_empty()).unwrap_or_else(|| vec!["default".to_owned()]);
+    let users =
+        Some(one(USER)?).filter(|users| !users.is_empty()).unwrap_or_else(|| vec!["default".to_owned()]);
     NamedSession::with_defaults(group, session, users, one(AGENT)?).checked()
 }

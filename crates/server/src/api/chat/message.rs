@@ -26,7 +26,13 @@ fn part(part: &Value) -> Option<String> {
         "input_audio" => "audio",
         other => other,
     };
-    let called = [&part["alt"], &part["alt_text"], &part[kind]["alt"], &part[kind]["alt_text"], &part[kind]["filename"]];
+    let called = [
+        &part["alt"],
+        &part["alt_text"],
+        &part[kind]["alt"],
+        &part[kind]["alt_text"],
+        &part[kind]["filename"],
+    ];
     Some(match called.into_iter().find_map(Value::as_str) {
         Some(called) => format!("[{name}: {called}]"),
         None => format!("[{name}]"),
@@ -48,7 +54,10 @@ mod tests {
             {"type": "file", "file": {"filename": "report.pdf", "file_data": "AAAA"}},
             {"type": "input_audio", "input_audio": {"data": "AAAA"}},
         ]);
-        assert_eq!(text(&parts).unwrap(), "Who is this?\n[image: a red bicycle]\n[image]\n[file: report.pdf]\n[audio]");
+        assert_eq!(
+            text(&parts).unwrap(),
+            "Who is this?\n[image: a red bicycle]\n[image]\n[file: report.pdf]\n[audio]"
+        );
         for nothing in [json!(null), json!(7), json!({}), json!([7]), json!([{"text": "no type"}])] {
             assert!(text(&nothing).is_none(), "{nothing}");
         }

@@ -42,7 +42,8 @@ impl From<Failed> for Failure {
 
 /// The status, the code and the mend of an error of the model.
 fn explained(error: &ModelError) -> (StatusCode, &'static str, &'static str) {
-    const SETTINGS: &str = "see OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL; 'memcloud doctor' tries them";
+    const SETTINGS: &str =
+        "see OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL; 'memcloud doctor' tries them";
     const AGAIN: &str = "send it again; 'memcloud doctor' tries the model";
     match error {
         ModelError::Missing => {
@@ -53,7 +54,9 @@ fn explained(error: &ModelError) -> (StatusCode, &'static str, &'static str) {
         ModelError::Silent(_) => (StatusCode::GATEWAY_TIMEOUT, "model_silent", AGAIN),
         ModelError::Refused(refusal) => refused(refusal),
         ModelError::Cut(_) => (StatusCode::BAD_GATEWAY, "model_cut", AGAIN),
-        ModelError::Unusable { .. } | ModelError::TooLong { .. } => (StatusCode::BAD_GATEWAY, "model_unusable", AGAIN),
+        ModelError::Unusable { .. } | ModelError::TooLong { .. } => {
+            (StatusCode::BAD_GATEWAY, "model_unusable", AGAIN)
+        }
         ModelError::Exhausted { .. } => {
             let hint = "wait as long as Retry-After says, or raise the MEMCLOUD_MODEL_… limits";
             (StatusCode::TOO_MANY_REQUESTS, "model_limit", hint)
@@ -62,18 +65,26 @@ fn explained(error: &ModelError) -> (StatusCode, &'static str, &'static str) {
             let hint = "wait as long as Retry-After says; 'memcloud doctor' tries the model";
             (StatusCode::SERVICE_UNAVAILABLE, "model_resting", hint)
         }
+        ModelError::Stopping => {
+            (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "send it again when the server is back")
+        }
         ModelError::Memory(_) => (StatusCode::SERVICE_UNAVAILABLE, "memory_failed", "run 'memcloud doctor'"),
     }
 }
 
 fn refused(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
     if refusal.is_overflow() {
-        let hint = "send fewer or shorter messages: even without any memory it is more than the model can read";
+        let hint =
+            "send fewer or shorter messages: even without any memory it is more than the model can read";
         return (StatusCode::UNPROCESSABLE_ENTITY, "context_overflow", hint);
     }
     match refusal.status {
         401 | 403 => (StatusCode::BAD_GATEWAY, "model_key_refused", "correct OPENAI_API_KEY of the instance"),
-        404 => (StatusCode::BAD_GATEWAY, "model_unknown", "correct the model, MEMCLOUD_CHAT_MODEL or OPENAI_BASE_URL"),
+        404 => (
+            StatusCode::BAD_GATEWAY,
+            "model_unknown",
+            "correct the model, MEMCLOUD_CHAT_MODEL or OPENAI_BASE_URL",
+        ),
         429 => (StatusCode::SERVICE_UNAVAILABLE, "model_busy", "wait as long as Retry-After says"),
         400..=499 => (StatusCode::BAD_GATEWAY, "model_refused", "change the request as the endpoint says"),
         _ => (StatusCode::BAD_GATEWAY, "model_failed", "send it again; 'memcloud doctor' tries the model"),
@@ -93,7 +104,8 @@ impl IntoResponse for OpenAi {
             _ => "server_error",
         };
         // OpenAI answers what does not validate with 400, and its clients look for that.
-        let status = if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::BAD_REQUEST } else { status };
+        let status =
+            if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::BAD_REQUEST } else { status };
         let (told, code, hint) = self.0.told_in_words();
         let message = format!("{told}: {hint}");
         let body = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});

@@ -70,11 +70,8 @@ pub(crate) async fn talk(
     let recalled = chat.recall(turn).await.map_err(|failed| Failure::from(*failed))?;
     app.measures.recalled(recalled.took);
     let context = ContextBody::from(&recalled.context);
-    let response = if streams {
-        streamed(&context, chat.begin(recalled))
-    } else {
-        whole(chat.begin(recalled)).await?
-    };
+    let response =
+        if streams { streamed(&context, chat.begin(recalled)) } else { whole(chat.begin(recalled)).await? };
     Ok((session.echo(), response).into_response())
 }
 
@@ -99,7 +96,11 @@ fn streamed(context: &ContextBody, events: UnboundedReceiver<Event>) -> Response
 }
 
 fn said(text: &str) -> Line {
-    if text.is_empty() { Line::Nothing } else { Line::Bytes(events::named("delta", &json!({"content": text}))) }
+    if text.is_empty() {
+        Line::Nothing
+    } else {
+        Line::Bytes(events::named("delta", &json!({"content": text})))
+    }
 }
 
 /// The turn that a request asks for.
@@ -141,7 +142,13 @@ fn turn(app: &App, session: &NamedSession, mut body: Fields, streams: bool) -> R
 fn question(messages: &[Value], place: &Place) -> Result<String, Failure> {
     let Some(last) = messages.last() else {
         let hint = "send at least what the user says now";
-        return Err(place.clone().wrong("too_short", "there are no messages", &json!([]), "no_messages", hint));
+        return Err(place.clone().wrong(
+            "too_short",
+            "there are no messages",
+            &json!([]),
+            "no_messages",
+            hint,
+        ));
     };
     if messages.len() > MOST_MESSAGES {
         let msg = format!("there are {} messages; the limit is {MOST_MESSAGES}", messages.len());

@@ -81,8 +81,6 @@ pub(super) async fn delete(
 ) -> Result<Json<DeletedFactBody>, Failure> {
     let space = space(&mut query)?;
     let id = id.parse().map_err(|error| Place::path("id").refuse(&error, &Value::from(id)))?;
-    match v1.app.memory.forget_fact(&space, id).await? {
-        true => Ok(Json(DeletedFactBody { deleted: 1 })),
-        false => Err(Failure::no_fact()),
-    }
+    let there = v1.app.memory.forget_fact(&space, id).await?;
+    there.then_some(Json(DeletedFactBody { deleted: 1 })).ok_or_else(Failure::no_fact)
 }

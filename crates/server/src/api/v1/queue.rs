@@ -93,7 +93,10 @@ pub(super) struct RetriedBody {
     ),
     security(("bearer" = []))
 )]
-pub(super) async fn retry(State(v1): State<V1>, mut query: QueryFields) -> Result<Json<RetriedBody>, Failure> {
+pub(super) async fn retry(
+    State(v1): State<V1>,
+    mut query: QueryFields,
+) -> Result<Json<RetriedBody>, Failure> {
     let group = query.text("group_id")?.map(Space::of_group);
     Ok(Json(RetriedBody { retried: v1.app.memory.unpark(group.as_ref()).await? }))
 }

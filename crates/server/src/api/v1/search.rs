@@ -205,12 +205,8 @@ async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<Found, Failure> 
 
 /// The hits and the facts, best first.
 async fn find_both(v1: &V1, asked: &Asked, since: Instant) -> Result<(Found, Vec<FactHit>), Failure> {
-    let of = FactsOf {
-        space: asked.space.clone(),
-        owners: asked.owners(),
-        category: None,
-        as_of: asked.as_of,
-    };
+    let of =
+        FactsOf { space: asked.space.clone(), owners: asked.owners(), category: None, as_of: asked.as_of };
     let (found, facts) = v1.app.memory.search_both(asked.question(), &of, asked.most_facts).await?;
     v1.app.measures.searched(found.embedding, found.ranking, since);
     Ok((found, facts))

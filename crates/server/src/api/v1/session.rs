@@ -107,7 +107,12 @@ impl NamedSession {
     }
 
     /// The session of these names, with the defaults of v1 for what is empty.
-    pub(crate) fn with_defaults(group: String, name: String, mut users: Vec<String>, mut agents: Vec<String>) -> Self {
+    pub(crate) fn with_defaults(
+        group: String,
+        name: String,
+        mut users: Vec<String>,
+        mut agents: Vec<String>,
+    ) -> Self {
         users.sort();
         agents.sort();
         let joined = joined(&users).unwrap_or_else(|| DEFAULT.to_owned());

@@ -32,7 +32,11 @@ async fn each_is_refused_by_its_name_and_place() {
         (user(json!("  ")), "empty_content", json!(["body", "messages", 0, "content"])),
         (user(json!([])), "empty_content", json!(["body", "messages", 0, "content"])),
         (user(json!("a\u{0}b")), "nul_character", json!(["body", "messages", 0, "content"])),
-        (user(json!("x".repeat((1 << 20) + 1))), "content_too_long", json!(["body", "messages", 0, "content"])),
+        (
+            user(json!("x".repeat((1 << 20) + 1))),
+            "content_too_long",
+            json!(["body", "messages", 0, "content"]),
+        ),
     ] {
         assert_eq!(refused(&stand, messages).await, (code.to_owned(), loc));
     }

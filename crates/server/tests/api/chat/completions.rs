@@ -31,10 +31,13 @@ async fn any_client_gains_a_memory() {
     assert_eq!(body["choices"][0]["message"]["content"], "The spare keys hang behind the green door.");
     assert!(body["usage"]["total_tokens"].is_number());
     let stored = stand.stored().await;
-    assert_eq!(stored[1..], [
-        ("Ann".into(), "Where are the spare keys?".into()),
-        ("bot".into(), "The spare keys hang behind the green door.".into()),
-    ]);
+    assert_eq!(
+        stored[1..],
+        [
+            ("Ann".into(), "Where are the spare keys?".into()),
+            ("bot".into(), "The spare keys hang behind the green door.".into()),
+        ]
+    );
 }
 
 #[tokio::test]

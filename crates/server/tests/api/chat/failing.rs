@@ -59,7 +59,9 @@ async fn what_may_pass_is_tried_again() {
     let answer = stand.say("today", "Where are the spare keys?").await.ok();
     assert_eq!(answer["content"], "The spare keys hang behind the green door.");
     assert!(began.elapsed() >= Duration::from_secs(1), "it asked to wait");
-    stand.model.set_faults(memcloud_dev_model::Faults::from(Fault::Status { status: 500, retry_after: None }).times(2));
+    stand.model.set_faults(
+        memcloud_dev_model::Faults::from(Fault::Status { status: 500, retry_after: None }).times(2),
+    );
     stand.say("today", "Where are the spare keys?").await.ok();
     let usage = stand.instance.get("/v1/usage").await.ok();
     assert_eq!(usage["day"]["calls"], 5, "each attempt counts");
@@ -137,7 +139,11 @@ async fn endpoints_differ_and_are_understood() {
         let mut body = said("today", "Where are the spare keys?");
         body["stream"] = true.into();
         let events = stand.stream("/v1/chat", &[], &body).await.events().await;
-        let said: String = events.iter().filter(|(name, _)| name == "delta").filter_map(|(_, data)| data["content"].as_str()).collect();
+        let said: String = events
+            .iter()
+            .filter(|(name, _)| name == "delta")
+            .filter_map(|(_, data)| data["content"].as_str())
+            .collect();
         assert_eq!(said, "The spare keys hang behind the green door.", "{fault:?}: {events:?}");
         assert_eq!(events.last().unwrap().0, "done", "{fault:?}");
     }

@@ -15,7 +15,8 @@ async fn learning() -> Stand {
 /// What is known now, as `feature: value`.
 async fn known(stand: &Stand) -> Vec<String> {
     let facts = stand.instance.get("/v1/memories/profile?group_id=g").await.ok();
-    let told = |fact: &Value| format!("{}: {}", fact["feature"].as_str().unwrap(), fact["value"].as_str().unwrap());
+    let told =
+        |fact: &Value| format!("{}: {}", fact["feature"].as_str().unwrap(), fact["value"].as_str().unwrap());
     let mut facts: Vec<String> = facts["facts"].as_array().unwrap().iter().map(told).collect();
     facts.sort();
     facts
@@ -59,7 +60,8 @@ async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
     let stand = learning().await;
     let id = stand.remember("I live in Oslo, and my dog is called Rex.").await;
     knows(&stand, &["city: Oslo", "dog: Rex"]).await;
-    let found = stand.instance.post("/v1/memories/search", &search("In which city does she live?")).await.ok();
+    let found =
+        stand.instance.post("/v1/memories/search", &search("In which city does she live?")).await.ok();
     let facts = found["content"]["profile_memory"].as_array().unwrap();
     let city = facts.iter().find(|fact| fact["feature"] == "city").unwrap();
     assert_eq!((&city["tag"], &city["value"]), (&json!("Home"), &json!("Oslo")));
@@ -74,7 +76,10 @@ async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
     stand.say("today", "What should I cook?").await.ok();
     let context = stand.asked()["messages"][0]["content"].as_str().unwrap().to_owned();
     let facts = context.split("<facts>").nth(1).unwrap().split("</facts>").next().unwrap();
-    assert!(facts.contains("city: Oslo") && facts.contains("dog: Rex") && facts.contains("\"Ann\""), "{context}");
+    assert!(
+        facts.contains("city: Oslo") && facts.contains("dog: Rex") && facts.contains("\"Ann\""),
+        "{context}"
+    );
     assert_eq!(stand.instance.get("/health").await.ok()["memory_managers"]["profile_memory"], true);
 }
 
@@ -139,8 +144,10 @@ async fn people_are_told_apart_and_programs_are_not_learned_about() {
     say("g", "Bob", "I live in Bonn.").await;
     say("g", "Ann", "I live in Oslo.").await;
     knows(&stand, &["city: Bonn", "city: Oslo"]).await;
-    let found = stand.instance.post("/v1/memories/profile/search", &search("Where does she live?")).await.ok();
-    let values: Vec<&Value> = found["content"]["profile_memory"].as_array().unwrap().iter().map(|f| &f["value"]).collect();
+    let found =
+        stand.instance.post("/v1/memories/profile/search", &search("Where does she live?")).await.ok();
+    let values: Vec<&Value> =
+        found["content"]["profile_memory"].as_array().unwrap().iter().map(|f| &f["value"]).collect();
     assert_eq!(values, ["Oslo"], "the session names Ann alone");
 }
 
@@ -158,7 +165,9 @@ async fn a_message_for_the_profile_only_is_learned_from() {
 #[tokio::test]
 async fn a_poisoned_message_is_parked_after_five_attempts_and_the_others_are_learned() {
     let stand = learning().await;
-    for fault in [Fault::BadJson, Fault::WrongSchema, Fault::Empty, Fault::Status { status: 400, retry_after: None }] {
+    for fault in
+        [Fault::BadJson, Fault::WrongSchema, Fault::Empty, Fault::Status { status: 400, retry_after: None }]
+    {
         stand.model.clear_calls();
         stand.model.set_faults(Faults::from(fault.clone()).only_if("POISON").only(Kind::Extract));
         let batch = json!({
@@ -175,13 +184,19 @@ async fn a_poisoned_message_is_parked_after_five_attempts_and_the_others_are_lea
         let queue = parked(&stand, 1).await;
         assert_eq!(queue["waiting"], 0, "{queue}");
         let message = &queue["parked_messages"][0];
-        assert_eq!((&message["id"], &message["attempts"]), (&json!(poisoned), &json!(5)), "{fault:?}: {queue}");
+        assert_eq!(
+            (&message["id"], &message["attempts"]),
+            (&json!(poisoned), &json!(5)),
+            "{fault:?}: {queue}"
+        );
         assert!(message["reason"].as_str().unwrap().contains("language model"), "{queue}");
-        let tried = stand.model.calls().asked.iter().filter(|call| call.body.to_string().contains("POISON")).count();
+        let tried =
+            stand.model.calls().asked.iter().filter(|call| call.body.to_string().contains("POISON")).count();
         assert_eq!(tried, 5, "{fault:?}");
         // Let go, it is learned from like any other.
         stand.model.clear_faults();
-        let retried = stand.instance.send("POST", "/v1/memories/profile/queue/retry?group_id=g", &[], "").await.ok();
+        let retried =
+            stand.instance.send("POST", "/v1/memories/profile/queue/retry?group_id=g", &[], "").await.ok();
         assert_eq!(retried["retried"], 1);
         let queue = parked(&stand, 0).await;
         assert_eq!(queue["parked_messages"], json!([]));

@@ -80,7 +80,8 @@ impl Stand {
             let learner = Learner::new(Arc::clone(&memory), gate, None, options);
             tokio::spawn(Arc::new(learner).run(stop.clone()));
         }
-        let app = App::new(memory, ApiKeys::none(), Settings::default()).chatting(Arc::clone(&chat), with.learns);
+        let app =
+            App::new(memory, ApiKeys::none(), Settings::default()).chatting(Arc::clone(&chat), with.learns);
         Self { instance: Instance::of(router(app), directory), model, chat, stop }
     }
 

@@ -19,7 +19,9 @@ async fn answers_with_what_is_remembered_and_remembers_both_sides() {
     assert_eq!(memory["content"], "The spare keys hang behind the green door.");
     assert!(memory["score"].is_number(), "{answer}");
     let usage = &answer["usage"];
-    assert!(usage["prompt_tokens"].as_u64().unwrap() > 50 && usage["completion_tokens"].as_u64().unwrap() > 5);
+    assert!(
+        usage["prompt_tokens"].as_u64().unwrap() > 50 && usage["completion_tokens"].as_u64().unwrap() > 5
+    );
     assert_eq!(usage["estimated"], false);
     for side in ["user_message", "assistant_message"] {
         let id = answer[side].as_str().unwrap();
@@ -127,7 +129,10 @@ async fn what_has_been_answered_is_stored_when_the_server_stops() {
     stand.chat.close().await;
     let stored = stand.stored().await;
     assert_eq!(stored.len(), 3, "{stored:?}");
-    assert!("The keys hang behind the door.".starts_with(&stored[2].1) && !stored[2].1.is_empty(), "{stored:?}");
+    assert!(
+        "The keys hang behind the door.".starts_with(&stored[2].1) && !stored[2].1.is_empty(),
+        "{stored:?}"
+    );
     let page = stand.instance.get("/v1/memories?group_id=g").await.ok();
     assert_eq!(page["episodes"][2]["user_metadata"]["incomplete"], true);
 }
