@@ -1,6 +1,8 @@
 //! Moves a memory from one engine to another: episodes, sessions, members, vectors and all that is derived from them,
-//! under the same ids and in the same order. What is there already is passed over, so a move that was interrupted goes
+//! facts and what waits to be learned from, under the same ids and in the same order. What is there already is passed over, so a move that was interrupted goes
 //! on when it is run again. At the end both sides are read once more and compared.
+
+mod learned;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
@@ -42,8 +44,9 @@ pub(crate) async fn copy(
         copy_recalled(source, target, space, &mut copied, &mut progress).await?;
         copy_unrecalled(source, target, space, &mut copied, &mut progress).await?;
     }
+    learned::copy(source, target).await?;
     progress.rename("checking".into());
-    let mut checked = Sum::default();
+    let mut checked = learned::check(source, target).await?;
     for space in &spaces {
         checked.add(&check(source, target, space).await?);
     }
@@ -180,6 +183,8 @@ async fn write(
 struct Sum {
     episodes: u64,
     vectors: u64,
+    facts: u64,
+    queued: u64,
     hashes: [u64; 4],
 }
 
@@ -194,6 +199,8 @@ impl Sum {
     fn add(&mut self, other: &Self) {
         self.episodes += other.episodes;
         self.vectors += other.vectors;
+        self.facts += other.facts;
+        self.queued += other.queued;
         for (sum, part) in self.hashes.iter_mut().zip(other.hashes) {
             *sum = sum.wrapping_add(part);
         }
@@ -249,7 +256,7 @@ async fn sum(
         let (ids, rows) = put(changes);
         for id in ids.into_iter().filter(|id| wanted(*id)) {
             sum.vectors += u64::from(rows[&id].vector.is_some());
-            sum.take(of_vector(id, rows[&id].vector.as_deref()));
+            sum.take(of_vector(id.as_bytes(), rows[&id].vector.as_deref()));
         }
     }
 }
@@ -268,13 +275,13 @@ fn of_episode(episode: &Episode) -> Sha256 {
         metadata,
         episode.created_at.as_micros(),
         episode.ingested_at.as_micros(),
-        episode.purpose == Use::Recall,
+        episode.purpose,
     ]);
     Sha256::new_with_prefix(text.to_string())
 }
 
-fn of_vector(id: EpisodeId, vector: Option<&[f16]>) -> Sha256 {
-    let mut hash = Sha256::new_with_prefix(id.as_bytes());
+fn of_vector(owner: &[u8], vector: Option<&[f16]>) -> Sha256 {
+    let mut hash = Sha256::new_with_prefix(owner);
     for number in vector.unwrap_or_default() {
         hash.update(number.to_le_bytes());
     }
@@ -288,6 +295,8 @@ fn tell(copied: &Copied, checked: &Sum, spaces: usize, began: Instant, output: O
         output.value(&json!({
             "memories": memories,
             "vectors": vectors,
+            "facts": checked.facts,
+            "queued": checked.queued,
             "groups": spaces,
             "written": copied.written,
             "checksum": checksum,
@@ -296,7 +305,7 @@ fn tell(copied: &Copied, checked: &Sum, spaces: usize, began: Instant, output: O
         return;
     }
     output.data(format!(
-        "{memories} memories in {spaces} groups, {vectors} with a vector; {} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides",
-        copied.written
+        "{memories} memories in {spaces} groups, {vectors} with a vector; {} facts, {} messages to be learned from; {} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides",
+        checked.facts, checked.queued, copied.written
     ));
 }
