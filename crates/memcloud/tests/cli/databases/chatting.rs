@@ -41,11 +41,13 @@ const FACTS: &str = "/v1/memories/profile?group_id=g";
 async fn story(settings: &Settings) {
     let home = Home::new();
     let server = serve_with_model(&home, settings);
+    until(&server, "/health/ready", |ready| ready["status"] == "ready").await;
     let said = chat(&server, "I live in Oslo, and my dog is called Rex.").await;
     assert!(said["user_message"].is_string(), "{said}");
     until(&server, FACTS, |facts| values(facts) == ["Oslo", "Rex"]).await;
     drop(server);
     let server = serve_with_model(&home, settings);
+    until(&server, "/health/ready", |ready| ready["status"] == "ready").await;
     let answer = chat(&server, "What is my dog called?").await;
     assert_eq!(answer["content"], "I live in Oslo, and my dog is called Rex.", "{answer}");
     assert_eq!(answer["echo"], true);
