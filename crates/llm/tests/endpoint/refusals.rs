@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use memcloud_memory::ports::{Answer, LanguageModel};
+use tokio::time::timeout;
 
 use crate::server::{self, Act, Server, chunk, head, send, with_head};
-use crate::{call, model, refused, whole};
+use crate::{PATIENCE, call, model, refused, whole};
 
 /// How long an endpoint asks to wait that has these lines in its head.
 async fn wait(lines: &str) -> Option<Duration> {
@@ -105,5 +106,6 @@ async fn a_refusal_whose_body_never_comes_is_one() {
     let server =
         Server::start([vec![send("HTTP/1.1 429 Slow\r\ncontent-length: 90\r\n\r\n"), Act::Hang]]).await;
     // The endpoint's silence would be waited for a minute.
-    assert_eq!(refused(whole(&model(&server)).await).status, 429);
+    let answer = timeout(PATIENCE / 2, async { whole(&model(&server)).await });
+    assert_eq!(refused(answer.await.unwrap()).status, 429);
 }

@@ -8,9 +8,10 @@ use memcloud_llm::ChatModel;
 use memcloud_memory::ports::{Answer, LanguageModel, ModelError, Tokens};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::server::{self, Act, Server, chunk, end, send, stream_head};
-use crate::{all, call, endpoint_at, model, stream, streamed, text};
+use crate::{PATIENCE, all, call, endpoint_at, model, stream, streamed, text};
 
 fn event(json: &Value) -> String {
     format!("data: {json}\n\n")
@@ -133,7 +134,9 @@ async fn empty_data_and_foreign_events_are_handed_on() {
 async fn after_the_last_event_nothing_is_waited_for() {
     let reply = vec![stream_head(), chunk(says("Hi")), chunk(DONE), Act::Hang];
     let server = Server::start([reply]).await;
-    let (deltas, failed) = all(stream(&model(&server)).await).await;
+    // The endpoint's silence would be an end as well, in a minute.
+    let all = timeout(PATIENCE / 2, all(stream(&model(&server)).await));
+    let (deltas, failed) = all.await.unwrap();
     assert!(failed.is_none(), "{failed:?}");
     assert_eq!((deltas.len(), &*text(&deltas)), (2, "Hi"));
 }
