@@ -9,7 +9,7 @@ use std::time::Duration;
 use memcloud_llm::{ChatModel, Endpoint, RemoteEmbedder, Timeouts};
 use memcloud_memory::ports::{Budget, Embedder, LanguageModel, Trigger};
 use memcloud_memory::{ChatOptions, LearnerOptions};
-use memcloud_model::with_causes;
+use memcloud_model::{Error, with_causes};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -22,6 +22,8 @@ use crate::settings::{
 /// OpenAI's own endpoint, and the model there when none is named.
 const OPENAI: &str = "https://api.openai.com/v1";
 const OPENAI_MODEL: &str = "gpt-5-mini";
+/// The longest that an endpoint that embeds may be silent.
+const EMBEDS_WITHIN: Duration = Duration::from_secs(15);
 
 /// The language model of an instance.
 #[derive(Clone, Debug)]
@@ -153,17 +155,25 @@ impl EmbeddingSettings {
         };
         let setting = if named.is_some() { &EMBEDDING_URL } else { &OPENAI_BASE_URL };
         let address = named.or_else(|| sources.text(&OPENAI_BASE_URL, None)).unwrap_or_else(|| OPENAI.into());
-        let endpoint = endpoint(setting, &address, key, timeouts(sources)?)?;
+        // Somebody waits for a search; a model that chats may think longer.
+        let timeouts = timeouts(sources)?;
+        let timeouts = Timeouts { silence: timeouts.silence.min(EMBEDS_WITHIN), ..timeouts };
+        let endpoint = endpoint(setting, &address, key, timeouts)?;
         let dimensions = sources.parsed::<std::num::NonZeroUsize>(&EMBEDDING_DIMENSIONS, None)?;
         Ok(Some(Self { endpoint, model: model.trim().to_owned(), dimensions: dimensions.map(Into::into) }))
     }
 
-    /// The embedder, after it has embedded one text.
+    /// The embedder, after it has embedded one text; or, while the endpoint cannot be reached and the length of its vectors
+    /// is known, without.
     pub(crate) async fn open(&self) -> Result<Arc<dyn Embedder>, Failure> {
         let connected = RemoteEmbedder::connect(self.endpoint.clone(), &self.model, self.dimensions).await;
-        match connected {
-            Ok(embedder) => Ok(Arc::new(embedder)),
-            Err(error) => Err(Failure::new(
+        match (connected, self.dimensions) {
+            (Ok(embedder), _) => Ok(Arc::new(embedder)),
+            (Err(error @ Error::EmbeddingUnavailable(_)), Some(dimensions)) => {
+                tracing::warn!(error = %with_causes(&error), "the endpoint that embeds cannot be reached at present");
+                Ok(Arc::new(RemoteEmbedder::assume(self.endpoint.clone(), &self.model, dimensions)))
+            }
+            (Err(error), _) => Err(Failure::new(
                 format!(
                     "{} at {} does not embed: {}",
                     self.model,

@@ -295,6 +295,26 @@ async fn embeddings_come_from_an_endpoint_and_are_not_mixed() {
     );
 }
 
+/// With the length of its vectors known, a server starts without the endpoint, and says what is wrong until it is there.
+#[tokio::test]
+async fn a_server_starts_without_the_endpoint_that_embeds() {
+    let home = Home::new();
+    let nowhere = [
+        ("MEMCLOUD_EMBEDDING_URL", "http://127.0.0.1:1/v1"),
+        ("MEMCLOUD_EMBEDDING_MODEL", "words"),
+        ("MEMCLOUD_EMBEDDING_DIMENSIONS", "64"),
+    ];
+    let mut command = home.memcloud();
+    command.args(["serve", "--offline", "--listen", "127.0.0.1:0"]).envs(nowhere);
+    let server = Server::start(&mut command);
+    let body =
+        json!({"session": null, "producer": "default", "produced_for": "", "episode_content": "hello"});
+    let answer = http().post(format!("{}/v1/memories", server.url)).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.json::<Value>().await.unwrap()["code"], "embedding_unavailable");
+    assert_eq!(get(&server, "/health/ready").await["part"], "embedder");
+}
+
 /// What is running when the server is told to stop is stored as far as it came.
 #[tokio::test]
 async fn a_stop_in_the_midst_of_an_answer_keeps_what_came() {

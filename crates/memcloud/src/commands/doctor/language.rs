@@ -48,9 +48,14 @@ pub(super) async fn model(settings: Option<&LanguageSettings>) -> Finding {
 /// Has one text embedded at the endpoint.
 pub(super) async fn embedding(settings: &EmbeddingSettings) -> Finding {
     let part = "model";
-    match settings.open().await {
-        Ok(embedder) => Finding::ok(part, format!("{} at {}", embedder.space(), settings.address())),
-        Err(failure) => Finding::failed(part, failure.message, failure.hint),
+    let embedder = match settings.open().await {
+        Ok(embedder) => embedder,
+        Err(failure) => return Finding::failed(part, failure.message, failure.hint),
+    };
+    let place = settings.address();
+    match embedder.question("Is anyone there?").await {
+        Ok(_) => Finding::ok(part, format!("{} at {place}", embedder.space())),
+        Err(error) => Finding::failed(part, format!("{place}: {}", with_causes(&error)), error.hint()),
     }
 }
 
