@@ -41,6 +41,7 @@ fn may_use(krate: &str) -> Option<&'static [&'static str]> {
             "store-neo4j",
             "kernels",
             "test-servers",
+            "dev-model",
         ],
         _ => return None,
     })

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
     /// Only these parts: evidence, embedding, store, bulk, search, start, growth, size,
-    /// databases-writing, databases-reading, databases-evidence
+    /// chat, databases-writing, databases-reading, databases-evidence
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<String>,
     /// Also build from nothing, which takes minutes

@@ -28,7 +28,7 @@ pub(crate) struct Bench {
 
 type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-const PARTS: [(&str, Part); 11] = [
+const PARTS: [(&str, Part); 12] = [
     ("size", parts::size::measure),
     ("embedding", parts::embedding::measure),
     ("store", parts::store::measure),
@@ -37,6 +37,7 @@ const PARTS: [(&str, Part); 11] = [
     ("start", parts::start::measure),
     ("growth", parts::growth::measure),
     ("evidence", parts::evidence::measure),
+    ("chat", parts::chat::measure),
     ("databases-writing", parts::databases::writing),
     ("databases-reading", parts::databases::reading),
     ("databases-evidence", parts::databases::evidence),

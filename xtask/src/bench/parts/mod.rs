@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 pub(super) mod bulk;
+pub(super) mod chat;
 pub(super) mod databases;
 pub(super) mod embedding;
 pub(super) mod evidence;
