@@ -1,5 +1,5 @@
 use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
-use memcloud_model::{Episode, EpisodeId, Error, Member, Space, Use};
+use memcloud_model::{EpisodeId, Error, Member, Space, Use};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::Failure;
@@ -34,11 +34,8 @@ fn write(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appen
     for (sequence, prepared) in (first..).zip(&batch.episodes) {
         let session = session(tx, space, &prepared.episode.session)?;
         insert_episode(&mut insert, space, session, sequence, prepared)?;
-        let Episode { id, ingested_at, .. } = &prepared.episode;
-        for lesson in &prepared.lessons {
-            queue::add(tx, space, id, *ingested_at, lesson)?;
-        }
     }
+    queue::add(tx, space, &batch.episodes)?;
     if let Some(idempotency) = &batch.idempotency {
         remember(tx, idempotency, &batch.episodes)?;
     }

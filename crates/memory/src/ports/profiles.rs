@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// What is to be learned from a message: facts of this category about this owner. Queued with the message, in the same
 /// transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lesson {
     /// Whom to learn about.
     pub owner: String,

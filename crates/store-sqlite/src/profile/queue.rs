@@ -1,9 +1,11 @@
 //! Messages that wait to be learned from.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use memcloud_memory::ports::{
-    Assignment, Lease, Lesson, Parked, Queued, Setback, Trigger, Waiting, assigned,
+    Assignment, Lease, Lesson, Parked, Prepared, Queued, Setback, Trigger, Waiting, assigned,
 };
 use memcloud_model::{EpisodeId, Space, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -14,16 +16,22 @@ use crate::append::find_space;
 use crate::error::Failure;
 use crate::read;
 
-/// Queues an episode that is stored in the same transaction.
-pub(crate) fn add(
-    tx: &Connection,
-    space: i64,
-    uid: &EpisodeId,
-    at: Timestamp,
-    lesson: &Lesson,
-) -> Result<(), Failure> {
-    let subject = subjects::make(tx, space, &lesson.owner, &lesson.category)?;
-    insert(tx, subject, uid, at, 0, None)
+/// Queues what is to be learned from episodes that are stored in the same transaction.
+pub(crate) fn add(tx: &Connection, space: i64, episodes: &[Prepared]) -> Result<(), Failure> {
+    // Most of a batch is about the same few people.
+    let mut known: HashMap<&Lesson, i64> = HashMap::new();
+    for Prepared { episode, lessons, .. } in episodes {
+        for lesson in lessons {
+            let subject = match known.entry(lesson) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    *new.insert(subjects::make(tx, space, &lesson.owner, &lesson.category)?)
+                }
+            };
+            insert(tx, subject, &episode.id, episode.ingested_at, 0, None)?;
+        }
+    }
+    Ok(())
 }
 
 fn insert(
