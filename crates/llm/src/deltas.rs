@@ -56,9 +56,11 @@ impl Streaming {
     /// What is there when the connection has closed.
     fn last(&mut self) -> Result<Option<Delta>, Trouble> {
         self.ended = true;
-        let Some(event) = self.events.finish() else {
+        let Some(mut event) = self.events.finish() else {
             return if self.finished { Ok(None) } else { Err(cut()) };
         };
+        // Whatever is sent after it must not run into it.
+        event.raw = [&event.raw[..], b"\n\n"].concat().into();
         match self.delta(event) {
             Err(refused @ Trouble::Refused(_)) => Err(refused),
             Ok(delta) if self.finished => Ok(Some(delta)),
@@ -73,7 +75,7 @@ impl Streaming {
             (self.finished, self.ended) = (true, true);
         }
         if data.is_empty() || data == DONE {
-            return Ok(Delta { raw: event.raw, ..Delta::default() });
+            return Ok(Delta { raw: event.raw, is_end: data == DONE, ..Delta::default() });
         }
         let json = Bytes::copy_from_slice(data.as_bytes());
         let kind = Some("application/json".to_owned());
@@ -82,7 +84,13 @@ impl Streaming {
         }
         let said = Said::part(&completion::object(&self.endpoint, kind, &json)?);
         self.finished |= said.finished;
-        Ok(Delta { raw: event.raw, text: said.text, calls_tools: said.calls_tools, tokens: said.tokens })
+        Ok(Delta {
+            raw: event.raw,
+            text: said.text,
+            calls_tools: said.calls_tools,
+            tokens: said.tokens,
+            is_end: false,
+        })
     }
 }
 

@@ -172,7 +172,7 @@ impl Instance {
             drop(tokio::time::timeout(DRAIN, chats).await);
         }
         if let Some(learning) = learning {
-            learning.abort();
+            drop(tokio::time::timeout(DRAIN, learning).await);
         }
         served.map_err(|error| Failure::new(format!("the server stopped: {error}"), "start it again"))?;
         tracing::info!("stopped");

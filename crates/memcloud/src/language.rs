@@ -22,6 +22,9 @@ use crate::settings::{
 /// OpenAI's own endpoint, and the model there when none is named.
 const OPENAI: &str = "https://api.openai.com/v1";
 const OPENAI_MODEL: &str = "gpt-5-mini";
+/// The most tokens of memories in one request, and the most messages that are waited for.
+const MOST_CONTEXT: usize = 1_000_000;
+const MOST_MESSAGES: usize = 1_000_000;
 /// The longest that an endpoint that embeds may be silent.
 const EMBEDS_WITHIN: Duration = Duration::from_secs(15);
 
@@ -71,6 +74,10 @@ impl LanguageSettings {
             }
         };
         let context_tokens = sources.parsed(&CONTEXT_TOKENS, None)?;
+        if context_tokens.is_some_and(|tokens| tokens > MOST_CONTEXT) {
+            let told = format!("{} is more than {MOST_CONTEXT}", CONTEXT_TOKENS.name);
+            return Err(Failure::usage(told, "lower it: no model reads so much of a memory"));
+        }
         let chat =
             ChatOptions { context_tokens: context_tokens.unwrap_or(ChatOptions::default().context_tokens) };
         let profile = ProfileSettings::resolve(sources)?;
@@ -116,7 +123,7 @@ impl ProfileSettings {
         let messages = sources.parsed::<std::num::NonZeroUsize>(&PROFILE_MESSAGES, None)?;
         let age = sources.parsed(&PROFILE_SECONDS, None)?.map(Duration::from_secs);
         let trigger = Trigger {
-            messages: messages.map_or(usual.messages, std::num::NonZeroUsize::get),
+            messages: messages.map_or(usual.messages, |most| most.get().min(MOST_MESSAGES)),
             age: age.unwrap_or(usual.age),
         };
         Ok(Some(Self {

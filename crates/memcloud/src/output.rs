@@ -49,7 +49,7 @@ impl Output {
     pub(crate) fn piece(self, text: &str) {
         let mut stdout = io::stdout().lock();
         // A reader that went away wants no more.
-        let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+        let _ = write!(stdout, "{}", harmless(text)).and_then(|()| stdout.flush());
     }
 
     /// What stands before the place where a person types.
@@ -161,6 +161,15 @@ fn style(unit: Unit) -> ProgressStyle {
         }
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A text of somebody else as it may be shown on a terminal: what could steer it is replaced. Elsewhere it stays as it is.
+pub(crate) fn harmless(text: &str) -> String {
+    if !io::stdout().is_terminal() {
+        return text.to_owned();
+    }
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.replace(steers, "\u{fffd}")
 }
 
 /// Text in colour for stderr, where its reader can see it and wants it.

@@ -15,8 +15,8 @@ pub mod tokens;
 mod words;
 
 pub use analysis::Analysis;
-pub use chat::{Chat, ChatOptions, Context, Done, Event, Failed, Recalled, Turn};
-pub use language::{Account, Gate, Permit, Retry};
+pub use chat::{Chat, ChatOptions, Context, Conversation, Done, Event, Failed, Turn};
+pub use language::{Account, Expected, Gate, Permit, Retry};
 pub use memory::{Limits, Memory};
 pub use profile::{FactHit, FactsQuestion, Learner, LearnerOptions};
 pub use search::{Explanation, Found, Hit, Parts, Question, Weights};

@@ -141,7 +141,7 @@ impl Memory {
         }
         self.bind().await?;
         let waiting = self.store.without_vector(limit).await?;
-        let vectors = self.vectors(&waiting).await?;
+        let vectors = self.vectors(&waiting, None).await?;
         let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
         self.store.set_vectors(ready).await?;
         Ok(waiting.len())

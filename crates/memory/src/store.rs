@@ -11,6 +11,7 @@ use crate::Memory;
 use crate::analysis::{Analysis, passage};
 use crate::ports::{Appended, Batch, Idempotency, Intent, Lesson, Prepared};
 use crate::profile;
+use crate::search::Embedded;
 
 /// Batches of up to so many episodes are begun in the engine while their vectors are worked out.
 const BEGUN_AT_ONCE: usize = 100;
@@ -50,6 +51,15 @@ pub struct Stored {
 impl Memory {
     /// Stores episodes. When this answers, they are durable, and the very next search finds them.
     pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
+        self.store_knowing(request, None).await
+    }
+
+    /// The same where the embedding of a text is known already.
+    pub(crate) async fn store_knowing(
+        &self,
+        request: StoreRequest,
+        known: Option<&Embedded>,
+    ) -> Result<Stored, Error> {
         self.check(&request)?;
         self.bind().await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| idempotency(key, &request));
@@ -58,7 +68,7 @@ impl Memory {
         {
             return Ok(Stored { ids, repeated: true });
         }
-        let (mut episodes, intent) = self.prepare(&request.space, request.episodes).await?;
+        let (mut episodes, intent) = self.prepare(&request.space, request.episodes, known).await?;
         for prepared in &mut episodes {
             prepared.lessons = self.lessons(&prepared.episode, &request.attendance);
         }
@@ -76,6 +86,7 @@ impl Memory {
         &self,
         space: &Space,
         episodes: Vec<NewEpisode>,
+        known: Option<&Embedded>,
     ) -> Result<(Vec<Prepared>, Option<Intent>), Error> {
         let now = self.clock.now();
         let episodes: Vec<Episode> = episodes
@@ -103,7 +114,7 @@ impl Memory {
             }
             self.store.begin(&episodes, self.embedder.is_some()).await
         };
-        let (intent, vectors) = tokio::try_join!(begun, self.vectors(&episodes))?;
+        let (intent, vectors) = tokio::try_join!(begun, self.vectors(&episodes, known))?;
         let prepared = episodes
             .into_iter()
             .zip(vectors)
@@ -130,16 +141,31 @@ impl Memory {
     }
 
     /// The vectors of the episodes, where a model runs and the episode is to be recalled.
-    pub(crate) async fn vectors(&self, episodes: &[Episode]) -> Result<Vec<Option<Vec<f16>>>, Error> {
+    pub(crate) async fn vectors(
+        &self,
+        episodes: &[Episode],
+        known: Option<&Embedded>,
+    ) -> Result<Vec<Option<Vec<f16>>>, Error> {
         let mut vectors = vec![None; episodes.len()];
         let Some(embedder) = &self.embedder else {
             return Ok(vectors);
         };
-        let wanted: Vec<usize> =
-            (0..episodes.len()).filter(|&i| episodes[i].purpose == Use::Recall).collect();
-        let passages = wanted.iter().map(|&i| passage(&episodes[i])).collect();
-        for (i, vector) in wanted.into_iter().zip(embedder.passages(passages).await?) {
-            vectors[i] = Some(vector.into_iter().map(f16::from_f32).collect());
+        let half = |vector: &[f32]| Some(vector.iter().copied().map(f16::from_f32).collect());
+        let (mut wanted, mut passages) = (vec![], vec![]);
+        for (i, episode) in episodes.iter().enumerate().filter(|(_, e)| e.purpose == Use::Recall) {
+            let passage = passage(episode);
+            match known.filter(|known| known.text == passage) {
+                Some(known) => vectors[i] = half(&known.vector),
+                None => {
+                    wanted.push(i);
+                    passages.push(passage);
+                }
+            }
+        }
+        if !wanted.is_empty() {
+            for (i, vector) in wanted.into_iter().zip(embedder.passages(passages).await?) {
+                vectors[i] = half(&vector);
+            }
         }
         Ok(vectors)
     }

@@ -1,6 +1,6 @@
 //! How many tokens a text has, near enough for a budget and without a model's own vocabulary.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What a message costs beside its text: its role and the marks around it. The count that `OpenAI` gives for its models.
 const PER_MESSAGE: usize = 4;
@@ -15,9 +15,17 @@ pub fn estimate(text: &str) -> usize {
     ascii.div_ceil(4) + other
 }
 
-/// About how many tokens the messages of a request have.
-pub(crate) fn of_messages(messages: &[Value]) -> usize {
-    messages.iter().map(|message| PER_MESSAGE + of_content(&message["content"])).sum()
+/// About how many tokens a request has: its messages, and what else the model reads of it.
+pub(crate) fn of_request(request: &Map<String, Value>) -> usize {
+    let messages = request.get("messages").and_then(Value::as_array);
+    let messages: usize = messages.into_iter().flatten().map(of_message).sum();
+    let read = ["tools", "functions", "response_format"].iter().filter_map(|field| request.get(*field));
+    messages.saturating_add(read.map(|value| estimate(&value.to_string())).sum())
+}
+
+fn of_message(message: &Value) -> usize {
+    let calls = message.get("tool_calls").map_or(0, |calls| estimate(&calls.to_string()));
+    PER_MESSAGE + of_content(&message["content"]) + calls
 }
 
 fn of_content(content: &Value) -> usize {

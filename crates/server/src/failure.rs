@@ -46,6 +46,9 @@ pub(crate) struct Stored {
     pub(crate) user_message: Option<String>,
     /// The same of what the model had said before it failed.
     pub(crate) assistant_message: Option<String>,
+    /// What that was, stored or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<String>,
 }
 
 /// What is wrong: for a request that does not validate (422) where and why, else a text.

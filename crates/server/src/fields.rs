@@ -200,6 +200,11 @@ impl Fields {
         self.map.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// The field as it is, left where it is.
+    pub(crate) fn peek(&self, key: &str) -> Option<&Value> {
+        self.map.get(key)
+    }
+
     /// The field as it is; `None` when absent or null.
     pub(crate) fn value(&mut self, key: &str) -> Option<Value> {
         self.map.remove(key).filter(|value| !value.is_null())

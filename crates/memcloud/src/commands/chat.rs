@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::client::Client;
 use crate::commands::{Context, Place, day_and_time};
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, dim};
+use crate::output::{Output, dim, harmless};
 use crate::settings::ClientFlags;
 
 /// Chat with the memory; it remembers what is said, across runs
@@ -223,7 +223,7 @@ impl Shown {
 
 /// What was recalled, for the one who wants to know.
 fn explain(recalled: &Value, output: Output) {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: &Value| harmless(value.as_str().unwrap_or_default());
     for fact in recalled["profile"].as_array().into_iter().flatten() {
         output.data(dim(&format!("  fact    {}: {}", text(&fact["feature"]), text(&fact["value"]))));
     }

@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 use crate::client::Client;
 use crate::commands::{Context, Place, day_and_time, metadata};
 use crate::failure::{Exit, Failure};
-use crate::output::dim;
+use crate::output::{dim, harmless};
 use crate::settings::ClientFlags;
 
 /// Find messages of a group, best first
@@ -70,7 +70,7 @@ fn body(args: Args) -> Value {
 }
 
 fn show(hit: &Value, explain: bool, context: &Context) {
-    let said = format!("{}: {}", text(hit, "producer_id"), text(hit, "content"));
+    let said = harmless(&format!("{}: {}", text(hit, "producer_id"), text(hit, "content")));
     let score = hit["score"].as_f64().unwrap_or_default();
     context.output.data(format!("{score:6.3}  {}  {said}", dim(&day_and_time(text(hit, "timestamp")))));
     if explain && let Some(parts) = hit["explain"].as_object() {

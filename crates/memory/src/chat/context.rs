@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::profile::FactHit;
 use crate::search::Hit;
-use crate::tokens::estimate;
+use crate::tokens::{cut, estimate};
 
 /// What share of the budget facts may have, as one in so many. Memories may use what facts leave.
 const FACTS_SHARE: usize = 4;
@@ -71,6 +71,11 @@ impl Context {
         context
     }
 
+    /// What the model was told of each memory.
+    pub(crate) fn told(&self, budget: usize) -> impl Iterator<Item = &str> {
+        self.memories.iter().map(move |hit| cut(&hit.episode.content, budget / MEMORY_SHARE))
+    }
+
     /// The text for the model; `None` when there is nothing to tell.
     pub(crate) fn text(&self, budget: usize) -> Option<String> {
         if self.memories.is_empty() && self.facts.is_empty() {
@@ -101,7 +106,7 @@ const MARKS: &str = "\n\n<facts>\n</facts>\n\n<memories>\n</memories>";
 fn memory_line(hit: &Hit, budget: usize) -> String {
     let episode = &hit.episode;
     let at: String = episode.created_at.to_string().chars().take(16).collect();
-    let text = crate::tokens::cut(&episode.content, budget / MEMORY_SHARE);
+    let text = cut(&episode.content, budget / MEMORY_SHARE);
     let text = if text.len() < episode.content.len() { format!("{text} […]") } else { text.to_owned() };
     format!("- [{}] {}: {}", at.replace('T', " "), quoted(&episode.producer), quoted(&text))
 }

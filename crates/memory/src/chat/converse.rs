@@ -6,7 +6,8 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::chat::{ANSWER_TOKENS, Chat, Context, Event, Recalled, context, texts};
+use crate::chat::{ANSWER_TOKENS, Chat, Context, Event, Recalled, Turn, context, texts};
+use crate::language::Expected;
 use crate::ports::{Answer, Call, Completion, Deltas, ModelError, Refusal, Tokens};
 use crate::tokens;
 
@@ -28,12 +29,19 @@ pub(super) struct Reply {
 
 impl Chat {
     /// Asks the model until it has answered or failed.
-    pub(super) async fn converse(&self, recalled: &mut Recalled, events: &UnboundedSender<Event>) -> Reply {
+    pub(super) async fn converse(
+        &self,
+        turn: &mut Turn,
+        recalled: &mut Recalled,
+        events: &UnboundedSender<Event>,
+    ) -> Reply {
         let mut reply = Reply::default();
         let answered = tokio::select! {
-            answered = self.ask(recalled, &mut reply.estimate) => answered,
+            answered = self.ask(turn, recalled, &mut reply.estimate) => answered,
             () = self.stop.cancelled() => Err(ModelError::Stopping),
         };
+        // It may be large, and the answer may take long.
+        turn.request = Map::new();
         match answered {
             Ok(Answer::Whole(completion)) => whole(completion, &mut reply, events),
             Ok(Answer::Stream(deltas)) => self.listen(deltas, &mut reply, events).await,
@@ -44,28 +52,35 @@ impl Chat {
     }
 
     /// The head of the answer. What is too long for the model is asked with less of the memory, then with none.
-    async fn ask(&self, recalled: &mut Recalled, estimate: &mut Tokens) -> Result<Answer, ModelError> {
+    async fn ask(
+        &self,
+        turn: &mut Turn,
+        recalled: &mut Recalled,
+        estimate: &mut Tokens,
+    ) -> Result<Answer, ModelError> {
         let mut budget = self.options.context_tokens;
         loop {
-            let request = self.request(recalled, budget);
-            let asked = request["messages"].as_array().map_or(0, |messages| tokens::of_messages(messages));
-            estimate.prompt = asked as u64;
-            let call = Call { body: request, idempotency_key: None };
+            let request = self.request(turn, &recalled.context, budget);
+            let prompt = tokens::of_request(&request);
+            estimate.prompt = prompt as u64;
             let permit = match recalled.permit.take() {
                 Some(permit) => permit,
-                None => self.gate.admit(asked + ANSWER_TOKENS).await?,
+                None => self.gate.admit(Expected { prompt, completion: ANSWER_TOKENS }).await?,
             };
-            let refusal = match permit.send(&call, recalled.turn.retry).await {
+            let call = Call { body: request, idempotency_key: None };
+            let refusal = match permit.send(&call, turn.retry).await {
                 Err(ModelError::Refused(refusal)) => refusal,
                 answered => return answered,
             };
             if refusal.is_overflow() && budget > 0 && recalled.context.tokens > 0 {
                 budget = if budget == self.options.context_tokens { budget / 4 } else { 0 };
-                recalled.context = trimmed(recalled, budget);
-            } else if recalled.turn.asks_usage && refuses_usage(&refusal) {
+                let (memories, facts) = (&recalled.memories, &recalled.facts);
+                recalled.context =
+                    Context::within(budget, turn.limit, memories, facts, &texts(&turn.request));
+            } else if turn.asks_usage && refuses_usage(&refusal) {
                 tracing::info!(told = refusal.told(), "the endpoint does not know 'stream_options'");
                 self.refuses_usage.store(true, Ordering::Relaxed);
-                recalled.turn.asks_usage = false;
+                turn.asks_usage = false;
             } else {
                 return Err(ModelError::Refused(refusal));
             }
@@ -73,15 +88,15 @@ impl Chat {
     }
 
     /// The request as the model gets it.
-    fn request(&self, recalled: &Recalled, budget: usize) -> Map<String, Value> {
-        let mut request = recalled.turn.request.clone();
+    fn request(&self, turn: &Turn, context: &Context, budget: usize) -> Map<String, Value> {
+        let mut request = turn.request.clone();
         if let (Some(text), Some(Value::Array(messages))) =
-            (recalled.context.text(budget), request.get_mut("messages"))
+            (context.text(budget), request.get_mut("messages"))
         {
             context::insert(messages, &text);
         }
         let streams = request.get("stream").is_some_and(|stream| stream == &Value::Bool(true));
-        if streams && recalled.turn.asks_usage && !self.refuses_usage.load(Ordering::Relaxed) {
+        if streams && turn.asks_usage && !self.refuses_usage.load(Ordering::Relaxed) {
             request.insert("stream_options".into(), json!({"include_usage": true}));
         }
         if !request.contains_key("model") {
@@ -107,7 +122,7 @@ impl Chat {
                     let _ = events.send(Event::Delta(delta));
                 }
                 Some(Err(error)) => reply.error = Some(error),
-                None if !says_something => reply.error = Some(nothing()),
+                None if !says_something => reply.error = Some(ModelError::Nothing),
                 None => return,
             }
             if bytes > ANSWER_BYTES {
@@ -120,24 +135,13 @@ impl Chat {
     }
 }
 
-/// What fits into a smaller budget.
-fn trimmed(recalled: &Recalled, budget: usize) -> Context {
-    let messages = recalled.turn.request.get("messages").and_then(Value::as_array);
-    let said = texts(messages.map_or(&[][..], Vec::as_slice));
-    Context::within(budget, recalled.turn.limit, &recalled.memories, &recalled.facts, &said)
-}
-
 fn whole(completion: Completion, reply: &mut Reply, events: &UnboundedSender<Event>) {
     reply.text.clone_from(&completion.text);
     reply.tokens = completion.tokens;
     if completion.text.is_empty() && !completion.calls_tools {
-        reply.error = Some(nothing());
+        reply.error = Some(ModelError::Nothing);
     }
     let _ = events.send(Event::Whole(completion));
-}
-
-fn nothing() -> ModelError {
-    ModelError::Unusable { what: "nothing".into() }
 }
 
 fn refuses_usage(refusal: &Refusal) -> bool {

@@ -2,31 +2,34 @@
 
 use std::collections::HashSet;
 
-use crate::words::{stem, words};
+use crate::words::{stem, term_id, words};
 
 /// So many words in a row are a quotation.
 const RUN: usize = 4;
 /// An answer is an echo when so much of it is quotations.
 const SHARE: f32 = 0.7;
 
+/// So much of a long answer is looked at.
+const ANSWER_BYTES: usize = 16 << 10;
+
 /// Whether the answer is nearly nothing but what was recalled for it. Stored as a memory of its own it would come back
 /// beside what it repeats, and crowd out what else there is.
 pub(crate) fn is_echo<'a>(answer: &str, recalled: impl Iterator<Item = &'a str>) -> bool {
-    let said = stems(answer);
+    let said = stems(&answer[..answer.floor_char_boundary(ANSWER_BYTES)]);
     if said.is_empty() {
         return false;
     }
-    let mut runs: HashSet<Vec<String>> = HashSet::new();
+    let mut runs: HashSet<u64> = HashSet::new();
     for text in recalled {
         let held = stems(text);
         // A short memory counts when all of it comes back.
         let run = RUN.min(held.len()).max(1);
-        runs.extend(held.windows(run).map(<[String]>::to_vec));
+        runs.extend(held.windows(run).map(run_of));
     }
     let mut quoted = vec![false; said.len()];
     for run in 1..=RUN {
         for (at, window) in said.windows(run).enumerate() {
-            if runs.contains(window) {
+            if runs.contains(&run_of(window)) {
                 quoted[at..at + run].fill(true);
             }
         }
@@ -35,8 +38,16 @@ pub(crate) fn is_echo<'a>(answer: &str, recalled: impl Iterator<Item = &'a str>)
     share >= SHARE
 }
 
-fn stems(text: &str) -> Vec<String> {
-    words(text).map(|word| stem(&word.plain)).collect()
+/// The stems of a text, as their hashes.
+fn stems(text: &str) -> Vec<u32> {
+    words(text).map(|word| term_id(&stem(&word.plain))).collect()
+}
+
+/// A run of stems as one number: 64-bit FNV-1a.
+fn run_of(stems: &[u32]) -> u64 {
+    stems.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &stem| {
+        (hash ^ u64::from(stem)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

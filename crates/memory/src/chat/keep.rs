@@ -3,69 +3,82 @@
 use memcloud_model::{EpisodeId, Error, Metadata, NewEpisode, Use};
 
 use crate::chat::converse::Reply;
-use crate::chat::{Chat, Turn};
+use crate::chat::{Chat, Conversation};
+use crate::search::Embedded;
 use crate::{Attendance, StoreRequest};
 
 impl Chat {
-    /// Stores what the user said; `None` when there is nothing new.
-    pub(super) async fn keep_question(&self, turn: &Turn) -> Result<Option<EpisodeId>, Error> {
-        if !turn.is_new {
-            return Ok(None);
+    /// Stores what the user said; `None` when there is nothing. What was said before and has not been answered since is the
+    /// same request once more: it is stored already.
+    pub(super) async fn keep_question(
+        &self,
+        talk: &Conversation,
+        question: &str,
+        embedded: Option<&Embedded>,
+    ) -> Result<Option<EpisodeId>, Error> {
+        let Some(question) = self.kept_form(question) else { return Ok(None) };
+        let newest = self.memory.newest(&talk.space, &talk.session, 1).await?;
+        if let Some(newest) = newest.last()
+            && (&newest.producer, &newest.content) == (&talk.user, &question)
+        {
+            return Ok(Some(newest.id));
         }
-        let (from, to) = (turn.user.clone(), turn.agent.clone());
-        self.keep(turn, from, to, "user", &turn.question, Metadata::new(), Use::Recall).await
+        let said = NewEpisode {
+            session: talk.session.clone(),
+            content: question,
+            producer: talk.user.clone(),
+            produced_for: talk.agent.clone(),
+            role: "user".into(),
+            kind: "message".into(),
+            metadata: Metadata::new(),
+            created_at: None,
+            purpose: Use::Recall,
+        };
+        self.keep(talk, said, embedded).await.map(Some)
     }
 
     /// Stores what the model answered; `None` when that was nothing.
     pub(super) async fn keep_answer(
         &self,
-        turn: &Turn,
+        talk: &Conversation,
         reply: &Reply,
         is_echo: bool,
     ) -> Result<Option<EpisodeId>, Error> {
+        let Some(content) = self.kept_form(&reply.text) else { return Ok(None) };
         let mut metadata = Metadata::new();
-        if reply.error.is_some() {
+        if reply.error.is_some() || content.len() < reply.text.len() {
             metadata.insert("incomplete".into(), true.into());
         }
-        let purpose = if is_echo { Use::Transcript } else { Use::Recall };
-        let (from, to) = (turn.agent.clone(), turn.user.clone());
-        self.keep(turn, from, to, "assistant", &reply.text, metadata, purpose).await
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "they are what an episode has")]
-    async fn keep(
-        &self,
-        turn: &Turn,
-        producer: String,
-        produced_for: String,
-        role: &str,
-        content: &str,
-        metadata: Metadata,
-        purpose: Use,
-    ) -> Result<Option<EpisodeId>, Error> {
-        let limit = self.memory.limits().content_bytes;
-        let content = content[..content.floor_char_boundary(limit)].replace('\0', "\u{fffd}");
-        if content.trim().is_empty() {
-            return Ok(None);
-        }
-        let episode = NewEpisode {
-            session: turn.session.clone(),
+        let said = NewEpisode {
+            session: talk.session.clone(),
             content,
-            producer,
-            produced_for,
-            role: role.into(),
+            producer: talk.agent.clone(),
+            produced_for: talk.user.clone(),
+            role: "assistant".into(),
             kind: "message".into(),
             metadata,
             created_at: None,
-            purpose,
+            purpose: if is_echo { Use::Transcript } else { Use::Recall },
         };
-        let attendance = vec![Attendance { session: turn.session.clone(), members: turn.members.clone() }];
-        let request = StoreRequest {
-            space: turn.space.clone(),
-            attendance,
-            episodes: vec![episode],
-            idempotency_key: None,
-        };
-        Ok(self.memory.store(request).await?.ids.first().copied())
+        self.keep(talk, said, None).await.map(Some)
+    }
+
+    /// A text as the memory keeps it: within its limit and without NUL. `None` when that is nothing.
+    fn kept_form(&self, text: &str) -> Option<String> {
+        let text = text[..text.floor_char_boundary(self.memory.limits().content_bytes)].replace('\0', " ");
+        (!text.trim().is_empty()).then_some(text)
+    }
+
+    async fn keep(
+        &self,
+        talk: &Conversation,
+        said: NewEpisode,
+        embedded: Option<&Embedded>,
+    ) -> Result<EpisodeId, Error> {
+        let attendance = vec![Attendance { session: talk.session.clone(), members: talk.members.clone() }];
+        let (space, episodes) = (talk.space.clone(), vec![said]);
+        let request = StoreRequest { space, attendance, episodes, idempotency_key: None };
+        let stored = self.memory.store_knowing(request, embedded).await?;
+        stored.ids.first().copied().ok_or(Error::ShuttingDown)
     }
 }

@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::language::{Gate, Permit, Retry};
+use crate::language::{Expected, Gate, Permit, Retry};
 use crate::ports::{Completion, Delta, FactsOf, ModelError, Tokens};
 use crate::profile::FactHit;
-use crate::search::{Hit, Question};
+use crate::search::{Embedded, Hit, Question};
 use crate::{Memory, tokens};
 
 pub use context::Context;
@@ -57,9 +57,9 @@ pub struct Chat {
     refuses_usage: AtomicBool,
 }
 
-/// One turn of a conversation.
+/// Who talks, and where.
 #[derive(Clone, Debug)]
-pub struct Turn {
+pub struct Conversation {
     /// Whose memory it is.
     pub space: Space,
     /// The conversation.
@@ -70,6 +70,13 @@ pub struct Turn {
     pub user: String,
     /// Who answers.
     pub agent: String,
+}
+
+/// One turn of a conversation.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Who talks, and where.
+    pub conversation: Conversation,
     /// What the user said last, as the memory keeps it; empty when it was nothing that can be kept.
     pub question: String,
     /// Whether that is new. It is not when the conversation went on since, with calls of tools.
@@ -84,21 +91,21 @@ pub struct Turn {
     pub asks_usage: bool,
 }
 
-/// A turn for which everything has been recalled, and which may be put to the model.
-pub struct Recalled {
-    turn: Turn,
+/// What was recalled for a turn, with leave to put it to the model.
+struct Recalled {
     memories: Vec<Hit>,
     facts: Vec<FactHit>,
+    /// The question's own embedding.
+    embedded: Option<Embedded>,
     permit: Option<Permit>,
-    /// What the model is told of it.
-    pub context: Context,
-    /// How long recalling took.
-    pub took: Duration,
+    context: Context,
 }
 
 /// What happens in a turn, as it happens.
 #[derive(Debug)]
 pub enum Event {
+    /// What helps has been recalled, in so much time, and the model is asked. The first event, unless it failed before.
+    Recalled(Box<Context>, Duration),
     /// The model said something.
     Delta(Delta),
     /// The model said all of it at once.
@@ -124,8 +131,10 @@ pub struct Done {
     pub tokens: Tokens,
     /// Whether the endpoint said what it took; otherwise it is an estimate.
     pub counted: bool,
-    /// What the model was told in the end: less than was recalled where that was too much for it.
+    /// What the model was told in the end.
     pub context: Context,
+    /// Whether that is less than was recalled, because it was too much for the model.
+    pub is_trimmed: bool,
 }
 
 /// A turn that failed.
@@ -137,6 +146,8 @@ pub struct Failed {
     pub user_message: Option<EpisodeId>,
     /// What came of the answer before, as it was stored.
     pub assistant_message: Option<EpisodeId>,
+    /// What came of the answer before.
+    pub content: String,
 }
 
 impl Chat {
@@ -171,80 +182,42 @@ impl Chat {
         self.turns.wait().await;
     }
 
-    /// Recalls what helps with a turn, and gets leave to put it to the model. Without leave the user's message is stored
-    /// all the same, and the failure says so.
-    pub async fn recall(&self, turn: Turn) -> Result<Recalled, Box<Failed>> {
-        let began = Instant::now();
-        let messages = turn.request.get("messages").and_then(Value::as_array);
-        let asked = messages.map_or(0, |messages| tokens::of_messages(messages));
-        let expected = ["max_completion_tokens", "max_tokens"]
-            .iter()
-            .find_map(|field| usize::try_from(turn.request.get(*field)?.as_u64()?).ok());
-        let expected = asked + self.options.context_tokens + expected.unwrap_or(ANSWER_TOKENS);
-        let recalled = async { self.look_up(&turn).await.map_err(ModelError::from) };
-        match tokio::try_join!(self.gate.admit(expected), recalled) {
-            Ok((permit, (memories, facts))) => {
-                let said = texts(messages.map_or(&[][..], Vec::as_slice));
-                let context =
-                    Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &said);
-                Ok(Recalled { context, turn, memories, facts, permit: Some(permit), took: began.elapsed() })
-            }
-            Err(error) => {
-                let user_message = match error {
-                    ModelError::Memory(_) => None,
-                    _ => self.keep_question(&turn).await.ok().flatten(),
-                };
-                Err(Box::new(Failed { error, user_message, assistant_message: None }))
-            }
-        }
-    }
-
-    /// The memories and the facts that are most like what the user said.
-    async fn look_up(&self, turn: &Turn) -> Result<(Vec<Hit>, Vec<FactHit>), Error> {
-        if turn.question.trim().is_empty() {
-            return Ok((vec![], vec![]));
-        }
-        let limits = self.memory.limits();
-        let text = &turn.question[..turn.question.floor_char_boundary(limits.content_bytes)];
-        let question = Question {
-            space: turn.space.clone(),
-            text: text.to_owned(),
-            filter: Filter::default(),
-            // Some of them may be what the model is given anyway.
-            limit: (turn.limit + SPARE).clamp(1, limits.results),
-        };
-        let of = FactsOf {
-            space: turn.space.clone(),
-            owners: Some(vec![turn.user.clone()]),
-            category: None,
-            as_of: None,
-        };
-        let (found, facts) = self.memory.search_both(question, &of, usize::MAX).await?;
-        Ok((found.hits, facts))
-    }
-
-    /// Puts a turn to the model. Its events come until the last one; whoever stops listening stops nothing else.
-    pub fn begin(self: &Arc<Self>, recalled: Recalled) -> mpsc::UnboundedReceiver<Event> {
+    /// Begins a turn: recalls what helps, puts it to the model, and stores both sides. Its events come until the last
+    /// one; whoever stops listening stops nothing else.
+    pub fn begin(self: &Arc<Self>, turn: Turn) -> mpsc::UnboundedReceiver<Event> {
         let (events, listener) = mpsc::unbounded_channel();
         let chat = Arc::clone(self);
         self.turns.spawn(async move {
-            let last = chat.run(recalled, &events).await;
+            let last = chat.run(turn, &events).await;
             // The client may have gone.
             let _ = events.send(last);
         });
         listener
     }
 
-    async fn run(&self, mut recalled: Recalled, events: &mpsc::UnboundedSender<Event>) -> Event {
-        let question = recalled.turn.clone();
-        let (kept, reply) = tokio::join!(self.keep_question(&question), self.converse(&mut recalled, events));
-        let memories = recalled.memories.iter().map(|hit| hit.episode.content.as_str());
-        let is_echo = reply.error.is_none() && echo::is_echo(&reply.text, memories);
-        let answer = self.keep_answer(&recalled.turn, &reply, is_echo).await;
+    async fn run(&self, mut turn: Turn, events: &mpsc::UnboundedSender<Event>) -> Event {
+        let began = Instant::now();
+        let mut recalled = match self.recall(&turn).await {
+            Ok(recalled) => recalled,
+            Err(error) => return self.not_asked(&turn, error).await,
+        };
+        let _ = events.send(Event::Recalled(Box::new(recalled.context.clone()), began.elapsed()));
+        let told = recalled.context.tokens;
+        let (talk, embedded) = (turn.conversation.clone(), recalled.embedded.take());
+        let question = if turn.is_new { std::mem::take(&mut turn.question) } else { String::new() };
+        let (kept, reply) = tokio::join!(
+            self.keep_question(&talk, &question, embedded.as_ref()),
+            self.converse(&mut turn, &mut recalled, events),
+        );
+        let context = recalled.context;
+        let is_echo =
+            reply.error.is_none() && echo::is_echo(&reply.text, context.told(self.options.context_tokens));
+        let answer = self.keep_answer(&talk, &reply, is_echo).await;
         let (user_message, kept) = split(kept);
         let (assistant_message, answer) = split(answer);
         if let Some(error) = reply.error.or(kept).or(answer) {
-            return Event::Failed(Box::new(Failed { error, user_message, assistant_message }));
+            let content = reply.text;
+            return Event::Failed(Box::new(Failed { error, user_message, assistant_message, content }));
         }
         Event::Done(Box::new(Done {
             user_message,
@@ -253,8 +226,73 @@ impl Chat {
             tokens: reply.tokens.unwrap_or(reply.estimate),
             counted: reply.tokens.is_some(),
             content: reply.text,
-            context: recalled.context,
+            is_trimmed: context.tokens < told,
+            context,
         }))
+    }
+
+    /// The end of a turn that could not be put to the model. What the user said is stored all the same, where the memory
+    /// itself works.
+    async fn not_asked(&self, turn: &Turn, error: ModelError) -> Event {
+        let stored = match error {
+            ModelError::Memory(_) => Ok(None),
+            _ if turn.is_new => self.keep_question(&turn.conversation, &turn.question, None).await,
+            _ => Ok(None),
+        };
+        let user_message = stored.ok().flatten();
+        Event::Failed(Box::new(Failed {
+            error,
+            user_message,
+            assistant_message: None,
+            content: String::new(),
+        }))
+    }
+
+    /// Recalls what helps with a turn, and gets leave to put it to the model.
+    async fn recall(&self, turn: &Turn) -> Result<Recalled, ModelError> {
+        self.check(&turn.conversation)?;
+        let number = |field: &str| turn.request.get(field).and_then(Value::as_u64);
+        let completion = number("max_completion_tokens").or(number("max_tokens"));
+        let completion = completion.map_or(ANSWER_TOKENS, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let expected = Expected {
+            prompt: tokens::of_request(&turn.request).saturating_add(self.options.context_tokens),
+            completion: completion.saturating_mul(number("n").unwrap_or(1).max(1) as usize),
+        };
+        // Both to their end: leave that is not used is given back only when it is there.
+        let (permit, found) = tokio::join!(self.gate.admit(expected), self.look_up(turn));
+        let ((memories, facts, embedded), permit) = (found?, permit?);
+        let said = texts(&turn.request);
+        let context = Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &said);
+        Ok(Recalled { memories, facts, embedded, permit: Some(permit), context })
+    }
+
+    /// Refuses names that could not be stored, before anything has been paid for.
+    fn check(&self, conversation: &Conversation) -> Result<(), Error> {
+        let Conversation { space, session, members, .. } = conversation;
+        self.memory.check_name("group_id", &space.project)?;
+        self.memory.check_name("session_id", session)?;
+        members.iter().try_for_each(|member| self.memory.check_name("user_id or agent_id", member.name()))
+    }
+
+    /// The memories and the facts that are most like what the user said.
+    async fn look_up(&self, turn: &Turn) -> Result<(Vec<Hit>, Vec<FactHit>, Option<Embedded>), Error> {
+        if turn.question.trim().is_empty() {
+            return Ok((vec![], vec![], None));
+        }
+        let Conversation { space, user, .. } = &turn.conversation;
+        let limits = self.memory.limits();
+        let text = &turn.question[..turn.question.floor_char_boundary(limits.content_bytes)];
+        let question = Question {
+            space: space.clone(),
+            text: text.to_owned(),
+            filter: Filter::default(),
+            // Some of them may be what the model is given anyway.
+            limit: turn.limit.saturating_add(SPARE).clamp(1, limits.results),
+        };
+        let of =
+            FactsOf { space: space.clone(), owners: Some(vec![user.clone()]), category: None, as_of: None };
+        let (found, facts, embedded) = self.memory.search_both_with_vector(question, &of, usize::MAX).await?;
+        Ok((found.hits, facts, embedded))
     }
 }
 
@@ -266,16 +304,13 @@ fn split(kept: Result<Option<EpisodeId>, Error>) -> (Option<EpisodeId>, Option<M
 }
 
 /// What the model is given to read anyway.
-fn texts(messages: &[Value]) -> HashSet<&str> {
-    let contents = messages.iter().map(|message| &message["content"]);
-    contents
-        .flat_map(|content| match content {
-            Value::String(text) => vec![text.trim()],
-            Value::Array(parts) => {
-                parts.iter().filter_map(|part| part["text"].as_str()).map(str::trim).collect()
-            }
-            _ => vec![],
-        })
-        .filter(|text| !text.is_empty())
-        .collect()
+fn texts(request: &Map<String, Value>) -> HashSet<&str> {
+    let messages = request.get("messages").and_then(Value::as_array);
+    let contents = messages.into_iter().flatten().map(|message| &message["content"]);
+    let texts = contents.flat_map(|content| match content {
+        Value::String(text) => vec![text.trim()],
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).map(str::trim).collect(),
+        _ => vec![],
+    });
+    texts.filter(|text| !text.is_empty()).collect()
 }

@@ -57,6 +57,14 @@ impl Breaker {
         }
     }
 
+    /// The one call that was to try it was not made: another may at once.
+    pub(crate) fn not_tried(&self) {
+        let mut state = self.state();
+        if let State::Tried { rest, .. } = *state {
+            *state = State::Open { until: Instant::now(), rest };
+        }
+    }
+
     /// It answered.
     pub(crate) fn succeeded(&self) {
         *self.state() = State::Closed { failures: 0 };

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::language::breaker::Breaker;
 use crate::language::spent::Spent;
 use crate::ports::{Answer, Budget, Call, EpisodeStore, LanguageModel, ModelError, Span, Spending, Usage};
+use crate::tokens::estimate;
 
 pub use retry::Retry;
 
@@ -70,21 +71,20 @@ impl Gate {
         self.breaker.resting()
     }
 
-    /// Leave to make one call of about so many tokens, in and out. It is counted now; leave that is not used is given
-    /// back.
-    pub async fn admit(self: &Arc<Self>, tokens: usize) -> Result<Permit, ModelError> {
+    /// Leave to make one call. It is counted now; leave that is not used is given back.
+    pub async fn admit(self: &Arc<Self>, expected: Expected) -> Result<Permit, ModelError> {
         if let Some(after) = self.breaker.resting().filter(|left| !left.is_zero()) {
             return Err(ModelError::Resting { after });
         }
-        let spent = self.spend(tokens).await?;
+        let spent = self.spend(expected).await?;
         self.breaker.admit().map_err(|after| ModelError::Resting { after })?;
-        Ok(Permit { gate: Arc::clone(self), spent })
+        Ok(Permit { gate: Arc::clone(self), spent: Some(spent), expected })
     }
 
-    async fn spend(&self, tokens: usize) -> Result<Spent, ModelError> {
-        let spending = Spending { at: self.clock.now(), calls: 1, tokens: tokens as u64 };
+    async fn spend(&self, expected: Expected) -> Result<Spent, ModelError> {
+        let spending = Spending { at: self.clock.now(), calls: 1, tokens: expected.total() };
         match self.store.profiles().spend(spending, &self.budget).await? {
-            None => Ok(Spent::new(Arc::clone(&self.store), spending)),
+            None => Ok(Spent::new(Arc::clone(&self.store), spending, expected)),
             Some(span) => {
                 Err(ModelError::Exhausted { daily: span == Span::Day, after: span.left(spending.at) })
             }
@@ -92,44 +92,85 @@ impl Gate {
     }
 }
 
+/// About how many tokens a call will take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected {
+    /// What the model reads.
+    pub prompt: usize,
+    /// What it writes.
+    pub completion: usize,
+}
+
+/// More tokens than any call takes. What is said to be more, by a client or by an endpoint, counts as this.
+const MOST_TOKENS: u64 = 1_000_000_000;
+
+impl Expected {
+    fn total(self) -> u64 {
+        (self.prompt as u64).saturating_add(self.completion as u64).min(MOST_TOKENS)
+    }
+}
+
 /// Leave to make a call.
 pub struct Permit {
     gate: Arc<Gate>,
-    spent: Spent,
+    /// Taken when the call is made.
+    spent: Option<Spent>,
+    expected: Expected,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.spent.is_some() {
+            self.gate.breaker.not_tried();
+        }
+    }
 }
 
 impl Permit {
     /// Makes the call, again if it fails in a way that may pass. Each attempt counts as a call.
     pub async fn send(mut self, call: &Call, retry: Retry) -> Result<Answer, ModelError> {
+        let gate = Arc::clone(&self.gate);
         let mut pauses = retry.pauses();
         loop {
-            let error = match self.gate.model.send(call).await {
-                Ok(answer) => return Ok(self.answered(answer)),
+            let mut spent = match self.spent.take() {
+                Some(spent) => spent,
+                None => gate.spend(self.expected).await?,
+            };
+            // From here on it may be charged, whatever becomes of this task.
+            spent.begin();
+            let error = match gate.model.send(call).await {
+                Ok(answer) => return Ok(answered(answer, gate, spent)),
                 Err(error) => error,
             };
-            self.spent.settle_failure(&error);
-            if harms(&error) {
-                self.gate.breaker.failed();
-            }
+            spent.settle_failure(&error);
+            gate.heard(&error);
             let Some(pause) = pauses.after(&error) else { return Err(error) };
             tracing::debug!(%error, ?pause, "the language model is asked again");
             tokio::time::sleep(pause).await;
-            self.gate.breaker.admit().map_err(|after| ModelError::Resting { after })?;
-            self.spent = self.gate.spend(self.spent.tokens()).await?;
+            gate.breaker.admit().map_err(|after| ModelError::Resting { after })?;
         }
     }
+}
 
-    /// Notes what a whole answer took at once, and what a stream took when it ends.
-    fn answered(self, answer: Answer) -> Answer {
-        match answer {
-            Answer::Whole(completion) => {
-                self.gate.breaker.succeeded();
-                self.spent.settle(&completion.text, completion.tokens);
-                Answer::Whole(completion)
-            }
-            Answer::Stream(deltas) => {
-                Answer::Stream(Box::pin(spent::Counted::new(deltas, self.gate, self.spent)))
-            }
+/// Notes what a whole answer took at once, and what a stream took when it ends.
+fn answered(answer: Answer, gate: Arc<Gate>, spent: Spent) -> Answer {
+    match answer {
+        Answer::Whole(completion) => {
+            gate.breaker.succeeded();
+            spent.settle(estimate(&completion.text), completion.tokens);
+            Answer::Whole(completion)
+        }
+        Answer::Stream(deltas) => Answer::Stream(Box::pin(spent::Counted::new(deltas, gate, spent))),
+    }
+}
+
+impl Gate {
+    /// Notes what an error says about how the endpoint is: one that refuses a request is well.
+    fn heard(&self, error: &ModelError) {
+        if harms(error) {
+            self.breaker.failed();
+        } else if matches!(error, ModelError::Refused(_)) {
+            self.breaker.succeeded();
         }
     }
 }

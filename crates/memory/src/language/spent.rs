@@ -3,41 +3,45 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::runtime::Handle;
 
-use crate::language::{Gate, harms};
+use crate::language::{Expected, Gate, MOST_TOKENS};
 use crate::ports::{Delta, Deltas, EpisodeStore, ModelError, Spending, Tokens};
 use crate::tokens::estimate;
 
-/// What was counted for a call, until it is settled. Leave that nobody used is given back when it is dropped.
+/// How long a correction waits.
+const SETTLES_AFTER: Duration = Duration::from_millis(50);
+
+/// What was counted for a call, until it is settled. What was counted for a call that was never made is given back when
+/// it is dropped; once it was made it stays counted, since it may have been charged.
 pub(crate) struct Spent {
     store: Arc<dyn EpisodeStore>,
     counted: Spending,
+    expected: Expected,
     settled: bool,
+    begun: bool,
 }
 
 impl Spent {
-    pub(crate) fn new(store: Arc<dyn EpisodeStore>, counted: Spending) -> Self {
-        Self { store, counted, settled: false }
+    pub(crate) fn new(store: Arc<dyn EpisodeStore>, counted: Spending, expected: Expected) -> Self {
+        Self { store, counted, expected, settled: false, begun: false }
     }
 
-    /// The tokens that were counted.
-    pub(crate) fn tokens(&self) -> usize {
-        self.counted.tokens as usize
+    /// The call is made.
+    pub(crate) fn begin(&mut self) {
+        self.begun = true;
     }
 
-    /// The model answered this and, if it says so, took so many tokens.
-    pub(crate) fn settle(mut self, text: &str, tokens: Option<Tokens>) {
-        match tokens {
-            Some(tokens) => {
-                let total = tokens.prompt.saturating_add(tokens.completion);
-                self.correct(0, total as i64 - self.counted.tokens as i64);
-            }
-            // What was counted beforehand holds, unless the answer alone is longer.
-            None => self.correct(0, (estimate(text) as i64 - self.counted.tokens as i64).max(0)),
-        }
+    /// The model wrote about so many tokens and, if it says so, the call took so many.
+    pub(crate) fn settle(mut self, written: usize, tokens: Option<Tokens>) {
+        let took = match tokens {
+            Some(tokens) => tokens.prompt.saturating_add(tokens.completion).min(MOST_TOKENS),
+            None => Expected { completion: written, ..self.expected }.total(),
+        };
+        self.correct(0, took as i64 - self.counted.tokens as i64);
     }
 
     /// The model did not answer. What it never began to write costs nothing; what broke off costs what was counted.
@@ -57,6 +61,8 @@ impl Spent {
         let Ok(runtime) = Handle::try_current() else { return };
         let (store, at) = (Arc::clone(&self.store), self.counted.at);
         runtime.spawn(async move {
+            // What somebody waits for goes first.
+            tokio::time::sleep(SETTLES_AFTER).await;
             if let Err(error) = store.profiles().correct(at, calls, tokens).await {
                 tracing::warn!(%error, "what the language model took is counted by the estimate");
             }
@@ -66,6 +72,9 @@ impl Spent {
 
 impl Drop for Spent {
     fn drop(&mut self) {
+        if self.begun {
+            return;
+        }
         self.correct(-(self.counted.calls as i64), -(self.counted.tokens as i64));
     }
 }
@@ -75,18 +84,21 @@ pub(crate) struct Counted {
     deltas: Deltas,
     gate: Arc<Gate>,
     spent: Option<Spent>,
-    text: String,
+    /// About how many tokens have come: what is said in words, but at least one for each event, since tools are called
+    /// and thoughts are thought in tokens, too.
+    written: usize,
+    events: usize,
     tokens: Option<Tokens>,
 }
 
 impl Counted {
     pub(crate) fn new(deltas: Deltas, gate: Arc<Gate>, spent: Spent) -> Self {
-        Self { deltas, gate, spent: Some(spent), text: String::new(), tokens: None }
+        Self { deltas, gate, spent: Some(spent), written: 0, events: 0, tokens: None }
     }
 
     fn settle(&mut self) {
         if let Some(spent) = self.spent.take() {
-            spent.settle(&self.text, self.tokens);
+            spent.settle(self.written.max(self.events), self.tokens);
         }
     }
 }
@@ -98,13 +110,12 @@ impl Stream for Counted {
         let polled = self.deltas.as_mut().poll_next(context);
         match &polled {
             Poll::Ready(Some(Ok(delta))) => {
-                self.text.push_str(&delta.text);
+                self.written += estimate(&delta.text);
+                self.events += 1;
                 self.tokens = delta.tokens.or(self.tokens);
             }
             Poll::Ready(Some(Err(error))) => {
-                if harms(error) {
-                    self.gate.breaker.failed();
-                }
+                self.gate.heard(error);
                 self.settle();
             }
             Poll::Ready(None) => {

@@ -77,7 +77,7 @@ impl Knowledge<'_> {
         let citations = self.existing(new);
         match self.like(new) {
             Some(known) => self.cite(known, citations),
-            None => self.learn(new, citations, new.valid_from),
+            None => self.learn(new, citations, new.valid_from, None),
         }
     }
 
@@ -85,6 +85,12 @@ impl Knowledge<'_> {
         let like = self.like(new);
         if !self.holds(old) || like == Some(old) {
             return self.add(new);
+        }
+        let began = self.facts.get(&old).map_or(new.valid_from, |fact| fact.feature.valid_from);
+        if new.valid_from < began {
+            // Told of a time before the fact that holds, which it does not end.
+            let citations = self.existing(new);
+            return self.learn(new, citations, new.valid_from, Some(began));
         }
         // What nothing tells any more takes nobody's place.
         !self.existing(new).is_empty() && self.end(old, new.valid_from) && (self.add(new) || like.is_some())
@@ -98,13 +104,12 @@ impl Knowledge<'_> {
         // One that says the same already becomes part of it.
         old.extend(self.like(new));
         let merged: Vec<&Feature> = old.iter().map(|id| &self.facts[id].feature).collect();
-        let began = merged.iter().map(|fact| fact.valid_from);
-        let (Some(first), Some(last)) = (began.clone().min(), began.max()) else { return false };
+        let Some(last) = merged.iter().map(|fact| fact.valid_from).max() else { return false };
         let citations = merged.iter().flat_map(|fact| fact.citations.iter().copied()).collect();
         for id in old {
             self.end(id, last);
         }
-        self.learn(new, citations, first)
+        self.learn(new, citations, last, None)
     }
 
     /// Ends a fact that holds; not before it began.
@@ -130,7 +135,13 @@ impl Knowledge<'_> {
     }
 
     /// Notes a fact, unless nothing tells it.
-    fn learn(&mut self, new: &NewFeature, citations: BTreeSet<EpisodeId>, valid_from: Timestamp) -> bool {
+    fn learn(
+        &mut self,
+        new: &NewFeature,
+        citations: BTreeSet<EpisodeId>,
+        valid_from: Timestamp,
+        valid_to: Option<Timestamp>,
+    ) -> bool {
         if citations.is_empty() {
             return false;
         }
@@ -144,7 +155,7 @@ impl Knowledge<'_> {
             value: new.value.clone(),
             citations: citations.into_iter().collect(),
             valid_from,
-            valid_to: None,
+            valid_to,
             learned_at: self.lessons.at,
             prompt: self.lessons.prompt.clone(),
             model: self.lessons.model.clone(),

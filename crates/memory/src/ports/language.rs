@@ -62,6 +62,8 @@ pub struct Delta {
     pub calls_tools: bool,
     /// What the call took, when this event says so.
     pub tokens: Option<Tokens>,
+    /// Whether it says that nothing follows: `[DONE]`.
+    pub is_end: bool,
 }
 
 /// Why a language model did not answer.
@@ -88,6 +90,9 @@ pub enum ModelError {
         /// What it answered instead.
         what: String,
     },
+    /// The answer is there and says nothing.
+    #[error("the language model answered nothing")]
+    Nothing,
     /// The answer is longer than anything that is read.
     #[error("the language model answered more than {limit} bytes")]
     TooLong {

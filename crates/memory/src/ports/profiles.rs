@@ -75,6 +75,8 @@ pub fn assigned(attempts: u32) -> usize {
 pub enum Setback {
     /// It was not for them: the attempt does not count, and they wait until then.
     Postponed(Timestamp),
+    /// Somebody stopped it: the attempt does not count, and whoever is next makes the same call again.
+    Interrupted,
     /// The attempt counts, and they wait until then.
     Failed(Timestamp),
     /// They are not tried again until somebody says so, for this reason.
@@ -104,7 +106,7 @@ pub enum Revision {
     /// A fact. If a current one has the same tag, feature and value, that one gains the citations instead.
     Add(NewFeature),
     /// A fact that takes the place of a current one, which held until this one began. If that one is no longer current it is
-    /// an [`Add`](Self::Add).
+    /// an [`Add`](Self::Add). One that was said before the current one is kept as what held before it.
     Replace {
         /// The fact that held up to now.
         old: FeatureId,
@@ -118,8 +120,8 @@ pub enum Revision {
         /// Until when it held.
         at: Timestamp,
     },
-    /// Several facts become one, which takes over their citations and holds since the first of them did; they are retired as
-    /// of when the last of them began. Left undone unless all of them are current facts of the subject.
+    /// Several facts become one, which takes over their citations and holds since the last of them began; they are retired as
+    /// of then. Left undone unless all of them are current facts of the subject.
     Merge {
         /// The facts, at least two.
         old: Vec<FeatureId>,

@@ -5,16 +5,17 @@
 //! endpoint that heeds idempotency keys answers and charges once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use memcloud_model::{Episode, Error, Timestamp, with_causes};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::language::{Gate, Retry};
+use crate::language::{Expected, Gate, Retry};
 use crate::ports::{
     Answer, Assignment, Call, Completion, Fact, FactsOf, Lessons, ModelError, Refusal, Revision, Setback,
     Trigger, assigned,
@@ -26,12 +27,16 @@ use crate::{Memory, tokens};
 
 /// How many subjects are learned about at once: a call is mostly waiting.
 const AT_ONCE: usize = 4;
-/// How long one learner has for an assignment. Longer than any call with its retries takes.
+/// How long nobody else takes on what a learner has, and how long it may take within that.
 const LEASE: Duration = Duration::from_mins(10);
+const ASSIGNMENT_WITHIN: Duration = Duration::from_mins(8);
+/// How long what is under way may still take when the learner is told to stop.
+const FINISHES_WITHIN: Duration = Duration::from_millis(2_500);
 /// After so many attempts messages are parked.
 const ATTEMPTS: u32 = 5;
-/// The pause when the trouble is not the messages'.
+/// The pauses when the trouble is not the messages'.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// How many facts the model is shown; of more, those that are most like the messages.
 const SHOWN: usize = 60;
 /// What an answer is taken to have at most, in tokens, until it is known.
@@ -67,6 +72,8 @@ pub struct Learner {
     options: LearnerOptions,
     /// The [`Form`] that the endpoint knows.
     form: AtomicU8,
+    /// Nothing is taken on before this: the model can be used for nobody at present.
+    paused: Mutex<Option<Instant>>,
 }
 
 /// How the form of an answer is asked for.
@@ -99,6 +106,11 @@ impl Form {
         }
     }
 
+    /// The name of a call in this form: another body is another request.
+    fn name(self, call: &str) -> String {
+        if self == Self::Schema { call.to_owned() } else { format!("{call}-{self:?}") }
+    }
+
     /// Whether an endpoint refuses a request because of this form.
     fn is_refused(self, refusal: &Refusal) -> bool {
         let told = String::from_utf8_lossy(&refusal.body).to_lowercase();
@@ -112,19 +124,26 @@ impl Form {
 impl Learner {
     /// A learner of this memory. `model` is the one that learns; `None` for the one that chats.
     pub fn new(memory: Arc<Memory>, gate: Arc<Gate>, model: Option<String>, options: LearnerOptions) -> Self {
-        Self { memory, gate, model, options, form: AtomicU8::new(Form::Schema as u8) }
+        Self {
+            memory,
+            gate,
+            model,
+            options,
+            form: AtomicU8::new(Form::Schema as u8),
+            paused: Mutex::new(None),
+        }
     }
 
-    /// Learns until it is told to stop. An assignment that is under way then is left where it is.
+    /// Learns until it is told to stop. What is under way then has a little time to end; the rest is put back, and
+    /// whoever learns next makes the same calls again.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut working = JoinSet::new();
-        let mut free = true;
+        let (mut working, cut) = (JoinSet::new(), CancellationToken::new());
         loop {
-            while free && working.len() < AT_ONCE {
+            while working.len() < AT_ONCE {
                 match self.take_on().await {
                     Ok(Some(assignment)) => {
-                        let learner = Arc::clone(&self);
-                        working.spawn(async move { learner.work(assignment).await });
+                        let (learner, cut) = (Arc::clone(&self), cut.clone());
+                        working.spawn(async move { learner.work(assignment, &cut).await });
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -135,16 +154,22 @@ impl Learner {
                 }
             }
             tokio::select! {
-                () = stop.cancelled() => return,
-                Some(_) = working.join_next() => free = true,
-                () = tokio::time::sleep(self.options.every) => free = true,
+                () = stop.cancelled() => break,
+                Some(_) = working.join_next() => {}
+                () = tokio::time::sleep(self.options.every) => {}
             }
+        }
+        let finished = async { while working.join_next().await.is_some() {} };
+        if tokio::time::timeout(FINISHES_WITHIN, finished).await.is_err() {
+            cut.cancel();
+            while working.join_next().await.is_some() {}
         }
     }
 
-    /// The next assignment. None while the model is left alone: nothing is taken that cannot be done.
+    /// The next assignment. None while the model is left alone or cannot be used: nothing is taken that cannot be done.
     async fn take_on(&self) -> Result<Option<Assignment>, Error> {
-        if self.gate.resting().is_some_and(|left| !left.is_zero()) {
+        let paused = self.paused_until().is_some_and(|until| Instant::now() < until);
+        if paused || self.gate.resting().is_some_and(|left| !left.is_zero()) {
             return Ok(None);
         }
         let profiles = self.memory.store.profiles();
@@ -152,13 +177,19 @@ impl Learner {
     }
 
     /// Does one assignment to its end, whatever that is.
-    async fn work(&self, assignment: Assignment) {
+    async fn work(&self, assignment: Assignment, cut: &CancellationToken) {
         let outcome = match self.unended(&assignment) {
             Some(setback) => setback,
-            None => match self.learn(&assignment).await {
-                Ok(()) => return,
-                Err(error) => self.setback(&assignment, &error),
-            },
+            None => {
+                let learned = tokio::time::timeout(ASSIGNMENT_WITHIN, self.learn(&assignment));
+                tokio::select! {
+                    learned = learned => match learned.unwrap_or(Err(ModelError::Silent(ASSIGNMENT_WITHIN))) {
+                        Ok(()) => return,
+                        Err(error) => self.setback(&assignment, &error),
+                    },
+                    () = cut.cancelled() => Setback::Interrupted,
+                }
+            }
         };
         tracing::debug!(
             owner = assignment.subject.owner,
@@ -203,6 +234,10 @@ impl Learner {
         episodes: &[Episode],
     ) -> Result<(Vec<Fact>, Vec<Revision>), ModelError> {
         let subject = &assignment.subject;
+        // Without it nothing could be kept of an answer that has been paid for.
+        if let Some(embedder) = &self.memory.embedder {
+            embedder.question(&subject.owner).await?;
+        }
         let known = self.known(assignment).await?;
         let shown = self.shown(known.clone(), episodes).await?;
         let body = prompt::learn(&subject.owner, &subject.category, &shown, episodes);
@@ -249,12 +284,12 @@ impl Learner {
         key: Option<String>,
     ) -> Result<Completion, ModelError> {
         body.insert("model".into(), self.model().into());
-        let asked = body["messages"].as_array().map_or(0, |messages| tokens::of_messages(messages));
+        let expected = Expected { prompt: tokens::of_request(&body), completion: ANSWER_TOKENS };
         loop {
             let form = Form::of(self.form.load(Ordering::Relaxed));
             form.ask(&mut body);
-            let permit = self.gate.admit(asked + ANSWER_TOKENS).await?;
-            let call = Call { body: body.clone(), idempotency_key: key.clone() };
+            let permit = self.gate.admit(expected).await?;
+            let call = Call { body: body.clone(), idempotency_key: key.as_ref().map(|key| form.name(key)) };
             match permit.send(&call, Retry::PATIENTLY).await {
                 Ok(Answer::Whole(completion)) => return Ok(completion),
                 Ok(Answer::Stream(_)) => {
@@ -270,6 +305,10 @@ impl Learner {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn paused_until(&self) -> Option<Instant> {
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn model(&self) -> &str {
@@ -334,7 +373,7 @@ impl Learner {
     fn setback(&self, assignment: &Assignment, error: &ModelError) -> Setback {
         let later = |pause: Duration| later(self.memory.clock.now(), pause);
         let counts = match error {
-            ModelError::Unusable { .. } | ModelError::TooLong { .. } => true,
+            ModelError::Nothing | ModelError::Unusable { .. } | ModelError::TooLong { .. } => true,
             ModelError::Refused(refusal) => {
                 let by_itself = matches!(refusal.status, 401 | 403 | 404 | 407 | 408 | 429);
                 let outage = refusal.status >= 500 && !refusal.is_overflow() && self.gate.resting().is_some();
@@ -344,8 +383,10 @@ impl Learner {
             _ => false,
         };
         if !counts {
-            let pause = error.retry_after().unwrap_or(OUTAGE_PAUSE).max(OUTAGE_PAUSE);
-            return Setback::Postponed(later(pause));
+            // It would be the same for all others, and each attempt counts as a call.
+            let pause = error.retry_after().unwrap_or_default().clamp(OUTAGE_PAUSE, LONGEST_PAUSE);
+            *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
+            return Setback::Postponed(self.memory.clock.now());
         }
         if assignment.attempt >= ATTEMPTS {
             let reason = with_causes(error);

@@ -50,7 +50,8 @@ pub(crate) fn merge(tag: &str, facts: &[Fact]) -> Map<String, Value> {
 /// A fact under a small number: models copy those without mistakes.
 fn known(fact: &Fact, id: usize) -> Value {
     let feature = &fact.feature;
-    json!({"id": id, "tag": feature.tag, "feature": feature.feature, "value": feature.value})
+    let since = feature.valid_from.to_string().chars().take(10).collect::<String>();
+    json!({"id": id, "tag": feature.tag, "feature": feature.feature, "value": feature.value, "since": since})
 }
 
 fn message(episode: &Episode, number: usize, tokens: usize) -> Value {

@@ -8,7 +8,7 @@ use memcloud_model::{Error, Feature, FeatureId, Space, Timestamp};
 
 use crate::Memory;
 use crate::ports::{Fact, FactsOf};
-use crate::search::{Found, Question};
+use crate::search::{Embedded, Found, Question};
 use crate::words::terms;
 
 /// What share of a fact's score its words have; the rest is what its embedding says. Without embeddings words are all.
@@ -68,12 +68,24 @@ impl Memory {
         of: &FactsOf,
         most_facts: usize,
     ) -> Result<(Found, Vec<FactHit>), Error> {
+        let (found, facts, _) = self.search_both_with_vector(question, of, most_facts).await?;
+        Ok((found, facts))
+    }
+
+    /// The same, and the question's embedding.
+    pub(crate) async fn search_both_with_vector(
+        &self,
+        question: Question,
+        of: &FactsOf,
+        most_facts: usize,
+    ) -> Result<(Found, Vec<FactHit>, Option<Embedded>), Error> {
         let text = question.text.clone();
         let facts = self.store.profiles().facts(of);
-        let ((found, vector), facts) = tokio::try_join!(self.search_with_vector(question), facts)?;
-        let mut facts = ranked(facts, &text, vector.as_deref().map(Vec::as_slice));
+        let ((found, embedded), facts) = tokio::try_join!(self.search_with_vector(question), facts)?;
+        let vector = embedded.as_ref().map(|embedded| embedded.vector.as_slice());
+        let mut facts = ranked(facts, &text, vector);
         facts.truncate(most_facts);
-        Ok((found, facts))
+        Ok((found, facts, embedded))
     }
 
     /// Facts, in the order in which they were learned.

@@ -50,6 +50,12 @@ pub struct Question {
     pub limit: usize,
 }
 
+/// A text with its embedding, for whoever needs it once more.
+pub(crate) struct Embedded {
+    pub(crate) text: String,
+    pub(crate) vector: Arc<Vec<f32>>,
+}
+
 /// The answer to a search.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -82,7 +88,7 @@ impl Memory {
     pub(crate) async fn search_with_vector(
         &self,
         question: Question,
-    ) -> Result<(Found, Option<Arc<Vec<f32>>>), Error> {
+    ) -> Result<(Found, Option<Embedded>), Error> {
         self.check_question(&question)?;
         self.bind().await?;
         let began = Instant::now();
@@ -116,7 +122,7 @@ impl Memory {
         };
         let hits = self.load(&question, ranked).await?;
         let found = Found { hits, embedding, ranking: began.elapsed().saturating_sub(embedding) };
-        Ok((found, vector))
+        Ok((found, vector.map(|vector| Embedded { text: told, vector })))
     }
 
     fn check_question(&self, question: &Question) -> Result<(), Error> {

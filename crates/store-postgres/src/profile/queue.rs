@@ -17,11 +17,12 @@ use crate::{id, uuid};
 macro_rules! select_due {
     ($rest:literal) => {
         concat!(
-            "WITH ready AS (SELECT subject, min(queued_at) AS since, count(*) AS messages, max(attempts) AS tried ",
+            "WITH ready AS (SELECT subject, min(queued_at) AS since, count(*) AS messages, ",
+            "bool_or(attempts > 0 OR call IS NOT NULL) AS tried ",
             "FROM memcloud.lessons WHERE parked IS NULL AND due <= $1 GROUP BY subject) ",
             "SELECT s.id, p.org, p.project, s.owner, s.category ",
             "FROM ready r JOIN memcloud.subjects s ON s.id = r.subject JOIN memcloud.spaces p ON p.id = s.space ",
-            "WHERE s.leased_until <= $1 AND (r.messages >= $2 OR r.since <= $3 OR r.tried > 0) ",
+            "WHERE s.leased_until <= $1 AND (r.messages >= $2 OR r.since <= $3 OR r.tried) ",
             "ORDER BY r.since, s.id LIMIT 1 ",
             $rest
         )
@@ -128,17 +129,19 @@ pub(super) async fn put_back(
     let Some(subject) = leased(&tx, assignment).await? else { return Ok(()) };
     let before = assignment.attempt.saturating_sub(1).cast_signed();
     let (attempts, due, reason) = match setback {
+        Setback::Interrupted => (before, None, None),
         Setback::Postponed(due) => (before, Some(due.as_micros()), None),
         Setback::Failed(due) => (before + 1, Some(due.as_micros()), None),
         Setback::Parked(reason) => (before + 1, None, Some(reason)),
     };
     let update = tx
         .prepare_cached(
-            "UPDATE memcloud.lessons SET attempts = $3, due = coalesce($4, due), parked = $5, call = NULL
+            "UPDATE memcloud.lessons SET attempts = $3, due = coalesce($4, due), parked = $5, call = $6
              WHERE subject = $1 AND uid = ANY($2) AND parked IS NULL",
         )
         .await?;
-    tx.execute(&update, &[&subject, &uuids(&assignment.episodes), &attempts, &due, &reason]).await?;
+    let call = (*setback == Setback::Interrupted).then_some(assignment.call);
+    tx.execute(&update, &[&subject, &uuids(&assignment.episodes), &attempts, &due, &reason, &call]).await?;
     end(&tx, subject).await?;
     tx.commit().await?;
     Ok(())

@@ -54,7 +54,8 @@ fn insert(
 pub(super) fn due(connection: &Connection, trigger: Trigger, now: Timestamp) -> Result<Option<i64>, Failure> {
     let old = now.as_micros().saturating_sub(micros(trigger.age));
     let mut select = connection.prepare_cached(
-        "WITH ready AS (SELECT subject, min(queued_at) AS since, count(*) AS messages, max(attempts) AS tried
+        "WITH ready AS (SELECT subject, min(queued_at) AS since, count(*) AS messages,
+                               max(attempts > 0 OR call IS NOT NULL) AS tried
                         FROM lessons WHERE parked IS NULL AND due <= ?1 GROUP BY subject)
          SELECT s.id FROM ready r JOIN subjects s ON s.id = r.subject
          WHERE s.leased_until <= ?1 AND (r.messages >= ?2 OR r.since <= ?3 OR r.tried > 0)
@@ -140,18 +141,20 @@ fn end(tx: &Connection, subject: i64, lease: Lease) -> Result<(), Failure> {
 pub(super) fn put_back(tx: &Connection, assignment: &Assignment, setback: &Setback) -> Result<(), Failure> {
     let Some(subject) = leased(tx, assignment)? else { return Ok(()) };
     let (counted, due, reason) = match setback {
+        Setback::Interrupted => (0, None, None),
         Setback::Postponed(due) => (0, Some(due), None),
         Setback::Failed(due) => (1, Some(due), None),
         Setback::Parked(reason) => (1, None, Some(reason)),
     };
+    let call = (*setback == Setback::Interrupted).then_some(assignment.call.as_bytes());
     let mut update = tx.prepare_cached(
-        "UPDATE lessons SET attempts = ?3 + ?4, due = coalesce(?5, due), parked = ?6, call = NULL
+        "UPDATE lessons SET attempts = ?3 + ?4, due = coalesce(?5, due), parked = ?6, call = ?7
          WHERE subject = ?1 AND uid = ?2 AND parked IS NULL",
     )?;
     let before = assignment.attempt.saturating_sub(1);
     for episode in &assignment.episodes {
         let due = due.map(|due| due.as_micros());
-        update.execute(params![subject, episode.as_bytes(), before, counted, due, reason])?;
+        update.execute(params![subject, episode.as_bytes(), before, counted, due, reason, call])?;
     }
     end(tx, subject, assignment.lease)
 }

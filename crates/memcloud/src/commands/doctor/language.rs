@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::engines::Engines;
 use crate::failure::Failure;
 use crate::language::{EmbeddingSettings, LanguageSettings};
+use crate::output::harmless;
 
 /// How many parked messages are listed.
 const LISTED: usize = 20;
@@ -149,7 +150,7 @@ impl Queue {
         }
         detail.push_str(&format!("; {} are parked:", self.parked));
         for Stuck { id, attempts, reason } in stuck.iter().take(LISTED) {
-            detail.push_str(&format!("\n{:18}{id}: {attempts} attempts, {reason}", ""));
+            detail.push_str(&format!("\n{:18}{id}: {attempts} attempts, {}", "", harmless(reason)));
         }
         Finding::warned(part, detail, MEND_PARKED)
     }

@@ -70,6 +70,8 @@ pub(super) struct EndBody {
     assistant_message: Option<String>,
     /// Whether the answer only repeats what was recalled: it then belongs to its conversation, and no search finds it.
     echo: bool,
+    /// Whether the model was told less than was recalled, because it was too much for it.
+    trimmed: bool,
     usage: UsageBody,
 }
 
@@ -128,6 +130,7 @@ impl From<&Done> for EndBody {
             user_message: done.user_message.as_ref().map(EpisodeId::prefixed),
             assistant_message: done.assistant_message.as_ref().map(EpisodeId::prefixed),
             echo: done.is_echo,
+            trimmed: done.is_trimmed,
             usage: UsageBody {
                 prompt_tokens: prompt,
                 completion_tokens: completion,

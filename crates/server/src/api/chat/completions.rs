@@ -5,16 +5,16 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
-use memcloud_memory::ports::{Completion, Delta, ModelError};
+use memcloud_memory::ports::{Completion, ModelError};
 use memcloud_memory::{Done, Event, Failed, Retry, Turn};
-use memcloud_model::{Member, with_causes};
+use memcloud_model::{Clock, SystemClock, with_causes};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use utoipa::IntoParams;
 
 use super::events::{self, Line};
 use super::refusal::{OpenAi, handed_on};
-use super::{MOST_MESSAGES, USUAL_AGENT, USUAL_MEMORIES, message};
+use super::{USUAL_MEMORIES, check_count, conversation, message};
 use crate::App;
 use crate::api::v1::NamedSession;
 use crate::body::JsonBody;
@@ -78,13 +78,15 @@ pub(crate) async fn completions(
     let chat = app.chat()?;
     let turn = turn(&app, &headers, request)?;
     let streams = turn.request.get("stream") == Some(&Value::Bool(true));
-    let recalled = match chat.recall(turn).await {
-        Ok(recalled) => recalled,
-        Err(failed) => return Ok(refused(*failed)),
+    let mut events = chat.begin(turn);
+    let told = match events.recv().await {
+        Some(Event::Recalled(context, took)) => {
+            app.measures.recalled(took);
+            context.memories.len() + context.facts.len()
+        }
+        Some(Event::Failed(failed)) => return Ok(refused(*failed)),
+        _ => return Err(Failure::defect().into()),
     };
-    app.measures.recalled(recalled.took);
-    let told = recalled.context.memories.len() + recalled.context.facts.len();
-    let events = chat.begin(recalled);
     let mut response = if streams { streamed(events).await } else { whole(events).await };
     response.headers_mut().insert(RECALLED, HeaderValue::from(told));
     Ok(response)
@@ -99,11 +101,16 @@ fn refused(failed: Failed) -> Response {
 
 /// Answers what the model answered, when both sides are stored.
 async fn whole(mut events: UnboundedReceiver<Event>) -> Response {
-    let mut answered = None;
+    let (mut answered, mut calls_tools) = (None, false);
     loop {
         match events.recv().await {
-            Some(Event::Delta(_)) => {}
+            Some(Event::Recalled(..)) => {}
+            Some(Event::Delta(delta)) => calls_tools |= delta.calls_tools,
             Some(Event::Whole(completion)) => answered = Some(completion.raw),
+            Some(Event::Done(_)) if answered.is_none() && calls_tools => {
+                let what = "with a stream that nobody asked for, and calls of tools in it".into();
+                return OpenAi::from(ModelError::Unusable { what }).into_response();
+            }
             Some(Event::Done(done)) => return json_body(answered.unwrap_or_else(|| assembled(&done))),
             Some(Event::Failed(failed)) => return failed_whole(answered, *failed),
             None => return OpenAi(Failure::defect()).into_response(),
@@ -130,7 +137,10 @@ fn json_body(bytes: Bytes) -> Response {
 fn assembled(done: &Done) -> Bytes {
     let message = json!({"role": "assistant", "content": done.content});
     let body = json!({
+        "id": format!("chatcmpl-{}", done.assistant_message.map_or_else(String::new, |id| id.to_string())),
         "object": "chat.completion",
+        "created": SystemClock.now().as_micros() / 1_000_000,
+        "model": "",
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": done.tokens.prompt, "completion_tokens": done.tokens.completion},
     });
@@ -140,13 +150,18 @@ fn assembled(done: &Done) -> Bytes {
 /// Hands on what the model says as it says it. Until it says something its errors still have their status.
 async fn streamed(mut events: UnboundedReceiver<Event>) -> Response {
     let first = match events.recv().await {
+        Some(Event::Delta(delta)) if delta.is_end => Bytes::new(),
         Some(Event::Delta(delta)) => delta.raw,
         Some(Event::Whole(completion)) => as_event(&completion),
         Some(Event::Failed(failed)) => return refused(*failed),
-        Some(Event::Done(_)) | None => return OpenAi(Failure::defect()).into_response(),
+        Some(Event::Recalled(..) | Event::Done(_)) | None => {
+            return OpenAi(Failure::defect()).into_response();
+        }
     };
     events::response(first, events, |event| match event {
-        Event::Delta(Delta { raw, .. }) if is_done(&raw) => Line::Nothing,
+        Event::Recalled(..) => Line::Nothing,
+        // The end of a stream waits until both sides are stored.
+        Event::Delta(delta) if delta.is_end => Line::Nothing,
         Event::Delta(delta) => Line::Bytes(delta.raw),
         Event::Whole(completion) => Line::Bytes(as_event(&completion)),
         Event::Done(_) => Line::Last(Bytes::from_static(DONE)),
@@ -156,11 +171,6 @@ async fn streamed(mut events: UnboundedReceiver<Event>) -> Response {
 
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// The end of a stream waits until both sides are stored.
-fn is_done(raw: &[u8]) -> bool {
-    raw.strip_prefix(b"data:").is_some_and(|data| data.trim_ascii() == b"[DONE]")
-}
-
 /// A stream that breaks off says why in the way that OpenAI's clients understand. One that is complete and only could not
 /// be stored ends as it should.
 fn last_words(failed: Failed) -> Bytes {
@@ -169,7 +179,7 @@ fn last_words(failed: Failed) -> Bytes {
             tracing::error!(error = with_causes(error), "a turn was answered but could not be stored");
             Bytes::from(format!(": not stored: {}\n\ndata: [DONE]\n\n", error.code()))
         }
-        ModelError::Unusable { .. } => Bytes::from_static(DONE),
+        ModelError::Nothing => Bytes::from_static(DONE),
         _ => {
             let (message, code, _) = Failure::from(failed).told_in_words();
             events::data(
@@ -198,27 +208,14 @@ fn as_event(completion: &Completion) -> Bytes {
 /// The turn that a request asks for. What it says beside the messages is none of the memory's business.
 fn turn(app: &App, headers: &HeaderMap, request: Map<String, Value>) -> Result<Turn, Failure> {
     let session = session(headers)?;
-    let place = Place::body().at("messages");
-    let Some(Value::Array(messages)) = request.get("messages").filter(|messages| **messages != json!([]))
-    else {
-        let hint = "send at least what the user says now";
-        return Err(place.wrong("missing", "there are no messages", &Value::Null, "no_messages", hint));
-    };
-    if messages.len() > MOST_MESSAGES {
-        let msg = format!("there are {} messages; the limit is {MOST_MESSAGES}", messages.len());
-        let hint = "send the last ones: what was said before is remembered";
-        return Err(place.wrong("too_long", msg, &Value::Null, "too_many_messages", hint));
-    }
+    let none = vec![];
+    let messages = request.get("messages").and_then(Value::as_array).unwrap_or(&none);
+    check_count(messages, &Place::body().at("messages"))?;
     let asked = messages.iter().rposition(|message| message["role"] == "user");
     let question = asked.and_then(|at| message::text(&messages[at]["content"])).unwrap_or_default();
-    let agent = session.agents.first().cloned().unwrap_or_else(|| USUAL_AGENT.to_owned());
     let limit = USUAL_MEMORIES.min(app.memory.limits().results);
     Ok(Turn {
-        space: session.space(),
-        session: session.name.clone(),
-        members: session.members().chain([Member::Agent(agent.clone())]).collect(),
-        user: session.users.first().cloned().unwrap_or_else(|| session.usual_producer()),
-        agent,
+        conversation: conversation(&session, None, None),
         question,
         is_new: asked.is_some_and(|at| at + 1 == messages.len()),
         request,

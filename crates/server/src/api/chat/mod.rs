@@ -12,12 +12,17 @@ mod usage;
 
 use std::sync::Arc;
 
-use memcloud_memory::Chat;
 use memcloud_memory::ports::ModelError;
+use memcloud_memory::{Chat, Conversation};
+use memcloud_model::Member;
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::App;
+use crate::api::v1::NamedSession;
+use crate::failure::Failure;
+use crate::fields::Place;
 
 /// The most messages of one request. `OpenAI` itself takes no more than this.
 const MOST_MESSAGES: usize = 2_048;
@@ -33,6 +38,39 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(completions::completions))
         .routes(routes!(models::models))
         .routes(routes!(usage::usage))
+}
+
+/// Who talks in a turn: this user and this agent, or those that the session names first.
+fn conversation(session: &NamedSession, user: Option<String>, agent: Option<String>) -> Conversation {
+    let user = user.or_else(|| session.users.first().cloned()).unwrap_or_else(|| session.usual_producer());
+    let agent = agent.or_else(|| session.agents.first().cloned()).unwrap_or_else(|| USUAL_AGENT.to_owned());
+    Conversation {
+        space: session.space(),
+        session: session.name.clone(),
+        members: session.members().chain([Member::Agent(agent.clone())]).collect(),
+        user,
+        agent,
+    }
+}
+
+/// Refuses a conversation without an end, and one without a beginning.
+fn check_count(messages: &[Value], place: &Place) -> Result<(), Failure> {
+    if messages.is_empty() {
+        let hint = "send at least what the user says now";
+        return Err(place.clone().wrong(
+            "too_short",
+            "there are no messages",
+            &Value::Null,
+            "no_messages",
+            hint,
+        ));
+    }
+    if messages.len() > MOST_MESSAGES {
+        let msg = format!("there are {} messages; the limit is {MOST_MESSAGES}", messages.len());
+        let hint = "send the last ones: what was said before is remembered";
+        return Err(place.clone().wrong("too_long", msg, &Value::Null, "too_many_messages", hint));
+    }
+    Ok(())
 }
 
 impl App {

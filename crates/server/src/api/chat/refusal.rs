@@ -35,6 +35,7 @@ impl From<Failed> for Failure {
         let stored = Stored {
             user_message: failed.user_message.as_ref().map(EpisodeId::prefixed),
             assistant_message: failed.assistant_message.as_ref().map(EpisodeId::prefixed),
+            content: Some(failed.content).filter(|content| !content.is_empty()),
         };
         Self::from(failed.error).with_stored(stored)
     }
@@ -54,7 +55,7 @@ fn explained(error: &ModelError) -> (StatusCode, &'static str, &'static str) {
         ModelError::Silent(_) => (StatusCode::GATEWAY_TIMEOUT, "model_silent", AGAIN),
         ModelError::Refused(refusal) => refused(refusal),
         ModelError::Cut(_) => (StatusCode::BAD_GATEWAY, "model_cut", AGAIN),
-        ModelError::Unusable { .. } | ModelError::TooLong { .. } => {
+        ModelError::Nothing | ModelError::Unusable { .. } | ModelError::TooLong { .. } => {
             (StatusCode::BAD_GATEWAY, "model_unusable", AGAIN)
         }
         ModelError::Exhausted { .. } => {

@@ -4,15 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use memcloud_memory::{Event, Retry, Turn};
-use memcloud_model::{Error, Member};
+use memcloud_memory::{Conversation, Event, Retry, Turn};
+use memcloud_model::Error;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use utoipa::ToSchema;
 
 use super::answer::{AnswerBody, ContextBody, EndBody};
 use super::events::{self, Line};
-use super::{MOST_MESSAGES, USUAL_AGENT, USUAL_MEMORIES, message};
+use super::{USUAL_MEMORIES, check_count, conversation, message};
 use crate::App;
 use crate::api::v1::{NamedSession, SessionBody, SessionHeaders};
 use crate::body::JsonBody;
@@ -65,20 +65,31 @@ pub(crate) async fn talk(
 ) -> Result<Response, Failure> {
     let chat = app.chat()?;
     let streams = body.truth("stream")?;
+    let (user, agent) = (first_named(&body, "user_id"), first_named(&body, "agent_id"));
     let session = NamedSession::of_request(&headers, &mut body)?;
-    let turn = turn(&app, &session, body, streams)?;
-    let recalled = chat.recall(turn).await.map_err(|failed| Failure::from(*failed))?;
-    app.measures.recalled(recalled.took);
-    let context = ContextBody::from(&recalled.context);
-    let response =
-        if streams { streamed(&context, chat.begin(recalled)) } else { whole(chat.begin(recalled)).await? };
+    let turn = turn(&app, conversation(&session, user, agent), body, streams)?;
+    let mut events = chat.begin(turn);
+    let context = match events.recv().await {
+        Some(Event::Recalled(context, took)) => {
+            app.measures.recalled(took);
+            ContextBody::from(&*context)
+        }
+        Some(Event::Failed(failed)) => return Err((*failed).into()),
+        _ => return Err(Failure::defect()),
+    };
+    let response = if streams { streamed(&context, events) } else { whole(events).await? };
     Ok((session.echo(), response).into_response())
+}
+
+/// Whom the body names first: sessions keep their members in another order.
+fn first_named(body: &Fields, list: &str) -> Option<String> {
+    Some(body.peek("session")?.get(list)?.get(0)?.as_str()?.to_owned())
 }
 
 async fn whole(mut events: UnboundedReceiver<Event>) -> Result<Response, Failure> {
     while let Some(event) = events.recv().await {
         match event {
-            Event::Delta(_) | Event::Whole(_) => {}
+            Event::Recalled(..) | Event::Delta(_) | Event::Whole(_) => {}
             Event::Done(done) => return Ok(Json(AnswerBody::from(*done)).into_response()),
             Event::Failed(failed) => return Err((*failed).into()),
         }
@@ -88,6 +99,7 @@ async fn whole(mut events: UnboundedReceiver<Event>) -> Result<Response, Failure
 
 fn streamed(context: &ContextBody, events: UnboundedReceiver<Event>) -> Response {
     events::response(events::named("memories", context), events, |event| match event {
+        Event::Recalled(..) => Line::Nothing,
         Event::Delta(delta) => said(&delta.text),
         Event::Whole(completion) => said(&completion.text),
         Event::Done(done) => Line::Last(events::named("done", &EndBody::from(&*done))),
@@ -104,7 +116,7 @@ fn said(text: &str) -> Line {
 }
 
 /// The turn that a request asks for.
-fn turn(app: &App, session: &NamedSession, mut body: Fields, streams: bool) -> Result<Turn, Failure> {
+fn turn(app: &App, conversation: Conversation, mut body: Fields, streams: bool) -> Result<Turn, Failure> {
     let limits = app.memory.limits();
     let limit = body.place("limit").limit(body.integer("limit")?, USUAL_MEMORIES, limits.results)?;
     let model = body.optional_text("model")?;
@@ -121,44 +133,16 @@ fn turn(app: &App, session: &NamedSession, mut body: Fields, streams: bool) -> R
     }
     request.insert("messages".into(), messages.into());
     request.insert("stream".into(), streams.into());
-    let agent = session.agents.first().cloned().unwrap_or_else(|| USUAL_AGENT.to_owned());
-    let members = session.members().chain([Member::Agent(agent.clone())]).collect();
-    Ok(Turn {
-        space: session.space(),
-        session: session.name.clone(),
-        members,
-        user: session.users.first().cloned().unwrap_or_else(|| session.usual_producer()),
-        agent,
-        question,
-        is_new: true,
-        request,
-        limit,
-        retry: Retry::BRIEFLY,
-        asks_usage: true,
-    })
+    Ok(Turn { conversation, question, is_new: true, request, limit, retry: Retry::BRIEFLY, asks_usage: true })
 }
 
 /// What the user said last, once all messages are as they should be.
 fn question(messages: &[Value], place: &Place) -> Result<String, Failure> {
-    let Some(last) = messages.last() else {
-        let hint = "send at least what the user says now";
-        return Err(place.clone().wrong(
-            "too_short",
-            "there are no messages",
-            &json!([]),
-            "no_messages",
-            hint,
-        ));
-    };
-    if messages.len() > MOST_MESSAGES {
-        let msg = format!("there are {} messages; the limit is {MOST_MESSAGES}", messages.len());
-        let hint = "send the last ones: what was said before is remembered";
-        return Err(place.clone().wrong("too_long", msg, &Value::Null, "too_many_messages", hint));
-    }
+    check_count(messages, place)?;
     for (number, message) in messages.iter().enumerate() {
         check(message, &place.item(number))?;
     }
-    let at = place.item(messages.len() - 1);
+    let (at, last) = (place.item(messages.len() - 1), &messages[messages.len() - 1]);
     if last["role"] != "user" {
         let msg = "the last message is not the user's";
         let hint = "end with the message that is to be answered, with the role 'user'";

@@ -129,7 +129,7 @@ pub(super) async fn search_episodic(
 }
 
 /// Searches what was learned of people, and always answers MemMachine's object, with `profile_memory` only:
-/// facts about the users that the session names, or about everyone in the group when it names none.
+/// facts about the users of the session.
 #[utoipa::path(
     post,
     path = "/v1/memories/profile/search",
@@ -189,10 +189,9 @@ impl Asked {
         Question { space, text, filter, limit: self.limit }
     }
 
-    /// Whom facts are looked for about: the users of the session; everyone where it names none.
+    /// Whom facts are looked for about: the users of the session.
     fn owners(&self) -> Option<Vec<String>> {
-        let everyone = self.session.users.is_empty() || self.session.users == ["default"];
-        (!everyone).then(|| self.session.users.clone())
+        Some(self.session.users.clone())
     }
 }
 
