@@ -20,6 +20,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     enough_messages_or_old_ones_are_taken_on(fresh().await).await;
     those_that_fail_go_together_less_and_less(fresh().await).await;
     one_learner_at_a_time(fresh().await).await;
+    what_is_interrupted_goes_on_under_its_name(fresh().await).await;
     learners_at_once_take_on_each_subject_once(fresh().await).await;
     what_is_postponed_has_not_failed(fresh().await).await;
     what_is_parked_waits_for_a_word(fresh().await).await;
@@ -245,6 +246,19 @@ pub async fn one_learner_at_a_time(store: Store) {
     assert_ne!(fourth.call, fifth.call, "it ended");
 }
 
+/// What somebody stopped has not failed, and is the same call when it is made again, whatever the trigger says.
+pub async fn what_is_interrupted_goes_on_under_its_name(store: Store) {
+    let space = space("interrupted");
+    tell(&store, &space, "ann", 0..20).await;
+    let first = claim(&store, 100).await.unwrap();
+    store.profiles().put_back(&first, &Setback::Interrupted).await.unwrap();
+    let second = claim(&store, 100).await.unwrap();
+    assert_eq!((second.call, second.attempt, &second.episodes), (first.call, 1, &first.episodes));
+    store.profiles().put_back(&second, &Setback::Postponed(minute(100))).await.unwrap();
+    let third = claim(&store, 100).await.unwrap();
+    assert_ne!(third.call, first.call, "that one ended");
+}
+
 /// Many that ask at once share the subjects out among them.
 pub async fn learners_at_once_take_on_each_subject_once(store: Store) {
     let space = space("shared");
@@ -355,18 +369,24 @@ pub async fn facts_are_replaced_and_retired(store: Store) {
     assert_eq!(learned(&store, tom).await.valid_to, Some(minute(9)));
     let mia = current(&store, &space).await[0].clone();
     assert_eq!((mia.value.as_str(), mia.valid_from), ("Mia", minute(9)));
-    // An older message that is learned from later: nothing ends before it began.
+    // An older message that is learned from later tells what held before, and ends nothing.
     assert_eq!(revise(&store, &space, LATER, replace(mia.id, pet("Leo", 7, &ids[7..8]))).await, 1);
-    assert_eq!(learned(&store, mia.id).await.valid_to, Some(minute(9)));
+    assert_eq!(learned(&store, mia.id).await.valid_to, None);
+    let leo = all(&store).await.pop().unwrap().feature;
+    assert_eq!(
+        (leo.value.as_str(), leo.valid_from, leo.valid_to),
+        ("Leo", minute(7), Some(minute(9))),
+        "until the one that holds began"
+    );
     // One that is no longer current is added to.
     assert_eq!(revise(&store, &space, LATER, replace(tom, pet("Zoe", 11, &ids[11..12]))).await, 1);
-    assert_eq!(values(&current(&store, &space).await), ["Leo", "Zoe"]);
+    assert_eq!(values(&current(&store, &space).await), ["Mia", "Zoe"]);
     assert_eq!(learned(&store, tom).await.valid_to, Some(minute(9)), "what ended stays ended");
     // By itself it only gains citations; by one that is there already, that one does.
-    let [leo, zoe] = current(&store, &space).await.try_into().unwrap();
-    assert_eq!(revise(&store, &space, LATER, replace(leo.id, pet("Leo", 12, &ids[12..13]))).await, 1);
-    assert_eq!(learned(&store, leo.id).await.citations, [ids[7], ids[12]]);
-    assert_eq!(revise(&store, &space, LATER, replace(leo.id, pet("Zoe", 13, &ids[13..14]))).await, 1);
+    let [mia, zoe] = current(&store, &space).await.try_into().unwrap();
+    assert_eq!(revise(&store, &space, LATER, replace(mia.id, pet("Mia", 12, &ids[12..13]))).await, 1);
+    assert_eq!(learned(&store, mia.id).await.citations, [ids[9], ids[12]]);
+    assert_eq!(revise(&store, &space, LATER, replace(mia.id, pet("Zoe", 13, &ids[13..14]))).await, 1);
     let left = current(&store, &space).await;
     assert_eq!((left.len(), left[0].id, left[0].citations.as_slice()), (1, zoe.id, &[ids[11], ids[13]][..]));
     let retire = |at| vec![Revision::Retire { old: zoe.id, at: minute(at) }];
@@ -399,7 +419,7 @@ pub async fn facts_are_merged(store: Store) {
     }
     assert_eq!(revise(&store, &space, LATER, merge(&[tomcat, tom])).await, 1);
     let merged = current(&store, &space).await.last().unwrap().clone();
-    assert_eq!((merged.value.as_str(), merged.valid_from, merged.valid_to), ("A cat, Tom", minute(3), None));
+    assert_eq!((merged.value.as_str(), merged.valid_from, merged.valid_to), ("A cat, Tom", minute(8), None));
     assert_eq!(merged.citations, ids[3..6]);
     for old in [tom, tomcat] {
         assert_eq!(learned(&store, old).await.valid_to, Some(minute(8)), "when the last of them began");

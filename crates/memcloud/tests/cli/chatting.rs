@@ -207,6 +207,36 @@ async fn nothing_is_charged_twice_after_a_kill() {
     assert_eq!(model.calls().await["calls"], calls["calls"]);
 }
 
+/// A server that is told to stop puts back what it was learning from: no attempt is lost, no call forgotten, none made twice.
+#[tokio::test]
+async fn stops_count_against_no_message_and_hide_no_call() {
+    let home = Home::new();
+    let model = Model::start(&home);
+    model.fails(json!({"faults": ["slow=30s"], "only": "extract"})).await;
+    let mut id = String::new();
+    for round in 0..6 {
+        let mut server = serve(&home, &model, &[("MEMCLOUD_MODEL_CALLS_PER_DAY", "7")]);
+        if round == 0 {
+            id = home.run(&["add", "I live in Oslo.", "--user", "ann", "--url", &server.url]).ok().stdout;
+        }
+        until(&server, "/v1/usage", |usage| usage["day"]["calls"] == round + 1).await;
+        let began = Instant::now();
+        server.signal("TERM");
+        assert!(server.ended().success() && began.elapsed() < Duration::from_secs(6));
+    }
+    model.works().await;
+    let server = serve(&home, &model, &[("MEMCLOUD_MODEL_CALLS_PER_DAY", "7")]);
+    let facts = until(&server, "/v1/memories/profile", |facts| !values(facts).is_empty()).await;
+    assert_eq!(facts["facts"][0]["metadata"]["citations"][0], id.trim().trim_start_matches("episode-"));
+    let usage = get(&server, "/v1/usage").await;
+    assert_eq!(usage["day"]["calls"], 7, "every call that was made is counted: {usage}");
+    let calls = model.calls().await;
+    let keys: Vec<&Value> =
+        calls["asked"].as_array().unwrap().iter().map(|call| &call["idempotency_key"]).collect();
+    assert!(keys.iter().all(|key| key.is_string() && *key == keys[0]), "{keys:?}");
+    assert_eq!(calls["charged"], 1, "{calls}");
+}
+
 /// Every answered chat survives a kill: both sides are there.
 #[tokio::test]
 async fn an_answered_chat_survives_a_kill() {

@@ -1,6 +1,8 @@
 //! `POST /v1/chat/completions` and `GET /v1/models`: OpenAI's shape, with memory.
 
-use memcloud_dev_model::Fault;
+use std::time::Duration;
+
+use memcloud_dev_model::{Fault, Pause};
 use serde_json::{Value, json};
 
 use super::stand::Stand;
@@ -115,7 +117,7 @@ async fn errors_of_the_endpoint_keep_their_status_and_body() {
         assert_eq!(answer.headers["content-type"], "application/json");
     }
     assert_eq!(stand.model.calls().calls, 4, "a client of that API tries again by itself");
-    assert_eq!(stand.stored().await.len(), 4, "what the user said is stored each time");
+    assert_eq!(stand.stored().await.len(), 1, "what was not answered and is said again is one message");
 }
 
 #[tokio::test]
@@ -126,7 +128,7 @@ async fn a_model_that_says_nothing_is_handed_on_too() {
         let answer = complete(&stand, &asked("Where are the keys?")).await.ok();
         assert!(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().is_empty());
     }
-    assert_eq!(stand.stored().await.len(), 2);
+    assert_eq!(stand.stored().await.len(), 1);
 }
 
 #[tokio::test]
@@ -168,4 +170,56 @@ async fn lists_the_models_of_the_endpoint() {
     let stand = Stand::open().await;
     let models = stand.instance.get("/v1/models").await.ok();
     assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("dev-model")));
+}
+
+/// What is handed on is the same text, not only the same value: models heed the order of a schema's fields.
+#[tokio::test]
+async fn the_order_of_fields_is_kept() {
+    let stand = Stand::open().await;
+    let schema = r#"{"zeta":{"type":"string"},"alpha":{"type":"string"},"middle":{"type":"string"}}"#;
+    let body = format!(
+        r#"{{"messages":[{{"role":"user","content":"hello"}}],"response_format":{{"type":"json_schema","json_schema":{{"name":"x","schema":{{"properties":{schema}}}}}}}}}"#
+    );
+    stand.instance.send("POST", "/v1/chat/completions", &MEMORY, body).await.ok();
+    assert!(stand.asked().to_string().contains(schema), "{}", stand.asked());
+}
+
+#[tokio::test]
+async fn a_stream_that_says_nothing_ends_once() {
+    let stand = Stand::open().await;
+    stand.fails(Fault::Empty);
+    let mut body = asked("Where are the keys?");
+    body["stream"] = true.into();
+    let events = stand.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
+    assert_eq!(events.iter().filter(|(_, data)| data == "[DONE]").count(), 1, "{events:?}");
+}
+
+#[tokio::test]
+async fn what_is_answered_is_stored_also_when_the_client_has_gone() {
+    let stand = Stand::open().await;
+    stand.remember("The keys hang behind the door.").await;
+    stand.fails(Fault::SlowWords { time: Pause(Duration::from_millis(20)) });
+    let mut body = asked("Where are the keys?");
+    body["stream"] = true.into();
+    let mut streaming = stand.stream("/v1/chat/completions", &MEMORY, &body).await;
+    streaming.next().await.unwrap();
+    drop(streaming);
+    stand.stored_in_the_end(|stored| stored.len() == 3).await;
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_stored_are_refused_before_anything_is_paid_for() {
+    let stand = Stand::open().await;
+    let long = "x".repeat(1_100);
+    for header in ["x-memory-group", "x-memory-session", "x-memory-user", "x-memory-agent"] {
+        let headers = [(header, long.as_str())];
+        let body = asked("Where are the keys?").to_string();
+        let answer = stand.instance.send("POST", "/v1/chat/completions", &headers, body).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (400, &json!("name_too_long")));
+    }
+    let body = asked("Where are the keys?").to_string();
+    let empty = [("x-memory-group", ""), ("x-memory-user", "")];
+    stand.instance.send("POST", "/v1/chat/completions", &empty, body).await.ok();
+    assert_eq!(stand.model.calls().calls, 1);
+    stand.usage_in_the_end(|usage| usage["day"]["calls"] == 1).await;
 }

@@ -155,3 +155,32 @@ async fn endpoints_differ_and_are_understood() {
     let (producer, kept) = stand.stored().await.pop().unwrap();
     assert!(producer == "bot" && kept.contains('\u{fffd}'), "{kept:?}");
 }
+
+/// A request that the endpoint does not like says that the endpoint is well.
+#[tokio::test]
+async fn bad_requests_do_not_make_a_model_rest() {
+    let stand = Stand::open().await;
+    for status in [500, 400, 500, 429, 500, 400, 500] {
+        stand.fails(Fault::Status { status, retry_after: Some(60) });
+        let answer = stand.instance.post("/v1/chat/completions", &said("today", "hello")).await;
+        assert_eq!(answer.status, status);
+    }
+    assert_eq!(stand.instance.get("/v1/usage").await.ok()["resting_seconds"], json!(null));
+}
+
+#[tokio::test]
+async fn what_is_said_again_without_an_answer_is_one_message() {
+    let stand = Stand::open().await;
+    stand.fails(Fault::Status { status: 400, retry_after: None });
+    let mut ids = vec![];
+    for _ in 0..3 {
+        let answer = stand.say("today", "Where are the spare keys?").await.json();
+        ids.push(answer["stored"]["user_message"].as_str().unwrap().to_owned());
+    }
+    ids.dedup();
+    assert_eq!((ids.len(), stand.stored().await.len()), (1, 1));
+    stand.model.clear_faults();
+    stand.say("today", "Where are the spare keys?").await.ok();
+    stand.say("today", "Where are the spare keys?").await.ok();
+    assert_eq!(stand.stored().await.len(), 4, "after an answer it is said anew");
+}

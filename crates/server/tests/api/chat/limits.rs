@@ -32,15 +32,33 @@ async fn tokens_are_counted_as_they_were_used() {
     let stand = Stand::open().await;
     let answer = stand.say("today", "Where are the keys?").await.ok();
     let total = answer["usage"]["total_tokens"].as_u64().unwrap();
-    // It is corrected when nobody waits for it any more.
-    for _ in 0..500 {
-        let usage = stand.instance.get("/v1/usage").await.ok();
-        if usage["day"]["tokens"] == total && usage["day"]["calls"] == 1 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    stand.usage_in_the_end(|usage| usage["day"]["tokens"] == total && usage["day"]["calls"] == 1).await;
+}
+
+/// Numbers that no call has, from a client.
+#[tokio::test]
+async fn absurd_numbers_of_tokens_stop_nobody() {
+    let budget = Budget { tokens_per_day: Some(10_000_000_000), ..Budget::default() };
+    let stand = Stand::with(With { budget, ..With::default() }).await;
+    for most in [json!(u64::MAX), json!(9_000_000_000_000_000_000_u64), json!(1e300), json!(-5)] {
+        let body =
+            json!({"max_tokens": most, "n": u64::MAX, "messages": [{"role": "user", "content": "hello"}]});
+        stand.instance.post("/v1/chat/completions", &body).await.ok();
     }
-    panic!("{} and not {total}", stand.instance.get("/v1/usage").await.text);
+    let total = |usage: &serde_json::Value| usage["day"]["tokens"].as_u64().unwrap();
+    stand.usage_in_the_end(|usage| total(usage) < 100_000).await;
+    stand.say("today", "hello").await.ok();
+}
+
+/// What the model reads beside the messages counts, too.
+#[tokio::test]
+async fn tools_count() {
+    let budget = Budget { tokens_per_day: Some(10_000), ..Budget::default() };
+    let stand = Stand::with(With { budget, ..With::default() }).await;
+    let tools = json!([{"type": "function", "function": {"name": "f", "description": "x".repeat(60_000)}}]);
+    let body = json!({"tools": tools, "messages": [{"role": "user", "content": "hello"}]});
+    let refused = stand.instance.post("/v1/chat/completions", &body).await;
+    assert_eq!((refused.status.as_u16(), stand.model.calls().calls), (429, 0));
 }
 
 #[tokio::test]

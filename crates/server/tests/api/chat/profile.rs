@@ -275,3 +275,29 @@ async fn many_facts_of_a_tag_are_merged_and_none_is_lost() {
     }
     panic!("{:?}", known(&stand).await);
 }
+
+/// A history that is imported backwards leaves the same present, and the past stays readable.
+#[tokio::test]
+async fn what_was_said_long_ago_does_not_replace_what_holds() {
+    let stand = learning().await;
+    let say = async |text: &str, at: &str| {
+        let body = json!({
+            "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
+            "producer": "Ann", "produced_for": "", "episode_content": text, "timestamp": at,
+        });
+        stand.instance.post("/v1/memories", &body).await.ok();
+    };
+    say("I live in Oslo.", "2024-03-01T12:00:00Z").await;
+    knows(&stand, &["city: Oslo"]).await;
+    say("I live in Bonn.", "2019-03-01T12:00:00Z").await;
+    for _ in 0..1_000 {
+        let queue = queue(&stand).await;
+        if queue["waiting"] == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(known(&stand).await, ["city: Oslo"]);
+    let then = stand.instance.get("/v1/memories/profile?group_id=g&as_of=2020-01-01").await.ok();
+    assert_eq!(then["facts"][0]["value"], "Bonn", "{then}");
+}

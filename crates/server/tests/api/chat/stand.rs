@@ -118,6 +118,19 @@ impl Stand {
         panic!("it never was: {:?}", self.stored().await);
     }
 
+    /// Waits until the account is so: it is corrected when nobody waits for it.
+    pub(crate) async fn usage_in_the_end(&self, wanted: impl Fn(&Value) -> bool) {
+        let mut usage = Value::Null;
+        for _ in 0..500 {
+            usage = self.instance.get("/v1/usage").await.ok();
+            if wanted(&usage) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{usage}");
+    }
+
     /// The body of the last call of chats that the model was asked.
     pub(crate) fn asked(&self) -> Value {
         let calls = self.model.calls().asked;
