@@ -154,12 +154,11 @@ impl Memory {
         let (mut wanted, mut passages) = (vec![], vec![]);
         for (i, episode) in episodes.iter().enumerate().filter(|(_, e)| e.purpose == Use::Recall) {
             let passage = passage(episode);
-            match known.filter(|known| known.text == passage) {
-                Some(known) => vectors[i] = half(&known.vector),
-                None => {
-                    wanted.push(i);
-                    passages.push(passage);
-                }
+            if let Some(known) = known.filter(|known| known.text == passage) {
+                vectors[i] = half(&known.vector);
+            } else {
+                wanted.push(i);
+                passages.push(passage);
             }
         }
         if !wanted.is_empty() {

@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             Ok(()) => {}
             // One answer that failed does not end the chat; without a server or a key there is none.
             Err(failure) if failure.exit == Exit::Failed && output.talks_with_person() => {
-                output.failure(&failure)
+                output.failure(&failure);
             }
             Err(failure) => return Err(failure),
         }

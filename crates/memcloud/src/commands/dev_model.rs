@@ -34,7 +34,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
     let locked = args.key.is_some();
-    let model = DevModel::start(options(args)).map_err(not_started)?;
+    let model = DevModel::start(options(args)).map_err(|error| not_started(&error))?;
     let url = model.url();
     tracing::info!("listening on {url}");
     if context.output.json {
@@ -56,10 +56,10 @@ fn options(args: Args) -> Options {
     Options { listen, key, faults, latency: latency.0, jitter: jitter.0 }
 }
 
-fn not_started(error: StartError) -> Failure {
+fn not_started(error: &StartError) -> Failure {
     match error {
         StartError::Exposed(_) => Failure::usage(error.to_string(), "listen on 127.0.0.1"),
-        StartError::Listen(_, ref why) => {
+        StartError::Listen(_, why) => {
             Failure::new(format!("{error}: {why}"), "choose another port with --listen")
         }
         StartError::NoRuntime => Failure::new(error.to_string(), "start it again"),

@@ -124,10 +124,8 @@ fn welcome(facts: &Value, locked: bool) -> String {
             None => format!("{}, at {}", text(&model["space"]), text(&model["place"])),
         },
     };
-    let chats = match facts["language_model"].as_str() {
-        Some(told) => told,
-        None => "with no language model: set OPENAI_API_KEY, or OPENAI_BASE_URL and MEMCLOUD_CHAT_MODEL",
-    };
+    let none = "with no language model: set OPENAI_API_KEY, or OPENAI_BASE_URL and MEMCLOUD_CHAT_MODEL";
+    let chats = facts["language_model"].as_str().unwrap_or(none);
     let key = facts["key"].as_str();
     let shown_once = key
         .map(|key| format!("\n  key       {key}\n            shown this once; only its hash is kept"))

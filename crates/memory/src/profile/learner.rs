@@ -178,19 +178,7 @@ impl Learner {
 
     /// Does one assignment to its end, whatever that is.
     async fn work(&self, assignment: Assignment, cut: &CancellationToken) {
-        let outcome = match self.unended(&assignment) {
-            Some(setback) => setback,
-            None => {
-                let learned = tokio::time::timeout(ASSIGNMENT_WITHIN, self.learn(&assignment));
-                tokio::select! {
-                    learned = learned => match learned.unwrap_or(Err(ModelError::Silent(ASSIGNMENT_WITHIN))) {
-                        Ok(()) => return,
-                        Err(error) => self.setback(&assignment, &error),
-                    },
-                    () = cut.cancelled() => Setback::Interrupted,
-                }
-            }
-        };
+        let Some(outcome) = self.attempt(&assignment, cut).await else { return };
         tracing::debug!(
             owner = assignment.subject.owner,
             ?outcome,
@@ -200,6 +188,19 @@ impl Learner {
             // It is given out again when the lease ends.
             tracing::warn!(error = %with_causes(&error), "messages cannot be put back into the queue of the profile");
         }
+    }
+
+    /// Makes an attempt; what becomes of the messages if it did not succeed.
+    async fn attempt(&self, assignment: &Assignment, cut: &CancellationToken) -> Option<Setback> {
+        if let Some(setback) = self.unended(assignment) {
+            return Some(setback);
+        }
+        let learned = tokio::select! {
+            learned = tokio::time::timeout(ASSIGNMENT_WITHIN, self.learn(assignment)) => learned,
+            () = cut.cancelled() => return Some(Setback::Interrupted),
+        };
+        let error = learned.unwrap_or(Err(ModelError::Silent(ASSIGNMENT_WITHIN))).err()?;
+        Some(self.setback(assignment, &error))
     }
 
     async fn learn(&self, assignment: &Assignment) -> Result<(), ModelError> {

@@ -63,9 +63,10 @@ pub(super) async fn embedding(settings: &EmbeddingSettings) -> Finding {
 /// What waits to be learned from, as a running server tells.
 pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
     let asking = async {
-        let retried = match retry {
-            true => client.post(&["v1", "memories", "profile", "queue", "retry"], &[], &json!({})).await?,
-            false => Value::Null,
+        let retried = if retry {
+            client.post(&["v1", "memories", "profile", "queue", "retry"], &[], &json!({})).await?
+        } else {
+            Value::Null
         };
         let queue = client.get(&["v1", "memories", "profile", "queue"], &[]).await?;
         Ok::<_, Failure>((retried["retried"].as_u64(), queue))
@@ -83,7 +84,7 @@ pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
     let learning = queue["learning"].as_bool().unwrap_or_default();
     let since = queue["since"].as_str().map(str::to_owned);
     let queue = Queue { learning, waiting: number("waiting"), since, parked: number("parked"), retried };
-    queue.found(parked.collect())
+    queue.found(&parked.collect::<Vec<_>>())
 }
 
 /// The same from the store itself, where no server runs. `None` where one does.
@@ -109,7 +110,7 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
     });
     let since = waiting.since.map(|at| at.to_string());
     let queue = Queue { learning, waiting: waiting.waiting, since, parked: waiting.parked, retried };
-    Some(queue.found(stuck.collect()))
+    Some(queue.found(&stuck.collect::<Vec<_>>()))
 }
 
 /// A message that is not tried any more.
@@ -129,29 +130,27 @@ struct Queue {
 }
 
 impl Queue {
-    fn found(self, stuck: Vec<Stuck>) -> Finding {
+    fn found(self, stuck: &[Stuck]) -> Finding {
         let part = "profile";
-        let mut detail = format!("{} messages wait to be learned from", self.waiting);
-        if let Some(since) = &self.since {
-            detail.push_str(&format!(", the first since {since}"));
+        let waiting = format!("{} messages wait to be learned from", self.waiting);
+        let since = self.since.as_ref().map(|since| format!(", the first since {since}"));
+        let retried = self.retried.map(|retried| format!("; {retried} that were parked wait again"));
+        let detail = [Some(waiting), since, retried].into_iter().flatten().collect::<String>();
+        if self.parked > 0 {
+            let listed: String = stuck.iter().take(LISTED).map(Stuck::line).collect();
+            let detail = format!("{detail}; {} are parked:{listed}", self.parked);
+            return Finding::warned(part, detail, MEND_PARKED);
         }
-        if let Some(retried) = self.retried {
-            detail.push_str(&format!("; {retried} that were parked wait again"));
+        if self.waiting > 0 && !self.learning {
+            let mend = "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns";
+            return Finding::warned(part, detail, mend);
         }
-        if self.parked == 0 {
-            if self.waiting > 0 && !self.learning {
-                return Finding::warned(
-                    part,
-                    detail,
-                    "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns",
-                );
-            }
-            return Finding::ok(part, detail);
-        }
-        detail.push_str(&format!("; {} are parked:", self.parked));
-        for Stuck { id, attempts, reason } in stuck.iter().take(LISTED) {
-            detail.push_str(&format!("\n{:18}{id}: {attempts} attempts, {}", "", harmless(reason)));
-        }
-        Finding::warned(part, detail, MEND_PARKED)
+        Finding::ok(part, detail)
+    }
+}
+
+impl Stuck {
+    fn line(&self) -> String {
+        format!("\n{:18}{}: {} attempts, {}", "", self.id, self.attempts, harmless(&self.reason))
     }
 }

@@ -188,11 +188,6 @@ impl Asked {
         let (space, text, filter) = (self.space.clone(), self.text.clone(), self.filter.clone());
         Question { space, text, filter, limit: self.limit }
     }
-
-    /// Whom facts are looked for about: the users of the session.
-    fn owners(&self) -> Option<Vec<String>> {
-        Some(self.session.users.clone())
-    }
 }
 
 /// The hits, best first.
@@ -204,8 +199,12 @@ async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<Found, Failure> 
 
 /// The hits and the facts, best first.
 async fn find_both(v1: &V1, asked: &Asked, since: Instant) -> Result<(Found, Vec<FactHit>), Failure> {
-    let of =
-        FactsOf { space: asked.space.clone(), owners: asked.owners(), category: None, as_of: asked.as_of };
+    let of = FactsOf {
+        space: asked.space.clone(),
+        owners: Some(asked.session.users.clone()),
+        category: None,
+        as_of: asked.as_of,
+    };
     let (found, facts) = v1.app.memory.search_both(asked.question(), &of, asked.most_facts).await?;
     v1.app.measures.searched(found.embedding, found.ranking, since);
     Ok((found, facts))
@@ -215,7 +214,7 @@ async fn find_both(v1: &V1, asked: &Asked, since: Instant) -> Result<(Found, Vec
 async fn facts(v1: &V1, asked: &Asked) -> Result<Vec<FactHit>, Failure> {
     let question = FactsQuestion {
         space: asked.space.clone(),
-        owners: asked.owners(),
+        owners: Some(asked.session.users.clone()),
         text: asked.text.clone(),
         as_of: asked.as_of,
         limit: asked.most_facts,
