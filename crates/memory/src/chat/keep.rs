@@ -1,6 +1,6 @@
 //! Stores what was said in a turn.
 
-use memcloud_model::{EpisodeId, Error, Metadata, NewEpisode, Use};
+use memcloud_model::{EpisodeId, Error, Metadata, NewEpisode, Timestamp, Use};
 
 use crate::chat::converse::Reply;
 use crate::chat::{Chat, Conversation};
@@ -14,6 +14,7 @@ impl Chat {
         &self,
         talk: &Conversation,
         question: &str,
+        asked_at: Timestamp,
         embedded: Option<&Embedded>,
     ) -> Result<Option<EpisodeId>, Error> {
         let Some(question) = self.kept_form(question) else { return Ok(None) };
@@ -31,7 +32,7 @@ impl Chat {
             role: "user".into(),
             kind: "message".into(),
             metadata: Metadata::new(),
-            created_at: None,
+            created_at: Some(asked_at),
             purpose: Use::Recall,
         };
         self.keep(talk, said, embedded).await.map(Some)

@@ -196,7 +196,7 @@ impl Chat {
     }
 
     async fn run(&self, mut turn: Turn, events: &mpsc::UnboundedSender<Event>) -> Event {
-        let began = Instant::now();
+        let (began, asked_at) = (Instant::now(), self.memory.clock.now());
         let mut recalled = match self.recall(&turn).await {
             Ok(recalled) => recalled,
             Err(error) => return self.not_asked(&turn, error).await,
@@ -205,14 +205,16 @@ impl Chat {
         let told = recalled.context.tokens;
         let (talk, embedded) = (turn.conversation.clone(), recalled.embedded.take());
         let question = if turn.is_new { std::mem::take(&mut turn.question) } else { String::new() };
-        let (kept, reply) = tokio::join!(
-            self.keep_question(&talk, &question, embedded.as_ref()),
-            self.converse(&mut turn, &mut recalled, events),
-        );
+        let answering = async {
+            let reply = self.converse(&mut turn, &mut recalled, events).await;
+            let memories = recalled.context.told(self.options.context_tokens);
+            let is_echo = reply.error.is_none() && echo::is_echo(&reply.text, memories);
+            let answer = self.keep_answer(&talk, &reply, is_echo).await;
+            (reply, is_echo, answer)
+        };
+        let keeping = self.keep_question(&talk, &question, asked_at, embedded.as_ref());
+        let (kept, (reply, is_echo, answer)) = tokio::join!(keeping, answering);
         let context = recalled.context;
-        let is_echo =
-            reply.error.is_none() && echo::is_echo(&reply.text, context.told(self.options.context_tokens));
-        let answer = self.keep_answer(&talk, &reply, is_echo).await;
         let (user_message, kept) = split(kept);
         let (assistant_message, answer) = split(answer);
         if let Some(error) = reply.error.or(kept).or(answer) {
@@ -236,7 +238,10 @@ impl Chat {
     async fn not_asked(&self, turn: &Turn, error: ModelError) -> Event {
         let stored = match error {
             ModelError::Memory(_) => Ok(None),
-            _ if turn.is_new => self.keep_question(&turn.conversation, &turn.question, None).await,
+            _ if turn.is_new => {
+                let now = self.memory.clock.now();
+                self.keep_question(&turn.conversation, &turn.question, now, None).await
+            }
             _ => Ok(None),
         };
         let user_message = stored.ok().flatten();
