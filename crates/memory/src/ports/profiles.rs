@@ -75,7 +75,7 @@ pub fn assigned(attempts: u32) -> usize {
 pub enum Setback {
     /// It was not for them: the attempt does not count, and they wait until then.
     Postponed(Timestamp),
-    /// Somebody stopped it: the attempt does not count, and whoever is next makes the same call again.
+    /// Nobody knows whether it was answered: the attempt does not count, and whoever is next makes the same call again.
     Interrupted,
     /// The attempt counts, and they wait until then.
     Failed(Timestamp),

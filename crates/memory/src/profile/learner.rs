@@ -387,7 +387,11 @@ impl Learner {
             // It would be the same for all others, and each attempt counts as a call.
             let pause = error.retry_after().unwrap_or_default().clamp(OUTAGE_PAUSE, LONGEST_PAUSE);
             *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
-            return Setback::Postponed(self.memory.clock.now());
+            return match error {
+                // It may have been answered and charged: then the same call answers once more.
+                ModelError::Memory(_) | ModelError::Silent(_) | ModelError::Cut(_) => Setback::Interrupted,
+                _ => Setback::Postponed(self.memory.clock.now()),
+            };
         }
         if assignment.attempt >= ATTEMPTS {
             let reason = with_causes(error);
