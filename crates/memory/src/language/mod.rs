@@ -3,6 +3,7 @@
 //! model is left alone (`breaker`).
 
 mod breaker;
+mod corrections;
 mod retry;
 mod spent;
 
@@ -13,6 +14,7 @@ use memcloud_model::{Clock, Error};
 use serde_json::Value;
 
 use crate::language::breaker::Breaker;
+use crate::language::corrections::Corrections;
 use crate::language::spent::Spent;
 use crate::ports::{Answer, Budget, Call, EpisodeStore, LanguageModel, ModelError, Span, Spending, Usage};
 use crate::tokens::estimate;
@@ -26,6 +28,7 @@ pub struct Gate {
     clock: Arc<dyn Clock>,
     budget: Budget,
     breaker: Breaker,
+    corrections: Arc<Corrections>,
 }
 
 /// What was used and what may be.
@@ -47,7 +50,8 @@ impl Gate {
         clock: Arc<dyn Clock>,
         budget: Budget,
     ) -> Self {
-        Self { model, store, clock, budget, breaker: Breaker::new() }
+        let corrections = Arc::new(Corrections::new(Arc::clone(&store)));
+        Self { model, store, clock, budget, breaker: Breaker::new(), corrections }
     }
 
     /// The model that answers when nobody names one.
@@ -84,7 +88,7 @@ impl Gate {
     async fn spend(&self, expected: Expected) -> Result<Spent, ModelError> {
         let spending = Spending { at: self.clock.now(), calls: 1, tokens: expected.total() };
         match self.store.profiles().spend(spending, &self.budget).await? {
-            None => Ok(Spent::new(Arc::clone(&self.store), spending, expected)),
+            None => Ok(Spent::new(Arc::clone(&self.corrections), spending, expected)),
             Some(span) => {
                 Err(ModelError::Exhausted { daily: span == Span::Day, after: span.left(spending.at) })
             }

@@ -3,22 +3,18 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_core::Stream;
-use tokio::runtime::Handle;
 
+use crate::language::corrections::Corrections;
 use crate::language::{Expected, Gate, MOST_TOKENS};
-use crate::ports::{Delta, Deltas, EpisodeStore, ModelError, Spending, Tokens};
+use crate::ports::{Delta, Deltas, ModelError, Spending, Tokens};
 use crate::tokens::estimate;
-
-/// How long a correction waits.
-const SETTLES_AFTER: Duration = Duration::from_millis(50);
 
 /// What was counted for a call, until it is settled. What was counted for a call that was never made is given back when
 /// it is dropped; once it was made it stays counted, since it may have been charged.
 pub(crate) struct Spent {
-    store: Arc<dyn EpisodeStore>,
+    corrections: Arc<Corrections>,
     counted: Spending,
     expected: Expected,
     settled: bool,
@@ -26,8 +22,8 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
-    pub(crate) fn new(store: Arc<dyn EpisodeStore>, counted: Spending, expected: Expected) -> Self {
-        Self { store, counted, expected, settled: false, begun: false }
+    pub(crate) fn new(corrections: Arc<Corrections>, counted: Spending, expected: Expected) -> Self {
+        Self { corrections, counted, expected, settled: false, begun: false }
     }
 
     /// The call is made.
@@ -57,16 +53,7 @@ impl Spent {
         if std::mem::replace(&mut self.settled, true) || (calls == 0 && tokens == 0) {
             return;
         }
-        // Nobody waits for it: what was counted beforehand holds until then.
-        let Ok(runtime) = Handle::try_current() else { return };
-        let (store, at) = (Arc::clone(&self.store), self.counted.at);
-        runtime.spawn(async move {
-            // What somebody waits for goes first.
-            tokio::time::sleep(SETTLES_AFTER).await;
-            if let Err(error) = store.profiles().correct(at, calls, tokens).await {
-                tracing::warn!(%error, "what the language model took is counted by the estimate");
-            }
-        });
+        self.corrections.add(self.counted.at, calls, tokens);
     }
 }
 
