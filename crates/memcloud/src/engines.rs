@@ -49,11 +49,6 @@ impl Engines {
         Ok(Arc::new(GraphStore::open(graph.clone(), records).await))
     }
 
-    /// The same for a look, while no server holds the data.
-    pub(crate) async fn open_unless_held(&self, data_dir: &Path) -> Option<Arc<dyn EpisodeStore>> {
-        self.open(data_dir).await.ok()
-    }
-
     /// Where the content of the episodes is that the records tell of.
     pub(crate) fn home(&self) -> Home {
         if self.graph.is_some() { Home::Graph } else { Home::Records }

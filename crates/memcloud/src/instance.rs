@@ -155,7 +155,12 @@ impl Instance {
     /// Serves until it is told to stop by Ctrl-C or SIGTERM, then answers what has begun.
     pub(crate) async fn serve(self) -> Result<(), Failure> {
         let stopping = CancellationToken::new();
-        let stop = stop_signal(stopping.clone())?;
+        let (signal, told) = (stop_signal()?, stopping.clone());
+        let stop = async move {
+            let name = signal.await;
+            tracing::info!("{name}: answering what has begun, then leaving");
+            told.cancel();
+        };
         tracing::info!(data_dir = %self.data_dir.display(), kept_in = self.kept_in, "listening on {}", self.url());
         if let Some(language) = &self.language {
             tracing::info!("chats with {language}");
@@ -272,20 +277,18 @@ pub(crate) fn exposed(exposed: Exposed) -> Failure {
     )
 }
 
-/// Ready when the process is told to stop, which `stopping` then tells everyone else.
-fn stop_signal(stopping: CancellationToken) -> Result<impl Future<Output = ()> + Send, Failure> {
+/// Ready when the process is told to stop, with the name of the signal.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = &'static str> + Send, Failure> {
     let listen = |kind| {
         signal(kind)
             .map_err(|error| Failure::new(format!("cannot listen for signals: {error}"), "start it again"))
     };
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     Ok(async move {
-        let name = tokio::select! {
+        tokio::select! {
             _ = interrupt.recv() => "SIGINT",
             _ = terminate.recv() => "SIGTERM",
-        };
-        tracing::info!("{name}: answering what has begun, then leaving");
-        stopping.cancel();
+        }
     })
 }
 

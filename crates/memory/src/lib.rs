@@ -18,6 +18,6 @@ pub use analysis::Analysis;
 pub use chat::{Chat, ChatOptions, Context, Conversation, Done, Event, Failed, Turn};
 pub use language::{Account, Expected, Gate, Permit, Retry};
 pub use memory::{Limits, Memory};
-pub use profile::{FactHit, FactsQuestion, Learner, LearnerOptions};
+pub use profile::{FactHit, Learner, LearnerOptions};
 pub use search::{Explanation, Found, Hit, Parts, Question, Weights};
 pub use store::{Attendance, StoreRequest, Stored};

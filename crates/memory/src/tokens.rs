@@ -1,5 +1,7 @@
 //! How many tokens a text has, near enough for a budget and without a model's own vocabulary.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// What a message costs beside its text: its role and the marks around it. The count that `OpenAI` gives for its models.
@@ -51,6 +53,12 @@ pub(crate) fn cut(text: &str, tokens: usize) -> &str {
     };
     let end = text.chars().take_while(fits).map(char::len_utf8).sum();
     &text[..end]
+}
+
+/// A text of at most so many tokens, with a mark where the rest was cut off.
+pub(crate) fn shortened(text: &str, tokens: usize) -> Cow<'_, str> {
+    let kept = cut(text, tokens);
+    if kept.len() < text.len() { format!("{kept} […]").into() } else { kept.into() }
 }
 
 #[cfg(test)]

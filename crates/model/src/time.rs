@@ -63,6 +63,16 @@ impl Timestamp {
     pub fn zoneless(self) -> String {
         format!("{:.6}", self.civil())
     }
+
+    /// Its day in UTC: `2026-05-08`.
+    pub fn day(self) -> String {
+        self.civil().date().to_string()
+    }
+
+    /// Its day and minute in UTC, as people read them: `2026-05-08 13:56`.
+    pub fn day_and_minute(self) -> String {
+        self.civil().strftime("%Y-%m-%d %H:%M").to_string()
+    }
 }
 
 impl fmt::Display for Timestamp {

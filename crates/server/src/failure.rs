@@ -66,7 +66,13 @@ impl Failure {
         Self(Box::new(Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, header: None, body }))
     }
 
-    fn text(status: StatusCode, detail: impl Into<String>, code: &'static str, hint: &'static str) -> Self {
+    /// A refusal that says what is wrong in a text.
+    pub(crate) fn text(
+        status: StatusCode,
+        detail: impl Into<String>,
+        code: &'static str,
+        hint: &'static str,
+    ) -> Self {
         let body = FailureBody { detail: Detail::Text(detail.into()), code, hint, stored: None };
         Self(Box::new(Refusal { status, header: None, body }))
     }
@@ -74,16 +80,6 @@ impl Failure {
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
         self.0.header = Some((name, HeaderValue::from_static(value)));
         self
-    }
-
-    /// The language model did not answer.
-    pub(crate) fn of_model(
-        status: StatusCode,
-        detail: String,
-        code: &'static str,
-        hint: &'static str,
-    ) -> Self {
-        Self::text(status, detail, code, hint)
     }
 
     /// Whoever asks is to wait so long before the next time.

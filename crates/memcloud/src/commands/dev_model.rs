@@ -2,10 +2,10 @@ use std::net::SocketAddr;
 
 use memcloud_dev_model::{DevModel, Fault, NAME, Options, Pause, StartError};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
+use crate::instance::stop_signal;
 use crate::logging;
 
 /// Run a stand-in for a language model, for development: it quotes what it is shown, and fails on demand
@@ -30,9 +30,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     logging::start(&context.sources, None, "info")?;
-    let unheard = |error| Failure::new(format!("cannot listen for signals: {error}"), "start it again");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    let stop = stop_signal()?;
     let locked = args.key.is_some();
     let model = DevModel::start(options(args)).map_err(|error| not_started(&error))?;
     let url = model.url();
@@ -42,10 +40,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     } else {
         context.output.data(welcome(&url, locked));
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    stop.await;
     // Nothing is worth an orderly end: an answer that breaks off is what it is for.
     drop(model);
     Ok(Exit::Ok)

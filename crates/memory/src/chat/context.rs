@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::profile::FactHit;
 use crate::search::Hit;
-use crate::tokens::{cut, estimate};
+use crate::tokens::{cut, estimate, shortened};
 
 /// What share of the budget facts may have, as one in so many. Memories may use what facts leave.
 const FACTS_SHARE: usize = 4;
@@ -105,15 +105,13 @@ const MARKS: &str = "\n\n<facts>\n</facts>\n\n<memories>\n</memories>";
 
 fn memory_line(hit: &Hit, budget: usize) -> String {
     let episode = &hit.episode;
-    let at: String = episode.created_at.to_string().chars().take(16).collect();
-    let text = cut(&episode.content, budget / MEMORY_SHARE);
-    let text = if text.len() < episode.content.len() { format!("{text} […]") } else { text.to_owned() };
-    format!("- [{}] {}: {}", at.replace('T', " "), quoted(&episode.producer), quoted(&text))
+    let text = shortened(&episode.content, budget / MEMORY_SHARE);
+    format!("- [{}] {}: {}", episode.created_at.day_and_minute(), quoted(&episode.producer), quoted(&text))
 }
 
 fn fact_line(hit: &FactHit) -> String {
     let feature = &hit.feature;
-    let since: String = feature.valid_from.to_string().chars().take(10).collect();
+    let since = feature.valid_from.day();
     let told = format!("{}: {}", feature.feature, feature.value);
     format!("- {} (since {since}): {}", quoted(&feature.subject.owner), quoted(&told))
 }

@@ -178,8 +178,7 @@ impl Chat {
     /// at their end.
     pub async fn close(&self) {
         self.stop.cancel();
-        self.turns.close();
-        self.turns.wait().await;
+        self.finished().await;
     }
 
     /// Begins a turn: recalls what helps, puts it to the model, and stores both sides. Its events come until the last

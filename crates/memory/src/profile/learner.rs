@@ -267,10 +267,7 @@ impl Learner {
         }
         let said: Vec<&str> = episodes.iter().map(|episode| episode.content.as_str()).collect();
         let said = tokens::cut(&said.join("\n"), 2_000).to_owned();
-        let vector = match &self.memory.embedder {
-            Some(embedder) => Some(embedder.question(&said).await?),
-            None => None,
-        };
+        let (vector, _) = self.memory.embed_question(&said).await?;
         let ranked = ranked(facts.clone(), &said, vector.as_deref());
         let best: Vec<_> = ranked.iter().take(SHOWN).map(|hit| hit.feature.id).collect();
         facts.retain(|fact| best.contains(&fact.feature.id));

@@ -13,7 +13,7 @@ mod queue;
 mod search;
 
 pub use learner::{Learner, LearnerOptions};
-pub use search::{FactHit, FactsQuestion};
+pub use search::FactHit;
 
 /// The category that every memory has.
 pub const CATEGORY: &str = "profile";

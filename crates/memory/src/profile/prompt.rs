@@ -50,20 +50,18 @@ pub(crate) fn merge(tag: &str, facts: &[Fact]) -> Map<String, Value> {
 /// A fact under a small number: models copy those without mistakes.
 fn known(fact: &Fact, id: usize) -> Value {
     let feature = &fact.feature;
-    let since = feature.valid_from.to_string().chars().take(10).collect::<String>();
+    let since = feature.valid_from.day();
     json!({"id": id, "tag": feature.tag, "feature": feature.feature, "value": feature.value, "since": since})
 }
 
 fn message(episode: &Episode, number: usize, tokens: usize) -> Value {
     let speaker = episode.metadata.get("speaker").and_then(Value::as_str).filter(|name| !name.is_empty());
-    let text = tokens::cut(&episode.content, tokens);
-    let text = if text.len() < episode.content.len() { format!("{text} […]") } else { text.to_owned() };
     json!({
         "number": number,
         "said_by": speaker.unwrap_or(&episode.producer),
         "said_to": episode.produced_for,
-        "at": episode.created_at.to_string().chars().take(16).collect::<String>().replace('T', " "),
-        "text": text,
+        "at": episode.created_at.day_and_minute(),
+        "text": tokens::shortened(&episode.content, tokens),
     })
 }
 

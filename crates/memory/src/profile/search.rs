@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use half::f16;
-use memcloud_model::{Error, Feature, FeatureId, Space, Timestamp};
+use memcloud_model::{Error, Feature, FeatureId, Space};
 
 use crate::Memory;
 use crate::ports::{Fact, FactsOf};
@@ -13,21 +13,6 @@ use crate::words::terms;
 
 /// What share of a fact's score its words have; the rest is what its embedding says. Without embeddings words are all.
 const WORDS: f32 = 0.2;
-
-/// A question about people.
-#[derive(Clone, Debug)]
-pub struct FactsQuestion {
-    /// Where.
-    pub space: Space,
-    /// About whom; `None` for everyone.
-    pub owners: Option<Vec<String>>,
-    /// What is asked.
-    pub text: String,
-    /// What held then; `None` for what holds now.
-    pub as_of: Option<Timestamp>,
-    /// The most facts to answer.
-    pub limit: usize,
-}
 
 /// A fact that was found.
 #[derive(Clone, Debug)]
@@ -40,24 +25,24 @@ pub struct FactHit {
 
 impl Memory {
     /// The facts that are most like a question, best first.
-    pub async fn search_facts(&self, question: FactsQuestion) -> Result<Vec<FactHit>, Error> {
-        self.check_name("group_id", &question.space.project)?;
-        if question.text.trim().is_empty() {
+    pub async fn search_facts(
+        &self,
+        of: &FactsOf,
+        text: &str,
+        most_facts: usize,
+    ) -> Result<Vec<FactHit>, Error> {
+        self.check_name("group_id", &of.space.project)?;
+        if text.trim().is_empty() {
             return Err(Error::EmptyQuery);
         }
         self.bind().await?;
-        let FactsQuestion { space, owners, text, as_of, limit } = question;
-        let of = FactsOf { space, owners, category: None, as_of };
-        let facts = self.store.profiles().facts(&of).await?;
+        let facts = self.store.profiles().facts(of).await?;
         if facts.is_empty() {
             return Ok(vec![]);
         }
-        let vector = match &self.embedder {
-            Some(embedder) => Some(embedder.question(&text).await?),
-            None => None,
-        };
-        let mut hits = ranked(facts, &text, vector.as_deref());
-        hits.truncate(limit);
+        let (vector, _) = self.embed_question(text).await?;
+        let mut hits = ranked(facts, text, vector.as_deref());
+        hits.truncate(most_facts);
         Ok(hits)
     }
 

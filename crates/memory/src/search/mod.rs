@@ -142,7 +142,8 @@ impl Memory {
         Ok(())
     }
 
-    async fn embed_question(&self, text: &str) -> Result<(Option<Vec<f32>>, Duration), Error> {
+    /// The embedding of a text, where a model runs, and how long it took.
+    pub(crate) async fn embed_question(&self, text: &str) -> Result<(Option<Vec<f32>>, Duration), Error> {
         let Some(embedder) = &self.embedder else {
             return Ok((None, Duration::ZERO));
         };

@@ -92,7 +92,7 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
     if engines.postgres.is_none() && !dir.join(memcloud_store_sqlite::FILE).exists() {
         return None;
     }
-    let store: Arc<dyn EpisodeStore> = engines.open_unless_held(dir).await?;
+    let store: Arc<dyn EpisodeStore> = engines.open(dir).await.ok()?;
     let reading = async {
         let profiles = store.profiles();
         let retried = if retry { Some(profiles.unpark(None).await?) } else { None };

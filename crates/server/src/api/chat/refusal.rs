@@ -22,7 +22,7 @@ impl From<ModelError> for Failure {
             tracing::warn!(error = with_causes(&error), code, "the language model did not answer");
         }
         let after = error.retry_after();
-        let failure = Self::of_model(status, error.to_string(), code, hint);
+        let failure = Self::text(status, error.to_string(), code, hint);
         match after {
             Some(after) => failure.retry_after(after),
             None => failure,

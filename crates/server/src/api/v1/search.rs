@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use memcloud_memory::ports::FactsOf;
-use memcloud_memory::{FactHit, FactsQuestion, Found, Question};
+use memcloud_memory::{FactHit, Found, Question};
 use memcloud_model::{Episode, Error, Filter, Metadata, Predicate, Scalar, Space, Timestamp};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -184,6 +184,12 @@ impl Asked {
         })
     }
 
+    /// The facts about the users of the session.
+    fn facts_of(&self) -> FactsOf {
+        let (space, owners) = (self.space.clone(), Some(self.session.users.clone()));
+        FactsOf { space, owners, category: None, as_of: self.as_of }
+    }
+
     fn question(&self) -> Question {
         let (space, text, filter) = (self.space.clone(), self.text.clone(), self.filter.clone());
         Question { space, text, filter, limit: self.limit }
@@ -199,27 +205,15 @@ async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<Found, Failure> 
 
 /// The hits and the facts, best first.
 async fn find_both(v1: &V1, asked: &Asked, since: Instant) -> Result<(Found, Vec<FactHit>), Failure> {
-    let of = FactsOf {
-        space: asked.space.clone(),
-        owners: Some(asked.session.users.clone()),
-        category: None,
-        as_of: asked.as_of,
-    };
-    let (found, facts) = v1.app.memory.search_both(asked.question(), &of, asked.most_facts).await?;
+    let (found, facts) =
+        v1.app.memory.search_both(asked.question(), &asked.facts_of(), asked.most_facts).await?;
     v1.app.measures.searched(found.embedding, found.ranking, since);
     Ok((found, facts))
 }
 
 /// The facts, best first.
 async fn facts(v1: &V1, asked: &Asked) -> Result<Vec<FactHit>, Failure> {
-    let question = FactsQuestion {
-        space: asked.space.clone(),
-        owners: Some(asked.session.users.clone()),
-        text: asked.text.clone(),
-        as_of: asked.as_of,
-        limit: asked.most_facts,
-    };
-    Ok(v1.app.memory.search_facts(question).await?)
+    Ok(v1.app.memory.search_facts(&asked.facts_of(), &asked.text, asked.most_facts).await?)
 }
 
 /// The newest episodes of the session, which are what MemMachine calls short-term memory, and the hits.

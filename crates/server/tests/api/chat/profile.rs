@@ -48,6 +48,15 @@ async fn parked(stand: &Stand, count: u64) -> Value {
     panic!("{}", queue(stand).await);
 }
 
+/// Stores something that Ann said at that time.
+async fn said_at(stand: &Stand, text: &str, at: &str) {
+    let body = json!({
+        "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
+        "producer": "Ann", "produced_for": "", "episode_content": text, "timestamp": at,
+    });
+    stand.instance.post("/v1/memories", &body).await.ok();
+}
+
 fn search(query: &str) -> Value {
     json!({
         "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
@@ -86,16 +95,9 @@ async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
 #[tokio::test]
 async fn what_changes_is_retired_and_the_past_can_be_read() {
     let stand = learning().await;
-    let say = async |text: &str, at: &str| {
-        let body = json!({
-            "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
-            "producer": "Ann", "produced_for": "", "episode_content": text, "timestamp": at,
-        });
-        stand.instance.post("/v1/memories", &body).await.ok();
-    };
-    say("I live in Oslo.", "2024-03-01T12:00:00Z").await;
+    said_at(&stand, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
     knows(&stand, &["city: Oslo"]).await;
-    say("I moved to Lisbon.", "2025-06-01T12:00:00Z").await;
+    said_at(&stand, "I moved to Lisbon.", "2025-06-01T12:00:00Z").await;
     knows(&stand, &["city: Lisbon"]).await;
     let then = async |at: &str| {
         let path = format!("/v1/memories/profile?group_id=g&user_id=Ann&as_of={at}");
@@ -280,16 +282,9 @@ async fn many_facts_of_a_tag_are_merged_and_none_is_lost() {
 #[tokio::test]
 async fn what_was_said_long_ago_does_not_replace_what_holds() {
     let stand = learning().await;
-    let say = async |text: &str, at: &str| {
-        let body = json!({
-            "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
-            "producer": "Ann", "produced_for": "", "episode_content": text, "timestamp": at,
-        });
-        stand.instance.post("/v1/memories", &body).await.ok();
-    };
-    say("I live in Oslo.", "2024-03-01T12:00:00Z").await;
+    said_at(&stand, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
     knows(&stand, &["city: Oslo"]).await;
-    say("I live in Bonn.", "2019-03-01T12:00:00Z").await;
+    said_at(&stand, "I live in Bonn.", "2019-03-01T12:00:00Z").await;
     for _ in 0..1_000 {
         let queue = queue(&stand).await;
         if queue["waiting"] == 0 {
