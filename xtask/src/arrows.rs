@@ -12,28 +12,32 @@ const PREFIX: &str = "memcloud-";
 /// The server and the memory know no engine: only the binary names one.
 fn may_use(krate: &str) -> Option<&'static [&'static str]> {
     Some(match krate {
-        "model" | "kernels" | "test-servers" | "dev-model" => &[],
-        "link" => &["model"],
-        "memory" => &["model", "kernels"],
-        "embed" | "store-tests" => &["memory", "model", "kernels"],
-        "server" | "llm" => &["memory", "model"],
-        engine if engine.starts_with("store-") => &["memory", "model", "kernels", "link"],
+        "domain" | "kernels" | "test-servers" | "fake-llm" => &[],
+        "store-connection" => &["domain"],
+        "ports" => &["domain"],
+        "memory" => &["ports", "domain", "kernels"],
+        "store-tests" => &["memory", "ports", "domain"],
+        "embed" => &["ports", "domain", "kernels"],
+        "server" => &["memory", "ports", "domain"],
+        "llm" => &["ports", "domain"],
+        engine if engine.starts_with("store-") => &["ports", "domain", "store-connection"],
         "memcloud" => &[
             "server",
             "memory",
-            "model",
+            "ports",
+            "domain",
             "embed",
             "llm",
             "store-sqlite",
             "store-postgres",
             "store-neo4j",
-            "kernels",
-            "dev-model",
+            "fake-llm",
         ],
         // Not part of the product: it builds, tests and measures all of it.
         "xtask" => &[
             "memory",
-            "model",
+            "ports",
+            "domain",
             "embed",
             "llm",
             "store-sqlite",
@@ -41,7 +45,7 @@ fn may_use(krate: &str) -> Option<&'static [&'static str]> {
             "store-neo4j",
             "kernels",
             "test-servers",
-            "dev-model",
+            "fake-llm",
         ],
         _ => return None,
     })
@@ -102,6 +106,6 @@ mod tests {
 
     #[test]
     fn an_unknown_crate_must_be_given_a_place() {
-        assert_eq!(violations(&[package("memcloud-surprise", "memcloud-model", None)]).len(), 1);
+        assert_eq!(violations(&[package("memcloud-surprise", "memcloud-domain", None)]).len(), 1);
     }
 }

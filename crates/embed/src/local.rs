@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use memcloud_memory::ports::Embedder;
-use memcloud_model::Error;
+use memcloud_domain::Error;
+use memcloud_ports::Embedder;
 use tokio::sync::oneshot;
 
 use crate::Model;
@@ -120,12 +120,12 @@ impl Drop for LocalEmbedder {
 
 #[async_trait]
 impl Embedder for LocalEmbedder {
-    async fn question(&self, text: &str) -> Result<Vec<f32>, Error> {
+    async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
         let mut vectors = self.ask(vec![text.to_owned()], true).await?;
         vectors.pop().ok_or_else(|| Error::Embedding("the model answered nothing".into()))
     }
 
-    async fn passages(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+    async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
         self.ask(texts, false).await
     }
 

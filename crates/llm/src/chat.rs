@@ -1,14 +1,14 @@
 //! A language model behind an endpoint.
 
 use async_trait::async_trait;
-use memcloud_memory::ports::{Answer, Call, Completion, LanguageModel, ModelError};
+use memcloud_ports::{Answer, Call, Completion, LanguageModel, ModelError};
 use serde_json::{Value, json};
 
 use crate::completion::{self, Said};
 use crate::deltas;
 use crate::endpoint::Endpoint;
-use crate::reading::Reading;
-use crate::trouble::Trouble;
+use crate::error::EndpointError;
+use crate::response::Reading;
 
 /// A [`LanguageModel`] behind an endpoint.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl ChatModel {
         &self.endpoint
     }
 
-    async fn completion(&self, reading: Reading) -> Result<Completion, Trouble> {
+    async fn completion(&self, reading: Reading) -> Result<Completion, EndpointError> {
         let kind = reading.content_type();
         let raw = reading.whole().await?;
         let said = Said::whole(&completion::object(&self.endpoint, kind, &raw)?)?;
@@ -36,7 +36,7 @@ impl ChatModel {
     }
 
     /// What the endpoint lists. Some list nothing as null, some leave out the object around the list.
-    async fn listed(&self, reading: Reading) -> Result<Value, Trouble> {
+    async fn listed(&self, reading: Reading) -> Result<Value, EndpointError> {
         let kind = reading.content_type();
         let raw = reading.whole().await?;
         if let Ok(Value::Array(models)) = serde_json::from_slice(&raw) {
@@ -49,7 +49,7 @@ impl ChatModel {
                 Ok(listed.into())
             }
             Some(Value::Null) => Ok(list(&[])),
-            _ => Err(Trouble::Unusable("something that is no list of models".into())),
+            _ => Err(EndpointError::Unusable("something that is no list of models".into())),
         }
     }
 }
@@ -75,7 +75,7 @@ impl LanguageModel for ChatModel {
     async fn models(&self) -> Result<Value, ModelError> {
         match self.endpoint.get(&["models"]).await {
             Ok(reading) => Ok(self.listed(reading).await?),
-            Err(Trouble::Refused(refusal)) if matches!(refusal.status, 404 | 405 | 501) => {
+            Err(EndpointError::Refused(refusal)) if matches!(refusal.status, 404 | 405 | 501) => {
                 Ok(list(&[json!({"id": self.name, "object": "model"})]))
             }
             Err(trouble) => Err(trouble.into()),

@@ -4,11 +4,11 @@
 //! needs. Reasoning (`reasoning_content`, `reasoning`) is not what a model says and is left out.
 
 use bytes::Bytes;
-use memcloud_memory::ports::Tokens;
+use memcloud_ports::Tokens;
 use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
-use crate::trouble::Trouble;
+use crate::error::EndpointError;
 
 /// The status of an error that comes inside an answer with status 200 and does not say what it would have been.
 const FAILED: u16 = 500;
@@ -28,10 +28,10 @@ pub(crate) struct Said {
 
 impl Said {
     /// Reads a whole answer.
-    pub(crate) fn whole(answer: &Map<String, Value>) -> Result<Self, Trouble> {
+    pub(crate) fn whole(answer: &Map<String, Value>) -> Result<Self, EndpointError> {
         let choices = answer.get("choices").and_then(Value::as_array);
         let choice = choices.and_then(|choices| first(choices).or(choices.first()));
-        let choice = choice.ok_or_else(|| Trouble::Unusable("something without choices".into()))?;
+        let choice = choice.ok_or_else(|| EndpointError::Unusable("something without choices".into()))?;
         Ok(Self { tokens: tokens(answer), ..Self::in_choice(choice, &choice["message"]) })
     }
 
@@ -91,13 +91,13 @@ pub(crate) fn object(
     endpoint: &Endpoint,
     content_type: Option<String>,
     raw: &Bytes,
-) -> Result<Map<String, Value>, Trouble> {
+) -> Result<Map<String, Value>, EndpointError> {
     let answer = match serde_json::from_slice(raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw)) {
         Ok(Value::Object(answer)) => answer,
         Err(error) if error.is_eof() && !raw.trim_ascii().is_empty() => {
-            return Err(Trouble::Cut(Box::new(error)));
+            return Err(EndpointError::Cut(Box::new(error)));
         }
-        _ => return Err(Trouble::Unusable(no_object(&endpoint.hide(raw.clone())))),
+        _ => return Err(EndpointError::Unusable(no_object(&endpoint.hide(raw.clone())))),
     };
     if is_error(&answer) {
         return Err(failed(endpoint, content_type, raw.clone()));
@@ -107,7 +107,7 @@ pub(crate) fn object(
 
 /// An error that came with status 200. Its status is what it says itself, in the manner of vLLM, llama.cpp and
 /// `OpenRouter`, or that of a failure.
-pub(crate) fn failed(endpoint: &Endpoint, content_type: Option<String>, raw: Bytes) -> Trouble {
+pub(crate) fn failed(endpoint: &Endpoint, content_type: Option<String>, raw: Bytes) -> EndpointError {
     let error: Value = serde_json::from_slice(&raw).unwrap_or_default();
     let code = error["error"]["code"].as_u64().or(error["code"].as_u64());
     let status = code.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code));

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use futures_util::stream;
-use memcloud_memory::ports::{Delta, Deltas};
+use memcloud_ports::{Delta, Deltas};
 
 use crate::completion::{self, Said};
 use crate::endpoint::Endpoint;
+use crate::error::EndpointError;
 use crate::events::{Event, Events};
-use crate::reading::Reading;
-use crate::trouble::Trouble;
+use crate::response::Reading;
 
 /// What the last event says.
 const DONE: &str = "[DONE]";
@@ -38,23 +38,25 @@ pub(crate) fn of(endpoint: Endpoint, reading: Reading) -> Deltas {
 }
 
 impl Streaming {
-    async fn next(&mut self) -> Result<Option<Delta>, Trouble> {
+    async fn next(&mut self) -> Result<Option<Delta>, EndpointError> {
         loop {
-            if let Some(event) = self.events.next_event().map_err(|long| Trouble::TooLong(long.limit))? {
+            if let Some(event) =
+                self.events.next_event().map_err(|long| EndpointError::TooLong(long.limit))?
+            {
                 return self.delta(event).map(Some);
             }
             match self.reading.next().await {
                 Ok(Some(bytes)) => self.events.push(&bytes),
                 Ok(None) => return self.last(),
                 // What was to come after the model's last word is not missed.
-                Err(Trouble::Cut(_) | Trouble::Silent(_)) if self.finished => return self.last(),
+                Err(EndpointError::Cut(_) | EndpointError::Silent(_)) if self.finished => return self.last(),
                 Err(trouble) => return Err(trouble),
             }
         }
     }
 
     /// What is there when the connection has closed.
-    fn last(&mut self) -> Result<Option<Delta>, Trouble> {
+    fn last(&mut self) -> Result<Option<Delta>, EndpointError> {
         self.ended = true;
         let Some(mut event) = self.events.finish() else {
             return if self.finished { Ok(None) } else { Err(cut()) };
@@ -62,14 +64,14 @@ impl Streaming {
         // Whatever is sent after it must not run into it.
         event.raw = [&event.raw[..], b"\n\n"].concat().into();
         match self.delta(event) {
-            Err(refused @ Trouble::Refused(_)) => Err(refused),
+            Err(refused @ EndpointError::Refused(_)) => Err(refused),
             Ok(delta) if self.finished => Ok(Some(delta)),
             _ if self.finished => Ok(None),
             _ => Err(cut()),
         }
     }
 
-    fn delta(&mut self, event: Event) -> Result<Delta, Trouble> {
+    fn delta(&mut self, event: Event) -> Result<Delta, EndpointError> {
         let data = event.data.as_deref().unwrap_or_default().trim();
         if data == DONE {
             (self.finished, self.ended) = (true, true);
@@ -94,6 +96,6 @@ impl Streaming {
     }
 }
 
-fn cut() -> Trouble {
-    Trouble::Cut("the connection closed before the model was done".into())
+fn cut() -> EndpointError {
+    EndpointError::Cut("the connection closed before the model was done".into())
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
-use memcloud_memory::ports::Embedder;
-use memcloud_model::Error;
+use memcloud_domain::Error;
+use memcloud_ports::Embedder;
 use serde::Serialize;
 
 use crate::completion;
 use crate::endpoint::Endpoint;
-use crate::trouble::Trouble;
+use crate::error::EndpointError;
 use crate::vectors;
 
 /// The most texts, and about the most bytes of text, in one request. Endpoints that take fewer say so and get fewer.
@@ -71,7 +71,7 @@ impl RemoteEmbedder {
     ) -> Result<Self, Error> {
         let mut embedder = Self::assume(endpoint, model, dimensions.unwrap_or_default());
         if dimensions.is_some() {
-            embedder.question(TRIAL).await?;
+            embedder.embed_query(TRIAL).await?;
         } else {
             let learned = embedder.ask(&[TRIAL], None).await.map_err(error)?;
             let dimensions = learned.first().map(Vec::len).unwrap_or_default();
@@ -94,7 +94,7 @@ impl RemoteEmbedder {
     }
 
     /// The vectors of these texts, each of which may be of any length and all of which may be many.
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Trouble> {
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EndpointError> {
         let mut waiting = pieces(texts);
         // The first is worked on first.
         waiting.reverse();
@@ -104,10 +104,12 @@ impl RemoteEmbedder {
                 texts[piece.texts.clone()].iter().map(|text| cut(text, piece.chars)).collect();
             match self.ask_for_length(&sent).await {
                 Ok(some) => vectors.extend(some),
-                Err(Trouble::Refused(refusal)) if vectors::too_much(&refusal) => match piece.less(&sent) {
-                    Some(less) => waiting.extend(less.into_iter().rev()),
-                    None => return Err(Trouble::Refused(refusal)),
-                },
+                Err(EndpointError::Refused(refusal)) if vectors::too_much(&refusal) => {
+                    match piece.less(&sent) {
+                        Some(less) => waiting.extend(less.into_iter().rev()),
+                        None => return Err(EndpointError::Refused(refusal)),
+                    }
+                }
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -115,21 +117,21 @@ impl RemoteEmbedder {
     }
 
     /// Vectors of the length wanted. If they have another, the endpoint is told which, and from then on always.
-    async fn ask_for_length(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Trouble> {
+    async fn ask_for_length(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EndpointError> {
         let wrong =
             |vectors: &[Vec<f32>]| vectors.iter().map(Vec::len).find(|&length| length != self.dimensions);
         let told = self.told.load(Ordering::Relaxed);
         let mut vectors = self.ask(texts, told.then_some(self.dimensions)).await?;
         let Some(length) = wrong(&vectors) else { return Ok(vectors) };
         let refuse = |length| {
-            Trouble::Unusable(format!("vectors of length {length} where {} is wanted", self.dimensions))
+            EndpointError::Unusable(format!("vectors of length {length} where {} is wanted", self.dimensions))
         };
         if told {
             return Err(refuse(length));
         }
         vectors = match self.ask(texts, Some(self.dimensions)).await {
             // It cannot be told: what is wrong is the length that it has.
-            Err(Trouble::Refused(refusal)) if matches!(refusal.status, 400 | 422) => {
+            Err(EndpointError::Refused(refusal)) if matches!(refusal.status, 400 | 422) => {
                 return Err(refuse(length));
             }
             answered => answered?,
@@ -142,7 +144,7 @@ impl RemoteEmbedder {
     }
 
     /// Asks up to three times. Who was silent for as long as anybody waits is not asked again.
-    async fn ask(&self, texts: &[&str], dimensions: Option<usize>) -> Result<Vec<Vec<f32>>, Trouble> {
+    async fn ask(&self, texts: &[&str], dimensions: Option<usize>) -> Result<Vec<Vec<f32>>, EndpointError> {
         let pauses =
             ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(AGAIN).with_jitter();
         let attempt = || self.ask_once(texts, dimensions);
@@ -150,19 +152,23 @@ impl RemoteEmbedder {
             .retry(pauses)
             .sleep(tokio::time::sleep)
             .when(|trouble| match trouble {
-                Trouble::Silent(_) => false,
-                Trouble::Refused(refusal) if vectors::too_much(refusal) => false,
+                EndpointError::Silent(_) => false,
+                EndpointError::Refused(refusal) if vectors::too_much(refusal) => false,
                 other => other.passes(),
             })
             .adjust(|trouble, pause| {
-                let Trouble::Refused(refusal) = trouble else { return pause };
+                let EndpointError::Refused(refusal) = trouble else { return pause };
                 let asked = refusal.retry_after.unwrap_or_default();
                 pause.filter(|_| asked <= LONGEST_WAIT).map(|pause| pause.max(asked))
             })
             .await
     }
 
-    async fn ask_once(&self, texts: &[&str], dimensions: Option<usize>) -> Result<Vec<Vec<f32>>, Trouble> {
+    async fn ask_once(
+        &self,
+        texts: &[&str],
+        dimensions: Option<usize>,
+    ) -> Result<Vec<Vec<f32>>, EndpointError> {
         let request = Request { model: &self.model, input: texts, dimensions };
         let reading = self.endpoint.post(&["embeddings"], &request, None).await?;
         let kind = reading.content_type();
@@ -173,12 +179,12 @@ impl RemoteEmbedder {
 
 #[async_trait]
 impl Embedder for RemoteEmbedder {
-    async fn question(&self, text: &str) -> Result<Vec<f32>, Error> {
+    async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
         let mut vectors = self.embed(&[text]).await.map_err(error)?;
         vectors.pop().ok_or_else(|| Error::Embedding("the endpoint answered nothing".into()))
     }
 
-    async fn passages(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+    async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         self.embed(&texts).await.map_err(error)
     }
@@ -230,7 +236,7 @@ fn cut(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-fn error(trouble: Trouble) -> Error {
+fn error(trouble: EndpointError) -> Error {
     if trouble.passes() {
         Error::EmbeddingUnavailable(trouble.into())
     } else {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use memcloud_memory::ports::Refusal;
+use memcloud_ports::Refusal;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
@@ -14,10 +14,10 @@ use thiserror::Error;
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::error::EndpointError;
 use crate::key::Key;
-use crate::reading::Reading;
-use crate::trouble::Trouble;
-use crate::wait;
+use crate::response::Reading;
+use crate::retry_after;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -106,7 +106,7 @@ impl Endpoint {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|error| {
-            let why = memcloud_model::with_causes(&error);
+            let why = memcloud_domain::with_causes(&error);
             BadEndpoint::new(format!("cannot talk HTTP: {why}"), "check the proxy settings")
         })?;
         Ok(Self { http, base, key, timeouts })
@@ -134,7 +134,7 @@ impl Endpoint {
         self.timeouts
     }
 
-    pub(crate) async fn get(&self, path: &[&str]) -> Result<Reading, Trouble> {
+    pub(crate) async fn get(&self, path: &[&str]) -> Result<Reading, EndpointError> {
         self.ask(self.http.get(self.below(path))).await
     }
 
@@ -144,7 +144,7 @@ impl Endpoint {
         path: &[&str],
         body: &impl Serialize,
         idempotency_key: Option<&str>,
-    ) -> Result<Reading, Trouble> {
+    ) -> Result<Reading, EndpointError> {
         let mut request = self.http.post(self.below(path)).json(body);
         if let Some(key) = idempotency_key.and_then(|key| HeaderValue::from_str(key).ok()) {
             request = request.header(IDEMPOTENCY_KEY, key);
@@ -153,7 +153,7 @@ impl Endpoint {
     }
 
     /// What an endpoint said, as an error in an answer that is none by its status.
-    pub(crate) fn failed(&self, status: u16, content_type: Option<String>, body: Bytes) -> Trouble {
+    pub(crate) fn failed(&self, status: u16, content_type: Option<String>, body: Bytes) -> EndpointError {
         self.refused(Refusal { status, content_type, body, retry_after: None })
     }
 
@@ -165,9 +165,9 @@ impl Endpoint {
         }
     }
 
-    fn refused(&self, refusal: Refusal) -> Trouble {
+    fn refused(&self, refusal: Refusal) -> EndpointError {
         let kind = refusal.content_type.map(|kind| self.hide(kind.into()));
-        Trouble::Refused(Refusal {
+        EndpointError::Refused(Refusal {
             content_type: kind.map(|kind| String::from_utf8_lossy(&kind).into_owned()),
             body: self.hide(refusal.body),
             ..refusal
@@ -182,19 +182,19 @@ impl Endpoint {
         url
     }
 
-    async fn ask(&self, mut request: RequestBuilder) -> Result<Reading, Trouble> {
+    async fn ask(&self, mut request: RequestBuilder) -> Result<Reading, EndpointError> {
         if let Some(key) = &self.key {
             let (name, value) = key.header();
             request = request.header(name, value);
         }
         let silence = self.timeouts.silence;
         let response = match timeout(silence, request.send()).await {
-            Err(_) => return Err(Trouble::Silent(silence)),
-            Ok(Err(error)) => return Err(Trouble::Unreachable(Trouble::source(error))),
+            Err(_) => return Err(EndpointError::Silent(silence)),
+            Ok(Err(error)) => return Err(EndpointError::Unreachable(EndpointError::source(error))),
             Ok(Ok(response)) => response,
         };
         let status = response.status();
-        let retry_after = wait::asked_in(response.headers());
+        let retry_after = retry_after::asked_in(response.headers());
         let reading = Reading::new(response, silence);
         if status.is_success() {
             return Ok(reading);

@@ -12,12 +12,12 @@ mod completion;
 mod deltas;
 mod embedder;
 mod endpoint;
+mod error;
 pub mod events;
 mod key;
-mod reading;
-mod trouble;
+mod response;
+mod retry_after;
 mod vectors;
-mod wait;
 
 pub use chat::ChatModel;
 pub use embedder::RemoteEmbedder;

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use memcloud_model::with_causes;
+use memcloud_domain::with_causes;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::current::Current;
+use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
 use crate::settings::{API_KEY, ClientFlags, Sources, URL};
 

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memcloud_memory::ports::{EpisodeStore, Home, Records};
-use memcloud_model::with_causes;
+use memcloud_domain::with_causes;
+use memcloud_ports::{ContentLocation, EpisodeStore, RecordStore};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::{Host, PostgresStore, Tls};
 use memcloud_store_sqlite::SqliteStore;
@@ -42,7 +42,7 @@ impl Engines {
                 None => Arc::new(SqliteStore::open(data_dir).await.map_err(|error| opening(&error))?),
             });
         };
-        let records: Arc<dyn Records> = match &self.postgres {
+        let records: Arc<dyn RecordStore> = match &self.postgres {
             Some(target) => Arc::new(PostgresStore::open_records(target.clone()).await),
             None => Arc::new(SqliteStore::open_records(data_dir).await.map_err(|error| opening(&error))?),
         };
@@ -50,8 +50,8 @@ impl Engines {
     }
 
     /// Where the content of the episodes is that the records tell of.
-    pub(crate) fn home(&self) -> Home {
-        if self.graph.is_some() { Home::Graph } else { Home::Records }
+    pub(crate) fn home(&self) -> ContentLocation {
+        if self.graph.is_some() { ContentLocation::Graph } else { ContentLocation::Records }
     }
 
     /// Where things are, in words.
@@ -68,9 +68,9 @@ impl Engines {
 }
 
 /// Why the data could not be opened, in the words of someone who starts a server.
-fn opening(error: &memcloud_model::Error) -> Failure {
+fn opening(error: &memcloud_domain::Error) -> Failure {
     let hint = match error {
-        memcloud_model::Error::Storage { .. } => "check the data directory; nothing in it was changed",
+        memcloud_domain::Error::Storage { .. } => "check the data directory; nothing in it was changed",
         other => other.hint(),
     };
     Failure::new(with_causes(error), hint)

@@ -1,4 +1,4 @@
-use memcloud_model::with_causes;
+use memcloud_domain::with_causes;
 
 /// How the program ends. The numbers are part of the command line's contract: see `docs/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Failure {
     }
 }
 
-impl From<memcloud_model::Error> for Failure {
-    fn from(error: memcloud_model::Error) -> Self {
+impl From<memcloud_domain::Error> for Failure {
+    fn from(error: memcloud_domain::Error) -> Self {
         Self::new(with_causes(&error), error.hint())
     }
 }

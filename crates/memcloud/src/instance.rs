@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_memory::ports::{Counts, Embedder, EpisodeStore};
-use memcloud_memory::{Chat, Gate, Learner, Limits, Memory, Weights};
-use memcloud_model::{Fault, SystemClock, with_causes};
+use memcloud_domain::{Fault, SystemClock, with_causes};
+use memcloud_memory::{Chat, Learner, Limits, Memory, ModelGateway, RankingWeights};
+use memcloud_ports::{Counts, Embedder, EpisodeStore};
 use memcloud_server::{ApiKeys, App, Exposed, ServeOptions, Settings, require_key_beyond_loopback};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::language::LanguageSettings;
+use crate::llm::LanguageSettings;
 use crate::local_model::{self, LocalModel};
 use crate::output::Output;
 use crate::settings::InstanceSettings;
@@ -109,7 +109,8 @@ impl Instance {
         let store = settings.engines.open(&settings.data_dir).await?;
         let (embedder, model) = embedding(settings, output).await?;
         let clock = Arc::new(SystemClock);
-        let opening = Memory::open(Arc::clone(&store), embedder, clock, limits(settings), Weights::default());
+        let opening =
+            Memory::open(Arc::clone(&store), embedder, clock, limits(settings), RankingWeights::default());
         let mut memory = opening.await?;
         let language = settings.language.as_ref();
         if language.is_some_and(|language| language.profile.is_some()) {
@@ -219,7 +220,8 @@ struct Conversing {
 
 impl Conversing {
     fn over(memory: &Arc<Memory>, store: Arc<dyn EpisodeStore>, language: &LanguageSettings) -> Self {
-        let gate = Arc::new(Gate::new(language.open(), store, Arc::new(SystemClock), language.budget));
+        let gate =
+            Arc::new(ModelGateway::new(language.open(), store, Arc::new(SystemClock), language.budget));
         let chat = Arc::new(Chat::new(Arc::clone(memory), Arc::clone(&gate), language.chat));
         let learner = language
             .profile

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use memcloud_domain::with_causes;
 use memcloud_embed::weights::{self, FetchError, ModelFiles, Places};
 use memcloud_embed::{Isa, LocalEmbedder, Model, Options};
-use memcloud_memory::ports::Embedder;
-use memcloud_model::with_causes;
+use memcloud_ports::Embedder;
 
 use crate::failure::Failure;
 use crate::output::{Output, Unit};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 
-use memcloud_model::{Episode, Metadata, Scalar};
+use memcloud_domain::{Episode, Metadata, Scalar};
 use serde_json::Value;
 
 use crate::search::{MONTHS, season, weekday};

@@ -5,9 +5,8 @@
 
 mod analysis;
 mod chat;
-mod language;
+mod llm_gate;
 mod memory;
-pub mod ports;
 pub mod profile;
 mod search;
 mod store;
@@ -16,8 +15,8 @@ mod words;
 
 pub use analysis::Analysis;
 pub use chat::{Chat, ChatOptions, Context, Conversation, Done, Event, Failed, Turn};
-pub use language::{Account, Expected, Gate, Permit, Retry};
+pub use llm_gate::{Expected, ModelGateway, Permit, Retry, UsageReport};
 pub use memory::{Limits, Memory};
 pub use profile::{FactHit, Learner, LearnerOptions};
-pub use search::{Explanation, Found, Hit, Parts, Question, Weights};
-pub use store::{Attendance, StoreRequest, Stored};
+pub use search::{Explanation, Hit, RankingWeights, ScoreBreakdown, SearchQuery, SearchResults};
+pub use store::{SessionMembers, StoreRequest, Stored};

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use memcloud_model::{Clock, Episode, EpisodeId, Error, Fault, Session, Space};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fault, Session, Space};
 use tokio::sync::OnceCell;
 
-use crate::ports::{Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, Part, SessionsOf};
-use crate::search::{Indexes, Weights};
+use crate::search::{Indexes, RankingWeights};
+use memcloud_ports::{Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, Part, SessionsOf};
 
 /// What a memory accepts and how much room it takes.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub struct Memory {
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
-    pub(crate) weights: Weights,
+    pub(crate) weights: RankingWeights,
     pub(crate) indexes: Indexes,
     /// Whether messages are queued for the profile.
     pub(crate) learns: bool,
@@ -49,7 +49,7 @@ impl Memory {
         embedder: Option<Arc<dyn Embedder>>,
         clock: Arc<dyn Clock>,
         limits: Limits,
-        weights: Weights,
+        weights: RankingWeights,
     ) -> Result<Self, Error> {
         let (indexes, bound) = (Indexes::new(limits.index_bytes), OnceCell::new());
         let memory = Self { store, embedder, clock, limits, weights, indexes, learns: false, bound };
@@ -125,7 +125,7 @@ impl Memory {
             let works = checks.iter().all(|check| check.outcome.is_ok());
             // A store that does not work cannot tell whose vectors it holds.
             let outcome = match if works { self.bind().await } else { Ok(()) } {
-                Ok(()) => embedder.question("Is anyone there?").await.map(drop),
+                Ok(()) => embedder.embed_query("Is anyone there?").await.map(drop),
                 Err(error) => Err(error),
             };
             checks.push(Check { part: Part::Embedder, outcome });

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use half::f16;
-use memcloud_model::{Episode, EpisodeId, Error, Member, Metadata, NewEpisode, Space, Use};
+use memcloud_domain::{Episode, EpisodeId, Error, Member, Metadata, NewEpisode, Purpose, Space};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Memory;
 use crate::analysis::{Analysis, passage};
-use crate::ports::{Appended, Batch, Idempotency, Intent, Lesson, Prepared};
 use crate::profile;
 use crate::search::Embedded;
+use memcloud_ports::{Appended, Batch, FactTarget, Idempotency, Intent, Prepared};
 
 /// Batches of up to so many episodes are begun in the engine while their vectors are worked out.
 const BEGUN_AT_ONCE: usize = 100;
@@ -22,7 +22,7 @@ pub struct StoreRequest {
     /// The space of all the episodes.
     pub space: Space,
     /// Who takes part in which session; united with what is known.
-    pub attendance: Vec<Attendance>,
+    pub attendance: Vec<SessionMembers>,
     /// The episodes, in order.
     pub episodes: Vec<NewEpisode>,
     /// The client's name for this request: sent again with the same content it stores nothing new and answers the
@@ -32,7 +32,7 @@ pub struct StoreRequest {
 
 /// Who takes part in a session.
 #[derive(Clone, Debug)]
-pub struct Attendance {
+pub struct SessionMembers {
     /// The session's name.
     pub session: String,
     /// Its members.
@@ -130,13 +130,13 @@ impl Memory {
 
     /// What is to be learned from an episode: facts about the person who said it. What is stored to be learned from waits
     /// even where nothing learns yet.
-    fn lessons(&self, episode: &Episode, attendance: &[Attendance]) -> Vec<Lesson> {
+    fn lessons(&self, episode: &Episode, attendance: &[SessionMembers]) -> Vec<FactTarget> {
         let wanted = match episode.purpose {
-            Use::Recall => self.learns && !is_of_a_program(episode, attendance),
-            Use::ProfileOnly => true,
-            Use::Transcript => false,
+            Purpose::Recall => self.learns && !is_of_a_program(episode, attendance),
+            Purpose::ProfileOnly => true,
+            Purpose::Transcript => false,
         };
-        let lesson = || Lesson { owner: episode.producer.clone(), category: profile::CATEGORY.into() };
+        let lesson = || FactTarget { owner: episode.producer.clone(), category: profile::CATEGORY.into() };
         if wanted { vec![lesson()] } else { vec![] }
     }
 
@@ -152,7 +152,7 @@ impl Memory {
         };
         let half = |vector: &[f32]| Some(vector.iter().copied().map(f16::from_f32).collect());
         let (mut wanted, mut passages) = (vec![], vec![]);
-        for (i, episode) in episodes.iter().enumerate().filter(|(_, e)| e.purpose == Use::Recall) {
+        for (i, episode) in episodes.iter().enumerate().filter(|(_, e)| e.purpose == Purpose::Recall) {
             let passage = passage(episode);
             if let Some(known) = known.filter(|known| known.text == passage) {
                 vectors[i] = half(&known.vector);
@@ -162,7 +162,7 @@ impl Memory {
             }
         }
         if !wanted.is_empty() {
-            for (i, vector) in wanted.into_iter().zip(embedder.passages(passages).await?) {
+            for (i, vector) in wanted.into_iter().zip(embedder.embed_documents(passages).await?) {
                 vectors[i] = half(&vector);
             }
         }
@@ -219,7 +219,7 @@ impl Memory {
 }
 
 /// Whether a program said it, not a person.
-fn is_of_a_program(episode: &Episode, attendance: &[Attendance]) -> bool {
+fn is_of_a_program(episode: &Episode, attendance: &[SessionMembers]) -> bool {
     let mut present = attendance.iter().flat_map(|attendance| &attendance.members);
     let name = &episode.producer;
     let is_agent = present.clone().any(|member| matches!(member, Member::Agent(agent) if agent == name));
@@ -247,9 +247,9 @@ fn idempotency(key: &str, request: &StoreRequest) -> Idempotency {
         let metadata = sorted(&Value::Object(episode.metadata.clone())).to_string();
         let created = episode.created_at.map_or(String::new(), |t| t.to_string());
         let purpose = match episode.purpose {
-            Use::Recall => "recall",
-            Use::ProfileOnly => "profile",
-            Use::Transcript => "transcript",
+            Purpose::Recall => "recall",
+            Purpose::ProfileOnly => "profile",
+            Purpose::Transcript => "transcript",
         };
         for text in [
             &episode.session,

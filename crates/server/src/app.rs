@@ -4,7 +4,7 @@ use std::time::Duration;
 use memcloud_memory::{Chat, Memory};
 
 use crate::ApiKeys;
-use crate::measure::Measures;
+use crate::metrics::Measures;
 
 /// What every request shares. Cheap to clone.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use memcloud_model::{Error, Fault};
+use memcloud_domain::{Error, Fault};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use memcloud_model::Error;
+use memcloud_domain::Error;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;

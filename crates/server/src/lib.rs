@@ -13,7 +13,7 @@ mod failure;
 mod fields;
 mod guard;
 mod keys;
-mod measure;
+mod metrics;
 mod router;
 mod serve;
 

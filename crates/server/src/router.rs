@@ -10,9 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::v1::{self, Shapes, V1};
-use crate::api::{chat, document, health, live, measurements, ready};
+use crate::api::{chat, health, live, metrics, openapi as openapi_document, ready};
 use crate::failure::{self, Failure, FailureBody};
-use crate::{App, guard, measure};
+use crate::{App, guard, metrics as measured};
 
 /// Where unchanged clients of the first API point their base URL when they must get its own answer shapes.
 const COMPATIBLE: &str = "/memmachine";
@@ -35,7 +35,7 @@ pub fn router(app: App) -> Router {
     open.method_not_allowed_fallback(async || Failure::no_method())
         .merge(guarded)
         .layer(CatchPanicLayer::custom(failure::of_panic))
-        .layer(from_fn_with_state(app, measure::requests))
+        .layer(from_fn_with_state(app, measured::requests))
 }
 
 /// The routes that need no key: no more than whether the process lives.
@@ -48,8 +48,8 @@ fn for_key_holders() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(health::health))
         .routes(routes!(ready::ready))
-        .routes(routes!(measurements::metrics))
-        .routes(routes!(document::openapi))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi_document::openapi))
 }
 
 /// The OpenAPI document of all routes, as JSON.

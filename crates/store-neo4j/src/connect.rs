@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use memcloud_link::{Open, Patience};
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_domain::{Database, DatabaseErrorKind, Error};
+use memcloud_store_connection::{Open, Patience};
 use neo4rs::{ConfigBuilder, Graph, query};
 use secrecy::ExposeSecret;
 
@@ -57,7 +57,7 @@ fn connect(target: &Target) -> Result<Graph, Error> {
     if let Some(authority) = target.authority.as_ref().filter(|_| target.scheme.verifies()) {
         std::fs::read(authority).map_err(|error| {
             let why = format!("{}: {error}", authority.display());
-            Error::database(Database::Neo4j, Trouble::Untrusted, why)
+            Error::database(Database::Neo4j, DatabaseErrorKind::Untrusted, why)
         })?;
         // Its name says otherwise, but this is the authority that servers are checked by.
         config = config.with_client_certificate(authority);

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use memcloud_link::{Open, Patience, round_trip, within};
-use memcloud_model::{Database, Error};
+use memcloud_domain::{Database, Error};
+use memcloud_store_connection::{Open, Patience, round_trip, within};
 use neo4rs::{Graph, query};
 
 use crate::connect::Opener;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use half::f16;
-use memcloud_model::{EpisodeId, Error, Metadata};
+use memcloud_domain::{EpisodeId, Error, Metadata};
 use neo4rs::{BoltType, Graph, Query, query};
 
 use crate::error::{doing, unreadable};

@@ -6,7 +6,7 @@
 //!
 //! The records decide what exists: they hold the sequence numbers, the vectors and all that ranking reads. What was said
 //! and its metadata are in the graph alone. Two databases cannot commit together, so every store is intended in the
-//! records first; see [`Records`](memcloud_memory::ports::Records).
+//! records first; see [`RecordStore`](memcloud_ports::RecordStore).
 
 mod connect;
 mod error;

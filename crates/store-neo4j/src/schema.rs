@@ -1,6 +1,6 @@
 //! Constraints and indexes: looked at whenever a session is opened, made when they are missing.
 
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_domain::{Database, DatabaseErrorKind, Error};
 use neo4rs::{Graph, Query, query};
 
 use crate::error::{doing, unreadable};
@@ -34,7 +34,7 @@ pub(crate) async fn prepare(graph: &Graph) -> Result<(), Error> {
     let done = steps_done(graph).await?;
     if done > MIGRATIONS.len() {
         let found = format!("its schema is {done}, and this memcloud knows {}", MIGRATIONS.len());
-        return Err(Error::database(Database::Neo4j, Trouble::Newer, found));
+        return Err(Error::database(Database::Neo4j, DatabaseErrorKind::Newer, found));
     }
     for (number, step) in MIGRATIONS.iter().enumerate().skip(done) {
         for statement in *step {
@@ -76,7 +76,11 @@ fn check_version(version: &str) -> Result<(), Error> {
     let mut numbers = version.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or_default());
     let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     if found < OLDEST {
-        return Err(Error::database(Database::Neo4j, Trouble::TooOld, format!("it is Neo4j {version}")));
+        return Err(Error::database(
+            Database::Neo4j,
+            DatabaseErrorKind::TooOld,
+            format!("it is Neo4j {version}"),
+        ));
     }
     Ok(())
 }

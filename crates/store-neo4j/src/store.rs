@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_link::{Link, Patience};
-use memcloud_memory::ports::{
+use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Session, Space};
+use memcloud_ports::{
     Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent,
-    PROBE_WITHIN, Part, ProfileStore, Records, Sequence, SessionsOf,
+    PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
-use memcloud_model::{Database, Episode, EpisodeId, Error, Session, Space, Use};
+use memcloud_store_connection::{Link, Patience};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
@@ -29,7 +29,7 @@ pub struct GraphStore {
 
 /// What operations and the sweeper work with.
 pub(crate) struct Shared {
-    pub(crate) records: Arc<dyn Records>,
+    pub(crate) records: Arc<dyn RecordStore>,
     pub(crate) link: Link<Opener>,
     pub(crate) is_aura: bool,
     place: String,
@@ -48,7 +48,7 @@ impl Drop for GraphStore {
 impl GraphStore {
     /// Opens a store over this graph and these records. It is there at once; while the graph cannot be reached, every
     /// operation that needs it says so.
-    pub async fn open(target: Target, records: Arc<dyn Records>) -> Self {
+    pub async fn open(target: Target, records: Arc<dyn RecordStore>) -> Self {
         let (is_aura, place) = (target.is_aura(), target.place());
         let link = Link::start(Opener { target }, Patience::default()).await;
         let shared = Arc::new(Shared {
@@ -105,7 +105,7 @@ impl Shared {
         Ok(intent)
     }
 
-    /// Records what is in the graph: answered after this.
+    /// RecordStore what is in the graph: answered after this.
     async fn record(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
         let (space, ids) = (batch.space.clone(), batch.episodes.iter().map(|p| p.episode.id).collect());
         match self.records.append_intended(intent, batch).await {
@@ -193,7 +193,7 @@ impl EpisodeStore for GraphStore {
         if episodes.is_empty() {
             return Ok(None);
         }
-        let turn = |episode| Turn { episode, unembedded: embedded && episode.purpose == Use::Recall };
+        let turn = |episode| Turn { episode, unembedded: embedded && episode.purpose == Purpose::Recall };
         let turns: Vec<Turn<'_>> = episodes.iter().map(turn).collect();
         self.shared.begin(&turns).await.map(Some)
     }

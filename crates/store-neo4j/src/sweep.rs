@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_model::Error;
+use memcloud_domain::Error;
 use tokio::time::Instant;
 
 use crate::examine::AURA_FREE;
@@ -42,10 +42,10 @@ pub(crate) async fn forever(shared: Arc<Shared>) {
 
 /// Sweeps once. Errs when something had to stay.
 pub(crate) async fn once(shared: &Shared) -> Result<(), Error> {
-    for leftover in shared.records.leftovers(STALE).await? {
-        shared.remove(&leftover.ids).await?;
-        shared.records.clear(leftover.intent).await?;
-        tracing::info!(turns = leftover.ids.len(), "removed from the graph what no record tells of");
+    for orphan in shared.records.orphans(STALE).await? {
+        shared.remove(&orphan.ids).await?;
+        shared.records.clear(orphan.intent).await?;
+        tracing::info!(turns = orphan.ids.len(), "removed from the graph what no record tells of");
     }
     Ok(())
 }

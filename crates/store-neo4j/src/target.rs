@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use memcloud_link::address::{self, BadTarget};
+use memcloud_store_connection::address::{self, BadTarget};
 use secrecy::SecretString;
 
 /// Which Neo4j, as whom, and by which way.

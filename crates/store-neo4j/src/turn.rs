@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use half::f16;
-use memcloud_memory::ports::Prepared;
-use memcloud_model::{Episode, Space, Use};
+use memcloud_domain::{Episode, Purpose, Space};
+use memcloud_ports::Prepared;
 use neo4rs::{BoltMap, BoltType};
 use sha2::{Digest, Sha256};
 
@@ -53,9 +53,9 @@ pub(crate) fn turn(memory: &str, Turn { episode, unembedded }: Turn<'_>) -> Bolt
     let place = place(&conversation, episode);
     let metadata = serde_json::Value::Object(episode.metadata.clone()).to_string();
     let kept_for = match episode.purpose {
-        Use::Recall => "recall",
-        Use::ProfileOnly => "profile",
-        Use::Transcript => "transcript",
+        Purpose::Recall => "recall",
+        Purpose::ProfileOnly => "profile",
+        Purpose::Transcript => "transcript",
     };
     let properties = map([
         ("turn", place.as_str().into()),

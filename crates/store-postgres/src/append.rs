@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, REMEMBERED};
-use memcloud_model::{Database, EpisodeId, Error};
+use memcloud_domain::{Database, EpisodeId, Error};
+use memcloud_ports::{Appended, Batch, Idempotency, Intent, REMEMBERED};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use memcloud_memory::ports::Batch;
-use memcloud_model::{Member, Metadata, Use};
+use memcloud_domain::{Member, Metadata, Purpose};
+use memcloud_ports::Batch;
 use pgvector::HalfVector;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -114,10 +114,10 @@ impl<'a> LessonColumns<'a> {
 }
 
 /// How a purpose is written in the database.
-fn purpose(purpose: Use) -> i16 {
+fn purpose(purpose: Purpose) -> i16 {
     match purpose {
-        Use::Recall => 0,
-        Use::ProfileOnly => 1,
-        Use::Transcript => 2,
+        Purpose::Recall => 0,
+        Purpose::ProfileOnly => 1,
+        Purpose::Transcript => 2,
     }
 }

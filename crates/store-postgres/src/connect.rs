@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
-use memcloud_link::Open;
-use memcloud_memory::ports::Home;
-use memcloud_model::{Database, Error};
+use memcloud_domain::{Database, Error};
+use memcloud_ports::ContentLocation;
+use memcloud_store_connection::Open;
 use secrecy::ExposeSecret;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -29,7 +29,7 @@ const EVERY_CONNECTION: &str = "
 /// Opens sessions with one database.
 pub(crate) struct Opener {
     pub(crate) target: Target,
-    pub(crate) home: Home,
+    pub(crate) home: ContentLocation,
 }
 
 /// A session: its connections, and the name of the memory in the database.

@@ -1,6 +1,6 @@
 use deadpool_postgres::Object;
-use memcloud_memory::ports::{Deletion, Intent};
-use memcloud_model::{EpisodeId, Space};
+use memcloud_domain::{EpisodeId, Space};
+use memcloud_ports::{Deletion, Intent};
 use uuid::Uuid;
 
 use crate::error::Failure;

@@ -1,7 +1,7 @@
 use std::error::Error as StdError;
 
 use deadpool_postgres::{HookError, PoolError};
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_domain::{Database, DatabaseErrorKind, Error};
 use tokio_postgres::error::SqlState;
 
 /// What a piece of work on the database can fail with: PostgreSQL's error, or one of ours.
@@ -40,7 +40,7 @@ impl Failure {
     pub(crate) fn doing(self, doing: &'static str) -> Error {
         match self {
             Self::Ours(error) => error,
-            Self::Pool(error) => Error::database(Database::Postgres, Trouble::Unreachable, error),
+            Self::Pool(error) => Error::database(Database::Postgres, DatabaseErrorKind::Unreachable, error),
             Self::Postgres(error) => match trouble(&error) {
                 Some(trouble) => Error::database(Database::Postgres, trouble, error),
                 None => Error::Storage { doing, source: error.into() },
@@ -64,41 +64,45 @@ impl Failure {
 }
 
 /// What an error says of the database, if it is not about the statement itself.
-fn trouble(error: &tokio_postgres::Error) -> Option<Trouble> {
+fn trouble(error: &tokio_postgres::Error) -> Option<DatabaseErrorKind> {
     match error.code() {
         Some(code) => trouble_of(code),
-        None if inner::<rustls::Error>(error) || speaks_no_tls(error) => Some(Trouble::Untrusted),
-        None if error.is_closed() || inner::<std::io::Error>(error) => Some(Trouble::Unreachable),
-        None if error.to_string().contains("connect") => Some(Trouble::Unreachable),
+        None if inner::<rustls::Error>(error) || speaks_no_tls(error) => Some(DatabaseErrorKind::Untrusted),
+        None if error.is_closed() || inner::<std::io::Error>(error) => Some(DatabaseErrorKind::Unreachable),
+        None if error.to_string().contains("connect") => Some(DatabaseErrorKind::Unreachable),
         None if error.to_string().contains("authentic") || error.to_string().contains("password") => {
-            Some(Trouble::Refused)
+            Some(DatabaseErrorKind::Refused)
         }
         None => None,
     }
 }
 
-fn trouble_of(code: &SqlState) -> Option<Trouble> {
+fn trouble_of(code: &SqlState) -> Option<DatabaseErrorKind> {
     Some(match *code {
         SqlState::INVALID_PASSWORD
         | SqlState::INVALID_AUTHORIZATION_SPECIFICATION
-        | SqlState::INVALID_CATALOG_NAME => Trouble::Refused,
-        SqlState::TOO_MANY_CONNECTIONS | SqlState::CONFIGURATION_LIMIT_EXCEEDED => Trouble::Exhausted,
-        SqlState::INSUFFICIENT_PRIVILEGE => Trouble::Forbidden,
-        SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::ReadOnly,
-        SqlState::DISK_FULL => Trouble::Full,
-        SqlState::IO_ERROR => Trouble::Broken,
+        | SqlState::INVALID_CATALOG_NAME => DatabaseErrorKind::Refused,
+        SqlState::TOO_MANY_CONNECTIONS | SqlState::CONFIGURATION_LIMIT_EXCEEDED => {
+            DatabaseErrorKind::Exhausted
+        }
+        SqlState::INSUFFICIENT_PRIVILEGE => DatabaseErrorKind::Forbidden,
+        SqlState::READ_ONLY_SQL_TRANSACTION => DatabaseErrorKind::ReadOnly,
+        SqlState::DISK_FULL => DatabaseErrorKind::Full,
+        SqlState::IO_ERROR => DatabaseErrorKind::Broken,
         // Another statement held it up for too long.
         SqlState::LOCK_NOT_AVAILABLE
         | SqlState::QUERY_CANCELED
         | SqlState::T_R_DEADLOCK_DETECTED
-        | SqlState::T_R_SERIALIZATION_FAILURE => Trouble::Silent,
+        | SqlState::T_R_SERIALIZATION_FAILURE => DatabaseErrorKind::Silent,
         SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW
         | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
-        | SqlState::DATABASE_DROPPED => Trouble::Unreachable,
-        _ if code.code() == IDLE_SESSION_TIMEOUT || code.code().starts_with("08") => Trouble::Unreachable,
-        _ if code.code().starts_with("53") => Trouble::Exhausted,
+        | SqlState::DATABASE_DROPPED => DatabaseErrorKind::Unreachable,
+        _ if code.code() == IDLE_SESSION_TIMEOUT || code.code().starts_with("08") => {
+            DatabaseErrorKind::Unreachable
+        }
+        _ if code.code().starts_with("53") => DatabaseErrorKind::Exhausted,
         _ => return None,
     })
 }

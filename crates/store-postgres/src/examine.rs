@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use memcloud_link::{Open, Patience, round_trip, within};
-use memcloud_memory::ports::Home;
-use memcloud_model::{Database, Error};
+use memcloud_domain::{Database, Error};
+use memcloud_ports::ContentLocation;
+use memcloud_store_connection::{Open, Patience, round_trip, within};
 
 use crate::connect::{Opener, Session};
 use crate::error::Failure;
@@ -38,7 +38,7 @@ pub struct Findings {
 }
 
 /// Opens a connection to this database and looks at all that a memory needs.
-pub async fn examine(target: &Target, home: Home) -> Result<Findings, Error> {
+pub async fn examine(target: &Target, home: ContentLocation) -> Result<Findings, Error> {
     // One connection to look through, and one to try things with.
     let target = Target { pool: target.pool.max(2), ..target.clone() };
     let opener = Opener { target: target.clone(), home };

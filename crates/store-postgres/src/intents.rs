@@ -1,10 +1,10 @@
-//! Notes of what is under way in Neo4j. See [`Records`](memcloud_memory::ports::Records).
+//! Notes of what is under way in Neo4j. See [`RecordStore`](memcloud_ports::RecordStore).
 
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};
-use memcloud_memory::ports::{AGAIN_AFTER, Intent, Leftover};
-use memcloud_model::EpisodeId;
+use memcloud_domain::EpisodeId;
+use memcloud_ports::{AGAIN_AFTER, Intent, Orphan};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ pub(crate) async fn withdraw(client: Object, intent: Intent) -> Result<bool, Fai
 }
 
 /// What is to be removed elsewhere by now.
-pub(crate) async fn leftovers(client: Object, older: Duration) -> Result<Vec<Leftover>, Failure> {
+pub(crate) async fn orphans(client: Object, older: Duration) -> Result<Vec<Orphan>, Failure> {
     let withdraw = client
         .prepare_cached(
             "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
@@ -68,12 +68,12 @@ pub(crate) async fn leftovers(client: Object, older: Duration) -> Result<Vec<Lef
         )
         .await?;
     client.execute(&withdraw, &[&older.as_secs_f64()]).await?;
-    Ok(client.query(&list, &[]).await?.iter().map(leftover).collect())
+    Ok(client.query(&list, &[]).await?.iter().map(orphan).collect())
 }
 
-fn leftover(row: &Row) -> Leftover {
+fn orphan(row: &Row) -> Orphan {
     let ids = row.get::<_, Vec<Uuid>>(1).into_iter().map(id).collect();
-    Leftover { intent: Intent::from_bytes(row.get::<_, Uuid>(0).into_bytes()), ids }
+    Orphan { intent: Intent::from_bytes(row.get::<_, Uuid>(0).into_bytes()), ids }
 }
 
 /// Notes that the episodes have been removed elsewhere.

@@ -41,12 +41,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::Object;
 use half::f16;
-use memcloud_link::{Link, Patience};
-use memcloud_memory::ports::{
-    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent,
-    Leftover, PROBE_WITHIN, Part, ProfileStore, Records, Sequence, SessionsOf,
+use memcloud_domain::{Database, Episode, EpisodeId, Error, Session as Conversation, Space};
+use memcloud_ports::{
+    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Idempotency,
+    Intent, Orphan, PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
-use memcloud_model::{Database, Episode, EpisodeId, Error, Session as Conversation, Space};
+use memcloud_store_connection::{Link, Patience};
 use uuid::Uuid;
 
 use crate::connect::{Opener, Session};
@@ -67,15 +67,15 @@ impl PostgresStore {
     /// Opens a store that keeps everything in this database. It is there at once; while the database cannot be reached,
     /// every operation says so.
     pub async fn open(target: Target) -> Self {
-        Self::open_for(target, Home::Records).await
+        Self::open_for(target, ContentLocation::Records).await
     }
 
     /// The same for the records of episodes whose content is kept elsewhere.
     pub async fn open_records(target: Target) -> Self {
-        Self::open_for(target, Home::Graph).await
+        Self::open_for(target, ContentLocation::Graph).await
     }
 
-    async fn open_for(target: Target, home: Home) -> Self {
+    async fn open_for(target: Target, home: ContentLocation) -> Self {
         Self { link: Link::start(Opener { target, home }, Patience::default()).await }
     }
 
@@ -233,7 +233,7 @@ impl EpisodeStore for PostgresStore {
 }
 
 #[async_trait]
-impl Records for PostgresStore {
+impl RecordStore for PostgresStore {
     async fn memory(&self) -> Result<String, Error> {
         self.link.run(|session| async move { Ok(session.memory) }).await
     }
@@ -256,14 +256,14 @@ impl Records for PostgresStore {
         self.again("withdrawing an intent", |client| intents::withdraw(client, intent)).await
     }
 
-    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Leftover>, Error> {
+    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error> {
         let intent = Intent::new();
         let ids = self.delete_noting(space, &deletion, Some(intent)).await?;
-        Ok((!ids.is_empty()).then_some(Leftover { intent, ids }))
+        Ok((!ids.is_empty()).then_some(Orphan { intent, ids }))
     }
 
-    async fn leftovers(&self, older: Duration) -> Result<Vec<Leftover>, Error> {
-        self.again("listing what is left to remove", |client| intents::leftovers(client, older)).await
+    async fn orphans(&self, older: Duration) -> Result<Vec<Orphan>, Error> {
+        self.again("listing what is left to remove", |client| intents::orphans(client, older)).await
     }
 
     async fn clear(&self, intent: Intent) -> Result<(), Error> {

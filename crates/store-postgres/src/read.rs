@@ -2,8 +2,8 @@ use std::collections::HashMap;
 
 use deadpool_postgres::Object;
 use half::f16;
-use memcloud_memory::ports::{Change, ChangeKind, Counts, Cursor, IndexRow, Sequence, SessionsOf};
-use memcloud_model::{Episode, EpisodeId, Error, Member, Metadata, Session, Space, Timestamp, Use};
+use memcloud_domain::{Episode, EpisodeId, Error, Member, Metadata, Purpose, Session, Space, Timestamp};
+use memcloud_ports::{Change, ChangeKind, Counts, Cursor, IndexRow, Sequence, SessionsOf};
 use pgvector::HalfVector;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -91,11 +91,11 @@ fn episode(row: &Row) -> Result<Episode, Failure> {
     })
 }
 
-fn purpose(number: i16) -> Result<Use, Failure> {
+fn purpose(number: i16) -> Result<Purpose, Failure> {
     match number {
-        0 => Ok(Use::Recall),
-        1 => Ok(Use::ProfileOnly),
-        2 => Ok(Use::Transcript),
+        0 => Ok(Purpose::Recall),
+        1 => Ok(Purpose::ProfileOnly),
+        2 => Ok(Purpose::Transcript),
         _ => {
             let source = format!("{number} is no purpose").into();
             Err(Error::Storage { doing: "reading an episode", source }.into())

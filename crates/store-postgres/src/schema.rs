@@ -1,8 +1,8 @@
 //! The schema in the database: looked at whenever a session is opened, brought up to date when it is old.
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use memcloud_memory::ports::Home;
-use memcloud_model::{Clock, Database, EpisodeId, Error, SystemClock, Trouble};
+use memcloud_domain::{Clock, Database, DatabaseErrorKind, EpisodeId, Error, SystemClock};
+use memcloud_ports::ContentLocation;
 
 use crate::error::Failure;
 
@@ -21,12 +21,16 @@ const LOCK: i64 = 0x6d65_6d63_6c6f_7564;
 /// Makes sure that everything is there, and answers the name of the memory.
 ///
 /// Writes nothing when nothing is missing, so that a database that takes no writes at present can be read.
-pub(crate) async fn prepare(client: &mut Object, home: Home, place: &str) -> Result<String, Failure> {
+pub(crate) async fn prepare(
+    client: &mut Object,
+    home: ContentLocation,
+    place: &str,
+) -> Result<String, Failure> {
     check_server(&*client).await?;
     let done = steps_done(&*client).await?;
     if done > MIGRATIONS.len() {
         let found = format!("its schema is {done}, and this memcloud knows {}", MIGRATIONS.len());
-        return Err(Error::database(Database::Postgres, Trouble::Newer, found).into());
+        return Err(Error::database(Database::Postgres, DatabaseErrorKind::Newer, found).into());
     }
     if done < MIGRATIONS.len() {
         migrate(client).await?;
@@ -38,7 +42,7 @@ pub(crate) async fn prepare(client: &mut Object, home: Home, place: &str) -> Res
 }
 
 /// Ties the records to the home of their episodes. Without any episode they may still change it.
-async fn bind_home(client: &Object, home: Home, place: &str) -> Result<(), Failure> {
+async fn bind_home(client: &Object, home: ContentLocation, place: &str) -> Result<(), Failure> {
     let kept = said_first(client, "home", home.name()).await?;
     let Err(elsewhere) = home.check(&kept, place) else { return Ok(()) };
     let changed = client
@@ -61,7 +65,7 @@ async fn check_server(client: &impl GenericClient) -> Result<(), Failure> {
     let (number, name): (i32, String) = (row.get(0), row.get(1));
     if number < OLDEST_SERVER {
         let found = format!("it is PostgreSQL {name}");
-        return Err(Error::database(Database::Postgres, Trouble::TooOld, found).into());
+        return Err(Error::database(Database::Postgres, DatabaseErrorKind::TooOld, found).into());
     }
     Ok(())
 }
@@ -105,7 +109,7 @@ async fn make_extension(tx: &Transaction<'_>) -> Result<(), Failure> {
     let available = tx.query_opt("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'", &[]).await?;
     if available.is_none() {
         let lacking = "the extension 'vector' (pgvector) is not installed on the server";
-        return Err(Error::database(Database::Postgres, Trouble::Lacking, lacking).into());
+        return Err(Error::database(Database::Postgres, DatabaseErrorKind::Lacking, lacking).into());
     }
     tx.batch_execute("CREATE EXTENSION IF NOT EXISTS vector").await?;
     check_vector(tx).await
@@ -121,13 +125,13 @@ pub(crate) async fn vector_version(client: &impl GenericClient) -> Result<Option
 async fn check_vector(client: &impl GenericClient) -> Result<(), Failure> {
     let Some(version) = vector_version(client).await? else {
         let lacking = "the extension 'vector' (pgvector) was dropped from the database";
-        return Err(Error::database(Database::Postgres, Trouble::Lacking, lacking).into());
+        return Err(Error::database(Database::Postgres, DatabaseErrorKind::Lacking, lacking).into());
     };
     let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
     let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     if found < OLDEST_VECTOR {
         let found = format!("it has pgvector {version}");
-        return Err(Error::database(Database::Postgres, Trouble::TooOld, found).into());
+        return Err(Error::database(Database::Postgres, DatabaseErrorKind::TooOld, found).into());
     }
     Ok(())
 }

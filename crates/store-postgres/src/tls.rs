@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use memcloud_model::{Database, Error, Trouble};
+use memcloud_domain::{Database, DatabaseErrorKind, Error};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -31,5 +31,5 @@ fn roots(file: &Path) -> Result<RootCertStore, Error> {
 }
 
 fn untrusted(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::database(Database::Postgres, Trouble::Untrusted, source)
+    Error::database(Database::Postgres, DatabaseErrorKind::Untrusted, source)
 }

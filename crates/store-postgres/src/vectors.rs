@@ -1,6 +1,6 @@
 use deadpool_postgres::Object;
 use half::f16;
-use memcloud_model::EpisodeId;
+use memcloud_domain::EpisodeId;
 use pgvector::HalfVector;
 use uuid::Uuid;
 

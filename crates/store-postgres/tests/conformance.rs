@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use memcloud_memory::ports::{Deletion, EpisodeStore, Records, Revision};
-use memcloud_model::Error;
+use memcloud_domain::Error;
+use memcloud_ports::{Deletion, EpisodeStore, RecordStore, Revision};
 use memcloud_store_postgres::{PostgresStore, Target};
 use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
 use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
@@ -139,7 +139,7 @@ async fn no_fact_outlives_a_message_that_is_deleted_meanwhile() {
         assert_eq!(forgotten.unwrap(), 1);
         let facts = all(&one).await;
         assert_eq!(facts.len(), 1, "it rests on the other one");
-        assert_eq!(facts[0].feature.citations, [told[1 - (n % 2) as usize]]);
+        assert_eq!(facts[0].fact.citations, [told[1 - (n % 2) as usize]]);
         one.delete(&space, Deletion::Session("s".into())).await.unwrap();
         assert!(all(&one).await.is_empty());
     }

@@ -1,5 +1,5 @@
-use memcloud_memory::ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
-use memcloud_model::{EpisodeId, Error, Member, Space, Use};
+use memcloud_domain::{EpisodeId, Error, Member, Purpose, Space};
+use memcloud_ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::Failure;
@@ -72,11 +72,11 @@ fn insert_episode(
 }
 
 /// How a purpose is written in the database.
-fn purpose(purpose: Use) -> i64 {
+fn purpose(purpose: Purpose) -> i64 {
     match purpose {
-        Use::Recall => 0,
-        Use::ProfileOnly => 1,
-        Use::Transcript => 2,
+        Purpose::Recall => 0,
+        Purpose::ProfileOnly => 1,
+        Purpose::Transcript => 2,
     }
 }
 

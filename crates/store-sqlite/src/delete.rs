@@ -1,5 +1,5 @@
-use memcloud_memory::ports::{Deletion, Intent};
-use memcloud_model::{EpisodeId, Error, Space};
+use memcloud_domain::{EpisodeId, Error, Space};
+use memcloud_ports::{Deletion, Intent};
 use rusqlite::{Connection, params};
 
 use crate::append::{advance, find_space};

@@ -1,6 +1,6 @@
 use std::io;
 
-use memcloud_model::Error;
+use memcloud_domain::Error;
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{ErrorCode, ffi};
 

@@ -1,9 +1,9 @@
-//! Notes of what is under way in another database. See [`Records`](memcloud_memory::ports::Records).
+//! Notes of what is under way in another database. See [`RecordStore`](memcloud_ports::RecordStore).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use memcloud_memory::ports::{AGAIN_AFTER, Intent, Leftover};
-use memcloud_model::{EpisodeId, Error};
+use memcloud_domain::{EpisodeId, Error};
+use memcloud_ports::{AGAIN_AFTER, Intent, Orphan};
 use rusqlite::{Connection, params};
 
 use crate::error::Failure;
@@ -47,8 +47,8 @@ pub(crate) fn withdraw(tx: &Connection, intent: Intent) -> Result<bool, Error> {
 }
 
 /// What is to be removed elsewhere by now.
-pub(crate) fn leftovers(tx: &Connection, older: Duration) -> Result<Vec<Leftover>, Error> {
-    let list = || -> Result<Vec<Leftover>, Failure> {
+pub(crate) fn orphans(tx: &Connection, older: Duration) -> Result<Vec<Orphan>, Error> {
+    let list = || -> Result<Vec<Orphan>, Failure> {
         let now = micros();
         tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?1 WHERE withdrawn = 0 AND at <= ?2")?
             .execute(params![now, now - older.as_micros() as i64])?;
@@ -58,7 +58,7 @@ pub(crate) fn leftovers(tx: &Connection, older: Duration) -> Result<Vec<Leftover
         let rows = select.query_map([now], |row| {
             let uids: Vec<u8> = row.get(1)?;
             let ids = uids.as_chunks::<16>().0.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect();
-            Ok(Leftover { intent: Intent::from_bytes(row.get(0)?), ids })
+            Ok(Orphan { intent: Intent::from_bytes(row.get(0)?), ids })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     };

@@ -22,11 +22,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_memory::ports::{
-    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Home, Idempotency, Intent,
-    Leftover, Part, ProfileStore, Records, Sequence, SessionsOf,
+use memcloud_domain::{Episode, EpisodeId, Error, Session, Space};
+use memcloud_ports::{
+    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Idempotency,
+    Intent, Orphan, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
-use memcloud_model::{Episode, EpisodeId, Error, Session, Space};
 
 use crate::lock::DirectoryLock;
 use crate::readers::Readers;
@@ -52,20 +52,20 @@ impl SqliteStore {
     /// Refuses a directory that another process holds, that cannot be written, that has no room, or that a newer
     /// MemCloud has written; nothing in it is changed then.
     pub async fn open(directory: &Path) -> Result<Self, Error> {
-        Self::open_for(directory, Home::Records).await
+        Self::open_for(directory, ContentLocation::Records).await
     }
 
     /// The same for the records of episodes whose content is kept elsewhere.
     pub async fn open_records(directory: &Path) -> Result<Self, Error> {
-        Self::open_for(directory, Home::Graph).await
+        Self::open_for(directory, ContentLocation::Graph).await
     }
 
-    async fn open_for(directory: &Path, home: Home) -> Result<Self, Error> {
+    async fn open_for(directory: &Path, home: ContentLocation) -> Result<Self, Error> {
         let directory = directory.to_owned();
         error::blocking("opening the database", move || Self::open_now(&directory, home)).await
     }
 
-    fn open_now(directory: &Path, home: Home) -> Result<Self, Error> {
+    fn open_now(directory: &Path, home: ContentLocation) -> Result<Self, Error> {
         let lock = DirectoryLock::acquire(directory)?;
         schema::prove_room(directory)?;
         let path = directory.join(FILE);
@@ -106,7 +106,7 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl Records for SqliteStore {
+impl RecordStore for SqliteStore {
     async fn memory(&self) -> Result<String, Error> {
         Ok(self.memory.clone())
     }
@@ -130,14 +130,14 @@ impl Records for SqliteStore {
         self.writer.write("withdrawing an intent", move |tx| intents::withdraw(tx, intent)).await
     }
 
-    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Leftover>, Error> {
+    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error> {
         let intent = Intent::new();
         let ids = self.delete_from_log(space, deletion, Some(intent)).await?;
-        Ok((!ids.is_empty()).then_some(Leftover { intent, ids }))
+        Ok((!ids.is_empty()).then_some(Orphan { intent, ids }))
     }
 
-    async fn leftovers(&self, older: Duration) -> Result<Vec<Leftover>, Error> {
-        self.writer.write("listing what is left to remove", move |tx| intents::leftovers(tx, older)).await
+    async fn orphans(&self, older: Duration) -> Result<Vec<Orphan>, Error> {
+        self.writer.write("listing what is left to remove", move |tx| intents::orphans(tx, older)).await
     }
 
     async fn clear(&self, intent: Intent) -> Result<(), Error> {

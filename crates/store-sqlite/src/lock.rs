@@ -2,7 +2,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
-use memcloud_model::Error;
+use memcloud_domain::Error;
 
 use crate::error;
 

@@ -1,7 +1,7 @@
 //! Facts that hold for the whole store, each said once.
 
-use memcloud_memory::ports::Home;
-use memcloud_model::{Clock, EpisodeId, Error, SystemClock};
+use memcloud_domain::{Clock, EpisodeId, Error, SystemClock};
+use memcloud_ports::ContentLocation;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Failure;
@@ -20,7 +20,7 @@ pub(crate) fn vector_space(connection: &Connection) -> Result<Option<String>, Fa
 }
 
 /// Ties the store to the home of its episodes, or finds that they have another.
-pub(crate) fn bind_home(tx: &Connection, home: Home, place: &str) -> Result<(), Error> {
+pub(crate) fn bind_home(tx: &Connection, home: ContentLocation, place: &str) -> Result<(), Error> {
     let kept = said_first(tx, "home", home.name()).map_err(|failure| failure.doing("binding the home"))?;
     let Err(elsewhere) = home.check(&kept, place) else { return Ok(()) };
     // Without any episode the records may still change it.

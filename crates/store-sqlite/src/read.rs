@@ -1,5 +1,5 @@
-use memcloud_memory::ports::{Change, ChangeKind, Counts, Cursor, IndexRow, Sequence, SessionsOf};
-use memcloud_model::{Episode, EpisodeId, Member, Session, Space, Timestamp, Use};
+use memcloud_domain::{Episode, EpisodeId, Member, Purpose, Session, Space, Timestamp};
+use memcloud_ports::{Change, ChangeKind, Counts, Cursor, IndexRow, Sequence, SessionsOf};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -86,11 +86,11 @@ fn episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
     })
 }
 
-fn purpose(row: &Row<'_>, column: usize) -> rusqlite::Result<Use> {
+fn purpose(row: &Row<'_>, column: usize) -> rusqlite::Result<Purpose> {
     match row.get(column)? {
-        0_i64 => Ok(Use::Recall),
-        1 => Ok(Use::ProfileOnly),
-        2 => Ok(Use::Transcript),
+        0_i64 => Ok(Purpose::Recall),
+        1 => Ok(Purpose::ProfileOnly),
+        2 => Ok(Purpose::Transcript),
         other => Err(rusqlite::Error::IntegralValueOutOfRange(column, other)),
     }
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memcloud_model::Error;
+use memcloud_domain::Error;
 use rusqlite::Connection;
 
 use crate::error::{self, Failure};

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use memcloud_model::Error;
+use memcloud_domain::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{self, Failure};

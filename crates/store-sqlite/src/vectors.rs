@@ -1,5 +1,5 @@
 use half::f16;
-use memcloud_model::{EpisodeId, Error};
+use memcloud_domain::{EpisodeId, Error};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::append::advance;

@@ -2,7 +2,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use memcloud_model::Error;
+use memcloud_domain::Error;
 use rusqlite::{Connection, Transaction, ffi};
 use tokio::sync::oneshot;
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use memcloud_model::Error;
+use memcloud_domain::Error;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
 use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
@@ -102,7 +102,7 @@ async fn what_is_deleted_is_in_no_file() {
         })
     };
     assert!(holds_secret());
-    memory.forget(&space, memcloud_memory::ports::Deletion::Session("s".into())).await.unwrap();
+    memory.forget(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
     assert!(!holds_secret());
 }
 
@@ -138,7 +138,7 @@ async fn facts_that_are_deleted_are_in_no_file() {
     assert!(holds(first) && holds(second));
     assert!(store.profiles().delete_fact(&space, fact).await.unwrap());
     assert!(!holds(first), "deleted by itself");
-    store.delete(&space, memcloud_memory::ports::Deletion::Session("s".into())).await.unwrap();
+    store.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
     assert!(!holds(second), "deleted with its message");
 }
 
@@ -207,7 +207,7 @@ async fn a_reader_from_outside_holds_up_nothing_and_the_log_is_folded_later() {
     let file = directory.path().join(memcloud_store_sqlite::FILE);
     let outside = rusqlite::Connection::open(&file).unwrap();
     outside.execute_batch("BEGIN; SELECT count(*) FROM episodes").unwrap();
-    let deletion = memcloud_memory::ports::Deletion::Episodes(ids);
+    let deletion = memcloud_ports::Deletion::Episodes(ids);
     assert_eq!(memory.forget(&space, deletion).await.unwrap(), 1);
     outside.execute_batch("COMMIT").unwrap();
     store("something else").await;

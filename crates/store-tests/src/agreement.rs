@@ -1,7 +1,7 @@
 //! The same questions to several engines that were told the same.
 
-use memcloud_memory::{Memory, Question};
-use memcloud_model::{Filter, NewEpisode, Predicate, Scalar, Space};
+use memcloud_domain::{Filter, NewEpisode, Predicate, Scalar, Space};
+use memcloud_memory::{Memory, SearchQuery};
 use serde_json::json;
 
 use crate::Store;
@@ -91,7 +91,7 @@ async fn ask(memory: &Memory, space: &Space) -> Vec<String> {
     let mut answers = Vec::new();
     for text in QUESTIONS {
         for filter in filters() {
-            let question = Question { space: space.clone(), text: text.into(), filter, limit: 25 };
+            let question = SearchQuery { space: space.clone(), text: text.into(), filter, limit: 25 };
             let hits = memory.search(question).await.unwrap().hits;
             let told = hits.iter().map(|hit| {
                 let (episode, score) = (&hit.episode, hit.score);

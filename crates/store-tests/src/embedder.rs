@@ -1,8 +1,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use async_trait::async_trait;
-use memcloud_memory::ports::Embedder;
-use memcloud_model::Error;
+use memcloud_domain::Error;
+use memcloud_ports::Embedder;
 
 /// A model that any machine has: each word adds to a few of 64 dimensions, chosen by its hash. Texts that share words
 /// are alike.
@@ -30,11 +30,11 @@ impl BagOfWords {
 
 #[async_trait]
 impl Embedder for BagOfWords {
-    async fn question(&self, text: &str) -> Result<Vec<f32>, Error> {
+    async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
         Ok(Self::vector(text))
     }
 
-    async fn passages(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+    async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
         Ok(texts.iter().map(|text| Self::vector(text)).collect())
     }
 

@@ -1,6 +1,6 @@
+use memcloud_domain::{Episode, EpisodeId, Member, NewEpisode, Purpose, Space, Timestamp};
 use memcloud_memory::Analysis;
-use memcloud_memory::ports::{Batch, Prepared};
-use memcloud_model::{Episode, EpisodeId, Member, NewEpisode, Space, Timestamp, Use};
+use memcloud_ports::{Batch, Prepared};
 use serde_json::json;
 
 /// A space for tests.
@@ -24,7 +24,7 @@ pub fn said(session: &str, producer: &str, content: &str) -> NewEpisode {
         kind: "message".into(),
         metadata: serde_json::Map::new(),
         created_at: None,
-        purpose: Use::Recall,
+        purpose: Purpose::Recall,
     }
 }
 
@@ -44,7 +44,7 @@ pub fn episode(space: &Space, session: &str, n: i64) -> Episode {
         metadata: metadata.as_object().unwrap().clone(),
         created_at: minute(n),
         ingested_at: minute(n + 1),
-        purpose: Use::Recall,
+        purpose: Purpose::Recall,
     }
 }
 

@@ -21,7 +21,7 @@ pub mod studies;
 
 use std::sync::Arc;
 
-use memcloud_memory::ports::EpisodeStore;
+use memcloud_ports::EpisodeStore;
 
 pub use embedder::BagOfWords;
 pub use episodes::{episode, said, space};

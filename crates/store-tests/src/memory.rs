@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use memcloud_memory::ports::Deletion;
-use memcloud_memory::{Attendance, Limits, Memory, Question, StoreRequest, Weights};
-use memcloud_model::{EpisodeId, Filter, Member, NewEpisode, Predicate, Scalar, Space, SystemClock, Use};
+use memcloud_domain::{
+    EpisodeId, Filter, Member, NewEpisode, Predicate, Purpose, Scalar, Space, SystemClock,
+};
+use memcloud_memory::{Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
+use memcloud_ports::Deletion;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -14,13 +16,18 @@ use crate::{BagOfWords, Store};
 /// A memory over a store, with the model of the tests.
 pub async fn memory(store: Store) -> Memory {
     let embedder = Some(Arc::new(BagOfWords) as _);
-    Memory::open(store, embedder, Arc::new(SystemClock), Limits::default(), Weights::default()).await.unwrap()
+    Memory::open(store, embedder, Arc::new(SystemClock), Limits::default(), RankingWeights::default())
+        .await
+        .unwrap()
 }
 
 fn request(space: &Space, episodes: Vec<NewEpisode>) -> StoreRequest {
     let attendance = episodes
         .iter()
-        .map(|e| Attendance { session: e.session.clone(), members: vec![Member::User(e.producer.clone())] })
+        .map(|e| SessionMembers {
+            session: e.session.clone(),
+            members: vec![Member::User(e.producer.clone())],
+        })
         .collect();
     StoreRequest { space: space.clone(), attendance, episodes, idempotency_key: None }
 }
@@ -30,7 +37,7 @@ pub(crate) async fn store(memory: &Memory, space: &Space, episodes: Vec<NewEpiso
 }
 
 async fn find(memory: &Memory, space: &Space, text: &str, filter: Filter, limit: usize) -> Vec<EpisodeId> {
-    let question = Question { space: space.clone(), text: text.into(), filter, limit };
+    let question = SearchQuery { space: space.clone(), text: text.into(), filter, limit };
     memory.search(question).await.unwrap().hits.iter().map(|hit| hit.episode.id).collect()
 }
 
@@ -73,7 +80,7 @@ pub async fn a_history_may_come_backwards(engine: Store) {
         let message = NewEpisode { created_at: Some(minute(n)), ..said("s", "ann", &content) };
         store(&memory, &space, vec![message]).await;
     }
-    let question = || Question {
+    let question = || SearchQuery {
         space: space.clone(),
         text: "Where is the treasure?".into(),
         filter: Filter::default(),
@@ -87,7 +94,7 @@ pub async fn a_history_may_come_backwards(engine: Store) {
 /// What is kept for the profile only is stored, but no search and no listing of newest turns shows it.
 pub async fn profile_only_is_never_found(engine: Store) {
     let (memory, space) = (memory(engine).await, space("profile-only"));
-    let private = NewEpisode { purpose: Use::ProfileOnly, ..said("s", "ann", "I like plums") };
+    let private = NewEpisode { purpose: Purpose::ProfileOnly, ..said("s", "ann", "I like plums") };
     let ids = store(&memory, &space, vec![private, said("s", "ann", "I like pears")]).await;
     assert_eq!(find(&memory, &space, "plums", Filter::default(), 9).await, ids[1..]);
     assert_eq!(memory.newest(&space, "s", 9).await.unwrap().len(), 1);
@@ -143,9 +150,15 @@ pub async fn a_retry_answers_the_same(engine: Store) {
 /// Without a model a memory finds by words, and takes up the vectors when a model comes.
 pub async fn without_a_model_words_find(engine: Store) {
     let open = async |embedder| {
-        Memory::open(engine.clone(), embedder, Arc::new(SystemClock), Limits::default(), Weights::default())
-            .await
-            .unwrap()
+        Memory::open(
+            engine.clone(),
+            embedder,
+            Arc::new(SystemClock),
+            Limits::default(),
+            RankingWeights::default(),
+        )
+        .await
+        .unwrap()
     };
     let space = space("words");
     let wordy = open(None).await;
@@ -255,7 +268,7 @@ fn filters() -> Vec<Filter> {
         of(vec![blue(), Predicate::Metadata("n".into(), Scalar::Number(2.0))]),
         of(vec![Predicate::Metadata("colour".into(), Scalar::Number(7.0))]),
         of(vec![Predicate::Kind("message".into()), Predicate::ProducedFor(String::new())]),
-        of(vec![Predicate::Created(memcloud_model::TimeRange { start: minute(-100), end: minute(500) })]),
+        of(vec![Predicate::Created(memcloud_domain::TimeRange { start: minute(-100), end: minute(500) })]),
         of(vec![Predicate::Producer("nobody".into())]),
     ]
 }

@@ -1,10 +1,8 @@
 //! The operations of the port, one by one.
 
 use half::f16;
-use memcloud_memory::ports::{
-    Appended, Batch, Change, ChangeKind, Cursor, Deletion, Idempotency, SessionsOf,
-};
-use memcloud_model::{Episode, EpisodeId, Error, Member, Space, Use};
+use memcloud_domain::{Episode, EpisodeId, Error, Member, Purpose, Space};
+use memcloud_ports::{Appended, Batch, Change, ChangeKind, Cursor, Deletion, Idempotency, SessionsOf};
 
 use crate::Store;
 use crate::episodes::{batch, episode, space};
@@ -184,7 +182,7 @@ pub async fn vectors_can_come_later(store: Store) {
     let space = space("later");
     let mut without = batch(some_episodes(&space, "s", 0..3));
     without.episodes.iter_mut().for_each(|p| p.vector = None);
-    without.episodes[2].episode.purpose = Use::ProfileOnly;
+    without.episodes[2].episode.purpose = Purpose::ProfileOnly;
     let ids: Vec<EpisodeId> = without.episodes.iter().map(|p| p.episode.id).collect();
     store.append(without).await.unwrap();
     assert_eq!(store.counts().await.unwrap().without_vector, 2);
@@ -204,7 +202,9 @@ pub async fn vectors_can_come_later(store: Store) {
 pub async fn a_transcript_is_only_read(store: Store) {
     let space = space("transcript");
     let mut episodes = some_episodes(&space, "s", 0..3);
-    for (episode, purpose) in episodes.iter_mut().zip([Use::Transcript, Use::ProfileOnly, Use::Recall]) {
+    for (episode, purpose) in
+        episodes.iter_mut().zip([Purpose::Transcript, Purpose::ProfileOnly, Purpose::Recall])
+    {
         episode.purpose = purpose;
     }
     let mut kept = batch(episodes.clone());
@@ -250,7 +250,7 @@ pub async fn empty_questions_have_empty_answers(store: Store) {
     assert_eq!(store.delete(&space, Deletion::Session("s".into())).await.unwrap(), 0);
     store.set_vectors(Vec::new()).await.unwrap();
     assert!(store.without_vector(10).await.unwrap().is_empty());
-    assert_eq!(store.counts().await.unwrap(), memcloud_memory::ports::Counts::default());
+    assert_eq!(store.counts().await.unwrap(), memcloud_ports::Counts::default());
     // A batch without episodes makes its sessions known, in their order.
     let members = vec![Member::User("ann".into())];
     let sessions = vec![("z".to_owned(), members.clone()), ("a".to_owned(), members)];

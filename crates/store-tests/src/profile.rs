@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use half::f16;
-use memcloud_memory::ports::{
-    Appended, Assignment, Budget, Deletion, Fact, FactsOf, Idempotency, Lesson, Lessons, NewFeature,
-    Revision, Setback, Span, Spending, Trigger, Usage,
+use memcloud_domain::{EpisodeId, Error, Fact, FactId, ProfileKey, Space};
+use memcloud_ports::{
+    Appended, Budget, Charge, ClaimedBatch, Deletion, EmbeddedFact, FactTarget, FactsOf, Idempotency,
+    NewFact, Outcome, Revision, RevisionSet, Span, Trigger, Usage,
 };
-use memcloud_model::{EpisodeId, Error, Feature, FeatureId, Space, Subject};
 
 use crate::Store;
 use crate::episodes::{batch, episode, minute, space};
@@ -41,15 +41,15 @@ const LEASE: Duration = Duration::from_mins(5);
 /// Long after all that these tests store.
 pub const LATER: i64 = 1_000;
 
-fn subject(space: &Space, owner: &str) -> Subject {
-    Subject { space: space.clone(), owner: owner.into(), category: "profile".into() }
+fn subject(space: &Space, owner: &str) -> ProfileKey {
+    ProfileKey { space: space.clone(), owner: owner.into(), category: "profile".into() }
 }
 
 /// Stores messages, one a minute, that something is to be learned from about this owner.
 pub async fn tell(store: &Store, space: &Space, owner: &str, numbers: Range<i64>) -> Vec<EpisodeId> {
     let mut told = batch(numbers.map(|n| episode(space, "s", n)).collect());
     for prepared in &mut told.episodes {
-        prepared.lessons = vec![Lesson { owner: owner.into(), category: "profile".into() }];
+        prepared.lessons = vec![FactTarget { owner: owner.into(), category: "profile".into() }];
     }
     let ids = told.episodes.iter().map(|prepared| prepared.episode.id).collect();
     assert_eq!(store.append(told).await.unwrap(), Appended::Stored);
@@ -57,15 +57,15 @@ pub async fn tell(store: &Store, space: &Space, owner: &str, numbers: Range<i64>
 }
 
 /// Takes on what is due then.
-pub async fn claim(store: &Store, now: i64) -> Option<Assignment> {
+pub async fn claim(store: &Store, now: i64) -> Option<ClaimedBatch> {
     store.profiles().claim(TRIGGER, minute(now), LEASE).await.unwrap()
 }
 
 /// A fact about a pet, told by these messages.
-pub fn pet(value: &str, since: i64, citations: &[EpisodeId]) -> NewFeature {
-    NewFeature {
+pub fn pet(value: &str, since: i64, citations: &[EpisodeId]) -> NewFact {
+    NewFact {
         tag: "Pets".into(),
-        feature: "cat".into(),
+        name: "cat".into(),
         value: value.into(),
         citations: citations.to_vec(),
         valid_from: minute(since),
@@ -73,9 +73,9 @@ pub fn pet(value: &str, since: i64, citations: &[EpisodeId]) -> NewFeature {
     }
 }
 
-fn lessons(space: &Space, at: i64, revisions: Vec<Revision>) -> Lessons {
+fn lessons(space: &Space, at: i64, revisions: Vec<Revision>) -> RevisionSet {
     let (prompt, model) = ("profile/1".into(), "a/model".into());
-    Lessons { subject: subject(space, "ann"), revisions, at: minute(at), prompt, model }
+    RevisionSet { subject: subject(space, "ann"), revisions, at: minute(at), prompt, model }
 }
 
 /// Changes what is known about ann.
@@ -84,7 +84,7 @@ pub async fn revise(store: &Store, space: &Space, at: i64, revisions: Vec<Revisi
 }
 
 /// Adds a fact about ann, and answers its id.
-pub async fn add(store: &Store, space: &Space, new: NewFeature) -> FeatureId {
+pub async fn add(store: &Store, space: &Space, new: NewFact) -> FactId {
     assert_eq!(revise(store, space, LATER, vec![Revision::Add(new)]).await, 1);
     current(store, space).await.last().unwrap().id
 }
@@ -93,20 +93,20 @@ fn of(space: &Space) -> FactsOf {
     FactsOf { space: space.clone(), owners: None, category: None, as_of: None }
 }
 
-async fn read(store: &Store, of: FactsOf) -> Vec<Feature> {
-    store.profiles().facts(&of).await.unwrap().into_iter().map(|fact| fact.feature).collect()
+async fn read(store: &Store, of: FactsOf) -> Vec<Fact> {
+    store.profiles().facts(&of).await.unwrap().into_iter().map(|fact| fact.fact).collect()
 }
 
 /// The facts of a space that hold.
-pub async fn current(store: &Store, space: &Space) -> Vec<Feature> {
+pub async fn current(store: &Store, space: &Space) -> Vec<Fact> {
     read(store, of(space)).await
 }
 
 /// Every fact there is.
-pub async fn all(store: &Store) -> Vec<Fact> {
-    let mut all: Vec<Fact> = Vec::new();
+pub async fn all(store: &Store) -> Vec<EmbeddedFact> {
+    let mut all: Vec<EmbeddedFact> = Vec::new();
     loop {
-        let after = all.last().map(|fact| fact.feature.id);
+        let after = all.last().map(|fact| fact.fact.id);
         let page = store.profiles().all_facts(after, 2).await.unwrap();
         if page.is_empty() {
             return all;
@@ -115,11 +115,11 @@ pub async fn all(store: &Store) -> Vec<Fact> {
     }
 }
 
-async fn learned(store: &Store, id: FeatureId) -> Feature {
-    all(store).await.into_iter().find(|fact| fact.feature.id == id).unwrap().feature
+async fn learned(store: &Store, id: FactId) -> Fact {
+    all(store).await.into_iter().find(|fact| fact.fact.id == id).unwrap().fact
 }
 
-fn values(facts: &[Feature]) -> Vec<&str> {
+fn values(facts: &[Fact]) -> Vec<&str> {
     facts.iter().map(|fact| fact.value.as_str()).collect()
 }
 
@@ -131,7 +131,7 @@ pub async fn a_message_is_queued_with_what_it_is_stored_with(store: Store) {
         let mut told = batch((n..n + 3).map(|n| episode(&space, "s", n)).collect());
         told.idempotency = idempotency(request);
         for owner in ["ann", "bob"] {
-            let lesson = Lesson { owner: owner.into(), category: "profile".into() };
+            let lesson = FactTarget { owner: owner.into(), category: "profile".into() };
             told.episodes[1].lessons.push(lesson.clone());
             told.episodes[2].lessons.push(lesson);
         }
@@ -148,7 +148,7 @@ pub async fn a_message_is_queued_with_what_it_is_stored_with(store: Store) {
     }
     let elsewhere = crate::space("elsewhere");
     assert_eq!(store.profiles().waiting(Some(&elsewhere)).await.unwrap().waiting, 0);
-    let taken: Vec<Assignment> =
+    let taken: Vec<ClaimedBatch> =
         [claim(&store, LATER).await, claim(&store, LATER).await].map(Option::unwrap).into();
     let owners: BTreeSet<&str> = taken.iter().map(|assignment| assignment.subject.owner.as_str()).collect();
     assert_eq!(owners.into_iter().collect::<Vec<_>>(), ["ann", "bob"]);
@@ -183,7 +183,7 @@ pub async fn those_that_fail_go_together_less_and_less(store: Store) {
     let fail = async |now: i64, attempt: u32, expected: &[EpisodeId]| {
         let taken = claim(&store, now).await.unwrap();
         assert_eq!((taken.attempt, taken.episodes.as_slice()), (attempt, expected));
-        store.profiles().put_back(&taken, &Setback::Failed(minute(now + 100))).await.unwrap();
+        store.profiles().put_back(&taken, &Outcome::Failed(minute(now + 100))).await.unwrap();
     };
     fail(100, 1, &ids).await;
     assert_eq!(claim(&store, 199).await, None, "they wait until then");
@@ -199,12 +199,12 @@ pub async fn those_that_fail_go_together_less_and_less(store: Store) {
     let new = tell(&store, &space, "ann", 380..381).await;
     let again = claim(&store, 400).await.unwrap();
     assert_eq!(again.episodes, ids[1..2]);
-    store.profiles().put_back(&again, &Setback::Failed(minute(LATER))).await.unwrap();
+    store.profiles().put_back(&again, &Outcome::Failed(minute(LATER))).await.unwrap();
     assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 21);
     for id in &ids[2..] {
         let taken = claim(&store, 400).await.unwrap();
         assert_eq!(&taken.episodes, &[*id]);
-        store.profiles().put_back(&taken, &Setback::Failed(minute(LATER))).await.unwrap();
+        store.profiles().put_back(&taken, &Outcome::Failed(minute(LATER))).await.unwrap();
     }
     assert_eq!(claim(&store, 400).await.unwrap().episodes, new);
 }
@@ -221,7 +221,7 @@ pub async fn one_learner_at_a_time(store: Store) {
     assert_eq!(slow.call, second.call, "it is the same call");
     assert_ne!(slow.lease, second.lease);
     assert!(!store.profiles().learn(&slow, &learned()).await.unwrap(), "its lease is lost");
-    store.profiles().put_back(&slow, &Setback::Parked("lost".into())).await.unwrap();
+    store.profiles().put_back(&slow, &Outcome::Parked("lost".into())).await.unwrap();
     assert_eq!(store.profiles().waiting(None).await.unwrap().parked, 0);
     assert!(current(&store, &space).await.is_empty());
     // Late, but nobody has had a turn since.
@@ -240,7 +240,7 @@ pub async fn one_learner_at_a_time(store: Store) {
     let fourth = claim(&store, 105).await.unwrap();
     assert_eq!((fourth.attempt, &fourth.episodes), (2, &third.episodes), "all leases have ended");
     assert_eq!(third.call, fourth.call, "what nobody ended goes first, as it was");
-    store.profiles().put_back(&fourth, &Setback::Failed(minute(105))).await.unwrap();
+    store.profiles().put_back(&fourth, &Outcome::Failed(minute(105))).await.unwrap();
     let fifth = claim(&store, 105).await.unwrap();
     assert_eq!((fifth.attempt, fifth.episodes.as_slice()), (3, &ids[..1]));
     assert_ne!(fourth.call, fifth.call, "it ended");
@@ -251,10 +251,10 @@ pub async fn what_is_interrupted_goes_on_under_its_name(store: Store) {
     let space = space("interrupted");
     tell(&store, &space, "ann", 0..20).await;
     let first = claim(&store, 100).await.unwrap();
-    store.profiles().put_back(&first, &Setback::Interrupted).await.unwrap();
+    store.profiles().put_back(&first, &Outcome::Interrupted).await.unwrap();
     let second = claim(&store, 100).await.unwrap();
     assert_eq!((second.call, second.attempt, &second.episodes), (first.call, 1, &first.episodes));
-    store.profiles().put_back(&second, &Setback::Postponed(minute(100))).await.unwrap();
+    store.profiles().put_back(&second, &Outcome::Retry(minute(100))).await.unwrap();
     let third = claim(&store, 100).await.unwrap();
     assert_ne!(third.call, first.call, "that one ended");
 }
@@ -292,7 +292,7 @@ pub async fn what_is_postponed_has_not_failed(store: Store) {
     for now in [100, 200, 300] {
         let taken = claim(&store, now).await.unwrap();
         assert_eq!((taken.attempt, taken.episodes.as_slice()), (1, ids.as_slice()));
-        store.profiles().put_back(&taken, &Setback::Postponed(minute(now + 100))).await.unwrap();
+        store.profiles().put_back(&taken, &Outcome::Retry(minute(now + 100))).await.unwrap();
         assert_eq!(claim(&store, now + 99).await, None);
     }
 }
@@ -302,7 +302,7 @@ pub async fn what_is_parked_waits_for_a_word(store: Store) {
     let space = space("parked");
     let ids = tell(&store, &space, "ann", 0..2).await;
     let taken = claim(&store, 100).await.unwrap();
-    store.profiles().put_back(&taken, &Setback::Parked("the model answers nonsense".into())).await.unwrap();
+    store.profiles().put_back(&taken, &Outcome::Parked("the model answers nonsense".into())).await.unwrap();
     assert_eq!(claim(&store, LATER).await, None);
     let waiting = store.profiles().waiting(Some(&space)).await.unwrap();
     assert_eq!((waiting.waiting, waiting.since, waiting.parked), (0, None, 2));
@@ -317,7 +317,7 @@ pub async fn what_is_parked_waits_for_a_word(store: Store) {
     assert_eq!(store.profiles().unpark(Some(&space)).await.unwrap(), 2);
     let again = claim(&store, LATER).await.unwrap();
     assert_eq!((again.attempt, again.episodes.as_slice()), (1, ids.as_slice()), "anew");
-    store.profiles().put_back(&again, &Setback::Parked("again".into())).await.unwrap();
+    store.profiles().put_back(&again, &Outcome::Parked("again".into())).await.unwrap();
     assert_eq!(store.profiles().unpark(None).await.unwrap(), 2);
 }
 
@@ -331,11 +331,11 @@ pub async fn facts_are_added_and_gain_citations(store: Store) {
     assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 0);
     let facts = store.profiles().facts(&of(&space)).await.unwrap();
     assert_eq!(facts.len(), 1);
-    let expected = Feature {
-        id: FeatureId::from_number(minute(100).as_micros()),
+    let expected = Fact {
+        id: FactId::from_number(minute(100).as_micros()),
         subject: subject(&space, "ann"),
         tag: "Pets".into(),
-        feature: "cat".into(),
+        name: "cat".into(),
         value: "Tom".into(),
         citations: vec![ids[0], ids[3]],
         valid_from: minute(3),
@@ -344,18 +344,18 @@ pub async fn facts_are_added_and_gain_citations(store: Store) {
         prompt: "profile/1".into(),
         model: "a/model".into(),
     };
-    assert_eq!(facts[0].feature, expected);
+    assert_eq!(facts[0].fact, expected);
     assert_eq!(facts[0].vector, Some([0.6, 0.8].map(f16::from_f32).to_vec()));
-    let again = |ids: &[EpisodeId]| vec![Revision::Add(NewFeature { vector: None, ..pet("Tom", 9, ids) })];
+    let again = |ids: &[EpisodeId]| vec![Revision::Add(NewFact { vector: None, ..pet("Tom", 9, ids) })];
     assert_eq!(revise(&store, &space, 101, again(&ids[5..6])).await, 1);
     assert_eq!(revise(&store, &space, 101, again(&ids[5..6])).await, 0, "nothing new");
     let citations = vec![ids[0], ids[3], ids[5]];
-    assert_eq!(current(&store, &space).await, [Feature { citations, ..expected }]);
-    let others = NewFeature { vector: None, ..pet("Mia", 4, &ids[4..5]) };
+    assert_eq!(current(&store, &space).await, [Fact { citations, ..expected }]);
+    let others = NewFact { vector: None, ..pet("Mia", 4, &ids[4..5]) };
     // The clock stands still, or was set back: ids grow all the same.
     assert_eq!(revise(&store, &space, 100, vec![Revision::Add(others)]).await, 1);
     let facts = store.profiles().facts(&of(&space)).await.unwrap();
-    assert_eq!(facts[1].feature.id.number(), facts[0].feature.id.number() + 1);
+    assert_eq!(facts[1].fact.id.number(), facts[0].fact.id.number() + 1);
     assert_eq!(facts[1].vector, None);
 }
 
@@ -372,7 +372,7 @@ pub async fn facts_are_replaced_and_retired(store: Store) {
     // An older message that is learned from later tells what held before, and ends nothing.
     assert_eq!(revise(&store, &space, LATER, replace(mia.id, pet("Leo", 7, &ids[7..8]))).await, 1);
     assert_eq!(learned(&store, mia.id).await.valid_to, None);
-    let leo = all(&store).await.pop().unwrap().feature;
+    let leo = all(&store).await.pop().unwrap().fact;
     assert_eq!(
         (leo.value.as_str(), leo.valid_from, leo.valid_to),
         ("Leo", minute(7), Some(minute(9))),
@@ -405,15 +405,14 @@ pub async fn facts_are_merged(store: Store) {
     let tomcat = add(&store, &space, pet("Tom the cat", 8, &ids[4..6])).await;
     let gone = add(&store, &space, pet("Mia", 1, &ids[1..2])).await;
     revise(&store, &space, LATER, vec![Revision::Retire { old: gone, at: minute(2) }]).await;
-    let bobs = Lessons {
+    let bobs = RevisionSet {
         subject: subject(&space, "bob"),
         ..lessons(&space, LATER, vec![Revision::Add(pet("Rex", 1, &ids[1..2]))])
     };
     store.profiles().revise(&bobs).await.unwrap();
     let bobs = current(&store, &space).await.last().unwrap().id;
-    let merge =
-        |old: &[FeatureId]| vec![Revision::Merge { old: old.to_vec(), new: pet("A cat, Tom", 99, &[]) }];
-    let unknown = FeatureId::from_number(1);
+    let merge = |old: &[FactId]| vec![Revision::Merge { old: old.to_vec(), new: pet("A cat, Tom", 99, &[]) }];
+    let unknown = FactId::from_number(1);
     for impossible in [&[][..], &[tom], &[tom, tom], &[tom, gone], &[tom, bobs], &[tom, tomcat, unknown]] {
         assert_eq!(revise(&store, &space, LATER, merge(impossible)).await, 0, "{impossible:?}");
     }
@@ -428,7 +427,7 @@ pub async fn facts_are_merged(store: Store) {
     let mia = add(&store, &space, pet("Mia", 2, &ids[2..3])).await;
     let leo = add(&store, &space, pet("Leo", 2, &ids[9..10])).await;
     assert_eq!(revise(&store, &space, LATER, merge(&[mia, leo])).await, 1);
-    let told: Vec<Feature> =
+    let told: Vec<Fact> =
         current(&store, &space).await.into_iter().filter(|fact| fact.subject.owner == "ann").collect();
     assert_eq!(values(&told), ["A cat, Tom"]);
     assert_eq!(told[0].citations, [&ids[2..6], &ids[9..10]].concat());
@@ -443,9 +442,9 @@ pub async fn facts_are_read_by_owner_category_and_time(store: Store) {
     revise(&store, &space, LATER, vec![Revision::Replace { old: tom, new: pet("Mia", 9, &ids[9..10]) }])
         .await;
     for (owner, category) in [("bob", "profile"), ("bob", "work")] {
-        let subject = Subject { category: category.into(), ..subject(&space, owner) };
+        let subject = ProfileKey { category: category.into(), ..subject(&space, owner) };
         let revisions = vec![Revision::Add(pet(category, 7, &ids[7..8]))];
-        store.profiles().revise(&Lessons { subject, ..lessons(&space, LATER, revisions) }).await.unwrap();
+        store.profiles().revise(&RevisionSet { subject, ..lessons(&space, LATER, revisions) }).await.unwrap();
     }
     let values = async |of: FactsOf| -> Vec<String> {
         read(&store, of).await.into_iter().map(|fact| fact.value).collect()
@@ -485,14 +484,14 @@ pub async fn deleted_messages_take_along_what_rests_on_them(store: Store) {
     assert_eq!(store.delete(&crate::space("elsewhere"), gone.clone()).await.unwrap(), 0);
     assert_eq!(all(&store).await.len(), 3);
     assert_eq!(store.delete(&space, gone).await.unwrap(), 1);
-    let told: Vec<_> = all(&store).await.into_iter().map(|f| (f.feature.id, f.feature.citations)).collect();
+    let told: Vec<_> = all(&store).await.into_iter().map(|f| (f.fact.id, f.fact.citations)).collect();
     assert_eq!(told, [(shared, vec![ids[6]]), (past, vec![ids[8]])], "{alone} is gone");
     assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 19);
     // It was taken on when it was there.
-    store.profiles().put_back(&taken, &Setback::Failed(minute(200))).await.unwrap();
+    store.profiles().put_back(&taken, &Outcome::Failed(minute(200))).await.unwrap();
     let first = claim(&store, 200).await.unwrap();
     assert_eq!(first.episodes, ids[..5]);
-    store.profiles().put_back(&first, &Setback::Failed(minute(LATER))).await.unwrap();
+    store.profiles().put_back(&first, &Outcome::Failed(minute(LATER))).await.unwrap();
     assert_eq!(claim(&store, 200).await.unwrap().episodes, ids[6..11]);
     assert_eq!(store.delete(&space, Deletion::Session("s".into())).await.unwrap(), 19);
     assert!(all(&store).await.is_empty());
@@ -549,14 +548,14 @@ pub async fn spaces_learn_apart(store: Store) {
 pub async fn a_budget_is_never_passed(store: Store) {
     let at = minute(0);
     let spend = async |calls, tokens, at, budget: Budget| {
-        store.profiles().spend(Spending { at, calls, tokens }, &budget).await.unwrap()
+        store.profiles().spend(Charge { at, calls, tokens }, &budget).await.unwrap()
     };
     let none = Budget::default();
     let seven = Budget { calls_per_minute: Some(7), ..none };
     let tries: Vec<_> = (0..20)
         .map(|_| {
             let store = store.clone();
-            let spending = Spending { at, calls: 1, tokens: 100 };
+            let spending = Charge { at, calls: 1, tokens: 100 };
             tokio::spawn(async move { store.profiles().spend(spending, &seven).await.unwrap() })
         })
         .collect();
@@ -582,7 +581,7 @@ pub async fn a_budget_is_never_passed(store: Store) {
 /// What a use really took replaces what was counted before it; what is old is forgotten.
 pub async fn uses_are_counted_and_corrected(store: Store) {
     let spend = async |at| {
-        let spending = Spending { at, calls: 2, tokens: 1_000 };
+        let spending = Charge { at, calls: 2, tokens: 1_000 };
         assert_eq!(store.profiles().spend(spending, &Budget::default()).await.unwrap(), None);
     };
     let usage = async |at| store.profiles().usage(at).await.unwrap();
@@ -609,7 +608,7 @@ pub async fn what_is_learned_moves(one: Store, two: Store) {
     let tom = add(&one, &space, pet("Tom", 1, &ids[1..])).await;
     revise(&one, &space, LATER, vec![Revision::Replace { old: tom, new: pet("Mia", 2, &ids[2..]) }]).await;
     let taken = claim(&one, 100).await.unwrap();
-    one.profiles().put_back(&taken, &Setback::Parked("for now".into())).await.unwrap();
+    one.profiles().put_back(&taken, &Outcome::Parked("for now".into())).await.unwrap();
     let queue = async |store: &Store| {
         let mut all = Vec::new();
         loop {
@@ -639,5 +638,5 @@ pub async fn what_is_learned_moves(one: Store, two: Store) {
     let next = claim(&two, 100).await.unwrap();
     assert_eq!((next.subject.owner.as_str(), next.attempt, next.episodes.len()), ("bob", 1, 2));
     add(&two, &space, pet("Leo", 2, &ids[2..])).await;
-    assert!(all(&two).await[2].feature.id > facts[1].feature.id);
+    assert!(all(&two).await[2].fact.id > facts[1].fact.id);
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memcloud_memory::ports::{Deletion, NewFeature, Revision};
-use memcloud_model::{EpisodeId, Feature, FeatureId, Timestamp};
+use memcloud_domain::{EpisodeId, Fact, FactId, Timestamp};
+use memcloud_ports::{Deletion, NewFact, Revision};
 use proptest::prelude::*;
 
 use crate::Store;
@@ -51,18 +51,18 @@ pub fn studies() -> impl Strategy<Value = Vec<Study>> {
     prop::collection::vec(study, 1..12)
 }
 
-fn numbered(fact: u8, since: i64, citations: &[EpisodeId]) -> NewFeature {
+fn numbered(fact: u8, since: i64, citations: &[EpisodeId]) -> NewFact {
     let (tag, value) = ((fact / 3).to_string(), (fact % 3).to_string());
-    NewFeature { tag, value, ..pet("", since, citations) }
+    NewFact { tag, value, ..pet("", since, citations) }
 }
 
 /// The revision that a step is, over the facts there are: current ones more often than past ones.
-fn revision(step: &Step, known: &[Feature], ids: &[EpisodeId]) -> Revision {
-    let current: Vec<FeatureId> = known.iter().filter(|f| f.valid_to.is_none()).map(|f| f.id).collect();
+fn revision(step: &Step, known: &[Fact], ids: &[EpisodeId]) -> Revision {
+    let current: Vec<FactId> = known.iter().filter(|f| f.valid_to.is_none()).map(|f| f.id).collect();
     let pick = |number: usize| match (number % 4, current.is_empty(), known.is_empty()) {
         (1.., false, _) => current[number / 4 % current.len()],
         (_, _, false) => known[number / 4 % known.len()].id,
-        _ => FeatureId::from_number(1),
+        _ => FactId::from_number(1),
     };
     let told = |messages: &[usize]| messages.iter().map(|&message| ids[message]).collect::<Vec<EpisodeId>>();
     match step {
@@ -83,7 +83,7 @@ fn revision(step: &Step, known: &[Feature], ids: &[EpisodeId]) -> Revision {
 pub async fn any_studies_keep_what_is_known(store: Store, studies: Vec<Study>) {
     let space = space("studies");
     let ids = tell(&store, &space, "ann", 0..MESSAGES as i64).await;
-    let mut known: Vec<Feature> = Vec::new();
+    let mut known: Vec<Fact> = Vec::new();
     let mut gone = BTreeSet::new();
     for study in studies {
         match study {
@@ -96,17 +96,17 @@ pub async fn any_studies_keep_what_is_known(store: Store, studies: Vec<Study>) {
                 store.delete(&space, Deletion::Episodes(vec![ids[message]])).await.unwrap();
             }
         }
-        let now: Vec<Feature> = all(&store).await.into_iter().map(|fact| fact.feature).collect();
+        let now: Vec<Fact> = all(&store).await.into_iter().map(|fact| fact.fact).collect();
         sound(&now, &gone);
         kept(&known, &now, &gone);
-        let held: Vec<Feature> = now.iter().filter(|fact| fact.valid_to.is_none()).cloned().collect();
+        let held: Vec<Fact> = now.iter().filter(|fact| fact.valid_to.is_none()).cloned().collect();
         assert_eq!(current(&store, &space).await, held);
         known = now;
     }
 }
 
 /// What is true of all facts at any time.
-fn sound(facts: &[Feature], gone: &BTreeSet<EpisodeId>) {
+fn sound(facts: &[Fact], gone: &BTreeSet<EpisodeId>) {
     let mut said = BTreeSet::new();
     for fact in facts {
         assert!(fact.valid_to.is_none_or(|end| end >= fact.valid_from), "{fact:?}");
@@ -114,14 +114,14 @@ fn sound(facts: &[Feature], gone: &BTreeSet<EpisodeId>) {
             !fact.citations.is_empty() && fact.citations.iter().all(|told| !gone.contains(told)),
             "{fact:?}"
         );
-        let new = fact.valid_to.is_some() || said.insert((&fact.tag, &fact.feature, &fact.value));
+        let new = fact.valid_to.is_some() || said.insert((&fact.tag, &fact.name, &fact.value));
         assert!(new, "twice: {fact:?}");
     }
 }
 
 /// What was known is known still, but for what rested on messages that are gone.
-fn kept(before: &[Feature], now: &[Feature], gone: &BTreeSet<EpisodeId>) {
-    let now: BTreeMap<FeatureId, &Feature> = now.iter().map(|fact| (fact.id, fact)).collect();
+fn kept(before: &[Fact], now: &[Fact], gone: &BTreeSet<EpisodeId>) {
+    let now: BTreeMap<FactId, &Fact> = now.iter().map(|fact| (fact.id, fact)).collect();
     for old in before {
         let told: Vec<&EpisodeId> = old.citations.iter().filter(|told| !gone.contains(told)).collect();
         let Some(fact) = now.get(&old.id) else {
@@ -130,7 +130,7 @@ fn kept(before: &[Feature], now: &[Feature], gone: &BTreeSet<EpisodeId>) {
         };
         assert!(told.iter().all(|told| fact.citations.contains(told)), "{old:?} {fact:?}");
         assert!(old.valid_to.is_none() || old.valid_to == fact.valid_to, "{old:?} {fact:?}");
-        let same = |fact: &Feature| -> (String, String, Timestamp) {
+        let same = |fact: &Fact| -> (String, String, Timestamp) {
             (fact.tag.clone(), fact.value.clone(), fact.valid_from)
         };
         assert_eq!(same(old), same(fact));

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::{DEFAULT_FILES, ModelFiles, PinnedFile, Places, find};
 use crate::Error;
-use crate::model::checkpoint::hex;
+use crate::encoder::checkpoint::hex;
 
 /// A source that cannot be reached should not hold up the next one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

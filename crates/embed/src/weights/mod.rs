@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::model::checkpoint::hex;
+use crate::encoder::checkpoint::hex;
 use crate::tokenizer::TokenizerFiles;
 
 pub use fetch::{Attempt, FetchError, Progress, Source, Sources, find_or_fetch};
@@ -165,7 +165,7 @@ impl PinnedFile {
 ///
 /// # Errors
 ///
-/// If a folder was given and has no model; other places are not looked at then.
+/// If a folder was given and has no encoder; other places are not looked at then.
 pub fn find(places: &Places) -> Result<Option<ModelFiles>, Error> {
     if let Some(dir) = &places.model_dir {
         return ModelFiles::in_dir(dir).map(Some);

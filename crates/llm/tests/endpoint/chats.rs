@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use memcloud_llm::ChatModel;
-use memcloud_memory::ports::{Answer, LanguageModel, ModelError, Tokens};
+use memcloud_ports::{Answer, LanguageModel, ModelError, Tokens};
 use serde_json::{Value, json};
 
 use crate::server::{self, Act, Server, chunk, head, send};
 use crate::{PATIENCE, call, endpoint_at, model, refused, said, whole};
 
-async fn in_json(body: Value) -> Result<memcloud_memory::ports::Completion, ModelError> {
+async fn in_json(body: Value) -> Result<memcloud_ports::Completion, ModelError> {
     said("application/json", body.to_string()).await
 }
 
@@ -188,7 +188,7 @@ async fn a_connection_that_gives_no_head_is_no_answer() {
     let gone = Server::start([]).await.url("/v1");
     let model = ChatModel::new(endpoint_at(&gone, PATIENCE), "small");
     let error = whole(&model).await.unwrap_err();
-    assert!(memcloud_model::with_causes(&error).contains("connect"), "{error:?}");
+    assert!(memcloud_domain::with_causes(&error).contains("connect"), "{error:?}");
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use memcloud_domain::with_causes;
 use memcloud_llm::{BadEndpoint, ChatModel, Endpoint, RemoteEmbedder, Timeouts};
-use memcloud_memory::ports::{Embedder, LanguageModel, ModelError};
-use memcloud_model::with_causes;
+use memcloud_ports::{Embedder, LanguageModel, ModelError};
 
 use crate::server::{self, Act, Server, chunk, end, stream_head, whole};
 use crate::{KEY, PATIENCE, all, call, endpoint, endpoint_at, model, stream};
@@ -214,8 +214,8 @@ async fn a_query_shows_in_no_error() {
         let server = Server::start([reply]).await;
         let endpoint = endpoint_at(&server.url("/v1?code=sesame"), silence);
         let error = match ChatModel::new(endpoint, "small").send(&call(true)).await {
-            Ok(memcloud_memory::ports::Answer::Stream(deltas)) => all(deltas).await.1.unwrap(),
-            Ok(memcloud_memory::ports::Answer::Whole(whole)) => panic!("{whole:?}"),
+            Ok(memcloud_ports::Answer::Stream(deltas)) => all(deltas).await.1.unwrap(),
+            Ok(memcloud_ports::Answer::Whole(whole)) => panic!("{whole:?}"),
             Err(error) => error,
         };
         assert!(!shown(&error).contains("sesame"), "{error:?}");

@@ -1,6 +1,6 @@
 //! Lists of models.
 
-use memcloud_memory::ports::{LanguageModel, ModelError};
+use memcloud_ports::{LanguageModel, ModelError};
 use serde_json::{Value, json};
 
 use crate::server::{self, Server, whole};

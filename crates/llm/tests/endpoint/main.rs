@@ -15,7 +15,7 @@ mod vectors;
 use std::time::Duration;
 
 use memcloud_llm::{ChatModel, Endpoint, Timeouts};
-use memcloud_memory::ports::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal};
+use memcloud_ports::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal};
 use serde_json::json;
 
 use crate::server::Server;

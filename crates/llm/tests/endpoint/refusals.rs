@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memcloud_memory::ports::{Answer, LanguageModel};
+use memcloud_ports::{Answer, LanguageModel};
 use tokio::time::timeout;
 
 use crate::server::{self, Act, Server, chunk, head, send, with_head};

@@ -1,6 +1,6 @@
 //! The answers of the endpoints that people use, each in its own shape.
 
-use memcloud_memory::ports::Tokens;
+use memcloud_ports::Tokens;
 
 use crate::{said, streamed, text};
 

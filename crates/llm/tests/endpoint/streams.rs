@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use memcloud_llm::ChatModel;
-use memcloud_memory::ports::{Answer, LanguageModel, ModelError, Tokens};
+use memcloud_ports::{Answer, LanguageModel, ModelError, Tokens};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use memcloud_domain::{Error, with_causes};
 use memcloud_llm::RemoteEmbedder;
-use memcloud_memory::ports::Embedder;
-use memcloud_model::{Error, with_causes};
+use memcloud_ports::Embedder;
 use serde_json::{Value, json};
 
 use crate::server::{self, Act, Asked, Reply, Server, whole, with_head};
@@ -43,7 +43,7 @@ fn sizes(asked: &[Asked]) -> Vec<usize> {
 
 async fn question(reply: Reply) -> Result<Vec<f32>, Error> {
     let server = Server::start([reply]).await;
-    embedder(&server).question("What?").await
+    embedder(&server).embed_query("What?").await
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn vectors_come_at_unit_length_in_the_order_of_the_texts() {
     let data = json!([{"index": 1, "embedding": [0, -5]}, {"index": 0, "embedding": [3, 4.0]}]);
     let mut server = Server::start([server::json(json!({"data": data}).to_string())]).await;
     let embedder = embedder(&server);
-    let answered = embedder.passages(vec!["one".into(), "two".into()]).await.unwrap();
+    let answered = embedder.embed_documents(vec!["one".into(), "two".into()]).await.unwrap();
     assert_eq!(answered, [[0.6, 0.8], [0.0, -1.0]]);
     let asked = server.asked().await;
     assert_eq!(asked.line, "POST /v1/embeddings HTTP/1.1");
@@ -64,7 +64,7 @@ async fn the_order_of_vectors_without_an_index_is_that_of_the_texts() {
     for index in ["", "\"index\": null, "] {
         let body = format!(r#"{{"data": [{{{index}"embedding": [1, 0]}}, {{{index}"embedding": [0, 1]}}]}}"#);
         let server = Server::start([server::json(body)]).await;
-        let answered = embedder(&server).passages(texts(2)).await.unwrap();
+        let answered = embedder(&server).embed_documents(texts(2)).await.unwrap();
         assert_eq!(answered, [[1.0, 0.0], [0.0, 1.0]]);
     }
 }
@@ -72,27 +72,27 @@ async fn the_order_of_vectors_without_an_index_is_that_of_the_texts() {
 #[tokio::test]
 async fn nothing_is_asked_for_no_texts() {
     let mut server = Server::start([]).await;
-    assert!(embedder(&server).passages(Vec::new()).await.unwrap().is_empty());
+    assert!(embedder(&server).embed_documents(Vec::new()).await.unwrap().is_empty());
     assert!(server.came().is_empty());
 }
 
 #[tokio::test]
 async fn many_texts_go_in_several_requests() {
     let mut server = Server::start([many(96), many(96), many(8)]).await;
-    assert_eq!(embedder(&server).passages(texts(200)).await.unwrap().len(), 200);
+    assert_eq!(embedder(&server).embed_documents(texts(200)).await.unwrap().len(), 200);
     assert_eq!(sizes(&server.came()), [96, 96, 8]);
 
     // Long ones too: each of these has 45,000 bytes.
     let mut server = Server::start([many(4), many(4), many(2)]).await;
     let long = vec!["\u{20ac}".repeat(15_000); 10];
-    assert_eq!(embedder(&server).passages(long).await.unwrap().len(), 10);
+    assert_eq!(embedder(&server).embed_documents(long).await.unwrap().len(), 10);
     assert_eq!(sizes(&server.came()), [4, 4, 2]);
 }
 
 #[tokio::test]
 async fn of_a_long_text_the_beginning_is_sent() {
     let mut server = Server::start([many(1)]).await;
-    embedder(&server).question(&"\u{1f642}".repeat(30_000)).await.unwrap();
+    embedder(&server).embed_query(&"\u{1f642}".repeat(30_000)).await.unwrap();
     assert_eq!(server.asked().await.json()["input"][0], "\u{1f642}".repeat(24_000));
 }
 
@@ -102,7 +102,7 @@ async fn what_is_too_much_is_sent_in_smaller_pieces() {
         || whole("422 Unprocessable", "application/json", r#"{"error":"batch size 4 > maximum allowed"}"#);
     let replies = [too_many(), vectors([json!([1, 0]), json!([0, 1])]), too_many(), many(1), many(1)];
     let mut server = Server::start(replies).await;
-    let answered = embedder(&server).passages(texts(4)).await.unwrap();
+    let answered = embedder(&server).embed_documents(texts(4)).await.unwrap();
     assert_eq!(answered, [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.6, 0.8]]);
     let asked = server.came();
     assert_eq!(sizes(&asked), [4, 2, 2, 1, 1]);
@@ -119,14 +119,14 @@ async fn a_text_that_is_too_long_for_the_model_is_cut_until_it_fits() {
     ] {
         let no = || whole("400 Bad Request", "application/json", refusal);
         let mut server = Server::start([no(), no(), many(1)]).await;
-        embedder(&server).question(&"x".repeat(4_000)).await.unwrap();
+        embedder(&server).embed_query(&"x".repeat(4_000)).await.unwrap();
         let lengths: Vec<usize> =
             server.came().iter().map(|asked| asked.json()["input"][0].as_str().unwrap().len()).collect();
         assert_eq!(lengths, [4_000, 2_000, 1_000]);
     }
     // What is short is not what is wrong.
     let mut server = Server::start([whole("400 Bad", "text/plain", "maximum context length")]).await;
-    assert!(matches!(embedder(&server).question("What?").await, Err(Error::Embedding(_))));
+    assert!(matches!(embedder(&server).embed_query("What?").await, Err(Error::Embedding(_))));
     assert_eq!(server.came().len(), 1);
 }
 
@@ -166,7 +166,7 @@ async fn answers_that_are_none_are_errors_and_not_asked_for_again() {
     }
     let twice = json!({"data": [{"index": 0, "embedding": [1, 0]}, {"index": 0, "embedding": [0, 1]}]});
     let server = Server::start([server::json(twice.to_string())]).await;
-    assert!(matches!(embedder(&server).passages(texts(2)).await, Err(Error::Embedding(_))));
+    assert!(matches!(embedder(&server).embed_documents(texts(2)).await, Err(Error::Embedding(_))));
     for status in ["400 Bad Request", "401 Unauthorized", "404 Not Found", "302 Found"] {
         assert!(matches!(question(whole(status, "text/plain", "no")).await, Err(Error::Embedding(_))));
     }
@@ -175,11 +175,11 @@ async fn answers_that_are_none_are_errors_and_not_asked_for_again() {
 /// Whether this is asked for again twice, and no more often.
 async fn is_tried_three_times(name: &str, bad: Reply) {
     let mut server = Server::start([bad.clone(), bad.clone(), many(1)]).await;
-    assert_eq!(embedder(&server).question("What?").await.unwrap(), [0.6, 0.8], "{name}");
+    assert_eq!(embedder(&server).embed_query("What?").await.unwrap(), [0.6, 0.8], "{name}");
     assert_eq!(server.came().len(), 3, "{name}");
 
     let mut server = Server::start([bad.clone(), bad.clone(), bad, many(1)]).await;
-    let failed = embedder(&server).question("What?").await;
+    let failed = embedder(&server).embed_query("What?").await;
     assert!(matches!(failed, Err(Error::EmbeddingUnavailable(_))), "{name}: {failed:?}");
     assert_eq!(server.came().len(), 3, "{name}");
 }
@@ -202,7 +202,7 @@ async fn what_may_pass_is_tried_three_times() {
 async fn where_nobody_is_nothing_is_embedded() {
     let gone = Server::start([]).await.url("/v1");
     let embedder = RemoteEmbedder::assume(endpoint_at(&gone, PATIENCE), "small", 2);
-    let failed = embedder.question("What?").await.unwrap_err();
+    let failed = embedder.embed_query("What?").await.unwrap_err();
     assert!(matches!(failed, Error::EmbeddingUnavailable(_)) && with_causes(&failed).contains("connect"));
 }
 
@@ -210,12 +210,12 @@ async fn where_nobody_is_nothing_is_embedded() {
 async fn a_wait_that_is_asked_for_is_kept_if_it_is_not_too_long() {
     let begun = Instant::now();
     let mut server = Server::start([with_head("429 Slow", "retry-after-ms: 1200\r\n", ""), many(1)]).await;
-    embedder(&server).question("What?").await.unwrap();
+    embedder(&server).embed_query("What?").await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(1200));
     assert_eq!(server.came().len(), 2);
 
     let mut server = Server::start([with_head("429 Slow", "retry-after: 11\r\n", ""), many(1)]).await;
-    assert!(matches!(embedder(&server).question("What?").await, Err(Error::EmbeddingUnavailable(_))));
+    assert!(matches!(embedder(&server).embed_query("What?").await, Err(Error::EmbeddingUnavailable(_))));
     assert_eq!(server.came().len(), 1);
 }
 
@@ -223,7 +223,7 @@ async fn a_wait_that_is_asked_for_is_kept_if_it_is_not_too_long() {
 async fn who_is_silent_is_not_asked_again() {
     let mut server = Server::start([vec![Act::Hang], many(1)]).await;
     let endpoint = endpoint_at(&server.url("/v1"), Duration::from_millis(200));
-    let failed = RemoteEmbedder::assume(endpoint, "small", 2).question("What?").await;
+    let failed = RemoteEmbedder::assume(endpoint, "small", 2).embed_query("What?").await;
     assert!(matches!(failed, Err(Error::EmbeddingUnavailable(_))), "{failed:?}");
     assert_eq!(server.came().len(), 1);
 }
@@ -241,12 +241,12 @@ async fn the_length_of_vectors_is_learned() {
 async fn a_length_that_is_wanted_is_told_only_to_those_who_need_it() {
     let mut server = Server::start([many(1), many(1)]).await;
     let embedder = RemoteEmbedder::connect(endpoint(&server), "small", Some(2)).await.unwrap();
-    embedder.question("What?").await.unwrap();
+    embedder.embed_query("What?").await.unwrap();
     assert!(server.came().iter().all(|asked| asked.json().get("dimensions").is_none()));
 
     let mut server = Server::start([vectors([json!([1, 0, 0, 0])]), many(1), many(1)]).await;
     let embedder = RemoteEmbedder::connect(endpoint(&server), "large", Some(2)).await.unwrap();
-    embedder.question("What?").await.unwrap();
+    embedder.embed_query("What?").await.unwrap();
     let told: Vec<Value> = server.came().iter().map(|asked| asked.json()["dimensions"].clone()).collect();
     assert_eq!(told, [Value::Null, json!(2), json!(2)]);
     assert_eq!(embedder.space(), "remote/large/2");

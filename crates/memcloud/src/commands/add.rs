@@ -28,7 +28,7 @@ pub(crate) struct Args {
     produced_for: Option<String>,
     /// When it happened, RFC 3339 (default: now)
     #[arg(long, value_name = "TIME")]
-    at: Option<memcloud_model::Timestamp>,
+    at: Option<memcloud_domain::Timestamp>,
     /// Data of your own to keep with it; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = metadata)]
     metadata: Vec<(String, Value)>,

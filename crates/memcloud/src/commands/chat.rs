@@ -1,6 +1,6 @@
 use futures_util::StreamExt;
+use memcloud_domain::with_causes;
 use memcloud_llm::events::Events;
-use memcloud_model::with_causes;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

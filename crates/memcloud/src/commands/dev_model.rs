@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use memcloud_dev_model::{DevModel, Fault, NAME, Options, Pause, StartError};
+use memcloud_fake_llm::{DevModel, Fault, NAME, Options, Pause, StartError};
 use serde_json::json;
 
 use crate::commands::Context;

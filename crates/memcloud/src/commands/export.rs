@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use memcloud_store_sqlite::SqliteStore;
 
 use crate::commands::Context;
+use crate::copy;
 use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
-use crate::moving;
 use crate::settings::DataFlags;
 
 /// Copy the whole memory, with its vectors, into a data directory; checked by count and checksum
@@ -29,6 +29,6 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let engines = Engines::resolve(&context.sources)?;
     let source = engines.open(&data_dir).await?;
     let target = SqliteStore::open(&args.to).await?;
-    moving::copy(source.as_ref(), &target, "exporting", context.output).await?;
+    copy::copy(source.as_ref(), &target, "exporting", context.output).await?;
     Ok(Exit::Ok)
 }

@@ -11,7 +11,7 @@ use crate::settings::ClientFlags;
 pub(crate) struct Args {
     /// The messages, by the ids that 'add' and 'list' print
     #[arg(required_unless_present = "session", conflicts_with = "session", value_name = "ID")]
-    ids: Vec<memcloud_model::EpisodeId>,
+    ids: Vec<memcloud_domain::EpisodeId>,
     /// The session whose messages to delete
     #[arg(long, value_name = "NAME")]
     session: Option<String>,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::api_keys;
 use crate::client::Client;
 use crate::commands::Context;
-use crate::current::Current;
+use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
 use crate::instance::{self, Instance};
 use crate::logging;

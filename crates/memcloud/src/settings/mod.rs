@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use crate::engines::Engines;
 use crate::failure::Failure;
-use crate::language::{EmbeddingSettings, LanguageSettings};
+use crate::llm::{EmbeddingSettings, LanguageSettings};
 
 pub(crate) use names::*;
 

@@ -1,15 +1,15 @@
 use serde_json::{Value, json};
 
-use crate::home::{Home, Server, http};
+use crate::home::{ContentLocation, Server, http};
 
 /// The stand-in, on a free port.
-fn dev_model(home: &Home, args: &[&str]) -> Server {
+fn dev_model(home: &ContentLocation, args: &[&str]) -> Server {
     Server::start(home.memcloud().arg("dev-model").args(args))
 }
 
 #[tokio::test]
 async fn it_answers_from_what_it_is_shown_until_it_is_told_to_stop() {
-    let home = Home::new();
+    let home = ContentLocation::new();
     for signal in ["TERM", "INT"] {
         let mut server = dev_model(&home, &["--key", "sk-dev", "--latency", "5ms", "--jitter", "5ms"]);
         assert!(server.url.ends_with("/v1"), "{}", server.url);
@@ -29,7 +29,7 @@ async fn it_answers_from_what_it_is_shown_until_it_is_told_to_stop() {
 
 #[tokio::test]
 async fn every_call_suffers_the_faults_of_the_command_line() {
-    let home = Home::new();
+    let home = ContentLocation::new();
     let server = dev_model(&home, &["--fault", "status=429,2", "--fault", "slow=5ms"]);
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]});
     for _ in 0..2 {
@@ -47,7 +47,7 @@ async fn every_call_suffers_the_faults_of_the_command_line() {
 
 #[test]
 fn a_wrong_command_line_says_what_there_is() {
-    let home = Home::new();
+    let home = ContentLocation::new();
     let refused = home.run(&["dev-model", "--fault", "flood"]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("there is no fault 'flood'; there are slow=2s, hang"), "{refused:?}");
@@ -57,7 +57,7 @@ fn a_wrong_command_line_says_what_there_is() {
 /// Nobody shall take it for a language model: whoever uses it has named it.
 #[test]
 fn nothing_leads_to_it_unasked() {
-    let home = Home::new();
+    let home = ContentLocation::new();
     for args in [&["--help"][..], &["reference", "cli"], &["reference", "settings"]] {
         let told = home.run(args).ok().stdout;
         assert!(!told.contains("dev-model") && !told.contains("dev_model"), "{args:?}: {told}");

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A home directory without any settings.
-pub(crate) struct Home {
+pub(crate) struct ContentLocation {
     dir: TempDir,
 }
 
@@ -47,7 +47,7 @@ impl Ran {
     }
 }
 
-impl Home {
+impl ContentLocation {
     pub(crate) fn new() -> Self {
         Self { dir: TempDir::new().unwrap() }
     }

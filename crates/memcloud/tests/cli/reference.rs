@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
-use crate::home::Home;
+use crate::home::ContentLocation;
 
 /// The pages of the reference are what the program itself prints. `UPDATE_DOCS=1` writes them.
 #[test]
 fn the_reference_is_up_to_date() {
-    let home = Home::new();
+    let home = ContentLocation::new();
     let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     for page in ["cli", "settings"] {
         let printed = home.run(&["reference", page]).ok().stdout;

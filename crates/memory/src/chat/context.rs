@@ -110,10 +110,10 @@ fn memory_line(hit: &Hit, budget: usize) -> String {
 }
 
 fn fact_line(hit: &FactHit) -> String {
-    let feature = &hit.feature;
-    let since = feature.valid_from.day();
-    let told = format!("{}: {}", feature.feature, feature.value);
-    format!("- {} (since {since}): {}", quoted(&feature.subject.owner), quoted(&told))
+    let fact = &hit.fact;
+    let since = fact.valid_from.day();
+    let told = format!("{}: {}", fact.name, fact.value);
+    format!("- {} (since {since}): {}", quoted(&fact.subject.owner), quoted(&told))
 }
 
 /// A text as a JSON string in which no mark can begin.
@@ -145,8 +145,10 @@ pub(crate) fn insert(messages: &mut Vec<Value>, context: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::{Explanation, Parts};
-    use memcloud_model::{Episode, EpisodeId, Feature, FeatureId, Metadata, Space, Subject, Timestamp, Use};
+    use crate::search::{Explanation, ScoreBreakdown};
+    use memcloud_domain::{
+        Episode, EpisodeId, Fact, FactId, Metadata, ProfileKey, Purpose, Space, Timestamp,
+    };
     use proptest::prelude::*;
 
     fn at(minute: i64) -> Timestamp {
@@ -166,18 +168,22 @@ mod tests {
             metadata: Metadata::new(),
             created_at: at(minute),
             ingested_at: at(minute),
-            purpose: Use::Recall,
+            purpose: Purpose::Recall,
         };
-        let explanation = Explanation { parts: Parts::default(), shared_words: vec![] };
+        let explanation = Explanation { parts: ScoreBreakdown::default(), shared_words: vec![] };
         Hit { episode, score: 1.0, explanation }
     }
 
     fn fact(value: &str) -> FactHit {
-        let feature = Feature {
-            id: FeatureId::from_number(1),
-            subject: Subject { space: Space::of_group("g"), owner: "Ann".into(), category: "profile".into() },
-            tag: "Home".into(),
-            feature: "city".into(),
+        let fact = Fact {
+            id: FactId::from_number(1),
+            subject: ProfileKey {
+                space: Space::of_group("g"),
+                owner: "Ann".into(),
+                category: "profile".into(),
+            },
+            tag: "ContentLocation".into(),
+            name: "city".into(),
             value: value.into(),
             citations: vec![],
             valid_from: at(0),
@@ -186,7 +192,7 @@ mod tests {
             prompt: String::new(),
             model: String::new(),
         };
-        FactHit { feature, score: 1.0 }
+        FactHit { fact, score: 1.0 }
     }
 
     #[test]

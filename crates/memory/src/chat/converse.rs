@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::chat::{ANSWER_TOKENS, Chat, Context, Event, Recalled, Turn, context, texts};
-use crate::language::Expected;
-use crate::ports::{Answer, Call, Completion, Deltas, ModelError, Refusal, Tokens};
+use crate::llm_gate::Expected;
 use crate::tokens;
+use memcloud_ports::{Answer, Call, Completion, Deltas, ModelError, Refusal, Tokens};
 
 /// The longest answer that is read, in bytes as they come.
 const ANSWER_BYTES: usize = 32 << 20;

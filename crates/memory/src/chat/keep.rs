@@ -1,11 +1,11 @@
 //! Stores what was said in a turn.
 
-use memcloud_model::{EpisodeId, Error, Metadata, NewEpisode, Timestamp, Use};
+use memcloud_domain::{EpisodeId, Error, Metadata, NewEpisode, Purpose, Timestamp};
 
 use crate::chat::converse::Reply;
 use crate::chat::{Chat, Conversation};
 use crate::search::Embedded;
-use crate::{Attendance, StoreRequest};
+use crate::{SessionMembers, StoreRequest};
 
 impl Chat {
     /// Stores what the user said; `None` when there is nothing. What was said before and has not been answered since is the
@@ -33,7 +33,7 @@ impl Chat {
             kind: "message".into(),
             metadata: Metadata::new(),
             created_at: Some(asked_at),
-            purpose: Use::Recall,
+            purpose: Purpose::Recall,
         };
         self.keep(talk, said, embedded).await.map(Some)
     }
@@ -59,7 +59,7 @@ impl Chat {
             kind: "message".into(),
             metadata,
             created_at: None,
-            purpose: if is_echo { Use::Transcript } else { Use::Recall },
+            purpose: if is_echo { Purpose::Transcript } else { Purpose::Recall },
         };
         self.keep(talk, said, None).await.map(Some)
     }
@@ -76,7 +76,8 @@ impl Chat {
         said: NewEpisode,
         embedded: Option<&Embedded>,
     ) -> Result<EpisodeId, Error> {
-        let attendance = vec![Attendance { session: talk.session.clone(), members: talk.members.clone() }];
+        let attendance =
+            vec![SessionMembers { session: talk.session.clone(), members: talk.members.clone() }];
         let (space, episodes) = (talk.space.clone(), vec![said]);
         let request = StoreRequest { space, attendance, episodes, idempotency_key: None };
         let stored = self.memory.store_knowing(request, embedded).await?;

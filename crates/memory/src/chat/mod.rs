@@ -13,17 +13,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use memcloud_model::{EpisodeId, Error, Filter, Member, Space};
+use memcloud_domain::{EpisodeId, Error, Filter, Member, Space};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::language::{Expected, Gate, Permit, Retry};
-use crate::ports::{Completion, Delta, FactsOf, ModelError, Tokens};
+use crate::llm_gate::{Expected, ModelGateway, Permit, Retry};
 use crate::profile::FactHit;
-use crate::search::{Embedded, Hit, Question};
+use crate::search::{Embedded, Hit, SearchQuery};
 use crate::{Memory, tokens};
+use memcloud_ports::{Completion, Delta, FactsOf, ModelError, Tokens};
 
 pub use context::Context;
 
@@ -49,7 +49,7 @@ const SPARE: usize = 10;
 /// Conversations over one memory with one model.
 pub struct Chat {
     memory: Arc<Memory>,
-    gate: Arc<Gate>,
+    gate: Arc<ModelGateway>,
     options: ChatOptions,
     turns: TaskTracker,
     stop: CancellationToken,
@@ -152,7 +152,7 @@ pub struct Failed {
 
 impl Chat {
     /// Conversations over this memory.
-    pub fn new(memory: Arc<Memory>, gate: Arc<Gate>, options: ChatOptions) -> Self {
+    pub fn new(memory: Arc<Memory>, gate: Arc<ModelGateway>, options: ChatOptions) -> Self {
         Self {
             memory,
             gate,
@@ -164,7 +164,7 @@ impl Chat {
     }
 
     /// The gate to its model.
-    pub fn gate(&self) -> &Gate {
+    pub fn gate(&self) -> &ModelGateway {
         &self.gate
     }
 
@@ -286,7 +286,7 @@ impl Chat {
         let Conversation { space, user, .. } = &turn.conversation;
         let limits = self.memory.limits();
         let text = &turn.question[..turn.question.floor_char_boundary(limits.content_bytes)];
-        let question = Question {
+        let question = SearchQuery {
             space: space.clone(),
             text: text.to_owned(),
             filter: Filter::default(),

@@ -4,10 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use memcloud_model::{Episode, EpisodeId, Timestamp};
+use memcloud_domain::{Episode, EpisodeId, Timestamp};
 use serde_json::Value;
 
-use crate::ports::{Fact, NewFeature, Revision};
+use memcloud_ports::{EmbeddedFact, NewFact, Revision};
 
 /// The longest name of a fact, and the longest value, in characters. What a model writes beyond is cut.
 const NAME_CHARS: usize = 100;
@@ -16,7 +16,7 @@ const VALUE_CHARS: usize = 1_000;
 /// The revisions that an answer asks for. `Err` says what was answered instead.
 pub(crate) fn read(
     answer: &str,
-    facts: &[Fact],
+    facts: &[EmbeddedFact],
     episodes: &[Episode],
     tags: &[&str],
 ) -> Result<Vec<Revision>, String> {
@@ -34,13 +34,13 @@ pub(crate) fn read(
 }
 
 /// The merges that an answer asks for: which facts, and the one that takes their place.
-pub(crate) fn read_merges(answer: &str, facts: &[Fact]) -> Result<Vec<Revision>, String> {
+pub(crate) fn read_merges(answer: &str, facts: &[EmbeddedFact]) -> Result<Vec<Revision>, String> {
     let mut used = HashSet::new();
     let merges = list(answer, "merges")?;
     Ok(merges.iter().filter_map(|merge| merged(merge, facts, &mut used)).collect())
 }
 
-fn merged(merge: &Value, facts: &[Fact], used: &mut HashSet<usize>) -> Option<Revision> {
+fn merged(merge: &Value, facts: &[EmbeddedFact], used: &mut HashSet<usize>) -> Option<Revision> {
     let mut places: Vec<usize> =
         merge["facts"].as_array()?.iter().filter_map(|id| place(id, facts.len())).collect();
     places.sort_unstable();
@@ -49,23 +49,23 @@ fn merged(merge: &Value, facts: &[Fact], used: &mut HashSet<usize>) -> Option<Re
     if places.len() < 2 || places.iter().any(|place| used.contains(place)) {
         return None;
     }
-    let first = &facts[places[0]].feature;
-    let feature = text(&merge["feature"], NAME_CHARS).unwrap_or_else(|| first.feature.clone());
-    let new = NewFeature {
+    let first = &facts[places[0]].fact;
+    let name = text(&merge["feature"], NAME_CHARS).unwrap_or_else(|| first.name.clone());
+    let new = NewFact {
         tag: first.tag.clone(),
-        feature,
+        name,
         value: text(&merge["value"], VALUE_CHARS)?,
         citations: vec![],
         valid_from: first.valid_from,
         vector: None,
     };
     used.extend(&places);
-    Some(Revision::Merge { old: places.into_iter().map(|place| facts[place].feature.id).collect(), new })
+    Some(Revision::Merge { old: places.into_iter().map(|place| facts[place].fact.id).collect(), new })
 }
 
 fn revision(
     command: &Value,
-    facts: &[Fact],
+    facts: &[EmbeddedFact],
     episodes: &[Episode],
     tags: &[&str],
     changed: &mut HashSet<usize>,
@@ -77,13 +77,13 @@ fn revision(
     if verb == "retire" || verb == "delete" {
         let place = old?;
         changed.insert(place);
-        return Some(Revision::Retire { old: facts[place].feature.id, at: latest(&cited)? });
+        return Some(Revision::Retire { old: facts[place].fact.id, at: latest(&cited)? });
     }
     let tag = command["tag"].as_str().unwrap_or_default().trim();
     let tag = tags.iter().find(|known| known.eq_ignore_ascii_case(tag))?;
-    let new = NewFeature {
+    let new = NewFact {
         tag: (*tag).to_owned(),
-        feature: text(&command["feature"], NAME_CHARS)?.to_lowercase(),
+        name: text(&command["feature"], NAME_CHARS)?.to_lowercase(),
         value: text(&command["value"], VALUE_CHARS)?,
         valid_from: latest(&cited)?,
         citations: cited.into_iter().map(|(id, _)| id).collect(),
@@ -93,7 +93,7 @@ fn revision(
         ("add", _) | ("replace" | "update", None) => Some(Revision::Add(new)),
         ("replace" | "update", Some(place)) => {
             changed.insert(place);
-            Some(Revision::Replace { old: facts[place].feature.id, new })
+            Some(Revision::Replace { old: facts[place].fact.id, new })
         }
         _ => None,
     }
@@ -168,7 +168,7 @@ fn beginning(text: &str) -> String {
 }
 
 /// What each revision says, for the ones that are to be embedded.
-pub(crate) fn new_features(revisions: &mut [Revision]) -> Vec<&mut NewFeature> {
+pub(crate) fn new_facts(revisions: &mut [Revision]) -> Vec<&mut NewFact> {
     let new = revisions.iter_mut().filter_map(|revision| match revision {
         Revision::Add(new) | Revision::Replace { new, .. } | Revision::Merge { new, .. } => Some(new),
         Revision::Retire { .. } => None,
@@ -190,7 +190,7 @@ pub(crate) fn added(revisions: &[Revision]) -> HashMap<String, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memcloud_model::{Clock, Feature, FeatureId, Metadata, Space, Subject, SystemClock, Use};
+    use memcloud_domain::{Clock, Fact, FactId, Metadata, ProfileKey, Purpose, Space, SystemClock};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -210,18 +210,22 @@ mod tests {
                 metadata: Metadata::new(),
                 created_at: at(n),
                 ingested_at: now,
-                purpose: Use::Recall,
+                purpose: Purpose::Recall,
             })
             .collect()
     }
 
-    fn facts(count: i64) -> Vec<Fact> {
+    fn facts(count: i64) -> Vec<EmbeddedFact> {
         let now = SystemClock.now();
-        let fact = |n| Feature {
-            id: FeatureId::from_number(100 + n),
-            subject: Subject { space: Space::of_group("g"), owner: "ann".into(), category: "profile".into() },
-            tag: "Home".into(),
-            feature: "city".into(),
+        let fact = |n| Fact {
+            id: FactId::from_number(100 + n),
+            subject: ProfileKey {
+                space: Space::of_group("g"),
+                owner: "ann".into(),
+                category: "profile".into(),
+            },
+            tag: "ContentLocation".into(),
+            name: "city".into(),
             value: format!("city {n}"),
             citations: vec![],
             valid_from: now,
@@ -230,10 +234,10 @@ mod tests {
             prompt: "profile/1".into(),
             model: "m".into(),
         };
-        (0..count).map(|n| Fact { feature: fact(n), vector: None }).collect()
+        (0..count).map(|n| EmbeddedFact { fact: fact(n), vector: None }).collect()
     }
 
-    const TAGS: [&str; 2] = ["Home", "Work"];
+    const TAGS: [&str; 2] = ["ContentLocation", "Work"];
 
     fn revisions(answer: &Value) -> Vec<Revision> {
         read(&answer.to_string(), &facts(2), &episodes(3), &TAGS).unwrap()
@@ -247,9 +251,9 @@ mod tests {
             command("add", Value::Null, "cook"), command("replace", json!("1"), "baker"), command("retire", json!(2), ""),
         ]});
         let read = read(&answer.to_string(), &facts(2), &said, &TAGS).unwrap();
-        let new = |value: &str| NewFeature {
+        let new = |value: &str| NewFact {
             tag: "Work".into(),
-            feature: "job".into(),
+            name: "job".into(),
             value: value.into(),
             citations: vec![said[1].id],
             valid_from: said[1].created_at,
@@ -257,16 +261,15 @@ mod tests {
         };
         let expected = [
             Revision::Add(new("cook")),
-            Revision::Replace { old: FeatureId::from_number(100), new: new("baker") },
-            Revision::Retire { old: FeatureId::from_number(101), at: said[1].created_at },
+            Revision::Replace { old: FactId::from_number(100), new: new("baker") },
+            Revision::Retire { old: FactId::from_number(101), at: said[1].created_at },
         ];
         assert_eq!(read, expected);
     }
 
     #[test]
     fn finds_the_json_among_prose() {
-        let command =
-            r#"{"commands": [{"command": "add", "tag": "Home", "feature": "city", "value": "Oslo"}]}"#;
+        let command = r#"{"commands": [{"command": "add", "tag": "ContentLocation", "feature": "city", "value": "Oslo"}]}"#;
         for answer in [
             format!("```json\n{command}\n```"),
             format!("<think>{{maybe [not]}} {{\"commands\": []}}</think>\n{command} That is all."),
@@ -278,11 +281,10 @@ mod tests {
 
     #[test]
     fn leaves_out_what_fits_nothing() {
-        let good =
-            json!({"command": "add", "tag": "Home", "feature": "city", "value": "Oslo", "messages": [9]});
+        let good = json!({"command": "add", "tag": "ContentLocation", "feature": "city", "value": "Oslo", "messages": [9]});
         let answer = json!({"commands": [
             {"command": "add", "tag": "Invented", "feature": "city", "value": "Oslo"},
-            {"command": "add", "tag": "Home", "feature": "city", "value": "  "},
+            {"command": "add", "tag": "ContentLocation", "feature": "city", "value": "  "},
             {"command": "retire", "fact": 9}, {"command": "dance"}, 7, good,
         ]});
         let [Revision::Add(only)] = &revisions(&answer)[..] else { panic!("one is good") };

@@ -9,21 +9,21 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use memcloud_model::{Episode, Error, Timestamp, with_causes};
+use memcloud_domain::{Episode, Error, Timestamp, with_causes};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::language::{Expected, Gate, Retry};
-use crate::ports::{
-    Answer, Assignment, Call, Completion, Fact, FactsOf, Lessons, ModelError, Refusal, Revision, Setback,
-    Trigger, assigned,
-};
-use crate::profile::commands::{added, new_features, read};
+use crate::llm_gate::{Expected, ModelGateway, Retry};
+use crate::profile::commands::{added, new_facts, read};
 use crate::profile::search::{ranked, told};
 use crate::profile::{merging, prompt};
 use crate::{Memory, tokens};
+use memcloud_ports::{
+    Answer, Call, ClaimedBatch, Completion, EmbeddedFact, FactsOf, ModelError, Outcome, Refusal, Revision,
+    RevisionSet, Trigger, assigned,
+};
 
 /// How many subjects are learned about at once: a call is mostly waiting.
 const AT_ONCE: usize = 4;
@@ -66,7 +66,7 @@ impl Default for LearnerOptions {
 /// Learns facts about people from what they say.
 pub struct Learner {
     memory: Arc<Memory>,
-    gate: Arc<Gate>,
+    gate: Arc<ModelGateway>,
     /// The model, if it is another than the one that chats.
     model: Option<String>,
     options: LearnerOptions,
@@ -123,7 +123,12 @@ impl Form {
 
 impl Learner {
     /// A learner of this memory. `model` is the one that learns; `None` for the one that chats.
-    pub fn new(memory: Arc<Memory>, gate: Arc<Gate>, model: Option<String>, options: LearnerOptions) -> Self {
+    pub fn new(
+        memory: Arc<Memory>,
+        gate: Arc<ModelGateway>,
+        model: Option<String>,
+        options: LearnerOptions,
+    ) -> Self {
         Self {
             memory,
             gate,
@@ -167,7 +172,7 @@ impl Learner {
     }
 
     /// The next assignment. None while the model is left alone or cannot be used: nothing is taken that cannot be done.
-    async fn take_on(&self) -> Result<Option<Assignment>, Error> {
+    async fn take_on(&self) -> Result<Option<ClaimedBatch>, Error> {
         let paused = self.paused_until().is_some_and(|until| Instant::now() < until);
         if paused || self.gate.resting().is_some_and(|left| !left.is_zero()) {
             return Ok(None);
@@ -177,7 +182,7 @@ impl Learner {
     }
 
     /// Does one assignment to its end, whatever that is.
-    async fn work(&self, assignment: Assignment, cut: &CancellationToken) {
+    async fn work(&self, assignment: ClaimedBatch, cut: &CancellationToken) {
         let Some(outcome) = self.attempt(&assignment, cut).await else { return };
         tracing::debug!(
             owner = assignment.subject.owner,
@@ -191,19 +196,19 @@ impl Learner {
     }
 
     /// Makes an attempt; what becomes of the messages if it did not succeed.
-    async fn attempt(&self, assignment: &Assignment, cut: &CancellationToken) -> Option<Setback> {
+    async fn attempt(&self, assignment: &ClaimedBatch, cut: &CancellationToken) -> Option<Outcome> {
         if let Some(setback) = self.unended(assignment) {
             return Some(setback);
         }
         let learned = tokio::select! {
             learned = tokio::time::timeout(ASSIGNMENT_WITHIN, self.learn(assignment)) => learned,
-            () = cut.cancelled() => return Some(Setback::Interrupted),
+            () = cut.cancelled() => return Some(Outcome::Interrupted),
         };
         let error = learned.unwrap_or(Err(ModelError::Silent(ASSIGNMENT_WITHIN))).err()?;
         Some(self.setback(assignment, &error))
     }
 
-    async fn learn(&self, assignment: &Assignment) -> Result<(), ModelError> {
+    async fn learn(&self, assignment: &ClaimedBatch) -> Result<(), ModelError> {
         let subject = &assignment.subject;
         let profiles = self.memory.store.profiles();
         let episodes = self.memory.store.episodes(&subject.space, &assignment.episodes).await?;
@@ -231,13 +236,13 @@ impl Learner {
     /// What the model makes of the messages, and the facts that were known before.
     async fn ask(
         &self,
-        assignment: &Assignment,
+        assignment: &ClaimedBatch,
         episodes: &[Episode],
-    ) -> Result<(Vec<Fact>, Vec<Revision>), ModelError> {
+    ) -> Result<(Vec<EmbeddedFact>, Vec<Revision>), ModelError> {
         let subject = &assignment.subject;
         // Without it nothing could be kept of an answer that has been paid for.
         if let Some(embedder) = &self.memory.embedder {
-            embedder.question(&subject.owner).await?;
+            embedder.embed_query(&subject.owner).await?;
         }
         let known = self.known(assignment).await?;
         let shown = self.shown(known.clone(), episodes).await?;
@@ -249,7 +254,7 @@ impl Learner {
         Ok((known, revisions))
     }
 
-    async fn known(&self, assignment: &Assignment) -> Result<Vec<Fact>, Error> {
+    async fn known(&self, assignment: &ClaimedBatch) -> Result<Vec<EmbeddedFact>, Error> {
         let subject = &assignment.subject;
         let of = FactsOf {
             space: subject.space.clone(),
@@ -261,7 +266,11 @@ impl Learner {
     }
 
     /// The facts that the model is shown.
-    async fn shown(&self, mut facts: Vec<Fact>, episodes: &[Episode]) -> Result<Vec<Fact>, Error> {
+    async fn shown(
+        &self,
+        mut facts: Vec<EmbeddedFact>,
+        episodes: &[Episode],
+    ) -> Result<Vec<EmbeddedFact>, Error> {
         if facts.len() <= SHOWN {
             return Ok(facts);
         }
@@ -269,8 +278,8 @@ impl Learner {
         let said = tokens::cut(&said.join("\n"), 2_000).to_owned();
         let (vector, _) = self.memory.embed_question(&said).await?;
         let ranked = ranked(facts.clone(), &said, vector.as_deref());
-        let best: Vec<_> = ranked.iter().take(SHOWN).map(|hit| hit.feature.id).collect();
-        facts.retain(|fact| best.contains(&fact.feature.id));
+        let best: Vec<_> = ranked.iter().take(SHOWN).map(|hit| hit.fact.id).collect();
+        facts.retain(|fact| best.contains(&fact.fact.id));
         Ok(facts)
     }
 
@@ -316,16 +325,16 @@ impl Learner {
     async fn embed(&self, revisions: &mut [Revision]) -> Result<(), Error> {
         let Some(embedder) = &self.memory.embedder else { return Ok(()) };
         self.memory.bind().await?;
-        let mut new = new_features(revisions);
-        let texts = new.iter().map(|new| told(&new.tag, &new.feature, &new.value)).collect();
-        for (new, vector) in new.iter_mut().zip(embedder.passages(texts).await?) {
+        let mut new = new_facts(revisions);
+        let texts = new.iter().map(|new| told(&new.tag, &new.name, &new.value)).collect();
+        for (new, vector) in new.iter_mut().zip(embedder.embed_documents(texts).await?) {
             new.vector = Some(vector.into_iter().map(half::f16::from_f32).collect());
         }
         Ok(())
     }
 
-    fn lessons(&self, assignment: &Assignment, revisions: Vec<Revision>) -> Lessons {
-        Lessons {
+    fn lessons(&self, assignment: &ClaimedBatch, revisions: Vec<Revision>) -> RevisionSet {
+        RevisionSet {
             subject: assignment.subject.clone(),
             revisions,
             at: self.memory.clock.now(),
@@ -336,7 +345,7 @@ impl Learner {
 
     /// Merges the facts of the tags that have become many. What goes wrong changes nothing, and is tried again when there
     /// are more.
-    async fn tidy(&self, assignment: &Assignment, before: &[Fact], grown: &HashMap<String, usize>) {
+    async fn tidy(&self, assignment: &ClaimedBatch, before: &[EmbeddedFact], grown: &HashMap<String, usize>) {
         for tag in merging::crowded(before, grown) {
             if let Err(error) = self.merge(assignment, tag).await {
                 tracing::info!(error = %with_causes(&error), tag, "facts were not merged this time");
@@ -344,9 +353,9 @@ impl Learner {
         }
     }
 
-    async fn merge(&self, assignment: &Assignment, tag: &str) -> Result<(), ModelError> {
+    async fn merge(&self, assignment: &ClaimedBatch, tag: &str) -> Result<(), ModelError> {
         let mut facts = self.known(assignment).await?;
-        facts.retain(|fact| fact.feature.tag == tag);
+        facts.retain(|fact| fact.fact.tag == tag);
         let answer = self.call(prompt::merge(tag, &facts), None).await?;
         let read = crate::profile::commands::read_merges(&answer.text, &facts);
         let mut revisions = read.map_err(|what| ModelError::Unusable { what })?;
@@ -358,17 +367,17 @@ impl Learner {
 
     /// What becomes of messages whose attempts end the process again and again: they are tried one by one, and parked in
     /// the end.
-    fn unended(&self, assignment: &Assignment) -> Option<Setback> {
+    fn unended(&self, assignment: &ClaimedBatch) -> Option<Outcome> {
         if assignment.attempt > ATTEMPTS {
-            return Some(Setback::Parked("the process ended in the midst of each attempt".into()));
+            return Some(Outcome::Parked("the process ended in the midst of each attempt".into()));
         }
         let several = assignment.episodes.len() > assigned(assignment.attempt - 1);
-        (several && assignment.attempt > 2).then(|| Setback::Failed(self.memory.clock.now()))
+        (several && assignment.attempt > 2).then(|| Outcome::Failed(self.memory.clock.now()))
     }
 
     /// What becomes of messages after this error. Only what may be their own fault counts against them: an answer that
     /// cannot be used, a request that is refused, and failures of an endpoint that otherwise works.
-    fn setback(&self, assignment: &Assignment, error: &ModelError) -> Setback {
+    fn setback(&self, assignment: &ClaimedBatch, error: &ModelError) -> Outcome {
         let later = |pause: Duration| later(self.memory.clock.now(), pause);
         let counts = match error {
             ModelError::Nothing | ModelError::Unusable { .. } | ModelError::TooLong { .. } => true,
@@ -386,8 +395,8 @@ impl Learner {
             *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
             return match error {
                 // It may have been answered and charged: then the same call answers once more.
-                ModelError::Memory(_) | ModelError::Silent(_) | ModelError::Cut(_) => Setback::Interrupted,
-                _ => Setback::Postponed(self.memory.clock.now()),
+                ModelError::Memory(_) | ModelError::Silent(_) | ModelError::Cut(_) => Outcome::Interrupted,
+                _ => Outcome::Retry(self.memory.clock.now()),
             };
         }
         if assignment.attempt >= ATTEMPTS {
@@ -397,9 +406,9 @@ impl Learner {
                 reason,
                 "messages are parked: see 'memcloud doctor'"
             );
-            return Setback::Parked(reason);
+            return Outcome::Parked(reason);
         }
-        Setback::Failed(later(self.options.pause * 4_u32.pow(assignment.attempt.saturating_sub(1).min(6))))
+        Outcome::Failed(later(self.options.pause * 4_u32.pow(assignment.attempt.saturating_sub(1).min(6))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::ports::Fact;
+use memcloud_ports::EmbeddedFact;
 
 /// A tag with so many current facts is crowded. The number is MemMachine's.
 const CROWDED: usize = 20;
@@ -10,9 +10,9 @@ const CROWDED: usize = 20;
 const STEP: usize = 10;
 
 /// The tags that this growth has made crowded, or more so by a step.
-pub(crate) fn crowded<'a>(before: &[Fact], grown: &'a HashMap<String, usize>) -> Vec<&'a str> {
+pub(crate) fn crowded<'a>(before: &[EmbeddedFact], grown: &'a HashMap<String, usize>) -> Vec<&'a str> {
     let crossed = |tag: &str, more: usize| {
-        let had = before.iter().filter(|fact| fact.feature.tag == tag).count();
+        let had = before.iter().filter(|fact| fact.fact.tag == tag).count();
         had + more >= CROWDED && had / STEP != (had + more) / STEP
     };
     let mut tags: Vec<&str> =

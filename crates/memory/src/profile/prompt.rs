@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use memcloud_model::Episode;
+use memcloud_domain::Episode;
 use serde_json::{Map, Value, json};
 
-use crate::ports::Fact;
 use crate::profile::CATEGORY;
 use crate::tokens;
+use memcloud_ports::EmbeddedFact;
 
 /// The version of the prompts that is used, as facts name it.
 pub(crate) const VERSION: &str = "profile/1";
@@ -32,7 +32,12 @@ pub(crate) fn tags(category: &str) -> &'static [&'static str] {
 }
 
 /// The request that makes commands of messages.
-pub(crate) fn learn(owner: &str, category: &str, facts: &[Fact], episodes: &[Episode]) -> Map<String, Value> {
+pub(crate) fn learn(
+    owner: &str,
+    category: &str,
+    facts: &[EmbeddedFact],
+    episodes: &[Episode],
+) -> Map<String, Value> {
     let each = (MESSAGES_TOKENS / episodes.len().max(1)).max(MESSAGE_TOKENS);
     let messages: Vec<Value> =
         episodes.iter().zip(1..).map(|(episode, number)| message(episode, number, each)).collect();
@@ -42,16 +47,16 @@ pub(crate) fn learn(owner: &str, category: &str, facts: &[Fact], episodes: &[Epi
 }
 
 /// The request that makes fewer facts of many.
-pub(crate) fn merge(tag: &str, facts: &[Fact]) -> Map<String, Value> {
+pub(crate) fn merge(tag: &str, facts: &[EmbeddedFact]) -> Map<String, Value> {
     let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
     request(MERGE, &json!({"tag": tag, "facts": facts}), "profile_merges", &merges_schema())
 }
 
 /// A fact under a small number: models copy those without mistakes.
-fn known(fact: &Fact, id: usize) -> Value {
-    let feature = &fact.feature;
-    let since = feature.valid_from.day();
-    json!({"id": id, "tag": feature.tag, "feature": feature.feature, "value": feature.value, "since": since})
+fn known(fact: &EmbeddedFact, id: usize) -> Value {
+    let fact = &fact.fact;
+    let since = fact.valid_from.day();
+    json!({"id": id, "tag": fact.tag, "feature": fact.name, "value": fact.value, "since": since})
 }
 
 fn message(episode: &Episode, number: usize, tokens: usize) -> Value {
@@ -123,7 +128,7 @@ mod tests {
     #[test]
     fn the_category_has_tags() {
         let tags = tags(CATEGORY);
-        assert!(tags.len() > 20 && tags.contains(&"Home") && tags.contains(&"Other"), "{tags:?}");
+        assert!(tags.len() > 20 && tags.contains(&"ContentLocation") && tags.contains(&"Other"), "{tags:?}");
         assert!(super::tags("another").is_empty());
     }
 }

@@ -1,9 +1,9 @@
 //! What waits to be learned from, for people who want to know.
 
-use memcloud_model::{Error, Space};
+use memcloud_domain::{Error, Space};
 
 use crate::Memory;
-use crate::ports::{Parked, Waiting};
+use memcloud_ports::{Parked, Waiting};
 
 impl Memory {
     /// How much waits to be learned from; in this space only, when one is named.

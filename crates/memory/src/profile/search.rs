@@ -1,15 +1,15 @@
 //! Finds facts: all of the people in question are read, since one person has some dozens of them, and put into the order
-//! of their likeness to the question.
+//! of their similarity to the question.
 
 use std::collections::HashSet;
 
 use half::f16;
-use memcloud_model::{Error, Feature, FeatureId, Space};
+use memcloud_domain::{Error, Fact, FactId, Space};
 
 use crate::Memory;
-use crate::ports::{Fact, FactsOf};
-use crate::search::{Embedded, Found, Question};
+use crate::search::{Embedded, SearchQuery, SearchResults};
 use crate::words::terms;
+use memcloud_ports::{EmbeddedFact, FactsOf};
 
 /// What share of a fact's score its words have; the rest is what its embedding says. Without embeddings words are all.
 const WORDS: f32 = 0.2;
@@ -18,7 +18,7 @@ const WORDS: f32 = 0.2;
 #[derive(Clone, Debug)]
 pub struct FactHit {
     /// The fact.
-    pub feature: Feature,
+    pub fact: Fact,
     /// How much it is like the question: at most 1.
     pub score: f32,
 }
@@ -49,10 +49,10 @@ impl Memory {
     /// The episodes and the facts that are most like a question. Costs little more than the episodes alone.
     pub async fn search_both(
         &self,
-        question: Question,
+        question: SearchQuery,
         of: &FactsOf,
         most_facts: usize,
-    ) -> Result<(Found, Vec<FactHit>), Error> {
+    ) -> Result<(SearchResults, Vec<FactHit>), Error> {
         let (found, facts, _) = self.search_both_with_vector(question, of, most_facts).await?;
         Ok((found, facts))
     }
@@ -60,10 +60,10 @@ impl Memory {
     /// The same, and the question's embedding.
     pub(crate) async fn search_both_with_vector(
         &self,
-        question: Question,
+        question: SearchQuery,
         of: &FactsOf,
         most_facts: usize,
-    ) -> Result<(Found, Vec<FactHit>, Option<Embedded>), Error> {
+    ) -> Result<(SearchResults, Vec<FactHit>, Option<Embedded>), Error> {
         let text = question.text.clone();
         let facts = self.store.profiles().facts(of);
         let ((found, embedded), facts) = tokio::try_join!(self.search_with_vector(question), facts)?;
@@ -74,32 +74,31 @@ impl Memory {
     }
 
     /// Facts, in the order in which they were learned.
-    pub async fn facts(&self, of: &FactsOf) -> Result<Vec<Feature>, Error> {
+    pub async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
         let facts = self.store.profiles().facts(of).await?;
-        Ok(facts.into_iter().map(|fact| fact.feature).collect())
+        Ok(facts.into_iter().map(|fact| fact.fact).collect())
     }
 
     /// Deletes a fact for good; `false` when this space has none of this id.
-    pub async fn forget_fact(&self, space: &Space, id: FeatureId) -> Result<bool, Error> {
+    pub async fn forget_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
         self.store.profiles().delete_fact(space, id).await
     }
 }
 
-/// Facts in the order of their likeness to a text.
-pub(crate) fn ranked(facts: Vec<Fact>, text: &str, vector: Option<&[f32]>) -> Vec<FactHit> {
+/// Facts in the order of their similarity to a text.
+pub(crate) fn ranked(facts: Vec<EmbeddedFact>, text: &str, vector: Option<&[f32]>) -> Vec<FactHit> {
     let asked: HashSet<String> = terms(text).collect();
     let mut hits: Vec<FactHit> = facts
         .into_iter()
-        .map(|fact| FactHit { score: score(&fact, &asked, vector), feature: fact.feature })
+        .map(|fact| FactHit { score: score(&fact, &asked, vector), fact: fact.fact })
         .collect();
     // Among equals what was learned last.
-    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.feature.id.cmp(&a.feature.id)));
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.fact.id.cmp(&a.fact.id)));
     hits
 }
 
-fn score(fact: &Fact, asked: &HashSet<String>, vector: Option<&[f32]>) -> f32 {
-    let said: HashSet<String> =
-        terms(&told(&fact.feature.tag, &fact.feature.feature, &fact.feature.value)).collect();
+fn score(fact: &EmbeddedFact, asked: &HashSet<String>, vector: Option<&[f32]>) -> f32 {
+    let said: HashSet<String> = terms(&told(&fact.fact.tag, &fact.fact.name, &fact.fact.value)).collect();
     let shared = asked.intersection(&said).count() as f32 / asked.len().max(1) as f32;
     match (vector, &fact.vector) {
         (Some(asked), Some(fact)) if asked.len() == fact.len() => {
@@ -115,6 +114,6 @@ fn cosine(a: &[f32], b: &[f16]) -> f32 {
 }
 
 /// A fact as a line that can be embedded and compared.
-pub(crate) fn told(tag: &str, feature: &str, value: &str) -> String {
-    format!("{tag}, {feature}: {value}")
+pub(crate) fn told(tag: &str, name: &str, value: &str) -> String {
+    format!("{tag}, {name}: {value}")
 }

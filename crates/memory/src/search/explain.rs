@@ -5,15 +5,15 @@ use serde::Serialize;
 pub struct Explanation {
     /// What its score is the sum of.
     #[serde(flatten)]
-    pub parts: Parts,
+    pub parts: ScoreBreakdown,
     /// The words of the question that it holds itself, as stems.
     pub shared_words: Vec<String>,
 }
 
 /// The parts of a score. Meaning and words are in standard deviations from the mean of the best candidates, times their
-/// weight; the others are set amounts. See [`Weights`](crate::Weights).
+/// weight; the others are set amounts. See [`RankingWeights`](crate::RankingWeights).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Parts {
+pub struct ScoreBreakdown {
     /// What it says is like what is asked.
     pub meaning: f32,
     /// What is said around it is like what is asked.
@@ -22,8 +22,8 @@ pub struct Parts {
     pub words: f32,
     /// The question names its producer.
     pub named: f32,
-    /// Its sitting holds a good answer.
-    pub sitting: f32,
+    /// Its segment holds a good answer.
+    pub segment: f32,
     /// It is itself a question (negative).
     pub question: f32,
     /// The question asks when, and it holds words of time.
@@ -32,7 +32,7 @@ pub struct Parts {
     pub time_range: f32,
 }
 
-impl Parts {
+impl ScoreBreakdown {
     /// What it says and who says it, without the cues.
     pub(crate) fn answer(&self) -> f32 {
         self.meaning + self.meaning_around + self.words + self.named
@@ -40,6 +40,6 @@ impl Parts {
 
     /// The score: the sum of all parts.
     pub fn sum(&self) -> f32 {
-        self.answer() + self.sitting + self.question + self.time_words + self.time_range
+        self.answer() + self.segment + self.question + self.time_words + self.time_range
     }
 }

@@ -1,6 +1,6 @@
 //! Filters as sets of rows, worked out before ranking.
 
-use memcloud_model::{Filter, Predicate};
+use memcloud_domain::{Filter, Predicate};
 
 use crate::analysis::fact;
 use crate::search::index::{Row, SpaceIndex};

@@ -1,16 +1,16 @@
 //! The ranking index of one space: everything that ranking reads, in memory, in columns by row number.
 //!
 //! It is derived from the engine's history and can be thrown away at any time. Rows are numbered in the order in which
-//! they were learned; a removed row's number is not used again, and [`SpaceIndex::worn`] says when too many are dead.
+//! they were learned; a removed row's number is not used again, and [`SpaceIndex::needs_rebuild`] says when too many are dead.
 
 use std::collections::{BTreeSet, HashMap};
 
 use half::f16;
+use memcloud_domain::{EpisodeId, TimeRange};
 use memcloud_kernels::scan;
-use memcloud_model::{EpisodeId, TimeRange};
 
 use crate::analysis::{Analysis, Cues};
-use crate::ports::{IndexRow, Sequence};
+use memcloud_ports::{IndexRow, Sequence};
 
 /// A row's number.
 pub(crate) type Row = u32;
@@ -18,12 +18,12 @@ pub(crate) type Row = u32;
 /// No row: the end of a chain.
 const NONE: Row = Row::MAX;
 
-/// A pause this long in a session, in microseconds, begins a new sitting: what was said before it is no longer the
+/// A pause this long in a session, in microseconds, begins a new segment: what was said before it is no longer the
 /// context of what follows. Six hours divides an evening from the next morning.
-const PAUSE: i64 = 6 * 3_600 * 1_000_000;
+const SEGMENT_GAP: i64 = 6 * 3_600 * 1_000_000;
 
 /// How many rows are passed by to find the place of one that comes late.
-const LATE: usize = 64;
+const MAX_BACKTRACK: usize = 64;
 
 /// An occurrence of a word: in which row, and how often (255 stands for more).
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +41,9 @@ pub(crate) struct SpaceIndex {
     names: Names,
     /// The newest row of each session, by the session's number. Its rows hang together by `previous` and `next`, in time
     /// order.
-    chains: Vec<Row>,
-    sittings: u32,
-    /// Whether a row came or went in the middle of a session, so that sittings may have merged or parted.
+    session_order: Vec<Row>,
+    segments: u32,
+    /// Whether a row came or went in the middle of a session, so that segments may have merged or parted.
     unsettled: bool,
     /// Sessions with rows that are not in their chain yet.
     disordered: BTreeSet<u32>,
@@ -68,7 +68,7 @@ struct Columns {
     cues: Vec<Cues>,
     previous: Vec<Row>,
     next: Vec<Row>,
-    sittings: Vec<u32>,
+    segments: Vec<u32>,
 }
 
 /// Names (of sessions, people and kinds) and their numbers.
@@ -123,8 +123,8 @@ impl Vectors {
         }
     }
 
-    /// The exact likeness of a row to a query.
-    pub(crate) fn likeness(&self, row: Row, query: &[f32]) -> f32 {
+    /// The exact similarity of a row to a query.
+    pub(crate) fn similarity(&self, row: Row, query: &[f32]) -> f32 {
         let start = row as usize * self.dimensions;
         let vector = &self.exact[start..start + self.dimensions];
         vector.iter().zip(query).map(|(a, b)| a.to_f32() * b).sum()
@@ -150,7 +150,7 @@ impl SpaceIndex {
         columns.cues.push(analysis.cues);
         columns.previous.push(NONE);
         columns.next.push(NONE);
-        columns.sittings.push(0);
+        columns.segments.push(0);
         self.live += 1;
         self.link(number, session);
         self.vectors.push(row.vector.as_deref());
@@ -194,19 +194,19 @@ impl SpaceIndex {
     /// Hangs a row into its session's chain, after every row that did not happen later.
     fn link(&mut self, row: Row, session: u32) {
         let session = session as usize;
-        if self.chains.len() <= session {
-            self.chains.resize(session + 1, NONE);
+        if self.session_order.len() <= session {
+            self.session_order.resize(session + 1, NONE);
         }
         let columns = &mut self.columns;
         let moment = columns.created_at[row as usize];
         let mut after = NONE;
-        let mut before = self.chains[session];
+        let mut before = self.session_order[session];
         let mut steps = 0;
         while before != NONE && columns.created_at[before as usize] > moment {
             after = before;
             before = columns.previous[before as usize];
             steps += 1;
-            if steps == LATE {
+            if steps == MAX_BACKTRACK {
                 // A history that comes backwards would be walked for each of its rows: it is sorted once instead.
                 self.disordered.insert(session as u32);
                 return;
@@ -219,8 +219,8 @@ impl SpaceIndex {
         }
         match after {
             NONE => {
-                self.chains[session] = row;
-                self.seat(row, before);
+                self.session_order[session] = row;
+                self.assign_segment(row, before);
             }
             after => {
                 columns.previous[after as usize] = row;
@@ -229,19 +229,20 @@ impl SpaceIndex {
         }
     }
 
-    /// Seats a row in the sitting of the row before it, or in a new one.
-    fn seat(&mut self, row: Row, before: Row) {
+    /// Seats a row in the segment of the row before it, or in a new one.
+    fn assign_segment(&mut self, row: Row, before: Row) {
         let columns = &mut self.columns;
         let moment = columns.created_at[row as usize];
-        columns.sittings[row as usize] = match before {
+        columns.segments[row as usize] = match before {
             before
-                if before != NONE && moment.saturating_sub(columns.created_at[before as usize]) <= PAUSE =>
+                if before != NONE
+                    && moment.saturating_sub(columns.created_at[before as usize]) <= SEGMENT_GAP =>
             {
-                columns.sittings[before as usize]
+                columns.segments[before as usize]
             }
             _ => {
-                self.sittings += 1;
-                self.sittings - 1
+                self.segments += 1;
+                self.segments - 1
             }
         };
     }
@@ -256,16 +257,16 @@ impl SpaceIndex {
         if !std::mem::take(&mut self.unsettled) {
             return;
         }
-        self.sittings = 0;
-        for chain in 0..self.chains.len() {
+        self.segments = 0;
+        for chain in 0..self.session_order.len() {
             let mut rows = Vec::new();
-            let mut row = self.chains[chain];
+            let mut row = self.session_order[chain];
             while row != NONE {
                 rows.push(row);
                 row = self.columns.previous[row as usize];
             }
             for &row in rows.iter().rev() {
-                self.seat(row, self.columns.previous[row as usize]);
+                self.assign_segment(row, self.columns.previous[row as usize]);
             }
         }
     }
@@ -286,7 +287,7 @@ impl SpaceIndex {
             }
             before = row;
         }
-        self.chains[session as usize] = before;
+        self.session_order[session as usize] = before;
     }
 
     fn unlink(&mut self, row: Row) {
@@ -296,7 +297,7 @@ impl SpaceIndex {
             columns.next[previous as usize] = next;
         }
         match next {
-            NONE => self.chains[columns.sessions[row as usize] as usize] = previous,
+            NONE => self.session_order[columns.sessions[row as usize] as usize] = previous,
             next => columns.previous[next as usize] = previous,
         }
         self.unsettled = true;
@@ -313,7 +314,7 @@ impl SpaceIndex {
     }
 
     /// Whether so many rows are dead that the index is better built anew.
-    pub(crate) fn worn(&self) -> bool {
+    pub(crate) fn needs_rebuild(&self) -> bool {
         let dead = self.end() - self.live;
         dead > 1_024 && dead > self.live / 2
     }
@@ -351,28 +352,28 @@ impl SpaceIndex {
         self.columns.cues[row as usize]
     }
 
-    /// The sitting in which a row was said: a stretch of its session without a long pause.
-    pub(crate) fn sitting(&self, row: Row) -> u32 {
-        self.columns.sittings[row as usize]
+    /// The segment in which a row was said: a stretch of its session without a long pause.
+    pub(crate) fn segment(&self, row: Row) -> u32 {
+        self.columns.segments[row as usize]
     }
 
-    /// One more than the highest number of a sitting.
-    pub(crate) fn sittings(&self) -> usize {
-        self.sittings as usize
+    /// One more than the highest number of a segment.
+    pub(crate) fn segments(&self) -> usize {
+        self.segments as usize
     }
 
-    /// The row said just before this one in its sitting.
+    /// The row said just before this one in its segment.
     pub(crate) fn previous(&self, row: Row) -> Option<Row> {
         self.in_same_sitting(row, self.columns.previous[row as usize])
     }
 
-    /// The row said just after this one in its sitting.
+    /// The row said just after this one in its segment.
     pub(crate) fn next(&self, row: Row) -> Option<Row> {
         self.in_same_sitting(row, self.columns.next[row as usize])
     }
 
     fn in_same_sitting(&self, row: Row, other: Row) -> Option<Row> {
-        (other != NONE && self.sitting(other) == self.sitting(row)).then_some(other)
+        (other != NONE && self.segment(other) == self.segment(row)).then_some(other)
     }
 
     /// Where a word occurs.

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memcloud_model::{EpisodeId, Error, Space};
+use memcloud_domain::{EpisodeId, Error, Space};
 use tokio::sync::RwLock;
 
 use crate::analysis::Analysis;
-use crate::ports::{Change, ChangeKind, EpisodeStore, IndexRow, Sequence};
 use crate::search::index::SpaceIndex;
+use memcloud_ports::{Change, ChangeKind, EpisodeStore, IndexRow, Sequence};
 
 /// How many changes are read from the engine at once.
 const STEP: usize = 4_096;
@@ -101,7 +101,7 @@ async fn catch_up(
     space: &Space,
     head: Sequence,
 ) -> Result<(), Error> {
-    if index.worn() {
+    if index.needs_rebuild() {
         let mut anew = SpaceIndex::default();
         read_history(&mut anew, store, space, head).await?;
         *index = anew;

@@ -15,19 +15,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_model::{Episode, EpisodeId, Error, Filter, Space};
+use memcloud_domain::{Episode, EpisodeId, Error, Filter, Space};
 
 use crate::Memory;
 use crate::analysis::asks_when;
 use crate::search::index::SpaceIndex;
-use crate::search::rank::{Asked, Ranked, Term};
+use crate::search::rank::{ParsedQuery, Ranked, Term};
 use crate::search::time_words::time_range;
 use crate::words::{Word, term, term_id, words};
 
-pub use explain::{Explanation, Parts};
+pub use explain::{Explanation, ScoreBreakdown};
 pub(crate) use indexes::Indexes;
 pub(crate) use time_words::{MONTHS, season, weekday};
-pub use weights::Weights;
+pub use weights::RankingWeights;
 
 /// What of a long question is read, in bytes and in different words. The model reads no more than this either.
 const QUESTION_BYTES: usize = 8_192;
@@ -39,7 +39,7 @@ const RANKED_AT_ONCE: usize = 20_000;
 
 /// A search.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct SearchQuery {
     /// Where to look.
     pub space: Space,
     /// What is asked, as a person would write it.
@@ -58,7 +58,7 @@ pub(crate) struct Embedded {
 
 /// The answer to a search.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct SearchResults {
     /// The hits, best first.
     pub hits: Vec<Hit>,
     /// How long the embedding of the question took; zero when no model runs.
@@ -80,15 +80,15 @@ pub struct Hit {
 
 impl Memory {
     /// Finds the episodes that answer a question, best first. Everything that was stored before the call is looked at.
-    pub async fn search(&self, question: Question) -> Result<Found, Error> {
+    pub async fn search(&self, question: SearchQuery) -> Result<SearchResults, Error> {
         self.search_with_vector(question).await.map(|(found, _)| found)
     }
 
     /// The same, and the question's embedding, for whoever looks for more than episodes.
     pub(crate) async fn search_with_vector(
         &self,
-        question: Question,
-    ) -> Result<(Found, Option<Embedded>), Error> {
+        question: SearchQuery,
+    ) -> Result<(SearchResults, Option<Embedded>), Error> {
         self.check_question(&question)?;
         self.bind().await?;
         let began = Instant::now();
@@ -121,11 +121,11 @@ impl Memory {
             ranked.map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?
         };
         let hits = self.load(&question, ranked).await?;
-        let found = Found { hits, embedding, ranking: began.elapsed().saturating_sub(embedding) };
+        let found = SearchResults { hits, embedding, ranking: began.elapsed().saturating_sub(embedding) };
         Ok((found, vector.map(|vector| Embedded { text: told, vector })))
     }
 
-    fn check_question(&self, question: &Question) -> Result<(), Error> {
+    fn check_question(&self, question: &SearchQuery) -> Result<(), Error> {
         if question.text.trim().is_empty() {
             return Err(Error::EmptyQuery);
         }
@@ -148,11 +148,11 @@ impl Memory {
             return Ok((None, Duration::ZERO));
         };
         let began = Instant::now();
-        let vector = embedder.question(text).await?;
+        let vector = embedder.embed_query(text).await?;
         Ok((Some(vector), began.elapsed()))
     }
 
-    fn ask(&self, text: &str, vector: Option<Arc<Vec<f32>>>, index: &SpaceIndex) -> Asked {
+    fn ask(&self, text: &str, vector: Option<Arc<Vec<f32>>>, index: &SpaceIndex) -> ParsedQuery {
         let said: Vec<Word<'_>> = words(text).collect();
         let mut asked_terms: Vec<Term> = Vec::new();
         for stem in said.iter().filter_map(term) {
@@ -161,7 +161,7 @@ impl Memory {
                 asked_terms.push(Term { id, stem });
             }
         }
-        Asked {
+        ParsedQuery {
             terms: asked_terms,
             vector,
             named: names::first_named(text, index.producers()),
@@ -173,7 +173,7 @@ impl Memory {
     /// The episodes of the ranked rows. One that was deleted in the meantime is left out.
     async fn load(
         &self,
-        question: &Question,
+        question: &SearchQuery,
         ranked: Vec<(EpisodeId, f32, Explanation)>,
     ) -> Result<Vec<Hit>, Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
@@ -190,15 +190,15 @@ impl Memory {
 /// The best rows that pass the filter, by id, with their scores and explanations.
 fn ranked(
     index: &SpaceIndex,
-    asked: &Asked,
+    asked: &ParsedQuery,
     filter: &Filter,
     limit: usize,
-    weights: &Weights,
+    weights: &RankingWeights,
 ) -> Vec<(EpisodeId, f32, Explanation)> {
     let rows = filter::rows(index, filter);
     let ranked = rank::rank(index, asked, &rows, limit, weights).into_iter();
     let explained = ranked.map(|Ranked { row, score, parts }| {
-        let shared_words = rank::held_terms(index, asked, row);
+        let shared_words = rank::matched_terms(index, asked, row);
         (index.id(row), score, Explanation { parts, shared_words })
     });
     explained.collect()

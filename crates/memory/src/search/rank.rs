@@ -7,17 +7,17 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use memcloud_domain::TimeRange;
 use memcloud_kernels::scan;
-use memcloud_model::TimeRange;
 
 use crate::search::index::{Row, SpaceIndex};
-use crate::search::{Parts, Weights};
+use crate::search::{RankingWeights, ScoreBreakdown};
 
 /// How many of the best rows by meaning, and as many by words, become candidates.
 const SEEDS: usize = 200;
 /// How many rows away from a seed a row may be to become a candidate with it.
 const REACH: usize = 4;
-/// How many of the best rows get their likeness to the question from the exact vector.
+/// How many of the best rows get their similarity to the question from the exact vector.
 const RESCORED: usize = 40;
 /// How many of the best by meaning, and as many by words, the scales of both are taken from.
 const SAMPLE: usize = 100;
@@ -29,7 +29,7 @@ const NONE: u32 = u32::MAX;
 
 /// A question, ready for ranking.
 #[derive(Debug, Default)]
-pub(crate) struct Asked {
+pub(crate) struct ParsedQuery {
     /// The question's terms, each once.
     pub(crate) terms: Vec<Term>,
     /// Its vector of unit length, where a model runs.
@@ -54,20 +54,20 @@ pub(crate) struct Term {
 pub(crate) struct Ranked {
     pub(crate) row: Row,
     pub(crate) score: f32,
-    pub(crate) parts: Parts,
+    pub(crate) parts: ScoreBreakdown,
 }
 
 /// Ranks the rows that pass the filter and answers the best `limit`.
 pub(crate) fn rank(
     index: &SpaceIndex,
-    asked: &Asked,
+    asked: &ParsedQuery,
     rows: &[Row],
     limit: usize,
-    weights: &Weights,
+    weights: &RankingWeights,
 ) -> Vec<Ranked> {
-    let likeness = likeness(index, asked.vector.as_deref().map(Vec::as_slice), rows);
+    let similarity = similarity(index, asked.vector.as_deref().map(Vec::as_slice), rows);
     let words = words(index, asked, weights);
-    let candidates = Candidates::choose(index, rows, likeness, &words, limit.max(SEEDS));
+    let candidates = Candidates::choose(index, rows, similarity, &words, limit.max(SEEDS));
     let Scored { mut ranked, meaning_scale } = score(index, asked, &candidates, &words, weights);
     let kept = limit.max(RESCORED);
     if kept < ranked.len() {
@@ -90,7 +90,7 @@ fn better(index: &SpaceIndex, a: &Ranked, b: &Ranked) -> Ordering {
 }
 
 /// The cosine of the question and each row, from vectors of eight bits. 0 where either has no vector.
-fn likeness(index: &SpaceIndex, vector: Option<&[f32]>, rows: &[Row]) -> Vec<f32> {
+fn similarity(index: &SpaceIndex, vector: Option<&[f32]>, rows: &[Row]) -> Vec<f32> {
     let vectors = &index.vectors;
     let Some(vector) = vector.filter(|vector| vector.len() == vectors.dimensions) else {
         return vec![0.0; rows.len()];
@@ -134,7 +134,7 @@ struct Words {
 }
 
 /// BM25 (Robertson and Zaragoza 2009) with b = 0: a message is short, and its length says nothing against it.
-fn words(index: &SpaceIndex, asked: &Asked, weights: &Weights) -> Words {
+fn words(index: &SpaceIndex, asked: &ParsedQuery, weights: &RankingWeights) -> Words {
     let mut sum = vec![0.0; index.end()];
     let mut worth = Vec::with_capacity(asked.terms.len());
     for term in &asked.terms {
@@ -163,8 +163,8 @@ fn saturation(count: u8, k1: f32) -> f32 {
 /// The rows that may be answered, with what is known of them.
 struct Candidates {
     rows: Vec<Row>,
-    likeness: Vec<f32>,
-    /// For each candidate the candidates said up to [`REACH`] rows before and after it in its sitting, by distance:
+    similarity: Vec<f32>,
+    /// For each candidate the candidates said up to [`REACH`] rows before and after it in its segment, by distance:
     /// index `REACH` is the candidate itself.
     around: Vec<[u32; 2 * REACH + 1]>,
     /// The place of each row among the candidates, or [`NONE`]; by row number.
@@ -172,19 +172,19 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn choose(index: &SpaceIndex, rows: &[Row], likeness: Vec<f32>, words: &Words, seeds: usize) -> Self {
-        let (rows, likeness) = if rows.len() <= 2 * seeds {
-            (rows.to_vec(), likeness)
+    fn choose(index: &SpaceIndex, rows: &[Row], similarity: Vec<f32>, words: &Words, seeds: usize) -> Self {
+        let (rows, similarity) = if rows.len() <= 2 * seeds {
+            (rows.to_vec(), similarity)
         } else {
-            let chosen = around_the_best(index, rows, &likeness, words, seeds);
-            chosen.into_iter().map(|at| (rows[at as usize], likeness[at as usize])).unzip()
+            let chosen = around_the_best(index, rows, &similarity, words, seeds);
+            chosen.into_iter().map(|at| (rows[at as usize], similarity[at as usize])).unzip()
         };
         let mut place = vec![NONE; index.end()];
         for (at, &row) in rows.iter().enumerate() {
             place[row as usize] = at as u32;
         }
         let around = Vec::with_capacity(rows.len());
-        let mut candidates = Self { rows, likeness, around, place };
+        let mut candidates = Self { rows, similarity, around, place };
         candidates.look_around(index);
         candidates
     }
@@ -208,12 +208,12 @@ impl Candidates {
 fn around_the_best(
     index: &SpaceIndex,
     rows: &[Row],
-    likeness: &[f32],
+    similarity: &[f32],
     words: &Words,
     seeds: usize,
 ) -> Vec<u32> {
     let shared = best(rows.iter().map(|&row| words.sum[row as usize]), seeds, 0.0);
-    let alike = best(likeness.iter().copied(), seeds, f32::NEG_INFINITY);
+    let alike = best(similarity.iter().copied(), seeds, f32::NEG_INFINITY);
     let mut chosen: Vec<u32> = Vec::new();
     for seed in shared.into_iter().chain(alike) {
         let row = rows[seed as usize];
@@ -268,15 +268,15 @@ fn best(values: impl Iterator<Item = f32>, count: usize, floor: f32) -> Vec<u32>
 /// Adds up all that counts for each candidate. See ARCHITECTURE.md, "search", for the reasons.
 fn score(
     index: &SpaceIndex,
-    asked: &Asked,
+    asked: &ParsedQuery,
     candidates: &Candidates,
     words: &Words,
-    weights: &Weights,
+    weights: &RankingWeights,
 ) -> Scored {
     let shared = shared_words(index, asked, candidates, words, weights);
     let sample = sample(candidates, &shared, asked.vector.is_some());
     let (meaning_scale, words_scale) =
-        (Scale::of(&candidates.likeness, &sample), Scale::of(&shared, &sample));
+        (Scale::of(&candidates.similarity, &sample), Scale::of(&shared, &sample));
     // Where no model runs, words carry what meaning would.
     let words_weight = if asked.vector.is_some() { weights.words } else { weights.words + weights.meaning };
     let mut ranked: Vec<Ranked> = (0..candidates.rows.len())
@@ -284,10 +284,10 @@ fn score(
             let row = candidates.rows[at];
             let around = weights.meaning_around.iter().filter_map(|(offset, share)| {
                 let neighbour = candidates.around[at][REACH.wrapping_add_signed(*offset)];
-                Some(share * meaning_scale.apply(*candidates.likeness.get(neighbour as usize)?))
+                Some(share * meaning_scale.apply(*candidates.similarity.get(neighbour as usize)?))
             });
-            let parts = Parts {
-                meaning: weights.meaning * meaning_scale.apply(candidates.likeness[at]),
+            let parts = ScoreBreakdown {
+                meaning: weights.meaning * meaning_scale.apply(candidates.similarity[at]),
                 meaning_around: weights.meaning * around.sum::<f32>(),
                 words: words_weight * words_scale.apply(shared[at]),
                 ..cues(index, asked, row, weights)
@@ -308,10 +308,10 @@ struct Scored {
 /// For each term the largest counts, so that a word said three times in a row is not three words.
 fn shared_words(
     index: &SpaceIndex,
-    asked: &Asked,
+    asked: &ParsedQuery,
     candidates: &Candidates,
     words: &Words,
-    weights: &Weights,
+    weights: &RankingWeights,
 ) -> Vec<f32> {
     let mut sum = vec![0.0; candidates.rows.len()];
     let mut own = vec![0.0; candidates.rows.len()];
@@ -340,7 +340,7 @@ fn sample(candidates: &Candidates, shared: &[f32], by_meaning: bool) -> Vec<u32>
     }
     let mut sample = best(shared.iter().copied(), SAMPLE, 0.0);
     if by_meaning {
-        sample.extend(best(candidates.likeness.iter().copied(), SAMPLE, f32::NEG_INFINITY));
+        sample.extend(best(candidates.similarity.iter().copied(), SAMPLE, f32::NEG_INFINITY));
         sample.sort_unstable();
         sample.dedup();
     }
@@ -371,46 +371,46 @@ impl Scale {
 }
 
 /// What a row is worth beside meaning and words.
-fn cues(index: &SpaceIndex, asked: &Asked, row: Row, weights: &Weights) -> Parts {
+fn cues(index: &SpaceIndex, asked: &ParsedQuery, row: Row, weights: &RankingWeights) -> ScoreBreakdown {
     let cues = index.cues(row);
     let given = |condition: bool, weight: f32| if condition { weight } else { 0.0 };
     let inside = asked.time_range.is_some_and(|range| index.happened_in(row, range));
-    Parts {
+    ScoreBreakdown {
         named: given(asked.named.contains(&index.producer(row)), weights.named),
         question: given(cues.question, weights.question),
         time_words: given(asked.asks_when && cues.time_words, weights.time_words),
         time_range: given(inside, weights.time_range),
-        ..Parts::default()
+        ..ScoreBreakdown::default()
     }
 }
 
-/// Gives each row a share of the best answer in its sitting, cues aside: where one message answers, those around it
+/// Gives each row a share of the best answer in its segment, cues aside: where one message answers, those around it
 /// belong to it.
-fn add_sittings(index: &SpaceIndex, ranked: &mut [Ranked], weights: &Weights) {
-    let mut best = vec![0.0_f32; index.sittings()];
+fn add_sittings(index: &SpaceIndex, ranked: &mut [Ranked], weights: &RankingWeights) {
+    let mut best = vec![0.0_f32; index.segments()];
     for ranked in &*ranked {
-        let best = &mut best[index.sitting(ranked.row) as usize];
+        let best = &mut best[index.segment(ranked.row) as usize];
         *best = best.max(ranked.parts.answer());
     }
     for ranked in ranked {
-        ranked.parts.sitting = weights.sitting * best[index.sitting(ranked.row) as usize];
+        ranked.parts.segment = weights.segment * best[index.segment(ranked.row) as usize];
         ranked.score = ranked.parts.sum();
     }
 }
 
 /// Replaces the meaning of the best rows by what their exact vectors say.
-fn rescore(index: &SpaceIndex, vector: &[f32], scale: Scale, best: &mut [Ranked], weights: &Weights) {
+fn rescore(index: &SpaceIndex, vector: &[f32], scale: Scale, best: &mut [Ranked], weights: &RankingWeights) {
     if vector.len() != index.vectors.dimensions {
         return;
     }
     for ranked in best {
-        ranked.parts.meaning = weights.meaning * scale.apply(index.vectors.likeness(ranked.row, vector));
+        ranked.parts.meaning = weights.meaning * scale.apply(index.vectors.similarity(ranked.row, vector));
         ranked.score = ranked.parts.sum();
     }
 }
 
 /// The terms of the question that a row holds itself, as stems.
-pub(crate) fn held_terms(index: &SpaceIndex, asked: &Asked, row: Row) -> Vec<String> {
+pub(crate) fn matched_terms(index: &SpaceIndex, asked: &ParsedQuery, row: Row) -> Vec<String> {
     let holds =
         |term: &&Term| index.postings(term.id).binary_search_by_key(&row, |posting| posting.row).is_ok();
     asked.terms.iter().filter(holds).map(|term| term.stem.clone()).collect()

@@ -6,7 +6,7 @@
 
 use jiff::civil::{Date, Weekday, date};
 use jiff::{Span, ToSpan};
-use memcloud_model::{TimeRange, Timestamp};
+use memcloud_domain::{TimeRange, Timestamp};
 
 /// The range that the text speaks of, if any, seen from `now`.
 pub(crate) fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
@@ -376,7 +376,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Asked on Wednesday, 14 June 2023.
+    /// ParsedQuery on Wednesday, 14 June 2023.
     fn asked(text: &str) -> Option<String> {
         let now = "2023-06-14T15:30:00Z".parse().unwrap();
         time_range(text, now).map(|r| format!("{:.10}..{:.10}", r.start.to_string(), r.end.to_string()))

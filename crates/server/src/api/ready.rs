@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use memcloud_memory::ports::{self, Check};
-use memcloud_model::Database;
+use memcloud_domain::Database;
+use memcloud_ports::Check;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -104,10 +104,10 @@ pub(super) async fn wrong(app: &App) -> Option<FailureBody> {
 impl PartState {
     fn of(check: Check) -> Self {
         let part = match check.part {
-            ports::Part::Store => Part::Store,
-            ports::Part::Database(Database::Postgres) => Part::Postgres,
-            ports::Part::Database(Database::Neo4j) => Part::Neo4j,
-            ports::Part::Embedder => Part::Embedder,
+            memcloud_ports::Part::Store => Part::Store,
+            memcloud_ports::Part::Database(Database::Postgres) => Part::Postgres,
+            memcloud_ports::Part::Database(Database::Neo4j) => Part::Neo4j,
+            memcloud_ports::Part::Embedder => Part::Embedder,
         };
         let failure = check.outcome.err().map(|error| Failure::from(error).into_body());
         Self { part, works: failure.is_none(), failure }

@@ -1,6 +1,6 @@
 //! What must not go through: each a clear JSON error with a stable code, and nothing changes.
 
-use crate::front_door::{Answer, Instance};
+use crate::test_instance::{Answer, Instance};
 use axum::body::Body;
 use memcloud_server::{ApiKeys, Settings};
 use proptest::prelude::*;

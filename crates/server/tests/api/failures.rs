@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::front_door::Instance;
+use crate::test_instance::Instance;
 use async_trait::async_trait;
-use memcloud_memory::ports::Embedder;
-use memcloud_model::Error;
+use memcloud_domain::Error;
+use memcloud_ports::Embedder;
 use memcloud_server::{ApiKeys, Settings};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ enum Broken {
 
 #[async_trait]
 impl Embedder for Broken {
-    async fn question(&self, _text: &str) -> Result<Vec<f32>, Error> {
+    async fn embed_query(&self, _text: &str) -> Result<Vec<f32>, Error> {
         match self {
             Self::Failing => Err(Error::Embedding("secret path /var/model".into())),
             Self::Panicking => panic!("a defect of the model"),
@@ -28,8 +28,8 @@ impl Embedder for Broken {
         }
     }
 
-    async fn passages(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
-        self.question("").await.map(|vector| vec![vector])
+    async fn embed_documents(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        self.embed_query("").await.map(|vector| vec![vector])
     }
 
     fn space(&self) -> &'static str {

@@ -1,4 +1,4 @@
-use crate::front_door::Instance;
+use crate::test_instance::Instance;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use memcloud_server::{ApiKeys, Settings, openapi_json};

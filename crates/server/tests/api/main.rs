@@ -5,11 +5,11 @@
 mod bad_input;
 mod chat;
 mod failures;
-mod front_door;
 mod idempotency;
 mod keys;
 mod openapi;
 mod sockets;
+mod test_instance;
 mod v1_additions;
 mod v1_search;
 mod v1_sessions;

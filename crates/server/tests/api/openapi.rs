@@ -1,4 +1,4 @@
-use crate::front_door::Instance;
+use crate::test_instance::Instance;
 use memcloud_server::openapi_json;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::front_door::app;
+use crate::test_instance::app;
 use memcloud_server::{ApiKeys, ServeOptions, Settings, router, serve};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,4 +1,4 @@
-use crate::front_door::Instance;
+use crate::test_instance::Instance;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::front_door::{Instance, Letters};
+use crate::test_instance::{Instance, Letters};
 use memcloud_server::{ApiKeys, Settings};
 use serde_json::{Value, json};
 

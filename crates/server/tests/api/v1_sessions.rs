@@ -1,4 +1,4 @@
-use crate::front_door::Instance;
+use crate::test_instance::Instance;
 use serde_json::{Value, json};
 
 async fn instance() -> Instance {

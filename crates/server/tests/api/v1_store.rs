@@ -1,4 +1,4 @@
-use crate::front_door::{Answer, Instance};
+use crate::test_instance::{Answer, Instance};
 use serde_json::{Value, json};
 
 fn message(content: &str) -> Value {

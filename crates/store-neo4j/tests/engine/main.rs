@@ -5,7 +5,7 @@ mod picture;
 
 use std::sync::Arc;
 
-use memcloud_memory::ports::Records;
+use memcloud_ports::RecordStore;
 use memcloud_store_neo4j::{GraphStore, Target};
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
@@ -20,7 +20,7 @@ pub(crate) fn graph() -> Target {
     Target::from_uri(&server.uri(), Some(user), Some(password), None).unwrap()
 }
 
-async fn records_in(database: &Database) -> Arc<dyn Records> {
+async fn records_in(database: &Database) -> Arc<dyn RecordStore> {
     let target = memcloud_store_postgres::Target::from_url(&database.url(), None).unwrap();
     Arc::new(PostgresStore::open_records(target).await)
 }

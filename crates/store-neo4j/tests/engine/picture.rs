@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use memcloud_memory::ports::{Deletion, EpisodeStore};
-use memcloud_memory::{Attendance, Memory, StoreRequest};
-use memcloud_model::{EpisodeId, NewEpisode, Space, Timestamp};
+use memcloud_domain::{EpisodeId, NewEpisode, Space, Timestamp};
+use memcloud_memory::{Memory, SessionMembers, StoreRequest};
+use memcloud_ports::{Deletion, EpisodeStore};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::{memory::memory, said, space};
@@ -29,7 +29,7 @@ impl Picture {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let records = Arc::new(SqliteStore::open_records(directory.path()).await.unwrap());
-        let name = memcloud_memory::ports::Records::memory(records.as_ref()).await.unwrap();
+        let name = memcloud_ports::RecordStore::memory(records.as_ref()).await.unwrap();
         let store = Arc::new(GraphStore::open(graph(), records).await);
         let server = SharedNeo4j::from_environment();
         let cypher = Graph::new(server.uri(), server.user(), server.password()).unwrap();
@@ -49,7 +49,7 @@ impl Picture {
         });
         let request = StoreRequest {
             space: self.space.clone(),
-            attendance: vec![Attendance { session: session.into(), members: vec![] }],
+            attendance: vec![SessionMembers { session: session.into(), members: vec![] }],
             episodes: episodes.collect(),
             idempotency_key: None,
         };

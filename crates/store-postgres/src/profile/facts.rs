@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use deadpool_postgres::{Object, Transaction};
-use memcloud_memory::ports::{Assignment, Changed, Fact, FactsOf, Lessons};
-use memcloud_model::{EpisodeId, Feature, FeatureId, Space, Timestamp};
+use memcloud_domain::{EpisodeId, Fact, FactId, Space, Timestamp};
+use memcloud_ports::{Changed, ClaimedBatch, EmbeddedFact, FactsOf, RevisionSet};
 use pgvector::HalfVector;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -29,16 +29,16 @@ macro_rules! select_facts {
     };
 }
 
-fn fact(row: &Row) -> Result<Fact, Failure> {
+fn fact(row: &Row) -> Result<EmbeddedFact, Failure> {
     let valid_to = match row.get::<_, Option<i64>>(9) {
         Some(_) => Some(moment(row, 9)?),
         None => None,
     };
-    let feature = Feature {
-        id: FeatureId::from_number(row.get(0)),
+    let fact = Fact {
+        id: FactId::from_number(row.get(0)),
         subject: subjects::read(row, 1),
         tag: row.get(5),
-        feature: row.get(6),
+        name: row.get(6),
         value: row.get(7),
         citations: row.get::<_, Vec<Uuid>>(14).into_iter().map(id).collect(),
         valid_from: moment(row, 8)?,
@@ -47,11 +47,11 @@ fn fact(row: &Row) -> Result<Fact, Failure> {
         prompt: row.get(11),
         model: row.get(12),
     };
-    Ok(Fact { feature, vector: row.get::<_, Option<HalfVector>>(13).map(Into::into) })
+    Ok(EmbeddedFact { fact, vector: row.get::<_, Option<HalfVector>>(13).map(Into::into) })
 }
 
 /// Facts of a space, in the order in which they were learned.
-pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<Fact>, Failure> {
+pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Failure> {
     let select = client
         .prepare_cached(select_facts!(
             "WHERE p.org = $1 AND p.project = $2 AND ($3::text[] IS NULL OR s.owner = ANY($3))
@@ -70,20 +70,19 @@ pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<Fact>, Failur
 /// Facts of all spaces by id, after this one.
 pub(super) async fn all(
     client: Object,
-    after: Option<FeatureId>,
+    after: Option<FactId>,
     limit: usize,
-) -> Result<Vec<Fact>, Failure> {
+) -> Result<Vec<EmbeddedFact>, Failure> {
     let select = client.prepare_cached(select_facts!("WHERE f.id > $1 ORDER BY f.id LIMIT $2")).await?;
-    let (after, limit) =
-        (after.map_or(i64::MIN, FeatureId::number), i64::try_from(limit).unwrap_or(i64::MAX));
+    let (after, limit) = (after.map_or(i64::MIN, FactId::number), i64::try_from(limit).unwrap_or(i64::MAX));
     client.query(&select, &[&after, &limit]).await?.iter().map(fact).collect()
 }
 
 /// Keeps what was learned, unless the lease was lost.
 pub(super) async fn learn(
     client: &mut Object,
-    assignment: &Assignment,
-    lessons: &Lessons,
+    assignment: &ClaimedBatch,
+    lessons: &RevisionSet,
 ) -> Result<bool, Failure> {
     let tx = client.transaction().await?;
     let space = subjects::lock_space(&tx, &lessons.subject.space).await?;
@@ -97,7 +96,7 @@ pub(super) async fn learn(
 }
 
 /// Changes what is known, and says how many revisions took effect.
-pub(super) async fn revise(client: &mut Object, lessons: &Lessons) -> Result<usize, Failure> {
+pub(super) async fn revise(client: &mut Object, lessons: &RevisionSet) -> Result<usize, Failure> {
     let tx = client.transaction().await?;
     let Some(space) = subjects::lock_space(&tx, &lessons.subject.space).await? else { return Ok(0) };
     let effects = change(&tx, space, lessons).await?;
@@ -108,7 +107,7 @@ pub(super) async fn revise(client: &mut Object, lessons: &Lessons) -> Result<usi
 /// Held by whoever gives facts their numbers, which are unique in all spaces: "memfacts" in ASCII.
 const NUMBERS: i64 = 0x6d65_6d66_6163_7473;
 
-async fn change(tx: &Transaction<'_>, space: i64, lessons: &Lessons) -> Result<usize, Failure> {
+async fn change(tx: &Transaction<'_>, space: i64, lessons: &RevisionSet) -> Result<usize, Failure> {
     let subject = subjects::make(tx, space, &lessons.subject).await?;
     let stored = stored(tx, space, lessons.cited()).await?;
     let (holding, lock, newest) = tokio::try_join!(
@@ -125,9 +124,9 @@ async fn change(tx: &Transaction<'_>, space: i64, lessons: &Lessons) -> Result<u
         tx.execute(&lock, &of_all),
         tx.query_one(&newest, &[]),
     )?;
-    let current = holding.iter().map(fact).collect::<Result<Vec<Fact>, Failure>>()?;
+    let current = holding.iter().map(fact).collect::<Result<Vec<EmbeddedFact>, Failure>>()?;
     let newest: Option<i64> = newest.get(0);
-    let changed = lessons.change(current, newest.map(FeatureId::from_number), stored);
+    let changed = lessons.change(current, newest.map(FactId::from_number), stored);
     write(tx, subject, &changed).await?;
     Ok(changed.effects)
 }
@@ -167,33 +166,33 @@ const FEATURES: &str = "INSERT INTO memcloud.features
                          $8::bigint[], $9::text[], $10::text[], $11::halfvec[])";
 
 /// Writes facts, each about the subject in this row, with their citations.
-async fn insert(tx: &Transaction<'_>, facts: &[(i64, &Fact)]) -> Result<(), Failure> {
+async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<(), Failure> {
     if facts.is_empty() {
         return Ok(());
     }
     let insert = tx.prepare_cached(FEATURES).await?;
-    let features = || facts.iter().map(|(_, fact)| &fact.feature);
-    let numbers = |of: fn(&Feature) -> i64| features().map(of).collect::<Vec<i64>>();
-    let texts = |of: fn(&Feature) -> &str| features().map(of).collect::<Vec<&str>>();
+    let facts_alone = || facts.iter().map(|(_, fact)| &fact.fact);
+    let numbers = |of: fn(&Fact) -> i64| facts_alone().map(of).collect::<Vec<i64>>();
+    let texts = |of: fn(&Fact) -> &str| facts_alone().map(of).collect::<Vec<&str>>();
     let columns: &[&(dyn ToSql + Sync)] = &[
         &numbers(|f| f.id.number()),
         &facts.iter().map(|(subject, _)| *subject).collect::<Vec<i64>>(),
         &texts(|f| &f.tag),
-        &texts(|f| &f.feature),
+        &texts(|f| &f.name),
         &texts(|f| &f.value),
         &numbers(|f| f.valid_from.as_micros()),
-        &features().map(|f| f.valid_to.map(Timestamp::as_micros)).collect::<Vec<Option<i64>>>(),
+        &facts_alone().map(|f| f.valid_to.map(Timestamp::as_micros)).collect::<Vec<Option<i64>>>(),
         &numbers(|f| f.learned_at.as_micros()),
         &texts(|f| &f.prompt),
         &texts(|f| &f.model),
         &facts.iter().map(|(_, fact)| fact.vector.clone().map(HalfVector::from)).collect::<Vec<_>>(),
     ];
     tx.execute(&insert, columns).await?;
-    let cited = features().flat_map(|f| f.citations.iter().map(|episode| (f.id, *episode)));
+    let cited = facts_alone().flat_map(|f| f.citations.iter().map(|episode| (f.id, *episode)));
     cite(tx, &cited.collect::<Vec<_>>()).await
 }
 
-async fn cite(tx: &Transaction<'_>, citations: &[(FeatureId, EpisodeId)]) -> Result<(), Failure> {
+async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result<(), Failure> {
     let (ids, uids): (Vec<i64>, Vec<Uuid>) =
         citations.iter().map(|(id, episode)| (id.number(), uuid(episode))).unzip();
     if ids.is_empty() {
@@ -210,44 +209,47 @@ async fn cite(tx: &Transaction<'_>, citations: &[(FeatureId, EpisodeId)]) -> Res
 }
 
 /// Keeps facts as they are.
-pub(super) async fn put(client: &mut Object, facts: &[Fact]) -> Result<(), Failure> {
+pub(super) async fn put(client: &mut Object, facts: &[EmbeddedFact]) -> Result<(), Failure> {
     let tx = client.transaction().await?;
-    let rows = subjects::lock_and_make(&tx, facts.iter().map(|fact| &fact.feature.subject)).await?;
+    let rows = subjects::lock_and_make(&tx, facts.iter().map(|fact| &fact.fact.subject)).await?;
     let known = tx.prepare_cached("SELECT id FROM memcloud.features WHERE id = ANY($1)").await?;
-    let ids: Vec<i64> = facts.iter().map(|fact| fact.feature.id.number()).collect();
+    let ids: Vec<i64> = facts.iter().map(|fact| fact.fact.id.number()).collect();
     let known: HashSet<i64> = tx.query(&known, &[&ids]).await?.iter().map(|row| row.get(0)).collect();
     let stored = stored_with(&tx, facts).await?;
-    let mut kept: Vec<(i64, Fact)> = facts
+    let mut kept: Vec<(i64, EmbeddedFact)> = facts
         .iter()
-        .filter(|fact| !known.contains(&fact.feature.id.number()))
-        .filter_map(|fact| Some((*rows.get(&fact.feature.subject)?, fact.clone())))
+        .filter(|fact| !known.contains(&fact.fact.id.number()))
+        .filter_map(|fact| Some((*rows.get(&fact.fact.subject)?, fact.clone())))
         .collect();
-    for (_, Fact { feature, .. }) in &mut kept {
-        let space = &feature.subject.space;
-        feature.citations.retain(|episode| stored.contains(&(space.clone(), *episode)));
+    for (_, EmbeddedFact { fact, .. }) in &mut kept {
+        let space = &fact.subject.space;
+        fact.citations.retain(|episode| stored.contains(&(space.clone(), *episode)));
     }
-    kept.retain(|(_, fact)| !fact.feature.citations.is_empty());
+    kept.retain(|(_, fact)| !fact.fact.citations.is_empty());
     insert(&tx, &kept.iter().map(|(subject, fact)| (*subject, fact)).collect::<Vec<_>>()).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Those of the episodes that facts cite which exist, with their spaces.
-async fn stored_with(tx: &Transaction<'_>, facts: &[Fact]) -> Result<HashSet<(Space, EpisodeId)>, Failure> {
+async fn stored_with(
+    tx: &Transaction<'_>,
+    facts: &[EmbeddedFact],
+) -> Result<HashSet<(Space, EpisodeId)>, Failure> {
     let select = tx
         .prepare_cached(
             "SELECT p.org, p.project, e.uid FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
              WHERE e.uid = ANY($1)",
         )
         .await?;
-    let uids: Vec<Uuid> = facts.iter().flat_map(|fact| fact.feature.citations.iter().map(uuid)).collect();
+    let uids: Vec<Uuid> = facts.iter().flat_map(|fact| fact.fact.citations.iter().map(uuid)).collect();
     let rows = tx.query(&select, &[&uids]).await?;
     let stored = rows.iter().map(|row| (Space { org: row.get(0), project: row.get(1) }, id(row.get(2))));
     Ok(stored.collect())
 }
 
 /// Deletes a fact, if this space has it.
-pub(super) async fn delete(mut client: Object, space: &Space, id: FeatureId) -> Result<bool, Failure> {
+pub(super) async fn delete(mut client: Object, space: &Space, id: FactId) -> Result<bool, Failure> {
     let tx = client.transaction().await?;
     let Some(space) = subjects::lock_space(&tx, space).await? else { return Ok(false) };
     let delete = tx

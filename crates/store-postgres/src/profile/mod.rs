@@ -9,11 +9,11 @@ mod usage;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use memcloud_memory::ports::{
-    Assignment, Budget, Fact, FactsOf, Lessons, Parked, ProfileStore, Queued, Setback, Span, Spending,
-    Trigger, Usage, Waiting,
+use memcloud_domain::{Error, FactId, Space, Timestamp};
+use memcloud_ports::{
+    Budget, Charge, ClaimedBatch, EmbeddedFact, FactsOf, Outcome, Parked, ProfileStore, Queued, RevisionSet,
+    Span, Trigger, Usage, Waiting,
 };
-use memcloud_model::{Error, FeatureId, Space, Timestamp};
 
 use crate::PostgresStore;
 
@@ -24,22 +24,22 @@ impl ProfileStore for PostgresStore {
         trigger: Trigger,
         now: Timestamp,
         lease: Duration,
-    ) -> Result<Option<Assignment>, Error> {
+    ) -> Result<Option<ClaimedBatch>, Error> {
         let claim = |client| queue::claim(client, trigger, now, lease);
         self.at_once("taking on messages to learn from", claim).await
     }
 
-    async fn learn(&self, assignment: &Assignment, lessons: &Lessons) -> Result<bool, Error> {
+    async fn learn(&self, assignment: &ClaimedBatch, lessons: &RevisionSet) -> Result<bool, Error> {
         let learn = |mut client| async move { retried!(facts::learn(&mut client, assignment, lessons)) };
         self.again("keeping what was learned", learn).await
     }
 
-    async fn put_back(&self, assignment: &Assignment, setback: &Setback) -> Result<(), Error> {
+    async fn put_back(&self, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Error> {
         let put_back = |client| queue::put_back(client, assignment, setback);
         self.again("putting messages back that were not learned from", put_back).await
     }
 
-    async fn revise(&self, lessons: &Lessons) -> Result<usize, Error> {
+    async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
         let revise = |mut client| async move { retried!(facts::revise(&mut client, lessons)) };
         self.at_once("revising what is known", revise).await
     }
@@ -48,20 +48,20 @@ impl ProfileStore for PostgresStore {
         self.again("ending leases", queue::end_leases).await
     }
 
-    async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
+    async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
         self.again("reading facts", |client| facts::of(client, of)).await
     }
 
-    async fn all_facts(&self, after: Option<FeatureId>, limit: usize) -> Result<Vec<Fact>, Error> {
+    async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
         self.again("reading facts", |client| facts::all(client, after, limit)).await
     }
 
-    async fn put_facts(&self, facts: &[Fact]) -> Result<(), Error> {
+    async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
         let put = |mut client| async move { retried!(facts::put(&mut client, facts)) };
         self.again("keeping facts", put).await
     }
 
-    async fn delete_fact(&self, space: &Space, id: FeatureId) -> Result<bool, Error> {
+    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
         self.at_once("deleting a fact", |client| facts::delete(client, space, id)).await
     }
 
@@ -85,7 +85,7 @@ impl ProfileStore for PostgresStore {
         self.again("queueing messages", |client| queue::enqueue(client, queued)).await
     }
 
-    async fn spend(&self, spending: Spending, budget: &Budget) -> Result<Option<Span>, Error> {
+    async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error> {
         let spend = |client| usage::spend(client, spending, budget);
         self.at_once("counting a use of the language model", spend).await
     }

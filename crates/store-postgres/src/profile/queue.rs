@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use memcloud_memory::ports::{ASSIGNED, Assignment, Lease, Parked, Queued, Setback, Trigger, Waiting};
-use memcloud_model::{EpisodeId, Space, Subject, Timestamp};
+use memcloud_domain::{EpisodeId, ProfileKey, Space, Timestamp};
+use memcloud_ports::{CLAIM_SIZES, ClaimedBatch, Lease, Outcome, Parked, Queued, Trigger, Waiting};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ pub(super) async fn claim(
     trigger: Trigger,
     now: Timestamp,
     duration: Duration,
-) -> Result<Option<Assignment>, Failure> {
+) -> Result<Option<ClaimedBatch>, Failure> {
     let at = now.as_micros();
     let (enough, old) = (trigger.messages as i64, at.saturating_sub(micros(trigger.age)));
     let due: [&(dyn ToSql + Sync); 3] = [&at, &enough, &old];
@@ -69,7 +69,7 @@ pub(super) async fn claim(
     let Some(turn) = tx.query_opt(&lock, &due).await? else { return Ok(None) };
     let (row, lease): (i64, Lease) = (turn.get(0), Lease::new());
     let take = tx.prepare_cached(TAKE).await?;
-    let most = ASSIGNED.map(|most| most as i64);
+    let most = CLAIM_SIZES.map(|most| most as i64);
     let taken = tx.query(&take, &[&row, &at, &&most[..], &Uuid::now_v7()]).await?;
     let first = taken.first().map(|row| (row.get::<_, i32>(1), row.get(2)));
     let Some((attempts, call)) = first else { return Ok(None) };
@@ -80,12 +80,12 @@ pub(super) async fn claim(
     let mut episodes: Vec<EpisodeId> = taken.iter().map(|row| id(row.get(0))).collect();
     episodes.sort_unstable();
     let subject = subjects::read(&turn, 1);
-    Ok(Some(Assignment { lease, call, subject, episodes, attempt: attempts.cast_unsigned() }))
+    Ok(Some(ClaimedBatch { lease, call, subject, episodes, attempt: attempts.cast_unsigned() }))
 }
 
 /// The row of the subject that is leased, locked; `None` when the lease was lost.
-pub(super) async fn leased(tx: &Transaction<'_>, assignment: &Assignment) -> Result<Option<i64>, Failure> {
-    let Subject { space, owner, category } = &assignment.subject;
+pub(super) async fn leased(tx: &Transaction<'_>, assignment: &ClaimedBatch) -> Result<Option<i64>, Failure> {
+    let ProfileKey { space, owner, category } = &assignment.subject;
     let lock = tx
         .prepare_cached(
             "SELECT s.id FROM memcloud.subjects s JOIN memcloud.spaces p ON p.id = s.space
@@ -102,7 +102,7 @@ pub(super) async fn leased(tx: &Transaction<'_>, assignment: &Assignment) -> Res
 pub(super) async fn finish(
     tx: &Transaction<'_>,
     subject: i64,
-    assignment: &Assignment,
+    assignment: &ClaimedBatch,
 ) -> Result<(), Failure> {
     let done = tx.prepare_cached("DELETE FROM memcloud.lessons WHERE subject = $1 AND uid = ANY($2)").await?;
     tx.execute(&done, &[&subject, &uuids(&assignment.episodes)]).await?;
@@ -120,8 +120,8 @@ async fn end(tx: &Transaction<'_>, subject: i64) -> Result<(), Failure> {
 /// Puts messages back that could not be learned from.
 pub(super) async fn put_back(
     mut client: Object,
-    assignment: &Assignment,
-    setback: &Setback,
+    assignment: &ClaimedBatch,
+    setback: &Outcome,
 ) -> Result<(), Failure> {
     let tx = client.transaction().await?;
     // Deletions in this space wait, and no two wait for each other.
@@ -129,10 +129,10 @@ pub(super) async fn put_back(
     let Some(subject) = leased(&tx, assignment).await? else { return Ok(()) };
     let before = assignment.attempt.saturating_sub(1).cast_signed();
     let (attempts, due, reason) = match setback {
-        Setback::Interrupted => (before, None, None),
-        Setback::Postponed(due) => (before, Some(due.as_micros()), None),
-        Setback::Failed(due) => (before + 1, Some(due.as_micros()), None),
-        Setback::Parked(reason) => (before + 1, None, Some(reason)),
+        Outcome::Interrupted => (before, None, None),
+        Outcome::Retry(due) => (before, Some(due.as_micros()), None),
+        Outcome::Failed(due) => (before + 1, Some(due.as_micros()), None),
+        Outcome::Parked(reason) => (before + 1, None, Some(reason)),
     };
     let update = tx
         .prepare_cached(
@@ -140,7 +140,7 @@ pub(super) async fn put_back(
              WHERE subject = $1 AND uid = ANY($2) AND parked IS NULL",
         )
         .await?;
-    let call = (*setback == Setback::Interrupted).then_some(assignment.call);
+    let call = (*setback == Outcome::Interrupted).then_some(assignment.call);
     tx.execute(&update, &[&subject, &uuids(&assignment.episodes), &attempts, &due, &reason, &call]).await?;
     end(&tx, subject).await?;
     tx.commit().await?;
@@ -243,8 +243,8 @@ pub(super) async fn page(
 }
 
 /// The row of a subject, 0 when it is not known.
-async fn known(client: &impl GenericClient, subject: &Subject) -> Result<i64, Failure> {
-    let Subject { space, owner, category } = subject;
+async fn known(client: &impl GenericClient, subject: &ProfileKey) -> Result<i64, Failure> {
+    let ProfileKey { space, owner, category } = subject;
     let find = client
         .prepare_cached(
             "SELECT s.id FROM memcloud.subjects s JOIN memcloud.spaces p ON p.id = s.space

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::Transaction;
-use memcloud_model::{Space, Subject};
+use memcloud_domain::{ProfileKey, Space};
 use tokio_postgres::Row;
 
 use crate::error::Failure;
@@ -20,8 +20,8 @@ pub(crate) async fn lock_space(tx: &Transaction<'_>, space: &Space) -> Result<Op
 /// The rows of the subjects whose spaces are known, made where they are new. Locks the spaces, in one order.
 pub(super) async fn lock_and_make(
     tx: &Transaction<'_>,
-    subjects: impl IntoIterator<Item = &Subject>,
-) -> Result<HashMap<Subject, i64>, Failure> {
+    subjects: impl IntoIterator<Item = &ProfileKey>,
+) -> Result<HashMap<ProfileKey, i64>, Failure> {
     let lock = tx
         .prepare_cached(
             "SELECT s.id, s.org, s.project FROM memcloud.spaces s
@@ -29,7 +29,8 @@ pub(super) async fn lock_and_make(
              ORDER BY s.id FOR NO KEY UPDATE OF s",
         )
         .await?;
-    let mut rows: HashMap<Subject, i64> = subjects.into_iter().map(|subject| (subject.clone(), 0)).collect();
+    let mut rows: HashMap<ProfileKey, i64> =
+        subjects.into_iter().map(|subject| (subject.clone(), 0)).collect();
     let (orgs, projects): (Vec<&str>, Vec<&str>) =
         rows.keys().map(|subject| (subject.space.org.as_str(), subject.space.project.as_str())).unzip();
     let locked = tx.query(&lock, &[&orgs, &projects]).await?;
@@ -43,7 +44,7 @@ pub(super) async fn lock_and_make(
 }
 
 /// The row of a subject in the row of its space, which is locked; made when it is new.
-pub(super) async fn make(tx: &Transaction<'_>, space: i64, subject: &Subject) -> Result<i64, Failure> {
+pub(super) async fn make(tx: &Transaction<'_>, space: i64, subject: &ProfileKey) -> Result<i64, Failure> {
     let make = tx
         .prepare_cached(
             "WITH known AS (SELECT id FROM memcloud.subjects WHERE space = $1 AND owner = $2 AND category = $3),
@@ -56,8 +57,8 @@ pub(super) async fn make(tx: &Transaction<'_>, space: i64, subject: &Subject) ->
 }
 
 /// The subject in four columns: org, project, owner, category.
-pub(super) fn read(row: &Row, first: usize) -> Subject {
-    Subject {
+pub(super) fn read(row: &Row, first: usize) -> ProfileKey {
+    ProfileKey {
         space: Space { org: row.get(first), project: row.get(first + 1) },
         owner: row.get(first + 2),
         category: row.get(first + 3),

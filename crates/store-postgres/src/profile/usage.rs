@@ -2,8 +2,8 @@
 //! two spend the same rest, and no two wait for each other.
 
 use deadpool_postgres::{Object, Transaction};
-use memcloud_memory::ports::{Budget, Span, Spending, Usage};
-use memcloud_model::Timestamp;
+use memcloud_domain::Timestamp;
+use memcloud_ports::{Budget, Charge, Span, Usage};
 use tokio_postgres::types::ToSql;
 
 use crate::error::Failure;
@@ -19,7 +19,7 @@ const USED: &str = "SELECT span, calls, tokens FROM memcloud.usage
 /// Counts a use, unless a limit has no room for it.
 pub(super) async fn spend(
     mut client: Object,
-    spending: Spending,
+    spending: Charge,
     budget: &Budget,
 ) -> Result<Option<Span>, Failure> {
     let tx = client.transaction().await?;

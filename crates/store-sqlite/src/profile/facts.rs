@@ -1,7 +1,7 @@
 //! What is known, now and in the past.
 
-use memcloud_memory::ports::{Changed, Fact, FactsOf, Lessons};
-use memcloud_model::{EpisodeId, Feature, FeatureId, Space, Timestamp};
+use memcloud_domain::{EpisodeId, Fact, FactId, Space, Timestamp};
+use memcloud_ports::{Changed, EmbeddedFact, FactsOf, RevisionSet};
 use rusqlite::{Connection, Row, params};
 
 use super::subjects;
@@ -21,16 +21,16 @@ macro_rules! select_facts {
     };
 }
 
-fn fact(row: &Row<'_>) -> rusqlite::Result<Fact> {
+fn fact(row: &Row<'_>) -> rusqlite::Result<EmbeddedFact> {
     let valid_to = match row.get::<_, Option<i64>>(9)? {
         Some(_) => Some(read::moment(row, 9)?),
         None => None,
     };
-    let feature = Feature {
-        id: FeatureId::from_number(row.get(0)?),
+    let fact = Fact {
+        id: FactId::from_number(row.get(0)?),
         subject: subjects::read(row, 1)?,
         tag: row.get(5)?,
-        feature: row.get(6)?,
+        name: row.get(6)?,
         value: row.get(7)?,
         citations: Vec::new(),
         valid_from: read::moment(row, 8)?,
@@ -39,28 +39,28 @@ fn fact(row: &Row<'_>) -> rusqlite::Result<Fact> {
         prompt: row.get(11)?,
         model: row.get(12)?,
     };
-    Ok(Fact { feature, vector: row.get_ref(13)?.as_blob_or_null()?.map(vectors::decode) })
+    Ok(EmbeddedFact { fact, vector: row.get_ref(13)?.as_blob_or_null()?.map(vectors::decode) })
 }
 
 /// Puts their citations into facts.
 fn cited(
     connection: &Connection,
-    facts: impl Iterator<Item = rusqlite::Result<Fact>>,
-) -> Result<Vec<Fact>, Failure> {
+    facts: impl Iterator<Item = rusqlite::Result<EmbeddedFact>>,
+) -> Result<Vec<EmbeddedFact>, Failure> {
     let mut select =
         connection.prepare_cached("SELECT uid FROM citations WHERE feature = ?1 ORDER BY uid")?;
     let mut all = Vec::new();
     for fact in facts {
         let mut fact = fact?;
-        let citations = select.query_map([fact.feature.id.number()], |row| read::id(row, 0))?;
-        fact.feature.citations = citations.collect::<Result<_, _>>()?;
+        let citations = select.query_map([fact.fact.id.number()], |row| read::id(row, 0))?;
+        fact.fact.citations = citations.collect::<Result<_, _>>()?;
         all.push(fact);
     }
     Ok(all)
 }
 
 /// Facts of a space, in the order in which they were learned.
-pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<Fact>, Failure> {
+pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Failure> {
     let Some(space) = find_space(connection, &of.space)? else { return Ok(Vec::new()) };
     let owners = of.owners.as_ref().map(|owners| serde_json::Value::from(owners.as_slice()).to_string());
     let mut select = connection.prepare_cached(select_facts!(
@@ -77,16 +77,21 @@ pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<Fact>, Fai
 /// Facts of all spaces by id, after this one.
 pub(super) fn all(
     connection: &Connection,
-    after: Option<FeatureId>,
+    after: Option<FactId>,
     limit: usize,
-) -> Result<Vec<Fact>, Failure> {
+) -> Result<Vec<EmbeddedFact>, Failure> {
     let mut select = connection.prepare_cached(select_facts!("WHERE f.id > ?1 ORDER BY f.id LIMIT ?2"))?;
-    let after = after.map_or(i64::MIN, FeatureId::number);
+    let after = after.map_or(i64::MIN, FactId::number);
     cited(connection, select.query_map(params![after, limit as i64], fact)?)
 }
 
 /// Changes what is known about the subject in this row, and says how many revisions took effect.
-pub(super) fn revise(tx: &Connection, space: i64, subject: i64, lessons: &Lessons) -> Result<usize, Failure> {
+pub(super) fn revise(
+    tx: &Connection,
+    space: i64,
+    subject: i64,
+    lessons: &RevisionSet,
+) -> Result<usize, Failure> {
     let mut holding =
         tx.prepare_cached(select_facts!("WHERE f.subject = ?1 AND f.valid_to IS NULL ORDER BY f.id"))?;
     let current = cited(tx, holding.query_map([subject], fact)?)?;
@@ -97,7 +102,7 @@ pub(super) fn revise(tx: &Connection, space: i64, subject: i64, lessons: &Lesson
             stored.push(episode);
         }
     }
-    let changed = lessons.change(current, newest.map(FeatureId::from_number), stored);
+    let changed = lessons.change(current, newest.map(FactId::from_number), stored);
     write(tx, subject, &changed)?;
     Ok(changed.effects)
 }
@@ -121,49 +126,50 @@ fn write(tx: &Connection, subject: i64, changed: &Changed) -> Result<(), Failure
     Ok(())
 }
 
-fn insert(tx: &Connection, subject: i64, fact: &Fact) -> Result<(), Failure> {
-    let feature = &fact.feature;
+fn insert(tx: &Connection, subject: i64, fact: &EmbeddedFact) -> Result<(), Failure> {
+    let vector = fact.vector.as_deref().map(vectors::encode);
+    let fact = &fact.fact;
     tx.prepare_cached(
         "INSERT INTO features (id, subject, tag, feature, value, valid_from, valid_to, learned_at, prompt, model, vector)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?
     .execute(params![
-        feature.id.number(),
+        fact.id.number(),
         subject,
-        feature.tag,
-        feature.feature,
-        feature.value,
-        feature.valid_from.as_micros(),
-        feature.valid_to.map(Timestamp::as_micros),
-        feature.learned_at.as_micros(),
-        feature.prompt,
-        feature.model,
-        fact.vector.as_deref().map(vectors::encode),
+        fact.tag,
+        fact.name,
+        fact.value,
+        fact.valid_from.as_micros(),
+        fact.valid_to.map(Timestamp::as_micros),
+        fact.learned_at.as_micros(),
+        fact.prompt,
+        fact.model,
+        vector,
     ])?;
-    feature.citations.iter().try_for_each(|episode| cite(tx, feature.id, episode))
+    fact.citations.iter().try_for_each(|episode| cite(tx, fact.id, episode))
 }
 
-fn cite(tx: &Connection, id: FeatureId, episode: &EpisodeId) -> Result<(), Failure> {
+fn cite(tx: &Connection, id: FactId, episode: &EpisodeId) -> Result<(), Failure> {
     tx.prepare_cached("INSERT OR IGNORE INTO citations (feature, uid) VALUES (?1, ?2)")?
         .execute(params![id.number(), episode.as_bytes()])?;
     Ok(())
 }
 
 /// Keeps facts as they are.
-pub(super) fn put(tx: &Connection, facts: &[Fact]) -> Result<(), Failure> {
+pub(super) fn put(tx: &Connection, facts: &[EmbeddedFact]) -> Result<(), Failure> {
     let mut known = tx.prepare_cached("SELECT 1 FROM features WHERE id = ?1")?;
     for fact in facts {
-        let Some(space) = find_space(tx, &fact.feature.subject.space)? else { continue };
+        let Some(space) = find_space(tx, &fact.fact.subject.space)? else { continue };
         let mut fact = fact.clone();
-        let mut citations = Vec::with_capacity(fact.feature.citations.len());
-        for episode in fact.feature.citations {
+        let mut citations = Vec::with_capacity(fact.fact.citations.len());
+        for episode in fact.fact.citations {
             if is_stored(tx, space, &episode)? {
                 citations.push(episode);
             }
         }
-        fact.feature.citations = citations;
-        if !fact.feature.citations.is_empty() && !known.exists([fact.feature.id.number()])? {
-            let Feature { subject, .. } = &fact.feature;
+        fact.fact.citations = citations;
+        if !fact.fact.citations.is_empty() && !known.exists([fact.fact.id.number()])? {
+            let Fact { subject, .. } = &fact.fact;
             insert(tx, subjects::make(tx, space, &subject.owner, &subject.category)?, &fact)?;
         }
     }
@@ -171,7 +177,7 @@ pub(super) fn put(tx: &Connection, facts: &[Fact]) -> Result<(), Failure> {
 }
 
 /// Deletes a fact, if this space has it.
-pub(super) fn delete(tx: &Connection, space: &Space, id: FeatureId) -> Result<bool, Failure> {
+pub(super) fn delete(tx: &Connection, space: &Space, id: FactId) -> Result<bool, Failure> {
     let Some(space) = find_space(tx, space)? else { return Ok(false) };
     let of_space =
         "DELETE FROM features WHERE id = ?1 AND subject IN (SELECT id FROM subjects WHERE space = ?2)";

@@ -8,11 +8,11 @@ mod usage;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use memcloud_memory::ports::{
-    Assignment, Budget, Fact, FactsOf, Lessons, Parked, ProfileStore, Queued, Setback, Span, Spending,
-    Trigger, Usage, Waiting,
+use memcloud_domain::{Error, FactId, Space, Timestamp};
+use memcloud_ports::{
+    Budget, Charge, ClaimedBatch, EmbeddedFact, FactsOf, Outcome, Parked, ProfileStore, Queued, RevisionSet,
+    Span, Trigger, Usage, Waiting,
 };
-use memcloud_model::{Error, FeatureId, Space, Timestamp};
 use rusqlite::Connection;
 
 use crate::SqliteStore;
@@ -35,7 +35,7 @@ impl ProfileStore for SqliteStore {
         trigger: Trigger,
         now: Timestamp,
         lease: Duration,
-    ) -> Result<Option<Assignment>, Error> {
+    ) -> Result<Option<ClaimedBatch>, Error> {
         const DOING: &str = "taking on messages to learn from";
         // Looking through the queue holds up no store; only what is taken is written.
         while let Some(subject) = self.readers.read(DOING, move |c| queue::due(c, trigger, now)).await? {
@@ -47,7 +47,7 @@ impl ProfileStore for SqliteStore {
         Ok(None)
     }
 
-    async fn learn(&self, assignment: &Assignment, lessons: &Lessons) -> Result<bool, Error> {
+    async fn learn(&self, assignment: &ClaimedBatch, lessons: &RevisionSet) -> Result<bool, Error> {
         let (assignment, lessons) = (assignment.clone(), lessons.clone());
         let work = move |tx: &Connection| {
             let Some(subject) = queue::leased(tx, &assignment)? else { return Ok(false) };
@@ -60,13 +60,13 @@ impl ProfileStore for SqliteStore {
         self.change("keeping what was learned", work).await
     }
 
-    async fn put_back(&self, assignment: &Assignment, setback: &Setback) -> Result<(), Error> {
+    async fn put_back(&self, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Error> {
         let (assignment, setback) = (assignment.clone(), setback.clone());
         let work = move |tx: &Connection| queue::put_back(tx, &assignment, &setback);
         self.change("putting messages back that were not learned from", work).await
     }
 
-    async fn revise(&self, lessons: &Lessons) -> Result<usize, Error> {
+    async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
         let lessons = lessons.clone();
         let work = move |tx: &Connection| match subjects::make_in_space(tx, &lessons.subject)? {
             Some((space, subject)) => facts::revise(tx, space, subject, &lessons),
@@ -79,21 +79,21 @@ impl ProfileStore for SqliteStore {
         self.change("ending leases", queue::end_leases).await
     }
 
-    async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
+    async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
         let of = of.clone();
         self.readers.read("reading facts", move |c| facts::of(c, &of)).await
     }
 
-    async fn all_facts(&self, after: Option<FeatureId>, limit: usize) -> Result<Vec<Fact>, Error> {
+    async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
         self.readers.read("reading facts", move |c| facts::all(c, after, limit)).await
     }
 
-    async fn put_facts(&self, facts: &[Fact]) -> Result<(), Error> {
+    async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
         let facts = facts.to_vec();
         self.change("keeping facts", move |tx| facts::put(tx, &facts)).await
     }
 
-    async fn delete_fact(&self, space: &Space, id: FeatureId) -> Result<bool, Error> {
+    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
         let space = space.clone();
         let deleted = self.change("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
         if deleted {
@@ -127,7 +127,7 @@ impl ProfileStore for SqliteStore {
         self.change("queueing messages", move |tx| queue::enqueue(tx, &queued)).await
     }
 
-    async fn spend(&self, spending: Spending, budget: &Budget) -> Result<Option<Span>, Error> {
+    async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error> {
         let budget = *budget;
         self.change("counting a use of the language model", move |tx| usage::spend(tx, spending, &budget))
             .await

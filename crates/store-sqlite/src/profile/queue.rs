@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use memcloud_memory::ports::{
-    Assignment, Lease, Lesson, Parked, Prepared, Queued, Setback, Trigger, Waiting, assigned,
+use memcloud_domain::{EpisodeId, Space, Timestamp};
+use memcloud_ports::{
+    ClaimedBatch, FactTarget, Lease, Outcome, Parked, Prepared, Queued, Trigger, Waiting, assigned,
 };
-use memcloud_model::{EpisodeId, Space, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use crate::read;
 /// Queues what is to be learned from episodes that are stored in the same transaction.
 pub(crate) fn add(tx: &Connection, space: i64, episodes: &[Prepared]) -> Result<(), Failure> {
     // Most of a batch is about the same few people.
-    let mut known: HashMap<&Lesson, i64> = HashMap::new();
+    let mut known: HashMap<&FactTarget, i64> = HashMap::new();
     for Prepared { episode, lessons, .. } in episodes {
         for lesson in lessons {
             let subject = match known.entry(lesson) {
@@ -71,7 +71,7 @@ pub(super) fn take(
     subject: i64,
     now: Timestamp,
     duration: Duration,
-) -> Result<Option<Assignment>, Failure> {
+) -> Result<Option<ClaimedBatch>, Failure> {
     let (now, lease) = (now.as_micros(), Lease::new());
     let until = now.saturating_add(micros(duration));
     let leased = tx
@@ -110,11 +110,11 @@ pub(super) fn take(
              WHERE s.id = ?1",
         )?
         .query_row([subject], |row| subjects::read(row, 0))?;
-    Ok(Some(Assignment { lease, call, subject, episodes, attempt: attempts + 1 }))
+    Ok(Some(ClaimedBatch { lease, call, subject, episodes, attempt: attempts + 1 }))
 }
 
 /// The row of the subject that is leased, unless the lease was lost.
-pub(super) fn leased(tx: &Connection, assignment: &Assignment) -> Result<Option<i64>, Failure> {
+pub(super) fn leased(tx: &Connection, assignment: &ClaimedBatch) -> Result<Option<i64>, Failure> {
     let Some(subject) = subjects::find(tx, &assignment.subject)? else { return Ok(None) };
     let holds = tx
         .prepare_cached("SELECT 1 FROM subjects WHERE id = ?1 AND lease = ?2")?
@@ -123,7 +123,7 @@ pub(super) fn leased(tx: &Connection, assignment: &Assignment) -> Result<Option<
 }
 
 /// Takes messages out of the queue that were learned from.
-pub(super) fn finish(tx: &Connection, subject: i64, assignment: &Assignment) -> Result<(), Failure> {
+pub(super) fn finish(tx: &Connection, subject: i64, assignment: &ClaimedBatch) -> Result<(), Failure> {
     let mut done = tx.prepare_cached("DELETE FROM lessons WHERE subject = ?1 AND uid = ?2")?;
     for episode in &assignment.episodes {
         done.execute(params![subject, episode.as_bytes()])?;
@@ -138,15 +138,15 @@ fn end(tx: &Connection, subject: i64, lease: Lease) -> Result<(), Failure> {
 }
 
 /// Puts messages back that could not be learned from.
-pub(super) fn put_back(tx: &Connection, assignment: &Assignment, setback: &Setback) -> Result<(), Failure> {
+pub(super) fn put_back(tx: &Connection, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Failure> {
     let Some(subject) = leased(tx, assignment)? else { return Ok(()) };
     let (counted, due, reason) = match setback {
-        Setback::Interrupted => (0, None, None),
-        Setback::Postponed(due) => (0, Some(due), None),
-        Setback::Failed(due) => (1, Some(due), None),
-        Setback::Parked(reason) => (1, None, Some(reason)),
+        Outcome::Interrupted => (0, None, None),
+        Outcome::Retry(due) => (0, Some(due), None),
+        Outcome::Failed(due) => (1, Some(due), None),
+        Outcome::Parked(reason) => (1, None, Some(reason)),
     };
-    let call = (*setback == Setback::Interrupted).then_some(assignment.call.as_bytes());
+    let call = (*setback == Outcome::Interrupted).then_some(assignment.call.as_bytes());
     let mut update = tx.prepare_cached(
         "UPDATE lessons SET attempts = ?3 + ?4, due = coalesce(?5, due), parked = ?6, call = ?7
          WHERE subject = ?1 AND uid = ?2 AND parked IS NULL",

@@ -1,6 +1,6 @@
 //! What is learned together, as a row that everything learned hangs on.
 
-use memcloud_model::{Space, Subject};
+use memcloud_domain::{ProfileKey, Space};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::append::find_space;
@@ -17,13 +17,13 @@ pub(crate) fn make(tx: &Connection, space: i64, owner: &str, category: &str) -> 
 }
 
 /// The rows of a subject's space and of the subject, made when it is new; `None` while the space is not known.
-pub(crate) fn make_in_space(tx: &Connection, subject: &Subject) -> Result<Option<(i64, i64)>, Failure> {
+pub(crate) fn make_in_space(tx: &Connection, subject: &ProfileKey) -> Result<Option<(i64, i64)>, Failure> {
     let Some(space) = find_space(tx, &subject.space)? else { return Ok(None) };
     Ok(Some((space, make(tx, space, &subject.owner, &subject.category)?)))
 }
 
 /// The row of a subject, if it is known.
-pub(crate) fn find(connection: &Connection, subject: &Subject) -> Result<Option<i64>, Failure> {
+pub(crate) fn find(connection: &Connection, subject: &ProfileKey) -> Result<Option<i64>, Failure> {
     match find_space(connection, &subject.space)? {
         Some(space) => find_in(connection, space, &subject.owner, &subject.category),
         None => Ok(None),
@@ -38,8 +38,8 @@ fn find_in(connection: &Connection, space: i64, owner: &str, category: &str) -> 
 }
 
 /// The subject in four columns: org, project, owner, category.
-pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Subject> {
-    Ok(Subject {
+pub(crate) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<ProfileKey> {
+    Ok(ProfileKey {
         space: Space { org: row.get(first)?, project: row.get(first + 1)? },
         owner: row.get(first + 2)?,
         category: row.get(first + 3)?,

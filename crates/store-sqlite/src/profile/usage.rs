@@ -1,7 +1,7 @@
 //! What the language model was used for.
 
-use memcloud_memory::ports::{Budget, Span, Spending, Usage};
-use memcloud_model::Timestamp;
+use memcloud_domain::Timestamp;
+use memcloud_ports::{Budget, Charge, Span, Usage};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Failure;
@@ -11,7 +11,7 @@ const MINUTES_KEPT: i64 = 3_600_000_000;
 const DAYS_KEPT: i64 = 400 * 86_400_000_000;
 
 /// Counts a use, unless a limit has no room for it.
-pub(super) fn spend(tx: &Connection, spending: Spending, budget: &Budget) -> Result<Option<Span>, Failure> {
+pub(super) fn spend(tx: &Connection, spending: Charge, budget: &Budget) -> Result<Option<Span>, Failure> {
     let (minute, day) = used(tx, spending.at)?;
     if let Some(span) = budget.exhausted(minute, day, spending) {
         return Ok(Some(span));

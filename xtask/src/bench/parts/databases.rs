@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use memcloud_memory::ports::EpisodeStore;
+use memcloud_ports::EpisodeStore;
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use half::f16;
+use memcloud_domain::{Clock, Episode, EpisodeId, Member, Metadata, Purpose, Space, SystemClock, Timestamp};
 use memcloud_memory::Analysis;
-use memcloud_memory::ports::{Batch, EpisodeStore, Prepared};
-use memcloud_model::{Clock, Episode, EpisodeId, Member, Metadata, Space, SystemClock, Timestamp, Use};
+use memcloud_ports::{Batch, EpisodeStore, Prepared};
 use memcloud_store_sqlite::SqliteStore;
 
 use super::{GROUP, SPEAKER};
@@ -61,7 +61,7 @@ fn prepared(group: &str, number: usize, began: Timestamp, dimensions: usize) -> 
         metadata: Metadata::from_iter([("lot".to_owned(), (number % LOTS).into())]),
         created_at,
         ingested_at: began,
-        purpose: Use::Recall,
+        purpose: Purpose::Recall,
     };
     Prepared {
         analysis: Analysis::of(&episode).encode(),

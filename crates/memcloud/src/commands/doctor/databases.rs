@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use memcloud_memory::ports::Home;
-use memcloud_model::{Error, with_causes};
+use memcloud_domain::{Error, with_causes};
+use memcloud_ports::ContentLocation;
 use memcloud_store_neo4j::AURA_FREE;
 
 use super::Finding;
 
-pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: Home) -> Finding {
+pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: ContentLocation) -> Finding {
     let part = "postgres";
     let place = target.place();
     let found = match memcloud_store_postgres::examine(target, home).await {

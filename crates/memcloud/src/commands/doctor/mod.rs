@@ -1,10 +1,10 @@
 mod databases;
-mod language;
+mod llm;
 
 use std::path::Path;
 
-use memcloud_memory::ports::{EpisodeStore, Home};
-use memcloud_model::{Error, with_causes};
+use memcloud_domain::{Error, with_causes};
+use memcloud_ports::{ContentLocation, EpisodeStore};
 use memcloud_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::commands::Context;
 use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
-use crate::language::{EmbeddingSettings, LanguageSettings};
+use crate::llm::{EmbeddingSettings, LanguageSettings};
 use crate::local_model;
 use crate::output::Output;
 use crate::settings::{ClientFlags, DataFlags, ModelSettings};
@@ -92,18 +92,18 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     };
     found(keeping(&engines, &data_dir).await);
     found(vec![match &embedding {
-        Some(settings) => language::embedding(settings).await,
+        Some(settings) => llm::embedding(settings).await,
         None => embedding_model(&model).await,
     }]);
-    found(vec![language::model(language.as_ref()).await]);
+    found(vec![llm::model(language.as_ref()).await]);
     let server = server(&client).await;
     let serves = server.iter().any(|finding| finding.part == "round trip");
     found(server);
     if serves {
-        found(vec![language::queue_of(&client, args.retry_parked).await]);
+        found(vec![llm::queue_of(&client, args.retry_parked).await]);
     } else {
         let learning = language.is_some_and(|language| language.profile.is_some());
-        let queue = language::queue_in(&engines, &data_dir, learning, args.retry_parked).await;
+        let queue = llm::queue_in(&engines, &data_dir, learning, args.retry_parked).await;
         found(queue.into_iter().collect());
     }
     let broken = findings.iter().filter(|finding| finding.state == State::Failed).count();
@@ -211,15 +211,15 @@ async fn keeping(engines: &Engines, dir: &Path) -> Vec<Finding> {
 }
 
 /// Writes and reads in the store itself, unless a running server holds it: then its readiness says so.
-async fn store(dir: &Path, home: Home) -> Finding {
+async fn store(dir: &Path, home: ContentLocation) -> Finding {
     let part = "store";
     if !dir.join(memcloud_store_sqlite::FILE).exists() {
         return Finding::skipped(part, "nothing is stored yet");
     }
     let tried = async {
         let store = match home {
-            Home::Records => SqliteStore::open(dir).await?,
-            Home::Graph => SqliteStore::open_records(dir).await?,
+            ContentLocation::Records => SqliteStore::open(dir).await?,
+            ContentLocation::Graph => SqliteStore::open_records(dir).await?,
         };
         for check in store.probe().await {
             check.outcome?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memcloud_model::Timestamp;
+use memcloud_domain::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -12,9 +12,9 @@ use memcloud_store_sqlite::SqliteStore;
 use crate::api_keys::hex;
 use crate::client::Client;
 use crate::commands::{Context, Place};
+use crate::copy;
 use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
-use crate::moving;
 use crate::output::Unit;
 use crate::settings::{ClientFlags, DataFlags};
 
@@ -92,7 +92,7 @@ async fn copy(from: PathBuf, context: &Context) -> Result<Exit, Failure> {
     let engines = Engines::resolve(&context.sources)?;
     let source = SqliteStore::open(&from).await?;
     let target = engines.open(&DataFlags::default().data_dir(&context.sources)?).await?;
-    moving::copy(&source, target.as_ref(), "importing", context.output).await?;
+    copy::copy(&source, target.as_ref(), "importing", context.output).await?;
     Ok(Exit::Ok)
 }
 

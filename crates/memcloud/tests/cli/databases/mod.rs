@@ -3,7 +3,7 @@
 mod bad_settings;
 mod chatting;
 mod faults;
+mod harness;
 mod moving;
 mod several;
-mod stand;
 mod ways;

@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
+use memcloud_domain::{Clock, Episode, EpisodeId, ProfileKey, Purpose, Space, SystemClock};
 use memcloud_memory::Analysis;
-use memcloud_memory::ports::{Batch, EpisodeStore, Fact, Lessons, NewFeature, Prepared, Queued, Revision};
-use memcloud_model::{Clock, Episode, EpisodeId, Space, Subject, SystemClock, Use};
+use memcloud_ports::{Batch, EmbeddedFact, EpisodeStore, NewFact, Prepared, Queued, Revision, RevisionSet};
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_test_servers::SharedPostgres;
 use serde_json::{Value, json};
 
-use super::stand::{Client, Settings, serve_with_model};
-use crate::home::{Home, Ran, Server, finish, http};
+use super::harness::{Client, Settings, serve_with_model};
+use crate::home::{ContentLocation, Ran, Server, finish, http};
 
 const QUESTIONS: [&str; 4] =
     ["Which pets live in the house?", "What does Ann do on Mondays?", "When did it rain?", "number seven"];
 
-fn run(home: &Home, settings: &Settings, args: &[&str]) -> Ran {
+fn run(home: &ContentLocation, settings: &Settings, args: &[&str]) -> Ran {
     let mut command = home.memcloud();
     finish(settings.apply(&mut command).args(args))
 }
@@ -45,41 +45,41 @@ async fn fill(server: &Server) {
 
 /// Puts a turn that is kept for its conversation only, and facts of now and then, into this directory, and answers all that
 /// is learned there.
-async fn teach(directory: &Path) -> (Vec<Fact>, Vec<Queued>) {
+async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
     let store = SqliteStore::open(directory).await.unwrap();
     let space = Space::of_group("home");
     let told = store.page(&space, None, None, 1).await.unwrap().remove(0);
     let turn = Episode {
         id: EpisodeId::new(SystemClock.now(), 0),
         content: "Hello, how can I help?".into(),
-        purpose: Use::Transcript,
+        purpose: Purpose::Transcript,
         ..told.clone()
     };
     let analysis = Analysis::of(&turn).encode();
     let episodes = vec![Prepared { episode: turn, vector: None, analysis, lessons: vec![] }];
     let batch = Batch { space: space.clone(), sessions: vec![], episodes, idempotency: None, intent: None };
     store.append(batch).await.unwrap();
-    let fact = |value: &str| NewFeature {
+    let fact = |value: &str| NewFact {
         tag: "Pets".into(),
-        feature: "dog".into(),
+        name: "dog".into(),
         value: value.into(),
         citations: vec![told.id],
         valid_from: told.created_at,
         vector: Some([0.6, 0.8].map(half::f16::from_f32).to_vec()),
     };
     let learn = async |revisions| {
-        let subject = Subject { space: space.clone(), owner: "ann".into(), category: "profile".into() };
+        let subject = ProfileKey { space: space.clone(), owner: "ann".into(), category: "profile".into() };
         let (prompt, model) = ("profile/1".into(), "a/model".into());
-        let lessons = Lessons { subject, revisions, at: SystemClock.now(), prompt, model };
+        let lessons = RevisionSet { subject, revisions, at: SystemClock.now(), prompt, model };
         assert_eq!(store.profiles().revise(&lessons).await.unwrap(), 1);
     };
     learn(vec![Revision::Add(fact("Rex"))]).await;
-    let old = store.profiles().all_facts(None, 1).await.unwrap()[0].feature.id;
+    let old = store.profiles().all_facts(None, 1).await.unwrap()[0].fact.id;
     learn(vec![Revision::Replace { old, new: fact("Bello") }]).await;
     learned(&store).await
 }
 
-async fn learned(store: &SqliteStore) -> (Vec<Fact>, Vec<Queued>) {
+async fn learned(store: &SqliteStore) -> (Vec<EmbeddedFact>, Vec<Queued>) {
     let profiles = store.profiles();
     (profiles.all_facts(None, 100).await.unwrap(), profiles.queue(None, 100).await.unwrap())
 }
@@ -107,7 +107,7 @@ fn checked(ran: Ran, memories: u64, facts: u64) -> Value {
 
 #[tokio::test]
 async fn there_and_back_again() {
-    let home = Home::new();
+    let home = ContentLocation::new();
     let mut embedded = serve_with_model(&home, &Settings::default());
     fill(&embedded).await;
     embedded.signal("TERM");
@@ -129,11 +129,11 @@ async fn there_and_back_again() {
     let again = checked(run(&home, &settings, &["import", "--json", "--from", &from]), 35, 2);
     assert_eq!(again["written"], 0, "a second time there is nothing to do");
     assert_eq!(again["checksum"], there["checksum"]);
-    let elsewhere = Home::new();
+    let elsewhere = ContentLocation::new();
     let graph = serve_with_model(&elsewhere, &settings);
     assert_eq!(seen(&graph).await, before, "hits, scores, order, metadata and sessions");
     // A copy of it in the same Neo4j, with the same ids, is a memory of its own.
-    let third = Home::new();
+    let third = ContentLocation::new();
     let another = SharedPostgres::from_environment().create_database();
     let staging = Settings::default().shared_postgres(&another).shared_neo4j();
     checked(run(&third, &staging, &["import", "--json", "--from", &from]), 35, 2);
@@ -164,7 +164,7 @@ async fn there_and_back_again() {
 
 #[tokio::test]
 async fn from_postgres_alone_to_a_graph() {
-    let home = Home::new();
+    let home = ContentLocation::new();
     let (one, two) = {
         let server = SharedPostgres::from_environment();
         (server.create_database(), server.create_database())
@@ -185,7 +185,7 @@ async fn from_postgres_alone_to_a_graph() {
 /// A database that keeps everything is not taken for the records of a graph.
 #[tokio::test]
 async fn another_home_of_the_episodes_is_told() {
-    let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
+    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
     let alone = Settings::default().shared_postgres(&database);
     let server = serve_with_model(&home, &alone);
     Client::of(&server).store("home", "hello").await.ok();

@@ -1,8 +1,8 @@
 //! What a turn answers, in the plan's shape.
 
-use memcloud_memory::ports::Tokens;
+use memcloud_domain::EpisodeId;
 use memcloud_memory::{Context, Done, FactHit, Hit};
-use memcloud_model::EpisodeId;
+use memcloud_ports::Tokens;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -112,12 +112,12 @@ impl From<&Hit> for MemoryBody {
 }
 
 impl From<&FactHit> for FactBody {
-    fn from(FactHit { feature, score }: &FactHit) -> Self {
+    fn from(FactHit { fact, score }: &FactHit) -> Self {
         Self {
-            id: feature.id.number(),
-            tag: feature.tag.clone(),
-            feature: feature.feature.clone(),
-            value: feature.value.clone(),
+            id: fact.id.number(),
+            tag: fact.tag.clone(),
+            feature: fact.name.clone(),
+            value: fact.value.clone(),
             score: *score,
         }
     }

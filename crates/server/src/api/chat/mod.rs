@@ -2,19 +2,19 @@
 //! API gains a memory by changing its base URL.
 
 mod answer;
+mod chat;
 mod completions;
 mod events;
 mod message;
 mod models;
 mod refusal;
-mod talk;
 mod usage;
 
 use std::sync::Arc;
 
-use memcloud_memory::ports::ModelError;
+use memcloud_domain::Member;
 use memcloud_memory::{Chat, Conversation};
-use memcloud_model::Member;
+use memcloud_ports::ModelError;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,7 +34,7 @@ const USUAL_AGENT: &str = "assistant";
 /// All its routes. Each needs a key, where the instance has one.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(talk::talk))
+        .routes(routes!(chat::talk))
         .routes(routes!(completions::completions))
         .routes(routes!(models::models))
         .routes(routes!(usage::usage))

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use memcloud_memory::ports::ModelError;
+use memcloud_ports::ModelError;
 
 use super::refusal::{OpenAi, handed_on};
 use crate::App;

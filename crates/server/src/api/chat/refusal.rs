@@ -5,9 +5,9 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use memcloud_domain::{EpisodeId, with_causes};
 use memcloud_memory::Failed;
-use memcloud_memory::ports::{ModelError, Refusal};
-use memcloud_model::{EpisodeId, with_causes};
+use memcloud_ports::{ModelError, Refusal};
 use serde_json::json;
 
 use crate::failure::{Failure, Stored};

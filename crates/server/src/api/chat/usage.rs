@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_memory::Account;
-use memcloud_memory::ports::Usage;
+use memcloud_memory::UsageReport;
+use memcloud_ports::Usage;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,7 +52,7 @@ pub(crate) struct SpanBody {
 )]
 pub(crate) async fn usage(State(app): State<App>) -> Result<Json<UsageBody>, Failure> {
     let gate = app.chat()?.gate();
-    let Account { minute, day, budget } = gate.account().await?;
+    let UsageReport { minute, day, budget } = gate.account().await?;
     let span = |used: Usage, calls_limit, tokens_limit| SpanBody {
         calls: used.calls,
         tokens: used.tokens,

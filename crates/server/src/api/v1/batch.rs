@@ -6,14 +6,14 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use memcloud_model::{EpisodeId, Use};
+use memcloud_domain::{EpisodeId, Purpose};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::V1;
 use super::episode::{self, NewEpisodeBody};
-use super::intake::{self, Incoming, StoreHeaders, answer, keep};
+use super::ingest::{self, Incoming, StoreHeaders, answer, keep};
 use super::session::{NamedSession, SessionBody, SessionHeaders, is_named};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
@@ -40,7 +40,7 @@ pub(super) struct BatchStoredBody {
     /// `episode-` and the UUID of each episode, in the order of the request.
     ids: Vec<String>,
     /// What became of them.
-    status: intake::State,
+    status: ingest::State,
 }
 
 /// Stores messages of one group, all or none. An addition to the first API.
@@ -75,7 +75,7 @@ pub(super) async fn store_batch(
         .collect::<Result<Vec<Incoming>, Failure>>()?;
     let stored = keep(&v1, &headers, session.space(), incoming, since).await?;
     let ids = stored.ids.iter().map(EpisodeId::prefixed).collect();
-    Ok(answer(session.echo(), &stored, BatchStoredBody { ids, status: intake::State::Stored }))
+    Ok(answer(session.echo(), &stored, BatchStoredBody { ids, status: ingest::State::Stored }))
 }
 
 fn listed(body: &mut Fields, place: &Place) -> Result<Vec<Value>, Failure> {
@@ -113,7 +113,7 @@ fn read(v1: &V1, session: &Arc<NamedSession>, mut fields: Fields) -> Result<Inco
         Some(own) => Arc::new(within(session, own, &place)?),
         None => Arc::clone(session),
     };
-    let episode = episode::read(fields, &session, Use::Recall, v1.app.memory.limits())?;
+    let episode = episode::read(fields, &session, Purpose::Recall, v1.app.memory.limits())?;
     Ok(Incoming { session, episode })
 }
 

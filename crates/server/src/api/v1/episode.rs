@@ -1,7 +1,7 @@
 //! An episode on the wire: as clients hand it in, and as they get it back.
 
+use memcloud_domain::{Episode, Error, Metadata, NewEpisode, Purpose, Timestamp};
 use memcloud_memory::Limits;
-use memcloud_model::{Episode, Error, Metadata, NewEpisode, Timestamp, Use};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -100,7 +100,7 @@ impl From<Episode> for EpisodeBody {
 pub(super) fn read(
     mut fields: Fields,
     session: &NamedSession,
-    purpose: Use,
+    purpose: Purpose,
     limits: &Limits,
 ) -> Result<NewEpisode, Failure> {
     let content = content(&mut fields, limits)?;

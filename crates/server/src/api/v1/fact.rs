@@ -1,7 +1,7 @@
 //! A fact on the wire.
 
+use memcloud_domain::{EpisodeId, Fact};
 use memcloud_memory::FactHit;
-use memcloud_model::{EpisodeId, Feature};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,31 +45,31 @@ struct FactMetadata {
 }
 
 impl FactBody {
-    fn of(feature: Feature, similarity_score: Option<f32>) -> Self {
+    fn of(fact: Fact, similarity_score: Option<f32>) -> Self {
         let metadata = FactMetadata {
-            id: feature.id.number(),
+            id: fact.id.number(),
             similarity_score,
-            user_id: feature.subject.owner,
-            category: feature.subject.category,
-            citations: feature.citations.iter().map(EpisodeId::to_string).collect(),
-            valid_from: feature.valid_from.to_string(),
-            valid_to: feature.valid_to.map(|at| at.to_string()),
-            learned_at: feature.learned_at.to_string(),
-            prompt: feature.prompt,
-            model: feature.model,
+            user_id: fact.subject.owner,
+            category: fact.subject.category,
+            citations: fact.citations.iter().map(EpisodeId::to_string).collect(),
+            valid_from: fact.valid_from.to_string(),
+            valid_to: fact.valid_to.map(|at| at.to_string()),
+            learned_at: fact.learned_at.to_string(),
+            prompt: fact.prompt,
+            model: fact.model,
         };
-        Self { tag: feature.tag, feature: feature.feature, value: feature.value, metadata }
+        Self { tag: fact.tag, feature: fact.name, value: fact.value, metadata }
     }
 }
 
 impl From<FactHit> for FactBody {
     fn from(hit: FactHit) -> Self {
-        Self::of(hit.feature, Some(hit.score))
+        Self::of(hit.fact, Some(hit.score))
     }
 }
 
-impl From<Feature> for FactBody {
-    fn from(feature: Feature) -> Self {
-        Self::of(feature, None)
+impl From<Fact> for FactBody {
+    fn from(fact: Fact) -> Self {
+        Self::of(fact, None)
     }
 }

@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_memory::ports::FactsOf;
+use memcloud_ports::FactsOf;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::V1;
 use super::fact::FactBody;
-use super::page::space;
+use super::list::space;
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{PathId, Place, QueryFields};
 

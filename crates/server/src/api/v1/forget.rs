@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use memcloud_memory::ports::Deletion;
+use memcloud_ports::Deletion;
 use utoipa::ToSchema;
 
 use super::V1;

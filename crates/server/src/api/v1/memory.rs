@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_memory::ports::Deletion;
-use memcloud_model::{EpisodeId, Space};
+use memcloud_domain::{EpisodeId, Space};
+use memcloud_ports::Deletion;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::V1;
-use super::page::{ListedEpisode, space};
+use super::list::{ListedEpisode, space};
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{PathId, Place, QueryFields};
 

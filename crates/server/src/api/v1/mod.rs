@@ -5,9 +5,9 @@ mod episode;
 mod fact;
 mod facts;
 mod forget;
-mod intake;
+mod ingest;
+mod list;
 mod memory;
-mod page;
 mod queue;
 mod search;
 mod session;
@@ -54,7 +54,7 @@ impl FromRef<V1> for App {
 /// All its routes. Each needs a key, where the instance has one.
 pub(crate) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(store::store, forget::forget, page::page))
+        .routes(routes!(store::store, forget::forget, list::page))
         .routes(routes!(store::store_episodic))
         .routes(routes!(store::store_profile, facts::list))
         .routes(routes!(facts::delete))

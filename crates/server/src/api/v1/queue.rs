@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_memory::ports::{Parked, Waiting};
-use memcloud_model::Space;
+use memcloud_domain::Space;
+use memcloud_ports::{Parked, Waiting};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use memcloud_memory::ports::FactsOf;
-use memcloud_memory::{FactHit, Found, Question};
-use memcloud_model::{Episode, Error, Filter, Metadata, Predicate, Scalar, Space, Timestamp};
+use memcloud_domain::{Episode, Error, Filter, Metadata, Predicate, Scalar, Space, Timestamp};
+use memcloud_memory::{FactHit, SearchQuery, SearchResults};
+use memcloud_ports::FactsOf;
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -190,21 +190,21 @@ impl Asked {
         FactsOf { space, owners, category: None, as_of: self.as_of }
     }
 
-    fn question(&self) -> Question {
+    fn question(&self) -> SearchQuery {
         let (space, text, filter) = (self.space.clone(), self.text.clone(), self.filter.clone());
-        Question { space, text, filter, limit: self.limit }
+        SearchQuery { space, text, filter, limit: self.limit }
     }
 }
 
 /// The hits, best first.
-async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<Found, Failure> {
+async fn find(v1: &V1, asked: &Asked, since: Instant) -> Result<SearchResults, Failure> {
     let found = v1.app.memory.search(asked.question()).await?;
     v1.app.measures.searched(found.embedding, found.ranking, since);
     Ok(found)
 }
 
 /// The hits and the facts, best first.
-async fn find_both(v1: &V1, asked: &Asked, since: Instant) -> Result<(Found, Vec<FactHit>), Failure> {
+async fn find_both(v1: &V1, asked: &Asked, since: Instant) -> Result<(SearchResults, Vec<FactHit>), Failure> {
     let (found, facts) =
         v1.app.memory.search_both(asked.question(), &asked.facts_of(), asked.most_facts).await?;
     v1.app.measures.searched(found.embedding, found.ranking, since);
@@ -217,7 +217,7 @@ async fn facts(v1: &V1, asked: &Asked) -> Result<Vec<FactHit>, Failure> {
 }
 
 /// The newest episodes of the session, which are what MemMachine calls short-term memory, and the hits.
-async fn recall(v1: &V1, asked: &Asked, since: Instant) -> Result<(Vec<Episode>, Found), Failure> {
+async fn recall(v1: &V1, asked: &Asked, since: Instant) -> Result<(Vec<Episode>, SearchResults), Failure> {
     let newest = v1.app.memory.newest(&asked.space, &asked.session.name, asked.limit).await?;
     Ok((newest, find(v1, asked, since).await?))
 }

@@ -1,7 +1,7 @@
 //! Which conversation a request is about: named in its body, in its headers, or in both.
 
 use axum::http::{HeaderMap, HeaderValue};
-use memcloud_model::{Member, Space};
+use memcloud_domain::{Member, Space};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 

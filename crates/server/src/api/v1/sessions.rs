@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_memory::ports::SessionsOf;
-use memcloud_model::{Session, Space};
+use memcloud_domain::{Session, Space};
+use memcloud_ports::SessionsOf;
 use serde::Serialize;
 use utoipa::ToSchema;
 

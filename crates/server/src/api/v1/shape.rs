@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
+use memcloud_domain::{Episode, EpisodeId};
 use memcloud_memory::{Explanation, FactHit, Hit};
-use memcloud_model::{Episode, EpisodeId};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

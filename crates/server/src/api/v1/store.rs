@@ -5,13 +5,13 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use memcloud_model::{EpisodeId, Use};
+use memcloud_domain::{EpisodeId, Purpose};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::V1;
 use super::episode::{self, NewEpisodeBody};
-use super::intake::{self, Incoming, StoreHeaders, answer, keep};
+use super::ingest::{self, Incoming, StoreHeaders, answer, keep};
 use super::session::{NamedSession, SessionHeaders};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
@@ -24,7 +24,7 @@ pub(super) struct StoredBody {
     /// `episode-` and the episode's UUID.
     id: String,
     /// What became of it.
-    status: intake::State,
+    status: ingest::State,
 }
 
 /// Stores a message. When this answers, it is durable and found by the next search.
@@ -44,7 +44,7 @@ pub(super) struct StoredBody {
     security(("bearer" = []))
 )]
 pub(super) async fn store(v1: State<V1>, headers: HeaderMap, body: JsonBody) -> Result<Response, Failure> {
-    store_one(&v1, &headers, body.0, Use::Recall).await
+    store_one(&v1, &headers, body.0, Purpose::Recall).await
 }
 
 /// Stores a message, as `POST /v1/memories` does.
@@ -68,7 +68,7 @@ pub(super) async fn store_episodic(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Failure> {
-    store_one(&v1, &headers, body.0, Use::Recall).await
+    store_one(&v1, &headers, body.0, Purpose::Recall).await
 }
 
 /// Stores a message to be learned from only: it is durable, but no search finds it. Anyone may be its producer.
@@ -91,14 +91,14 @@ pub(super) async fn store_profile(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Failure> {
-    store_one(&v1, &headers, body.0, Use::ProfileOnly).await
+    store_one(&v1, &headers, body.0, Purpose::ProfileOnly).await
 }
 
 async fn store_one(
     v1: &V1,
     headers: &HeaderMap,
     mut body: Fields,
-    purpose: Use,
+    purpose: Purpose,
 ) -> Result<Response, Failure> {
     let since = Instant::now();
     let session = NamedSession::of_request(headers, &mut body)?;
@@ -107,8 +107,8 @@ async fn store_one(
     let stored = keep(v1, headers, space, vec![Incoming { session: session.into(), episode }], since).await?;
     let id = stored.ids.first().map(EpisodeId::prefixed).ok_or_else(Failure::defect)?;
     let status = match purpose {
-        Use::Recall | Use::Transcript => intake::State::Stored,
-        Use::ProfileOnly => intake::State::Queued,
+        Purpose::Recall | Purpose::Transcript => ingest::State::Stored,
+        Purpose::ProfileOnly => ingest::State::Queued,
     };
     Ok(answer(echo, &stored, StoredBody { id, status }))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stand::{Stand, said};
+use super::harness::{Stand, said};
 
 async fn refused(stand: &Stand, messages: Value) -> (String, Value) {
     let mut body = said("today", "");

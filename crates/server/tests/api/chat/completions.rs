@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use memcloud_dev_model::{Fault, Pause};
+use memcloud_fake_llm::{Fault, Pause};
 use serde_json::{Value, json};
 
-use super::stand::Stand;
+use super::harness::Stand;
 
 const MEMORY: [(&str, &str); 4] = [
     ("x-memory-group", "g"),
@@ -18,7 +18,7 @@ fn asked(text: &str) -> Value {
     json!({"model": "dev-model", "messages": [{"role": "user", "content": text}]})
 }
 
-async fn complete(stand: &Stand, body: &Value) -> crate::front_door::Answer {
+async fn complete(stand: &Stand, body: &Value) -> crate::test_instance::Answer {
     stand.instance.send("POST", "/v1/chat/completions", &MEMORY, body.to_string()).await
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use memcloud_dev_model::{Fault, Pause};
+use memcloud_fake_llm::{Fault, Pause};
 use serde_json::{Value, json};
 
-use super::stand::{Stand, With, said};
+use super::harness::{Stand, With, said};
 
 /// The code of a failure that must have stored the user's message, and perhaps a part of the answer.
 async fn fails(stand: &Stand, status: u16) -> (String, Value) {
@@ -54,13 +54,13 @@ async fn what_may_pass_is_tried_again() {
     let stand = Stand::open().await;
     stand.remember("The spare keys hang behind the green door.").await;
     let busy = Fault::Status { status: 429, retry_after: Some(1) };
-    stand.model.set_faults(memcloud_dev_model::Faults::from(busy).times(1));
+    stand.model.set_faults(memcloud_fake_llm::Faults::from(busy).times(1));
     let began = std::time::Instant::now();
     let answer = stand.say("today", "Where are the spare keys?").await.ok();
     assert_eq!(answer["content"], "The spare keys hang behind the green door.");
     assert!(began.elapsed() >= Duration::from_secs(1), "it asked to wait");
     stand.model.set_faults(
-        memcloud_dev_model::Faults::from(Fault::Status { status: 500, retry_after: None }).times(2),
+        memcloud_fake_llm::Faults::from(Fault::Status { status: 500, retry_after: None }).times(2),
     );
     stand.say("today", "Where are the spare keys?").await.ok();
     let usage = stand.instance.get("/v1/usage").await.ok();

@@ -1,9 +1,9 @@
 //! Limits that bind.
 
-use memcloud_memory::ports::Budget;
+use memcloud_ports::Budget;
 use serde_json::json;
 
-use super::stand::{Stand, With, said};
+use super::harness::{Stand, With, said};
 
 #[tokio::test]
 async fn no_more_calls_than_allowed_also_at_once() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use memcloud_dev_model::{DevModel, Options};
+use memcloud_fake_llm::{DevModel, Options};
 use serde_json::{Value, json};
 
 use super::settings;

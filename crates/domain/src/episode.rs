@@ -1,0 +1,71 @@
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{EpisodeId, Space, Timestamp};
+
+/// What a client attaches to an episode: any JSON object, given back as it came.
+pub type Metadata = Map<String, Value>;
+
+/// What an episode is kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Found by searches, and learned from.
+    #[default]
+    Recall,
+    /// Only learned from: it waits for the profile and no search finds it.
+    ProfileOnly,
+    /// Only a part of its conversation: no search finds it and nothing is learned from it.
+    Transcript,
+}
+
+/// One message as a client hands it in, before it has an identity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEpisode {
+    /// The conversation it belongs to.
+    pub session: String,
+    /// What was said.
+    pub content: String,
+    /// Who said it.
+    pub producer: String,
+    /// Whom it was said to; empty when nobody in particular.
+    pub produced_for: String,
+    /// The producer's role in the conversation (`user`, `assistant`, …); empty when not given.
+    pub role: String,
+    /// The client's own word for the kind of episode, `message` by default.
+    pub kind: String,
+    /// The client's own data.
+    pub metadata: Metadata,
+    /// When it happened; the moment of storing when not given.
+    pub created_at: Option<Timestamp>,
+    /// What it is kept for.
+    pub purpose: Purpose,
+}
+
+/// One stored message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Episode {
+    /// Its identity, the same in every API.
+    pub id: EpisodeId,
+    /// The space it belongs to.
+    pub space: Space,
+    /// The conversation it belongs to.
+    pub session: String,
+    /// What was said.
+    pub content: String,
+    /// Who said it.
+    pub producer: String,
+    /// Whom it was said to; empty when nobody in particular.
+    pub produced_for: String,
+    /// The producer's role; empty when not given.
+    pub role: String,
+    /// The client's own word for the kind of episode.
+    pub kind: String,
+    /// The client's own data.
+    pub metadata: Metadata,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// When it was stored.
+    pub ingested_at: Timestamp,
+    /// What it is kept for.
+    pub purpose: Purpose,
+}

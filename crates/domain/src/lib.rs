@@ -1,0 +1,22 @@
+//! The words of MemCloud as plain types: no IO, no engine, no wire format.
+//!
+//! Everything above (the memory, the engines, the server) speaks in these types; each edge converts
+//! its own wire or row format from and to them.
+
+mod database;
+mod episode;
+mod error;
+mod fact;
+mod filter;
+mod id;
+mod space;
+mod time;
+
+pub use database::{Database, DatabaseErrorKind};
+pub use episode::{Episode, Metadata, NewEpisode, Purpose};
+pub use error::{Error, Fault, with_causes};
+pub use fact::{Fact, FactId, ProfileKey};
+pub use filter::{Filter, Predicate, Scalar};
+pub use id::EpisodeId;
+pub use space::{Member, Session, Space};
+pub use time::{Clock, SystemClock, TimeRange, Timestamp};

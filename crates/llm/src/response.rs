@@ -1,0 +1,83 @@
+//! Reading an answer whose head has come.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::timeout;
+
+use crate::error::EndpointError;
+
+/// Longer answers are not read.
+pub(crate) const ANSWER_BYTES: usize = 32 << 20;
+
+/// Of an error, no more than this is read, and for no longer than this: its status has said the most.
+const REFUSAL_BYTES: usize = 1 << 20;
+const REFUSAL_WITHIN: Duration = Duration::from_secs(5);
+
+/// An answer that is being read.
+pub(crate) struct Reading {
+    response: Response,
+    silence: Duration,
+}
+
+impl Reading {
+    pub(crate) fn new(response: Response, silence: Duration) -> Self {
+        Self { response, silence }
+    }
+
+    pub(crate) fn content_type(&self) -> Option<String> {
+        let value = self.response.headers().get(CONTENT_TYPE)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+
+    /// Whether it is a stream of events.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.content_type().is_some_and(|kind| {
+            let kind = kind.split(';').next().unwrap_or_default();
+            kind.trim().eq_ignore_ascii_case("text/event-stream")
+        })
+    }
+
+    /// The next bytes; `None` when it has ended as its head said it would.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, EndpointError> {
+        match timeout(self.silence, self.response.chunk()).await {
+            Err(_) => Err(EndpointError::Silent(self.silence)),
+            Ok(Err(error)) => Err(EndpointError::Cut(EndpointError::source(error))),
+            Ok(Ok(bytes)) => Ok(bytes),
+        }
+    }
+
+    /// All of it.
+    pub(crate) async fn whole(mut self) -> Result<Bytes, EndpointError> {
+        let announced = self.response.content_length().unwrap_or_default();
+        if announced > ANSWER_BYTES as u64 {
+            return Err(EndpointError::TooLong(ANSWER_BYTES));
+        }
+        let mut whole = BytesMut::with_capacity(announced as usize);
+        while let Some(bytes) = self.next().await? {
+            if whole.len() + bytes.len() > ANSWER_BYTES {
+                return Err(EndpointError::TooLong(ANSWER_BYTES));
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// As much as matters of the body of an error. That it breaks off or does not come is no matter.
+    pub(crate) async fn refusal(mut self) -> Bytes {
+        let mut body = BytesMut::new();
+        let read = async {
+            while let Ok(Some(bytes)) = self.next().await {
+                let room = REFUSAL_BYTES - body.len();
+                body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                if body.len() == REFUSAL_BYTES {
+                    break;
+                }
+            }
+        };
+        drop(timeout(REFUSAL_WITHIN, read).await);
+        body.freeze()
+    }
+}

@@ -1,0 +1,156 @@
+//! The model's side: whether the language model answers, what it may still be used for, and what waits to be learned
+//! from or could not be.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use memcloud_domain::{Error, with_causes};
+use memcloud_ports::{Answer, Call, EpisodeStore, ModelError};
+use serde_json::{Map, Value, json};
+
+use super::Finding;
+use crate::client::Client;
+use crate::engines::Engines;
+use crate::failure::Failure;
+use crate::llm::{EmbeddingSettings, LanguageSettings};
+use crate::output::harmless;
+
+/// How many parked messages are listed.
+const LISTED: usize = 20;
+const MEND_PARKED: &str = "mend what the reason says, then let them be tried anew with 'memcloud doctor --retry-parked', or delete them with 'memcloud forget ID'";
+
+/// Asks the model for a word.
+pub(super) async fn model(settings: Option<&LanguageSettings>) -> Finding {
+    let part = "language";
+    let Some(settings) = settings else {
+        let told = "there is none: chats say so, and nothing is facts; everything else works without";
+        return Finding::skipped(part, told);
+    };
+    let began = Instant::now();
+    let body = Map::from_iter([
+        ("model".to_owned(), Value::from(settings.model.as_str())),
+        ("messages".to_owned(), json!([{"role": "user", "content": "Answer with the one word: ready"}])),
+    ]);
+    let mend = "see OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
+    match settings.open().send(&Call { body, idempotency_key: None }).await {
+        Ok(Answer::Whole(completion)) if completion.text.trim().is_empty() => {
+            Finding::warned(part, format!("{} answers nothing", settings.told()), mend)
+        }
+        Ok(_) => {
+            let seconds = began.elapsed().as_secs_f64();
+            Finding::ok(part, format!("{}; it answers in {seconds:.1} s", settings.told()))
+        }
+        Err(error @ ModelError::Refused(_)) => Finding::failed(part, error.to_string(), mend),
+        Err(error) => Finding::failed(part, format!("{}: {}", settings.address(), with_causes(&error)), mend),
+    }
+}
+
+/// Has one text embedded at the endpoint.
+pub(super) async fn embedding(settings: &EmbeddingSettings) -> Finding {
+    let part = "model";
+    let embedder = match settings.open().await {
+        Ok(embedder) => embedder,
+        Err(failure) => return Finding::failed(part, failure.message, failure.hint),
+    };
+    let place = settings.address();
+    match embedder.embed_query("Is anyone there?").await {
+        Ok(_) => Finding::ok(part, format!("{} at {place}", embedder.space())),
+        Err(error) => Finding::failed(part, format!("{place}: {}", with_causes(&error)), error.hint()),
+    }
+}
+
+/// What waits to be learned from, as a running server tells.
+pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
+    let asking = async {
+        let retried = if retry {
+            client.post(&["v1", "memories", "profile", "queue", "retry"], &[], &json!({})).await?
+        } else {
+            Value::Null
+        };
+        let queue = client.get(&["v1", "memories", "profile", "queue"], &[]).await?;
+        Ok::<_, Failure>((retried["retried"].as_u64(), queue))
+    };
+    let (retried, queue) = match asking.await {
+        Ok(found) => found,
+        Err(failure) => return Finding::failed("profile", failure.message, failure.hint),
+    };
+    let number = |name: &str| queue[name].as_u64().unwrap_or_default();
+    let parked = queue["parked_messages"].as_array().into_iter().flatten().map(|message| Stuck {
+        id: message["id"].as_str().unwrap_or_default().to_owned(),
+        attempts: message["attempts"].as_u64().unwrap_or_default(),
+        reason: message["reason"].as_str().unwrap_or_default().to_owned(),
+    });
+    let learning = queue["learning"].as_bool().unwrap_or_default();
+    let since = queue["since"].as_str().map(str::to_owned);
+    let queue = Queue { learning, waiting: number("waiting"), since, parked: number("parked"), retried };
+    queue.found(&parked.collect::<Vec<_>>())
+}
+
+/// The same from the store itself, where no server runs. `None` where one does.
+pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retry: bool) -> Option<Finding> {
+    if engines.postgres.is_none() && !dir.join(memcloud_store_sqlite::FILE).exists() {
+        return None;
+    }
+    let store: Arc<dyn EpisodeStore> = engines.open(dir).await.ok()?;
+    let reading = async {
+        let profiles = store.profiles();
+        let retried = if retry { Some(profiles.unpark(None).await?) } else { None };
+        let waiting = profiles.waiting(None).await?;
+        Ok::<_, Error>((retried, waiting, profiles.parked(None, LISTED).await?))
+    };
+    let (retried, waiting, parked) = match reading.await {
+        Ok(found) => found,
+        Err(error) => return Some(Finding::failed("profile", with_causes(&error), error.hint())),
+    };
+    let stuck = parked.into_iter().map(|parked| Stuck {
+        id: parked.episode.prefixed(),
+        attempts: parked.attempts.into(),
+        reason: parked.reason,
+    });
+    let since = waiting.since.map(|at| at.to_string());
+    let queue = Queue { learning, waiting: waiting.waiting, since, parked: waiting.parked, retried };
+    Some(queue.found(&stuck.collect::<Vec<_>>()))
+}
+
+/// A message that is not tried any more.
+struct Stuck {
+    id: String,
+    attempts: u64,
+    reason: String,
+}
+
+/// What waits.
+struct Queue {
+    learning: bool,
+    waiting: u64,
+    since: Option<String>,
+    parked: u64,
+    retried: Option<u64>,
+}
+
+impl Queue {
+    fn found(self, stuck: &[Stuck]) -> Finding {
+        let part = "profile";
+        let waiting = format!("{} messages wait to be learned from", self.waiting);
+        let since = self.since.as_ref().map(|since| format!(", the first since {since}"));
+        let retried = self.retried.map(|retried| format!("; {retried} that were parked wait again"));
+        let detail = [Some(waiting), since, retried].into_iter().flatten().collect::<String>();
+        if self.parked > 0 {
+            let listed: String = stuck.iter().take(LISTED).map(Stuck::line).collect();
+            let detail = format!("{detail}; {} are parked:{listed}", self.parked);
+            return Finding::warned(part, detail, MEND_PARKED);
+        }
+        if self.waiting > 0 && !self.learning {
+            let mend = "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns";
+            return Finding::warned(part, detail, mend);
+        }
+        Finding::ok(part, detail)
+    }
+}
+
+impl Stuck {
+    fn line(&self) -> String {
+        format!("\n{:18}{}: {} attempts, {}", "", self.id, self.attempts, harmless(&self.reason))
+    }
+}

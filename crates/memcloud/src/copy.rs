@@ -1,0 +1,309 @@
+//! Moves a memory from one engine to another: episodes, sessions, members, vectors and all that is derived from them,
+//! facts and what waits to be learned from, under the same ids and in the same order. What is there already is passed over, so a move that was interrupted goes
+//! on when it is run again. At the end both sides are read once more and compared.
+
+mod facts;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Instant;
+
+use half::f16;
+use memcloud_domain::{Episode, EpisodeId, Error, Member, Purpose, Session, Space};
+use memcloud_memory::Analysis;
+use memcloud_ports::{Batch, Change, ChangeKind, Cursor, EpisodeStore, IndexRow, Prepared, SessionsOf};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::api_keys::hex;
+use crate::failure::Failure;
+use crate::output::{Output, Progress, Unit};
+
+/// How many episodes are read at once.
+const STEP: usize = 100;
+/// How many bytes of content are written at once, unless a single one has more.
+const WRITTEN_BYTES: usize = 2 << 20;
+
+/// Copies everything, then compares. Says what was copied.
+pub(crate) async fn copy(
+    source: &dyn EpisodeStore,
+    target: &dyn EpisodeStore,
+    doing: &str,
+    output: Output,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let counts = source.counts().await?;
+    if let Some(space) = source.vector_space().await? {
+        target.bind_vector_space(&space).await?;
+    }
+    let spaces = copy_sessions(source, target).await?;
+    let mut progress = output.progress(doing, Unit::Messages);
+    let mut copied = Copied { done: 0, total: counts.episodes, written: 0 };
+    for space in &spaces {
+        copy_recalled(source, target, space, &mut copied, &mut progress).await?;
+        copy_unrecalled(source, target, space, &mut copied, &mut progress).await?;
+    }
+    facts::copy(source, target).await?;
+    progress.rename("checking".into());
+    let mut checked = facts::check(source, target).await?;
+    for space in &spaces {
+        checked.add(&check(source, target, space).await?);
+    }
+    progress.finish();
+    tell(&copied, &checked, spaces.len(), began, output);
+    Ok(())
+}
+
+/// How far a move is.
+struct Copied {
+    done: u64,
+    total: u64,
+    written: u64,
+}
+
+impl Copied {
+    fn step(&mut self, seen: usize, written: usize, progress: &mut Progress) {
+        self.done += seen as u64;
+        self.written += written as u64;
+        progress.set(self.done, self.total.max(self.done));
+    }
+}
+
+/// Makes all sessions in the order in which they were first seen, and answers the spaces in theirs.
+async fn copy_sessions(source: &dyn EpisodeStore, target: &dyn EpisodeStore) -> Result<Vec<Space>, Error> {
+    let (mut spaces, mut seen) = (Vec::new(), HashSet::new());
+    let mut batch: Vec<(String, Vec<Member>)> = Vec::new();
+    let mut owner: Option<Space> = None;
+    for Session { space, name, members } in source.sessions(SessionsOf::Everyone).await? {
+        if owner.as_ref() != Some(&space) || batch.len() >= STEP {
+            make_sessions(target, owner.replace(space.clone()), std::mem::take(&mut batch)).await?;
+        }
+        if seen.insert(space.clone()) {
+            spaces.push(space);
+        }
+        batch.push((name, members));
+    }
+    make_sessions(target, owner, batch).await?;
+    Ok(spaces)
+}
+
+async fn make_sessions(
+    target: &dyn EpisodeStore,
+    space: Option<Space>,
+    sessions: Vec<(String, Vec<Member>)>,
+) -> Result<(), Error> {
+    let Some(space) = space else { return Ok(()) };
+    target.append(Batch { space, sessions, episodes: Vec::new(), idempotency: None, intent: None }).await?;
+    Ok(())
+}
+
+/// Copies what searches find, in the order of its history.
+async fn copy_recalled(
+    source: &dyn EpisodeStore,
+    target: &dyn EpisodeStore,
+    space: &Space,
+    copied: &mut Copied,
+    progress: &mut Progress,
+) -> Result<(), Error> {
+    let mut after = 0;
+    loop {
+        let changes = source.changes(space, after, STEP).await?;
+        let Some(last) = changes.last() else { return Ok(()) };
+        after = last.sequence;
+        let (ids, mut rows): (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) = put(changes);
+        let episodes = source.episodes(space, &ids).await?;
+        let prepared = episodes.into_iter().filter_map(|episode| {
+            let row = rows.remove(&episode.id)?;
+            Some(Prepared { episode, vector: row.vector, analysis: row.analysis, lessons: Vec::new() })
+        });
+        write(target, space, prepared.collect(), copied, progress).await?;
+    }
+}
+
+/// The episodes of a row of changes that are there, in their order.
+fn put(changes: Vec<Change>) -> (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) {
+    let rows = changes.into_iter().filter_map(|change| match change.kind {
+        ChangeKind::Put(row) => Some((change.id, *row)),
+        ChangeKind::Removed => None,
+    });
+    let rows: Vec<(EpisodeId, IndexRow)> = rows.collect();
+    (rows.iter().map(|(id, _)| *id).collect(), rows.into_iter().collect())
+}
+
+/// Copies what is kept for the profile or the conversation only, which no history tells of.
+async fn copy_unrecalled(
+    source: &dyn EpisodeStore,
+    target: &dyn EpisodeStore,
+    space: &Space,
+    copied: &mut Copied,
+    progress: &mut Progress,
+) -> Result<(), Error> {
+    let mut after = None;
+    loop {
+        let page = source.page(space, None, after, STEP).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
+        let prepared = page.into_iter().filter(|episode| episode.purpose != Purpose::Recall).map(|episode| {
+            Prepared { analysis: Analysis::of(&episode).encode(), vector: None, episode, lessons: Vec::new() }
+        });
+        write(target, space, prepared.collect(), copied, progress).await?;
+    }
+}
+
+/// Writes the episodes that the target does not have.
+async fn write(
+    target: &dyn EpisodeStore,
+    space: &Space,
+    mut prepared: Vec<Prepared>,
+    copied: &mut Copied,
+    progress: &mut Progress,
+) -> Result<(), Error> {
+    let (seen, ids) = (prepared.len(), prepared.iter().map(|p| p.episode.id).collect::<Vec<_>>());
+    let there: HashSet<EpisodeId> = target.episodes(space, &ids).await?.iter().map(|e| e.id).collect();
+    prepared.retain(|prepared| !there.contains(&prepared.episode.id));
+    let written = prepared.len();
+    while !prepared.is_empty() {
+        let mut bytes = 0;
+        let fitting = prepared.iter().take_while(|prepared| {
+            bytes += prepared.episode.content.len();
+            bytes <= WRITTEN_BYTES
+        });
+        let rest = prepared.split_off(fitting.count().max(1));
+        let episodes = std::mem::replace(&mut prepared, rest);
+        let (space, sessions) = (space.clone(), Vec::new());
+        target.append(Batch { space, sessions, episodes, idempotency: None, intent: None }).await?;
+    }
+    copied.step(seen, written, progress);
+    Ok(())
+}
+
+/// A count with a checksum that does not depend on the order: the sum of SHA-256 values, taken as four numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Sum {
+    episodes: u64,
+    vectors: u64,
+    facts: u64,
+    queued: u64,
+    hashes: [u64; 4],
+}
+
+impl Sum {
+    fn take(&mut self, hash: Sha256) {
+        let hash: [u8; 32] = hash.finalize().into();
+        for (sum, part) in self.hashes.iter_mut().zip(hash.as_chunks().0) {
+            *sum = sum.wrapping_add(u64::from_le_bytes(*part));
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.episodes += other.episodes;
+        self.vectors += other.vectors;
+        self.facts += other.facts;
+        self.queued += other.queued;
+        for (sum, part) in self.hashes.iter_mut().zip(other.hashes) {
+            *sum = sum.wrapping_add(part);
+        }
+    }
+
+    fn hex(&self) -> String {
+        hex(&self.hashes.map(u64::to_le_bytes).concat()[..16])
+    }
+}
+
+/// Reads a space on both sides and compares what the source has.
+async fn check(source: &dyn EpisodeStore, target: &dyn EpisodeStore, space: &Space) -> Result<Sum, Failure> {
+    let mut ids = HashSet::new();
+    let noted = |id| {
+        ids.insert(id);
+        true
+    };
+    let here = sum(source, space, noted).await?;
+    let there = sum(target, space, |id| ids.contains(&id)).await?;
+    if here == there {
+        return Ok(here);
+    }
+    let told =
+        |sum: &Sum| format!("{} memories, {} vectors, checksum {}", sum.episodes, sum.vectors, sum.hex());
+    Err(Failure::new(
+        format!("the two sides of {space} differ: {} and {}", told(&here), told(&there)),
+        "see that nobody writes to either meanwhile, and run the same command again: it goes on where it stopped",
+    ))
+}
+
+/// Sums up the episodes of a space that are wanted, with their vectors.
+async fn sum(
+    store: &dyn EpisodeStore,
+    space: &Space,
+    mut wanted: impl FnMut(EpisodeId) -> bool,
+) -> Result<Sum, Error> {
+    let mut sum = Sum::default();
+    let mut after = None;
+    loop {
+        let page = store.page(space, None, after, STEP).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
+        for episode in page.iter().filter(|episode| wanted(episode.id)) {
+            sum.episodes += 1;
+            sum.take(of_episode(episode));
+        }
+    }
+    let mut after = 0;
+    loop {
+        let changes = store.changes(space, after, STEP).await?;
+        let Some(last) = changes.last() else { return Ok(sum) };
+        after = last.sequence;
+        let (ids, rows) = put(changes);
+        for id in ids.into_iter().filter(|id| wanted(*id)) {
+            sum.vectors += u64::from(rows[&id].vector.is_some());
+            sum.take(of_vector(id.as_bytes(), rows[&id].vector.as_deref()));
+        }
+    }
+}
+
+fn of_episode(episode: &Episode) -> Sha256 {
+    // Metadata in the order of its keys: no engine promises another.
+    let metadata: BTreeMap<_, _> = episode.metadata.iter().collect();
+    let text = json!([
+        episode.id.to_string(),
+        episode.session,
+        episode.content,
+        episode.producer,
+        episode.produced_for,
+        episode.role,
+        episode.kind,
+        metadata,
+        episode.created_at.as_micros(),
+        episode.ingested_at.as_micros(),
+        episode.purpose,
+    ]);
+    Sha256::new_with_prefix(text.to_string())
+}
+
+fn of_vector(owner: &[u8], vector: Option<&[f16]>) -> Sha256 {
+    let mut hash = Sha256::new_with_prefix(owner);
+    for number in vector.unwrap_or_default() {
+        hash.update(number.to_le_bytes());
+    }
+    hash
+}
+
+fn tell(copied: &Copied, checked: &Sum, spaces: usize, began: Instant, output: Output) {
+    let seconds = began.elapsed().as_secs_f64();
+    let (memories, vectors, checksum) = (checked.episodes, checked.vectors, checked.hex());
+    if output.json {
+        output.value(&json!({
+            "memories": memories,
+            "vectors": vectors,
+            "facts": checked.facts,
+            "queued": checked.queued,
+            "groups": spaces,
+            "written": copied.written,
+            "checksum": checksum,
+            "seconds": seconds,
+        }));
+        return;
+    }
+    output.data(format!(
+        "{memories} memories in {spaces} groups, {vectors} with a vector; {} facts, {} messages to be learned from; {} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides",
+        checked.facts, checked.queued, copied.written
+    ));
+}

@@ -1,0 +1,130 @@
+//! What was learned, and what is still to be learned from: facts under their ids, and the queue.
+
+use std::collections::HashSet;
+
+use memcloud_domain::{EpisodeId, Error, FactId, ProfileKey, Timestamp};
+use memcloud_ports::{EmbeddedFact, EpisodeStore, Queued};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{STEP, Sum, of_vector};
+use crate::failure::Failure;
+
+/// Copies facts and the queue. The messages that they are about are there already.
+pub(super) async fn copy(source: &dyn EpisodeStore, target: &dyn EpisodeStore) -> Result<(), Error> {
+    let mut after = None;
+    while let Some((facts, last)) = facts(source, after).await? {
+        target.profiles().put_facts(&facts).await?;
+        after = Some(last);
+    }
+    let mut after = None;
+    while let Some((queued, last)) = queue(source, after.as_ref()).await? {
+        target.profiles().enqueue(&queued).await?;
+        after = Some(last);
+    }
+    Ok(())
+}
+
+/// Some facts after this one, and the last of them.
+async fn facts(
+    store: &dyn EpisodeStore,
+    after: Option<FactId>,
+) -> Result<Option<(Vec<EmbeddedFact>, FactId)>, Error> {
+    let facts = store.profiles().all_facts(after, STEP).await?;
+    let last = facts.last().map(|fact| fact.fact.id);
+    Ok(last.map(|last| (facts, last)))
+}
+
+/// Some of the queue after this message, and the last of them.
+async fn queue(
+    store: &dyn EpisodeStore,
+    after: Option<&Queued>,
+) -> Result<Option<(Vec<Queued>, Queued)>, Error> {
+    let queued = store.profiles().queue(after, STEP).await?;
+    let last = queued.last().cloned();
+    Ok(last.map(|last| (queued, last)))
+}
+
+/// Reads both sides and compares what the source has.
+pub(super) async fn check(source: &dyn EpisodeStore, target: &dyn EpisodeStore) -> Result<Sum, Failure> {
+    let mut there = HashSet::new();
+    let noted = |one| {
+        there.insert(one);
+        true
+    };
+    let here = sum(source, noted).await?;
+    let moved = sum(target, |one| there.contains(&one)).await?;
+    if here == moved {
+        return Ok(here);
+    }
+    let told = |sum: &Sum| format!("{} facts, {} queued, checksum {}", sum.facts, sum.queued, sum.hex());
+    Err(Failure::new(
+        format!("what was learned differs on the two sides: {} and {}", told(&here), told(&moved)),
+        "see that nobody writes to either and no server learns meanwhile, and run the same command again: it goes on \
+         where it stopped",
+    ))
+}
+
+/// A fact, or a message in the queue.
+#[derive(PartialEq, Eq, Hash)]
+enum Learned {
+    Fact(FactId),
+    Queued(ProfileKey, EpisodeId),
+}
+
+/// Sums up the facts and the part of the queue that are wanted.
+async fn sum(store: &dyn EpisodeStore, mut wanted: impl FnMut(Learned) -> bool) -> Result<Sum, Error> {
+    let mut sum = Sum::default();
+    let mut after = None;
+    while let Some((facts, last)) = facts(store, after).await? {
+        for fact in facts.iter().filter(|fact| wanted(Learned::Fact(fact.fact.id))) {
+            sum.facts += 1;
+            sum.take(of_fact(fact));
+        }
+        after = Some(last);
+    }
+    let mut after = None;
+    while let Some((queued, last)) = queue(store, after.as_ref()).await? {
+        for one in queued.iter().filter(|one| wanted(Learned::Queued(one.subject.clone(), one.episode))) {
+            sum.queued += 1;
+            sum.take(of_queued(one));
+        }
+        after = Some(last);
+    }
+    Ok(sum)
+}
+
+fn of_fact(fact: &EmbeddedFact) -> Sha256 {
+    let vector = fact.vector.as_deref();
+    let fact = &fact.fact;
+    let citations: Vec<String> = fact.citations.iter().map(ToString::to_string).collect();
+    let text = json!([
+        fact.id.number(),
+        of_subject(&fact.subject),
+        fact.tag,
+        fact.name,
+        fact.value,
+        citations,
+        fact.valid_from.as_micros(),
+        fact.valid_to.map(Timestamp::as_micros),
+        fact.learned_at.as_micros(),
+        fact.prompt,
+        fact.model,
+    ]);
+    of_vector(text.to_string().as_bytes(), vector)
+}
+
+fn of_queued(queued: &Queued) -> Sha256 {
+    let text = json!([
+        of_subject(&queued.subject),
+        queued.episode.to_string(),
+        queued.since.as_micros(),
+        queued.attempts,
+        queued.parked,
+    ]);
+    Sha256::new_with_prefix(text.to_string())
+}
+
+fn of_subject(subject: &ProfileKey) -> [&str; 4] {
+    [&subject.space.org, &subject.space.project, &subject.owner, &subject.category]
+}

@@ -1,0 +1,189 @@
+//! How revisions change what is known about a subject: the same on every engine. An engine reads the facts, has them
+//! revised, and writes what has changed, all while nobody else changes the same subject.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use memcloud_domain::{EpisodeId, Fact, FactId, Timestamp};
+
+use super::{EmbeddedFact, NewFact, Revision, RevisionSet};
+
+/// What is known about a subject at present, while revisions change it.
+struct Knowledge<'a> {
+    lessons: &'a RevisionSet,
+    stored: HashSet<EpisodeId>,
+    /// Facts that hold, and those that held until a revision ended them.
+    facts: BTreeMap<FactId, EmbeddedFact>,
+    /// Facts of this id and above are new.
+    first: FactId,
+    cited: BTreeSet<(FactId, EpisodeId)>,
+}
+
+/// What an engine has to write after revisions.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// New facts with their citations; some may hold no longer.
+    pub learned: Vec<EmbeddedFact>,
+    /// Citations that known facts gain.
+    pub cited: Vec<(FactId, EpisodeId)>,
+    /// Known facts that hold no longer, and until when they held.
+    pub ended: Vec<(FactId, Timestamp)>,
+    /// How many revisions took effect.
+    pub effects: usize,
+}
+
+impl RevisionSet {
+    /// The episodes that new facts are to rest on.
+    pub fn cited(&self) -> BTreeSet<EpisodeId> {
+        let new = self.revisions.iter().filter_map(|revision| match revision {
+            Revision::Add(new) | Revision::Replace { new, .. } => Some(new),
+            Revision::Retire { .. } | Revision::Merge { .. } => None,
+        });
+        new.flat_map(|new| new.citations.iter().copied()).collect()
+    }
+
+    /// What changes by these lessons. `current` are all facts that hold about the subject, `newest` is the id of the newest
+    /// fact about anybody, and `stored` are those of the [cited](Self::cited) episodes that exist in the subject's space.
+    pub fn change(
+        &self,
+        current: Vec<EmbeddedFact>,
+        newest: Option<FactId>,
+        stored: impl IntoIterator<Item = EpisodeId>,
+    ) -> Changed {
+        let taken = newest.map_or(0, FactId::number);
+        let mut knowledge = Knowledge {
+            lessons: self,
+            stored: stored.into_iter().collect(),
+            facts: current.into_iter().map(|fact| (fact.fact.id, fact)).collect(),
+            first: FactId::from_number(self.at.as_micros().max(taken + 1)),
+            cited: BTreeSet::new(),
+        };
+        let effects = self.revisions.iter().filter(|revision| knowledge.revise(revision)).count();
+        knowledge.changed(effects)
+    }
+}
+
+impl Knowledge<'_> {
+    /// Whether the revision took effect.
+    fn revise(&mut self, revision: &Revision) -> bool {
+        match revision {
+            Revision::Add(new) => self.add(new),
+            Revision::Replace { old, new } => self.replace(*old, new),
+            Revision::Retire { old, at } => self.end(*old, *at),
+            Revision::Merge { old, new } => self.merge(old, new),
+        }
+    }
+
+    fn add(&mut self, new: &NewFact) -> bool {
+        let citations = self.existing(new);
+        match self.like(new) {
+            Some(known) => self.cite(known, citations),
+            None => self.learn(new, citations, new.valid_from, None),
+        }
+    }
+
+    fn replace(&mut self, old: FactId, new: &NewFact) -> bool {
+        let like = self.like(new);
+        if !self.holds(old) || like == Some(old) {
+            return self.add(new);
+        }
+        let began = self.facts.get(&old).map_or(new.valid_from, |fact| fact.fact.valid_from);
+        if new.valid_from < began {
+            // Told of a time before the fact that holds, which it does not end.
+            let citations = self.existing(new);
+            return self.learn(new, citations, new.valid_from, Some(began));
+        }
+        // What nothing tells any more takes nobody's place.
+        !self.existing(new).is_empty() && self.end(old, new.valid_from) && (self.add(new) || like.is_some())
+    }
+
+    fn merge(&mut self, old: &[FactId], new: &NewFact) -> bool {
+        let mut old: BTreeSet<FactId> = old.iter().copied().collect();
+        if old.len() < 2 || !old.iter().all(|&id| self.holds(id)) {
+            return false;
+        }
+        // One that says the same already becomes part of it.
+        old.extend(self.like(new));
+        let merged: Vec<&Fact> = old.iter().map(|id| &self.facts[id].fact).collect();
+        let Some(last) = merged.iter().map(|fact| fact.valid_from).max() else { return false };
+        let citations = merged.iter().flat_map(|fact| fact.citations.iter().copied()).collect();
+        for id in old {
+            self.end(id, last);
+        }
+        self.learn(new, citations, last, None)
+    }
+
+    /// Ends a fact that holds; not before it began.
+    fn end(&mut self, id: FactId, at: Timestamp) -> bool {
+        if !self.holds(id) {
+            return false;
+        }
+        if let Some(fact) = self.facts.get_mut(&id) {
+            fact.fact.valid_to = Some(at.max(fact.fact.valid_from));
+        }
+        true
+    }
+
+    fn cite(&mut self, id: FactId, citations: BTreeSet<EpisodeId>) -> bool {
+        let Some(fact) = self.facts.get_mut(&id) else { return false };
+        let mut all: BTreeSet<EpisodeId> = fact.fact.citations.iter().copied().collect();
+        let gained: Vec<EpisodeId> = citations.into_iter().filter(|&episode| all.insert(episode)).collect();
+        fact.fact.citations = all.into_iter().collect();
+        if id < self.first {
+            self.cited.extend(gained.iter().map(|&episode| (id, episode)));
+        }
+        !gained.is_empty()
+    }
+
+    /// Notes a fact, unless nothing tells it.
+    fn learn(
+        &mut self,
+        new: &NewFact,
+        citations: BTreeSet<EpisodeId>,
+        valid_from: Timestamp,
+        valid_to: Option<Timestamp>,
+    ) -> bool {
+        if citations.is_empty() {
+            return false;
+        }
+        let after = |(last, _): (&FactId, _)| FactId::from_number(last.number() + 1);
+        let id = self.facts.last_key_value().map_or(self.first, after).max(self.first);
+        let fact = Fact {
+            id,
+            subject: self.lessons.subject.clone(),
+            tag: new.tag.clone(),
+            name: new.name.clone(),
+            value: new.value.clone(),
+            citations: citations.into_iter().collect(),
+            valid_from,
+            valid_to,
+            learned_at: self.lessons.at,
+            prompt: self.lessons.prompt.clone(),
+            model: self.lessons.model.clone(),
+        };
+        self.facts.insert(id, EmbeddedFact { fact, vector: new.vector.clone() });
+        true
+    }
+
+    fn holds(&self, id: FactId) -> bool {
+        self.facts.get(&id).is_some_and(|fact| fact.fact.valid_to.is_none())
+    }
+
+    /// The fact that holds and says the same.
+    fn like(&self, new: &NewFact) -> Option<FactId> {
+        let same = |fact: &Fact| {
+            fact.valid_to.is_none()
+                && (&fact.tag, &fact.name, &fact.value) == (&new.tag, &new.name, &new.value)
+        };
+        self.facts.iter().find(|(_, fact)| same(&fact.fact)).map(|(id, _)| *id)
+    }
+
+    fn existing(&self, new: &NewFact) -> BTreeSet<EpisodeId> {
+        new.citations.iter().copied().filter(|episode| self.stored.contains(episode)).collect()
+    }
+
+    fn changed(mut self, effects: usize) -> Changed {
+        let learned = self.facts.split_off(&self.first).into_values().collect();
+        let ended = self.facts.into_iter().filter_map(|(id, fact)| Some((id, fact.fact.valid_to?)));
+        Changed { learned, cited: self.cited.into_iter().collect(), ended: ended.collect(), effects }
+    }
+}

@@ -1,0 +1,200 @@
+//! An instance with a language model that fails on demand, and a learner that does not wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, header};
+use http_body_util::BodyExt;
+use memcloud_domain::SystemClock;
+use memcloud_fake_llm::{DevModel, Fault, Faults, Kind, Options};
+use memcloud_llm::{ChatModel, Endpoint, Timeouts};
+use memcloud_memory::{
+    Chat, ChatOptions, Learner, LearnerOptions, Limits, Memory, ModelGateway, RankingWeights,
+};
+use memcloud_ports::{Budget, EpisodeStore, Trigger};
+use memcloud_server::{ApiKeys, App, Settings, router};
+use memcloud_store_sqlite::SqliteStore;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::test_instance::{Answer, Instance, Letters};
+
+/// How an instance is made.
+pub(crate) struct With {
+    pub(crate) budget: Budget,
+    pub(crate) context_tokens: usize,
+    pub(crate) silence: Duration,
+    /// Whether facts are learned: after one message.
+    pub(crate) learns: bool,
+}
+
+impl Default for With {
+    fn default() -> Self {
+        let context_tokens = ChatOptions::default().context_tokens;
+        Self { budget: Budget::default(), context_tokens, silence: Duration::from_secs(30), learns: false }
+    }
+}
+
+/// An instance and its model.
+pub(crate) struct Stand {
+    pub(crate) instance: Instance,
+    pub(crate) model: DevModel,
+    pub(crate) chat: Arc<Chat>,
+    stop: CancellationToken,
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Stand {
+    pub(crate) async fn open() -> Self {
+        Self::with(With::default()).await
+    }
+
+    pub(crate) async fn with(with: With) -> Self {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let model = DevModel::start(Options::default()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn EpisodeStore> = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
+        let clock = Arc::new(SystemClock);
+        let embedder = Some(Arc::new(Letters) as _);
+        let memory = Memory::open(
+            Arc::clone(&store),
+            embedder,
+            clock.clone(),
+            Limits::default(),
+            RankingWeights::default(),
+        );
+        let memory = memory.await.unwrap();
+        let memory = Arc::new(if with.learns { memory.learning() } else { memory });
+        let timeouts = Timeouts { silence: with.silence, ..Timeouts::default() };
+        let endpoint = Endpoint::new(&model.url(), None, timeouts).unwrap();
+        let client = Arc::new(ChatModel::new(endpoint, "dev-model"));
+        let gate = Arc::new(ModelGateway::new(client, store, clock, with.budget));
+        let options = ChatOptions { context_tokens: with.context_tokens };
+        let chat = Arc::new(Chat::new(Arc::clone(&memory), Arc::clone(&gate), options));
+        let stop = CancellationToken::new();
+        if with.learns {
+            let trigger = Trigger { messages: 1, age: Duration::ZERO };
+            let (every, pause) = (Duration::from_millis(20), Duration::from_millis(10));
+            let options = LearnerOptions { trigger, every, pause };
+            let learner = Learner::new(Arc::clone(&memory), gate, None, options);
+            tokio::spawn(Arc::new(learner).run(stop.clone()));
+        }
+        let app =
+            App::new(memory, ApiKeys::none(), Settings::default()).chatting(Arc::clone(&chat), with.learns);
+        Self { instance: Instance::of(router(app), directory), model, chat, stop }
+    }
+
+    /// Says something as Ann, in a conversation.
+    pub(crate) async fn say(&self, session: &str, text: &str) -> Answer {
+        self.instance.post("/v1/chat", &said(session, text)).await
+    }
+
+    /// Stores something that Ann said.
+    pub(crate) async fn remember(&self, text: &str) -> String {
+        let body = json!({
+            "session": {"group_id": "g", "session_id": "before", "user_id": ["Ann"], "agent_id": []},
+            "producer": "Ann", "produced_for": "", "episode_content": text,
+        });
+        self.instance.post("/v1/memories", &body).await.ok()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Everything that is stored, oldest first: who said what.
+    pub(crate) async fn stored(&self) -> Vec<(String, String)> {
+        let page = self.instance.get("/v1/memories?group_id=g&limit=1000").await.ok();
+        let episodes = page["episodes"].as_array().unwrap().iter();
+        let text = |episode: &Value, field: &str| episode[field].as_str().unwrap().to_owned();
+        episodes.map(|episode| (text(episode, "producer_id"), text(episode, "content"))).collect()
+    }
+
+    /// Waits until this is stored.
+    pub(crate) async fn stored_in_the_end(&self, wanted: impl Fn(&[(String, String)]) -> bool) {
+        for _ in 0..1_000 {
+            if wanted(&self.stored().await) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it never was: {:?}", self.stored().await);
+    }
+
+    /// Waits until the account is so: it is corrected when nobody waits for it.
+    pub(crate) async fn usage_in_the_end(&self, wanted: impl Fn(&Value) -> bool) {
+        let mut usage = Value::Null;
+        for _ in 0..500 {
+            usage = self.instance.get("/v1/usage").await.ok();
+            if wanted(&usage) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{usage}");
+    }
+
+    /// The body of the last call of chats that the model was asked.
+    pub(crate) fn asked(&self) -> Value {
+        let calls = self.model.calls().asked;
+        calls.into_iter().rfind(|call| call.kind == Some(Kind::Answer)).expect("the model was asked").body
+    }
+
+    pub(crate) fn fails(&self, fault: Fault) {
+        self.model.set_faults(Faults::from(fault).only(Kind::Answer));
+    }
+
+    /// A response whose body comes piece by piece.
+    pub(crate) async fn stream(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Streaming {
+        let mut request = Request::post(path).header(header::HOST, "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        let response = self.instance.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Streaming { parts, body }
+    }
+}
+
+/// An answer that is still coming.
+pub(crate) struct Streaming {
+    pub(crate) parts: axum::http::response::Parts,
+    body: Body,
+}
+
+impl Streaming {
+    /// The next piece, as text; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        let frame = self.body.frame().await?.unwrap();
+        Some(String::from_utf8_lossy(&frame.into_data().unwrap()).into_owned())
+    }
+
+    pub(crate) async fn bytes(self) -> Vec<u8> {
+        self.body.collect().await.unwrap().to_bytes().to_vec()
+    }
+
+    /// All events: their names and their data.
+    pub(crate) async fn events(self) -> Vec<(String, Value)> {
+        let text = String::from_utf8(self.bytes().await).unwrap();
+        let events = text.split("\n\n").filter(|event| !event.is_empty());
+        let event = |event: &str| {
+            let (name, data) = event.split_once('\n').unwrap_or(("", event));
+            let data = data.strip_prefix("data: ").unwrap();
+            (name.trim_start_matches("event: ").to_owned(), serde_json::from_str(data).unwrap_or(json!(data)))
+        };
+        events.map(event).collect()
+    }
+}
+
+/// What Ann says in a conversation.
+pub(crate) fn said(session: &str, text: &str) -> Value {
+    json!({
+        "session": {"group_id": "g", "session_id": session, "user_id": ["Ann"], "agent_id": ["bot"]},
+        "messages": [{"role": "user", "content": text}],
+    })
+}
