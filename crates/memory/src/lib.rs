@@ -1,6 +1,6 @@
 //! What MemCloud is for: storing episodes so that they last, and finding them again.
 //!
-//! [`Memory`] is the whole of it for the layers above. Below it are [`ports`]: the traits that an engine and an
+//! [`Memory`] is the whole of it for the layers above. Below it are the `memcloud-ports`: the traits that an engine and an
 //! embedding model implement. This crate knows no database, no model and no wire.
 
 mod analysis;

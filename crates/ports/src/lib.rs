@@ -32,7 +32,7 @@ pub struct Prepared {
     pub episode: Episode,
     /// Its embedding, normalised; `None` while no model runs.
     pub vector: Option<Vec<f16>>,
-    /// Its [`Analysis`](the analysis), encoded. An engine keeps it as it is.
+    /// Its analysis, encoded. An engine keeps it as it is.
     pub analysis: Vec<u8>,
     /// What is to be learned from it.
     pub lessons: Vec<FactTarget>,
@@ -106,7 +106,7 @@ pub struct IndexRow {
     pub created_at: i64,
     /// Its embedding, if it has one.
     pub vector: Option<Vec<f16>>,
-    /// Its encoded [`Analysis`](the analysis).
+    /// Its encoded analysis.
     pub analysis: Vec<u8>,
 }
 

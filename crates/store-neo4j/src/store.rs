@@ -105,7 +105,7 @@ impl Shared {
         Ok(intent)
     }
 
-    /// RecordStore what is in the graph: answered after this.
+    /// Records what is in the graph: answered after this.
     async fn record(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
         let (space, ids) = (batch.space.clone(), batch.episodes.iter().map(|p| p.episode.id).collect());
         match self.records.append_intended(intent, batch).await {

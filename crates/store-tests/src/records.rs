@@ -8,7 +8,7 @@ use memcloud_ports::{Appended, Deletion, Idempotency, RecordStore};
 
 use crate::episodes::{batch, episode, space};
 
-/// RecordStore under test.
+/// The record store under test.
 pub type SharedRecords = Arc<dyn RecordStore>;
 
 /// No intent is as old as this.

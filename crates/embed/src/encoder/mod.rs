@@ -2,7 +2,7 @@
 
 pub(crate) mod checkpoint;
 mod config;
-mod encoder;
+mod forward;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use self::checkpoint::Checkpoint;
 use self::config::{Config, Pooling, sentence_settings};
-use self::encoder::{Encoder, Workspace};
+use self::forward::{Encoder, Workspace};
 use crate::Error;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{DEFAULT_WEIGHTS_SHA256, ModelFiles};

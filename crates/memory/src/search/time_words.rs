@@ -376,7 +376,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// ParsedQuery on Wednesday, 14 June 2023.
+    /// Asked on Wednesday, 14 June 2023.
     fn asked(text: &str) -> Option<String> {
         let now = "2023-06-14T15:30:00Z".parse().unwrap();
         time_range(text, now).map(|r| format!("{:.10}..{:.10}", r.start.to_string(), r.end.to_string()))

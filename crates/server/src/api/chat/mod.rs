@@ -2,11 +2,11 @@
 //! API gains a memory by changing its base URL.
 
 mod answer;
-mod chat;
 mod completions;
 mod events;
 mod message;
 mod models;
+mod native;
 mod refusal;
 mod usage;
 
@@ -34,7 +34,7 @@ const USUAL_AGENT: &str = "assistant";
 /// All its routes. Each needs a key, where the instance has one.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(chat::talk))
+        .routes(routes!(native::talk))
         .routes(routes!(completions::completions))
         .routes(routes!(models::models))
         .routes(routes!(usage::usage))
