@@ -82,7 +82,7 @@ fn graph(sources: &Sources) -> Result<Option<memcloud_store_neo4j::Target>, Fail
     let authority = authority(sources, &NEO4J_CA_FILE)?;
     memcloud_store_neo4j::Target::from_uri(uri.trim(), user, password, authority)
         .map(Some)
-        .map_err(|bad| wrong(&NEO4J_URI, &bad.what, bad.mend))
+        .map_err(|bad| wrong(&NEO4J_URI, &bad.what, bad.hint))
 }
 
 fn postgres(sources: &Sources) -> Result<Option<memcloud_store_postgres::Target>, Failure> {
@@ -96,14 +96,14 @@ fn postgres(sources: &Sources) -> Result<Option<memcloud_store_postgres::Target>
         }
         (Some(url), None) => {
             let target = memcloud_store_postgres::Target::from_url(url.expose_secret().trim(), authority);
-            (target.map_err(|bad| wrong(&DATABASE_URL, &bad.what, bad.mend))?, &DATABASE_URL)
+            (target.map_err(|bad| wrong(&DATABASE_URL, &bad.what, bad.hint))?, &DATABASE_URL)
         }
         (None, Some(host)) => (parts(sources, host.trim(), authority)?, &DB_HOST),
     };
     if let Some(pool) = sources.parsed::<std::num::NonZeroUsize>(&DB_POOL, None)? {
         target.pool = pool.get();
     }
-    target.check().map_err(|bad| wrong(named_by, &bad.what, bad.mend))?;
+    target.check().map_err(|bad| wrong(named_by, &bad.what, bad.hint))?;
     Ok(Some(target))
 }
 
@@ -115,7 +115,7 @@ fn parts(
 ) -> Result<memcloud_store_postgres::Target, Failure> {
     let mode = sources.text(&DB_SSLMODE, None);
     let tls = Tls::of_mode(mode.as_deref().map(str::trim), host, authority)
-        .map_err(|bad| wrong(&DB_SSLMODE, &bad.what, bad.mend))?;
+        .map_err(|bad| wrong(&DB_SSLMODE, &bad.what, bad.hint))?;
     let name = |setting: &Setting| sources.text(setting, None).unwrap_or_else(|| "memcloud".into());
     Ok(memcloud_store_postgres::Target {
         host: Host::of(host),

@@ -1,39 +1,41 @@
-//! Addresses of databases, as settings give them: read without telling anybody what may be a password.
+//! Addresses of databases in settings, parsed without showing anything that may be a password.
 
 use thiserror::Error;
 use url::Url;
 
-/// Why an address leads nowhere, and what to do about it. Neither holds a password.
+/// Why an address is not usable, and a hint. Neither holds a password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{what}")]
-pub struct BadTarget {
-    /// What is wrong, to be read after the name of the setting.
+pub struct InvalidAddress {
+    /// What is wrong; reads on after the name of the setting.
     pub what: String,
     /// What to do.
-    pub mend: String,
+    pub hint: String,
 }
 
-impl BadTarget {
+impl InvalidAddress {
     /// What is wrong, and what to do.
-    pub fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), mend: mend.into() }
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
     }
 }
 
-/// Reads an address that may hold a user and a password. `form` says how it is to be written.
-pub fn read(text: &str, form: &str) -> Result<Url, BadTarget> {
+/// Parses an address that may hold a user and a password. `form` is the hint: how to write one.
+pub fn read(text: &str, form: &str) -> Result<Url, InvalidAddress> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    // After the part that names the host there is no '@': some of what would be taken for a host or a path belongs to a
-    // password, and must not be told.
+    // An '@' after the authority means that a part of a password would be taken for the host or path. Such text must not
+    // be shown.
     if rest.find(['/', '?', '#']).is_some_and(|end| rest[end..].contains('@')) {
-        let what = "it has an '@' where none can be: a special character of the user or password is not written as %XX";
-        return Err(BadTarget::new(what, form));
+        let what = "it has an '@' in the wrong place: special characters of the user and password must be written as %XX";
+        return Err(InvalidAddress::new(what, form));
     }
-    Url::parse(text).map_err(|error| BadTarget::new(error.to_string(), form))
+    Url::parse(text).map_err(|error| InvalidAddress::new(error.to_string(), form))
 }
 
-/// A part of an address in which special characters are written as `%XX`.
-pub fn decoded(part: &str, form: &str) -> Result<String, BadTarget> {
+/// Decodes the `%XX` sequences of a part of an address.
+pub fn decoded(part: &str, form: &str) -> Result<String, InvalidAddress> {
     let decoded = percent_encoding::percent_decode_str(part).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| BadTarget::new("a part of it is not UTF-8", form))
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| InvalidAddress::new("a part of it is not UTF-8", form))
 }

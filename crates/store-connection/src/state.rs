@@ -1,13 +1,13 @@
 use memcloud_domain::{Database, DatabaseErrorKind, Error, with_causes};
 
-/// How a link stands.
+/// The state of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum State<S> {
-    /// It is being opened for the first time.
+    /// The first session is being opened.
     Opening,
-    /// It works, as far as is known.
+    /// There is a session that works, as far as is known.
     Up(Up<S>),
-    /// It does not.
+    /// There is none.
     Down(Outage),
 }
 
@@ -15,15 +15,15 @@ pub(crate) enum State<S> {
 #[derive(Clone, Debug)]
 pub(crate) struct Up<S> {
     pub(crate) session: S,
-    /// Grows with every session of the link.
+    /// Grows with every session of the connection.
     pub(crate) generation: u64,
 }
 
-/// Why a link is down: an error that can be told many times.
+/// Why a connection is down: an error that can be returned many times.
 #[derive(Clone, Debug)]
 pub(crate) enum Outage {
-    /// A trouble of the database, and how it was seen.
-    DatabaseErrorKind(DatabaseErrorKind, String),
+    /// What is wrong with the database, and how it showed.
+    Database(DatabaseErrorKind, String),
     /// The records in `place` belong to episodes that are kept elsewhere.
     Elsewhere { place: String, kept: String, wanted: String },
 }
@@ -31,19 +31,17 @@ pub(crate) enum Outage {
 impl Outage {
     pub(crate) fn of(error: &Error) -> Self {
         match error {
-            Error::Database { trouble, source, .. } => {
-                Self::DatabaseErrorKind(*trouble, with_causes(source.as_ref()))
-            }
+            Error::Database { trouble, source, .. } => Self::Database(*trouble, with_causes(source.as_ref())),
             Error::EpisodesElsewhere { place, kept, wanted } => {
                 Self::Elsewhere { place: place.clone(), kept: kept.clone(), wanted: wanted.clone() }
             }
-            other => Self::DatabaseErrorKind(DatabaseErrorKind::Unreachable, with_causes(other)),
+            other => Self::Database(DatabaseErrorKind::Unreachable, with_causes(other)),
         }
     }
 
     pub(crate) fn error(&self, database: Database) -> Error {
         match self.clone() {
-            Self::DatabaseErrorKind(trouble, seen) => Error::database(database, trouble, seen),
+            Self::Database(trouble, seen) => Error::database(database, trouble, seen),
             Self::Elsewhere { place, kept, wanted } => Error::EpisodesElsewhere { place, kept, wanted },
         }
     }

@@ -1,99 +1,117 @@
-//! The task that keeps a link open.
+//! The task that keeps a connection open.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use memcloud_domain::{DatabaseErrorKind, Error};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::backoff::Pauses;
+use crate::health::HealthSignals;
 use crate::state::{Outage, State, Up};
-use crate::{Doubts, Open, Patience, within};
+use crate::timing::within;
+use crate::{Connector, Timeouts};
 
-/// A session is not opened anew more often than this, however much is lost.
-const OPENED_AT_MOST_EVERY: Duration = Duration::from_millis(100);
+/// The shortest time between two reopenings, however often sessions are lost.
+const REOPEN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Starts the keeper. Answers its task, and where it tells how the link stands.
-pub(crate) fn start<O: Open>(
-    opener: O,
-    patience: Patience,
-    doubts: Arc<Doubts>,
-) -> (JoinHandle<()>, watch::Receiver<State<O::Session>>) {
-    let (tell, state) = watch::channel(State::Opening);
-    let keeper = Keeper { opener, patience, doubts, tell, generation: 0, down_since: None };
-    (tokio::spawn(keeper.keep()), state)
+/// Starts the supervisor. Returns its task and the channel on which it publishes the state of the connection.
+pub(crate) fn start<C: Connector>(
+    connector: C,
+    timeouts: Timeouts,
+    health: Arc<HealthSignals>,
+) -> (JoinHandle<()>, watch::Receiver<State<C::Session>>) {
+    let (publish, state) = watch::channel(State::Opening);
+    let supervisor = Supervisor { connector, timeouts, health, publish, generation: 0, down_since: None };
+    (tokio::spawn(supervisor.run()), state)
 }
 
-struct Keeper<O: Open> {
-    opener: O,
-    patience: Patience,
-    doubts: Arc<Doubts>,
-    tell: watch::Sender<State<O::Session>>,
+struct Supervisor<C: Connector> {
+    connector: C,
+    timeouts: Timeouts,
+    health: Arc<HealthSignals>,
+    publish: watch::Sender<State<C::Session>>,
     generation: u64,
     down_since: Option<Instant>,
 }
 
-impl<O: Open> Keeper<O> {
-    async fn keep(mut self) {
-        let mut pauses = Pauses::new(&self.patience);
+impl<C: Connector> Supervisor<C> {
+    async fn run(mut self) {
+        let mut pauses = self.pauses();
         loop {
             match self.open().await {
                 Ok(session) => {
-                    pauses = Pauses::new(&self.patience);
+                    pauses = self.pauses();
                     self.up(session);
                     self.watch().await;
                 }
-                // It answers, and what is open goes on: only one more connection is too many.
-                Err(error) if self.is_up() && is_exhausted(&error) => sleep(pauses.next()).await,
+                // The database answers and the open session works: only one more connection was too many.
+                Err(error) if self.is_up() && is_exhausted(&error) => pause(&mut pauses).await,
                 Err(error) => {
                     let refused =
                         matches!(error, Error::Database { trouble: DatabaseErrorKind::Refused, .. });
                     self.down(&error);
-                    sleep(if refused { self.patience.refused_pause } else { pauses.next() }).await;
+                    if refused {
+                        sleep(self.timeouts.refused_pause).await;
+                    } else {
+                        pause(&mut pauses).await;
+                    }
                 }
             }
         }
     }
 
-    /// Whether anybody answers is known soon; opening may take its time.
-    async fn open(&self) -> Result<O::Session, Error> {
-        let database = self.opener.database();
-        within(self.patience.look, database, self.opener.look()).await?;
-        within(self.patience.opening, database, self.opener.open()).await
+    /// The pauses between attempts, without end.
+    fn pauses(&self) -> ExponentialBackoff {
+        ExponentialBuilder::default()
+            .with_min_delay(self.timeouts.first_pause)
+            .with_max_delay(self.timeouts.longest_pause)
+            .with_jitter()
+            .without_max_times()
+            .build()
     }
 
-    /// Returns when the session is to be opened anew: it is old, it was lost, or nobody answers any more.
+    /// Pings first: whether the database answers is known soon, while opening may take long.
+    async fn open(&self) -> Result<C::Session, Error> {
+        let database = self.connector.database();
+        within(self.timeouts.ping, database, self.connector.ping()).await?;
+        within(self.timeouts.opening, database, self.connector.open()).await
+    }
+
+    /// Returns when the session must be reopened: it is old, it was lost, or the database no longer answers.
     async fn watch(&mut self) {
         let opened = Instant::now();
-        let mut lost = self.doubts.lost.subscribe();
+        let mut lost = self.health.lost.subscribe();
         loop {
             tokio::select! {
-                () = sleep_until(opened + self.patience.renewal) => return,
-                // What is lost of an older session says nothing about this one.
+                () = sleep_until(opened + self.timeouts.renewal) => return,
+                // The loss of an older session says nothing about this one.
                 _ = lost.wait_for(|lost| *lost == self.generation) => break,
-                () = self.doubts.slow.notified() => {}
+                () = self.health.slow.notified() => {}
             }
-            if let Err(error) = within(self.patience.look, self.opener.database(), self.opener.look()).await
+            if let Err(error) =
+                within(self.timeouts.ping, self.connector.database(), self.connector.ping()).await
                 && !is_exhausted(&error)
             {
                 self.down(&error);
                 return;
             }
         }
-        sleep_until(opened + OPENED_AT_MOST_EVERY).await;
+        sleep_until(opened + REOPEN_INTERVAL).await;
     }
 
     fn is_up(&self) -> bool {
-        matches!(&*self.tell.borrow(), State::Up(_))
+        matches!(&*self.publish.borrow(), State::Up(_))
     }
 
-    fn up(&mut self, session: O::Session) {
+    fn up(&mut self, session: C::Session) {
         self.generation += 1;
-        self.tell.send_replace(State::Up(Up { session, generation: self.generation }));
+        self.publish.send_replace(State::Up(Up { session, generation: self.generation }));
         if let Some(since) = self.down_since.take() {
-            tracing::info!("{} is back after {:.1} s", self.opener.database(), since.elapsed().as_secs_f64());
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::info!(database = %self.connector.database(), seconds, "the database connection is up again");
         }
     }
 
@@ -101,15 +119,21 @@ impl<O: Open> Keeper<O> {
         let outage = Outage::of(error);
         if self.down_since.is_none() {
             self.down_since = Some(Instant::now());
-            let why = outage.error(self.opener.database());
+            let why = outage.error(self.connector.database());
             let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(error = %why, cause, hint = why.hint(), "the link is down; it is tried again");
+            tracing::warn!(error = %why, cause, hint = why.hint(), "the database connection is down; retrying");
         }
-        self.tell.send_replace(State::Down(outage));
+        self.publish.send_replace(State::Down(outage));
     }
 }
 
 /// Whether the database answers, but has no connection left.
 fn is_exhausted(error: &Error) -> bool {
     matches!(error, Error::Database { trouble: DatabaseErrorKind::Exhausted, .. })
+}
+
+async fn pause(pauses: &mut ExponentialBackoff) {
+    if let Some(pause) = pauses.next() {
+        sleep(pause).await;
+    }
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use memcloud_domain::{Database, DatabaseErrorKind, Error};
 use tokio::time::timeout;
 
-/// What comes of this work on a database, or that there was no answer in time.
+/// The result of this work on a database, or [`DatabaseErrorKind::Silent`] when it takes longer than `limit`.
 pub async fn within<T>(
     limit: Duration,
     database: Database,
@@ -15,7 +15,7 @@ pub async fn within<T>(
     })
 }
 
-/// How long a question that needs no work and its answer take: the middle of a few.
+/// The median time of a few round trips that ask for no work.
 pub async fn round_trip<E>(ask: impl AsyncFn() -> Result<(), E>) -> Result<Duration, E> {
     let mut times = [Duration::ZERO; 5];
     for time in &mut times {

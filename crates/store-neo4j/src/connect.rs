@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memcloud_domain::{Database, DatabaseErrorKind, Error};
-use memcloud_store_connection::{Open, Patience};
+use memcloud_store_connection::{Connector, Timeouts};
 use neo4rs::{ConfigBuilder, Graph, query};
 use secrecy::ExposeSecret;
 
@@ -23,14 +23,14 @@ pub(crate) struct Opener {
 }
 
 #[async_trait]
-impl Open for Opener {
+impl Connector for Opener {
     type Session = Graph;
 
     fn database(&self) -> Database {
         Database::Neo4j
     }
 
-    async fn look(&self) -> Result<(), Error> {
+    async fn ping(&self) -> Result<(), Error> {
         connect(&self.target)?.run(query("RETURN 1")).await.map_err(doing("looking at Neo4j"))
     }
 
@@ -45,7 +45,7 @@ impl Open for Opener {
 /// A pool of connections, none of them made yet.
 fn connect(target: &Target) -> Result<Graph, Error> {
     // Longer than the link waits, which knows better when to give up.
-    let timeout = Patience::default().operation + Duration::from_secs(1);
+    let timeout = Timeouts::default().operation + Duration::from_secs(1);
     let mut config = ConfigBuilder::new()
         .uri(target.place())
         .user(target.user.clone())

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use memcloud_domain::{Database, Error};
-use memcloud_store_connection::{Open, Patience, round_trip, within};
+use memcloud_store_connection::{Connector, Timeouts, round_trip, within};
 use neo4rs::{Graph, query};
 
 use crate::connect::Opener;
@@ -76,7 +76,7 @@ pub async fn examine(target: &Target) -> Result<Findings, Error> {
         let graph = Opener { target: target.clone() }.open().await?;
         look(&graph, target).await
     };
-    within(Patience::default().operation, Database::Neo4j, Box::pin(looked)).await
+    within(Timeouts::default().operation, Database::Neo4j, Box::pin(looked)).await
 }
 
 async fn look(graph: &Graph, target: &Target) -> Result<Findings, Error> {

@@ -8,7 +8,7 @@ use memcloud_ports::{
     Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent,
     PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
-use memcloud_store_connection::{Link, Patience};
+use memcloud_store_connection::{Connection, Timeouts};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
@@ -30,7 +30,7 @@ pub struct GraphStore {
 /// What operations and the sweeper work with.
 pub(crate) struct Shared {
     pub(crate) records: Arc<dyn RecordStore>,
-    pub(crate) link: Link<Opener>,
+    pub(crate) link: Connection<Opener>,
     pub(crate) is_aura: bool,
     place: String,
     /// Held while embeddings are written: two at it would do everything twice.
@@ -50,7 +50,7 @@ impl GraphStore {
     /// operation that needs it says so.
     pub async fn open(target: Target, records: Arc<dyn RecordStore>) -> Self {
         let (is_aura, place) = (target.is_aura(), target.place());
-        let link = Link::start(Opener { target }, Patience::default()).await;
+        let link = Connection::start(Opener { target }, Timeouts::default()).await;
         let shared = Arc::new(Shared {
             records,
             link,
@@ -77,7 +77,7 @@ impl Shared {
         let known = self.memory.get_or_try_init(|| async {
             let (name, counts) = tokio::try_join!(self.records.memory(), self.records.counts())?;
             let fresh = counts.episodes == 0;
-            if self.link.run_again(|graph| graph::knows(graph, &name, fresh)).await? {
+            if self.link.run_idempotent(|graph| graph::knows(graph, &name, fresh)).await? {
                 return Ok(name);
             }
             let (kept, wanted) = ("in another Neo4j".to_owned(), format!("in {}", self.place));
@@ -89,13 +89,13 @@ impl Shared {
     /// Intends in the records, then writes to the graph.
     async fn begin(&self, turns: &[Turn<'_>]) -> Result<Intent, Error> {
         // Known to be down, it is not even intended.
-        if let Some(trouble) = self.link.trouble() {
+        if let Some(trouble) = self.link.outage() {
             return Err(trouble);
         }
         let memory = self.memory().await?;
         let intent = self.records.intend(turns.iter().map(|turn| turn.episode.id).collect()).await?;
         for turns in turns.chunks(STEP) {
-            let put = self.link.run_again(|graph| graph::put(graph, memory, turns)).await;
+            let put = self.link.run_idempotent(|graph| graph::put(graph, memory, turns)).await;
             if let Err(error) = put {
                 // What it left in the graph is removed by the sweeper; if nobody can be asked now, by whoever finds it.
                 drop(tokio::time::timeout(LAST_WORD, self.records.withdraw(intent)).await);
@@ -140,7 +140,7 @@ impl Shared {
     pub(crate) async fn remove(&self, ids: &[EpisodeId]) -> Result<(), Error> {
         let memory = self.memory().await?;
         for ids in ids.chunks(STEP) {
-            self.link.run_again(|graph| graph::remove(graph, memory, ids)).await?;
+            self.link.run_idempotent(|graph| graph::remove(graph, memory, ids)).await?;
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Shared {
 
     async fn contents(&self, ids: &[EpisodeId]) -> Result<Contents, Error> {
         let memory = self.memory().await?;
-        self.link.run_again(|graph| graph::contents(graph, memory, ids)).await
+        self.link.run_idempotent(|graph| graph::contents(graph, memory, ids)).await
     }
 }
 
@@ -283,7 +283,7 @@ impl EpisodeStore for GraphStore {
         let dimensions = running.rsplit('/').next().and_then(|number| number.parse::<i64>().ok());
         if let Some(dimensions) = dimensions {
             let made = async |graph| schema::make_vector_index(&graph, dimensions).await;
-            self.shared.link.run_again(made).await?;
+            self.shared.link.run_idempotent(made).await?;
         }
         Ok(())
     }
@@ -299,7 +299,7 @@ impl EpisodeStore for GraphStore {
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
         let memory = self.shared.memory().await?;
         for vectors in vectors.chunks(STEP) {
-            self.shared.link.run_again(|graph| graph::embed(graph, memory, vectors)).await?;
+            self.shared.link.run_idempotent(|graph| graph::embed(graph, memory, vectors)).await?;
         }
         self.shared.records.set_vectors(vectors).await
     }

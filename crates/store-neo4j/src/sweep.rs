@@ -55,14 +55,14 @@ pub(crate) async fn embed(shared: &Shared) -> Result<(), Error> {
     let memory = shared.memory().await?;
     let _alone = shared.embedding.lock().await;
     loop {
-        let waiting = shared.link.run_again(|graph| graph::unembedded(graph, memory)).await?;
+        let waiting = shared.link.run_idempotent(|graph| graph::unembedded(graph, memory)).await?;
         // What is not recorded yet gets its own the next time, or is removed.
         let vectors = if waiting.is_empty() { Vec::new() } else { shared.records.vectors(&waiting).await? };
         if vectors.is_empty() {
             return Ok(());
         }
         let began = Instant::now();
-        shared.link.run_again(|graph| graph::embed(graph, memory, &vectors)).await?;
+        shared.link.run_idempotent(|graph| graph::embed(graph, memory, &vectors)).await?;
         // Half of the time is for the requests: nobody waits for this.
         tokio::time::sleep(began.elapsed()).await;
     }
@@ -70,7 +70,7 @@ pub(crate) async fn embed(shared: &Shared) -> Result<(), Error> {
 
 async fn warn_of_little_room(shared: &Shared) {
     let size = async |graph| graph::size(&graph).await;
-    if let Ok((nodes, relationships)) = shared.link.run_again(size).await
+    if let Ok((nodes, relationships)) = shared.link.run_idempotent(size).await
         && AURA_FREE.share(nodes, relationships) >= AURA_FREE.warn_at
     {
         tracing::warn!(nodes, relationships, "{}", AURA_FREE.told(nodes, relationships));

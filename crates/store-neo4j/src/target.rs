@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use memcloud_store_connection::address::{self, BadTarget};
+use memcloud_store_connection::address::{self, InvalidAddress};
 use secrecy::SecretString;
 
 /// Which Neo4j, as whom, and by which way.
@@ -77,9 +77,9 @@ impl Target {
         user: Option<String>,
         password: Option<SecretString>,
         authority: Option<PathBuf>,
-    ) -> Result<Self, BadTarget> {
+    ) -> Result<Self, InvalidAddress> {
         let form = "write it as bolt://host:7687, with bolt, bolt+s, bolt+ssc, neo4j, neo4j+s or neo4j+ssc for its scheme";
-        let bad = |what: String| BadTarget::new(what, form);
+        let bad = |what: String| InvalidAddress::new(what, form);
         let url = address::read(text, form)?;
         let scheme = Scheme::named(url.scheme())
             .ok_or_else(|| bad(format!("'{}' is no scheme of Neo4j", url.scheme())))?;
@@ -95,7 +95,7 @@ impl Target {
             (None, Some(inside)) => decoded(inside)?.into(),
             (None, None) => {
                 let mend = "set NEO4J_PASSWORD, or NEO4J_PASSWORD_FILE";
-                return Err(BadTarget::new("there is no password for it", mend));
+                return Err(InvalidAddress::new("there is no password for it", mend));
             }
         };
         Ok(Self {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use memcloud_domain::{Database, Error};
 use memcloud_ports::ContentLocation;
-use memcloud_store_connection::Open;
+use memcloud_store_connection::Connector;
 use secrecy::ExposeSecret;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -47,14 +47,14 @@ impl Session {
 }
 
 #[async_trait]
-impl Open for Opener {
+impl Connector for Opener {
     type Session = Session;
 
     fn database(&self) -> Database {
         Database::Postgres
     }
 
-    async fn look(&self) -> Result<(), Error> {
+    async fn ping(&self) -> Result<(), Error> {
         let look = async { Ok(pool(&self.target)?.get().await?.simple_query("").await.map(drop)?) };
         look.await.map_err(|failure: Failure| failure.doing("looking at the database"))
     }

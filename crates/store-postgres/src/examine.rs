@@ -3,7 +3,7 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use memcloud_domain::{Database, Error};
 use memcloud_ports::ContentLocation;
-use memcloud_store_connection::{Open, Patience, round_trip, within};
+use memcloud_store_connection::{Connector, Timeouts, round_trip, within};
 
 use crate::connect::{Opener, Session};
 use crate::error::Failure;
@@ -46,7 +46,7 @@ pub async fn examine(target: &Target, home: ContentLocation) -> Result<Findings,
         let session = opener.open().await?;
         look(&session, &target).await.map_err(|failure| failure.doing("examining the database"))
     };
-    within(Patience::default().operation, Database::Postgres, looked).await
+    within(Timeouts::default().operation, Database::Postgres, looked).await
 }
 
 async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {

@@ -46,7 +46,7 @@ use memcloud_ports::{
     Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Idempotency,
     Intent, Orphan, PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
-use memcloud_store_connection::{Link, Patience};
+use memcloud_store_connection::{Connection, Timeouts};
 use uuid::Uuid;
 
 use crate::connect::{Opener, Session};
@@ -60,7 +60,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
-    link: Link<Opener>,
+    link: Connection<Opener>,
 }
 
 impl PostgresStore {
@@ -76,7 +76,7 @@ impl PostgresStore {
     }
 
     async fn open_for(target: Target, home: ContentLocation) -> Self {
-        Self { link: Link::start(Opener { target, home }, Patience::default()).await }
+        Self { link: Connection::start(Opener { target, home }, Timeouts::default()).await }
     }
 
     async fn append_batch(&self, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {
@@ -122,7 +122,7 @@ impl PostgresStore {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.link.run_again(|session| with_client(session, doing, &work)).await
+        self.link.run_idempotent(|session| with_client(session, doing, &work)).await
     }
 }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use memcloud_store_connection::address::{self, BadTarget};
+use memcloud_store_connection::address::{self, InvalidAddress};
 use secrecy::SecretString;
 
 /// Which database, as whom, and by which way.
@@ -48,12 +48,16 @@ impl Tls {
     /// What an `sslmode` asks for, for a server at this host. Nothing said: TLS, but not on this machine itself.
     ///
     /// `require` and `verify-ca` are taken for `verify-full`: encryption with nobody knows whom protects nothing.
-    pub fn of_mode(mode: Option<&str>, host: &str, authority: Option<PathBuf>) -> Result<Self, BadTarget> {
+    pub fn of_mode(
+        mode: Option<&str>,
+        host: &str,
+        authority: Option<PathBuf>,
+    ) -> Result<Self, InvalidAddress> {
         match mode {
             None if authority.is_none() && is_this_machine(host) => Ok(Self::Off),
             Some("disable") => Ok(Self::Off),
             None | Some("require" | "verify-ca" | "verify-full") => Ok(Self::Verified(authority)),
-            Some(other) => Err(BadTarget::new(
+            Some(other) => Err(InvalidAddress::new(
                 format!("'{other}' is no way to protect a connection that memcloud knows"),
                 "use disable or verify-full",
             )),
@@ -66,17 +70,17 @@ fn is_this_machine(host: &str) -> bool {
         || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn check_name(host: &str) -> Result<(), BadTarget> {
+fn check_name(host: &str) -> Result<(), InvalidAddress> {
     if host.contains(['/', ' ', '@']) {
         let what = format!("'{host}' is neither a host nor a directory: a directory begins with a slash");
-        return Err(BadTarget::new(
+        return Err(InvalidAddress::new(
             what,
             "name the folder that holds the socket by its whole path, or a host",
         ));
     }
     if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() {
         let what = format!("'{host}' is no host: it holds a colon");
-        return Err(BadTarget::new(what, "name the host alone, and its port in DB_PORT"));
+        return Err(InvalidAddress::new(what, "name the host alone, and its port in DB_PORT"));
     }
     Ok(())
 }
@@ -106,12 +110,12 @@ impl Host {
 impl Target {
     /// The target of an address such as `postgres://user:password@host:5432/database?sslmode=verify-full`, or
     /// `postgres://user:password@/database?host=/cloudsql/project:region:instance`.
-    pub fn from_url(text: &str, authority: Option<PathBuf>) -> Result<Self, BadTarget> {
+    pub fn from_url(text: &str, authority: Option<PathBuf>) -> Result<Self, InvalidAddress> {
         let form = "write it as postgres://user:password@host:5432/database, with special characters as %XX";
         let (whole, names_host) = with_host(text);
         let url = address::read(&whole, form)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
-            return Err(BadTarget::new(format!("'{}' is no scheme of PostgreSQL", url.scheme()), form));
+            return Err(InvalidAddress::new(format!("'{}' is no scheme of PostgreSQL", url.scheme()), form));
         }
         let decoded = |text: &str| address::decoded(text, form);
         let mut host = url.host().filter(|_| names_host).map(|host| host.to_string());
@@ -120,20 +124,22 @@ impl Target {
             match &*name {
                 "host" => host = Some(value.into_owned()),
                 "port" => {
-                    port = Some(value.parse().map_err(|_| BadTarget::new("its port is no number", form))?);
+                    port =
+                        Some(value.parse().map_err(|_| InvalidAddress::new("its port is no number", form))?);
                 }
                 "sslmode" => mode = Some(value.into_owned()),
                 _ => {
                     let mend = "use 'host', 'port' and 'sslmode' only";
-                    return Err(BadTarget::new("it has a parameter that memcloud does not know", mend));
+                    return Err(InvalidAddress::new("it has a parameter that memcloud does not know", mend));
                 }
             }
         }
-        let host =
-            host.filter(|host| !host.is_empty()).ok_or_else(|| BadTarget::new("it names no host", form))?;
+        let host = host
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| InvalidAddress::new("it names no host", form))?;
         let (user, database) = (decoded(url.username())?, decoded(url.path().trim_start_matches('/'))?);
         if user.is_empty() {
-            return Err(BadTarget::new("it names no user", form));
+            return Err(InvalidAddress::new("it names no user", form));
         }
         Ok(Self {
             tls: Tls::of_mode(mode.as_deref(), &host, authority)?,
@@ -147,14 +153,14 @@ impl Target {
     }
 
     /// Whether a socket can be there at all. That the server is there is another matter.
-    pub fn check(&self) -> Result<(), BadTarget> {
+    pub fn check(&self) -> Result<(), InvalidAddress> {
         let folder = match &self.host {
             Host::Socket(folder) => folder,
             Host::Network(host) => return check_name(host),
         };
         let (place, bytes) = (self.place(), self.place().len());
         if bytes > SOCKET_PATH {
-            return Err(BadTarget::new(
+            return Err(InvalidAddress::new(
                 format!(
                     "the path of the socket, {place}, has {bytes} bytes; the system allows {SOCKET_PATH}"
                 ),
@@ -162,7 +168,7 @@ impl Target {
             ));
         }
         if !folder.is_dir() {
-            return Err(BadTarget::new(
+            return Err(InvalidAddress::new(
                 format!("{} is no directory", folder.display()),
                 "name the folder that holds the socket .s.PGSQL.<port>, or a host",
             ));

@@ -1,0 +1,174 @@
+//! A connection to a scripted database, under a clock that the test moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use memcloud_domain::{Database, DatabaseErrorKind, Error};
+use memcloud_store_connection::{Connection, Connector, Timeouts};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// How the database behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behaviour {
+    Healthy,
+    Silent,
+    Fails(DatabaseErrorKind),
+}
+
+#[derive(Clone)]
+struct Scripted {
+    behaviour: watch::Receiver<Behaviour>,
+    opened: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    async fn answer(&self) -> Result<(), Error> {
+        match *self.behaviour.borrow() {
+            Behaviour::Healthy => return Ok(()),
+            Behaviour::Fails(trouble) => {
+                return Err(Error::database(Database::Neo4j, trouble, "as the test says"));
+            }
+            Behaviour::Silent => {}
+        }
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl Connector for Scripted {
+    type Session = usize;
+
+    fn database(&self) -> Database {
+        Database::Neo4j
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.answer().await
+    }
+
+    async fn open(&self) -> Result<usize, Error> {
+        self.answer().await?;
+        Ok(self.opened.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+}
+
+/// A database in this behaviour, what changes it, and how often it was opened.
+fn database(behaviour: Behaviour) -> (Scripted, watch::Sender<Behaviour>, Arc<AtomicUsize>) {
+    let (change, behaviour) = watch::channel(behaviour);
+    let opened = Arc::new(AtomicUsize::new(0));
+    (Scripted { behaviour, opened: Arc::clone(&opened) }, change, opened)
+}
+
+#[track_caller]
+fn trouble<T: std::fmt::Debug>(result: Result<T, Error>) -> DatabaseErrorKind {
+    match result {
+        Err(Error::Database { trouble, .. }) => trouble,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn ok(_: usize) -> Result<(), Error> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_database_fails_first_callers_soon_and_later_ones_at_once() {
+    let (scripted, change, _) = database(Behaviour::Healthy);
+    let connection = Connection::start(scripted.clone(), Timeouts::default()).await;
+    change.send_replace(Behaviour::Silent);
+    let began = Instant::now();
+    let hanging = connection.run(|_| async { scripted.answer().await });
+    assert_eq!(trouble(hanging.await), DatabaseErrorKind::Silent);
+    assert!(began.elapsed() <= Duration::from_millis(2_700), "{:?}", began.elapsed());
+    let began = Instant::now();
+    assert_eq!(trouble(connection.run(ok).await), DatabaseErrorKind::Silent);
+    assert_eq!(began.elapsed(), Duration::ZERO, "later operations fail at once");
+    change.send_replace(Behaviour::Healthy);
+    sleep(Duration::from_secs(18)).await;
+    connection.run(ok).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_operation_keeps_its_time_and_session_while_pings_are_answered() {
+    let (scripted, _change, opened) = database(Behaviour::Healthy);
+    let connection = Connection::start(scripted, Timeouts::default()).await;
+    let slow = |session| async move {
+        sleep(Duration::from_millis(3_900)).await;
+        Ok(session)
+    };
+    assert_eq!(connection.run(slow).await.unwrap(), 1);
+    assert_eq!(opened.load(Ordering::SeqCst), 1, "no session is reopened");
+    let long = |session| async move {
+        sleep(Duration::from_secs(40)).await;
+        Ok::<usize, Error>(session)
+    };
+    assert_eq!(trouble(connection.run(long).await), DatabaseErrorKind::Silent, "an operation has its limit");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        connection.run_within(Duration::from_mins(1), long).await.unwrap(),
+        2,
+        "its session was replaced"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotent_operation_runs_again_on_a_new_session() {
+    let (scripted, change, _) = database(Behaviour::Healthy);
+    let connection = Connection::start(scripted, Timeouts::default()).await;
+    let lost_once = |session: usize| async move {
+        if session == 1 {
+            return Err(Error::database(Database::Neo4j, DatabaseErrorKind::Unreachable, "cut"));
+        }
+        Ok(session)
+    };
+    assert_eq!(connection.run_idempotent(lost_once).await.unwrap(), 2);
+    // A second attempt that fails does not settle an outcome that the first left unknown.
+    change.send_replace(Behaviour::Fails(DatabaseErrorKind::Unreachable));
+    let unknown = |_| async { Err::<(), _>(Error::OutcomeUnknown { database: Database::Neo4j }) };
+    assert!(matches!(connection.run_idempotent(unknown).await, Err(Error::OutcomeUnknown { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_down_is_retried_with_backoff() {
+    for wrong in [
+        DatabaseErrorKind::Unreachable,
+        DatabaseErrorKind::TooOld,
+        DatabaseErrorKind::Lacking,
+        DatabaseErrorKind::Forbidden,
+    ] {
+        let (scripted, change, _) = database(Behaviour::Fails(wrong));
+        let connection = Connection::start(scripted, Timeouts::default()).await;
+        assert_eq!(trouble(connection.run(ok).await), wrong);
+        assert_eq!(trouble(Err::<(), _>(connection.outage().unwrap())), wrong);
+        sleep(Duration::from_mins(1)).await;
+        change.send_replace(Behaviour::Healthy);
+        sleep(Duration::from_millis(2_100)).await;
+        connection.run(ok).await.unwrap();
+        assert!(connection.outage().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exhausted_database_keeps_the_open_session() {
+    let (scripted, change, _) = database(Behaviour::Healthy);
+    let connection = Connection::start(scripted, Timeouts::default()).await;
+    change.send_replace(Behaviour::Fails(DatabaseErrorKind::Exhausted));
+    let slow = |session| async move {
+        sleep(Duration::from_secs(3)).await;
+        Ok(session)
+    };
+    assert_eq!(connection.run(slow).await.unwrap(), 1);
+    sleep(Duration::from_mins(11)).await;
+    assert_eq!(connection.run(slow).await.unwrap(), 1, "the old session goes on past its renewal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_reopened_every_ten_minutes() {
+    let (scripted, _change, opened) = database(Behaviour::Healthy);
+    let _connection = Connection::start(scripted, Timeouts::default()).await;
+    sleep(Duration::from_mins(31)).await;
+    assert_eq!(opened.load(Ordering::SeqCst), 4);
+}
