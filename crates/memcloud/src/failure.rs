@@ -1,6 +1,6 @@
 use memcloud_domain::with_causes;
 
-/// How the program ends. The numbers are part of the command line's contract: see `docs/cli.md`.
+/// How the program ends. The numbers are part of the command line's contract: see `docs/reference/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All was done.

@@ -17,9 +17,9 @@ pub(crate) struct Args {
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
 enum Page {
-    /// docs/cli.md
+    /// docs/reference/cli.md
     Cli,
-    /// docs/settings.md
+    /// docs/reference/settings.md
     Settings,
 }
 
@@ -98,7 +98,7 @@ fn spelling(arg: &Arg) -> String {
 fn settings() -> String {
     let mut page = String::from(
         "# Settings\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test cli reference` from the table in\n\
-         `crates/memcloud/src/settings.rs`.\n\n\
+         `crates/memcloud/src/settings/names.rs`.\n\n\
          A flag wins over the environment, and that over the settings file (TOML). The key in the file is the name in\n\
          lower case without `MEMCLOUD_`. A secret can also be the path of a file that holds it, in the variable with\n\
          `_FILE` at its end; it is never logged.\n\n\

@@ -150,7 +150,7 @@ fn parse_file(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Failu
     let wrong = |what: String| {
         Failure::usage(
             format!("{}: {what}", path.display()),
-            "see docs/settings.md for the settings and their keys",
+            "see docs/reference/settings.md for the settings and their keys",
         )
     };
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;

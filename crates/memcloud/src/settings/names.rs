@@ -1,6 +1,6 @@
 //! Every setting with its name, its default and its meaning, in the order of the reference.
 
-/// One setting, as `docs/settings.md` shows it.
+/// One setting, as `docs/reference/settings.md` shows it.
 #[derive(Debug)]
 pub(crate) struct Setting {
     /// The environment variable.

@@ -6,7 +6,7 @@ use crate::home::ContentLocation;
 #[test]
 fn the_reference_is_up_to_date() {
     let home = ContentLocation::new();
-    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
     for page in ["cli", "settings"] {
         let printed = home.run(&["reference", page]).ok().stdout;
         let path = docs.join(format!("{page}.md"));
@@ -14,6 +14,9 @@ fn the_reference_is_up_to_date() {
             std::fs::write(&path, &printed).unwrap();
         }
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == printed, "docs/{page}.md is old: run UPDATE_DOCS=1 cargo test -p memcloud reference");
+        assert!(
+            kept == printed,
+            "docs/reference/{page}.md is old: run UPDATE_DOCS=1 cargo test -p memcloud reference"
+        );
     }
 }

@@ -3,7 +3,7 @@ use memcloud_server::openapi_json;
 use serde_json::Value;
 
 /// The document that is checked in, for readers and for clients that are made from it.
-const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/openapi.json");
 
 #[test]
 fn the_document_is_the_one_checked_in() {
@@ -14,7 +14,7 @@ fn the_document_is_the_one_checked_in() {
     let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap_or_default();
     assert!(
         checked_in == document,
-        "run this test with UPDATE_DOCS=1 and look at the change of docs/openapi.json"
+        "run this test with UPDATE_DOCS=1 and look at the change of docs/reference/openapi.json"
     );
 }
 
