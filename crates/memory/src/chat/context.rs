@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::profile::FactHit;
 use crate::search::Hit;
-use crate::tokens::{cut, estimate, shortened};
+use crate::text::token_count::{cut, estimate, shortened};
 
 /// What share of the budget facts may have, as one in so many. Memories may use what facts leave.
 const FACTS_SHARE: usize = 4;
@@ -182,7 +182,7 @@ mod tests {
                 owner: "Ann".into(),
                 category: "profile".into(),
             },
-            tag: "ContentLocation".into(),
+            tag: "Home".into(),
             name: "city".into(),
             value: value.into(),
             citations: vec![],

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::chat::{ANSWER_TOKENS, Chat, Context, Event, Recalled, Turn, context, texts};
 use crate::llm_gate::Expected;
-use crate::tokens;
+use crate::text::token_count;
 use memcloud_ports::{Answer, Call, Completion, Deltas, ModelError, Refusal, Tokens};
 
 /// The longest answer that is read, in bytes as they come.
@@ -47,7 +47,7 @@ impl Chat {
             Ok(Answer::Stream(deltas)) => self.listen(deltas, &mut reply, events).await,
             Err(error) => reply.error = Some(error),
         }
-        reply.estimate.completion = tokens::estimate(&reply.text) as u64;
+        reply.estimate.completion = token_count::estimate(&reply.text) as u64;
         reply
     }
 
@@ -61,7 +61,7 @@ impl Chat {
         let mut budget = self.options.context_tokens;
         loop {
             let request = self.request(turn, &recalled.context, budget);
-            let prompt = tokens::of_request(&request);
+            let prompt = token_count::of_request(&request);
             estimate.prompt = prompt as u64;
             let permit = match recalled.permit.take() {
                 Some(permit) => permit,

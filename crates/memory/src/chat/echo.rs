@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::words::{stem, term_id, words};
+use crate::text::hash::fnv64;
+use crate::text::words::{stem, term_id, words};
 
 /// So many words in a row are a quotation.
 const RUN: usize = 4;
@@ -24,12 +25,12 @@ pub(crate) fn is_echo<'a>(answer: &str, recalled: impl Iterator<Item = &'a str>)
         let held = stems(text);
         // A short memory counts when all of it comes back.
         let run = RUN.min(held.len()).max(1);
-        runs.extend(held.windows(run).map(run_of));
+        runs.extend(held.windows(run).map(hash));
     }
     let mut quoted = vec![false; said.len()];
     for run in 1..=RUN {
         for (at, window) in said.windows(run).enumerate() {
-            if runs.contains(&run_of(window)) {
+            if runs.contains(&hash(window)) {
                 quoted[at..at + run].fill(true);
             }
         }
@@ -38,16 +39,13 @@ pub(crate) fn is_echo<'a>(answer: &str, recalled: impl Iterator<Item = &'a str>)
     share >= SHARE
 }
 
+fn hash(run: &[u32]) -> u64 {
+    fnv64(run.iter().copied())
+}
+
 /// The stems of a text, as their hashes.
 fn stems(text: &str) -> Vec<u32> {
     words(text).map(|word| term_id(&stem(&word.plain))).collect()
-}
-
-/// A run of stems as one number: 64-bit FNV-1a.
-fn run_of(stems: &[u32]) -> u64 {
-    stems.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &stem| {
-        (hash ^ u64::from(stem)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 #[cfg(test)]

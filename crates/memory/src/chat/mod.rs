@@ -19,10 +19,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::Memory;
 use crate::llm_gate::{Expected, ModelGateway, Permit, Retry};
 use crate::profile::FactHit;
 use crate::search::{Embedded, Hit, SearchQuery};
-use crate::{Memory, tokens};
+use crate::text::token_count;
 use memcloud_ports::{Completion, Delta, FactsOf, ModelError, Tokens};
 
 pub use context::Context;
@@ -259,7 +260,7 @@ impl Chat {
         let completion = number("max_completion_tokens").or(number("max_tokens"));
         let completion = completion.map_or(ANSWER_TOKENS, |most| usize::try_from(most).unwrap_or(usize::MAX));
         let expected = Expected {
-            prompt: tokens::of_request(&turn.request).saturating_add(self.options.context_tokens),
+            prompt: token_count::of_request(&turn.request).saturating_add(self.options.context_tokens),
             completion: completion.saturating_mul(number("n").unwrap_or(1).max(1) as usize),
         };
         // Both to their end: leave that is not used is given back only when it is there.

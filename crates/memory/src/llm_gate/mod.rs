@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::llm_gate::breaker::Breaker;
 use crate::llm_gate::corrections::Corrections;
 use crate::llm_gate::reservation::Reservation;
-use crate::tokens::estimate;
+use crate::text::token_count::estimate;
 use memcloud_ports::{Answer, Budget, Call, Charge, EpisodeStore, LanguageModel, ModelError, Span, Usage};
 
 pub use retry::Retry;

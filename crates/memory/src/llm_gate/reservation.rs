@@ -8,7 +8,7 @@ use futures_core::Stream;
 
 use crate::llm_gate::corrections::Corrections;
 use crate::llm_gate::{Expected, MOST_TOKENS, ModelGateway};
-use crate::tokens::estimate;
+use crate::text::token_count::estimate;
 use memcloud_ports::{Charge, Delta, Deltas, ModelError, Tokens};
 
 /// What was counted for a call, until it is settled. What was counted for a call that was never made is given back when

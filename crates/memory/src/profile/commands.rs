@@ -224,7 +224,7 @@ mod tests {
                 owner: "ann".into(),
                 category: "profile".into(),
             },
-            tag: "ContentLocation".into(),
+            tag: "Home".into(),
             name: "city".into(),
             value: format!("city {n}"),
             citations: vec![],
@@ -237,7 +237,7 @@ mod tests {
         (0..count).map(|n| EmbeddedFact { fact: fact(n), vector: None }).collect()
     }
 
-    const TAGS: [&str; 2] = ["ContentLocation", "Work"];
+    const TAGS: [&str; 2] = ["Home", "Work"];
 
     fn revisions(answer: &Value) -> Vec<Revision> {
         read(&answer.to_string(), &facts(2), &episodes(3), &TAGS).unwrap()
@@ -269,7 +269,8 @@ mod tests {
 
     #[test]
     fn finds_the_json_among_prose() {
-        let command = r#"{"commands": [{"command": "add", "tag": "ContentLocation", "feature": "city", "value": "Oslo"}]}"#;
+        let command =
+            r#"{"commands": [{"command": "add", "tag": "Home", "feature": "city", "value": "Oslo"}]}"#;
         for answer in [
             format!("```json\n{command}\n```"),
             format!("<think>{{maybe [not]}} {{\"commands\": []}}</think>\n{command} That is all."),
@@ -281,10 +282,11 @@ mod tests {
 
     #[test]
     fn leaves_out_what_fits_nothing() {
-        let good = json!({"command": "add", "tag": "ContentLocation", "feature": "city", "value": "Oslo", "messages": [9]});
+        let good =
+            json!({"command": "add", "tag": "Home", "feature": "city", "value": "Oslo", "messages": [9]});
         let answer = json!({"commands": [
             {"command": "add", "tag": "Invented", "feature": "city", "value": "Oslo"},
-            {"command": "add", "tag": "ContentLocation", "feature": "city", "value": "  "},
+            {"command": "add", "tag": "Home", "feature": "city", "value": "  "},
             {"command": "retire", "fact": 9}, {"command": "dance"}, 7, good,
         ]});
         let [Revision::Add(only)] = &revisions(&answer)[..] else { panic!("one is good") };

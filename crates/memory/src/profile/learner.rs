@@ -15,11 +15,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Memory;
 use crate::llm_gate::{Expected, ModelGateway, Retry};
 use crate::profile::commands::{added, new_facts, read};
 use crate::profile::search::{ranked, told};
 use crate::profile::{merging, prompt};
-use crate::{Memory, tokens};
+use crate::text::token_count;
 use memcloud_ports::{
     Answer, Call, ClaimedBatch, Completion, EmbeddedFact, FactsOf, ModelError, Outcome, Refusal, Revision,
     RevisionSet, Trigger, assigned,
@@ -275,7 +276,7 @@ impl Learner {
             return Ok(facts);
         }
         let said: Vec<&str> = episodes.iter().map(|episode| episode.content.as_str()).collect();
-        let said = tokens::cut(&said.join("\n"), 2_000).to_owned();
+        let said = token_count::cut(&said.join("\n"), 2_000).to_owned();
         let (vector, _) = self.memory.embed_question(&said).await?;
         let ranked = ranked(facts.clone(), &said, vector.as_deref());
         let best: Vec<_> = ranked.iter().take(SHOWN).map(|hit| hit.fact.id).collect();
@@ -291,7 +292,7 @@ impl Learner {
         key: Option<String>,
     ) -> Result<Completion, ModelError> {
         body.insert("model".into(), self.model().into());
-        let expected = Expected { prompt: tokens::of_request(&body), completion: ANSWER_TOKENS };
+        let expected = Expected { prompt: token_count::of_request(&body), completion: ANSWER_TOKENS };
         loop {
             let form = Form::of(self.form.load(Ordering::Relaxed));
             form.ask(&mut body);

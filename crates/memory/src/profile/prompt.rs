@@ -7,7 +7,7 @@ use memcloud_domain::Episode;
 use serde_json::{Map, Value, json};
 
 use crate::profile::CATEGORY;
-use crate::tokens;
+use crate::text::token_count;
 use memcloud_ports::EmbeddedFact;
 
 /// The version of the prompts that is used, as facts name it.
@@ -66,7 +66,7 @@ fn message(episode: &Episode, number: usize, tokens: usize) -> Value {
         "said_by": speaker.unwrap_or(&episode.producer),
         "said_to": episode.produced_for,
         "at": episode.created_at.day_and_minute(),
-        "text": tokens::shortened(&episode.content, tokens),
+        "text": token_count::shortened(&episode.content, tokens),
     })
 }
 
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_category_has_tags() {
         let tags = tags(CATEGORY);
-        assert!(tags.len() > 20 && tags.contains(&"ContentLocation") && tags.contains(&"Other"), "{tags:?}");
+        assert!(tags.len() > 20 && tags.contains(&"Home") && tags.contains(&"Other"), "{tags:?}");
         assert!(super::tags("another").is_empty());
     }
 }

@@ -8,7 +8,7 @@ use memcloud_domain::{Error, Fact, FactId, Space};
 
 use crate::Memory;
 use crate::search::{Embedded, SearchQuery, SearchResults};
-use crate::words::terms;
+use crate::text::words::terms;
 use memcloud_ports::{EmbeddedFact, FactsOf};
 
 /// What share of a fact's score its words have; the rest is what its embedding says. Without embeddings words are all.

@@ -2,8 +2,8 @@
 
 use memcloud_domain::{Filter, Predicate};
 
-use crate::analysis::fact;
 use crate::search::index::{Row, SpaceIndex};
+use crate::text::analysis::fact;
 
 /// The live rows that pass a filter, ascending. A filter on metadata goes by hashes here; [`Filter::matches`] has the
 /// last word on what is answered.

@@ -9,7 +9,8 @@ use half::f16;
 use memcloud_domain::{EpisodeId, TimeRange};
 use memcloud_kernels::scan;
 
-use crate::analysis::{Analysis, Cues};
+use crate::text::analysis::Analysis;
+use crate::text::cues::Cues;
 use memcloud_ports::{IndexRow, Sequence};
 
 /// A row's number.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memcloud_domain::{EpisodeId, Error, Space};
 use tokio::sync::RwLock;
 
-use crate::analysis::Analysis;
 use crate::search::index::SpaceIndex;
+use crate::text::analysis::Analysis;
 use memcloud_ports::{Change, ChangeKind, EpisodeStore, IndexRow, Sequence};
 
 /// How many changes are read from the engine at once.

@@ -1,4 +1,4 @@
-//! How a memory is found: what the question says (`names`, `time_words`), the one derived index of a space
+//! How a memory is found: what the question says (`names`, `time_phrases`), the one derived index of a space
 //! (`index`, `indexes`), filters as row sets (`filter`), and ranking (`rank`).
 //! ARCHITECTURE.md walks through a search.
 
@@ -8,7 +8,7 @@ mod index;
 mod indexes;
 mod names;
 mod rank;
-mod time_words;
+mod time_phrases;
 mod weights;
 
 use std::collections::HashMap;
@@ -18,15 +18,14 @@ use std::time::{Duration, Instant};
 use memcloud_domain::{Episode, EpisodeId, Error, Filter, Space};
 
 use crate::Memory;
-use crate::analysis::asks_when;
 use crate::search::index::SpaceIndex;
 use crate::search::rank::{ParsedQuery, Ranked, Term};
-use crate::search::time_words::time_range;
-use crate::words::{Word, term, term_id, words};
+use crate::search::time_phrases::time_range;
+use crate::text::cues::asks_when;
+use crate::text::words::{Word, term, term_id, words};
 
 pub use explain::{Explanation, ScoreBreakdown};
 pub(crate) use indexes::Indexes;
-pub(crate) use time_words::{MONTHS, season, weekday};
 pub use weights::RankingWeights;
 
 /// What of a long question is read, in bytes and in different words. The model reads no more than this either.

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use crate::words::is_stop_word;
+use crate::text::stop_words::is_stop_word;
 
 /// Names that mean a role, not a person; a question that holds them means something else.
 const ROLES: [&str; 8] = ["user", "assistant", "system", "agent", "human", "ai", "bot", "tool"];

@@ -8,9 +8,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Memory;
-use crate::analysis::{Analysis, passage};
 use crate::profile;
 use crate::search::Embedded;
+use crate::text::analysis::{Analysis, passage};
 use memcloud_ports::{Appended, Batch, FactTarget, Idempotency, Intent, Prepared};
 
 /// Batches of up to so many episodes are begun in the engine while their vectors are worked out.

@@ -1,12 +1,13 @@
 //! Words: how a text becomes terms that can be compared, on the side of the memory and of the question alike.
 //!
-//! A change here changes what stored texts are worth: raise [`VERSION`](crate::analysis) with it.
-
-mod stop;
+//! A change here changes what stored texts are worth: raise `VERSION` in `text/analysis.rs` with it.
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+use crate::text::hash::fnv32;
+use crate::text::stop_words::is_stop_word;
 
 /// A word as it was written, and in the form that is compared: lower case, without accents and possessive `'s`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(crate) fn terms(text: &str) -> impl Iterator<Item = String> {
 
 /// The term of a word: its stem, unless it is a stop word. "May" is a month, "may" is a stop word.
 pub(crate) fn term(word: &Word<'_>) -> Option<String> {
-    (word.written == "May" || !stop::is_stop_word(&word.plain)).then(|| stem(&word.plain))
+    (word.written == "May" || !is_stop_word(&word.plain)).then(|| stem(&word.plain))
 }
 
 /// The stem of a word in its plain form: Porter's second English stemmer (Snowball "English").
@@ -41,10 +42,8 @@ pub(crate) fn stem(word: &str) -> String {
 /// The 32-bit FNV-1a hash by which terms are kept. Among 100,000 words about one pair shares a hash, and would then be
 /// counted as one word.
 pub(crate) fn term_id(stem: &str) -> u32 {
-    stem.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    fnv32(stem.bytes())
 }
-
-pub(crate) use stop::is_stop_word;
 
 fn plain(written: &str) -> String {
     let mut word: String = if written.is_ascii() {

@@ -4,9 +4,11 @@
 //! words are counted from the moment of asking, weeks begin on Monday, seasons are those of the northern half of the
 //! earth. Where a phrase leaves the year open, the latest such time that has begun is meant.
 
-use jiff::civil::{Date, Weekday, date};
+use jiff::civil::{Date, date};
 use jiff::{Span, ToSpan};
 use memcloud_domain::{TimeRange, Timestamp};
+
+use crate::text::calendar::{month, season, weekday};
 
 /// The range that the text speaks of, if any, seen from `now`.
 pub(crate) fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
@@ -315,60 +317,6 @@ fn number(word: &str) -> Option<i32> {
 /// A year from 1900 to 2199 in four digits.
 fn year(word: &str) -> Option<i16> {
     word.parse().ok().filter(|year| word.len() == 4 && (1900..2200).contains(year))
-}
-
-/// The names of the months.
-pub(crate) const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-/// The number of a month by its name or the usual short form.
-fn month(word: &str) -> Option<i8> {
-    let found = MONTHS.iter().position(|name| {
-        *name == word
-            || (word.len() >= 3
-                && word.len() <= 4
-                && name.starts_with(word)
-                && word != "marc"
-                && word != "octo")
-    })?;
-    i8::try_from(found + 1).ok()
-}
-
-/// The first month of a season.
-pub(crate) fn season(word: &str) -> Option<i8> {
-    Some(match word {
-        "spring" => 3,
-        "summer" => 6,
-        "autumn" | "fall" => 9,
-        "winter" => 12,
-        _ => return None,
-    })
-}
-
-/// A day of the week by its name.
-pub(crate) fn weekday(word: &str) -> Option<Weekday> {
-    Some(match word {
-        "monday" => Weekday::Monday,
-        "tuesday" => Weekday::Tuesday,
-        "wednesday" => Weekday::Wednesday,
-        "thursday" => Weekday::Thursday,
-        "friday" => Weekday::Friday,
-        "saturday" => Weekday::Saturday,
-        "sunday" => Weekday::Sunday,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

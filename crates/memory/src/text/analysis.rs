@@ -2,13 +2,14 @@
 //! when the episode is stored, and kept beside it.
 
 use std::collections::BTreeMap;
-use std::hash::Hasher;
 
 use memcloud_domain::{Episode, Metadata, Scalar};
 use serde_json::Value;
 
-use crate::search::{MONTHS, season, weekday};
-use crate::words::{Word, stem, term, term_id, terms, words};
+use crate::text::calendar::MONTHS;
+use crate::text::cues::{Cues, has_time_words};
+use crate::text::hash::fnv64;
+use crate::text::words::{Word, stem, term, term_id, terms, words};
 
 /// Goes up whenever the analysis of the same episode would come out differently. What was kept under another version
 /// is worked out again from the text.
@@ -26,15 +27,6 @@ pub struct Analysis {
     pub(crate) cues: Cues,
     /// The hash of each metadata key with its value.
     pub(crate) facts: Vec<u64>,
-}
-
-/// What kind of text it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cues {
-    /// It ends in a question mark.
-    pub(crate) question: bool,
-    /// It holds words such as "yesterday" or "last week".
-    pub(crate) time_words: bool,
 }
 
 impl Analysis {
@@ -118,86 +110,18 @@ fn date_terms(episode: &Episode) -> [String; 3] {
 }
 
 /// The hash of a metadata key with its value. Stable: it is kept.
+/// Two properties with one hash do no harm: [`Filter::matches`](memcloud_domain::Filter::matches) checks every hit.
 pub(crate) fn fact(key: &str, value: &Scalar) -> u64 {
-    let mut hash = Fnv64::default();
-    hash.write(key.as_bytes());
-    match value {
-        Scalar::Text(text) => hash.write(&[&[0, 1], text.as_bytes()].concat()),
-        Scalar::Number(number) => {
-            hash.write(&[&[0, 2][..], &(number + 0.0).to_bits().to_le_bytes()].concat());
+    let number;
+    let (kind, value): (u8, &[u8]) = match value {
+        Scalar::Text(text) => (1, text.as_bytes()),
+        Scalar::Number(x) => {
+            // The sum turns -0.0 into 0.0: they are equal and must have one hash.
+            number = (x + 0.0).to_bits().to_le_bytes();
+            (2, &number)
         }
-        Scalar::Bool(truth) => hash.write(&[0, 3, u8::from(*truth)]),
-    }
-    hash.finish()
-}
-
-/// 64-bit FNV-1a. A clash of two facts lets through an episode that the filter's last check then refuses.
-struct Fnv64(u64);
-
-impl Default for Fnv64 {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv64 {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 =
-            bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-/// Whether a text tells when something happened, in words such as "yesterday", "last week", "two months ago", "in 2022".
-pub(crate) fn has_time_words(words: &[Word<'_>]) -> bool {
-    words.iter().enumerate().any(|(at, word)| {
-        let next = |offset: usize| words.get(at + offset).map_or("", |word| word.plain.as_str());
-        match word.plain.as_str() {
-            "yesterday" | "today" | "tonight" | "tomorrow" | "ago" => true,
-            "last" | "next" => next(1) == "night" || is_period(next(1)),
-            "this" => {
-                let noun = if next(1) == "past" { next(2) } else { next(1) };
-                matches!(noun, "morning" | "afternoon" | "evening") || is_period(noun)
-            }
-            "past" | "few" => is_plural_period(next(1)),
-            "couple" => next(1) == "of" && is_plural_period(next(2)),
-            plain => weekday(plain).is_some() || is_plain_month(plain) || is_year(plain),
-        }
-    })
-}
-
-fn is_period(word: &str) -> bool {
-    matches!(word, "week" | "weekend" | "month" | "year") || season(word).is_some() || weekday(word).is_some()
-}
-
-fn is_plural_period(word: &str) -> bool {
-    matches!(word.strip_suffix('s').unwrap_or(word), "day" | "week" | "weekend" | "month" | "year")
-}
-
-/// The months but "march" and "may", which are mostly other words.
-fn is_plain_month(word: &str) -> bool {
-    MONTHS.contains(&word) && !matches!(word, "march" | "may")
-}
-
-fn is_year(word: &str) -> bool {
-    word.len() == 4
-        && (word.starts_with("19") || word.starts_with("20"))
-        && word.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Whether a question asks when something happened, or for how long.
-pub(crate) fn asks_when(words: &[Word<'_>]) -> bool {
-    words.iter().enumerate().any(|(at, word)| {
-        let next = words.get(at + 1).map_or("", |word| word.plain.as_str());
-        match word.plain.as_str() {
-            "when" => true,
-            "what" => matches!(next, "date" | "day" | "month" | "year" | "time"),
-            "which" => matches!(next, "date" | "day" | "month" | "year"),
-            "how" => next == "long",
-            _ => false,
-        }
-    })
+        Scalar::Bool(false) => (3, &[0]),
+        Scalar::Bool(true) => (3, &[1]),
+    };
+    fnv64(key.bytes().chain([0, kind]).chain(value.iter().copied()))
 }

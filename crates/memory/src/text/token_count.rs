@@ -11,7 +11,7 @@ const PER_IMAGE: usize = 1_000;
 
 /// About how many tokens a text has: one for four bytes of ASCII and one for each other character. For English, German
 /// or code that is within a quarter of what common vocabularies count; for other scripts it is rather too many.
-pub fn estimate(text: &str) -> usize {
+pub(crate) fn estimate(text: &str) -> usize {
     let ascii = text.bytes().filter(u8::is_ascii).count();
     let other = text.chars().filter(|c| !c.is_ascii()).count();
     ascii.div_ceil(4) + other
