@@ -16,7 +16,7 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file of the default model is not what it should be.
+    /// A file of the default model is damaged.
     #[error(
         "{} is damaged: {what}. Delete it and run `memcloud up` again to fetch it, or copy an intact one there",
         path.display()
@@ -32,10 +32,10 @@ pub enum Error {
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what would be right.
+        /// What is wrong, and what is supported.
         what: String,
     },
-    /// The instruction set asked for is not there.
+    /// This machine lacks the requested instruction set.
     #[error(transparent)]
     Isa(#[from] UnavailableIsa),
     /// The threads could not be started.

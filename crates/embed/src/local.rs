@@ -1,5 +1,5 @@
-//! The model as the memory uses it: one queue before one worker, so that however many clients there are, the cores
-//! compute one batch at a time, and a question never waits behind a long import.
+//! The model behind one queue and one worker: with any number of clients the cores compute one batch at a time, and a
+//! query never waits behind a long import.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::Model;
 
-/// The most passages, and about the most bytes of text, that are computed before waiting questions are looked at again.
-/// Large enough to keep all cores busy, small enough to hold up a question by less than a tenth of a second.
+/// The most documents, and about the most bytes of text, to compute before waiting queries are checked again. Large
+/// enough to keep all cores busy, small enough to delay a query by less than a tenth of a second.
 const CHUNK_TEXTS: usize = 32;
 const CHUNK_BYTES: usize = 8_192;
 
@@ -38,14 +38,14 @@ struct Waiting {
     closed: bool,
 }
 
-/// Closes the queue when the worker ends, be it by a panic.
+/// Closes the queue when the worker ends, even by a panic.
 struct Closing<'a>(&'a Queue);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         let mut waiting = self.0.lock();
         waiting.closed = true;
-        // Dropping a request tells the one who waits for it.
+        // Dropping a request fails the caller that waits for it.
         waiting.questions.clear();
         waiting.passages.clear();
     }
@@ -75,13 +75,13 @@ impl LocalEmbedder {
     /// Starts the worker.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(model: Model) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (space, dimensions) = (model.space().to_owned(), model.dimensions());
         let served = queue.clone();
         let worker = std::thread::Builder::new().name("embedder".into()).spawn(move || {
-            // However the worker ends, nobody is left waiting for it.
+            // However the worker ends, no caller keeps waiting for it.
             let closing = Closing(&served);
             model.inside(|| work(&model, closing.0));
         })?;
@@ -143,7 +143,7 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The requests to work on next; `None` when nobody will ask any more.
+    /// The next requests to work on; `None` once the embedder is dropped.
     fn next(&self) -> Option<Vec<Request>> {
         let mut waiting = self.lock();
         loop {
@@ -163,7 +163,7 @@ impl Queue {
     }
 }
 
-/// The first requests of a line that together fill a chunk; at least one.
+/// The first requests of a queue that together fill a chunk; at least one.
 fn take_chunk(line: &mut VecDeque<Request>) -> Vec<Request> {
     let mut taken = Vec::new();
     let (mut texts, mut bytes) = (0, 0);
@@ -188,7 +188,7 @@ fn work(model: &Model, queue: &Queue) {
         }
         for request in requests.into_iter().rev() {
             if request.remaining().is_empty() {
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 drop(request.reply.send(request.vectors));
             } else {
                 queue.lock().line(request.urgent).push_front(request);

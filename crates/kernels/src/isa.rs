@@ -1,4 +1,4 @@
-//! The instruction sets there are kernels for.
+//! The instruction sets that have kernels.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// Plain Rust in `f32`; runs everywhere.
     Portable,
-    /// Plain Rust that does what the bf16 hardware does, on every machine. Slow; for tests and for finding
-    /// out whether a difference comes from bf16.
+    /// Plain Rust that emulates the bf16 hardware on every machine. Slow; for tests, and to find out whether
+    /// a difference comes from bf16.
     PortableBf16,
     /// AVX2 and FMA: x86-64 since 2013 (Haswell) and 2017 (Zen).
     Avx2,
@@ -28,7 +28,7 @@ impl Isa {
     pub const ALL: [Self; 6] =
         [Self::PortableBf16, Self::Portable, Self::Neon, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
 
-    /// The fastest one that this machine has. Asks the CPU once.
+    /// The fastest one that this machine has. Detects the CPU once.
     pub fn detect() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Self::available().last().copied().unwrap_or(Self::Portable))
@@ -89,7 +89,7 @@ impl fmt::Display for Isa {
     }
 }
 
-/// The name is none of [`Isa::ALL`].
+/// The name is not in [`Isa::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownIsa(String);
 
@@ -113,7 +113,7 @@ impl FromStr for Isa {
     }
 }
 
-/// The machine has no such instruction set.
+/// This machine lacks the instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnavailableIsa(pub Isa);
 

@@ -1,8 +1,8 @@
-//! The arithmetic that `MemCloud` spends its time in: matrix product with packed weights, attention, layer
+//! The arithmetic in which `MemCloud` spends its time: matrix product with packed weights, attention, layer
 //! norm, GELU, and exact scans over 8-bit vectors.
 //!
 //! Each algorithm is written once, generic over a register of lanes, and compiled for every instruction
-//! set in [`Isa`]; which one runs is chosen at run time. All public functions are safe and check their
+//! set in [`Isa`]; the one to run is chosen at run time. All public functions are safe and check their
 //! lengths; the crate has one module tree with `unsafe` code, `simd`, and its first lines say why that is sound.
 //!
 //! Matrices are row-major slices of `f32`; `[rows][columns]` in the documentation gives their shape.
@@ -21,16 +21,16 @@ pub use linear::{LinearScratch, PackedLinear, Store};
 pub struct Kernels(simd::Simd);
 
 impl Kernels {
-    /// The fastest of this machine.
+    /// The fastest kernels of this machine.
     pub fn detect() -> Self {
         Self::new(Isa::detect()).unwrap_or_else(|unavailable| unreachable!("{unavailable}"))
     }
 
-    /// Those of `isa`.
+    /// The kernels of `isa`.
     ///
     /// # Errors
     ///
-    /// If this machine does not have it.
+    /// If this machine lacks the instruction set.
     pub fn new(isa: Isa) -> Result<Self, UnavailableIsa> {
         simd::Simd::new(isa).map(Self)
     }
@@ -48,7 +48,7 @@ impl Kernels {
     ///
     /// `qkv` is `[tokens][3 * heads * head_dim]`: queries, already divided by the square root of
     /// `head_dim`, then keys, then values. `out` is `[tokens][heads * head_dim]`. `scratch` grows as needed;
-    /// pass it again.
+    /// reuse it.
     ///
     /// # Panics
     ///
@@ -71,7 +71,7 @@ impl Kernels {
     ///
     /// # Panics
     ///
-    /// If the lengths do not fit or the width is no multiple of 16.
+    /// If the lengths do not match or the width is not a multiple of 16.
     pub fn layer_norm(self, x: &mut [f32], residuals: &[&[f32]], gamma: &[f32], beta: &[f32], epsilon: f32) {
         self.0.layer_norm(x, residuals, gamma, beta, epsilon);
     }

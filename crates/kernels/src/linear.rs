@@ -3,7 +3,7 @@
 use crate::Kernels;
 use crate::simd::{Shape, Simd};
 
-/// Room that [`PackedLinear::forward`] needs beside its output; keep one per thread and pass it again.
+/// Scratch space for [`PackedLinear::forward`]. Keep one per thread and reuse it.
 #[derive(Debug, Default)]
 pub struct LinearScratch {
     /// Input rounded to pairs of bf16.
@@ -23,9 +23,9 @@ pub enum Store {
 
 /// `y = x * W^T + b`, with `W` laid out once in the order in which the kernel reads it.
 ///
-/// Weights are cut in panels of as many outputs as the register tile has columns; within a panel, the
-/// weights of one input lie side by side: `[panel][input][output in panel]`. The last panel is filled up
-/// with zeros. bf16 kernels store pairs of neighbouring inputs.
+/// Weights are cut into panels of as many outputs as the register tile has columns. Within a panel, the
+/// weights of one input are adjacent: `[panel][input][output in panel]`. The last panel is padded with
+/// zeros. bf16 kernels store pairs of neighbouring inputs.
 #[derive(Debug)]
 pub struct PackedLinear {
     simd: Simd,
@@ -46,7 +46,7 @@ impl PackedLinear {
     ///
     /// # Panics
     ///
-    /// If the lengths do not fit together or `inputs` or `outputs` is zero.
+    /// If the lengths do not match or `inputs` or `outputs` is zero.
     pub fn new(kernels: Kernels, weights: &[f32], bias: &[f32], outputs: usize, inputs: usize) -> Self {
         assert!(outputs > 0 && inputs > 0, "a layer of {outputs} x {inputs} has no weights");
         assert!(weights.len() == outputs * inputs, "{} weights for {outputs} x {inputs}", weights.len());
@@ -73,7 +73,7 @@ impl PackedLinear {
         self.outputs
     }
 
-    /// Works out `rows` rows: `x` is `[rows][inputs]`, `out` is `[rows][outputs]`.
+    /// Computes `rows` rows: `x` is `[rows][inputs]`, `out` is `[rows][outputs]`.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl PackedLinear {
 fn pack_f32(weights: &[f32], outputs: usize, inputs: usize, panel: usize) -> Vec<f32> {
     let mut packed = vec![0.0; outputs.next_multiple_of(panel) * inputs];
     for (rows, packed) in weights.chunks(panel * inputs).zip(packed.chunks_exact_mut(panel * inputs)) {
-        // A few inputs at a time, so that the lines written stay in the cache until they are full.
+        // A few inputs at a time, so that cache lines stay in the cache until they are fully written.
         for first in (0..inputs).step_by(PACK_BLOCK) {
             let block = PACK_BLOCK.min(inputs - first);
             for (column, row) in rows.chunks_exact(inputs).enumerate() {
@@ -126,7 +126,7 @@ fn pack_f32(weights: &[f32], outputs: usize, inputs: usize, panel: usize) -> Vec
     packed
 }
 
-/// Inputs that are packed together: a cache line of each row.
+/// Inputs packed at a time: one cache line of each row.
 const PACK_BLOCK: usize = 16;
 
 fn pack_bf16(weights: &[f32], outputs: usize, inputs: usize, panel: usize) -> Vec<u32> {

@@ -1,4 +1,4 @@
-//! The measured peak of the machine, to compare kernels with.
+//! Measures the machine's peak, to compare kernels with it.
 
 use std::time::Instant;
 
@@ -14,13 +14,13 @@ pub fn flops_per_second(kernels: Kernels, runs: usize) -> f64 {
         let operations = kernels.simd().multiply_adds(std::hint::black_box(steps));
         let seconds = start.elapsed().as_secs_f64().max(1e-9);
         best = best.max(operations / seconds);
-        // The first run finds out how many steps the next ones need.
+        // The first run shows how many steps the next ones need.
         steps = ((steps as f64 * 0.02 / seconds) as usize).clamp(1 << 12, 1 << 30);
     }
     best
 }
 
-/// [`flops_per_second`] of `threads` threads at once, added up.
+/// The sum of [`flops_per_second`] over `threads` threads at once.
 pub fn flops_per_second_of_threads(kernels: Kernels, runs: usize, threads: usize) -> f64 {
     std::thread::scope(|scope| {
         let workers: Vec<_> =

@@ -1,13 +1,14 @@
-//! Reading a safetensors file: once, in order, with its hash taken on the way.
+//! Reads a safetensors file once, in order, and hashes it on the way.
 //!
-//! The file is never in memory as a whole. The word embeddings, half of it, become f16 piece by piece; what
-//! else is needed becomes `f32`.
+//! The file is never in memory as a whole. The word embeddings, half of it, become f16 piece by piece; the
+//! other tensors become `f32`.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -18,7 +19,7 @@ use crate::Error;
 
 /// Bytes that are read, hashed and converted at a time: small enough for the second-level cache.
 const PIECE: usize = 256 * 1024;
-/// A header is some kilobytes; this stops at files that are something else.
+/// A header has a few kilobytes; this bound rejects files of another format.
 const MAX_HEADER: u64 = 16 * 1024 * 1024;
 
 /// The tensors of a BERT encoder.
@@ -94,7 +95,7 @@ fn check_shape(found: &[usize], wanted: &[usize]) -> Result<(), String> {
     }
 }
 
-/// Tensors lie one after another without gaps; returns the number of bytes.
+/// Checks that the tensors are contiguous; returns the number of bytes.
 fn check_place(info: &TensorInfo, position: usize) -> Result<usize, String> {
     let (from, to) = info.data_offsets;
     let values = info.shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
@@ -107,7 +108,7 @@ fn check_place(info: &TensorInfo, position: usize) -> Result<usize, String> {
     }
 }
 
-/// Reads the header and compares the size that it promises with that of the file.
+/// Reads the header and compares the size it declares with that of the file.
 fn read_header(reader: &mut HashingReader, path: &Path) -> Result<Metadata, Error> {
     let read = |source| Error::read(path, source);
     let mut length = [0; 8];
@@ -133,7 +134,7 @@ fn read_header(reader: &mut HashingReader, path: &Path) -> Result<Metadata, Erro
     Ok(metadata)
 }
 
-/// A file that is read in order while its hash is taken.
+/// A file that is hashed while it is read in order.
 struct HashingReader {
     file: File,
     size: u64,
@@ -154,7 +155,7 @@ impl HashingReader {
         Ok(())
     }
 
-    /// Hands the next `bytes` bytes over, piece by piece; pieces have whole values of up to 8 bytes.
+    /// Passes on the next `bytes` bytes in pieces that hold whole values of up to 8 bytes.
     fn pieces(&mut self, bytes: usize, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut left = bytes;
         while left > 0 {
@@ -168,18 +169,8 @@ impl HashingReader {
     }
 
     fn hash(self) -> String {
-        hex(&self.hasher.finalize())
+        HEXLOWER.encode(&self.hasher.finalize())
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('?'));
-        }
-        text
-    })
 }
 
 fn read_f32(reader: &mut HashingReader, dtype: Dtype, bytes: usize) -> io::Result<Vec<f32>> {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::Error;
 use crate::weights::ModelFiles;
 
-/// Texts are cut here unless the model's own files say otherwise, as its training did.
+/// The default length limit, as in the model's training, unless its files say otherwise.
 const DEFAULT_MAX_TOKENS: usize = 256;
 
 /// Sizes of a BERT encoder.

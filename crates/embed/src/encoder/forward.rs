@@ -1,9 +1,9 @@
 //! The forward pass.
 //!
-//! Each layer is cut into shards, each with some of the heads and some of the inner features. A shard works
-//! from the layer's input to its own addend of the layer's output without the others, so that two threads
-//! meet only twice in a layer; on one thread, the shards follow each other and add up in place. Sequences
-//! of a batch lie one after another without padding; only attention looks at where they end.
+//! Each layer is cut into shards, each with some of the heads and some of the inner features. A shard computes
+//! its own addend of the layer's output from the layer's input without the others, so that two threads
+//! synchronise only twice in a layer; on one thread, the shards run in turn and add up in place. The sequences
+//! of a batch are concatenated without padding; only attention needs their boundaries.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -53,7 +53,7 @@ struct Norm {
     beta: Vec<f32>,
 }
 
-/// Buffers of a forward pass; they grow with the batch and are used again.
+/// Buffers of a forward pass; they grow with the batch and are reused.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     x: Vec<f32>,
@@ -70,7 +70,7 @@ struct ShardSpace {
     attention: Vec<f32>,
 }
 
-/// A buffer of `len` values, with whatever it held before.
+/// A buffer of `len` values; its contents are unspecified.
 fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
@@ -168,7 +168,7 @@ impl Encoder {
         let len = x.len();
         if fork {
             fork_shards(&layer.shards, x, spaces, work);
-            // No layer has more shards than `shard_count` gives.
+            // No layer has more shards than `shard_count` returns.
             let mut addends = [&[][..]; MAX_SHARDS];
             for (addend, space) in addends.iter_mut().zip(spaces.iter()) {
                 *addend = &space.out[..len];
@@ -237,7 +237,7 @@ fn fork_shards(
     }
 }
 
-/// More threads than this do not gain for one text.
+/// More threads than this bring nothing for one text.
 const MAX_SHARDS: usize = 4;
 
 /// The largest power of two up to the threads that divides heads and inner features evenly.
@@ -295,7 +295,7 @@ impl Dense {
         PackedLinear::new(kernels, weights, &self.bias[from..to], to - from, self.inputs)
     }
 
-    /// All outputs, as far as they come from the inputs `from..to`, packed. Only the first share has the bias.
+    /// All outputs, restricted to the inputs `from..to`, packed. Only the first share has the bias.
     fn pack_inputs(&self, kernels: Kernels, from: usize, to: usize) -> PackedLinear {
         let mut weights = Vec::with_capacity(self.bias.len() * (to - from));
         for row in self.weights.chunks_exact(self.inputs) {
@@ -306,7 +306,7 @@ impl Dense {
     }
 }
 
-/// A layer as the file has it.
+/// A layer as the file stores it.
 struct LayerTensors {
     query: Dense,
     key: Dense,

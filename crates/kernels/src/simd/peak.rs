@@ -1,8 +1,8 @@
-//! Loops that do nothing but multiply and add in registers.
+//! Loops that only multiply and add in registers.
 
 use super::kernel::{Kernel, Vector};
 
-/// `steps` times `SUMS` independent multiply-adds; enough sums that their latency does not show. Returns a
+/// `steps` times `SUMS` independent multiply-adds; there are enough sums to hide the latency. Returns a
 /// value that depends on all of them.
 #[inline(always)]
 pub(super) unsafe fn multiply_adds<K: Kernel, const SUMS: usize>(
@@ -12,7 +12,7 @@ pub(super) unsafe fn multiply_adds<K: Kernel, const SUMS: usize>(
     let x = K::weights(operand.as_ptr());
     let mut sums = [K::Vector::splat(0.0); SUMS];
     for (i, sum) in sums.iter_mut().enumerate() {
-        // Different values, or the compiler may find out that one sum would do.
+        // Different values keep the compiler from merging the sums.
         *sum = K::Vector::splat(i as f32);
     }
     for _ in 0..steps {

@@ -1,4 +1,4 @@
-//! Plain Rust that every machine can run; compilers turn the arrays into the baseline's registers.
+//! Plain Rust that every machine runs. The compiler turns the arrays into baseline registers.
 
 use super::dot::Dot;
 use super::kernel::{Kernel, Tile, Vector};
@@ -112,7 +112,7 @@ impl Kernel for Portable {
     }
     #[inline(always)]
     unsafe fn multiply_add(input: Lanes, weights: Lanes, sum: Lanes) -> Lanes {
-        // Sums of many products do not need the care of a polynomial, and here speed counts.
+        // Sums of many products tolerate the extra rounding, and speed counts here.
         input.mul(weights).add(sum)
     }
     #[inline(always)]
@@ -121,8 +121,8 @@ impl Kernel for Portable {
     }
 }
 
-/// The bf16 path written out with plain integers: what the hardware does, on every machine, so that
-/// rounding and packing are tested everywhere.
+/// The bf16 path in plain integers: it emulates the hardware, so that rounding and packing are tested on
+/// every machine.
 pub(super) struct PortableBf16;
 
 impl Kernel for PortableBf16 {

@@ -45,8 +45,8 @@ unsafe fn tile<K: Kernel, const ROWS: usize, const VECTORS: usize>(job: &Tile<K:
         }
     }
     if job.gelu {
-        // In a loop of its own, which finds the values in the first-level cache: inside the loop above, it
-        // would be unrolled for each register of the tile.
+        // A separate loop, which finds the values in the first-level cache: inside the loop above it would be
+        // unrolled for each register of the tile.
         for r in 0..ROWS {
             for v in 0..VECTORS {
                 let at = job.out.add(r * job.out_stride + v * lanes);
@@ -56,7 +56,7 @@ unsafe fn tile<K: Kernel, const ROWS: usize, const VECTORS: usize>(job: &Tile<K:
     }
 }
 
-/// The tile with the wanted number of rows. Arms above `K::TILE_ROWS` fall away at compile time.
+/// The tile with this number of rows. Arms above `K::TILE_ROWS` are removed at compile time.
 #[inline(always)]
 pub(super) unsafe fn tile_of<K: Kernel, const VECTORS: usize>(rows: usize, job: &Tile<K::Element>) {
     debug_assert!(VECTORS == K::TILE_VECTORS && (1..=K::TILE_ROWS).contains(&rows));
@@ -77,9 +77,9 @@ pub(super) unsafe fn tile_of<K: Kernel, const VECTORS: usize>(rows: usize, job: 
     }
 }
 
-/// How many bytes of input are kept in the second-level cache while all panels pass by.
+/// Bytes of input kept in the second-level cache while all panels are processed.
 const INPUT_BLOCK_BYTES: usize = 192 * 1024;
-/// How many bytes of a panel are kept in the first-level cache while all tiles of a block pass by.
+/// Bytes of a panel kept in the first-level cache while all tiles of a block are processed.
 const PANEL_BLOCK_BYTES: usize = 24 * 1024;
 
 /// The product for any number of rows: blocks of input that stay in the second-level cache, and for each
@@ -100,7 +100,7 @@ pub(super) unsafe fn product<K: Kernel>(job: &Product<K::Element>) {
     }
 }
 
-/// Start of part `index` when `total` is cut in `parts` parts that differ by one at most. Even parts keep
+/// Start of part `index` when `total` is cut into `parts` parts whose sizes differ by at most one. Even parts keep
 /// the tiles tall: 20 rows are 5 + 5 + 5 + 5 and not 6 + 6 + 6 + 2.
 #[inline(always)]
 fn share(total: usize, index: usize, parts: usize) -> usize {
@@ -114,8 +114,8 @@ unsafe fn product_of_block<K: Kernel>(job: &Product<K::Element>, rows: Range<usi
     let panels = job.columns.div_ceil(K::PANEL);
     let panel_elements = K::PANEL * job.depth;
     let (is_first, is_last) = (depths.start == 0, depths.end == job.depth);
-    // With few rows, the weights are needed faster than the hardware foresees; so the tiles of a panel ask
-    // for the next one, each for its share.
+    // With few rows, the weights are needed faster than the hardware prefetches them, so each tile of a panel
+    // prefetches its share of the next one.
     let next_step = K::PANEL.div_ceil(tiles.max(1));
     for p in 0..panels {
         let panel = job.panels.add(p * panel_elements + depths.start * K::PANEL);
@@ -145,13 +145,13 @@ unsafe fn product_of_block<K: Kernel>(job: &Product<K::Element>, rows: Range<usi
     }
 }
 
-/// A bias for what is added to a sum that has its bias already.
+/// The bias for a product that is added to a sum with a bias of its own.
 static NO_BIAS: [f32; 32] = [0.0; 32];
 
-/// Room for the largest tile, 12 rows of 32 columns.
+/// Space for the largest tile, 12 rows of 32 columns.
 const EDGE_VALUES: usize = 12 * 32;
 
-/// A tile in the last panel, of which only `columns` columns exist: worked out beside, then copied.
+/// A tile in the last panel, of which only `columns` columns exist: computed in a buffer, then copied.
 #[inline(always)]
 unsafe fn edge_tile<K: Kernel>(rows: usize, columns: usize, tile: Tile<K::Element>) {
     let mut edge = [0.0_f32; EDGE_VALUES];

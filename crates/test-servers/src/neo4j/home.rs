@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -168,9 +169,5 @@ fn first_password(password: &str) -> String {
     let salt: [u8; 32] = rand::random();
     let first = Sha256::new().chain_update(salt).chain_update(password).finalize();
     let hash = (1..HASHINGS).fold(first, |hash, _| Sha256::digest(hash));
-    format!("{USER}:SHA-256,{},{},{HASHINGS}:\n", hex(&hash), hex(&salt))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+    format!("{USER}:SHA-256,{},{},{HASHINGS}:\n", HEXLOWER.encode(&hash), HEXLOWER.encode(&salt))
 }

