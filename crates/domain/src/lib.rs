@@ -3,6 +3,7 @@
 //! Everything above (the memory, the engines, the server) speaks in these types; each edge converts
 //! its own wire or row format from and to them.
 
+mod access;
 mod database;
 mod episode;
 mod error;
@@ -12,6 +13,9 @@ mod id;
 mod space;
 mod time;
 
+pub use access::{
+    ApiKey, Caller, ForeignSpace, InvalidKeyId, KeyHash, KeyId, KeyState, Right, Rights, UnknownRight,
+};
 pub use database::{Database, DatabaseErrorKind};
 pub use episode::{Episode, Metadata, NewEpisode, Purpose};
 pub use error::{Error, Fault, with_causes};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use memcloud_domain::{Error, Fault};
+use memcloud_domain::{Error, Fault, ForeignSpace, Right};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -117,6 +117,12 @@ impl Failure {
             .with(WWW_AUTHENTICATE, "Bearer")
     }
 
+    pub(crate) fn forbidden_right(missing: Right) -> Self {
+        let detail = format!("this key lacks the right '{missing}'");
+        let hint = "use a key that has it; 'memcloud keys create' makes one";
+        Self::text(StatusCode::FORBIDDEN, detail, "forbidden_right", hint)
+    }
+
     pub(crate) fn forbidden_host() -> Self {
         let hint = "call it as localhost or 127.0.0.1, or give the instance a key";
         let detail = "without an API key this instance answers to the names of this machine only";
@@ -207,6 +213,13 @@ impl From<Error> for Failure {
                 Self::told(StatusCode::INTERNAL_SERVER_ERROR, &error)
             }
         }
+    }
+}
+
+impl From<ForeignSpace> for Failure {
+    fn from(foreign: ForeignSpace) -> Self {
+        let hint = "name a group that the key opens, or use another key";
+        Self::text(StatusCode::FORBIDDEN, foreign.to_string(), "forbidden_space", hint)
     }
 }
 

@@ -7,21 +7,24 @@ use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use memcloud_domain::Caller;
+
 use crate::App;
 use crate::failure::Failure;
 
 /// Lets a request through to everything but liveness only when its caller may call.
-pub(crate) async fn callers(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn callers(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let admitted = if app.keys.is_empty() {
-        from_this_machine(headers, request.uri())
-    } else if bearer(headers).is_some_and(|key| app.keys.admit(key)) {
-        Ok(())
+    let caller = if app.keys.is_empty() {
+        from_this_machine(headers, request.uri()).map(|()| Caller::local())
     } else {
-        Err(Failure::unauthorized())
+        bearer(headers).and_then(|key| app.keys.caller(key)).ok_or_else(Failure::unauthorized)
     };
-    match admitted {
-        Ok(()) => next.run(request).await,
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(failure) => failure.into_response(),
     }
 }

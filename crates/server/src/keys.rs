@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use memcloud_domain::{Caller, KeyId};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 use thiserror::Error;
 
 const HASH_PREFIX: &str = "sha256:";
@@ -63,10 +64,16 @@ impl ApiKeys {
         self.hashes.is_empty()
     }
 
-    /// Whether this is one of the keys. Takes the same time whichever key it is, and whether or not it is one.
-    pub fn admit(&self, key: &str) -> bool {
+    /// The caller that holds this key, if it is one of the keys. Takes the same time whichever key it is, and whether
+    /// or not it is one.
+    pub fn caller(&self, key: &str) -> Option<Caller> {
         let given: [u8; 32] = Sha256::digest(key).into();
-        self.hashes.iter().fold(Choice::from(0), |found, hash| found | hash.ct_eq(&given)).into()
+        let numbers = 1_u64..;
+        let number =
+            self.hashes.iter().zip(numbers).fold(0, |found, (hash, number)| {
+                u64::conditional_select(&found, &number, hash.ct_eq(&given))
+            });
+        (number > 0).then(|| Caller::unlimited(KeyId::of_settings(number as usize)))
     }
 }
 
@@ -114,17 +121,19 @@ mod tests {
     #[test]
     fn admits_its_keys_and_no_others() {
         let keys = keys(&["first-key", "second-key"]).unwrap();
-        assert!(keys.admit("first-key") && keys.admit("second-key"));
-        assert!(!keys.admit("") && !keys.admit("first-ke") && !keys.admit("first-key "));
-        assert!(!ApiKeys::none().admit(""));
+        for (key, id) in [("first-key", "settings-1"), ("second-key", "settings-2")] {
+            assert_eq!(keys.caller(key).unwrap().id().as_str(), id);
+        }
+        assert!(["", "first-ke", "first-key "].iter().all(|key| keys.caller(key).is_none()));
+        assert!(ApiKeys::none().caller("").is_none());
     }
 
     #[test]
     fn takes_a_stored_hash_but_does_not_admit_it() {
         let stored = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
         let keys = keys(&[stored]).unwrap();
-        assert!(keys.admit("secret"));
-        assert!(!keys.admit(stored));
+        assert!(keys.caller("secret").is_some());
+        assert!(keys.caller(stored).is_none());
     }
 
     #[test]

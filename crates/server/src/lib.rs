@@ -6,6 +6,7 @@
 //! This crate knows no database and no model: it turns requests into calls of
 //! [`Memory`](memcloud_memory::Memory) and back.
 
+mod allowed;
 mod api;
 mod app;
 mod body;

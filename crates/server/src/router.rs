@@ -9,6 +9,7 @@ use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::allowed::guarded;
 use crate::api::v1::{self, Shapes, V1};
 use crate::api::{chat, health, live, metrics, openapi as openapi_document, ready};
 use crate::failure::{self, Failure, FailureBody};
@@ -45,11 +46,7 @@ fn for_anyone() -> OpenApiRouter {
 
 /// The routes beside the memory itself that need a key, where the instance has one.
 fn for_key_holders() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(health::health))
-        .routes(routes!(ready::ready))
-        .routes(routes!(metrics::metrics))
-        .routes(routes!(openapi_document::openapi))
+    guarded![health::health, ready::ready, metrics::metrics, openapi_document::openapi]
 }
 
 /// The OpenAPI document of all routes, as JSON.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::allowed::{Allowed, Read};
 use crate::api::ready::wrong;
 use crate::failure::FailureBody;
 
@@ -44,9 +45,8 @@ pub(crate) struct Managers {
         (status = 200, description = "The instance works.", body = Health),
         (status = 503, description = "It does not; `detail`, `code` and `hint` say why.", body = Health),
     ),
-    security(("bearer" = []))
 )]
-pub(crate) async fn health(State(app): State<App>) -> (StatusCode, Json<Health>) {
+pub(crate) async fn health(_: Allowed<Read>, State(app): State<App>) -> (StatusCode, Json<Health>) {
     let failure = wrong(&app).await;
     let works = failure.is_none();
     let health = Health {

@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use crate::App;
+use crate::allowed::{Allowed, Read};
 
 /// What the instance has counted and timed, for Prometheus.
 #[utoipa::path(
@@ -12,8 +13,7 @@ use crate::App;
     path = "/metrics",
     tag = "operation",
     responses((status = 200, description = "The Prometheus text format.", content_type = "text/plain", body = String)),
-    security(("bearer" = []))
 )]
-pub(crate) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+pub(crate) async fn metrics(_: Allowed<Read>, State(app): State<App>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.measures.render())
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
+use crate::allowed::{Allowed, Read};
 use crate::openapi_json;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
@@ -15,8 +16,7 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
     path = "/openapi.json",
     tag = "operation",
     responses((status = 200, description = "The OpenAPI document.", content_type = "application/json", body = Object)),
-    security(("bearer" = []))
 )]
-pub(crate) async fn openapi() -> impl IntoResponse {
+pub(crate) async fn openapi(_: Allowed<Read>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
 }

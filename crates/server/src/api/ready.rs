@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::allowed::{Allowed, Read};
 use crate::failure::{Failure, FailureBody};
 
 /// That the memory works.
@@ -73,9 +74,8 @@ pub(crate) struct NotReady {
         (status = 200, description = "The memory works.", body = Ready),
         (status = 503, description = "A part does not work.", body = NotReady),
     ),
-    security(("bearer" = []))
 )]
-pub(crate) async fn ready(State(app): State<App>) -> Response {
+pub(crate) async fn ready(_: Allowed<Read>, State(app): State<App>) -> Response {
     let parts = probe(&app).await;
     match parts.iter().find_map(|state| Some((state.part, state.failure.clone()?))) {
         None => Json(Ready { status: "ready", parts }).into_response(),

@@ -19,6 +19,8 @@ fn every_route() -> Vec<(Method, String, bool)> {
             let method: Method = method.to_uppercase().parse().unwrap();
             let security = operation["security"].as_array().expect("every route says who may call it");
             let open = security.iter().all(|need| need.as_object().unwrap().is_empty());
+            let rights = security[0]["bearer"].as_array().map_or(&[][..], Vec::as_slice);
+            assert!(open || !rights.is_empty(), "{method} {path} names no right");
             let path = path.replace("{id}", "0190a0a0-0000-7000-8000-000000000000");
             if path.starts_with("/v1/") {
                 routes.push((method.clone(), format!("/memmachine{path}"), open));

@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
-use memcloud_domain::{Clock, SystemClock, with_causes};
+use memcloud_domain::{Caller, Clock, SystemClock, with_causes};
 use memcloud_memory::{Done, Event, Failed, Retry, Turn};
 use memcloud_ports::{Completion, ModelError};
 use serde_json::{Map, Value, json};
@@ -16,6 +16,7 @@ use super::events::{self, Line};
 use super::refusal::{OpenAi, handed_on};
 use super::{USUAL_MEMORIES, check_count, conversation, message};
 use crate::App;
+use crate::allowed::{Allowed, ReadAndWrite};
 use crate::api::v1::NamedSession;
 use crate::body::JsonBody;
 use crate::failure::Failure;
@@ -67,16 +68,16 @@ pub(crate) struct MemoryHeaders {
         (status = 429, description = "A limit of the instance or of the endpoint is reached.", body = Object),
         (status = 503, description = "There is no model, or it cannot answer at present.", body = Object),
     ),
-    security(("bearer" = []))
 )]
 pub(crate) async fn completions(
+    allowed: Allowed<ReadAndWrite>,
     State(app): State<App>,
     headers: HeaderMap,
     body: Result<JsonBody, Failure>,
 ) -> Result<Response, OpenAi> {
     let request = body?.0.into_map();
     let chat = app.chat()?;
-    let turn = turn(&app, &headers, request)?;
+    let turn = turn(&app, &allowed, &headers, request)?;
     let streams = turn.request.get("stream") == Some(&Value::Bool(true));
     let mut events = chat.begin(turn);
     let told = match events.recv().await {
@@ -206,7 +207,12 @@ fn as_event(completion: &Completion) -> Bytes {
 }
 
 /// The turn that a request asks for. What it says beside the messages is none of the memory's business.
-fn turn(app: &App, headers: &HeaderMap, request: Map<String, Value>) -> Result<Turn, Failure> {
+fn turn(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    request: Map<String, Value>,
+) -> Result<Turn, Failure> {
     let session = session(headers)?;
     let none = vec![];
     let messages = request.get("messages").and_then(Value::as_array).unwrap_or(&none);
@@ -215,7 +221,7 @@ fn turn(app: &App, headers: &HeaderMap, request: Map<String, Value>) -> Result<T
     let question = asked.and_then(|at| message::text(&messages[at]["content"])).unwrap_or_default();
     let limit = USUAL_MEMORIES.min(app.memory.limits().results);
     Ok(Turn {
-        conversation: conversation(&session, None, None),
+        conversation: conversation(caller, &session, None, None)?,
         question,
         is_new: asked.is_some_and(|at| at + 1 == messages.len()),
         request,

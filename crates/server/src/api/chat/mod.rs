@@ -12,14 +12,14 @@ mod usage;
 
 use std::sync::Arc;
 
-use memcloud_domain::Member;
+use memcloud_domain::{Caller, ForeignSpace, Member};
 use memcloud_memory::{Chat, Conversation};
 use memcloud_ports::ModelError;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::App;
+use crate::allowed::guarded;
 use crate::api::v1::NamedSession;
 use crate::failure::Failure;
 use crate::fields::Place;
@@ -33,24 +33,25 @@ const USUAL_AGENT: &str = "assistant";
 
 /// All its routes. Each needs a key, where the instance has one.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(native::talk))
-        .routes(routes!(completions::completions))
-        .routes(routes!(models::models))
-        .routes(routes!(usage::usage))
+    guarded![native::talk, completions::completions, models::models, usage::usage]
 }
 
 /// Who talks in a turn: this user and this agent, or those that the session names first.
-fn conversation(session: &NamedSession, user: Option<String>, agent: Option<String>) -> Conversation {
+fn conversation(
+    caller: &Caller,
+    session: &NamedSession,
+    user: Option<String>,
+    agent: Option<String>,
+) -> Result<Conversation, ForeignSpace> {
     let user = user.or_else(|| session.users.first().cloned()).unwrap_or_else(|| session.usual_producer());
     let agent = agent.or_else(|| session.agents.first().cloned()).unwrap_or_else(|| USUAL_AGENT.to_owned());
-    Conversation {
-        space: session.space(),
+    Ok(Conversation {
+        space: session.space(caller)?,
         session: session.name.clone(),
         members: session.members().chain([Member::Agent(agent.clone())]).collect(),
         user,
         agent,
-    }
+    })
 }
 
 /// Refuses a conversation without an end, and one without a beginning.

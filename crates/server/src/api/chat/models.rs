@@ -7,6 +7,7 @@ use memcloud_ports::ModelError;
 
 use super::refusal::{OpenAi, handed_on};
 use crate::App;
+use crate::allowed::{Allowed, Read};
 
 /// The models that the endpoint of the language model has.
 #[utoipa::path(
@@ -18,9 +19,8 @@ use crate::App;
         (status = 200, description = "`{\"object\": \"list\", \"data\": [{\"id\": …}]}`.", body = Object),
         (status = 503, description = "There is no model.", body = Object),
     ),
-    security(("bearer" = []))
 )]
-pub(crate) async fn models(State(app): State<App>) -> Result<Response, OpenAi> {
+pub(crate) async fn models(_: Allowed<Read>, State(app): State<App>) -> Result<Response, OpenAi> {
     match app.chat()?.gate().models().await {
         Ok(models) => Ok(Json(models).into_response()),
         Err(ModelError::Refused(refusal)) => Ok(handed_on(refusal)),

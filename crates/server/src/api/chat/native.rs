@@ -14,6 +14,7 @@ use super::answer::{AnswerBody, ContextBody, EndBody};
 use super::events::{self, Line};
 use super::{USUAL_MEMORIES, check_count, conversation, message};
 use crate::App;
+use crate::allowed::{Allowed, ReadAndWrite};
 use crate::api::v1::{NamedSession, SessionBody, SessionHeaders};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
@@ -56,9 +57,9 @@ pub(crate) struct TalkBody {
         (status = 502, description = "The model failed.", body = FailureBody),
         (status = 503, description = "There is no model, or it cannot answer at present.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(crate) async fn talk(
+    allowed: Allowed<ReadAndWrite>,
     State(app): State<App>,
     headers: HeaderMap,
     JsonBody(mut body): JsonBody,
@@ -67,7 +68,7 @@ pub(crate) async fn talk(
     let streams = body.truth("stream")?;
     let (user, agent) = (first_named(&body, "user_id"), first_named(&body, "agent_id"));
     let session = NamedSession::of_request(&headers, &mut body)?;
-    let turn = turn(&app, conversation(&session, user, agent), body, streams)?;
+    let turn = turn(&app, conversation(&allowed, &session, user, agent)?, body, streams)?;
     let mut events = chat.begin(turn);
     let context = match events.recv().await {
         Some(Event::Recalled(context, took)) => {

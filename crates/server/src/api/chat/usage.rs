@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::allowed::{Allowed, Read};
 use crate::failure::{Failure, FailureBody};
 
 /// What the language model was used for, by all servers of the instance together.
@@ -48,9 +49,8 @@ pub(crate) struct SpanBody {
         (status = 200, description = "What was used, and the limits.", body = UsageBody),
         (status = 503, description = "There is no model.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
-pub(crate) async fn usage(State(app): State<App>) -> Result<Json<UsageBody>, Failure> {
+pub(crate) async fn usage(_: Allowed<Read>, State(app): State<App>) -> Result<Json<UsageBody>, Failure> {
     let gate = app.chat()?.gate();
     let UsageReport { minute, day, budget } = gate.account().await?;
     let span = |used: Usage, calls_limit, tokens_limit| SpanBody {

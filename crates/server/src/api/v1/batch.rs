@@ -15,6 +15,7 @@ use super::V1;
 use super::episode::{self, NewEpisodeBody};
 use super::ingest::{self, Incoming, StoreHeaders, answer, keep};
 use super::session::{NamedSession, SessionBody, SessionHeaders, is_named};
+use crate::allowed::{Allowed, Write};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{Fields, Place};
@@ -57,9 +58,9 @@ pub(super) struct BatchStoredBody {
         (status = 409, description = "The idempotency key came with another request before.", body = FailureBody),
         (status = 422, description = "The request does not validate; nothing is stored.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn store_batch(
+    allowed: Allowed<Write>,
     State(v1): State<V1>,
     headers: HeaderMap,
     JsonBody(mut body): JsonBody,
@@ -68,12 +69,13 @@ pub(super) async fn store_batch(
     let place = body.place("episodes");
     let episodes = listed(&mut body, &place)?;
     let session = Arc::new(session(&headers, &mut body, &episodes, &place)?);
+    let space = session.space(&allowed)?;
     let incoming = episodes
         .into_iter()
         .enumerate()
         .map(|(i, episode)| read(&v1, &session, Fields::of(episode, place.item(i))?))
         .collect::<Result<Vec<Incoming>, Failure>>()?;
-    let stored = keep(&v1, &headers, session.space(), incoming, since).await?;
+    let stored = keep(&v1, &headers, space, incoming, since).await?;
     let ids = stored.ids.iter().map(EpisodeId::prefixed).collect();
     Ok(answer(session.echo(), &stored, BatchStoredBody { ids, status: ingest::State::Stored }))
 }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::V1;
 use super::fact::FactBody;
 use super::list::space;
+use crate::allowed::{Allowed, Read, Write};
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{PathId, Place, QueryFields};
 
@@ -36,15 +37,18 @@ pub(super) struct FactsBody {
         (status = 200, description = "The facts.", body = FactsBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
-pub(super) async fn list(State(v1): State<V1>, mut query: QueryFields) -> Result<Json<FactsBody>, Failure> {
+pub(super) async fn list(
+    allowed: Allowed<Read>,
+    State(v1): State<V1>,
+    mut query: QueryFields,
+) -> Result<Json<FactsBody>, Failure> {
     let owners = query.text("user_id")?.map(|name| vec![name]);
     let as_of = query.text("as_of")?.map(|text| {
         text.parse().map_err(|error| Place::query().at("as_of").refuse(&error, &Value::from(text)))
     });
     let as_of = as_of.transpose()?;
-    let of = FactsOf { space: space(&mut query)?, owners, category: None, as_of };
+    let of = FactsOf { space: space(&allowed, &mut query)?, owners, category: None, as_of };
     let facts = v1.app.memory.facts(&of).await?;
     Ok(Json(FactsBody { facts: facts.into_iter().map(FactBody::from).collect() }))
 }
@@ -72,14 +76,14 @@ pub(super) struct DeletedFactBody {
         (status = 404, description = "The group has no such fact.", body = FailureBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn delete(
+    allowed: Allowed<Write>,
     State(v1): State<V1>,
     PathId(id): PathId,
     mut query: QueryFields,
 ) -> Result<Json<DeletedFactBody>, Failure> {
-    let space = space(&mut query)?;
+    let space = space(&allowed, &mut query)?;
     let id = id.parse().map_err(|error| Place::path("id").refuse(&error, &Value::from(id)))?;
     let there = v1.app.memory.forget_fact(&space, id).await?;
     there.then_some(Json(DeletedFactBody { deleted: 1 })).ok_or_else(Failure::no_fact)

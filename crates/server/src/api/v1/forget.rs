@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::V1;
 use super::session::{NamedSession, SessionBody, SessionHeaders};
+use crate::allowed::{Allowed, Write};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
 
@@ -32,14 +33,14 @@ pub(super) struct ForgetBody {
         (status = 200, description = "They are gone. The answer is `null`.", body = Option<String>),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn forget(
+    allowed: Allowed<Write>,
     State(v1): State<V1>,
     headers: HeaderMap,
     JsonBody(mut body): JsonBody,
 ) -> Result<(HeaderMap, Json<()>), Failure> {
     let session = NamedSession::of_request(&headers, &mut body)?;
-    v1.app.memory.forget(&session.space(), Deletion::Session(session.name.clone())).await?;
+    v1.app.memory.forget(&session.space(&allowed)?, Deletion::Session(session.name.clone())).await?;
     Ok((session.echo(), Json(())))
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_domain::{Episode, EpisodeId, Space};
+use memcloud_domain::{Caller, Episode, EpisodeId, Space};
 use memcloud_ports::Cursor;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::V1;
 use super::episode::EpisodeBody;
+use crate::allowed::{Allowed, Read};
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{Place, QueryFields};
 
@@ -56,15 +57,18 @@ impl From<Episode> for ListedEpisode {
         (status = 200, description = "A page.", body = PageBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
-pub(super) async fn page(State(v1): State<V1>, mut query: QueryFields) -> Result<Json<PageBody>, Failure> {
+pub(super) async fn page(
+    allowed: Allowed<Read>,
+    State(v1): State<V1>,
+    mut query: QueryFields,
+) -> Result<Json<PageBody>, Failure> {
     let memory = &v1.app.memory;
     let place = Place::query().at("limit");
     let limit = place.limit(query.integer("limit")?, USUAL_LIMIT, memory.limits().results)?;
     let after = query.text("cursor")?.map(|text| cursor(&text)).transpose()?;
     let session = query.text("session_id")?;
-    let space = space(&mut query)?;
+    let space = space(&allowed, &mut query)?;
     // One more than asked for tells whether there is a next page.
     let mut episodes = memory.page(&space, session.as_deref(), after, limit + 1).await?;
     let more = episodes.len() > limit;
@@ -73,9 +77,10 @@ pub(super) async fn page(State(v1): State<V1>, mut query: QueryFields) -> Result
     Ok(Json(PageBody { episodes: episodes.into_iter().map(ListedEpisode::from).collect(), next_cursor }))
 }
 
-/// The space of the group that a query string names.
-pub(super) fn space(query: &mut QueryFields) -> Result<Space, Failure> {
-    Ok(Space::of_group(query.text("group_id")?.unwrap_or_else(|| "default".to_owned())))
+/// The space of the group that a query string names, if it is open to the caller.
+pub(super) fn space(caller: &Caller, query: &mut QueryFields) -> Result<Space, Failure> {
+    let group = query.text("group_id")?.unwrap_or_else(|| "default".to_owned());
+    Ok(caller.enter(Space::of_group(group))?)
 }
 
 /// A cursor as text: the microseconds and the id of the last episode, in hexadecimal digits.

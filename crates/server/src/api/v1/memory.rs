@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_domain::{EpisodeId, Space};
+use memcloud_domain::{Caller, EpisodeId, Space};
 use memcloud_ports::Deletion;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::V1;
 use super::list::{ListedEpisode, space};
+use crate::allowed::{Allowed, Read, Write};
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{PathId, Place, QueryFields};
 
@@ -35,14 +36,14 @@ pub(super) struct DeletedBody {
         (status = 404, description = "The group has no such message.", body = FailureBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn read(
+    allowed: Allowed<Read>,
     State(v1): State<V1>,
     PathId(id): PathId,
     query: QueryFields,
 ) -> Result<Json<ListedEpisode>, Failure> {
-    let (space, id) = named(&id, query)?;
+    let (space, id) = named(&allowed, &id, query)?;
     let found = v1.app.memory.episodes(&space, &[id]).await?;
     found.into_iter().next().map(|episode| Json(episode.into())).ok_or_else(Failure::no_episode)
 }
@@ -62,21 +63,21 @@ pub(super) async fn read(
         (status = 404, description = "The group has no such message.", body = FailureBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn delete(
+    allowed: Allowed<Write>,
     State(v1): State<V1>,
     PathId(id): PathId,
     query: QueryFields,
 ) -> Result<Json<DeletedBody>, Failure> {
-    let (space, id) = named(&id, query)?;
+    let (space, id) = named(&allowed, &id, query)?;
     match v1.app.memory.forget(&space, Deletion::Episodes(vec![id])).await? {
         0 => Err(Failure::no_episode()),
         deleted => Ok(Json(DeletedBody { deleted })),
     }
 }
 
-fn named(id: &str, mut query: QueryFields) -> Result<(Space, EpisodeId), Failure> {
+fn named(caller: &Caller, id: &str, mut query: QueryFields) -> Result<(Space, EpisodeId), Failure> {
     let id = id.parse().map_err(|error| Place::path("id").refuse(&error, &Value::from(id)))?;
-    Ok((space(&mut query)?, id))
+    Ok((space(caller, &mut query)?, id))
 }

@@ -17,9 +17,9 @@ mod store;
 
 use axum::extract::FromRef;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::App;
+use crate::allowed::guarded;
 
 pub(crate) use session::{NamedSession, SessionBody, SessionHeaders};
 
@@ -53,20 +53,25 @@ impl FromRef<V1> for App {
 
 /// All its routes. Each needs a key, where the instance has one.
 pub(crate) fn routes() -> OpenApiRouter<V1> {
-    OpenApiRouter::new()
-        .routes(routes!(store::store, forget::forget, list::page))
-        .routes(routes!(store::store_episodic))
-        .routes(routes!(store::store_profile, facts::list))
-        .routes(routes!(facts::delete))
-        .routes(routes!(queue::read))
-        .routes(routes!(queue::retry))
-        .routes(routes!(batch::store_batch))
-        .routes(routes!(search::search))
-        .routes(routes!(search::search_episodic))
-        .routes(routes!(search::search_profile))
-        .routes(routes!(memory::read, memory::delete))
-        .routes(routes!(sessions::sessions))
-        .routes(routes!(sessions::sessions_of_user))
-        .routes(routes!(sessions::sessions_of_group))
-        .routes(routes!(sessions::sessions_of_agent))
+    guarded![
+        store::store,
+        forget::forget,
+        list::page,
+        store::store_episodic,
+        store::store_profile,
+        facts::list,
+        facts::delete,
+        queue::read,
+        queue::retry,
+        batch::store_batch,
+        search::search,
+        search::search_episodic,
+        search::search_profile,
+        memory::read,
+        memory::delete,
+        sessions::sessions,
+        sessions::sessions_of_user,
+        sessions::sessions_of_group,
+        sessions::sessions_of_agent,
+    ]
 }

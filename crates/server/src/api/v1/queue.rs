@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_domain::Space;
+use memcloud_domain::{Caller, Space};
 use memcloud_ports::{Parked, Waiting};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::V1;
+use crate::allowed::{Allowed, Read, Write};
 use crate::failure::{Failure, FailureBody};
 use crate::fields::QueryFields;
 
@@ -57,18 +58,26 @@ pub(super) struct ParkedBody {
         (status = 200, description = "What waits.", body = QueueBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
-pub(super) async fn read(State(v1): State<V1>, mut query: QueryFields) -> Result<Json<QueueBody>, Failure> {
-    let group = query.text("group_id")?.map(Space::of_group);
+pub(super) async fn read(
+    allowed: Allowed<Read>,
+    State(v1): State<V1>,
+    mut query: QueryFields,
+) -> Result<Json<QueueBody>, Failure> {
     let memory = &v1.app.memory;
-    let Waiting { waiting, since, parked } = memory.waiting(group.as_ref()).await?;
-    let shown = memory.parked(group.as_ref(), SHOWN).await?;
+    let (mut all, mut shown) = (Waiting::default(), vec![]);
+    for space in spaces(&allowed, &mut query)? {
+        let Waiting { waiting, since, parked } = memory.waiting(space.as_ref()).await?;
+        all.waiting += waiting;
+        all.parked += parked;
+        all.since = all.since.into_iter().chain(since).min();
+        shown.extend(memory.parked(space.as_ref(), SHOWN - shown.len()).await?);
+    }
     Ok(Json(QueueBody {
         learning: v1.app.learns,
-        waiting,
-        since: since.map(|at| at.to_string()),
-        parked,
+        waiting: all.waiting,
+        since: all.since.map(|at| at.to_string()),
+        parked: all.parked,
         parked_messages: shown.into_iter().map(ParkedBody::from).collect(),
     }))
 }
@@ -91,14 +100,28 @@ pub(super) struct RetriedBody {
         (status = 200, description = "They wait again.", body = RetriedBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn retry(
+    allowed: Allowed<Write>,
     State(v1): State<V1>,
     mut query: QueryFields,
 ) -> Result<Json<RetriedBody>, Failure> {
-    let group = query.text("group_id")?.map(Space::of_group);
-    Ok(Json(RetriedBody { retried: v1.app.memory.unpark(group.as_ref()).await? }))
+    let mut retried = 0;
+    for space in spaces(&allowed, &mut query)? {
+        retried += v1.app.memory.unpark(space.as_ref()).await?;
+    }
+    Ok(Json(RetriedBody { retried }))
+}
+
+/// The space of the group that is named; else each that is open to the caller, or `None` for all at once.
+fn spaces(caller: &Caller, query: &mut QueryFields) -> Result<Vec<Option<Space>>, Failure> {
+    Ok(match query.text("group_id")? {
+        Some(group) => vec![Some(caller.enter(Space::of_group(group))?)],
+        None => match caller.spaces() {
+            Some(open) => open.iter().cloned().map(Some).collect(),
+            None => vec![None],
+        },
+    })
 }
 
 impl From<Parked> for ParkedBody {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use memcloud_domain::{Episode, Error, Filter, Metadata, Predicate, Scalar, Space, Timestamp};
+use memcloud_domain::{Caller, Episode, Error, Filter, Metadata, Predicate, Scalar, Space, Timestamp};
 use memcloud_memory::{FactHit, SearchQuery, SearchResults};
 use memcloud_ports::FactsOf;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::V1;
 use super::session::{NamedSession, SessionBody, SessionHeaders};
 use super::shape::{HitBody, ObjectBody, Shape};
+use crate::allowed::{Allowed, Read};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
 use crate::fields::{Fields, Place, QueryFields};
@@ -62,9 +63,9 @@ pub(super) struct SearchBody {
         (status = 200, description = "What was found.", body = Answer),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn search(
+    allowed: Allowed<Read>,
     State(v1): State<V1>,
     headers: HeaderMap,
     mut query: QueryFields,
@@ -72,7 +73,7 @@ pub(super) async fn search(
 ) -> Result<Response, Failure> {
     let since = Instant::now();
     let shape = Shape::of_request(v1.shapes, &headers, &mut query, &body)?;
-    let asked = Asked::read(&v1, &headers, query, body)?;
+    let asked = Asked::read(&v1, &allowed, &headers, query, body)?;
     let echo = asked.session.echo();
     Ok(match shape {
         Shape::List => {
@@ -113,16 +114,16 @@ pub(super) enum Answer {
         (status = 200, description = "What was found.", body = ObjectBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn search_episodic(
+    allowed: Allowed<Read>,
     State(v1): State<V1>,
     headers: HeaderMap,
     query: QueryFields,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
     let since = Instant::now();
-    let asked = Asked::read(&v1, &headers, query, body)?;
+    let asked = Asked::read(&v1, &allowed, &headers, query, body)?;
     let (newest, found) = recall(&v1, &asked, since).await?;
     let echo = asked.session.echo();
     Ok((echo, Json(ObjectBody::episodic(newest, found.hits, asked.explain))).into_response())
@@ -141,15 +142,15 @@ pub(super) async fn search_episodic(
         (status = 200, description = "What was found.", body = ObjectBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn search_profile(
+    allowed: Allowed<Read>,
     State(v1): State<V1>,
     headers: HeaderMap,
     query: QueryFields,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
-    let asked = Asked::read(&v1, &headers, query, body)?;
+    let asked = Asked::read(&v1, &allowed, &headers, query, body)?;
     let facts = facts(&v1, &asked).await?;
     Ok((asked.session.echo(), Json(ObjectBody::profile(facts))).into_response())
 }
@@ -167,13 +168,19 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(v1: &V1, headers: &HeaderMap, mut query: QueryFields, mut body: Fields) -> Result<Self, Failure> {
+    fn read(
+        v1: &V1,
+        caller: &Caller,
+        headers: &HeaderMap,
+        mut query: QueryFields,
+        mut body: Fields,
+    ) -> Result<Self, Failure> {
         let session = NamedSession::of_request(headers, &mut body)?;
         let limits = v1.app.memory.limits();
         let text = question(&mut body, limits.content_bytes)?;
         let (place, limit) = (body.place("limit"), body.integer("limit")?);
         Ok(Self {
-            space: session.space(),
+            space: session.space(caller)?,
             session,
             text,
             limit: place.clone().limit(limit, USUAL_LIMIT, limits.results)?,

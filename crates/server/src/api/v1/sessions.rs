@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_domain::{Session, Space};
+use memcloud_domain::{Caller, Session, Space};
 use memcloud_ports::SessionsOf;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::V1;
+use crate::allowed::{Allowed, Read};
 use crate::failure::{Failure, FailureBody};
 use crate::fields::PathId;
 
@@ -38,10 +39,12 @@ pub(super) struct KnownSession {
     operation_id = "list_sessions",
     tag = "sessions",
     responses((status = 200, description = "The sessions.", body = SessionsBody)),
-    security(("bearer" = []))
 )]
-pub(super) async fn sessions(State(v1): State<V1>) -> Result<Json<SessionsBody>, Failure> {
-    list(&v1, SessionsOf::Everyone).await
+pub(super) async fn sessions(
+    allowed: Allowed<Read>,
+    State(v1): State<V1>,
+) -> Result<Json<SessionsBody>, Failure> {
+    list(&v1, &allowed, SessionsOf::Everyone).await
 }
 
 /// Lists the sessions that a user takes part in.
@@ -55,13 +58,13 @@ pub(super) async fn sessions(State(v1): State<V1>) -> Result<Json<SessionsBody>,
         (status = 200, description = "The sessions; none when the user is not known.", body = SessionsBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn sessions_of_user(
+    allowed: Allowed<Read>,
     State(v1): State<V1>,
     PathId(id): PathId,
 ) -> Result<Json<SessionsBody>, Failure> {
-    list(&v1, SessionsOf::User(id)).await
+    list(&v1, &allowed, SessionsOf::User(id)).await
 }
 
 /// Lists the sessions of a group.
@@ -75,13 +78,13 @@ pub(super) async fn sessions_of_user(
         (status = 200, description = "The sessions; none when the group is not known.", body = SessionsBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn sessions_of_group(
+    allowed: Allowed<Read>,
     State(v1): State<V1>,
     PathId(id): PathId,
 ) -> Result<Json<SessionsBody>, Failure> {
-    list(&v1, SessionsOf::Space(Space::of_group(id))).await
+    list(&v1, &allowed, SessionsOf::Space(allowed.enter(Space::of_group(id))?)).await
 }
 
 /// Lists the sessions that an agent takes part in.
@@ -95,21 +98,24 @@ pub(super) async fn sessions_of_group(
         (status = 200, description = "The sessions; none when the agent is not known.", body = SessionsBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn sessions_of_agent(
+    allowed: Allowed<Read>,
     State(v1): State<V1>,
     PathId(id): PathId,
 ) -> Result<Json<SessionsBody>, Failure> {
-    list(&v1, SessionsOf::Agent(id)).await
+    list(&v1, &allowed, SessionsOf::Agent(id)).await
 }
 
-/// Groups are the projects of one organisation; what belongs to another is not of this API.
-async fn list(v1: &V1, of: SessionsOf) -> Result<Json<SessionsBody>, Failure> {
+/// The sessions that the caller sees. Groups are the projects of one organisation; this API does not show others.
+async fn list(v1: &V1, caller: &Caller, of: SessionsOf) -> Result<Json<SessionsBody>, Failure> {
     let ours = Space::of_group("").org;
     let sessions = v1.app.memory.sessions(of).await?;
-    let sessions =
-        sessions.into_iter().filter(|session| session.space.org == ours).map(KnownSession::from).collect();
+    let sessions = sessions
+        .into_iter()
+        .filter(|Session { space, .. }| space.org == ours && caller.sees(space))
+        .map(KnownSession::from)
+        .collect();
     Ok(Json(SessionsBody { sessions }))
 }
 

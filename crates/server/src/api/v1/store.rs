@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use memcloud_domain::{EpisodeId, Purpose};
+use memcloud_domain::{Caller, EpisodeId, Purpose};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,6 +13,7 @@ use super::V1;
 use super::episode::{self, NewEpisodeBody};
 use super::ingest::{self, Incoming, StoreHeaders, answer, keep};
 use super::session::{NamedSession, SessionHeaders};
+use crate::allowed::{Allowed, Write};
 use crate::body::JsonBody;
 use crate::failure::{Failure, FailureBody};
 use crate::fields::Fields;
@@ -41,10 +42,14 @@ pub(super) struct StoredBody {
         (status = 409, description = "The idempotency key came with another request before.", body = FailureBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
-pub(super) async fn store(v1: State<V1>, headers: HeaderMap, body: JsonBody) -> Result<Response, Failure> {
-    store_one(&v1, &headers, body.0, Purpose::Recall).await
+pub(super) async fn store(
+    allowed: Allowed<Write>,
+    v1: State<V1>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Failure> {
+    store_one(&v1, &allowed, &headers, body.0, Purpose::Recall).await
 }
 
 /// Stores a message, as `POST /v1/memories` does.
@@ -61,14 +66,14 @@ pub(super) async fn store(v1: State<V1>, headers: HeaderMap, body: JsonBody) -> 
         (status = 409, description = "The idempotency key came with another request before.", body = FailureBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn store_episodic(
+    allowed: Allowed<Write>,
     v1: State<V1>,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Failure> {
-    store_one(&v1, &headers, body.0, Purpose::Recall).await
+    store_one(&v1, &allowed, &headers, body.0, Purpose::Recall).await
 }
 
 /// Stores a message to be learned from only: it is durable, but no search finds it. Anyone may be its producer.
@@ -84,26 +89,28 @@ pub(super) async fn store_episodic(
         (status = 409, description = "The idempotency key came with another request before.", body = FailureBody),
         (status = 422, description = "The request does not validate.", body = FailureBody),
     ),
-    security(("bearer" = []))
 )]
 pub(super) async fn store_profile(
+    allowed: Allowed<Write>,
     v1: State<V1>,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Failure> {
-    store_one(&v1, &headers, body.0, Purpose::ProfileOnly).await
+    store_one(&v1, &allowed, &headers, body.0, Purpose::ProfileOnly).await
 }
 
 async fn store_one(
     v1: &V1,
+    caller: &Caller,
     headers: &HeaderMap,
     mut body: Fields,
     purpose: Purpose,
 ) -> Result<Response, Failure> {
     let since = Instant::now();
     let session = NamedSession::of_request(headers, &mut body)?;
+    let space = session.space(caller)?;
     let episode = episode::read(body, &session, purpose, v1.app.memory.limits())?;
-    let (space, echo) = (session.space(), session.echo());
+    let echo = session.echo();
     let stored = keep(v1, headers, space, vec![Incoming { session: session.into(), episode }], since).await?;
     let id = stored.ids.first().map(EpisodeId::prefixed).ok_or_else(Failure::defect)?;
     let status = match purpose {

@@ -73,7 +73,7 @@ async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
         stand.instance.post("/v1/memories/search", &search("In which city does she live?")).await.ok();
     let facts = found["content"]["profile_memory"].as_array().unwrap();
     let city = facts.iter().find(|fact| fact["feature"] == "city").unwrap();
-    assert_eq!((&city["tag"], &city["value"]), (&json!("ContentLocation"), &json!("Oslo")));
+    assert_eq!((&city["tag"], &city["value"]), (&json!("Home"), &json!("Oslo")));
     let metadata = &city["metadata"];
     assert!(metadata["id"].is_i64() && metadata["similarity_score"].is_number(), "{city}");
     assert_eq!(metadata["citations"], json!([id.trim_start_matches("episode-")]));

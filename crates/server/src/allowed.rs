@@ -1,0 +1,114 @@
+//! Rights in the signatures of handlers.
+//!
+//! Every handler but liveness takes an [`Allowed`] first, which names the rights that its caller must have and is the
+//! caller. [`guarded!`] makes a route of such a handler, and of no other, and writes the rights into the document.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use memcloud_domain::{Caller, Right};
+use utoipa::openapi::SecurityRequirement;
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use crate::failure::Failure;
+
+/// The caller of a handler that needs the rights of `N`.
+pub(crate) struct Allowed<N> {
+    caller: Caller,
+    needs: PhantomData<N>,
+}
+
+/// Rights that a handler needs, all of them.
+pub(crate) trait Needs {
+    /// Each of them.
+    const RIGHTS: &'static [Right];
+}
+
+/// The right to search, list and read.
+pub(crate) enum Read {}
+
+/// The right to store and to delete.
+pub(crate) enum Write {}
+
+/// Both: chats recall what is stored, and store.
+pub(crate) enum ReadAndWrite {}
+
+impl Needs for Read {
+    const RIGHTS: &'static [Right] = &[Right::Read];
+}
+
+impl Needs for Write {
+    const RIGHTS: &'static [Right] = &[Right::Write];
+}
+
+impl Needs for ReadAndWrite {
+    const RIGHTS: &'static [Right] = &[Right::Read, Right::Write];
+}
+
+impl<N> Deref for Allowed<N> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl<S: Sync, N: Needs> FromRequestParts<S> for Allowed<N> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        // The guard leaves a caller on every request that it passes on. Without one nobody is let in.
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(Failure::unauthorized)?;
+        match N::RIGHTS.iter().find(|right| !caller.may(**right)) {
+            Some(missing) => Err(Failure::forbidden_right(*missing)),
+            None => Ok(Self { caller, needs: PhantomData }),
+        }
+    }
+}
+
+/// A handler whose first argument is an [`Allowed`].
+pub(crate) trait NamesRights<Arguments> {
+    /// The rights that it needs.
+    const RIGHTS: &'static [Right];
+}
+
+macro_rules! handlers {
+    ($(($($argument:ident)*))*) => {$(
+        impl<F, Answer, N: Needs, $($argument),*> NamesRights<(N, $($argument,)*)> for F
+        where
+            F: Fn(Allowed<N>, $($argument),*) -> Answer,
+        {
+            const RIGHTS: &'static [Right] = N::RIGHTS;
+        }
+    )*};
+}
+handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
+
+/// Writes the rights that a handler names into the description of its route.
+pub(crate) fn document<S, H, Arguments>(
+    mut route: UtoipaMethodRouter<S>,
+    _handler: H,
+) -> UtoipaMethodRouter<S>
+where
+    H: NamesRights<Arguments>,
+{
+    for item in route.1.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let roles = H::RIGHTS.iter().map(|right| right.as_str());
+            operation.security = Some(vec![SecurityRequirement::new("bearer", roles)]);
+        }
+    }
+    route
+}
+
+/// A router of these handlers, each of which names the rights that it needs.
+macro_rules! guarded {
+    ($($handler:path),+ $(,)?) => {
+        utoipa_axum::router::OpenApiRouter::new()
+            $(.routes($crate::allowed::document(utoipa_axum::routes!($handler), $handler)))+
+    };
+}
+pub(crate) use guarded;
