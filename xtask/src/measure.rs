@@ -27,12 +27,8 @@ pub(crate) struct Args {
     pub(crate) first_build: bool,
 }
 
-/// Builds for release, and measures there.
+/// Builds for release, and measures in the program built so.
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    #[cfg(feature = "bench")]
-    if !cfg!(debug_assertions) {
-        return crate::bench::run(args);
-    }
     let built = cargo(&["build", "--release", "-p", "memcloud", "-p", "xtask", "--features", "xtask/bench"])
         .status()?;
     if !built.success() {

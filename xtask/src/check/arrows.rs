@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::steps::{metadata, say};
+use crate::steps::metadata;
 
 const PREFIX: &str = "memcloud-";
 
@@ -64,23 +64,19 @@ fn may_use(krate: &str) -> Option<&'static [&'static str]> {
     ARROWS.into_iter().find(|(name, _)| *name == krate).map(|(_, allowed)| allowed)
 }
 
-/// Whether every arrow points the right way.
-pub(crate) fn hold() -> Result<bool> {
+/// Every arrow that points the wrong way.
+pub(super) fn violations() -> Result<Vec<String>> {
     let metadata = metadata()?;
-    let wrong = violations(metadata["packages"].as_array().context("cargo metadata lists no packages")?);
-    for violation in &wrong {
-        say(violation);
-    }
-    Ok(wrong.is_empty())
+    Ok(wrong(metadata["packages"].as_array().context("cargo metadata lists no packages")?))
 }
 
-fn violations(packages: &[Value]) -> Vec<String> {
-    let mut wrong = Vec::new();
+fn wrong(packages: &[Value]) -> Vec<String> {
+    let mut violations = Vec::new();
     for package in packages {
         let krate = short(&package["name"]);
         let Some(allowed) = may_use(krate) else {
-            wrong.push(format!(
-                "crate '{krate}' has no place in the arrows: give it one in xtask/src/arrows.rs"
+            violations.push(format!(
+                "crate '{krate}' has no place in the arrows: give it one in xtask/src/check/arrows.rs"
             ));
             continue;
         };
@@ -89,11 +85,11 @@ fn violations(packages: &[Value]) -> Vec<String> {
         for used in used.filter(|used| used["path"].is_string() && used["kind"] != "dev") {
             let used = short(&used["name"]);
             if !allowed.contains(&used) {
-                wrong.push(format!("'{krate}' may not depend on '{used}', only on {allowed:?}"));
+                violations.push(format!("'{krate}' may not depend on '{used}', only on {allowed:?}"));
             }
         }
     }
-    wrong
+    violations
 }
 
 fn short(name: &Value) -> &str {
@@ -112,13 +108,13 @@ mod tests {
 
     #[test]
     fn the_server_may_use_the_memory_but_no_engine() {
-        assert!(violations(&[package("memcloud-server", "memcloud-memory", None)]).is_empty());
-        assert_eq!(violations(&[package("memcloud-server", "memcloud-store-sqlite", None)]).len(), 1);
-        assert!(violations(&[package("memcloud-server", "memcloud-store-sqlite", Some("dev"))]).is_empty());
+        assert!(wrong(&[package("memcloud-server", "memcloud-memory", None)]).is_empty());
+        assert_eq!(wrong(&[package("memcloud-server", "memcloud-store-sqlite", None)]).len(), 1);
+        assert!(wrong(&[package("memcloud-server", "memcloud-store-sqlite", Some("dev"))]).is_empty());
     }
 
     #[test]
     fn an_unknown_crate_must_be_given_a_place() {
-        assert_eq!(violations(&[package("memcloud-surprise", "memcloud-domain", None)]).len(), 1);
+        assert_eq!(wrong(&[package("memcloud-surprise", "memcloud-domain", None)]).len(), 1);
     }
 }
