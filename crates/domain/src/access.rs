@@ -204,6 +204,23 @@ impl ApiKey {
             KeyState::Live
         }
     }
+
+    /// When it was revoked or expired, whichever came first; `None` while it is live.
+    pub fn ended_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let expired = self.expires_at.filter(|end| *end <= now);
+        self.revoked_at.into_iter().chain(expired).min()
+    }
+
+    /// Whether it can manage all keys: it has the admin right in all spaces.
+    pub fn manages_keys(&self) -> bool {
+        self.rights.contains(Right::Admin) && self.spaces.is_none()
+    }
+}
+
+/// Whether some of these keys are live, but none of those can manage keys.
+pub fn lacks_admin(keys: &[ApiKey], now: Timestamp) -> bool {
+    let mut live = keys.iter().filter(|key| key.state(now) == KeyState::Live).peekable();
+    live.peek().is_some() && !live.any(ApiKey::manages_keys)
 }
 
 /// Who sent a request, and what they may do.

@@ -15,6 +15,7 @@ mod time;
 
 pub use access::{
     ApiKey, Caller, ForeignSpace, InvalidKeyId, KeyHash, KeyId, KeyState, Right, Rights, UnknownRight,
+    lacks_admin,
 };
 pub use database::{Database, DatabaseErrorKind};
 pub use episode::{Episode, Metadata, NewEpisode, Purpose};

@@ -4,6 +4,7 @@
 //! the binary's `serve` command. Nothing else changes: ranking happens in one derived index (`search/index.rs`)
 //! that every engine feeds through [`EpisodeStore::changes`].
 
+mod keys;
 mod knowledge;
 mod language;
 mod profiles;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Clock, Database, Episode, EpisodeId, Error, Member, Session, Space, SystemClock};
 
+pub use keys::{AdminRule, KeyStore, Revocation};
 pub use knowledge::Changed;
 pub use language::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal, Tokens};
 pub use profiles::{

@@ -13,6 +13,7 @@
 pub mod agreement;
 mod embedder;
 mod episodes;
+pub mod keys;
 pub mod memory;
 pub mod port;
 pub mod profile;

@@ -1,0 +1,45 @@
+//! The keys that an instance made.
+
+use async_trait::async_trait;
+use memcloud_domain::{ApiKey, Error, KeyId, Timestamp};
+
+/// Whether live keys must include one that can manage keys: see [`memcloud_domain::lacks_admin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminRule {
+    /// They must: without such a key nobody could manage the others.
+    Required,
+    /// They need not: the settings have a key that can.
+    NotRequired,
+}
+
+/// What became of revoking a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// It is revoked, now or since an earlier call, whose moment it keeps.
+    Revoked(ApiKey),
+    /// It was not revoked: it is the only live key that can manage keys, and other keys are live.
+    LastAdmin,
+    /// There is no such key.
+    Unknown,
+}
+
+/// Where an engine keeps the keys that an instance made. Each operation is one transaction, and durable when it answers.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// All keys that have not been pruned, also those that were revoked or have expired, by when they were made and
+    /// by id.
+    async fn keys(&self) -> Result<Vec<ApiKey>, Error>;
+
+    /// Keeps a new key. Answers `false`, and keeps nothing, if the rule requires a live key that can manage keys and
+    /// there would be none when this one is made.
+    async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error>;
+
+    /// Revokes a key from this moment on, unless the rule forbids it.
+    async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error>;
+
+    /// Notes that a key was used, unless a later use is noted already or the key is unknown.
+    async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error>;
+
+    /// Removes the keys that were revoked or expired before this moment, and says how many there were.
+    async fn prune_keys(&self, before: Timestamp) -> Result<u64, Error>;
+}
