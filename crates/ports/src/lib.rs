@@ -234,6 +234,9 @@ pub trait EpisodeStore: Send + Sync {
     /// Where it keeps what is learned.
     fn profiles(&self) -> &dyn ProfileStore;
 
+    /// Where it keeps the keys that the instance made.
+    fn api_keys(&self) -> &dyn KeyStore;
+
     /// Proves that each of its parts can be written and read at this moment, without leaving anything behind.
     async fn probe(&self) -> Vec<Check>;
 }

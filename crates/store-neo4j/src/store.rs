@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Session, Space};
 use memcloud_ports::{
-    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent,
+    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent, KeyStore,
     PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
 use memcloud_store_connection::{Connection, Timeouts};
@@ -310,6 +310,10 @@ impl EpisodeStore for GraphStore {
 
     fn profiles(&self) -> &dyn ProfileStore {
         self.shared.records.profiles()
+    }
+
+    fn api_keys(&self) -> &dyn KeyStore {
+        self.shared.records.api_keys()
     }
 
     async fn probe(&self) -> Vec<Check> {

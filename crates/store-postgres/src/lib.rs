@@ -28,6 +28,7 @@ mod delete;
 mod error;
 mod examine;
 mod intents;
+mod keys;
 mod profile;
 mod read;
 mod schema;
@@ -44,7 +45,7 @@ use half::f16;
 use memcloud_domain::{Database, Episode, EpisodeId, Error, Session as Conversation, Space};
 use memcloud_ports::{
     Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Idempotency,
-    Intent, Orphan, PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
+    Intent, KeyStore, Orphan, PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use uuid::Uuid;
@@ -222,6 +223,10 @@ impl EpisodeStore for PostgresStore {
     }
 
     fn profiles(&self) -> &dyn ProfileStore {
+        self
+    }
+
+    fn api_keys(&self) -> &dyn KeyStore {
         self
     }
 

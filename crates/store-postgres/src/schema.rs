@@ -7,8 +7,11 @@ use memcloud_ports::ContentLocation;
 use crate::error::Failure;
 
 /// The schema, step by step. A step that was released is never changed; `memcloud.steps` counts the steps done.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_memory.sql"), include_str!("../migrations/0002_profile.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_memory.sql"),
+    include_str!("../migrations/0002_profile.sql"),
+    include_str!("../migrations/0003_keys.sql"),
+];
 
 /// The oldest server, as `server_version_num` has it: 14.
 pub(crate) const OLDEST_SERVER: i32 = 140_000;

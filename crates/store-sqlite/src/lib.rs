@@ -8,6 +8,7 @@ mod append;
 mod delete;
 mod error;
 mod intents;
+mod keys;
 mod lock;
 mod meta;
 mod profile;
@@ -25,7 +26,7 @@ use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Error, Session, Space};
 use memcloud_ports::{
     Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Idempotency,
-    Intent, Orphan, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
+    Intent, KeyStore, Orphan, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
 };
 
 use crate::lock::DirectoryLock;
@@ -227,6 +228,10 @@ impl EpisodeStore for SqliteStore {
     }
 
     fn profiles(&self) -> &dyn ProfileStore {
+        self
+    }
+
+    fn api_keys(&self) -> &dyn KeyStore {
         self
     }
 

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_episodes.sql"),
     include_str!("../migrations/0002_intents.sql"),
     include_str!("../migrations/0003_profile.sql"),
+    include_str!("../migrations/0004_keys.sql"),
 ];
 
 /// Makes the database file when it is missing, for its owner only. The log beside it takes over its permissions.

@@ -1,25 +1,22 @@
 //! What engines must do with the keys that an instance made.
 
-use std::sync::Arc;
-
 use memcloud_domain::{ApiKey, KeyHash, KeyId, Right, Space, Timestamp, lacks_admin};
 use memcloud_ports::{AdminRule, KeyStore, Revocation};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-/// An engine under test.
-pub type Keys = Arc<dyn KeyStore>;
+use crate::Store;
 
 /// Runs everything on stores that `fresh` makes, each empty and of its own.
-pub async fn run<F: Future<Output = Keys>>(fresh: impl Fn() -> F) {
+pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     created_keys_are_read_back(fresh().await).await;
     the_first_key_manages_keys(fresh().await).await;
     the_last_admin_key_stays_while_others_live(fresh().await).await;
     revocation_is_final(fresh().await).await;
     use_is_noted_forwards(fresh().await).await;
     only_long_ended_keys_are_pruned(fresh().await).await;
-    no_history_locks_everyone_out(&fresh).await;
+    no_history_locks_everyone_out(fresh).await;
 }
 
 fn at(second: i64) -> Timestamp {
@@ -44,15 +41,16 @@ fn key(name: &str, rights: &[Right], created: i64) -> ApiKey {
     }
 }
 
-async fn created(store: &Keys, key: ApiKey) -> ApiKey {
+async fn created(store: &dyn KeyStore, key: ApiKey) -> ApiKey {
     assert!(store.create_key(key.clone(), AdminRule::Required).await.unwrap(), "{key:?}");
     key
 }
 
 /// Every field of a key comes back as it was given, in the order in which the keys were made.
-pub async fn created_keys_are_read_back(store: Keys) {
+pub async fn created_keys_are_read_back(store: Store) {
+    let store = store.api_keys();
     assert_eq!(store.keys().await.unwrap(), []);
-    let admin = created(&store, key("b", &Right::ALL, 10)).await;
+    let admin = created(store, key("b", &Right::ALL, 10)).await;
     let spaces = vec![Space { org: "ö/1".into(), project: "a, 'b'".into() }, Space::of_group("c")];
     let limited = ApiKey {
         spaces: Some(spaces),
@@ -60,13 +58,14 @@ pub async fn created_keys_are_read_back(store: Keys) {
         last_used_at: Some(at(20)),
         ..key("a", &[Right::Read], 10)
     };
-    let limited = created(&store, limited).await;
-    let none = created(&store, ApiKey { spaces: Some(vec![]), ..key("earlier", &[Right::Write], 5) }).await;
+    let limited = created(store, limited).await;
+    let none = created(store, ApiKey { spaces: Some(vec![]), ..key("earlier", &[Right::Write], 5) }).await;
     assert_eq!(store.keys().await.unwrap(), [none, limited, admin]);
 }
 
 /// Without a live key that can manage keys none is made, unless the settings have one.
-pub async fn the_first_key_manages_keys(store: Keys) {
+pub async fn the_first_key_manages_keys(store: Store) {
+    let store = store.api_keys();
     let reader = key("reader", &[Right::Read, Right::Write], 1);
     assert!(!store.create_key(reader.clone(), AdminRule::Required).await.unwrap());
     let limited = ApiKey { spaces: Some(vec![Space::of_group("g")]), ..key("limited", &Right::ALL, 1) };
@@ -83,13 +82,14 @@ pub async fn the_first_key_manages_keys(store: Keys) {
 }
 
 /// The last key that can manage keys is revoked last, unless the settings have one.
-pub async fn the_last_admin_key_stays_while_others_live(store: Keys) {
+pub async fn the_last_admin_key_stays_while_others_live(store: Store) {
+    let store = store.api_keys();
     let required = AdminRule::Required;
-    created(&store, key("one", &Right::ALL, 1)).await;
-    created(&store, key("two", &[Right::Admin], 2)).await;
-    created(&store, key("reader", &[Right::Read], 3)).await;
+    created(store, key("one", &Right::ALL, 1)).await;
+    created(store, key("two", &[Right::Admin], 2)).await;
+    created(store, key("reader", &[Right::Read], 3)).await;
     let brief = ApiKey { expires_at: Some(at(100)), ..key("brief", &[Right::Read], 4) };
-    created(&store, brief).await;
+    created(store, brief).await;
     let revoke = async |name: &str, second| store.revoke_key(&id(name), at(second), required).await.unwrap();
     assert!(matches!(revoke("one", 10).await, Revocation::Revoked(_)));
     assert_eq!(revoke("two", 20).await, Revocation::LastAdmin);
@@ -97,21 +97,22 @@ pub async fn the_last_admin_key_stays_while_others_live(store: Keys) {
     assert!(matches!(revoke("reader", 30).await, Revocation::Revoked(_)));
     assert_eq!(revoke("two", 40).await, Revocation::LastAdmin, "the brief one is live");
     assert!(matches!(revoke("two", 100).await, Revocation::Revoked(_)), "none is left but this one");
-    created(&store, key("three", &Right::ALL, 101)).await;
-    created(&store, key("four", &[Right::Read], 102)).await;
+    created(store, key("three", &Right::ALL, 101)).await;
+    created(store, key("four", &[Right::Read], 102)).await;
     let without = store.revoke_key(&id("three"), at(110), AdminRule::NotRequired).await.unwrap();
     assert!(matches!(without, Revocation::Revoked(_)));
-    created_anyway(&store, key("five", &[Right::Write], 120)).await;
+    created_anyway(store, key("five", &[Right::Write], 120)).await;
     assert!(matches!(revoke("five", 130).await, Revocation::Revoked(_)), "it never could manage keys");
 }
 
-async fn created_anyway(store: &Keys, key: ApiKey) {
+async fn created_anyway(store: &dyn KeyStore, key: ApiKey) {
     assert!(store.create_key(key, AdminRule::NotRequired).await.unwrap());
 }
 
 /// A key is revoked once: later calls answer the moment of the first.
-pub async fn revocation_is_final(store: Keys) {
-    let key = created(&store, key("k", &Right::ALL, 1)).await;
+pub async fn revocation_is_final(store: Store) {
+    let store = store.api_keys();
+    let key = created(store, key("k", &Right::ALL, 1)).await;
     let revoked = Revocation::Revoked(ApiKey { revoked_at: Some(at(10)), ..key.clone() });
     assert_eq!(store.revoke_key(&key.id, at(10), AdminRule::Required).await.unwrap(), revoked);
     assert_eq!(store.revoke_key(&key.id, at(20), AdminRule::Required).await.unwrap(), revoked);
@@ -121,8 +122,9 @@ pub async fn revocation_is_final(store: Keys) {
 }
 
 /// The last use only moves forwards, and unknown keys are no error.
-pub async fn use_is_noted_forwards(store: Keys) {
-    let key = created(&store, key("k", &Right::ALL, 1)).await;
+pub async fn use_is_noted_forwards(store: Store) {
+    let store = store.api_keys();
+    let key = created(store, key("k", &Right::ALL, 1)).await;
     for (second, noted) in [(10, 10), (30, 30), (20, 30)] {
         store.note_key_use(&key.id, at(second)).await.unwrap();
         assert_eq!(store.keys().await.unwrap()[0].last_used_at, Some(at(noted)));
@@ -131,12 +133,13 @@ pub async fn use_is_noted_forwards(store: Keys) {
 }
 
 /// Live keys and those that ended lately stay.
-pub async fn only_long_ended_keys_are_pruned(store: Keys) {
-    created(&store, key("live", &Right::ALL, 1)).await;
+pub async fn only_long_ended_keys_are_pruned(store: Store) {
+    let store = store.api_keys();
+    created(store, key("live", &Right::ALL, 1)).await;
     for (name, end) in [("expired", 50), ("lately", 100), ("later", 500)] {
-        created(&store, ApiKey { expires_at: Some(at(end)), ..key(name, &[Right::Read], 2) }).await;
+        created(store, ApiKey { expires_at: Some(at(end)), ..key(name, &[Right::Read], 2) }).await;
     }
-    created(&store, key("revoked", &[Right::Read], 3)).await;
+    created(store, key("revoked", &[Right::Read], 3)).await;
     let revoked = store.revoke_key(&id("revoked"), at(60), AdminRule::Required).await.unwrap();
     assert!(matches!(revoked, Revocation::Revoked(_)));
     assert_eq!(store.prune_keys(at(100)).await.unwrap(), 2);
@@ -146,11 +149,12 @@ pub async fn only_long_ended_keys_are_pruned(store: Keys) {
 }
 
 /// Whatever keys are made and revoked in whatever order: while some are live, one of them can manage keys.
-pub async fn no_history_locks_everyone_out<F: Future<Output = Keys>>(fresh: &impl Fn() -> F) {
+pub async fn no_history_locks_everyone_out<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     let steps = prop::collection::vec((any::<bool>(), 0..6_usize, 0..4_usize), 1..20);
     let mut runner = TestRunner::deterministic();
     for _ in 0..6 {
         let store = fresh().await;
+        let store = store.api_keys();
         let steps = steps.new_tree(&mut runner).unwrap().current();
         for (now, (creates, number, rights)) in (1..).zip(steps) {
             let rights: &[Right] =

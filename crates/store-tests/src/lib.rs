@@ -52,4 +52,5 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     memory::a_retry_answers_the_same(fresh().await).await;
     memory::without_a_model_words_find(fresh().await).await;
     profile::run(&fresh).await;
+    keys::run(&fresh).await;
 }

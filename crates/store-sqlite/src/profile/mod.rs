@@ -19,7 +19,7 @@ use crate::SqliteStore;
 use crate::error::Failure;
 
 impl SqliteStore {
-    async fn change<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
+    pub(crate) async fn change<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,

@@ -1,0 +1,133 @@
+//! The keys that an instance made: see [`KeyStore`]. Keys are few and rarely change, so whatever makes or revokes one
+//! locks the whole table against others that do.
+
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Object};
+use memcloud_domain::{ApiKey, Error, KeyHash, KeyId, Space, Timestamp, lacks_admin};
+use memcloud_ports::{AdminRule, KeyStore, Revocation};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+use crate::PostgresStore;
+use crate::error::Failure;
+
+const DOING: &str = "reading keys";
+const LOCK: &str = "LOCK TABLE memcloud.api_keys IN SHARE ROW EXCLUSIVE MODE";
+
+#[async_trait]
+impl KeyStore for PostgresStore {
+    async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        self.again(DOING, |client: Object| async move { all(&client).await }).await
+    }
+
+    async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error> {
+        self.at_once("keeping a key", |client| create(client, &key, rule)).await
+    }
+
+    async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
+        self.again("revoking a key", |client| revoke(client, id, at, rule)).await
+    }
+
+    async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
+        let note = |client: Object| async move {
+            let update = client
+                .prepare_cached(
+                    "UPDATE memcloud.api_keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1",
+                )
+                .await?;
+            client.execute(&update, &[&id.as_str(), &at.as_micros()]).await?;
+            Ok(())
+        };
+        self.again("noting the use of a key", note).await
+    }
+
+    async fn prune_keys(&self, before: Timestamp) -> Result<u64, Error> {
+        let prune = |client: Object| async move {
+            let delete = "DELETE FROM memcloud.api_keys WHERE revoked_at < $1 OR expires_at < $1";
+            Ok(client.execute(delete, &[&before.as_micros()]).await?)
+        };
+        self.again("pruning keys", prune).await
+    }
+}
+
+async fn all(client: &impl GenericClient) -> Result<Vec<ApiKey>, Failure> {
+    let select = client
+        .prepare_cached(
+            "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
+             FROM memcloud.api_keys ORDER BY created_at, id",
+        )
+        .await?;
+    client.query(&select, &[]).await?.iter().map(key).collect()
+}
+
+async fn create(mut client: Object, key: &ApiKey, rule: AdminRule) -> Result<bool, Failure> {
+    let tx = client.transaction().await?;
+    tx.batch_execute(LOCK).await?;
+    let mut keys = all(&tx).await?;
+    keys.push(key.clone());
+    if rule == AdminRule::Required && lacks_admin(&keys, key.created_at) {
+        return Ok(false);
+    }
+    let micros = |time: Option<Timestamp>| time.map(Timestamp::as_micros);
+    tx.execute(
+        "INSERT INTO memcloud.api_keys
+             (id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            &key.id.as_str(),
+            &key.name,
+            &key.hash.0.as_slice(),
+            &key.rights.to_string(),
+            &key.spaces.as_ref().map(Json),
+            &key.created_at.as_micros(),
+            &micros(key.last_used_at),
+            &micros(key.expires_at),
+            &micros(key.revoked_at),
+        ],
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn revoke(
+    mut client: Object,
+    id: &KeyId,
+    at: Timestamp,
+    rule: AdminRule,
+) -> Result<Revocation, Failure> {
+    let tx = client.transaction().await?;
+    tx.batch_execute(LOCK).await?;
+    let mut keys = all(&tx).await?;
+    let Some(index) = keys.iter().position(|key| key.id == *id) else { return Ok(Revocation::Unknown) };
+    if keys[index].revoked_at.is_none() {
+        keys[index].revoked_at = Some(at);
+        if rule == AdminRule::Required && keys[index].manages_keys() && lacks_admin(&keys, at) {
+            return Ok(Revocation::LastAdmin);
+        }
+        let update = "UPDATE memcloud.api_keys SET revoked_at = $2 WHERE id = $1";
+        tx.execute(update, &[&id.as_str(), &at.as_micros()]).await?;
+    }
+    tx.commit().await?;
+    Ok(Revocation::Revoked(keys.swap_remove(index)))
+}
+
+fn key(row: &Row) -> Result<ApiKey, Failure> {
+    let time = |column| row.get::<_, Option<i64>>(column).and_then(Timestamp::from_micros);
+    let hash: Vec<u8> = row.get(2);
+    Ok(ApiKey {
+        id: row.get::<_, &str>(0).parse().map_err(unreadable)?,
+        name: row.get(1),
+        hash: KeyHash(hash.try_into().map_err(|_| unreadable("a hash has another length"))?),
+        rights: row.get::<_, &str>(3).parse().map_err(unreadable)?,
+        spaces: row.try_get::<_, Option<Json<Vec<Space>>>>(4)?.map(|Json(spaces)| spaces),
+        created_at: time(5).ok_or_else(|| unreadable("a key has no time"))?,
+        last_used_at: time(6),
+        expires_at: time(7),
+        revoked_at: time(8),
+    })
+}
+
+fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    Failure::Ours(Error::Storage { doing: DOING, source: error.into() })
+}

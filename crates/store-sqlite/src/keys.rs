@@ -1,0 +1,119 @@
+//! The keys that an instance made: see [`KeyStore`].
+
+use async_trait::async_trait;
+use memcloud_domain::{ApiKey, Error, KeyHash, KeyId, Space, Timestamp, lacks_admin};
+use memcloud_ports::{AdminRule, KeyStore, Revocation};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+
+use crate::SqliteStore;
+use crate::error::Failure;
+
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
+        self.readers.read_now("reading keys", all)
+    }
+
+    async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error> {
+        self.change("keeping a key", move |tx| create(tx, &key, rule)).await
+    }
+
+    async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
+        let id = id.clone();
+        self.change("revoking a key", move |tx| revoke(tx, &id, at, rule)).await
+    }
+
+    async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
+        let id = id.clone();
+        let note = move |tx: &Connection| {
+            tx.execute(
+                "UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1 AND ifnull(last_used_at, ?2) <= ?2",
+                params![id.as_str(), at.as_micros()],
+            )?;
+            Ok(())
+        };
+        self.change("noting the use of a key", note).await
+    }
+
+    async fn prune_keys(&self, before: Timestamp) -> Result<u64, Error> {
+        let prune = move |tx: &Connection| {
+            let before = before.as_micros();
+            Ok(tx.execute("DELETE FROM api_keys WHERE revoked_at < ?1 OR expires_at < ?1", [before])? as u64)
+        };
+        self.change("pruning keys", prune).await
+    }
+}
+
+fn all(connection: &Connection) -> Result<Vec<ApiKey>, Failure> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
+         FROM api_keys ORDER BY created_at, id",
+    )?;
+    Ok(select.query_map([], key)?.collect::<Result<_, _>>()?)
+}
+
+fn create(tx: &Connection, key: &ApiKey, rule: AdminRule) -> Result<bool, Failure> {
+    let mut keys = all(tx)?;
+    keys.push(key.clone());
+    if rule == AdminRule::Required && lacks_admin(&keys, key.created_at) {
+        return Ok(false);
+    }
+    let spaces = key.spaces.as_ref().map(serde_json::to_string).transpose();
+    let spaces = spaces.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    tx.execute(
+        "INSERT INTO api_keys (id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            key.id.as_str(),
+            key.name,
+            key.hash.0,
+            key.rights.to_string(),
+            spaces,
+            key.created_at.as_micros(),
+            key.last_used_at.map(Timestamp::as_micros),
+            key.expires_at.map(Timestamp::as_micros),
+            key.revoked_at.map(Timestamp::as_micros),
+        ],
+    )?;
+    Ok(true)
+}
+
+fn revoke(tx: &Connection, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Failure> {
+    let mut keys = all(tx)?;
+    let Some(index) = keys.iter().position(|key| key.id == *id) else { return Ok(Revocation::Unknown) };
+    if keys[index].revoked_at.is_none() {
+        keys[index].revoked_at = Some(at);
+        if rule == AdminRule::Required && keys[index].manages_keys() && lacks_admin(&keys, at) {
+            return Ok(Revocation::LastAdmin);
+        }
+        tx.execute(
+            "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1",
+            params![id.as_str(), at.as_micros()],
+        )?;
+    }
+    Ok(Revocation::Revoked(keys.swap_remove(index)))
+}
+
+fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+    let time = |column| {
+        Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.and_then(Timestamp::from_micros))
+    };
+    let spaces = row.get::<_, Option<String>>(4)?;
+    let spaces = spaces.map(|json| serde_json::from_str::<Vec<Space>>(&json)).transpose();
+    Ok(ApiKey {
+        id: row.get::<_, String>(0)?.parse().map_err(|error| unreadable(0, error))?,
+        name: row.get(1)?,
+        hash: KeyHash(row.get(2)?),
+        rights: row.get::<_, String>(3)?.parse().map_err(|error| unreadable(3, error))?,
+        spaces: spaces.map_err(|error| unreadable(4, error))?,
+        created_at: time(5)?.ok_or(rusqlite::Error::IntegralValueOutOfRange(5, row.get(5)?))?,
+        last_used_at: time(6)?,
+        expires_at: time(7)?,
+        revoked_at: time(8)?,
+    })
+}
+
+fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
