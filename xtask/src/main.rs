@@ -4,7 +4,10 @@
 mod bench;
 mod check;
 mod databases;
+mod examples;
+mod kept;
 mod measure;
+mod programs;
 mod steps;
 mod test;
 

@@ -8,9 +8,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// One line for the one who watches. The only place of this program that prints.
+/// Prints one line. The only place of this program that prints.
 pub(crate) fn say(line: &str) {
-    // A reader that went away wants no more lines.
+    // When the reader has gone, there is nothing left to do with the line.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
@@ -27,14 +27,14 @@ pub(crate) fn root() -> PathBuf {
     here.parent().map_or(here.clone(), std::path::Path::to_path_buf)
 }
 
-/// What `cargo metadata` knows of the workspace itself.
+/// What `cargo metadata` says about the workspace's own crates.
 pub(crate) fn metadata() -> Result<Value> {
-    let told =
+    let output =
         cargo(&["metadata", "--format-version", "1", "--no-deps"]).output().context("cannot run cargo")?;
-    if !told.status.success() {
-        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&told.stderr));
+    if !output.status.success() {
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    serde_json::from_slice(&told.stdout).context("cargo metadata is not JSON")
+    serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")
 }
 
 /// Where builds go.
@@ -43,14 +43,14 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     Ok(metadata["target_directory"].as_str().context("cargo metadata names no target directory")?.into())
 }
 
-/// The steps of a chore, and whether all of them went well.
+/// The steps of a chore, and which of them failed.
 #[derive(Default)]
 pub(crate) struct Steps {
     failed: Vec<String>,
 }
 
 impl Steps {
-    /// Does one step, whether or not the ones before went well.
+    /// Runs one step, whether or not earlier ones succeeded.
     pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<bool>) {
         say(&format!("== {name}"));
         let began = Instant::now();
@@ -65,7 +65,7 @@ impl Steps {
         }
     }
 
-    /// Says which steps failed, if any did.
+    /// Reports which steps failed, if any. Answers whether all succeeded.
     pub(crate) fn end(self) -> bool {
         if !self.failed.is_empty() {
             say(&format!("failed: {}", self.failed.join(", ")));
@@ -81,7 +81,7 @@ pub(crate) fn pass(command: &mut Command) -> Result<bool> {
     Ok(status.success())
 }
 
-/// Runs a command to its end, its output passed through, and looks at every line of its stdout.
+/// Runs a command to its end, its output passed through, and hands every line of its stdout to `look`.
 pub(crate) fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<bool> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let stdout = child.stdout.take().context("the child has no stdout")?;

@@ -1,17 +1,19 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::check;
 use crate::databases::Databases;
+use crate::examples;
 use crate::steps::{Steps, cargo, pass, say, target_dir, watch};
 
 /// Where tests find the embedding model.
 const MODEL_VARIABLE: &str = "MEMCLOUD_TEST_MODEL_DIR";
-/// Tests whose names begin so take long; `--quick` leaves them out.
+/// Tests with this prefix take long; `--quick` leaves them out.
 const SLOW: &str = "slow_";
-/// Tests whose names begin so break servers of their own, made of what nobody fetched who tests on given databases.
+/// Tests with this prefix start and break servers of their own. They need installations that are not fetched when the
+/// databases are given.
 const FAULT: &str = "fault_";
 /// Every test there is.
 const TESTS: [&str; 5] = ["test", "--workspace", "--no-fail-fast", "--features", "xtask/bench"];
@@ -31,13 +33,20 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     steps.step("tools", tools);
     steps.step("embedding model", || fetch(&target));
     check::all(&mut steps);
+    let mut packages = None;
+    steps.step("packages of the examples", || {
+        packages = Some(examples::prepare(&target)?);
+        Ok(true)
+    });
     let mut databases = None;
     steps.step("databases", || {
         databases = Some(Databases::start(&target)?);
         Ok(true)
     });
     let mut counts = Counts::default();
-    steps.step("tests", || tests(args, &model, databases.as_ref(), &mut counts));
+    let mut environment = vec![(MODEL_VARIABLE, model)];
+    environment.extend(packages.map(|folder| (examples::VARIABLE, folder)));
+    steps.step("tests", || tests(args, environment, databases.as_ref(), &mut counts));
     drop(databases);
     let good = steps.end();
     say(&format!("{} passed, {} failed", counts.passed, counts.failed));
@@ -51,10 +60,10 @@ fn tools() -> Result<bool> {
         ("cargo-clippy", "rustup component add clippy"),
         ("cc", "install a C compiler, such as the package gcc"),
     ];
-    for (tool, mend) in wanted {
+    for (tool, hint) in wanted {
         let there = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !there.is_ok_and(|status| status.success()) {
-            bail!("there is no {tool}: {mend}");
+            bail!("{tool} is missing: {hint}");
         }
     }
     Ok(true)
@@ -67,9 +76,14 @@ pub(crate) fn fetch(target: &Path) -> Result<bool> {
     )
 }
 
-fn tests(args: &Args, model: &Path, databases: Option<&Databases>, counts: &mut Counts) -> Result<bool> {
+fn tests(
+    args: &Args,
+    environment: Vec<(&str, PathBuf)>,
+    databases: Option<&Databases>,
+    counts: &mut Counts,
+) -> Result<bool> {
     let mut command = cargo(&TESTS);
-    command.env(MODEL_VARIABLE, model);
+    command.envs(environment);
     let mut left_out = Vec::new();
     if args.quick {
         left_out.push((SLOW, "--quick was asked for"));
@@ -77,7 +91,7 @@ fn tests(args: &Args, model: &Path, databases: Option<&Databases>, counts: &mut 
     if let Some(databases) = databases {
         command.envs(databases.environment().iter().cloned());
         if databases.are_given() {
-            left_out.push((FAULT, "they break servers of their own, and here databases are given"));
+            left_out.push((FAULT, "they start servers of their own, and these databases are given"));
         }
     }
     if !left_out.is_empty() {
@@ -86,10 +100,10 @@ fn tests(args: &Args, model: &Path, databases: Option<&Databases>, counts: &mut 
     watch(&mut command, |line| counts.add(line))
 }
 
-/// Lets Cargo leave out the tests whose names begin so, and says so with the reason.
+/// Makes Cargo leave out the tests with these prefixes, and reports how many and why.
 fn leave_out(left_out: &[(&str, &str)], command: &mut Command) -> Result<()> {
     let list = list()?;
-    // Without `--exact` a part of a name would do, and `default_` holds `fault_`.
+    // Without `--exact` a part of a name would match, and `default_` contains `fault_`.
     command.args(["--", "--exact"]);
     for (beginning, why) in left_out {
         let names = begin_with(beginning, &list);
@@ -102,15 +116,15 @@ fn leave_out(left_out: &[(&str, &str)], command: &mut Command) -> Result<()> {
 /// All tests, a line each.
 fn list() -> Result<String> {
     let mut listing = cargo(&TESTS);
-    let told = listing.args(["--", "--list", "--format", "terse"]).stderr(Stdio::inherit()).output();
-    let told = told.context("cannot run cargo")?;
-    if !told.status.success() {
+    let output = listing.args(["--", "--list", "--format", "terse"]).stderr(Stdio::inherit()).output();
+    let output = output.context("cannot run cargo")?;
+    if !output.status.success() {
         bail!("cargo cannot list the tests: see above");
     }
-    Ok(String::from_utf8_lossy(&told.stdout).into_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The tests in a list whose own names, behind those of their modules, begin so.
+/// The tests in a list whose own names, without their modules, have this prefix.
 fn begin_with<'a>(beginning: &str, list: &'a str) -> Vec<&'a str> {
     let names = list.lines().filter_map(|line| line.strip_suffix(": test"));
     let own = |name: &'a str| name.rsplit("::").next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Neo4j Community, put together from the jars that it publishes.
+//! Neo4j Community, assembled from the jars that it publishes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use memcloud_test_servers::neo4j;
 
-use super::kept;
+use crate::kept;
 use crate::steps::say;
 
-/// The long-term line, and the last that runs on Java 17. Exact: a range takes minutes to resolve.
+/// The long-term release, and the last one that runs on Java 17. An exact version: Maven takes minutes for a range.
 pub(super) const VERSION: &str = "5.26.30";
-/// Has no vector indexes, which came with 5.11, and runs on the same Java.
+/// A version without vector indexes, which came with 5.11. It runs on the same Java.
 pub(super) const OLD_VERSION: &str = "5.5.0";
 const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
@@ -20,10 +20,10 @@ const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-
 pub(super) fn collect(databases: &Path, name: &str, version: &str) -> Result<PathBuf> {
     let folder = databases.join(name);
     let java = java_version()?;
-    // Beside the jars lie classes in the form of one Java.
+    // The folder also holds an archive of classes, which fits one version of Java only.
     kept::make(&folder, &format!("Neo4j {version} for {java}"), |folder| copy(folder, version))?;
     if version == VERSION && !folder.join("classes.jsa").is_file() {
-        say("running Neo4j once, to keep its classes ready");
+        say("running Neo4j once, to archive its classes");
         neo4j::archive_classes(&folder)?;
     }
     Ok(folder)
@@ -36,10 +36,10 @@ fn copy(folder: &Path, version: &str) -> Result<()> {
     output.push(folder);
     let mut maven = Command::new("mvn");
     maven.args(["--quiet", "--batch-mode", "--file"]).arg(project).arg(COPY).arg(output);
-    let told = maven.output().context("cannot run mvn")?;
-    if !told.status.success() {
-        let why = String::from_utf8_lossy(&told.stdout);
-        bail!("Maven cannot fetch Neo4j {version}; when that is mended, try again. It says:\n{why}");
+    let output = maven.output().context("cannot run mvn")?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stdout);
+        bail!("Maven cannot fetch Neo4j {version}. Fix what it reports, and try again:\n{why}");
     }
     Ok(())
 }
@@ -60,9 +60,9 @@ fn pom(version: &str) -> String {
     )
 }
 
-/// The first line of what Java says of itself.
+/// The line in which Java names its version.
 fn java_version() -> Result<String> {
-    let told = Command::new(neo4j::java()?).arg("-version").output().context("cannot run java")?;
-    let told = String::from_utf8_lossy(&told.stderr);
-    Ok(told.lines().find(|line| line.contains("version")).unwrap_or_default().to_owned())
+    let output = Command::new(neo4j::java()?).arg("-version").output().context("cannot run java")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    Ok(text.lines().find(|line| line.contains("version")).unwrap_or_default().to_owned())
 }

@@ -1,7 +1,6 @@
-//! The databases that tests run on: what they are made of is fetched once, and two servers are started for a run.
+//! The databases that tests run on: their programs are fetched once, and two servers are started for each run.
 
 mod jars;
-mod kept;
 mod programs;
 mod run;
 mod wheels;
@@ -17,15 +16,16 @@ use memcloud_test_servers::{
 
 pub(crate) use run::{Args, run};
 
+use crate::kept;
 use crate::steps::say;
 
-/// For all tests that run at the same time, each with some connections.
+/// Enough for all tests that run at the same time, each with some connections.
 const SHARED_CONNECTIONS: u32 = 200;
 
-/// What tests are told of their databases.
+/// The databases of a test run.
 pub(crate) struct Databases {
     environment: Vec<(&'static str, OsString)>,
-    /// They run for as long as this lives. None if the databases are somebody's own.
+    /// They run for as long as this lives. `None` if the environment names other databases.
     servers: Option<(Postgres, Neo4j)>,
 }
 
@@ -54,7 +54,7 @@ impl Databases {
         &self.environment
     }
 
-    /// Whether the databases are somebody's own, and nothing is there to start others of.
+    /// Whether the environment names the databases, so that no installation is there to start others from.
     pub(crate) fn are_given(&self) -> bool {
         self.servers.is_none()
     }
@@ -65,13 +65,13 @@ fn given() -> Result<bool> {
     let set = [POSTGRES_URL, NEO4J_URI].map(|name| std::env::var_os(name).is_some());
     if set[0] != set[1] {
         bail!(
-            "only one of {POSTGRES_URL} and {NEO4J_URI} is set: set both to test on databases of your own, or none"
+            "only one of {POSTGRES_URL} and {NEO4J_URI} is set: set both to test on your own databases, or neither"
         );
     }
     Ok(set[0])
 }
 
-/// The folders of what servers are made of. One that the environment names is taken as it is.
+/// The folders of the installations. One that the environment names is used as it is.
 fn installations(folder: &Path) -> Result<Vec<(&'static str, OsString)>> {
     programs::install()?;
     kept::alone(folder, || {

@@ -36,11 +36,11 @@ fn quoted(value: &OsStr) -> String {
     format!("'{}'", value.to_string_lossy().replace('\'', r"'\''"))
 }
 
-/// Waits until somebody wants this to end.
+/// Waits for Ctrl-C, SIGTERM or the end of stdin.
 fn wait() -> Result<()> {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
-        // Nothing is expected but the end.
+        // Only the end matters; what is typed does not.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         let _ = ended.send(());
     });

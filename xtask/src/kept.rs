@@ -7,23 +7,23 @@ use anyhow::{Context, Result};
 
 use crate::steps::say;
 
-/// The file that says of what a folder was made.
+/// The file that says what a folder was made of.
 const MARKER: &str = "made-of.txt";
 
-/// Does something while no other run does so in the same folder.
-pub(super) fn alone<T>(folder: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Runs `work` while no other run works in the same folder.
+pub(crate) fn alone<T>(folder: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     if lock.try_lock().is_err() {
-        say("waiting for another run that sets up databases");
+        say("waiting for another run that prepares the same folder");
         lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     }
     work()
 }
 
-/// Makes a folder, unless it is there and was made of the same. It is there when it is whole, or not at all.
-pub(super) fn make(folder: &Path, made_of: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+/// Makes a folder, unless it exists and was made of the same. The folder appears when it is complete, or not at all.
+pub(crate) fn make(folder: &Path, made_of: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if fs::read_to_string(folder.join(MARKER)).is_ok_and(|found| found == made_of) {
         return Ok(());
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_made_again_when_it_is_of_something_else_or_not_whole() {
+    fn a_folder_is_made_again_when_it_is_outdated_or_incomplete() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("things");
         let mut made = 0;

@@ -1,0 +1,71 @@
+//! The packages that the examples need, which their tests run with.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::kept;
+use crate::programs::{self, Program, answers, apt_install};
+use crate::steps::{pass, root};
+
+/// Where the tests find the packages: `python/` and `node_modules/`.
+pub(crate) const VARIABLE: &str = "MEMCLOUD_TEST_EXAMPLES_DIR";
+
+/// What `examples/openai` imports.
+const OPENAI: &str = "openai==3.57.0";
+
+const PROGRAMS: [Program; 3] = [
+    Program { name: "curl", is_there: || answers("curl", &["--version"]), packages: &["curl"] },
+    Program {
+        name: "Python 3 with pip",
+        is_there: || answers("python3", &["-m", "pip", "--version"]),
+        packages: &["python3-pip"],
+    },
+    Program {
+        name: "Node 20 or newer with npm",
+        is_there: || answers("node", &["--version"]) && answers("npm", &["--version"]),
+        packages: &["npm"],
+    },
+];
+
+/// Fetches the packages below this folder once. Answers where they are.
+pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
+    programs::ensure(&PROGRAMS, apt_install)?;
+    let folder = target.join("examples");
+    kept::alone(&folder, || {
+        kept::make(&folder.join("python"), OPENAI, python)?;
+        let package = root().join("examples/typescript/package.json");
+        let wanted =
+            std::fs::read_to_string(&package).context("cannot read the TypeScript example's package.json")?;
+        kept::make(&folder.join("typescript"), &wanted, |folder| node(&package, folder))
+    })?;
+    Ok(folder)
+}
+
+fn python(folder: &Path) -> Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--root-user-action",
+        "ignore",
+    ]);
+    if !pass(pip.arg("--target").arg(folder).arg(OPENAI))? {
+        bail!("pip cannot install {OPENAI}: see above, and try again");
+    }
+    Ok(())
+}
+
+fn node(package: &Path, folder: &Path) -> Result<()> {
+    std::fs::copy(package, folder.join("package.json")).context("cannot copy package.json")?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--loglevel", "error"]).current_dir(folder);
+    if !pass(&mut npm)? {
+        bail!("npm cannot install the packages of examples/typescript: see above, and try again");
+    }
+    Ok(())
+}
