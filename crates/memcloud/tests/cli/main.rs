@@ -6,6 +6,7 @@ mod databases;
 mod dev_model;
 mod disk_full;
 mod doctor;
+mod examples;
 mod home;
 mod importing;
 mod killing;
