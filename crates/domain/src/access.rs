@@ -117,6 +117,11 @@ impl KeyId {
     /// The longest id, in bytes.
     const MAX_BYTES: usize = 32;
 
+    /// The id that these 48 bits make; the bits above them are ignored.
+    pub fn of_bits(bits: u64) -> Self {
+        Self(format!("{:012x}", bits & 0xffff_ffff_ffff).into())
+    }
+
     /// The id of the key that is the `number`th in the settings.
     pub fn of_settings(number: usize) -> Self {
         Self(format!("settings-{number}").into())

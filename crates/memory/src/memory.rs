@@ -4,7 +4,7 @@ use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fault, Session, Space};
 use tokio::sync::OnceCell;
 
 use crate::search::{Indexes, RankingWeights};
-use memcloud_ports::{Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, Part, SessionsOf};
+use memcloud_ports::{Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, KeyStore, Part, SessionsOf};
 
 /// What a memory accepts and how much room it takes.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,16 @@ impl Memory {
     /// What is accepted.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The keys that the instance made.
+    pub fn api_keys(&self) -> &dyn KeyStore {
+        self.store.api_keys()
+    }
+
+    /// Where it takes the time from.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     /// The newest episodes of a session, oldest first.

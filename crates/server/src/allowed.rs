@@ -32,6 +32,9 @@ pub(crate) enum Read {}
 /// The right to store and to delete.
 pub(crate) enum Write {}
 
+/// The right to manage keys and spaces.
+pub(crate) enum Admin {}
+
 /// Both: chats recall what is stored, and store.
 pub(crate) enum ReadAndWrite {}
 
@@ -41,6 +44,10 @@ impl Needs for Read {
 
 impl Needs for Write {
     const RIGHTS: &'static [Right] = &[Right::Write];
+}
+
+impl Needs for Admin {
+    const RIGHTS: &'static [Right] = &[Right::Admin];
 }
 
 impl Needs for ReadAndWrite {

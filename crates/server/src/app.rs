@@ -4,6 +4,7 @@ use std::time::Duration;
 use memcloud_memory::{Chat, Memory};
 
 use crate::ApiKeys;
+use crate::keys::Keyring;
 use crate::metrics::Measures;
 
 /// What every request shares. Cheap to clone.
@@ -13,7 +14,7 @@ pub struct App {
     pub(crate) chat: Option<Arc<Chat>>,
     /// Whether facts are learned.
     pub(crate) learns: bool,
-    pub(crate) keys: Arc<ApiKeys>,
+    pub(crate) keys: Arc<Keyring>,
     pub(crate) settings: Settings,
     pub(crate) measures: Arc<Measures>,
 }
@@ -43,10 +44,12 @@ impl App {
     /// What the server reports as its version.
     pub const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
-    /// An app over a memory. Without keys only callers on this machine are served: see
+    /// An app over a memory. `keys` are those of the settings; the keys that the instance made are in its engine.
+    /// Without any key only callers on this machine are served: see
     /// [`require_key_beyond_loopback`](crate::require_key_beyond_loopback).
     pub fn new(memory: Arc<Memory>, keys: ApiKeys, settings: Settings) -> Self {
-        let (keys, measures) = (Arc::new(keys), Arc::new(Measures::new()));
+        let keys = Arc::new(Keyring::new(keys, Arc::clone(&memory)));
+        let measures = Arc::new(Measures::new());
         Self { memory, chat: None, learns: false, keys, settings, measures }
     }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::fields::{Place, Problem};
+use crate::keys::Stranger;
 
 /// A refusal, on its way to becoming an answer.
 #[derive(Debug)]
@@ -213,6 +214,20 @@ impl From<Error> for Failure {
                 Self::told(StatusCode::INTERNAL_SERVER_ERROR, &error)
             }
         }
+    }
+}
+
+impl From<Stranger> for Failure {
+    fn from(stranger: Stranger) -> Self {
+        let (detail, code, hint) = match stranger {
+            Stranger::Unknown | Stranger::Keyless => return Self::unauthorized(),
+            Stranger::Unreadable(error) => return error.into(),
+            Stranger::Revoked => ("this key was revoked", "key_revoked", "use another key"),
+            Stranger::Expired => {
+                ("this key has expired", "key_expired", "use another key, or make a new one")
+            }
+        };
+        Self::text(StatusCode::UNAUTHORIZED, detail, code, hint).with(WWW_AUTHENTICATE, "Bearer")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -11,14 +11,15 @@ use memcloud_domain::Caller;
 
 use crate::App;
 use crate::failure::Failure;
+use crate::keys::Stranger;
+use crate::serve::Peer;
 
 /// Lets a request through to everything but liveness only when its caller may call.
 pub(crate) async fn callers(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let caller = if app.keys.is_empty() {
-        from_this_machine(headers, request.uri()).map(|()| Caller::local())
-    } else {
-        bearer(headers).and_then(|key| app.keys.caller(key)).ok_or_else(Failure::unauthorized)
+    let caller = match app.keys.caller(bearer(headers)).await {
+        Err(Stranger::Keyless) => from_this_machine(&request).map(|()| Caller::local()),
+        caller => caller.map_err(Failure::from),
     };
     match caller {
         Ok(caller) => {
@@ -34,9 +35,15 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-/// A foreign name in `Host` is how a web page reaches a local server through its own domain (DNS rebinding); a foreign
+/// Without keys only this machine is served: by the address of the peer, where a listener knows it, and by the names that
+/// the request gives. A foreign name in `Host` is how a web page reaches a local server through its own domain (DNS rebinding); a foreign
 /// `Origin` is a web page that says so itself.
-fn from_this_machine(headers: &HeaderMap, uri: &Uri) -> Result<(), Failure> {
+fn from_this_machine(request: &Request) -> Result<(), Failure> {
+    let (headers, uri) = (request.headers(), request.uri());
+    let from_elsewhere = |Peer(address): &Peer| !address.ip().to_canonical().is_loopback();
+    if request.extensions().get().is_some_and(from_elsewhere) {
+        return Err(Failure::unauthorized());
+    }
     let host = match headers.get(header::HOST) {
         Some(host) => host.to_str().ok(),
         None => uri.authority().map(axum::http::uri::Authority::as_str),
@@ -77,7 +84,20 @@ fn is_port(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_elsewhere_is_refused_whatever_it_says() {
+        for (peer, is_local) in
+            [("127.0.0.1:5000", true), ("[::ffff:127.0.0.1]:5000", true), ("10.0.0.7:5000", false)]
+        {
+            let request = Request::get("/").header(header::HOST, "localhost");
+            let request = request.extension(Peer(peer.parse().unwrap())).body(Body::empty()).unwrap();
+            assert_eq!(from_this_machine(&request).is_ok(), is_local, "{peer}");
+        }
+    }
 
     #[test]
     fn knows_this_machine() {

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::allowed::guarded;
 use crate::api::v1::{self, Shapes, V1};
-use crate::api::{chat, health, live, metrics, openapi as openapi_document, ready};
+use crate::api::{chat, health, keys, live, metrics, openapi as openapi_document, ready};
 use crate::failure::{self, Failure, FailureBody};
 use crate::{App, guard, metrics as measured};
 
@@ -46,7 +46,15 @@ fn for_anyone() -> OpenApiRouter {
 
 /// The routes beside the memory itself that need a key, where the instance has one.
 fn for_key_holders() -> OpenApiRouter<App> {
-    guarded![health::health, ready::ready, metrics::metrics, openapi_document::openapi]
+    guarded![
+        health::health,
+        ready::ready,
+        metrics::metrics,
+        openapi_document::openapi,
+        keys::create,
+        keys::list,
+        keys::revoke,
+    ]
 }
 
 /// The OpenAPI document of all routes, as JSON.

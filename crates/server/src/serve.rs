@@ -1,10 +1,13 @@
 //! Puts a router on a listener: the accept loop, its limits, and its end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,9 +15,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 /// How long a failing `accept` rests: long enough for connections to end when the process is out of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// The address that a request came from. The listener leaves it on every request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// What connections may take.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +54,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (permit, stream) = tokio::select! {
+        let (permit, stream, address) = tokio::select! {
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => {
                 report(ended);
@@ -54,7 +62,12 @@ pub async fn serve(
             }
             accepted = accept(&listener, &room) => accepted,
         };
-        let service = TowerToHyperService::new(router.clone());
+        let known = Peer(address);
+        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(known);
+            request
+        });
+        let service = TowerToHyperService::new(service);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
@@ -80,16 +93,16 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> (Option<tokio::sync::OwnedSemaphorePermit>, TcpStream) {
+) -> (Option<tokio::sync::OwnedSemaphorePermit>, TcpStream, SocketAddr) {
     // Nobody closes the semaphore, so there always is a permit in the end.
     let permit = Arc::clone(room).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
-                return (permit, stream);
+                return (permit, stream, address);
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {

@@ -2,6 +2,7 @@
 
 pub(crate) mod chat;
 pub(crate) mod health;
+pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod openapi;

@@ -10,8 +10,9 @@ async fn with_keys() -> Instance {
     Instance::with(ApiKeys::new(&keys).unwrap(), Settings::default(), None).await
 }
 
-/// Every method and path of the document, with something in place of ids, and those of the compatible prefix.
-fn every_route() -> Vec<(Method, String, bool)> {
+/// Every method and path of the document, with something in place of ids, and those of the compatible prefix; and the
+/// rights that each needs.
+pub(crate) fn every_route() -> Vec<(Method, String, Vec<String>)> {
     let document: Value = serde_json::from_str(&openapi_json()).unwrap();
     let mut routes = vec![];
     for (path, operations) in document["paths"].as_object().unwrap() {
@@ -21,11 +22,12 @@ fn every_route() -> Vec<(Method, String, bool)> {
             let open = security.iter().all(|need| need.as_object().unwrap().is_empty());
             let rights = security[0]["bearer"].as_array().map_or(&[][..], Vec::as_slice);
             assert!(open || !rights.is_empty(), "{method} {path} names no right");
+            let rights: Vec<String> = rights.iter().map(|right| right.as_str().unwrap().to_owned()).collect();
             let path = path.replace("{id}", "0190a0a0-0000-7000-8000-000000000000");
-            if path.starts_with("/v1/") {
-                routes.push((method.clone(), format!("/memmachine{path}"), open));
+            if path.starts_with("/v1/memories") || path.ends_with("/sessions") {
+                routes.push((method.clone(), format!("/memmachine{path}"), rights.clone()));
             }
-            routes.push((method, path, open));
+            routes.push((method, path, rights));
         }
     }
     routes
@@ -37,11 +39,11 @@ async fn every_route_but_liveness_needs_a_key() {
     let routes = every_route();
     assert!(routes.len() > 30, "{routes:?}");
     let open: Vec<&str> =
-        routes.iter().filter(|(_, _, open)| *open).map(|(_, path, _)| path.as_str()).collect();
+        routes.iter().filter(|(_, _, rights)| rights.is_empty()).map(|(_, path, _)| path.as_str()).collect();
     assert_eq!(open, ["/health/live"]);
-    for (method, path, open) in &routes {
+    for (method, path, rights) in &routes {
         let without = instance.send(method.as_str(), path, &[], Body::empty()).await;
-        if *open {
+        if rights.is_empty() {
             assert_eq!(without.status, 200, "{path}");
             continue;
         }

@@ -7,6 +7,7 @@ mod chat;
 mod failures;
 mod idempotency;
 mod keys;
+mod made_keys;
 mod openapi;
 mod sockets;
 mod test_instance;

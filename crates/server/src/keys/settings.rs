@@ -1,8 +1,8 @@
-//! The keys that open an instance.
+//! The keys that the settings name.
 
 use std::fmt;
-use std::net::IpAddr;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use memcloud_domain::{Caller, KeyId};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -11,44 +11,28 @@ use thiserror::Error;
 
 const HASH_PREFIX: &str = "sha256:";
 
-/// The keys that open an instance, kept as SHA-256 hashes only.
+/// The keys that the settings name, kept as SHA-256 hashes only. Each permits everything in all spaces.
 #[derive(Clone, Default)]
 pub struct ApiKeys {
     hashes: Vec<[u8; 32]>,
 }
 
-/// Not a key. The key itself is not told.
+/// Not a key. The message never holds the key itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadKey {
-    /// There is nothing in it.
+    /// It is empty.
     #[error("an API key is empty")]
     Empty,
-    /// It has a character that no `Authorization` header can carry.
-    #[error("an API key holds a space or another character that no header carries")]
+    /// It has a character that an `Authorization` header cannot carry.
+    #[error("an API key has a space or another character that a header cannot carry")]
     NotAToken,
     /// It begins with `sha256:` but no SHA-256 follows.
     #[error("'sha256:' must be followed by the 64 hexadecimal digits of a key's SHA-256")]
     BadHash,
 }
 
-/// An instance that anyone on the network could use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "listening on {address} without an API key would give the memory to the whole network; \
-     set MEMCLOUD_API_KEYS, or listen on 127.0.0.1"
-)]
-pub struct Exposed {
-    /// The address that was to be listened on.
-    pub address: IpAddr,
-}
-
-/// Refuses to let an instance without keys be reached from other machines.
-pub fn require_key_beyond_loopback(address: IpAddr, keys: &ApiKeys) -> Result<(), Exposed> {
-    if keys.is_empty() && !address.to_canonical().is_loopback() { Err(Exposed { address }) } else { Ok(()) }
-}
-
 impl ApiKeys {
-    /// No keys: only callers on this machine are served.
+    /// No keys.
     pub fn none() -> Self {
         Self::default()
     }
@@ -91,22 +75,12 @@ fn hash(key: &str) -> Result<[u8; 32], BadKey> {
         return Err(BadKey::NotAToken);
     }
     match key.strip_prefix(HASH_PREFIX) {
-        Some(hex) => unhex(hex).ok_or(BadKey::BadHash),
+        Some(hex) => {
+            let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).map_err(|_| BadKey::BadHash)?;
+            bytes.try_into().map_err(|_| BadKey::BadHash)
+        }
         None => Ok(Sha256::digest(key).into()),
     }
-}
-
-fn unhex(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let high = char::from(pair[0]).to_digit(16)?;
-        let low = char::from(pair[1]).to_digit(16)?;
-        *byte = (high << 4 | low) as u8;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -119,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn admits_its_keys_and_no_others() {
+    fn only_its_own_keys_are_admitted() {
         let keys = keys(&["first-key", "second-key"]).unwrap();
         for (key, id) in [("first-key", "settings-1"), ("second-key", "settings-2")] {
             assert_eq!(keys.caller(key).unwrap().id().as_str(), id);
@@ -129,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_a_stored_hash_but_does_not_admit_it() {
+    fn a_hash_in_the_settings_admits_its_key_and_not_itself() {
         let stored = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
         let keys = keys(&[stored]).unwrap();
         assert!(keys.caller("secret").is_some());
@@ -137,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_key() {
+    fn invalid_keys_are_refused() {
         assert_eq!(keys(&[""]).unwrap_err(), BadKey::Empty);
         assert_eq!(keys(&["two words"]).unwrap_err(), BadKey::NotAToken);
         assert_eq!(keys(&["sha256:abc"]).unwrap_err(), BadKey::BadHash);
@@ -145,24 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn never_shows_a_key() {
+    fn keys_are_never_shown() {
         assert_eq!(format!("{:?}", keys(&["first-key"]).unwrap()), "ApiKeys(1 hidden)");
-    }
-
-    #[test]
-    fn only_loopback_goes_without_a_key() {
-        for (address, open) in [
-            ("127.0.0.1", true),
-            ("127.9.9.9", true),
-            ("::1", true),
-            ("::ffff:127.0.0.1", true),
-            ("0.0.0.0", false),
-            ("::", false),
-            ("10.0.0.7", false),
-        ] {
-            let address: IpAddr = address.parse().unwrap();
-            assert_eq!(require_key_beyond_loopback(address, &ApiKeys::none()).is_ok(), open, "{address}");
-            assert!(require_key_beyond_loopback(address, &keys(&["a-key"]).unwrap()).is_ok());
-        }
     }
 }
