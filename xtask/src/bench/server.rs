@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// A connection to it.
-    pub(crate) fn client(&self) -> Result<Client> {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.address)
     }
 

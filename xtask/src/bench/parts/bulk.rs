@@ -16,7 +16,7 @@ const BATCHES: usize = 40;
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     let server = Server::start(data.path(), &bench.model_dir)?;
-    let mut client = server.client()?;
+    let client = server.client();
     let (mut ratios, mut rates) = (Vec::new(), Vec::new());
     for number in 0..BATCHES {
         let messages: Vec<String> = (number * BATCH..(number + 1) * BATCH).map(texts::message).collect();

@@ -155,19 +155,19 @@ impl Engine {
 fn stores(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
-    let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
+    let clients = servers.iter().map(Server::client).collect::<Vec<_>>();
     // First, so that Neo4j has compiled what it runs when single stores are measured: a database runs for longer than this.
-    let batched = by_turns(&mut clients, BATCHES, |client, number| {
+    let batched = by_turns(&clients, BATCHES, |client, number| {
         let messages = (number * BATCH..(number + 1) * BATCH).map(|n| episode(&texts::message(n)));
         let request = json!({"session": session(), "episodes": messages.collect::<Vec<_>>()});
         Ok(client.post("/v1/memories/batch", &request)?.1)
     })?;
     for number in 0..WARMING_STORES {
-        for client in &mut clients {
+        for client in &clients {
             client.post("/v1/memories", &store_request(&texts::message(number)))?;
         }
     }
-    let stored = by_turns(&mut clients, WARM + STORES, |client, number| {
+    let stored = by_turns(&clients, WARM + STORES, |client, number| {
         Ok(client.post("/v1/memories", &store_request(&texts::message(number)))?.1)
     })?;
     let mut figures = Vec::new();
@@ -208,13 +208,13 @@ fn searches(
         );
     }
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
-    let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
+    let clients = servers.iter().map(Server::client).collect::<Vec<_>>();
     for number in 0..WARMING_SEARCHES {
-        for client in &mut clients {
+        for client in &clients {
             client.post(SEARCH, &search_request(&texts::question(number)))?;
         }
     }
-    let warm = by_turns(&mut clients, WARM + SEARCHES, |client, number| {
+    let warm = by_turns(&clients, WARM + SEARCHES, |client, number| {
         Ok(client.post(SEARCH, &search_request(&texts::question(number)))?.1)
     })?;
     for (at, most) in [(1, Target::None), (2, Target::AtMost(2.0))] {
@@ -222,8 +222,8 @@ fn searches(
         figures.push(ratio(&engines[at], &name, warm[at], warm[0], most));
     }
     if messages == 100_000 {
-        figures.push(filtered(&mut clients[2], messages)?);
-        figures.push(small_beside_large(&mut clients[2])?);
+        figures.push(filtered(&clients[2], messages)?);
+        figures.push(small_beside_large(&clients[2])?);
     }
     Ok(figures)
 }
@@ -235,7 +235,7 @@ fn cold(bench: &Bench, engine: &Engine, messages: usize, limit: f64) -> Result<F
     let mut times = Vec::new();
     for number in 0..COLD_STARTS {
         let server = engine.serve(bench)?;
-        let (hits, took) = server.client()?.post(SEARCH, &search_request(&texts::question(number)))?;
+        let (hits, took) = server.client().post(SEARCH, &search_request(&texts::question(number)))?;
         ensure!(hits.as_array().is_some_and(|hits| hits.len() == 10), "a cold search found {hits}");
         times.push(took.as_secs_f64());
     }
@@ -251,7 +251,7 @@ fn cold(bench: &Bench, engine: &Engine, messages: usize, limit: f64) -> Result<F
 
 /// A filter that keeps one message in a hundred: as many hits as there are matches, each of them one, and no more time
 /// than without.
-fn filtered(client: &mut Client, messages: usize) -> Result<Figure> {
+fn filtered(client: &Client, messages: usize) -> Result<Figure> {
     let lot = 42;
     let mut all = search_request(&texts::question(0));
     all["limit"] = 1_000.into();
@@ -280,7 +280,7 @@ fn filtered(client: &mut Client, messages: usize) -> Result<Figure> {
 }
 
 /// A space of a hundred messages beside one of a hundred thousand: all of them are found, and no slower.
-fn small_beside_large(client: &mut Client) -> Result<Figure> {
+fn small_beside_large(client: &Client) -> Result<Figure> {
     let in_small = |number: usize| {
         let mut request = search_request(&texts::question(number));
         request["session"]["group_id"] = SMALL.into();
@@ -328,13 +328,13 @@ fn recall_at_ten(bench: &Bench, engine: &Engine, data: &Path, scorer: &Path) -> 
 
 /// One request to each by turns; the middle times in milliseconds, without the first few.
 fn by_turns(
-    clients: &mut [Client],
+    clients: &[Client],
     count: usize,
-    mut request: impl FnMut(&mut Client, usize) -> Result<Duration>,
+    mut request: impl FnMut(&Client, usize) -> Result<Duration>,
 ) -> Result<Vec<f64>> {
     let mut times = vec![Vec::new(); clients.len()];
     for number in 0..count {
-        for (client, times) in clients.iter_mut().zip(&mut times) {
+        for (client, times) in clients.iter().zip(&mut times) {
             times.push(millis(request(client, number)?));
         }
     }
@@ -343,7 +343,7 @@ fn by_turns(
 }
 
 /// Two kinds of searches on one server by turns; the middle times in milliseconds.
-fn two_by_turns(client: &mut Client, mut request: impl FnMut(usize, bool) -> Value) -> Result<(f64, f64)> {
+fn two_by_turns(client: &Client, mut request: impl FnMut(usize, bool) -> Value) -> Result<(f64, f64)> {
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..SEARCHES {
         for (one, times) in [true, false].into_iter().zip(&mut times) {

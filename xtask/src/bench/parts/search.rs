@@ -18,7 +18,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     fill::fill(data.path(), MESSAGES, bench.model.dimensions())?;
     let server = Server::start(data.path(), &bench.model_dir)?;
-    let (search, embedding) = searches(bench, &mut server.client()?, SEARCHES)?;
+    let (search, embedding) = searches(bench, &server.client(), SEARCHES)?;
     let resident = server.resident_bytes()?;
     Ok(vec![
         Figure {
@@ -39,7 +39,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 /// The middle times of a search and of embedding its question, by turns.
-pub(super) fn searches(bench: &Bench, client: &mut Client, count: usize) -> Result<(f64, f64)> {
+pub(super) fn searches(bench: &Bench, client: &Client, count: usize) -> Result<(f64, f64)> {
     let (mut searches, mut embeddings) = (Vec::new(), Vec::new());
     for number in 0..WARM + count {
         let question = texts::question(number);

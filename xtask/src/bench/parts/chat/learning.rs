@@ -37,8 +37,8 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         Server::start_on(data[at].path(), &bench.model_dir, &settings)
     };
     let servers = [serve(0, false)?, serve(1, true)?];
-    let mut clients = [servers[0].client()?, servers[1].client()?];
-    let ([alone, learning], asked) = by_turns(&mut clients, &model)?;
+    let clients = [servers[0].client(), servers[1].client()];
+    let ([alone, learning], asked) = by_turns(&clients, &model)?;
     Ok(vec![Figure {
         name: "store one message while learning / without".into(),
         value: learning / alone,
@@ -46,23 +46,23 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         target: Target::AtMost(1.1),
         detail: format!(
             "{learning:.2} and {alone:.2} ms over {STORES}; {asked} calls, {}",
-            learned(&mut clients[1], asked)?
+            learned(&clients[1], asked)?
         ),
     }])
 }
 
 /// The middle times of a store on each, in milliseconds, and how often the model was asked meanwhile.
-fn by_turns(clients: &mut [Client; 2], model: &DevModel) -> Result<([f64; 2], u64)> {
+fn by_turns(clients: &[Client; 2], model: &DevModel) -> Result<([f64; 2], u64)> {
     let mut warm = 0;
     while warm < WARM || model.calls().calls == 0 {
         ensure!(warm < NEVER_ASKED, "nothing is learned");
-        clients.iter_mut().try_for_each(|client| store(client, warm).map(drop))?;
+        clients.iter().try_for_each(|client| store(client, warm).map(drop))?;
         warm += 1;
     }
     let asked_before = model.calls().calls;
     let mut times = [Vec::new(), Vec::new()];
     for number in warm..warm + STORES {
-        for (client, times) in clients.iter_mut().zip(&mut times) {
+        for (client, times) in clients.iter().zip(&mut times) {
             times.push(millis(store(client, number)?));
         }
     }
@@ -70,7 +70,7 @@ fn by_turns(clients: &mut [Client; 2], model: &DevModel) -> Result<([f64; 2], u6
 }
 
 /// What came of it, in words. Without it nothing was measured.
-fn learned(client: &mut Client, asked: u64) -> Result<String> {
+fn learned(client: &Client, asked: u64) -> Result<String> {
     let facts = client.get(&format!("/v1/memories/profile?group_id={GROUP}"))?;
     let facts = facts["facts"].as_array().context("facts are a list")?.len();
     let queue = client.get("/v1/memories/profile/queue")?;
@@ -78,7 +78,7 @@ fn learned(client: &mut Client, asked: u64) -> Result<String> {
     Ok(format!("{facts} facts, {} messages still wait", queue["waiting"]))
 }
 
-fn store(client: &mut Client, number: usize) -> Result<Duration> {
+fn store(client: &Client, number: usize) -> Result<Duration> {
     Ok(client.post("/v1/memories", &request(number))?.1)
 }
 

@@ -24,9 +24,9 @@ const EVERY: Duration = Duration::from_millis(10);
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let warm = Manner { latency: Duration::ZERO, pause: Duration::ZERO, words: SENTENCE, quotes: false };
     let stand = Stand::new(bench, warm)?;
-    let mut client = stand.server.client()?;
+    let client = stand.server.client();
     for number in 0..WARM {
-        talk(&mut client, number)?;
+        talk(&client, number)?;
     }
     stand.speaker.behave(Manner { latency: Duration::from_millis(300), pause: PAUSE, words: WORDS, ..warm });
     let before = stand.server.resident_bytes()?;
@@ -57,8 +57,8 @@ fn all_at_once(stand: &Stand) -> Result<(f64, Vec<anyhow::Error>)> {
     thread::scope(|scope| {
         let start = |number| {
             scope.spawn(move || {
-                let mut client = stand.server.client()?;
-                let said = talk(&mut client, WARM + number)?;
+                let client = stand.server.client();
+                let said = talk(&client, WARM + number)?;
                 ensure!(said.split(' ').count() == WORDS, "only this was said: {said}");
                 Ok(())
             })
@@ -77,7 +77,7 @@ fn all_at_once(stand: &Stand) -> Result<(f64, Vec<anyhow::Error>)> {
 }
 
 /// One conversation to its end: what was said, which is also what was stored.
-fn talk(client: &mut Client, number: usize) -> Result<String> {
+fn talk(client: &Client, number: usize) -> Result<String> {
     let question = format!("{} (asked {number})", texts::question(number));
     let (mut said, mut done) = (String::new(), None);
     client.events(TALK, &talk_request(&question, true), |event| {

@@ -32,7 +32,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 fn overhead(bench: &Bench, thinks: Duration, quotes: bool, target: Target) -> Result<Figure> {
     let manner = Manner { latency: thinks, pause: Duration::ZERO, words: SENTENCE, quotes };
     let stand = Stand::new(bench, manner)?;
-    let (server, model) = (stand.server.client()?, Client::new(stand.speaker.address)?);
+    let (server, model) = (stand.server.client(), Client::new(stand.speaker.address));
     let mut talk = Talk { bench, stand: &stand, server, model, quotes, times: Times::default() };
     for number in 0..WARM + TURNS {
         if number == WARM {

@@ -23,11 +23,11 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let manner =
         Manner { latency: Duration::ZERO, pause: Duration::from_millis(2), words: SENTENCE, quotes: false };
     let stand = Stand::new(bench, manner)?;
-    let mut client = stand.server.client()?.with_header("x-memory-group", GROUP);
+    let client = stand.server.client().with_header("x-memory-group", GROUP);
     let mut late = [(TALK, Vec::new()), (COMPLETIONS, Vec::new())];
     for number in 0..WARM + STREAMS {
         for (path, late) in &mut late {
-            let took = first_word(&stand, &mut client, path, number)?;
+            let took = first_word(&stand, &client, path, number)?;
             if number >= WARM {
                 late.push(millis(took));
             }
@@ -49,7 +49,7 @@ fn figure(path: &str, quantile: &str, value: f64) -> Figure {
     }
 }
 
-fn first_word(stand: &Stand, client: &mut Client, path: &str, number: usize) -> Result<Duration> {
+fn first_word(stand: &Stand, client: &Client, path: &str, number: usize) -> Result<Duration> {
     let question = format!("{} (asked {number})", texts::question(number));
     let request = match path {
         TALK => talk_request(&question, true),
