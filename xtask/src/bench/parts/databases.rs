@@ -1,5 +1,5 @@
-//! The same on PostgreSQL, and on Neo4j with PostgreSQL, as ratios to the embedded engine in the same run: one request to
-//! each by turns, so that whatever else the machine does touches all alike.
+//! PostgreSQL, and Neo4j with PostgreSQL, as ratios to the embedded engine in the same run. Requests go to each engine in
+//! turn, so whatever else the machine does affects all alike.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use crate::steps::target_dir;
 const STORES: usize = 500;
 const WARMING_STORES: usize = 500;
 const SEARCHES: usize = 400;
-/// Neo4j compiles what it runs often: it takes some thousand queries until it is as fast as it will be.
+/// Neo4j compiles what it runs often, and reaches its full speed after some thousand queries.
 const WARMING_SEARCHES: usize = 2_000;
 const WARM: usize = 40;
 const BATCH: usize = 100;
 const BATCHES: usize = 15;
 const COLD_STARTS: usize = 3;
-/// Another space in the same databases, so small that nobody would notice if it went under.
+/// A second space in the same databases, small enough that a loss in it would not show in the figures of the first.
 const SMALL: &str = "small";
 const SMALL_MESSAGES: usize = 100;
 
@@ -56,7 +56,7 @@ pub(in crate::bench) fn evidence(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 fn on_databases(measure: impl FnOnce(&Places<'_>) -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only when a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let databases = Databases::start(&target_dir()?)?;
     measure(&Places { environment: databases.environment() })
@@ -121,7 +121,7 @@ impl Engine {
         self.settings.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone())
     }
 
-    /// Fills two spaces through the engine itself, and waits until nothing of it is left to do in the background.
+    /// Fills two spaces through the engine itself, and waits until its background work is done.
     fn fill(&self, messages: usize, dimensions: usize) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
@@ -156,7 +156,7 @@ fn stores(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
     let clients = servers.iter().map(Server::client).collect::<Vec<_>>();
-    // First, so that Neo4j has compiled what it runs when single stores are measured: a database runs for longer than this.
+    // Batches come first, so that Neo4j has compiled its queries when single stores are measured.
     let batched = by_turns(&clients, BATCHES, |client, number| {
         let messages = (number * BATCH..(number + 1) * BATCH).map(|n| episode(&texts::message(n)));
         let request = json!({"session": session(), "episodes": messages.collect::<Vec<_>>()});
@@ -190,7 +190,7 @@ fn rate(millis: f64) -> f64 {
     BATCH as f64 / millis * 1e3
 }
 
-/// Searches a space of so many messages, cold and warm, with and without a filter, and a small space beside it.
+/// Searches a space of `messages`, cold and warm, with and without a filter, and a small space next to it.
 fn searches(
     bench: &Bench,
     places: &Places<'_>,
@@ -249,8 +249,8 @@ fn cold(bench: &Bench, engine: &Engine, messages: usize, limit: f64) -> Result<F
     })
 }
 
-/// A filter that keeps one message in a hundred: as many hits as there are matches, each of them one, and no more time
-/// than without.
+/// A filter that keeps one message in a hundred: every match is found, nothing else is, and it takes no longer than
+/// without the filter.
 fn filtered(client: &Client, messages: usize) -> Result<Figure> {
     let lot = 42;
     let mut all = search_request(&texts::question(0));
@@ -261,7 +261,10 @@ fn filtered(client: &Client, messages: usize) -> Result<Figure> {
     let expected: std::collections::BTreeSet<String> =
         (0..messages).filter(|number| number % fill::LOTS == lot).map(texts::message).collect();
     let found = hits.iter().filter_map(|hit| hit["content"].as_str().map(str::to_owned));
-    ensure!(found.collect::<std::collections::BTreeSet<_>>() == expected, "not the matches of brute force");
+    ensure!(
+        found.collect::<std::collections::BTreeSet<_>>() == expected,
+        "the hits are not the matches of a brute-force filter"
+    );
     ensure!(hits.len() == messages / fill::LOTS, "{} hits of {}", hits.len(), messages / fill::LOTS);
     let (with, without) = two_by_turns(client, |number, filtered| {
         let mut request = search_request(&texts::question(number));
@@ -279,7 +282,7 @@ fn filtered(client: &Client, messages: usize) -> Result<Figure> {
     })
 }
 
-/// A space of a hundred messages beside one of a hundred thousand: all of them are found, and no slower.
+/// A space of a hundred messages next to one of a hundred thousand: all of them are found, as fast as alone.
 fn small_beside_large(client: &Client) -> Result<Figure> {
     let in_small = |number: usize| {
         let mut request = search_request(&texts::question(number));
@@ -289,12 +292,15 @@ fn small_beside_large(client: &Client) -> Result<Figure> {
     let mut all = in_small(0);
     all["limit"] = 1_000.into();
     let (hits, _) = client.post(SEARCH, &all)?;
-    ensure!(hits.as_array().map(Vec::len) == Some(SMALL_MESSAGES), "not all of the small space");
+    ensure!(
+        hits.as_array().map(Vec::len) == Some(SMALL_MESSAGES),
+        "a message of the small space was not found"
+    );
     let (small, large) = two_by_turns(client, |number, small| {
         if small { in_small(number) } else { search_request(&texts::question(number)) }
     })?;
     Ok(Figure {
-        name: "search 100 messages beside 100000 / search those".into(),
+        name: "search 100 messages next to 100000 / search those".into(),
         value: small / large,
         unit: "x",
         target: Target::AtMost(1.0),
@@ -323,10 +329,10 @@ fn recall(bench: &Bench, places: &Places<'_>, data: &Path, scorer: &Path) -> Res
 
 fn recall_at_ten(bench: &Bench, engine: &Engine, data: &Path, scorer: &Path) -> Result<f64> {
     let result: Value = evidence::score(&engine.serve(bench)?, data, scorer)?;
-    Ok(result["all"]["recall@10"].as_f64().context("the scorer tells no recall")? * 100.0)
+    Ok(result["all"]["recall@10"].as_f64().context("the scorer reports no recall")? * 100.0)
 }
 
-/// One request to each by turns; the middle times in milliseconds, without the first few.
+/// One request to each in turn. Answers the median times in milliseconds, without the first few.
 fn by_turns(
     clients: &[Client],
     count: usize,
@@ -342,7 +348,7 @@ fn by_turns(
     Ok(times.into_iter().map(|times| median(times[warm..].to_vec())).collect())
 }
 
-/// Two kinds of searches on one server by turns; the middle times in milliseconds.
+/// Two kinds of searches on one server, alternating. Answers the median times in milliseconds.
 fn two_by_turns(client: &Client, mut request: impl FnMut(usize, bool) -> Value) -> Result<(f64, f64)> {
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..SEARCHES {

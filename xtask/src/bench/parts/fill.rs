@@ -1,5 +1,5 @@
 //! Fills a data directory through the engine itself, with made-up vectors: embedding 100,000 texts would take minutes
-//! and changes nothing of what a search then costs.
+//! and would not change what a search costs.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use crate::bench::texts;
 
 const BATCH: usize = 1_000;
 
-/// Every message has one of so many numbers in its metadata, so that a filter on it keeps one in a hundred.
+/// How many different numbers the messages have in their metadata: a filter on one keeps one message in a hundred.
 pub(super) const LOTS: usize = 100;
 
-/// Fills this directory with so many messages in one space.
+/// Fills a data directory with `messages` in one space.
 pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -27,7 +27,7 @@ pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()
     })
 }
 
-/// Fills a space of this engine with so many messages.
+/// Fills a space of this engine with `messages`.
 pub(super) async fn fill_store(
     store: &dyn EpisodeStore,
     group: &str,

@@ -13,7 +13,7 @@ const MESSAGES: usize = 5_000;
 const SEARCHES: usize = 1_000;
 const WARM: usize = 20;
 
-/// Searches over 5,000 messages, and the memory that the server takes after a thousand of them.
+/// Searches over 5,000 messages, and the resident memory of the server after a thousand of them.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     fill::fill(data.path(), MESSAGES, bench.model.dimensions())?;
@@ -38,7 +38,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     ])
 }
 
-/// The middle times of a search and of embedding its question, by turns.
+/// The median times of a search and of embedding its question, alternating.
 pub(super) fn searches(bench: &Bench, client: &Client, count: usize) -> Result<(f64, f64)> {
     let (mut searches, mut embeddings) = (Vec::new(), Vec::new());
     for number in 0..WARM + count {

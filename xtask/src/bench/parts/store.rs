@@ -11,7 +11,7 @@ use crate::bench::texts;
 const MESSAGES: usize = 500;
 const WARM: usize = 20;
 
-/// One message stored and durable, one client, without the time of its embedding.
+/// Storing one message durably, with one client, without the time of its embedding.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     let server = Server::start(data.path(), &bench.model_dir)?;

@@ -1,4 +1,4 @@
-//! Stores while facts are learned from what they store, against stores on a server that learns nothing: by turns.
+//! Stores on a server that learns facts from them, alternating with stores on a server that learns nothing.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::bench::server::Server;
 use crate::bench::texts;
 
 const STORES: usize = 1_500;
-/// At least so many before, and as many as it takes until the model is asked.
+/// How many stores at least come before the measured ones; more until the model is asked.
 const WARM: usize = 100;
 const NEVER_ASKED: usize = 5_000;
 const PEOPLE: [&str; 4] = ["ann", "bob", "clara", "dana"];
@@ -51,7 +51,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     }])
 }
 
-/// The middle times of a store on each, in milliseconds, and how often the model was asked meanwhile.
+/// The median times of a store on each, in milliseconds, and how often the model was asked meanwhile.
 fn by_turns(clients: &[Client; 2], model: &DevModel) -> Result<([f64; 2], u64)> {
     let mut warm = 0;
     while warm < WARM || model.calls().calls == 0 {
@@ -69,7 +69,7 @@ fn by_turns(clients: &[Client; 2], model: &DevModel) -> Result<([f64; 2], u64)> 
     Ok((times.map(median), model.calls().calls - asked_before))
 }
 
-/// What came of it, in words. Without it nothing was measured.
+/// What was learned, in words. Fails if nothing was, because then nothing was measured.
 fn learned(client: &Client, asked: u64) -> Result<String> {
     let facts = client.get(&format!("/v1/memories/profile?group_id={GROUP}"))?;
     let facts = facts["facts"].as_array().context("facts are a list")?.len();
@@ -82,7 +82,7 @@ fn store(client: &Client, number: usize) -> Result<Duration> {
     Ok(client.post("/v1/memories", &request(number))?.1)
 }
 
-/// A message in which somebody says something of themselves.
+/// A message in which a person says something about themselves.
 fn request(number: usize) -> Value {
     let (city, likes) = (CITIES[number % CITIES.len()], LIKES[number % LIKES.len()]);
     let text = format!("{} I live in {city} now. I like {likes}.", texts::message(number));
