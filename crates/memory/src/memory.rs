@@ -4,7 +4,7 @@ use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fault, Session, Space};
 use tokio::sync::OnceCell;
 
 use crate::search::{Indexes, RankingWeights};
-use memcloud_ports::{Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, KeyStore, Part, SessionsOf};
+use memcloud_ports::{Check, Counts, Cursor, Deletion, Embedder, Engine, KeyStore, Part, SessionsOf};
 
 /// What a memory accepts and how much room it takes.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ impl Default for Limits {
 
 /// A memory: stores episodes and finds them again. Shared by every request of a server.
 pub struct Memory {
-    pub(crate) store: Arc<dyn EpisodeStore>,
+    pub(crate) store: Engine,
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
@@ -45,7 +45,7 @@ impl Memory {
     /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model. While the engine cannot
     /// be reached that is not known: then the memory opens all the same, and asks before the first use.
     pub async fn open(
-        store: Arc<dyn EpisodeStore>,
+        store: Engine,
         embedder: Option<Arc<dyn Embedder>>,
         clock: Arc<dyn Clock>,
         limits: Limits,
@@ -69,7 +69,7 @@ impl Memory {
     /// Makes sure that the store holds vectors of this embedder only. Asks the store until it has answered once.
     pub(crate) async fn bind(&self) -> Result<(), Error> {
         let Some(embedder) = &self.embedder else { return Ok(()) };
-        self.bound.get_or_try_init(|| self.store.bind_vector_space(embedder.space())).await.copied()
+        self.bound.get_or_try_init(|| self.store.vectors.bind_vector_space(embedder.space())).await.copied()
     }
 
     /// What is accepted.
@@ -79,7 +79,7 @@ impl Memory {
 
     /// The keys that the instance made.
     pub fn api_keys(&self) -> &dyn KeyStore {
-        self.store.api_keys()
+        self.store.keys.as_ref()
     }
 
     /// Where it takes the time from.
@@ -89,7 +89,7 @@ impl Memory {
 
     /// The newest episodes of a session, oldest first.
     pub async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.store.newest(space, session, limit).await
+        self.store.episodes.newest(space, session, limit).await
     }
 
     /// A page of a space, or of one session in it, oldest first.
@@ -100,37 +100,37 @@ impl Memory {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<Episode>, Error> {
-        self.store.page(space, session, after, limit).await
+        self.store.episodes.page(space, session, after, limit).await
     }
 
     /// The episodes with these ids that exist in this space.
     pub async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
-        self.store.episodes(space, ids).await
+        self.store.episodes.episodes(space, ids).await
     }
 
     /// Deletes for good, and says how many episodes there were.
     pub async fn forget(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        self.store.delete(space, deletion).await
+        self.store.episodes.delete(space, deletion).await
     }
 
     /// One session with its members, if it exists.
     pub async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
-        self.store.session(space, name).await
+        self.store.sessions.session(space, name).await
     }
 
     /// Sessions in the order they were first seen.
     pub async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.store.sessions(of).await
+        self.store.sessions.sessions(of).await
     }
 
     /// How much is stored.
     pub async fn counts(&self) -> Result<Counts, Error> {
-        self.store.counts().await
+        self.store.episodes.counts().await
     }
 
     /// Proves at this moment that each part of the store can be written and read and that the model answers.
     pub async fn probe(&self) -> Vec<Check> {
-        let mut checks = self.store.probe().await;
+        let mut checks = self.store.health.probe().await;
         if let Some(embedder) = &self.embedder {
             let works = checks.iter().all(|check| check.outcome.is_ok());
             // A store that does not work cannot tell whose vectors it holds.
@@ -150,10 +150,10 @@ impl Memory {
             return Ok(0);
         }
         self.bind().await?;
-        let waiting = self.store.without_vector(limit).await?;
+        let waiting = self.store.vectors.without_vector(limit).await?;
         let vectors = self.vectors(&waiting, None).await?;
         let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
-        self.store.set_vectors(ready).await?;
+        self.store.vectors.set_vectors(ready).await?;
         Ok(waiting.len())
     }
 }

@@ -64,7 +64,7 @@ impl Memory {
         self.bind().await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| idempotency(key, &request));
         if let Some(idempotency) = idempotency
-            && let Some(ids) = self.store.repeated(idempotency).await?
+            && let Some(ids) = self.store.episodes.repeated(idempotency).await?
         {
             return Ok(Stored { ids, repeated: true });
         }
@@ -75,7 +75,7 @@ impl Memory {
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
         let sessions = request.attendance.into_iter().map(|a| (a.session, a.members)).collect();
         let batch = Batch { space: request.space, sessions, episodes, idempotency, intent };
-        Ok(match self.store.append(batch).await? {
+        Ok(match self.store.episodes.append(batch).await? {
             Appended::Stored => Stored { ids, repeated: false },
             Appended::Repeated(ids) => Stored { ids, repeated: true },
         })
@@ -112,7 +112,7 @@ impl Memory {
             if episodes.len() > BEGUN_AT_ONCE {
                 return Ok(None);
             }
-            self.store.begin(&episodes, self.embedder.is_some()).await
+            self.store.episodes.begin(&episodes, self.embedder.is_some()).await
         };
         let (intent, vectors) = tokio::try_join!(begun, self.vectors(&episodes, known))?;
         let prepared = episodes

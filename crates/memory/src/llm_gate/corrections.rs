@@ -8,13 +8,13 @@ use std::time::Duration;
 use memcloud_domain::Timestamp;
 use tokio::runtime::Handle;
 
-use memcloud_ports::{EpisodeStore, Span};
+use memcloud_ports::{Span, UsageLedger};
 
 /// How long they are gathered.
 const GATHERED_FOR: Duration = Duration::from_millis(500);
 
 pub(crate) struct Corrections {
-    store: Arc<dyn EpisodeStore>,
+    usage: Arc<dyn UsageLedger>,
     /// By the minute that they belong to.
     waiting: Mutex<HashMap<i64, Correction>>,
 }
@@ -27,8 +27,8 @@ struct Correction {
 }
 
 impl Corrections {
-    pub(crate) fn new(store: Arc<dyn EpisodeStore>) -> Self {
-        Self { store, waiting: Mutex::default() }
+    pub(crate) fn new(usage: Arc<dyn UsageLedger>) -> Self {
+        Self { usage, waiting: Mutex::default() }
     }
 
     /// Corrects what was counted at that moment, soon.
@@ -50,7 +50,7 @@ impl Corrections {
     async fn write(&self) {
         let gathered = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         for Correction { at, calls, tokens } in gathered.into_values() {
-            if let Err(error) = self.store.profiles().correct(at, calls, tokens).await {
+            if let Err(error) = self.usage.correct(at, calls, tokens).await {
                 tracing::warn!(%error, "what the language model took is counted by the estimate");
             }
         }

@@ -17,14 +17,14 @@ use crate::llm_gate::breaker::Breaker;
 use crate::llm_gate::corrections::Corrections;
 use crate::llm_gate::reservation::Reservation;
 use crate::text::token_count::estimate;
-use memcloud_ports::{Answer, Budget, Call, Charge, EpisodeStore, LanguageModel, ModelError, Span, Usage};
+use memcloud_ports::{Answer, Budget, Call, Charge, LanguageModel, ModelError, Span, Usage, UsageLedger};
 
 pub use retry::Retry;
 
 /// The one way to a language model.
 pub struct ModelGateway {
     model: Arc<dyn LanguageModel>,
-    store: Arc<dyn EpisodeStore>,
+    usage: Arc<dyn UsageLedger>,
     clock: Arc<dyn Clock>,
     budget: Budget,
     breaker: Breaker,
@@ -46,12 +46,12 @@ impl ModelGateway {
     /// A gate to this model, which keeps its account in this store.
     pub fn new(
         model: Arc<dyn LanguageModel>,
-        store: Arc<dyn EpisodeStore>,
+        usage: Arc<dyn UsageLedger>,
         clock: Arc<dyn Clock>,
         budget: Budget,
     ) -> Self {
-        let corrections = Arc::new(Corrections::new(Arc::clone(&store)));
-        Self { model, store, clock, budget, breaker: Breaker::new(), corrections }
+        let corrections = Arc::new(Corrections::new(Arc::clone(&usage)));
+        Self { model, usage, clock, budget, breaker: Breaker::new(), corrections }
     }
 
     /// The model that answers when nobody names one.
@@ -66,7 +66,7 @@ impl ModelGateway {
 
     /// What was used and what may be.
     pub async fn account(&self) -> Result<UsageReport, Error> {
-        let (minute, day) = self.store.profiles().usage(self.clock.now()).await?;
+        let (minute, day) = self.usage.usage(self.clock.now()).await?;
         Ok(UsageReport { minute, day, budget: self.budget })
     }
 
@@ -87,7 +87,7 @@ impl ModelGateway {
 
     async fn spend(&self, expected: Expected) -> Result<Reservation, ModelError> {
         let spending = Charge { at: self.clock.now(), calls: 1, tokens: expected.total() };
-        match self.store.profiles().spend(spending, &self.budget).await? {
+        match self.usage.spend(spending, &self.budget).await? {
             None => Ok(Reservation::new(Arc::clone(&self.corrections), spending, expected)),
             Some(span) => {
                 Err(ModelError::Exhausted { daily: span == Span::Day, after: span.left(spending.at) })

@@ -178,8 +178,7 @@ impl Learner {
         if paused || self.gate.resting().is_some_and(|left| !left.is_zero()) {
             return Ok(None);
         }
-        let profiles = self.memory.store.profiles();
-        profiles.claim(self.options.trigger, self.memory.clock.now(), LEASE).await
+        self.memory.store.learning.claim(self.options.trigger, self.memory.clock.now(), LEASE).await
     }
 
     /// Does one assignment to its end, whatever that is.
@@ -190,7 +189,7 @@ impl Learner {
             ?outcome,
             "messages go back to the queue of the profile"
         );
-        if let Err(error) = self.memory.store.profiles().put_back(&assignment, &outcome).await {
+        if let Err(error) = self.memory.store.learning.put_back(&assignment, &outcome).await {
             // It is given out again when the lease ends.
             tracing::warn!(error = %with_causes(&error), "messages cannot be put back into the queue of the profile");
         }
@@ -211,13 +210,12 @@ impl Learner {
 
     async fn learn(&self, assignment: &ClaimedBatch) -> Result<(), ModelError> {
         let subject = &assignment.subject;
-        let profiles = self.memory.store.profiles();
-        let episodes = self.memory.store.episodes(&subject.space, &assignment.episodes).await?;
+        let episodes = self.memory.store.episodes.episodes(&subject.space, &assignment.episodes).await?;
         let (facts, revisions) =
             if episodes.is_empty() { (vec![], vec![]) } else { self.ask(assignment, &episodes).await? };
         let grown = added(&revisions);
         let lessons = self.lessons(assignment, revisions);
-        if !profiles.learn(assignment, &lessons).await? {
+        if !self.memory.store.learning.learn(assignment, &lessons).await? {
             tracing::warn!(
                 owner = subject.owner,
                 "another server has learned from the same messages meanwhile"
@@ -263,7 +261,7 @@ impl Learner {
             category: Some(subject.category.clone()),
             as_of: None,
         };
-        self.memory.store.profiles().facts(&of).await
+        self.memory.store.facts.facts(&of).await
     }
 
     /// The facts that the model is shown.
@@ -361,7 +359,7 @@ impl Learner {
         let read = crate::profile::commands::read_merges(&answer.text, &facts);
         let mut revisions = read.map_err(|what| ModelError::Unusable { what })?;
         self.embed(&mut revisions).await?;
-        let merged = self.memory.store.profiles().revise(&self.lessons(assignment, revisions)).await?;
+        let merged = self.memory.store.facts.revise(&self.lessons(assignment, revisions)).await?;
         tracing::debug!(tag, merged, "merged facts");
         Ok(())
     }

@@ -8,16 +8,16 @@ use memcloud_ports::{Parked, Waiting};
 impl Memory {
     /// How much waits to be learned from; in this space only, when one is named.
     pub async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
-        self.store.profiles().waiting(space).await
+        self.store.learning.waiting(space).await
     }
 
     /// Messages that are not tried any more, and why.
     pub async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
-        self.store.profiles().parked(space, limit).await
+        self.store.learning.parked(space, limit).await
     }
 
     /// Lets parked messages be tried anew, and says how many there were.
     pub async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
-        self.store.profiles().unpark(space).await
+        self.store.learning.unpark(space).await
     }
 }

@@ -36,7 +36,7 @@ impl Memory {
             return Err(Error::EmptyQuery);
         }
         self.bind().await?;
-        let facts = self.store.profiles().facts(of).await?;
+        let facts = self.store.facts.facts(of).await?;
         if facts.is_empty() {
             return Ok(vec![]);
         }
@@ -65,7 +65,7 @@ impl Memory {
         most_facts: usize,
     ) -> Result<(SearchResults, Vec<FactHit>, Option<Embedded>), Error> {
         let text = question.text.clone();
-        let facts = self.store.profiles().facts(of);
+        let facts = self.store.facts.facts(of);
         let ((found, embedded), facts) = tokio::try_join!(self.search_with_vector(question), facts)?;
         let vector = embedded.as_ref().map(|embedded| embedded.vector.as_slice());
         let mut facts = ranked(facts, &text, vector);
@@ -75,13 +75,13 @@ impl Memory {
 
     /// Facts, in the order in which they were learned.
     pub async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
-        let facts = self.store.profiles().facts(of).await?;
+        let facts = self.store.facts.facts(of).await?;
         Ok(facts.into_iter().map(|fact| fact.fact).collect())
     }
 
     /// Deletes a fact for good; `false` when this space has none of this id.
     pub async fn forget_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
-        self.store.profiles().delete_fact(space, id).await
+        self.store.facts.delete_fact(space, id).await
     }
 }
 

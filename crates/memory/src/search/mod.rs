@@ -92,7 +92,7 @@ impl Memory {
         self.bind().await?;
         let began = Instant::now();
         let text = &question.text[..question.text.floor_char_boundary(QUESTION_BYTES)];
-        let (mut index, head) = self.indexes.caught_up(self.store.as_ref(), &question.space).await?;
+        let (mut index, head) = self.indexes.caught_up(&self.store, &question.space).await?;
         let told = {
             let index = index.read().await;
             names::as_told_by_themselves(text, index.producers().map(|(_, name)| name))
@@ -107,7 +107,7 @@ impl Memory {
                 break ready;
             }
             drop(ready);
-            index = self.indexes.caught_up(self.store.as_ref(), &question.space).await?.0;
+            index = self.indexes.caught_up(&self.store, &question.space).await?.0;
         };
         let asked = self.ask(text, vector.clone(), &index);
         let (filter, limit, weights) = (question.filter.clone(), question.limit, self.weights.clone());
@@ -176,7 +176,7 @@ impl Memory {
         ranked: Vec<(EpisodeId, f32, Explanation)>,
     ) -> Result<Vec<Hit>, Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
-        let episodes = self.store.episodes(&question.space, &ids).await?;
+        let episodes = self.store.episodes.episodes(&question.space, &ids).await?;
         let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| question.filter.matches(episode))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use memcloud_ports::EpisodeStore;
+use memcloud_ports::Engine;
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
@@ -63,7 +63,7 @@ fn on_databases(measure: impl FnOnce(&Places<'_>) -> Result<Vec<Figure>>) -> Res
 }
 
 /// An engine with a memory of its own.
-struct Engine {
+struct Contender {
     name: &'static str,
     settings: Vec<(&'static str, String)>,
     data: TempDir,
@@ -78,9 +78,14 @@ struct Places<'a> {
 
 impl Places<'_> {
     /// The three engines, each empty.
-    fn engines(&self) -> Result<[Engine; 3]> {
+    fn engines(&self) -> Result<[Contender; 3]> {
         let engine = |name, settings, database| {
-            Ok::<_, anyhow::Error>(Engine { name, settings, data: tempfile::tempdir()?, _database: database })
+            Ok::<_, anyhow::Error>(Contender {
+                name,
+                settings,
+                data: tempfile::tempdir()?,
+                _database: database,
+            })
         };
         let (alone, records) = (self.postgres().create_database(), self.postgres().create_database());
         let postgres = vec![("DATABASE_URL", alone.url())];
@@ -112,7 +117,7 @@ impl Places<'_> {
     }
 }
 
-impl Engine {
+impl Contender {
     fn serve(&self, bench: &Bench) -> Result<Server> {
         Server::start_on(self.data.path(), &bench.model_dir, &self.settings)
     }
@@ -126,8 +131,8 @@ impl Engine {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let (store, graph) = self.open().await?;
-            fill::fill_store(store.as_ref(), GROUP, messages, dimensions).await?;
-            fill::fill_store(store.as_ref(), SMALL, SMALL_MESSAGES, dimensions).await?;
+            fill::fill_store(&store, GROUP, messages, dimensions).await?;
+            fill::fill_store(&store, SMALL, SMALL_MESSAGES, dimensions).await?;
             if let Some(graph) = graph {
                 graph.settle().await?;
             }
@@ -135,19 +140,19 @@ impl Engine {
         })
     }
 
-    async fn open(&self) -> Result<(Arc<dyn EpisodeStore>, Option<Arc<GraphStore>>)> {
+    async fn open(&self) -> Result<(Engine, Option<Arc<GraphStore>>)> {
         let Some(url) = self.setting("DATABASE_URL") else {
-            return Ok((Arc::new(SqliteStore::open(self.data.path()).await?), None));
+            return Ok((Engine::of(Arc::new(SqliteStore::open(self.data.path()).await?)), None));
         };
         let target = memcloud_store_postgres::Target::from_url(&url, None)?;
         let Some(uri) = self.setting("NEO4J_URI") else {
-            return Ok((Arc::new(PostgresStore::open(target).await), None));
+            return Ok((Engine::of(Arc::new(PostgresStore::open(target).await)), None));
         };
         let password = self.setting("NEO4J_PASSWORD").map(Into::into);
         let graph = memcloud_store_neo4j::Target::from_uri(&uri, self.setting("NEO4J_USER"), password, None)?;
         let records = Arc::new(PostgresStore::open_records(target).await);
         let graph = Arc::new(GraphStore::open(graph, records).await);
-        Ok((Arc::clone(&graph) as _, Some(graph)))
+        Ok((Arc::clone(&graph).engine(), Some(graph)))
     }
 }
 
@@ -231,7 +236,7 @@ fn searches(
 const SEARCH: &str = "/v1/memories/search?shape=list";
 
 /// The first search of a server that has just started, from the request to the answer.
-fn cold(bench: &Bench, engine: &Engine, messages: usize, limit: f64) -> Result<Figure> {
+fn cold(bench: &Bench, engine: &Contender, messages: usize, limit: f64) -> Result<Figure> {
     let mut times = Vec::new();
     for number in 0..COLD_STARTS {
         let server = engine.serve(bench)?;
@@ -327,7 +332,7 @@ fn recall(bench: &Bench, places: &Places<'_>, data: &Path, scorer: &Path) -> Res
         .collect())
 }
 
-fn recall_at_ten(bench: &Bench, engine: &Engine, data: &Path, scorer: &Path) -> Result<f64> {
+fn recall_at_ten(bench: &Bench, engine: &Contender, data: &Path, scorer: &Path) -> Result<f64> {
     let result: Value = evidence::score(&engine.serve(bench)?, data, scorer)?;
     Ok(result["all"]["recall@10"].as_f64().context("the scorer reports no recall")? * 100.0)
 }
@@ -363,7 +368,7 @@ fn two_by_turns(client: &Client, mut request: impl FnMut(usize, bool) -> Value) 
     Ok((median(one), median(other)))
 }
 
-fn ratio(engine: &Engine, what: &str, value: f64, embedded: f64, target: Target) -> Figure {
+fn ratio(engine: &Contender, what: &str, value: f64, embedded: f64, target: Target) -> Figure {
     Figure {
         name: format!("{what}, {} / embedded", engine.name),
         value: value / embedded,

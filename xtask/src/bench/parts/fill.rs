@@ -2,12 +2,13 @@
 //! and would not change what a search costs.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use half::f16;
 use memcloud_domain::{Clock, Episode, EpisodeId, Member, Metadata, Purpose, Space, SystemClock, Timestamp};
 use memcloud_memory::Analysis;
-use memcloud_ports::{Batch, EpisodeStore, Prepared};
+use memcloud_ports::{Batch, Engine, Prepared};
 use memcloud_store_sqlite::SqliteStore;
 
 use super::{GROUP, SPEAKER};
@@ -22,14 +23,14 @@ pub(super) const LOTS: usize = 100;
 pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = SqliteStore::open(data).await?;
+        let store = Engine::of(Arc::new(SqliteStore::open(data).await?));
         fill_store(&store, GROUP, messages, dimensions).await
     })
 }
 
 /// Fills a space of this engine with `messages`.
 pub(super) async fn fill_store(
-    store: &dyn EpisodeStore,
+    store: &Engine,
     group: &str,
     messages: usize,
     dimensions: usize,
@@ -41,7 +42,7 @@ pub(super) async fn fill_store(
         let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
         let batch =
             Batch { space: Space::of_group(group), sessions, episodes, idempotency: None, intent: None };
-        store.append(batch).await?;
+        store.episodes.append(batch).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ mod llm;
 use std::path::Path;
 
 use memcloud_domain::{Error, with_causes};
-use memcloud_ports::{ContentLocation, EpisodeStore};
+use memcloud_ports::{ContentLocation, EpisodeStore, Health};
 use memcloud_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
 
