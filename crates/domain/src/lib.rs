@@ -7,6 +7,7 @@ mod access;
 mod database;
 mod episode;
 mod error;
+mod excerpt;
 mod fact;
 mod filter;
 mod id;
@@ -20,6 +21,7 @@ pub use access::{
 pub use database::{Database, DatabaseErrorKind};
 pub use episode::{Episode, Metadata, NewEpisode, Purpose};
 pub use error::{Error, Fault, with_causes};
+pub use excerpt::excerpt;
 pub use fact::{Fact, FactId, ProfileKey};
 pub use filter::{Filter, Predicate, Scalar};
 pub use id::EpisodeId;

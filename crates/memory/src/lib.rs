@@ -1,20 +1,33 @@
-//! What MemCloud is for: storing episodes so that they last, and finding them again.
+//! The memory itself: it stores episodes durably and finds them again, learns facts about people, and chats with both.
 //!
-//! [`Memory`] is the whole of it for the layers above. Below it are the `memcloud-ports`: the traits that an engine and an
-//! embedding model implement. This crate knows no database, no model and no wire.
+//! [`Memory`] is the entry point for the layers above. Below are the `memcloud-ports`: the traits that engines, embedders
+//! and language models implement. This crate knows no database, no HTTP and no model.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `ingest` | checks, analyses, embeds and stores episodes |
+//! | `search` | finds episodes and facts: query, index, filters, ranking |
+//! | `profile` | the [`Learner`]: facts about people from what they say |
+//! | `chat` | [`Chat`]: recalls, asks the language model, stores both sides |
+//! | `llm_gate` | [`ModelGateway`]: budget, retries and circuit breaker before every call of the language model |
+//! | `embedding` | the embedder, bound to the store's vector space, with a cache |
+//! | `text` | text analysis, shared by ingest and search |
 
 mod chat;
+mod embedding;
 mod ingest;
+mod limits;
 mod llm_gate;
 mod memory;
 pub mod profile;
 mod search;
 mod text;
 
-pub use chat::{Chat, ChatOptions, Context, Conversation, Done, Event, Failed, Turn};
+pub use chat::{Chat, ChatEvent, ChatOptions, ChatSession, ChatTurn, CompletedTurn, Context, FailedTurn};
 pub use ingest::{SessionMembers, StoreRequest, Stored};
-pub use llm_gate::{Expected, ModelGateway, Permit, Retry, UsageReport};
-pub use memory::{Limits, Memory};
-pub use profile::{FactHit, Learner, LearnerOptions};
-pub use search::{Explanation, Hit, RankingWeights, ScoreBreakdown, SearchQuery, SearchResults};
+pub use limits::Limits;
+pub use llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate, UsageReport};
+pub use memory::Memory;
+pub use profile::{Learner, LearnerOptions};
+pub use search::{Explanation, FactHit, Hit, RankingWeights, ScoreBreakdown, SearchQuery, SearchResults};
 pub use text::analysis::Analysis;

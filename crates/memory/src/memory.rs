@@ -1,95 +1,99 @@
 use std::sync::Arc;
 
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fault, Session, Space};
-use tokio::sync::OnceCell;
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fact, FactId, Fault, Session, Space};
+use memcloud_ports::{
+    Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, FactsOf, KeyStore, Parked, Part, SessionsOf,
+    Waiting,
+};
 
-use crate::search::{Indexes, RankingWeights};
-use memcloud_ports::{Check, Counts, Cursor, Deletion, Embedder, Engine, KeyStore, Part, SessionsOf};
+use crate::embedding::Embedding;
+use crate::ingest::{Ingest, StoreRequest, Stored};
+use crate::limits::Limits;
+use crate::search::{FactHit, RankingWeights, Search, SearchQuery, SearchResults};
 
-/// What a memory accepts and how much room it takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The longest content of one episode, in bytes of UTF-8. Default 1 MiB.
-    pub content_bytes: usize,
-    /// The longest name of a session, member or kind, in bytes. Default 1 KiB.
-    pub name_bytes: usize,
-    /// The most results of one search. Default 1,000.
-    pub results: usize,
-    /// The most memory that the ranking indexes of all spaces may take, in bytes, beyond the one in use. Default 1 GiB.
-    pub index_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { content_bytes: 1 << 20, name_bytes: 1 << 10, results: 1_000, index_bytes: 1 << 30 }
-    }
-}
-
-/// A memory: stores episodes and finds them again. Shared by every request of a server.
+/// A memory: stores episodes and finds them again. One is shared by all requests of a server.
 pub struct Memory {
-    pub(crate) store: Engine,
-    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) store: Arc<dyn EpisodeStore>,
+    pub(crate) embedding: Arc<Embedding>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
-    pub(crate) weights: RankingWeights,
-    pub(crate) indexes: Indexes,
-    /// Whether messages are queued for the profile.
-    pub(crate) learns: bool,
-    /// Set once the store is known to hold vectors of this embedder only.
-    bound: OnceCell<()>,
+    pub(crate) ingest: Ingest,
+    pub(crate) search: Search,
 }
 
 impl Memory {
-    /// Opens a memory over an engine. Without an embedder it works by words alone.
+    /// Opens a memory over an engine. Without an embedder it searches by words alone.
     ///
-    /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model. While the engine cannot
-    /// be reached that is not known: then the memory opens all the same, and asks before the first use.
+    /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model. An engine that cannot be
+    /// reached cannot answer that: then the memory opens nevertheless, and asks again before its first use.
     pub async fn open(
-        store: Engine,
+        store: Arc<dyn EpisodeStore>,
         embedder: Option<Arc<dyn Embedder>>,
         clock: Arc<dyn Clock>,
         limits: Limits,
         weights: RankingWeights,
     ) -> Result<Self, Error> {
-        let (indexes, bound) = (Indexes::new(limits.index_bytes), OnceCell::new());
-        let memory = Self { store, embedder, clock, limits, weights, indexes, learns: false, bound };
-        match memory.bind().await {
-            Err(error) if error.fault() != Fault::Unavailable => Err(error),
-            _ => Ok(memory),
+        let embedding = Arc::new(Embedding::new(Arc::clone(&store), embedder));
+        match embedding.bind().await {
+            Err(error) if error.fault() != Fault::Unavailable => return Err(error),
+            _ => {}
         }
+        let ingest = Ingest::new(Arc::clone(&store), Arc::clone(&embedding), Arc::clone(&clock), limits);
+        let search =
+            Search::new(Arc::clone(&store), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
+        Ok(Self { store, embedding, clock, limits, ingest, search })
     }
 
-    /// Queues every message that people say for the profile, too: for a memory that has a learner: see [`profile`](crate::profile).
+    /// Also queues every message that a person writes for the [`Learner`](crate::Learner).
     #[must_use]
     pub fn learning(mut self) -> Self {
-        self.learns = true;
+        self.ingest.learns = true;
         self
     }
 
-    /// Makes sure that the store holds vectors of this embedder only. Asks the store until it has answered once.
-    pub(crate) async fn bind(&self) -> Result<(), Error> {
-        let Some(embedder) = &self.embedder else { return Ok(()) };
-        self.bound.get_or_try_init(|| self.store.vectors.bind_vector_space(embedder.space())).await.copied()
-    }
-
-    /// What is accepted.
+    /// What the memory accepts.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The keys that the instance made.
-    pub fn api_keys(&self) -> &dyn KeyStore {
-        self.store.keys.as_ref()
+    /// Stores episodes. When this returns, they are durable, and the very next search finds them.
+    pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
+        self.ingest.store(request).await
     }
 
-    /// Where it takes the time from.
+    /// Finds the episodes that answer a query, best first. Searches everything that was stored before the call.
+    pub async fn search(&self, query: SearchQuery) -> Result<SearchResults, Error> {
+        self.search.episodes(&query).await
+    }
+
+    /// Finds the facts that are most similar to a query, best first.
+    pub async fn search_facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
+        self.search.facts(of, query, limit).await
+    }
+
+    /// Finds episodes and facts at once. Costs little more than the episodes alone.
+    pub async fn search_both(
+        &self,
+        query: SearchQuery,
+        of: &FactsOf,
+        most_facts: usize,
+    ) -> Result<(SearchResults, Vec<FactHit>), Error> {
+        self.search.both(&query, of, most_facts).await
+    }
+
+    /// The keys that the instance made.
+    pub fn api_keys(&self) -> &dyn KeyStore {
+        self.store.api_keys()
+    }
+
+    /// The clock that the memory reads.
     pub fn clock(&self) -> &dyn Clock {
         &*self.clock
     }
 
     /// The newest episodes of a session, oldest first.
     pub async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.store.episodes.newest(space, session, limit).await
+        self.store.newest(space, session, limit).await
     }
 
     /// A page of a space, or of one session in it, oldest first.
@@ -100,42 +104,68 @@ impl Memory {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<Episode>, Error> {
-        self.store.episodes.page(space, session, after, limit).await
+        self.store.page(space, session, after, limit).await
     }
 
     /// The episodes with these ids that exist in this space.
     pub async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
-        self.store.episodes.episodes(space, ids).await
+        self.store.episodes(space, ids).await
     }
 
     /// Deletes for good, and says how many episodes there were.
     pub async fn forget(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        self.store.episodes.delete(space, deletion).await
+        self.store.delete(space, deletion).await
     }
 
     /// One session with its members, if it exists.
     pub async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
-        self.store.sessions.session(space, name).await
+        self.store.session(space, name).await
     }
 
     /// Sessions in the order they were first seen.
     pub async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.store.sessions.sessions(of).await
+        self.store.sessions(of).await
     }
 
     /// How much is stored.
     pub async fn counts(&self) -> Result<Counts, Error> {
-        self.store.episodes.counts().await
+        self.store.counts().await
     }
 
-    /// Proves at this moment that each part of the store can be written and read and that the model answers.
+    /// Facts, in the order in which they were learned.
+    pub async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
+        let facts = self.store.profiles().facts(of).await?;
+        Ok(facts.into_iter().map(|fact| fact.fact).collect())
+    }
+
+    /// Deletes a fact for good; `false` when this space has none of this id.
+    pub async fn forget_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
+        self.store.profiles().delete_fact(space, id).await
+    }
+
+    /// How much waits to be learned from; in this space only, when one is named.
+    pub async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
+        self.store.profiles().waiting(space).await
+    }
+
+    /// Messages whose learning failed permanently, and why.
+    pub async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
+        self.store.profiles().parked(space, limit).await
+    }
+
+    /// Makes parked messages due again, and says how many there were.
+    pub async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
+        self.store.profiles().unpark(space).await
+    }
+
+    /// Proves at this moment that each part of the store can be written and read, and that the embedder works.
     pub async fn probe(&self) -> Vec<Check> {
-        let mut checks = self.store.health.probe().await;
-        if let Some(embedder) = &self.embedder {
-            let works = checks.iter().all(|check| check.outcome.is_ok());
-            // A store that does not work cannot tell whose vectors it holds.
-            let outcome = match if works { self.bind().await } else { Ok(()) } {
-                Ok(()) => embedder.embed_query("Is anyone there?").await.map(drop),
+        let mut checks = self.store.probe().await;
+        if self.embedding.is_available() {
+            let store_works = checks.iter().all(|check| check.outcome.is_ok());
+            // A store that does not work cannot say whose vectors it holds.
+            let outcome = match if store_works { self.embedding.bind().await } else { Ok(()) } {
+                Ok(()) => self.embedding.probe().await,
                 Err(error) => Err(error),
             };
             checks.push(Check { part: Part::Embedder, outcome });
@@ -143,17 +173,16 @@ impl Memory {
         checks
     }
 
-    /// Gives vectors to episodes that were stored while no model ran. Says how many it served this time; 0 means that
-    /// nothing is left to do.
+    /// Embeds some of the episodes that were stored while no embedder ran, and says how many; 0 when none is left.
     pub async fn embed_backlog(&self, limit: usize) -> Result<usize, Error> {
-        if self.embedder.is_none() {
+        if !self.embedding.is_available() {
             return Ok(0);
         }
-        self.bind().await?;
-        let waiting = self.store.vectors.without_vector(limit).await?;
-        let vectors = self.vectors(&waiting, None).await?;
+        self.embedding.bind().await?;
+        let waiting = self.store.without_vector(limit).await?;
+        let vectors = self.ingest.embed(&waiting).await?;
         let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
-        self.store.vectors.set_vectors(ready).await?;
+        self.store.set_vectors(ready).await?;
         Ok(waiting.len())
     }
 }

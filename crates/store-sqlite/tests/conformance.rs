@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memcloud_domain::Error;
-use memcloud_ports::Engine;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
 use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
@@ -13,7 +12,7 @@ use memcloud_store_tests::{Store, run};
 use proptest::prelude::*;
 
 async fn open(directory: &Path) -> Store {
-    Engine::of(Arc::new(SqliteStore::open(directory).await.unwrap()))
+    Arc::new(SqliteStore::open(directory).await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +89,7 @@ async fn what_is_deleted_is_in_no_file() {
     memory
         .store(memcloud_memory::StoreRequest {
             space: space.clone(),
-            attendance: vec![],
+            members: vec![],
             episodes: vec![memcloud_store_tests::said("s", "ann", secret)],
             idempotency_key: None,
         })
@@ -137,9 +136,9 @@ async fn facts_that_are_deleted_are_in_no_file() {
     let fact = add(&store, &space, pet(first, 0, &told[..1])).await;
     add(&store, &space, pet(second, 0, &told[1..])).await;
     assert!(holds(first) && holds(second));
-    assert!(store.facts.delete_fact(&space, fact).await.unwrap());
+    assert!(store.profiles().delete_fact(&space, fact).await.unwrap());
     assert!(!holds(first), "deleted by itself");
-    store.episodes.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
+    store.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
     assert!(!holds(second), "deleted with its message");
 }
 
@@ -178,7 +177,7 @@ async fn memories_are_for_their_owner_only() {
     std::fs::set_permissions(&found, PermissionsExt::from_mode(0o755)).unwrap();
     for directory in [&made, &found] {
         let store = open(directory).await;
-        assert!(store.health.probe().await[0].outcome.is_ok());
+        assert!(store.probe().await[0].outcome.is_ok());
         for file in std::fs::read_dir(directory).unwrap() {
             let path = file.unwrap().path();
             if path.file_name().unwrap().to_str().unwrap().starts_with(memcloud_store_sqlite::FILE) {
@@ -197,7 +196,7 @@ async fn a_reader_from_outside_holds_up_nothing_and_the_log_is_folded_later() {
     let store = async |content: &str| {
         let request = memcloud_memory::StoreRequest {
             space: space.clone(),
-            attendance: vec![],
+            members: vec![],
             episodes: vec![memcloud_store_tests::said("s", "ann", content)],
             idempotency_key: None,
         };

@@ -20,13 +20,15 @@ pub mod profile;
 pub mod records;
 pub mod studies;
 
-use memcloud_ports::Engine;
+use std::sync::Arc;
+
+use memcloud_ports::EpisodeStore;
 
 pub use embedder::BagOfWords;
 pub use episodes::{episode, said, space};
 
 /// An engine under test.
-pub type Store = Engine;
+pub type Store = Arc<dyn EpisodeStore>;
 
 /// Runs everything on stores that `fresh` makes, each empty and of its own.
 pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {

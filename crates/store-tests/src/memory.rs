@@ -22,14 +22,14 @@ pub async fn memory(store: Store) -> Memory {
 }
 
 fn request(space: &Space, episodes: Vec<NewEpisode>) -> StoreRequest {
-    let attendance = episodes
+    let members = episodes
         .iter()
         .map(|e| SessionMembers {
             session: e.session.clone(),
             members: vec![Member::User(e.producer.clone())],
         })
         .collect();
-    StoreRequest { space: space.clone(), attendance, episodes, idempotency_key: None }
+    StoreRequest { space: space.clone(), members, episodes, idempotency_key: None }
 }
 
 pub(crate) async fn store(memory: &Memory, space: &Space, episodes: Vec<NewEpisode>) -> Vec<EpisodeId> {

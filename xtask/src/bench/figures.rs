@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub(crate) enum Target {
     AtMost(f64),
     AtLeast(f64),
-    /// Reported without a target.
+    /// Only told.
     None,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Figure {
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
     pub(crate) target: Target,
-    /// The measurements it was computed from.
+    /// What it was worked out from.
     pub(crate) detail: String,
 }
 

@@ -11,21 +11,20 @@ const PREFIX: &str = "memcloud-";
 ///
 /// The server and the memory know no engine: only the composition root names one. The last two are not part of the
 /// product: they build, test and measure all of it.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("kernels", &[]),
     ("fake-llm", &[]),
     ("test-servers", &[]),
-    ("tasks", &[]),
     ("ports", &["domain"]),
-    ("store-connection", &["domain", "tasks"]),
-    ("memory", &["ports", "domain", "kernels", "tasks"]),
+    ("store-connection", &["domain"]),
+    ("memory", &["ports", "domain", "kernels"]),
     ("embed", &["ports", "domain", "kernels"]),
     ("llm", &["ports", "domain"]),
     ("store-sqlite", &["ports", "domain"]),
     ("store-postgres", &["ports", "domain", "store-connection"]),
-    ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
-    ("server", &["memory", "ports", "domain", "tasks"]),
+    ("store-neo4j", &["ports", "domain", "store-connection"]),
+    ("server", &["memory", "ports", "domain"]),
     (
         "memcloud",
         &[
@@ -39,7 +38,6 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "store-postgres",
             "store-neo4j",
             "fake-llm",
-            "tasks",
         ],
     ),
     ("store-tests", &["memory", "ports", "domain"]),

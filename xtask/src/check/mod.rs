@@ -4,7 +4,6 @@ mod arrows;
 mod cycles;
 mod dependencies;
 mod file_names;
-mod links;
 mod sources;
 mod words;
 
@@ -17,7 +16,7 @@ use crate::steps::{Steps, cargo, pass, say};
 type Check = fn() -> Result<bool>;
 
 /// Each check with its name.
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 8] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
@@ -25,7 +24,6 @@ const CHECKS: [(&str, Check); 9] = [
     ("cycles", || report(cycles::violations())),
     ("dependencies", || report(dependencies::violations())),
     ("file-names", || report(file_names::violations())),
-    ("links", || report(links::violations())),
     ("words", || report(words::violations())),
 ];
 

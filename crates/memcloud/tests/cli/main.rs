@@ -11,7 +11,6 @@ mod home;
 mod importing;
 mod killing;
 mod reference;
-mod released;
 mod starting;
 mod stopping;
 mod talking;

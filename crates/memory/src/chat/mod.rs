@@ -1,34 +1,33 @@
-//! A conversation that remembers: recalls what helps (`context`), asks the model, and stores both sides.
+//! Chats with a memory: recalls what helps (`context`), asks the language model (`ask`), and stores both sides
+//! (`transcript`).
 //!
-//! Each turn runs in a task of its own, so that it comes to its end whether or not the client is still there. What the
-//! user said is stored while the model works; what the model answered is stored before the turn is done.
+//! Each turn runs in a task of its own, so it finishes even when its client disconnects. The question is stored while the
+//! model works, and the answer before the turn ends.
 
+mod ask;
 mod context;
-mod converse;
 mod echo;
-mod keep;
+mod transcript;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{EpisodeId, Error, Filter, Member, Space};
-use serde_json::{Map, Value};
+use memcloud_domain::{Clock, EpisodeId, Error, Filter, Member, Space};
+use memcloud_ports::{Completion, Delta, EpisodeStore, FactsOf, ModelError, Tokens};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Memory;
-use crate::llm_gate::{Expected, ModelGateway, Permit, Retry};
-use crate::profile::FactHit;
-use crate::search::{Embedded, Hit, SearchQuery};
-use crate::text::token_count;
-use memcloud_ports::{Completion, Delta, FactsOf, ModelError, Tokens};
+use crate::ingest::Ingest;
+use crate::limits::Limits;
+use crate::llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate};
+use crate::memory::Memory;
+use crate::search::{FactHit, Hit, Search, SearchQuery};
 
 pub use context::Context;
 
-/// What a chat does with what it recalls.
+/// How much a chat recalls.
 #[derive(Clone, Copy, Debug)]
 pub struct ChatOptions {
     /// The most tokens of memories and facts in one request to the model. Default 2,000.
@@ -41,281 +40,266 @@ impl Default for ChatOptions {
     }
 }
 
-/// What an answer is taken to have at most, in tokens, where nobody says.
+/// The estimated length of an answer whose request does not limit it, in tokens.
 const ANSWER_TOKENS: usize = 500;
 
-/// How many memories more are looked up than are told.
-const SPARE: usize = 10;
+/// How many more hits to fetch than fit in the context, to make up for those that the model is given anyway.
+const SPARE_HITS: usize = 10;
 
-/// Conversations over one memory with one model.
+/// Chats over one memory with one language model.
 pub struct Chat {
-    memory: Arc<Memory>,
-    gate: Arc<ModelGateway>,
+    store: Arc<dyn EpisodeStore>,
+    ingest: Ingest,
+    search: Search,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    gateway: Arc<ModelGateway>,
     options: ChatOptions,
     turns: TaskTracker,
     stop: CancellationToken,
-    /// The endpoint has refused to say what a stream takes, and is not asked again.
-    refuses_usage: AtomicBool,
+    /// Set once the endpoint has refused `stream_options`, which are not sent again.
+    stream_options_refused: AtomicBool,
 }
 
-/// Who talks, and where.
+/// Where a chat takes place, and between whom.
 #[derive(Clone, Debug)]
-pub struct Conversation {
-    /// Whose memory it is.
+pub struct ChatSession {
+    /// The space that is searched and stored to.
     pub space: Space,
-    /// The conversation.
+    /// The session that both sides are stored in.
     pub session: String,
-    /// Who takes part, the agent included.
+    /// The session's members, with the agent.
     pub members: Vec<Member>,
-    /// Who asks.
+    /// The user who asks.
     pub user: String,
-    /// Who answers.
+    /// The agent that answers.
     pub agent: String,
 }
 
-/// One turn of a conversation.
+/// One turn of a chat: a question and its answer.
 #[derive(Clone, Debug)]
-pub struct Turn {
-    /// Who talks, and where.
-    pub conversation: Conversation,
-    /// What the user said last, as the memory keeps it; empty when it was nothing that can be kept.
+pub struct ChatTurn {
+    /// Where the chat takes place, and between whom.
+    pub session: ChatSession,
+    /// What the user wrote last, as it is stored; empty when there is nothing to store.
     pub question: String,
-    /// Whether that is new. It is not when the conversation went on since, with calls of tools.
+    /// Whether `question` has not been stored yet. False when the request continues a tool call.
     pub is_new: bool,
-    /// The request for the model, in OpenAI's shape, with its `messages` and `model`.
-    pub request: Map<String, Value>,
+    /// The request for the model, without the context.
+    pub request: ModelRequest,
     /// The most memories to recall.
     pub limit: usize,
-    /// How often a failed call is made again.
+    /// How failed calls are retried.
     pub retry: Retry,
-    /// Whether the model is asked what a stream took, in a way that not every endpoint knows.
+    /// Whether to ask the endpoint for the token usage of a stream. Not every endpoint supports that.
     pub asks_usage: bool,
 }
 
-/// What was recalled for a turn, with leave to put it to the model.
+/// What was recalled for a turn, with the permit for the first call.
 struct Recalled {
     memories: Vec<Hit>,
     facts: Vec<FactHit>,
-    /// The question's own embedding.
-    embedded: Option<Embedded>,
     permit: Option<Permit>,
     context: Context,
 }
 
-/// What happens in a turn, as it happens.
+/// What happens in a turn, in order.
 #[derive(Debug)]
-pub enum Event {
-    /// What helps has been recalled, in so much time, and the model is asked. The first event, unless it failed before.
+pub enum ChatEvent {
+    /// The context was recalled, in this time, and the model is asked. Always the first event, unless recalling failed.
     Recalled(Box<Context>, Duration),
-    /// The model said something.
+    /// The model streamed a part of its answer.
     Delta(Delta),
-    /// The model said all of it at once.
+    /// The model sent its whole answer.
     Whole(Completion),
-    /// Everything is stored. The last event.
-    Done(Box<Done>),
-    /// It failed. The last event.
-    Failed(Box<Failed>),
+    /// The answer is complete and everything is stored. The last event.
+    Done(Box<CompletedTurn>),
+    /// The turn failed. The last event.
+    Failed(Box<FailedTurn>),
 }
 
-/// A turn that is done.
+/// A turn that succeeded.
 #[derive(Clone, Debug)]
-pub struct Done {
-    /// What the user said, as it was stored; `None` when it was not new or nothing.
+pub struct CompletedTurn {
+    /// The id of the stored question; `None` when it was empty or stored before.
     pub user_message: Option<EpisodeId>,
-    /// What the model said, as it was stored; `None` when that was nothing.
+    /// The id of the stored answer; `None` when it was empty.
     pub assistant_message: Option<EpisodeId>,
-    /// Whether the answer only repeats what was recalled: it is then kept for its conversation, and no search finds it.
+    /// Whether the answer only repeats what was recalled. It is then stored in its session, but no search finds it.
     pub is_echo: bool,
-    /// What the model said.
+    /// The answer.
     pub content: String,
-    /// What it took.
+    /// The tokens of the call.
     pub tokens: Tokens,
-    /// Whether the endpoint said what it took; otherwise it is an estimate.
+    /// Whether the endpoint counted the tokens; otherwise they are an estimate.
     pub counted: bool,
-    /// What the model was told in the end.
+    /// The context that the model was given.
     pub context: Context,
-    /// Whether that is less than was recalled, because it was too much for the model.
+    /// Whether that is less than was recalled, because the model could not read more.
     pub is_trimmed: bool,
 }
 
 /// A turn that failed.
 #[derive(Debug)]
-pub struct Failed {
-    /// Why.
+pub struct FailedTurn {
+    /// Why it failed.
     pub error: ModelError,
-    /// What the user said, as it was stored; `None` when it was not new or could not be stored.
+    /// The id of the stored question; `None` when it was empty, stored before, or could not be stored.
     pub user_message: Option<EpisodeId>,
-    /// What came of the answer before, as it was stored.
+    /// The id of the stored beginning of the answer, if there is one.
     pub assistant_message: Option<EpisodeId>,
-    /// What came of the answer before.
+    /// The beginning of the answer.
     pub content: String,
 }
 
 impl Chat {
-    /// Conversations over this memory.
-    pub fn new(memory: Arc<Memory>, gate: Arc<ModelGateway>, options: ChatOptions) -> Self {
+    /// Chats over this memory.
+    pub fn new(memory: &Memory, gateway: Arc<ModelGateway>, options: ChatOptions) -> Self {
         Self {
-            memory,
-            gate,
+            store: Arc::clone(&memory.store),
+            ingest: memory.ingest.clone(),
+            search: memory.search.clone(),
+            clock: Arc::clone(&memory.clock),
+            limits: memory.limits,
+            gateway,
             options,
             turns: TaskTracker::new(),
             stop: CancellationToken::new(),
-            refuses_usage: AtomicBool::new(false),
+            stream_options_refused: AtomicBool::new(false),
         }
     }
 
-    /// The gate to its model.
-    pub fn gate(&self) -> &ModelGateway {
-        &self.gate
+    /// The gateway to the language model.
+    pub fn gateway(&self) -> &ModelGateway {
+        &self.gateway
     }
 
-    /// Ready when no turn is under way any more. From now on that may be at once.
+    /// Waits until no turn is running. Call it when no more turns begin.
     pub async fn finished(&self) {
         self.turns.close();
         self.turns.wait().await;
     }
 
-    /// Ends all turns: what has been answered up to now is stored, and what waits for the model fails. Ready when all are
-    /// at their end.
+    /// Ends all turns and waits for them: what has been answered so far is stored, and calls of the model fail.
     pub async fn close(&self) {
         self.stop.cancel();
         self.finished().await;
     }
 
-    /// Begins a turn: recalls what helps, puts it to the model, and stores both sides. Its events come until the last
-    /// one; whoever stops listening stops nothing else.
-    pub fn begin(self: &Arc<Self>, turn: Turn) -> mpsc::UnboundedReceiver<Event> {
-        let (events, listener) = mpsc::unbounded_channel();
+    /// Begins a turn: recalls what helps, asks the model, and stores both sides. The turn runs to its end even when the
+    /// receiver of its events is dropped.
+    pub fn begin(self: &Arc<Self>, turn: ChatTurn) -> mpsc::UnboundedReceiver<ChatEvent> {
+        let (events, receiver) = mpsc::unbounded_channel();
         let chat = Arc::clone(self);
         self.turns.spawn(async move {
             let last = chat.run(turn, &events).await;
-            // The client may have gone.
+            // The client may have disconnected.
             let _ = events.send(last);
         });
-        listener
+        receiver
     }
 
-    async fn run(&self, mut turn: Turn, events: &mpsc::UnboundedSender<Event>) -> Event {
-        let (began, asked_at) = (Instant::now(), self.memory.clock.now());
+    async fn run(&self, mut turn: ChatTurn, events: &mpsc::UnboundedSender<ChatEvent>) -> ChatEvent {
+        let (began, asked_at) = (Instant::now(), self.clock.now());
         let mut recalled = match self.recall(&turn).await {
             Ok(recalled) => recalled,
-            Err(error) => return self.not_asked(&turn, error).await,
+            Err(error) => return self.fail_before_asking(&turn, error).await,
         };
-        let _ = events.send(Event::Recalled(Box::new(recalled.context.clone()), began.elapsed()));
-        let told = recalled.context.tokens;
-        let (talk, embedded) = (turn.conversation.clone(), recalled.embedded.take());
+        let _ = events.send(ChatEvent::Recalled(Box::new(recalled.context.clone()), began.elapsed()));
+        let recalled_tokens = recalled.context.tokens;
+        let session = turn.session.clone();
         let question = if turn.is_new { std::mem::take(&mut turn.question) } else { String::new() };
         let answering = async {
-            let reply = self.converse(&mut turn, &mut recalled, events).await;
-            let memories = recalled.context.told(self.options.context_tokens);
+            let reply = self.ask(&mut turn, &mut recalled, events).await;
+            let memories = recalled.context.quoted_memories(self.options.context_tokens);
             let is_echo = reply.error.is_none() && echo::is_echo(&reply.text, memories);
-            let answer = self.keep_answer(&talk, &reply, is_echo).await;
+            let answer = self.store_answer(&session, &reply, is_echo).await;
             (reply, is_echo, answer)
         };
-        let keeping = self.keep_question(&talk, &question, asked_at, embedded.as_ref());
-        let (kept, (reply, is_echo, answer)) = tokio::join!(keeping, answering);
+        let storing = self.store_question(&session, &question, asked_at);
+        let (stored_question, (reply, is_echo, stored_answer)) = tokio::join!(storing, answering);
         let context = recalled.context;
-        let (user_message, kept) = split(kept);
-        let (assistant_message, answer) = split(answer);
-        if let Some(error) = reply.error.or(kept).or(answer) {
+        let (user_message, question_error) = split(stored_question);
+        let (assistant_message, answer_error) = split(stored_answer);
+        if let Some(error) = reply.error.or(question_error).or(answer_error) {
             let content = reply.text;
-            return Event::Failed(Box::new(Failed { error, user_message, assistant_message, content }));
+            return ChatEvent::Failed(Box::new(FailedTurn {
+                error,
+                user_message,
+                assistant_message,
+                content,
+            }));
         }
-        Event::Done(Box::new(Done {
+        ChatEvent::Done(Box::new(CompletedTurn {
             user_message,
             assistant_message,
             is_echo,
             tokens: reply.tokens.unwrap_or(reply.estimate),
             counted: reply.tokens.is_some(),
             content: reply.text,
-            is_trimmed: context.tokens < told,
+            is_trimmed: context.tokens < recalled_tokens,
             context,
         }))
     }
 
-    /// The end of a turn that could not be put to the model. What the user said is stored all the same, where the memory
-    /// itself works.
-    async fn not_asked(&self, turn: &Turn, error: ModelError) -> Event {
-        let stored = match error {
-            ModelError::Memory(_) => Ok(None),
-            _ if turn.is_new => {
-                let now = self.memory.clock.now();
-                self.keep_question(&turn.conversation, &turn.question, now, None).await
-            }
-            _ => Ok(None),
+    /// Ends a turn that failed before the model was asked. The question is still stored, unless the memory itself failed.
+    async fn fail_before_asking(&self, turn: &ChatTurn, error: ModelError) -> ChatEvent {
+        let user_message = if turn.is_new && !matches!(error, ModelError::Memory(_)) {
+            let stored = self.store_question(&turn.session, &turn.question, self.clock.now()).await;
+            stored.ok().flatten()
+        } else {
+            None
         };
-        let user_message = stored.ok().flatten();
-        Event::Failed(Box::new(Failed {
-            error,
-            user_message,
-            assistant_message: None,
-            content: String::new(),
-        }))
+        let content = String::new();
+        ChatEvent::Failed(Box::new(FailedTurn { error, user_message, assistant_message: None, content }))
     }
 
-    /// Recalls what helps with a turn, and gets leave to put it to the model.
-    async fn recall(&self, turn: &Turn) -> Result<Recalled, ModelError> {
-        self.check(&turn.conversation)?;
-        let number = |field: &str| turn.request.get(field).and_then(Value::as_u64);
-        let completion = number("max_completion_tokens").or(number("max_tokens"));
-        let completion = completion.map_or(ANSWER_TOKENS, |most| usize::try_from(most).unwrap_or(usize::MAX));
-        let expected = Expected {
-            prompt: token_count::of_request(&turn.request).saturating_add(self.options.context_tokens),
-            completion: completion.saturating_mul(number("n").unwrap_or(1).max(1) as usize),
+    /// Recalls what helps with a turn, and gets a permit to ask the model.
+    async fn recall(&self, turn: &ChatTurn) -> Result<Recalled, ModelError> {
+        self.check(&turn.session)?;
+        let estimate = TokenEstimate {
+            prompt: turn.request.estimated_tokens().saturating_add(self.options.context_tokens),
+            completion: turn.request.completion_tokens(ANSWER_TOKENS),
         };
-        // Both to their end: leave that is not used is given back only when it is there.
-        let (permit, found) = tokio::join!(self.gate.admit(expected), self.look_up(turn));
-        let ((memories, facts, embedded), permit) = (found?, permit?);
-        let said = texts(&turn.request);
-        let context = Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &said);
-        Ok(Recalled { memories, facts, embedded, permit: Some(permit), context })
+        // Waits for both even when one fails: an unused permit gives its reservation back only after it exists.
+        let (permit, found) = tokio::join!(self.gateway.admit(estimate), self.look_up(turn));
+        let ((memories, facts), permit) = (found?, permit?);
+        let given = turn.request.texts();
+        let context = Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &given);
+        Ok(Recalled { memories, facts, permit: Some(permit), context })
     }
 
-    /// Refuses names that could not be stored, before anything has been paid for.
-    fn check(&self, conversation: &Conversation) -> Result<(), Error> {
-        let Conversation { space, session, members, .. } = conversation;
-        self.memory.check_name("group_id", &space.project)?;
-        self.memory.check_name("session_id", session)?;
-        members.iter().try_for_each(|member| self.memory.check_name("user_id or agent_id", member.name()))
+    /// Refuses names that could not be stored, before a call is paid for.
+    fn check(&self, session: &ChatSession) -> Result<(), Error> {
+        let ChatSession { space, session, members, .. } = session;
+        self.limits.check_name("group_id", &space.project)?;
+        self.limits.check_name("session_id", session)?;
+        members.iter().try_for_each(|member| self.limits.check_name("user_id or agent_id", member.name()))
     }
 
-    /// The memories and the facts that are most like what the user said.
-    async fn look_up(&self, turn: &Turn) -> Result<(Vec<Hit>, Vec<FactHit>, Option<Embedded>), Error> {
+    /// The memories and facts that are most similar to the question.
+    async fn look_up(&self, turn: &ChatTurn) -> Result<(Vec<Hit>, Vec<FactHit>), Error> {
         if turn.question.trim().is_empty() {
-            return Ok((vec![], vec![], None));
+            return Ok((vec![], vec![]));
         }
-        let Conversation { space, user, .. } = &turn.conversation;
-        let limits = self.memory.limits();
-        let text = &turn.question[..turn.question.floor_char_boundary(limits.content_bytes)];
-        let question = SearchQuery {
+        let ChatSession { space, user, .. } = &turn.session;
+        let text = &turn.question[..turn.question.floor_char_boundary(self.limits.content_bytes)];
+        let query = SearchQuery {
             space: space.clone(),
             text: text.to_owned(),
             filter: Filter::default(),
-            // Some of them may be what the model is given anyway.
-            limit: turn.limit.saturating_add(SPARE).clamp(1, limits.results),
+            limit: turn.limit.saturating_add(SPARE_HITS).clamp(1, self.limits.results),
         };
         let of =
             FactsOf { space: space.clone(), owners: Some(vec![user.clone()]), category: None, as_of: None };
-        let (found, facts, embedded) = self.memory.search_both_with_vector(question, &of, usize::MAX).await?;
-        Ok((found.hits, facts, embedded))
+        let (found, facts) = self.search.both(&query, &of, usize::MAX).await?;
+        Ok((found.hits, facts))
     }
 }
 
-fn split(kept: Result<Option<EpisodeId>, Error>) -> (Option<EpisodeId>, Option<ModelError>) {
-    match kept {
+fn split(stored: Result<Option<EpisodeId>, Error>) -> (Option<EpisodeId>, Option<ModelError>) {
+    match stored {
         Ok(id) => (id, None),
         Err(error) => (None, Some(error.into())),
     }
-}
-
-/// What the model is given to read anyway.
-fn texts(request: &Map<String, Value>) -> HashSet<&str> {
-    let messages = request.get("messages").and_then(Value::as_array);
-    let contents = messages.into_iter().flatten().map(|message| &message["content"]);
-    let texts = contents.flat_map(|content| match content {
-        Value::String(text) => vec![text.trim()],
-        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).map(str::trim).collect(),
-        _ => vec![],
-    });
-    texts.filter(|text| !text.is_empty()).collect()
 }

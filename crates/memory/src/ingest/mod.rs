@@ -1,36 +1,39 @@
-//! How a memory is stored: checked, embedded, and appended in one transaction. The answer means durable.
+//! Stores episodes: checks them, analyses and embeds them, and appends them in one transaction. When a call returns, what
+//! it stored is durable.
 
-use std::collections::BTreeMap;
+mod check;
+mod idempotency;
+
+use std::sync::Arc;
 
 use half::f16;
-use memcloud_domain::{Episode, EpisodeId, Error, Member, Metadata, NewEpisode, Purpose, Space};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, NewEpisode, Purpose, Space};
+use memcloud_ports::{Appended, Batch, EpisodeStore, FactTarget, Intent, Prepared};
 
-use crate::Memory;
+use crate::embedding::Embedding;
+use crate::limits::Limits;
 use crate::profile;
-use crate::search::Embedded;
-use crate::text::analysis::{Analysis, passage};
-use memcloud_ports::{Appended, Batch, FactTarget, Idempotency, Intent, Prepared};
+use crate::text::analysis::{Analysis, embedded_text};
 
-/// Batches of up to so many episodes are begun in the engine while their vectors are worked out.
-const BEGUN_AT_ONCE: usize = 100;
+/// The largest batch that an engine begins to write while its vectors are computed. Embedding a larger batch may take
+/// longer than an engine keeps an intent.
+const MAX_BEGUN: usize = 100;
 
 /// Episodes to be stored together or not at all.
 #[derive(Clone, Debug)]
 pub struct StoreRequest {
     /// The space of all the episodes.
     pub space: Space,
-    /// Who takes part in which session; united with what is known.
-    pub attendance: Vec<SessionMembers>,
+    /// Members to add to the sessions.
+    pub members: Vec<SessionMembers>,
     /// The episodes, in order.
     pub episodes: Vec<NewEpisode>,
-    /// The client's name for this request: sent again with the same content it stores nothing new and answers the
-    /// same ids.
+    /// The client's name for this request. A repeated request with the same key and content stores nothing and returns the
+    /// ids of the first one.
     pub idempotency_key: Option<String>,
 }
 
-/// Who takes part in a session.
+/// Members of one session.
 #[derive(Clone, Debug)]
 pub struct SessionMembers {
     /// The session's name.
@@ -48,52 +51,60 @@ pub struct Stored {
     pub repeated: bool,
 }
 
-impl Memory {
-    /// Stores episodes. When this answers, they are durable, and the very next search finds them.
-    pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
-        self.store_knowing(request, None).await
+/// Stores episodes. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Ingest {
+    store: Arc<dyn EpisodeStore>,
+    embedding: Arc<Embedding>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    /// Whether messages of people are queued for the learner.
+    pub(crate) learns: bool,
+}
+
+impl Ingest {
+    pub(crate) fn new(
+        store: Arc<dyn EpisodeStore>,
+        embedding: Arc<Embedding>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Self {
+        Self { store, embedding, clock, limits, learns: false }
     }
 
-    /// The same where the embedding of a text is known already.
-    pub(crate) async fn store_knowing(
-        &self,
-        request: StoreRequest,
-        known: Option<&Embedded>,
-    ) -> Result<Stored, Error> {
-        self.check(&request)?;
-        self.bind().await?;
-        let idempotency = request.idempotency_key.as_deref().map(|key| idempotency(key, &request));
+    pub(crate) async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
+        check::request(&request, &self.limits)?;
+        self.embedding.bind().await?;
+        let idempotency = request.idempotency_key.as_deref().map(|key| idempotency::of(key, &request));
         if let Some(idempotency) = idempotency
-            && let Some(ids) = self.store.episodes.repeated(idempotency).await?
+            && let Some(ids) = self.store.repeated(idempotency).await?
         {
             return Ok(Stored { ids, repeated: true });
         }
-        let (mut episodes, intent) = self.prepare(&request.space, request.episodes, known).await?;
-        for prepared in &mut episodes {
-            prepared.lessons = self.lessons(&prepared.episode, &request.attendance);
-        }
+        let StoreRequest { space, members, episodes, .. } = request;
+        let (episodes, intent) = self.prepare(&space, &members, episodes).await?;
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
-        let sessions = request.attendance.into_iter().map(|a| (a.session, a.members)).collect();
-        let batch = Batch { space: request.space, sessions, episodes, idempotency, intent };
-        Ok(match self.store.episodes.append(batch).await? {
+        let sessions = members.into_iter().map(|of| (of.session, of.members)).collect();
+        let batch = Batch { space, sessions, episodes, idempotency, intent };
+        Ok(match self.store.append(batch).await? {
             Appended::Stored => Stored { ids, repeated: false },
             Appended::Repeated(ids) => Stored { ids, repeated: true },
         })
     }
 
-    /// Gives the episodes their ids and works out all that is derived from them. Meanwhile the engine begins.
+    /// Gives the episodes their ids and computes everything that is derived from them, while the engine begins to write.
     async fn prepare(
         &self,
         space: &Space,
+        members: &[SessionMembers],
         episodes: Vec<NewEpisode>,
-        known: Option<&Embedded>,
     ) -> Result<(Vec<Prepared>, Option<Intent>), Error> {
         let now = self.clock.now();
         let episodes: Vec<Episode> = episodes
             .into_iter()
             .zip(0..)
-            .map(|(new, place)| Episode {
-                id: EpisodeId::new(now, place),
+            .map(|(new, number)| Episode {
+                id: EpisodeId::new(now, number),
                 space: space.clone(),
                 session: new.session,
                 content: new.content,
@@ -108,198 +119,58 @@ impl Memory {
             })
             .collect();
         let begun = async {
-            // A large batch may wait for the model for longer than an engine waits for it.
-            if episodes.len() > BEGUN_AT_ONCE {
+            if episodes.len() > MAX_BEGUN {
                 return Ok(None);
             }
-            self.store.episodes.begin(&episodes, self.embedder.is_some()).await
+            self.store.begin(&episodes, self.embedding.is_available()).await
         };
-        let (intent, vectors) = tokio::try_join!(begun, self.vectors(&episodes, known))?;
+        let (intent, vectors) = tokio::try_join!(begun, self.embed(&episodes))?;
         let prepared = episodes
             .into_iter()
             .zip(vectors)
             .map(|(episode, vector)| Prepared {
                 analysis: Analysis::of(&episode).encode(),
+                lessons: self.fact_targets(&episode, members),
                 episode,
                 vector,
-                lessons: vec![],
             })
             .collect();
         Ok((prepared, intent))
     }
 
-    /// What is to be learned from an episode: facts about the person who said it. What is stored to be learned from waits
-    /// even where nothing learns yet.
-    fn lessons(&self, episode: &Episode, attendance: &[SessionMembers]) -> Vec<FactTarget> {
+    /// What to learn from an episode: facts about the person who wrote it. An episode that was stored for the profile only
+    /// is queued even while no learner runs.
+    fn fact_targets(&self, episode: &Episode, members: &[SessionMembers]) -> Vec<FactTarget> {
         let wanted = match episode.purpose {
-            Purpose::Recall => self.learns && !is_of_a_program(episode, attendance),
+            Purpose::Recall => self.learns && !is_from_program(episode, members),
             Purpose::ProfileOnly => true,
             Purpose::Transcript => false,
         };
-        let lesson = || FactTarget { owner: episode.producer.clone(), category: profile::CATEGORY.into() };
-        if wanted { vec![lesson()] } else { vec![] }
+        let target = || FactTarget { owner: episode.producer.clone(), category: profile::CATEGORY.into() };
+        if wanted { vec![target()] } else { vec![] }
     }
 
-    /// The vectors of the episodes, where a model runs and the episode is to be recalled.
-    pub(crate) async fn vectors(
-        &self,
-        episodes: &[Episode],
-        known: Option<&Embedded>,
-    ) -> Result<Vec<Option<Vec<f16>>>, Error> {
+    /// The vectors of those episodes that searches find; `None` for the others and without an embedder.
+    pub(crate) async fn embed(&self, episodes: &[Episode]) -> Result<Vec<Option<Vec<f16>>>, Error> {
         let mut vectors = vec![None; episodes.len()];
-        let Some(embedder) = &self.embedder else {
+        if !self.embedding.is_available() {
             return Ok(vectors);
-        };
-        let half = |vector: &[f32]| Some(vector.iter().copied().map(f16::from_f32).collect());
-        let (mut wanted, mut passages) = (vec![], vec![]);
-        for (i, episode) in episodes.iter().enumerate().filter(|(_, e)| e.purpose == Purpose::Recall) {
-            let passage = passage(episode);
-            if let Some(known) = known.filter(|known| known.text == passage) {
-                vectors[i] = half(&known.vector);
-            } else {
-                wanted.push(i);
-                passages.push(passage);
-            }
         }
-        if !wanted.is_empty() {
-            for (i, vector) in wanted.into_iter().zip(embedder.embed_documents(passages).await?) {
-                vectors[i] = half(&vector);
-            }
+        let recalled = episodes.iter().enumerate().filter(|(_, episode)| episode.purpose == Purpose::Recall);
+        let (at, texts): (Vec<usize>, Vec<String>) =
+            recalled.map(|(at, episode)| (at, embedded_text(episode))).unzip();
+        for (at, vector) in at.into_iter().zip(self.embedding.documents(texts).await?.unwrap_or_default()) {
+            vectors[at] = Some(vector);
         }
         Ok(vectors)
     }
-
-    fn check(&self, request: &StoreRequest) -> Result<(), Error> {
-        self.check_name("org", &request.space.org)?;
-        self.check_name("group_id", &request.space.project)?;
-        for attendance in &request.attendance {
-            self.check_name("session_id", &attendance.session)?;
-            for member in &attendance.members {
-                self.check_name("user_id or agent_id", member.name())?;
-            }
-        }
-        if let Some(key) = &request.idempotency_key {
-            self.check_name("Idempotency-Key", key)?;
-        }
-        request.episodes.iter().try_for_each(|episode| self.check_episode(episode))
-    }
-
-    fn check_episode(&self, episode: &NewEpisode) -> Result<(), Error> {
-        self.check_name("session_id", &episode.session)?;
-        self.check_name("producer", &episode.producer)?;
-        self.check_name("produced_for", &episode.produced_for)?;
-        self.check_name("role", &episode.role)?;
-        self.check_name("episode_type", &episode.kind)?;
-        if episode.content.trim().is_empty() {
-            return Err(Error::EmptyContent);
-        }
-        let limit = self.limits.content_bytes;
-        if episode.content.len() > limit {
-            return Err(Error::ContentTooLong { bytes: episode.content.len(), limit });
-        }
-        if episode.content.contains('\0') {
-            return Err(Error::NulCharacter { field: "episode_content" });
-        }
-        if has_nul(&episode.metadata) {
-            return Err(Error::NulCharacter { field: "metadata" });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn check_name(&self, field: &'static str, name: &str) -> Result<(), Error> {
-        let limit = self.limits.name_bytes;
-        if name.len() > limit {
-            return Err(Error::NameTooLong { field, bytes: name.len(), limit });
-        }
-        if name.contains('\0') {
-            return Err(Error::NulCharacter { field });
-        }
-        Ok(())
-    }
 }
 
-/// Whether a program said it, not a person.
-fn is_of_a_program(episode: &Episode, attendance: &[SessionMembers]) -> bool {
-    let mut present = attendance.iter().flat_map(|attendance| &attendance.members);
+/// Whether a program wrote the episode, not a person.
+fn is_from_program(episode: &Episode, members: &[SessionMembers]) -> bool {
     let name = &episode.producer;
-    let is_agent = present.clone().any(|member| matches!(member, Member::Agent(agent) if agent == name));
-    let is_user = present.any(|member| matches!(member, Member::User(user) if user == name));
+    let mut members = members.iter().flat_map(|of| &of.members);
+    let is_agent = members.clone().any(|member| matches!(member, Member::Agent(agent) if agent == name));
+    let is_user = members.any(|member| matches!(member, Member::User(user) if user == name));
     matches!(episode.role.as_str(), "assistant" | "system" | "developer" | "tool") || (is_agent && !is_user)
-}
-
-/// NUL is valid in JSON but no PostgreSQL text can hold it, and no engine shall keep what another cannot.
-fn has_nul(metadata: &Metadata) -> bool {
-    fn inside(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains('\0'),
-            Value::Array(items) => items.iter().any(inside),
-            Value::Object(map) => has_nul(map),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
-    }
-    metadata.iter().any(|(key, value)| key.contains('\0') || inside(value))
-}
-
-/// What makes this request recognisable when it comes again: the key within its space, and all that it says.
-fn idempotency(key: &str, request: &StoreRequest) -> Idempotency {
-    let mut said = Fingerprint::new(&[&request.space.org, &request.space.project]);
-    for episode in &request.episodes {
-        let metadata = sorted(&Value::Object(episode.metadata.clone())).to_string();
-        let created = episode.created_at.map_or(String::new(), |t| t.to_string());
-        let purpose = match episode.purpose {
-            Purpose::Recall => "recall",
-            Purpose::ProfileOnly => "profile",
-            Purpose::Transcript => "transcript",
-        };
-        for text in [
-            &episode.session,
-            &episode.content,
-            &episode.producer,
-            &episode.produced_for,
-            &episode.role,
-            &episode.kind,
-            &metadata,
-            &created,
-            purpose,
-        ] {
-            said.add(text);
-        }
-    }
-    let named = Fingerprint::new(&[&request.space.org, &request.space.project, key]);
-    Idempotency { key: named.finish(), request: said.finish() }
-}
-
-/// The same JSON with the keys of every object in order: a client that builds its metadata anew may shuffle them.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let ordered: BTreeMap<&String, Value> =
-                map.iter().map(|(key, value)| (key, sorted(value))).collect();
-            Value::Object(ordered.into_iter().map(|(key, value)| (key.clone(), value)).collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        plain => plain.clone(),
-    }
-}
-
-/// SHA-256 over texts with their lengths, so that no two lists of texts run together.
-struct Fingerprint(Sha256);
-
-impl Fingerprint {
-    fn new(texts: &[&str]) -> Self {
-        let mut fingerprint = Self(Sha256::new());
-        for text in texts {
-            fingerprint.add(text);
-        }
-        fingerprint
-    }
-
-    fn add(&mut self, text: &str) {
-        self.0.update((text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
-    }
-
-    fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
-    }
 }

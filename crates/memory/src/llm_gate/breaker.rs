@@ -1,29 +1,28 @@
-//! Leaves a language model alone that fails again and again: nobody then waits for it, and it is not kept from getting
-//! up.
+//! A circuit breaker: after repeated failures, calls fail fast so that no caller waits and the endpoint can recover.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After so many failures in a row it is left alone.
+/// Opens after this many failures in a row.
 const FAILURES: u32 = 3;
-/// For so long at first; twice as long whenever it fails again.
-const FIRST_REST: Duration = Duration::from_secs(5);
-/// And for no longer than this.
-const LONGEST_REST: Duration = Duration::from_mins(2);
+/// How long it stays open at first; twice as long after each failed trial.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest that it stays open.
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
 pub(crate) struct Breaker(Mutex<State>);
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// It is used.
+    /// Calls are made.
     Closed { failures: u32 },
-    /// It is left alone until then.
-    Open { until: Instant, rest: Duration },
-    /// One call tries it. Should that one never tell how it went, another may from then on.
-    Tried { until: Instant, rest: Duration },
+    /// Calls fail fast until then.
+    Open { until: Instant, pause: Duration },
+    /// One call tries the endpoint. If its outcome is never reported, another call may try from then on.
+    Trial { until: Instant, pause: Duration },
 }
 
 impl Breaker {
@@ -31,59 +30,59 @@ impl Breaker {
         Self(Mutex::new(State::Closed { failures: 0 }))
     }
 
-    /// Whether the model may be used; if not, when it is tried again.
+    /// Admits a call, or returns how long calls still fail fast.
     pub(crate) fn admit(&self) -> Result<(), Duration> {
         let mut state = self.state();
         match *state {
             State::Closed { .. } => Ok(()),
-            State::Open { until, rest } | State::Tried { until, rest } => {
+            State::Open { until, pause } | State::Trial { until, pause } => {
                 let now = Instant::now();
                 if now < until {
                     return Err(until - now);
                 }
-                *state = State::Tried { until: now + rest, rest };
+                *state = State::Trial { until: now + pause, pause };
                 Ok(())
             }
         }
     }
 
-    /// How long it is still left alone, if it is.
+    /// How long calls still fail fast; `None` while the breaker is closed.
     pub(crate) fn resting(&self) -> Option<Duration> {
         match *self.state() {
-            State::Open { until, .. } | State::Tried { until, .. } => {
+            State::Open { until, .. } | State::Trial { until, .. } => {
                 Some(until.saturating_duration_since(Instant::now()))
             }
             State::Closed { .. } => None,
         }
     }
 
-    /// The one call that was to try it was not made: another may at once.
+    /// The trial call was not made: another call may try at once.
     pub(crate) fn not_tried(&self) {
         let mut state = self.state();
-        if let State::Tried { rest, .. } = *state {
-            *state = State::Open { until: Instant::now(), rest };
+        if let State::Trial { pause, .. } = *state {
+            *state = State::Open { until: Instant::now(), pause };
         }
     }
 
-    /// It answered.
+    /// A call succeeded.
     pub(crate) fn succeeded(&self) {
         *self.state() = State::Closed { failures: 0 };
     }
 
-    /// It failed.
+    /// A call failed.
     pub(crate) fn failed(&self) {
         let mut state = self.state();
-        let rest = match *state {
+        let pause = match *state {
             State::Closed { failures } if failures + 1 < FAILURES => {
                 *state = State::Closed { failures: failures + 1 };
                 return;
             }
-            State::Closed { .. } => FIRST_REST,
-            // It was under way when the others failed, and tells nothing new.
+            State::Closed { .. } => FIRST_PAUSE,
+            // A call that was running when the breaker opened.
             State::Open { .. } => return,
-            State::Tried { rest, .. } => (rest * 2).min(LONGEST_REST),
+            State::Trial { pause, .. } => (pause * 2).min(LONGEST_PAUSE),
         };
-        *state = State::Open { until: Instant::now() + rest, rest };
+        *state = State::Open { until: Instant::now() + pause, pause };
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn opens_after_three_failures_and_lets_one_try() {
+    async fn opens_after_three_failures_and_admits_one_trial() {
         let breaker = Breaker::new();
         breaker.failed();
         breaker.failed();
@@ -105,31 +104,31 @@ mod tests {
             assert!(breaker.admit().is_ok() && breaker.resting().is_none());
             breaker.failed();
         }
-        assert_eq!(breaker.admit(), Err(FIRST_REST));
-        tokio::time::advance(FIRST_REST).await;
+        assert_eq!(breaker.admit(), Err(FIRST_PAUSE));
+        tokio::time::advance(FIRST_PAUSE).await;
         assert!(breaker.admit().is_ok());
-        assert_eq!(breaker.admit(), Err(FIRST_REST), "one tries, the others wait");
-        tokio::time::advance(FIRST_REST).await;
-        assert!(breaker.admit().is_ok(), "it never told how it went");
+        assert_eq!(breaker.admit(), Err(FIRST_PAUSE), "one call tries, the others fail fast");
+        tokio::time::advance(FIRST_PAUSE).await;
+        assert!(breaker.admit().is_ok(), "the first trial never reported its outcome");
         breaker.succeeded();
         assert!(breaker.admit().is_ok() && breaker.admit().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rests_longer_each_time_but_not_for_ever() {
+    async fn stays_open_longer_after_each_failed_trial() {
         let breaker = Breaker::new();
         for _ in 0..FAILURES {
             breaker.failed();
         }
-        let mut rests = vec![];
+        let mut pauses = vec![];
         for _ in 0..8 {
-            let rest = breaker.admit().unwrap_err();
-            rests.push(rest.as_secs());
-            tokio::time::advance(rest).await;
+            let pause = breaker.admit().unwrap_err();
+            pauses.push(pause.as_secs());
+            tokio::time::advance(pause).await;
             breaker.admit().unwrap();
             tokio::time::advance(Duration::from_secs(4)).await;
             breaker.failed();
         }
-        assert_eq!(rests, [5, 10, 20, 40, 80, 120, 120, 120]);
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 120, 120, 120]);
     }
 }

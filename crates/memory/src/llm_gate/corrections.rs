@@ -1,5 +1,5 @@
-//! Corrections of what was counted beforehand, gathered for a moment: one commit for many calls, which nobody waits for.
-//! What is not corrected, since the process ended, stays counted by the estimate.
+//! Corrections of charges, collected for a moment and written in the background: one commit for many calls. What the
+//! process did not write before it ended stays charged by its estimate.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,14 +8,14 @@ use std::time::Duration;
 use memcloud_domain::Timestamp;
 use tokio::runtime::Handle;
 
-use memcloud_ports::{Span, UsageLedger};
+use memcloud_ports::{EpisodeStore, Span};
 
-/// How long they are gathered.
-const GATHERED_FOR: Duration = Duration::from_millis(500);
+/// How long corrections are collected.
+const COLLECTED_FOR: Duration = Duration::from_millis(500);
 
 pub(crate) struct Corrections {
-    usage: Arc<dyn UsageLedger>,
-    /// By the minute that they belong to.
+    store: Arc<dyn EpisodeStore>,
+    /// By the minute of the charge.
     waiting: Mutex<HashMap<i64, Correction>>,
 }
 
@@ -27,11 +27,11 @@ struct Correction {
 }
 
 impl Corrections {
-    pub(crate) fn new(usage: Arc<dyn UsageLedger>) -> Self {
-        Self { usage, waiting: Mutex::default() }
+    pub(crate) fn new(store: Arc<dyn EpisodeStore>) -> Self {
+        Self { store, waiting: Mutex::default() }
     }
 
-    /// Corrects what was counted at that moment, soon.
+    /// Corrects a charge of this moment, soon.
     pub(crate) fn add(self: &Arc<Self>, at: Timestamp, calls: i64, tokens: i64) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = waiting.is_empty();
@@ -41,17 +41,17 @@ impl Corrections {
         if let (true, Ok(runtime)) = (is_first, Handle::try_current()) {
             let corrections = Arc::clone(self);
             runtime.spawn(async move {
-                tokio::time::sleep(GATHERED_FOR).await;
+                tokio::time::sleep(COLLECTED_FOR).await;
                 corrections.write().await;
             });
         }
     }
 
     async fn write(&self) {
-        let gathered = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        for Correction { at, calls, tokens } in gathered.into_values() {
-            if let Err(error) = self.usage.correct(at, calls, tokens).await {
-                tracing::warn!(%error, "what the language model took is counted by the estimate");
+        let collected = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        for Correction { at, calls, tokens } in collected.into_values() {
+            if let Err(error) = self.store.profiles().correct(at, calls, tokens).await {
+                tracing::warn!(%error, calls, tokens, "cannot correct the usage of the language model; it stays estimated");
             }
         }
     }

@@ -1,9 +1,9 @@
-//! The gate to the language model, through which every call of an instance goes: what it may spend (kept in the store,
-//! so that a restart or another server does not begin anew), when a failed call is made again (`retry`), and when the
-//! model is left alone (`breaker`).
+//! The gateway to the language model, which every call of an instance passes: the budget, kept in the store so that all
+//! servers and restarts share it; retries (`retry`); and a circuit breaker (`breaker`).
 
 mod breaker;
 mod corrections;
+mod request;
 mod reservation;
 mod retry;
 
@@ -11,27 +11,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Clock, Error};
+use memcloud_ports::{Answer, Budget, Call, Charge, EpisodeStore, LanguageModel, ModelError, Span, Usage};
 use serde_json::Value;
 
 use crate::llm_gate::breaker::Breaker;
 use crate::llm_gate::corrections::Corrections;
-use crate::llm_gate::reservation::Reservation;
+use crate::llm_gate::reservation::{MeteredStream, Reservation};
 use crate::text::token_count::estimate;
-use memcloud_ports::{Answer, Budget, Call, Charge, LanguageModel, ModelError, Span, Usage, UsageLedger};
 
+pub(crate) use request::AnswerFormat;
+pub use request::ModelRequest;
 pub use retry::Retry;
 
-/// The one way to a language model.
+/// The gateway to the language model.
 pub struct ModelGateway {
     model: Arc<dyn LanguageModel>,
-    usage: Arc<dyn UsageLedger>,
+    store: Arc<dyn EpisodeStore>,
     clock: Arc<dyn Clock>,
     budget: Budget,
     breaker: Breaker,
     corrections: Arc<Corrections>,
 }
 
-/// What was used and what may be.
+/// What the instance has used of the language model, and its limits.
 #[derive(Clone, Copy, Debug)]
 pub struct UsageReport {
     /// Used in this minute.
@@ -43,135 +45,61 @@ pub struct UsageReport {
 }
 
 impl ModelGateway {
-    /// A gate to this model, which keeps its account in this store.
+    /// A gateway to this model that keeps its usage in this store.
     pub fn new(
         model: Arc<dyn LanguageModel>,
-        usage: Arc<dyn UsageLedger>,
+        store: Arc<dyn EpisodeStore>,
         clock: Arc<dyn Clock>,
         budget: Budget,
     ) -> Self {
-        let corrections = Arc::new(Corrections::new(Arc::clone(&usage)));
-        Self { model, usage, clock, budget, breaker: Breaker::new(), corrections }
+        let corrections = Arc::new(Corrections::new(Arc::clone(&store)));
+        Self { model, store, clock, budget, breaker: Breaker::new(), corrections }
     }
 
-    /// The model that answers when nobody names one.
+    /// The name of the default model.
     pub fn name(&self) -> &str {
         self.model.name()
     }
 
-    /// The models of the endpoint, in OpenAI's shape.
+    /// The models that the endpoint lists, in OpenAI's format.
     pub async fn models(&self) -> Result<Value, ModelError> {
         self.model.models().await
     }
 
-    /// What was used and what may be.
-    pub async fn account(&self) -> Result<UsageReport, Error> {
-        let (minute, day) = self.usage.usage(self.clock.now()).await?;
+    /// What the instance has used, and its limits.
+    pub async fn usage(&self) -> Result<UsageReport, Error> {
+        let (minute, day) = self.store.profiles().usage(self.clock.now()).await?;
         Ok(UsageReport { minute, day, budget: self.budget })
     }
 
-    /// How long the model is still left alone because it failed again and again, if it is.
+    /// How long calls still fail fast after repeated failures; `None` while the model works.
     pub fn resting(&self) -> Option<Duration> {
         self.breaker.resting()
     }
 
-    /// Leave to make one call. It is counted now; leave that is not used is given back.
-    pub async fn admit(self: &Arc<Self>, expected: Expected) -> Result<Permit, ModelError> {
+    /// Permits one call and charges it to the budget. An unused permit gives its charge back.
+    pub async fn admit(self: &Arc<Self>, estimate: TokenEstimate) -> Result<Permit, ModelError> {
         if let Some(after) = self.breaker.resting().filter(|left| !left.is_zero()) {
             return Err(ModelError::Resting { after });
         }
-        let spent = self.spend(expected).await?;
+        let reservation = self.reserve(estimate).await?;
         self.breaker.admit().map_err(|after| ModelError::Resting { after })?;
-        Ok(Permit { gate: Arc::clone(self), spent: Some(spent), expected })
+        Ok(Permit { gateway: Arc::clone(self), reservation: Some(reservation), estimate })
     }
 
-    async fn spend(&self, expected: Expected) -> Result<Reservation, ModelError> {
-        let spending = Charge { at: self.clock.now(), calls: 1, tokens: expected.total() };
-        match self.usage.spend(spending, &self.budget).await? {
-            None => Ok(Reservation::new(Arc::clone(&self.corrections), spending, expected)),
+    async fn reserve(&self, estimate: TokenEstimate) -> Result<Reservation, ModelError> {
+        let charge = Charge { at: self.clock.now(), calls: 1, tokens: estimate.total() };
+        match self.store.profiles().spend(charge, &self.budget).await? {
+            None => Ok(Reservation::new(Arc::clone(&self.corrections), charge, estimate)),
             Some(span) => {
-                Err(ModelError::Exhausted { daily: span == Span::Day, after: span.left(spending.at) })
+                Err(ModelError::Exhausted { daily: span == Span::Day, after: span.left(charge.at) })
             }
         }
     }
-}
 
-/// About how many tokens a call will take.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Expected {
-    /// What the model reads.
-    pub prompt: usize,
-    /// What it writes.
-    pub completion: usize,
-}
-
-/// More tokens than any call takes. What is said to be more, by a client or by an endpoint, counts as this.
-const MOST_TOKENS: u64 = 1_000_000_000;
-
-impl Expected {
-    fn total(self) -> u64 {
-        (self.prompt as u64).saturating_add(self.completion as u64).min(MOST_TOKENS)
-    }
-}
-
-/// Leave to make a call.
-pub struct Permit {
-    gate: Arc<ModelGateway>,
-    /// Taken when the call is made.
-    spent: Option<Reservation>,
-    expected: Expected,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if self.spent.is_some() {
-            self.gate.breaker.not_tried();
-        }
-    }
-}
-
-impl Permit {
-    /// Makes the call, again if it fails in a way that may pass. Each attempt counts as a call.
-    pub async fn send(mut self, call: &Call, retry: Retry) -> Result<Answer, ModelError> {
-        let gate = Arc::clone(&self.gate);
-        let mut pauses = retry.pauses();
-        loop {
-            let mut spent = match self.spent.take() {
-                Some(spent) => spent,
-                None => gate.spend(self.expected).await?,
-            };
-            // From here on it may be charged, whatever becomes of this task.
-            spent.begin();
-            let error = match gate.model.send(call).await {
-                Ok(answer) => return Ok(answered(answer, gate, spent)),
-                Err(error) => error,
-            };
-            spent.settle_failure(&error);
-            gate.heard(&error);
-            let Some(pause) = pauses.after(&error) else { return Err(error) };
-            tracing::debug!(%error, ?pause, "the language model is asked again");
-            tokio::time::sleep(pause).await;
-            gate.breaker.admit().map_err(|after| ModelError::Resting { after })?;
-        }
-    }
-}
-
-/// Notes what a whole answer took at once, and what a stream took when it ends.
-fn answered(answer: Answer, gate: Arc<ModelGateway>, spent: Reservation) -> Answer {
-    match answer {
-        Answer::Whole(completion) => {
-            gate.breaker.succeeded();
-            spent.settle(estimate(&completion.text), completion.tokens);
-            Answer::Whole(completion)
-        }
-        Answer::Stream(deltas) => Answer::Stream(Box::pin(reservation::Counted::new(deltas, gate, spent))),
-    }
-}
-
-impl ModelGateway {
-    /// Notes what an error says about how the endpoint is: one that refuses a request is well.
-    fn heard(&self, error: &ModelError) {
-        if harms(error) {
+    /// Records what an error says about the state of the endpoint. An endpoint that refuses a request works.
+    fn record_failure(&self, error: &ModelError) {
+        if is_outage(error) {
             self.breaker.failed();
         } else if matches!(error, ModelError::Refused(_)) {
             self.breaker.succeeded();
@@ -179,8 +107,80 @@ impl ModelGateway {
     }
 }
 
-/// Whether an error says that the endpoint is not well, rather than that it does not like what it was asked.
-fn harms(error: &ModelError) -> bool {
+/// The estimated tokens of a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenEstimate {
+    /// Tokens that the model reads.
+    pub prompt: usize,
+    /// Tokens that it writes.
+    pub completion: usize,
+}
+
+/// More tokens than any call uses. Larger numbers, from a client or an endpoint, count as this one.
+const MAX_TOKENS: u64 = 1_000_000_000;
+
+impl TokenEstimate {
+    fn total(self) -> u64 {
+        (self.prompt as u64).saturating_add(self.completion as u64).min(MAX_TOKENS)
+    }
+}
+
+/// Permission to make one call.
+pub struct Permit {
+    gateway: Arc<ModelGateway>,
+    /// Taken when the call is made.
+    reservation: Option<Reservation>,
+    estimate: TokenEstimate,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.reservation.is_some() {
+            self.gateway.breaker.not_tried();
+        }
+    }
+}
+
+impl Permit {
+    /// Makes the call, and retries it after a transient failure. Each attempt is charged as a call.
+    pub async fn send(mut self, call: &Call, retry: Retry) -> Result<Answer, ModelError> {
+        let gateway = Arc::clone(&self.gateway);
+        let mut pauses = retry.pauses();
+        loop {
+            let mut reservation = match self.reservation.take() {
+                Some(reservation) => reservation,
+                None => gateway.reserve(self.estimate).await?,
+            };
+            // From here on the endpoint may charge for it, even when this task is cancelled.
+            reservation.begin();
+            let error = match gateway.model.send(call).await {
+                Ok(answer) => return Ok(metered(answer, gateway, reservation)),
+                Err(error) => error,
+            };
+            reservation.settle_failure(&error);
+            gateway.record_failure(&error);
+            let Some(pause) = pauses.after(&error) else { return Err(error) };
+            tracing::debug!(%error, ?pause, "retrying a call of the language model");
+            tokio::time::sleep(pause).await;
+            gateway.breaker.admit().map_err(|after| ModelError::Resting { after })?;
+        }
+    }
+}
+
+/// Settles what a whole answer used at once, and what a stream used when it ends.
+fn metered(answer: Answer, gateway: Arc<ModelGateway>, reservation: Reservation) -> Answer {
+    match answer {
+        Answer::Whole(completion) => {
+            gateway.breaker.succeeded();
+            reservation.settle(estimate(&completion.text), completion.tokens);
+            Answer::Whole(completion)
+        }
+        Answer::Stream(deltas) => Answer::Stream(Box::pin(MeteredStream::new(deltas, gateway, reservation))),
+    }
+}
+
+/// Whether an error means that the endpoint is down, not that it refuses this request.
+fn is_outage(error: &ModelError) -> bool {
     match error {
         ModelError::Unreachable(_) | ModelError::Silent(_) | ModelError::Cut(_) => true,
         ModelError::Refused(refusal) => refusal.status >= 500 && !refusal.is_overflow(),

@@ -1,49 +1,49 @@
-//! What a call took: counted beforehand, corrected when it is known.
+//! What a call uses: reserved before it is made, corrected when the real numbers are known.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-
-use crate::llm_gate::corrections::Corrections;
-use crate::llm_gate::{Expected, MOST_TOKENS, ModelGateway};
-use crate::text::token_count::estimate;
 use memcloud_ports::{Charge, Delta, Deltas, ModelError, Tokens};
 
-/// What was counted for a call, until it is settled. What was counted for a call that was never made is given back when
-/// it is dropped; once it was made it stays counted, since it may have been charged.
+use crate::llm_gate::corrections::Corrections;
+use crate::llm_gate::{MAX_TOKENS, ModelGateway, TokenEstimate};
+use crate::text::token_count::estimate;
+
+/// The charge of one call until it is settled. When it is dropped before the call is made, the charge is given back; after
+/// that it stays, since the endpoint may have charged for the call too.
 pub(crate) struct Reservation {
     corrections: Arc<Corrections>,
-    counted: Charge,
-    expected: Expected,
+    charged: Charge,
+    estimate: TokenEstimate,
     settled: bool,
     begun: bool,
 }
 
 impl Reservation {
-    pub(crate) fn new(corrections: Arc<Corrections>, counted: Charge, expected: Expected) -> Self {
-        Self { corrections, counted, expected, settled: false, begun: false }
+    pub(crate) fn new(corrections: Arc<Corrections>, charged: Charge, estimate: TokenEstimate) -> Self {
+        Self { corrections, charged, estimate, settled: false, begun: false }
     }
 
-    /// The call is made.
+    /// The call is being made.
     pub(crate) fn begin(&mut self) {
         self.begun = true;
     }
 
-    /// The model wrote about so many tokens and, if it says so, the call took so many.
+    /// The call ended. `written` is the estimated length of the answer, and `tokens` what the endpoint counted, if it did.
     pub(crate) fn settle(mut self, written: usize, tokens: Option<Tokens>) {
-        let took = match tokens {
-            Some(tokens) => tokens.prompt.saturating_add(tokens.completion).min(MOST_TOKENS),
-            None => Expected { completion: written, ..self.expected }.total(),
+        let used = match tokens {
+            Some(tokens) => tokens.prompt.saturating_add(tokens.completion).min(MAX_TOKENS),
+            None => TokenEstimate { completion: written, ..self.estimate }.total(),
         };
-        self.correct(0, took as i64 - self.counted.tokens as i64);
+        self.correct(0, used as i64 - self.charged.tokens as i64);
     }
 
-    /// The model did not answer. What it never began to write costs nothing; what broke off costs what was counted.
+    /// The call failed. An answer that never began costs no tokens; one that may have begun costs what was reserved.
     pub(crate) fn settle_failure(&mut self, error: &ModelError) {
         let tokens = match error {
-            ModelError::Refused(_) | ModelError::Unreachable(_) => -(self.counted.tokens as i64),
+            ModelError::Refused(_) | ModelError::Unreachable(_) => -(self.charged.tokens as i64),
             _ => 0,
         };
         self.correct(0, tokens);
@@ -53,7 +53,7 @@ impl Reservation {
         if std::mem::replace(&mut self.settled, true) || (calls == 0 && tokens == 0) {
             return;
         }
-        self.corrections.add(self.counted.at, calls, tokens);
+        self.corrections.add(self.charged.at, calls, tokens);
     }
 }
 
@@ -62,35 +62,35 @@ impl Drop for Reservation {
         if self.begun {
             return;
         }
-        self.correct(-(self.counted.calls as i64), -(self.counted.tokens as i64));
+        self.correct(-(self.charged.calls as i64), -(self.charged.tokens as i64));
     }
 }
 
-/// A streamed answer that settles what it took when it ends or is dropped.
-pub(crate) struct Counted {
+/// A streamed answer that settles its reservation when it ends or is dropped.
+pub(crate) struct MeteredStream {
     deltas: Deltas,
-    gate: Arc<ModelGateway>,
-    spent: Option<Reservation>,
-    /// About how many tokens have come: what is said in words, but at least one for each event, since tools are called
-    /// and thoughts are thought in tokens, too.
+    gateway: Arc<ModelGateway>,
+    reservation: Option<Reservation>,
+    /// The estimated tokens of the text so far.
     written: usize,
+    /// Each event counts as at least one token: tool calls and reasoning have no text.
     events: usize,
     tokens: Option<Tokens>,
 }
 
-impl Counted {
-    pub(crate) fn new(deltas: Deltas, gate: Arc<ModelGateway>, spent: Reservation) -> Self {
-        Self { deltas, gate, spent: Some(spent), written: 0, events: 0, tokens: None }
+impl MeteredStream {
+    pub(crate) fn new(deltas: Deltas, gateway: Arc<ModelGateway>, reservation: Reservation) -> Self {
+        Self { deltas, gateway, reservation: Some(reservation), written: 0, events: 0, tokens: None }
     }
 
     fn settle(&mut self) {
-        if let Some(spent) = self.spent.take() {
-            spent.settle(self.written.max(self.events), self.tokens);
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(self.written.max(self.events), self.tokens);
         }
     }
 }
 
-impl Stream for Counted {
+impl Stream for MeteredStream {
     type Item = Result<Delta, ModelError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -102,11 +102,11 @@ impl Stream for Counted {
                 self.tokens = delta.tokens.or(self.tokens);
             }
             Poll::Ready(Some(Err(error))) => {
-                self.gate.heard(error);
+                self.gateway.record_failure(error);
                 self.settle();
             }
             Poll::Ready(None) => {
-                self.gate.breaker.succeeded();
+                self.gateway.breaker.succeeded();
                 self.settle();
             }
             Poll::Pending => {}
@@ -115,7 +115,7 @@ impl Stream for Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for MeteredStream {
     fn drop(&mut self) {
         self.settle();
     }

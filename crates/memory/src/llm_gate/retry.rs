@@ -1,4 +1,4 @@
-//! When a call that failed is made again.
+//! When a failed call is retried.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use memcloud_ports::ModelError;
 
-/// How often, and how long at most it is waited before.
+/// How often a failed call is retried, and how long to wait for that.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// How often a call is made again.
+    /// The most retries.
     pub times: usize,
-    /// A pause that the endpoint asks for and that is longer than this is not waited for: the call has failed.
+    /// The longest `Retry-After` that is honored. When the endpoint asks for more, the call fails.
     pub patience: Duration,
 }
 
 impl Retry {
-    /// Not at all: for a client that does so itself.
+    /// No retries: for clients that retry themselves.
     pub const NEVER: Self = Self { times: 0, patience: Duration::ZERO };
-    /// While a person waits.
+    /// For calls that a person waits for.
     pub const BRIEFLY: Self = Self { times: 2, patience: Duration::from_secs(5) };
-    /// While nobody waits.
+    /// For calls in the background.
     pub const PATIENTLY: Self = Self { times: 3, patience: Duration::from_secs(30) };
 
     pub(crate) fn pauses(self) -> Pauses {
-        // From half a second on, each pause is twice the one before, and up to as long again by chance.
+        // Each pause is twice the one before, from half a second on, plus up to as much again at random.
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
             .with_max_times(self.times)
@@ -34,28 +34,28 @@ impl Retry {
     }
 }
 
-/// The pauses of one call.
+/// The pauses between the attempts of one call.
 pub(crate) struct Pauses {
     pauses: ExponentialBackoff,
     patience: Duration,
 }
 
 impl Pauses {
-    /// How long to wait after this error before the call is made again; `None` when it is not.
+    /// How long to wait after this error before the next attempt; `None` when there is none.
     pub(crate) fn after(&mut self, error: &ModelError) -> Option<Duration> {
-        if !may_pass(error) {
+        if !is_transient(error) {
             return None;
         }
         let pause = self.pauses.next()?;
         let asked = error.retry_after().unwrap_or_default();
-        // What the endpoint asks for is the least; the chance on top keeps callers from coming back all at once.
+        // At least as long as the endpoint asks for, plus a random part, so that callers do not come back all at once.
         let pause = if asked.is_zero() { pause } else { asked + pause / 4 };
         (asked <= self.patience).then_some(pause)
     }
 }
 
-/// Whether the same call may succeed a little later. An answer that was begun is charged, so it is not asked for again.
-fn may_pass(error: &ModelError) -> bool {
+/// Whether the same call may succeed a little later. A call whose answer began is never retried, since it is charged.
+fn is_transient(error: &ModelError) -> bool {
     match error {
         ModelError::Unreachable(_) => true,
         ModelError::Refused(refusal) => {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_as_long_as_it_is_asked_to_and_no_longer_than_it_can() {
+    fn retry_after_is_honored_up_to_the_limit() {
         let mut pauses = Retry::BRIEFLY.pauses();
         let pause = pauses.after(&refused(429, Some(3))).unwrap();
         assert!(pause >= Duration::from_secs(3) && pause < Duration::from_secs(4), "{pause:?}");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn grows_and_ends() {
+    fn pauses_grow_and_end() {
         let mut pauses = Retry::PATIENTLY.pauses();
         let all: Vec<_> = std::iter::from_fn(|| pauses.after(&refused(503, None))).collect();
         assert_eq!(all.len(), 3);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_again_only_for_what_may_pass() {
+    fn only_transient_failures_are_retried() {
         for status in [400, 401, 403, 404, 422, 501] {
             assert_eq!(Retry::PATIENTLY.pauses().after(&refused(status, None)), None, "{status}");
         }

@@ -1,19 +1,21 @@
-//! Reads what a language model makes of messages. Models answer nearly what was asked for: prose around the JSON,
-//! numbers as texts, commands that fit nothing. What can be understood is taken; what cannot is left out, and an answer
-//! of which nothing can be understood is unusable.
+//! Reads the commands in a model's answer. Models answer almost what they were asked for: with prose around the JSON,
+//! numbers as strings, commands that do not apply. Commands that can be understood are used and the others ignored; an
+//! answer without any is unusable.
 
 use std::collections::{HashMap, HashSet};
 
-use memcloud_domain::{Episode, EpisodeId, Timestamp};
+use memcloud_domain::{Episode, EpisodeId, Timestamp, excerpt};
 use serde_json::Value;
 
 use memcloud_ports::{EmbeddedFact, NewFact, Revision};
 
-/// The longest name of a fact, and the longest value, in characters. What a model writes beyond is cut.
+/// The longest name and the longest value of a fact, in characters. Longer texts are cut.
 const NAME_CHARS: usize = 100;
 const VALUE_CHARS: usize = 1_000;
+/// How much of an unusable answer an error quotes, in characters.
+const EXCERPT_CHARS: usize = 80;
 
-/// The revisions that an answer asks for. `Err` says what was answered instead.
+/// The revisions that an answer asks for. `Err` describes an unusable answer, to be read after "answered".
 pub(crate) fn read(
     answer: &str,
     facts: &[EmbeddedFact],
@@ -28,12 +30,12 @@ pub(crate) fn read(
         .filter_map(|command| revision(command, facts, episodes, tags, &mut changed))
         .collect();
     if revisions.is_empty() && asked > 0 && !commands.iter().any(|command| command["command"].is_string()) {
-        return Err(format!("{asked} commands of which none is one"));
+        return Err(format!("with {asked} commands, none of which has a known type"));
     }
     Ok(revisions)
 }
 
-/// The merges that an answer asks for: which facts, and the one that takes their place.
+/// The merges that an answer asks for: the facts, and the fact that replaces them.
 pub(crate) fn read_merges(answer: &str, facts: &[EmbeddedFact]) -> Result<Vec<Revision>, String> {
     let mut used = HashSet::new();
     let merges = list(answer, "merges")?;
@@ -45,7 +47,7 @@ fn merged(merge: &Value, facts: &[EmbeddedFact], used: &mut HashSet<usize>) -> O
         merge["facts"].as_array()?.iter().filter_map(|id| place(id, facts.len())).collect();
     places.sort_unstable();
     places.dedup();
-    // A fact that two merges name would be in neither or in both.
+    // A fact can be merged only once.
     if places.len() < 2 || places.iter().any(|place| used.contains(place)) {
         return None;
     }
@@ -72,7 +74,7 @@ fn revision(
 ) -> Option<Revision> {
     let verb = command["command"].as_str()?.trim().to_lowercase();
     let cited = cited(&command["messages"], episodes);
-    // Of two commands about one fact the first holds.
+    // Of two commands about one fact only the first counts.
     let old = place(&command["fact"], facts.len()).filter(|place| !changed.contains(place));
     if verb == "retire" || verb == "delete" {
         let place = old?;
@@ -99,7 +101,7 @@ fn revision(
     }
 }
 
-/// The messages that a command rests on; all of them when it names none that there are.
+/// The messages that a command cites; all messages when it cites none that exists.
 fn cited(numbers: &Value, episodes: &[Episode]) -> Vec<(EpisodeId, Timestamp)> {
     let named: HashSet<usize> =
         numbers.as_array().into_iter().flatten().filter_map(|number| place(number, episodes.len())).collect();
@@ -111,13 +113,13 @@ fn latest(cited: &[(EpisodeId, Timestamp)]) -> Option<Timestamp> {
     cited.iter().map(|(_, at)| *at).max()
 }
 
-/// The place in a list of the thing that is called by this number, counted from 1; models write numbers as texts, too.
+/// The index into a list that a number from 1 means. Models also write numbers as strings.
 fn place(number: &Value, count: usize) -> Option<usize> {
     let number = number.as_u64().or_else(|| number.as_str()?.trim().parse().ok())?;
     usize::try_from(number).ok()?.checked_sub(1).filter(|place| *place < count)
 }
 
-/// A text that says something, in one line, cut where it is too long.
+/// A text on one line, cut to this many characters; `None` when it is empty.
 fn text(value: &Value, chars: usize) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -129,9 +131,11 @@ fn text(value: &Value, chars: usize) -> Option<String> {
     (cut > 0).then(|| line[..cut].to_owned())
 }
 
-/// The list of this name in the answer, wherever the answer has its JSON.
+/// The list of this name in the JSON of the answer.
 fn list(answer: &str, name: &str) -> Result<Vec<Value>, String> {
-    let Some(found) = objects(answer) else { return Err(format!("no JSON but '{}'", beginning(answer))) };
+    let Some(found) = objects(answer) else {
+        return Err(format!("without JSON: {}", excerpt(answer, EXCERPT_CHARS)));
+    };
     match found {
         Value::Array(items) => Ok(items),
         Value::Object(mut fields) => match fields.remove(name) {
@@ -142,7 +146,7 @@ fn list(answer: &str, name: &str) -> Result<Vec<Value>, String> {
     }
 }
 
-/// The last JSON object or list of a text that begins a line or follows a fence; what a model thinks aloud comes before.
+/// The last JSON object or list in a text: a model's reasoning comes before its answer.
 fn objects(text: &str) -> Option<Value> {
     if let Ok(whole @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text.trim()) {
         return Some(whole);
@@ -162,12 +166,7 @@ fn objects(text: &str) -> Option<Value> {
     found
 }
 
-fn beginning(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(80).collect()
-}
-
-/// What each revision says, for the ones that are to be embedded.
+/// The new facts in revisions.
 pub(crate) fn new_facts(revisions: &mut [Revision]) -> Vec<&mut NewFact> {
     let new = revisions.iter_mut().filter_map(|revision| match revision {
         Revision::Add(new) | Revision::Replace { new, .. } | Revision::Merge { new, .. } => Some(new),
@@ -176,7 +175,7 @@ pub(crate) fn new_facts(revisions: &mut [Revision]) -> Vec<&mut NewFact> {
     new.collect()
 }
 
-/// How many facts of each tag are new.
+/// How many facts of each tag the revisions add.
 pub(crate) fn added(revisions: &[Revision]) -> HashMap<String, usize> {
     let mut added = HashMap::new();
     for revision in revisions {
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_each_command() {
+    fn every_command_becomes_a_revision() {
         let said = episodes(3);
         let command = |verb, fact: Value, value| json!({"command": verb, "fact": fact, "tag": "work", "feature": "Job", "value": value, "messages": [2]});
         let answer = json!({"commands": [
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_json_among_prose() {
+    fn json_is_found_among_prose() {
         let command =
             r#"{"commands": [{"command": "add", "tag": "Home", "feature": "city", "value": "Oslo"}]}"#;
         for answer in [
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_what_fits_nothing() {
+    fn commands_that_do_not_apply_are_ignored() {
         let good =
             json!({"command": "add", "tag": "Home", "feature": "city", "value": "Oslo", "messages": [9]});
         let answer = json!({"commands": [
@@ -289,13 +288,13 @@ mod tests {
             {"command": "add", "tag": "Home", "feature": "city", "value": "  "},
             {"command": "retire", "fact": 9}, {"command": "dance"}, 7, good,
         ]});
-        let [Revision::Add(only)] = &revisions(&answer)[..] else { panic!("one is good") };
-        assert_eq!(only.citations.len(), 3, "it names no message that there is");
+        let [Revision::Add(only)] = &revisions(&answer)[..] else { panic!("one command applies") };
+        assert_eq!(only.citations.len(), 3, "it cites no message that exists");
         assert!(revisions(&json!({"commands": []})).is_empty());
     }
 
     #[test]
-    fn refuses_what_is_no_answer() {
+    fn an_answer_without_commands_is_unusable() {
         for answer in
             ["", "no", "{", r#"{"orders": []}"#, "7", r#"{"commands": {"command": "add"}}"#, "[1, 2]"]
         {
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_is_merged_once() {
+    fn a_fact_is_merged_only_once() {
         let answer = json!({"merges": [
             {"facts": [1, 2], "feature": "cities", "value": "Oslo and Rome"},
             {"facts": [2, 3], "feature": "cities", "value": "Rome and Bonn"},
@@ -317,7 +316,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_can_be_read(answer in "\\PC{0,60}|[\\[\\]{}\"a:,1 ]{0,60}") {
+        fn any_answer_is_read_without_a_panic(answer in "\\PC{0,60}|[\\[\\]{}\"a:,1 ]{0,60}") {
             let _ = read(&answer, &facts(2), &episodes(2), &TAGS);
             let _ = read_merges(&answer, &facts(2));
         }

@@ -1,15 +1,15 @@
-//! Which facts are worth merging: those of a tag that has become crowded.
+//! Which facts to merge: those of a tag that has become crowded.
 
 use std::collections::HashMap;
 
 use memcloud_ports::EmbeddedFact;
 
-/// A tag with so many current facts is crowded. The number is MemMachine's.
+/// A tag with this many current facts is crowded. MemMachine uses the same number.
 const CROWDED: usize = 20;
-/// And again whenever so many more have come, merged or not.
+/// A crowded tag is merged again whenever it has grown by this many facts.
 const STEP: usize = 10;
 
-/// The tags that this growth has made crowded, or more so by a step.
+/// The tags that have become crowded, or have grown by another step, since `before`.
 pub(crate) fn crowded<'a>(before: &[EmbeddedFact], grown: &'a HashMap<String, usize>) -> Vec<&'a str> {
     let crossed = |tag: &str, more: usize| {
         let had = before.iter().filter(|fact| fact.fact.tag == tag).count();

@@ -1,19 +1,17 @@
-//! The profile: what is learned of people from what they say.
+//! The profile: facts about people, learned from what they write.
 //!
-//! Messages wait in a durable queue (`ports::ProfileStore`) until enough of one person have come together. The
-//! [`Learner`] has a language model make commands of them (`prompt`, `commands`) and keeps the facts that come of it, each
-//! with the messages that it rests on; where a tag becomes crowded it has facts merged (`merging`). Searches and chats
-//! find facts in `search`. A fact that no longer holds is retired, never destroyed, so the past can be read as well.
+//! Messages wait in the engine's learning queue until enough of one person's have come together. The [`Learner`] claims
+//! them, has the language model turn them into commands (`extraction`, `prompt`, `commands`) and stores the resulting
+//! facts, each with the messages that it is based on. Where a tag becomes crowded, facts are merged (`merging`). A fact that
+//! no longer holds is retired, not deleted, so that the past can be read as well.
 
 mod commands;
+mod extraction;
 mod learner;
 mod merging;
 mod prompt;
-mod queue;
-mod search;
 
 pub use learner::{Learner, LearnerOptions};
-pub use search::FactHit;
 
-/// The category that every memory has.
+/// The category of facts that every memory has.
 pub const CATEGORY: &str = "profile";

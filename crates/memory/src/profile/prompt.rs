@@ -1,25 +1,26 @@
-//! What the language model is told when it learns, in versions: see `prompts/README.md`.
+//! The prompts that the learner uses, by version: see `prompts/README.md`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use memcloud_domain::Episode;
-use serde_json::{Map, Value, json};
+use memcloud_ports::EmbeddedFact;
+use serde_json::{Value, json};
 
+use crate::llm_gate::ModelRequest;
 use crate::profile::CATEGORY;
 use crate::text::token_count;
-use memcloud_ports::EmbeddedFact;
 
-/// The version of the prompts that is used, as facts name it.
+/// The version of the prompts in use, as stored with each fact.
 pub(crate) const VERSION: &str = "profile/1";
 
 const LEARN: &str = include_str!("../../prompts/1/learn.md");
 const MERGE: &str = include_str!("../../prompts/1/merge.md");
 const PROFILE: &str = include_str!("../../prompts/1/profile.md");
 
-/// How many tokens of messages one call reads.
+/// How many tokens of messages the model reads in one call.
 const MESSAGES_TOKENS: usize = 8_000;
-/// A single message is read at least so far, however many there are.
+/// How many tokens of each message it reads at least, however many messages there are.
 const MESSAGE_TOKENS: usize = 400;
 
 static PROFILE_TAGS: LazyLock<Vec<&str>> = LazyLock::new(|| {
@@ -31,29 +32,31 @@ pub(crate) fn tags(category: &str) -> &'static [&'static str] {
     if category == CATEGORY { &PROFILE_TAGS } else { &[] }
 }
 
-/// The request that makes commands of messages.
+/// The request that turns messages into commands.
 pub(crate) fn learn(
     owner: &str,
     category: &str,
     facts: &[EmbeddedFact],
     episodes: &[Episode],
-) -> Map<String, Value> {
+) -> ModelRequest {
     let each = (MESSAGES_TOKENS / episodes.len().max(1)).max(MESSAGE_TOKENS);
     let messages: Vec<Value> =
         episodes.iter().zip(1..).map(|(episode, number)| message(episode, number, each)).collect();
-    let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
-    let asked = json!({"owner": owner, "facts": facts, "messages": messages});
-    request(&format!("{LEARN}{PROFILE}"), &asked, "profile_commands", &commands_schema(tags(category)))
+    let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| fact_value(fact, id)).collect();
+    let input = json!({"owner": owner, "facts": facts, "messages": messages});
+    let schema = commands_schema(tags(category));
+    ModelRequest::of_prompt(&format!("{LEARN}{PROFILE}"), &input, "profile_commands", &schema)
 }
 
-/// The request that makes fewer facts of many.
-pub(crate) fn merge(tag: &str, facts: &[EmbeddedFact]) -> Map<String, Value> {
-    let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| known(fact, id)).collect();
-    request(MERGE, &json!({"tag": tag, "facts": facts}), "profile_merges", &merges_schema())
+/// The request that merges facts.
+pub(crate) fn merge(tag: &str, facts: &[EmbeddedFact]) -> ModelRequest {
+    let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| fact_value(fact, id)).collect();
+    let input = json!({"tag": tag, "facts": facts});
+    ModelRequest::of_prompt(MERGE, &input, "profile_merges", &merges_schema())
 }
 
-/// A fact under a small number: models copy those without mistakes.
-fn known(fact: &EmbeddedFact, id: usize) -> Value {
+/// A fact under a small number, which models copy without mistakes.
+fn fact_value(fact: &EmbeddedFact, id: usize) -> Value {
     let fact = &fact.fact;
     let since = fact.valid_from.day();
     json!({"id": id, "tag": fact.tag, "feature": fact.name, "value": fact.value, "since": since})
@@ -68,19 +71,6 @@ fn message(episode: &Episode, number: usize, tokens: usize) -> Value {
         "at": episode.created_at.day_and_minute(),
         "text": token_count::shortened(&episode.content, tokens),
     })
-}
-
-fn request(told: &str, asked: &Value, name: &str, schema: &Value) -> Map<String, Value> {
-    Map::from_iter([
-        (
-            "messages".to_owned(),
-            json!([{"role": "system", "content": told}, {"role": "user", "content": asked.to_string()}]),
-        ),
-        (
-            "response_format".to_owned(),
-            json!({"type": "json_schema", "json_schema": {"name": name, "strict": true, "schema": schema}}),
-        ),
-    ])
 }
 
 fn commands_schema(tags: &[&str]) -> Value {
@@ -108,7 +98,7 @@ fn merges_schema() -> Value {
     )])
 }
 
-/// The schema of an object with exactly these fields, as strict endpoints want it.
+/// The schema of an object with exactly these fields, as strict endpoints require it.
 fn object(fields: &[(&str, Value)]) -> Value {
     let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let properties: BTreeMap<&str, &Value> = fields.iter().map(|(name, schema)| (*name, schema)).collect();
@@ -126,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_category_has_tags() {
+    fn only_the_profile_category_has_tags() {
         let tags = tags(CATEGORY);
         assert!(tags.len() > 20 && tags.contains(&"Home") && tags.contains(&"Other"), "{tags:?}");
         assert!(super::tags("another").is_empty());

@@ -1,39 +1,41 @@
+//! Explanations: why an episode was found.
+
 use serde::Serialize;
 
 /// Why an episode was found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Explanation {
-    /// What its score is the sum of.
+    /// The parts of its score.
     #[serde(flatten)]
     pub parts: ScoreBreakdown,
-    /// The words of the question that it holds itself, as stems.
+    /// The query's terms that it contains itself, as stems.
     pub shared_words: Vec<String>,
 }
 
-/// The parts of a score. Meaning and words are in standard deviations from the mean of the best candidates, times their
-/// weight; the others are set amounts. See [`RankingWeights`](crate::RankingWeights).
+/// The parts of a score. Meaning and words are standard deviations from the mean of the best candidates, times their
+/// weight; the others are fixed amounts. See [`RankingWeights`](crate::RankingWeights).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct ScoreBreakdown {
-    /// What it says is like what is asked.
+    /// It is similar to the query.
     pub meaning: f32,
-    /// What is said around it is like what is asked.
+    /// Messages around it are similar to the query.
     pub meaning_around: f32,
-    /// It, or what is said around it, holds words of the question.
+    /// It, or messages around it, contain words of the query.
     pub words: f32,
-    /// The question names its producer.
+    /// The query names its producer.
     pub named: f32,
-    /// Its segment holds a good answer.
+    /// Its segment contains a good answer.
     pub segment: f32,
     /// It is itself a question (negative).
     pub question: f32,
-    /// The question asks when, and it holds words of time.
+    /// The query asks when, and it says when something happened.
     pub time_words: f32,
-    /// It happened in the stretch of time that the question speaks of.
+    /// It happened in the time range that the query mentions.
     pub time_range: f32,
 }
 
 impl ScoreBreakdown {
-    /// What it says and who says it, without the cues.
+    /// Meaning, words and producer, without the cues.
     pub(crate) fn answer(&self) -> f32 {
         self.meaning + self.meaning_around + self.words + self.named
     }

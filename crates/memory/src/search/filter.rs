@@ -3,19 +3,19 @@
 use memcloud_domain::{Filter, Predicate};
 
 use crate::search::index::{Row, SpaceIndex};
-use crate::text::analysis::fact;
+use crate::text::analysis::property;
 
 /// The live rows that pass a filter, ascending. A filter on metadata goes by hashes here; [`Filter::matches`] has the
 /// last word on what is answered.
 pub(crate) fn rows(index: &SpaceIndex, filter: &Filter) -> Vec<Row> {
-    // The rarest fact, if the filter has one, saves looking at every row.
-    let facts = filter.all.iter().filter_map(|predicate| match predicate {
-        Predicate::Metadata(key, value) => Some(index.with_fact(fact(key, value))),
+    // The rarest property, if the filter has one, saves a scan of all rows.
+    let properties = filter.all.iter().filter_map(|predicate| match predicate {
+        Predicate::Metadata(key, value) => Some(index.with_property(property(key, value))),
         _ => None,
     });
-    let mut facts: Vec<&[Row]> = facts.collect();
-    facts.sort_unstable_by_key(|rows| rows.len());
-    let mut passing: Vec<Row> = match facts.split_first() {
+    let mut properties: Vec<&[Row]> = properties.collect();
+    properties.sort_unstable_by_key(|rows| rows.len());
+    let mut passing: Vec<Row> = match properties.split_first() {
         None => (0..index.end() as Row).collect(),
         Some((rarest, others)) => rarest
             .iter()

@@ -51,7 +51,7 @@ pub(crate) struct SpaceIndex {
     columns: Columns,
     pub(crate) vectors: Vectors,
     postings: HashMap<u32, Vec<Posting>>,
-    facts: HashMap<u64, Vec<Row>>,
+    properties: HashMap<u64, Vec<Row>>,
     /// Rows by producer, as many as are live: who speaks in this space.
     producers: HashMap<u32, usize>,
 }
@@ -158,8 +158,8 @@ impl SpaceIndex {
         for &(term, count) in &analysis.terms {
             self.postings.entry(term).or_default().push(Posting { row: number, count });
         }
-        for &fact in &analysis.facts {
-            self.facts.entry(fact).or_default().push(number);
+        for &property in &analysis.properties {
+            self.properties.entry(property).or_default().push(number);
         }
     }
 
@@ -184,7 +184,7 @@ impl SpaceIndex {
                 list.retain(|posting| live[posting.row as usize]);
                 !list.is_empty()
             });
-            self.facts.retain(|_, list| {
+            self.properties.retain(|_, list| {
                 list.retain(|row| live[*row as usize]);
                 !list.is_empty()
             });
@@ -365,15 +365,15 @@ impl SpaceIndex {
 
     /// The row said just before this one in its segment.
     pub(crate) fn previous(&self, row: Row) -> Option<Row> {
-        self.in_same_sitting(row, self.columns.previous[row as usize])
+        self.in_same_segment(row, self.columns.previous[row as usize])
     }
 
     /// The row said just after this one in its segment.
     pub(crate) fn next(&self, row: Row) -> Option<Row> {
-        self.in_same_sitting(row, self.columns.next[row as usize])
+        self.in_same_segment(row, self.columns.next[row as usize])
     }
 
-    fn in_same_sitting(&self, row: Row, other: Row) -> Option<Row> {
+    fn in_same_segment(&self, row: Row, other: Row) -> Option<Row> {
         (other != NONE && self.segment(other) == self.segment(row)).then_some(other)
     }
 
@@ -382,9 +382,9 @@ impl SpaceIndex {
         self.postings.get(&term).map_or(&[], Vec::as_slice)
     }
 
-    /// The rows whose metadata has this fact.
-    pub(crate) fn with_fact(&self, fact: u64) -> &[Row] {
-        self.facts.get(&fact).map_or(&[], Vec::as_slice)
+    /// The rows whose metadata has this property.
+    pub(crate) fn with_property(&self, property: u64) -> &[Row] {
+        self.properties.get(&property).map_or(&[], Vec::as_slice)
     }
 
     /// The number of a name, if any row bears it.
@@ -401,9 +401,10 @@ impl SpaceIndex {
     pub(crate) fn bytes(&self) -> usize {
         let postings: usize =
             self.postings.values().map(|list| 48 + list.capacity() * size_of::<Posting>()).sum();
-        let facts: usize = self.facts.values().map(|list| 48 + list.capacity() * size_of::<Row>()).sum();
+        let properties: usize =
+            self.properties.values().map(|list| 48 + list.capacity() * size_of::<Row>()).sum();
         // An id, its entry in the map, and 4 to 8 bytes for each of the other columns.
         let rows = self.end() * (16 + 40 + 48);
-        postings + facts + rows + self.end() * (4 + self.vectors.dimensions * 3)
+        postings + properties + rows + self.end() * (4 + self.vectors.dimensions * 3)
     }
 }

@@ -1,13 +1,16 @@
-//! How a memory is found: what the question says (`names`, `time_phrases`), the one derived index of a space
-//! (`index`, `indexes`), filters as row sets (`filter`), and ranking (`rank`).
+//! Finds episodes and facts: reads the query (`query`, `names`, `time_phrases`), brings the index of the space up to date
+//! (`index`, `indexes`, `snapshot`), filters rows (`filter`) and ranks them (`rank`). Facts are ranked in `facts`.
 //! ARCHITECTURE.md walks through a search.
 
 mod explain;
+pub(crate) mod facts;
 mod filter;
 mod index;
 mod indexes;
 mod names;
+mod query;
 mod rank;
+mod snapshot;
 mod time_phrases;
 mod weights;
 
@@ -15,52 +18,32 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Episode, EpisodeId, Error, Filter, Space};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Filter};
+use memcloud_ports::{EpisodeStore, FactsOf};
 
-use crate::Memory;
+use crate::embedding::Embedding;
+use crate::limits::Limits;
 use crate::search::index::SpaceIndex;
-use crate::search::rank::{ParsedQuery, Ranked, Term};
-use crate::search::time_phrases::time_range;
-use crate::text::cues::asks_when;
-use crate::text::words::{Word, term, term_id, words};
+use crate::search::indexes::Indexes;
+use crate::search::query::{ParsedQuery, QueryText};
+use crate::search::rank::Ranked;
+use crate::search::snapshot::Snapshot;
 
 pub use explain::{Explanation, ScoreBreakdown};
-pub(crate) use indexes::Indexes;
+pub use facts::FactHit;
+pub use query::SearchQuery;
 pub use weights::RankingWeights;
 
-/// What of a long question is read, in bytes and in different words. The model reads no more than this either.
-const QUESTION_BYTES: usize = 8_192;
-const QUESTION_TERMS: usize = 64;
-
-/// Spaces of up to so many rows are ranked on the thread that serves the request: that takes less time than the way to
+/// Spaces of up to this many rows are ranked on the thread that serves the request: that takes less time than a switch to
 /// another thread and back.
-const RANKED_AT_ONCE: usize = 20_000;
+const MAX_INLINE_ROWS: usize = 20_000;
 
-/// A search.
-#[derive(Clone, Debug)]
-pub struct SearchQuery {
-    /// Where to look.
-    pub space: Space,
-    /// What is asked, as a person would write it.
-    pub text: String,
-    /// Which episodes may be found.
-    pub filter: Filter,
-    /// The most hits to answer: at least 1, at most [`Limits::results`](crate::Limits::results).
-    pub limit: usize,
-}
-
-/// A text with its embedding, for whoever needs it once more.
-pub(crate) struct Embedded {
-    pub(crate) text: String,
-    pub(crate) vector: Arc<Vec<f32>>,
-}
-
-/// The answer to a search.
+/// The results of a search.
 #[derive(Clone, Debug)]
 pub struct SearchResults {
     /// The hits, best first.
     pub hits: Vec<Hit>,
-    /// How long the embedding of the question took; zero when no model runs.
+    /// How long the embedding of the query took; zero without an embedder.
     pub embedding: Duration,
     /// How long the rest took.
     pub ranking: Duration,
@@ -71,133 +54,156 @@ pub struct SearchResults {
 pub struct Hit {
     /// The episode.
     pub episode: Episode,
-    /// Its score: higher is better, comparable within one answer only.
+    /// Its score: higher is better. Scores are comparable within one search only.
     pub score: f32,
-    /// Why it is there.
+    /// Why it was found.
     pub explanation: Explanation,
 }
 
-impl Memory {
-    /// Finds the episodes that answer a question, best first. Everything that was stored before the call is looked at.
-    pub async fn search(&self, question: SearchQuery) -> Result<SearchResults, Error> {
-        self.search_with_vector(question).await.map(|(found, _)| found)
+/// Finds episodes and facts. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Search {
+    store: Arc<dyn EpisodeStore>,
+    embedding: Arc<Embedding>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    weights: RankingWeights,
+    indexes: Arc<Indexes>,
+}
+
+/// A query that has been read and embedded. `'a` is the query's own lifetime.
+struct EmbeddedQuery<'a> {
+    query: &'a SearchQuery,
+    text: QueryText<'a>,
+    snapshot: Snapshot<'a>,
+    vector: Option<Arc<[f32]>>,
+    began: Instant,
+    embedding: Duration,
+}
+
+impl Search {
+    pub(crate) fn new(
+        store: Arc<dyn EpisodeStore>,
+        embedding: Arc<Embedding>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        weights: RankingWeights,
+    ) -> Self {
+        Self { store, embedding, clock, limits, weights, indexes: Arc::new(Indexes::new(limits.index_bytes)) }
     }
 
-    /// The same, and the question's embedding, for whoever looks for more than episodes.
-    pub(crate) async fn search_with_vector(
+    /// Finds episodes.
+    pub(crate) async fn episodes(&self, query: &SearchQuery) -> Result<SearchResults, Error> {
+        let embedded = self.embed(query).await?;
+        self.rank(&embedded).await
+    }
+
+    /// Finds facts.
+    pub(crate) async fn facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
+        self.limits.check_name("group_id", &of.space.project)?;
+        if query.trim().is_empty() {
+            return Err(Error::EmptyQuery);
+        }
+        self.embedding.bind().await?;
+        let known = self.store.profiles().facts(of).await?;
+        if known.is_empty() {
+            return Ok(vec![]);
+        }
+        let vector = self.embedding.query(query).await?;
+        Ok(facts::rank(known, query, vector.as_deref(), limit))
+    }
+
+    /// Finds episodes and facts at once, with one embedding.
+    pub(crate) async fn both(
         &self,
-        question: SearchQuery,
-    ) -> Result<(SearchResults, Option<Embedded>), Error> {
-        self.check_question(&question)?;
-        self.bind().await?;
+        query: &SearchQuery,
+        of: &FactsOf,
+        most_facts: usize,
+    ) -> Result<(SearchResults, Vec<FactHit>), Error> {
+        let episodes = async {
+            let embedded = self.embed(query).await?;
+            Ok((self.rank(&embedded).await?, embedded.vector))
+        };
+        let ((results, vector), known) = tokio::try_join!(episodes, self.store.profiles().facts(of))?;
+        Ok((results, facts::rank(known, &query.text, vector.as_deref(), most_facts)))
+    }
+
+    /// Reads a query and embeds it, with the names of producers replaced by "I" and "my".
+    async fn embed<'a>(&'a self, query: &'a SearchQuery) -> Result<EmbeddedQuery<'a>, Error> {
+        self.check(query)?;
+        self.embedding.bind().await?;
         let began = Instant::now();
-        let text = &question.text[..question.text.floor_char_boundary(QUESTION_BYTES)];
-        let (mut index, head) = self.indexes.caught_up(&self.store, &question.space).await?;
-        let told = {
-            let index = index.read().await;
-            names::as_told_by_themselves(text, index.producers().map(|(_, name)| name))
+        let text = QueryText::read(&query.text);
+        let snapshot = Snapshot::take(&self.indexes, self.store.as_ref(), &query.space).await?;
+        let in_first_person = {
+            let index = snapshot.read().await?;
+            names::in_first_person(&text, index.producers().map(|(_, name)| name))
         };
-        // Not held while the model works: others could not bring the index up to date meanwhile.
-        let (vector, embedding) = self.embed_question(&told).await?;
-        let vector = vector.map(Arc::new);
-        let index = loop {
-            let ready = index.clone().read_owned().await;
-            // Someone may have begun to build it anew and given up.
-            if ready.sequence >= head {
-                break ready;
-            }
-            drop(ready);
-            index = self.indexes.caught_up(&self.store, &question.space).await?.0;
-        };
-        let asked = self.ask(text, vector.clone(), &index);
-        let (filter, limit, weights) = (question.filter.clone(), question.limit, self.weights.clone());
-        let small = index.end() <= RANKED_AT_ONCE;
-        let ranking = move || ranked(&index, &asked, &filter, limit, &weights);
-        let ranked = if small {
+        let embedding_began = Instant::now();
+        let vector = self.embedding.query(&in_first_person).await?.map(Arc::from);
+        let embedding = if vector.is_some() { embedding_began.elapsed() } else { Duration::ZERO };
+        Ok(EmbeddedQuery { query, text, snapshot, vector, began, embedding })
+    }
+
+    /// Ranks the episodes of the query's space and loads the best.
+    async fn rank(&self, embedded: &EmbeddedQuery<'_>) -> Result<SearchResults, Error> {
+        let EmbeddedQuery { query, text, snapshot, vector, began, embedding } = embedded;
+        let index = snapshot.read().await?;
+        let parsed = text.parse(vector.clone(), index.producers(), self.clock.now());
+        let (filter, limit, weights) = (query.filter.clone(), query.limit, self.weights.clone());
+        let inline = index.end() <= MAX_INLINE_ROWS;
+        let ranking = move || ranked(&index, &parsed, &filter, limit, &weights);
+        let ranked = if inline {
             ranking()
         } else {
             let ranked = tokio::task::spawn_blocking(ranking).await;
             ranked.map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?
         };
-        let hits = self.load(&question, ranked).await?;
-        let found = SearchResults { hits, embedding, ranking: began.elapsed().saturating_sub(embedding) };
-        Ok((found, vector.map(|vector| Embedded { text: told, vector })))
+        let hits = self.load(query, ranked).await?;
+        Ok(SearchResults { hits, embedding: *embedding, ranking: began.elapsed().saturating_sub(*embedding) })
     }
 
-    fn check_question(&self, question: &SearchQuery) -> Result<(), Error> {
-        if question.text.trim().is_empty() {
+    fn check(&self, query: &SearchQuery) -> Result<(), Error> {
+        if query.text.trim().is_empty() {
             return Err(Error::EmptyQuery);
         }
-        if question.text.len() > self.limits.content_bytes {
-            return Err(Error::ContentTooLong {
-                bytes: question.text.len(),
-                limit: self.limits.content_bytes,
-            });
-        }
-        self.check_name("group_id", &question.space.project)?;
-        if question.limit == 0 || question.limit > self.limits.results {
-            return Err(Error::LimitOutOfRange { given: question.limit as i64, max: self.limits.results });
+        self.limits.check_length(&query.text)?;
+        self.limits.check_name("group_id", &query.space.project)?;
+        if query.limit == 0 || query.limit > self.limits.results {
+            return Err(Error::LimitOutOfRange { given: query.limit as i64, max: self.limits.results });
         }
         Ok(())
     }
 
-    /// The embedding of a text, where a model runs, and how long it took.
-    pub(crate) async fn embed_question(&self, text: &str) -> Result<(Option<Vec<f32>>, Duration), Error> {
-        let Some(embedder) = &self.embedder else {
-            return Ok((None, Duration::ZERO));
-        };
-        let began = Instant::now();
-        let vector = embedder.embed_query(text).await?;
-        Ok((Some(vector), began.elapsed()))
-    }
-
-    fn ask(&self, text: &str, vector: Option<Arc<Vec<f32>>>, index: &SpaceIndex) -> ParsedQuery {
-        let said: Vec<Word<'_>> = words(text).collect();
-        let mut asked_terms: Vec<Term> = Vec::new();
-        for stem in said.iter().filter_map(term) {
-            let id = term_id(&stem);
-            if asked_terms.len() < QUESTION_TERMS && asked_terms.iter().all(|known| known.id != id) {
-                asked_terms.push(Term { id, stem });
-            }
-        }
-        ParsedQuery {
-            terms: asked_terms,
-            vector,
-            named: names::first_named(text, index.producers()),
-            time_range: time_range(text, self.clock.now()),
-            asks_when: asks_when(&said),
-        }
-    }
-
-    /// The episodes of the ranked rows. One that was deleted in the meantime is left out.
+    /// Loads the episodes of the ranked rows. An episode that has been deleted since is left out.
     async fn load(
         &self,
-        question: &SearchQuery,
+        query: &SearchQuery,
         ranked: Vec<(EpisodeId, f32, Explanation)>,
     ) -> Result<Vec<Hit>, Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
-        let episodes = self.store.episodes.episodes(&question.space, &ids).await?;
+        let episodes = self.store.episodes(&query.space, &ids).await?;
         let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
-            let episode = episodes.remove(&id).filter(|episode| question.filter.matches(episode))?;
+            let episode = episodes.remove(&id).filter(|episode| query.filter.matches(episode))?;
             Some(Hit { episode, score, explanation })
         });
         Ok(hits.collect())
     }
 }
 
-/// The best rows that pass the filter, by id, with their scores and explanations.
+/// The best rows that pass the filter: their ids, scores and explanations.
 fn ranked(
     index: &SpaceIndex,
-    asked: &ParsedQuery,
+    query: &ParsedQuery,
     filter: &Filter,
     limit: usize,
     weights: &RankingWeights,
 ) -> Vec<(EpisodeId, f32, Explanation)> {
     let rows = filter::rows(index, filter);
-    let ranked = rank::rank(index, asked, &rows, limit, weights).into_iter();
+    let ranked = rank::rank(index, query, &rows, limit, weights).into_iter();
     let explained = ranked.map(|Ranked { row, score, parts }| {
-        let shared_words = rank::matched_terms(index, asked, row);
+        let shared_words = rank::matched_terms(index, query, row);
         (index.id(row), score, Explanation { parts, shared_words })
     });
     explained.collect()

@@ -1,55 +1,33 @@
-//! Ranking: which rows of a space answer a question, best first. One piece of code for every engine.
+//! Ranking: which rows of a space answer a query, best first. The same code for every engine.
 //!
-//! Likeness of meaning and shared words are computed for every row that the filter lets through. The best of both and
-//! what was said around them are the candidates; in a space of up to some hundred rows that is all of them. Everything
-//! else that counts is added up for the candidates alone, so its cost does not grow with the space.
+//! Similarity and shared terms are computed for every row that passes the filter. The best rows by either, and the rows
+//! around them, are the candidates; in a space of a few hundred rows all rows are. All other parts of the score are
+//! computed for the candidates alone, so their cost does not grow with the space.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use memcloud_domain::TimeRange;
 use memcloud_kernels::scan;
 
+use crate::search::explain::ScoreBreakdown;
 use crate::search::index::{Row, SpaceIndex};
-use crate::search::{RankingWeights, ScoreBreakdown};
+use crate::search::query::{ParsedQuery, Term};
+use crate::search::weights::RankingWeights;
 
-/// How many of the best rows by meaning, and as many by words, become candidates.
+/// How many of the best rows by similarity, and as many by terms, become candidates.
 const SEEDS: usize = 200;
-/// How many rows away from a seed a row may be to become a candidate with it.
+/// Rows up to this far from a seed become candidates with it.
 const REACH: usize = 4;
-/// How many of the best rows get their similarity to the question from the exact vector.
+/// How many of the best rows are scored again with their exact vectors.
 const RESCORED: usize = 40;
-/// How many of the best by meaning, and as many by words, the scales of both are taken from.
+/// How many of the best candidates by similarity, and as many by terms, set the scales of both.
 const SAMPLE: usize = 100;
-/// Fewer rows than these are scanned by one thread; more by [`SCANNERS`].
+/// Fewer rows than this are scanned by one thread, more by [`SCANNERS`].
 const SCANNED_ALONE: usize = 20_000;
 const SCANNERS: usize = 2;
-/// No candidate.
+/// Not a candidate.
 const NONE: u32 = u32::MAX;
 
-/// A question, ready for ranking.
-#[derive(Debug, Default)]
-pub(crate) struct ParsedQuery {
-    /// The question's terms, each once.
-    pub(crate) terms: Vec<Term>,
-    /// Its vector of unit length, where a model runs.
-    pub(crate) vector: Option<Arc<Vec<f32>>>,
-    /// Whom it names first, by the producer's number; several only where they share the name.
-    pub(crate) named: Vec<u32>,
-    /// The stretch of time that it speaks of.
-    pub(crate) time_range: Option<TimeRange>,
-    /// Whether it asks when something happened.
-    pub(crate) asks_when: bool,
-}
-
-/// A word to look for.
-#[derive(Debug)]
-pub(crate) struct Term {
-    pub(crate) id: u32,
-    pub(crate) stem: String,
-}
-
-/// A row with its score and what the score is made of.
+/// A row with its score and the parts of the score.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranked {
     pub(crate) row: Row,
@@ -57,25 +35,25 @@ pub(crate) struct Ranked {
     pub(crate) parts: ScoreBreakdown,
 }
 
-/// Ranks the rows that pass the filter and answers the best `limit`.
+/// Ranks the rows that pass the filter and returns the best `limit`.
 pub(crate) fn rank(
     index: &SpaceIndex,
-    asked: &ParsedQuery,
+    query: &ParsedQuery,
     rows: &[Row],
     limit: usize,
     weights: &RankingWeights,
 ) -> Vec<Ranked> {
-    let similarity = similarity(index, asked.vector.as_deref().map(Vec::as_slice), rows);
-    let words = words(index, asked, weights);
+    let similarity = similarity(index, query.vector.as_deref(), rows);
+    let words = words(index, query, weights);
     let candidates = Candidates::choose(index, rows, similarity, &words, limit.max(SEEDS));
-    let Scored { mut ranked, meaning_scale } = score(index, asked, &candidates, &words, weights);
+    let Scored { mut ranked, meaning_scale } = score(index, query, &candidates, &words, weights);
     let kept = limit.max(RESCORED);
     if kept < ranked.len() {
         ranked.select_nth_unstable_by(kept, |a, b| better(index, a, b));
         ranked.truncate(kept);
     }
     ranked.sort_unstable_by(|a, b| better(index, a, b));
-    if let Some(vector) = &asked.vector {
+    if let Some(vector) = &query.vector {
         let best = ranked.len().min(RESCORED);
         rescore(index, vector, meaning_scale, &mut ranked[..best], weights);
         ranked[..best].sort_unstable_by(|a, b| better(index, a, b));
@@ -84,12 +62,12 @@ pub(crate) fn rank(
     ranked
 }
 
-/// Higher scores first; among equals the newer id, so that the order is the same on every server.
+/// Higher scores come first; among equals the newer id, so that every server returns the same order.
 fn better(index: &SpaceIndex, a: &Ranked, b: &Ranked) -> Ordering {
     b.score.total_cmp(&a.score).then_with(|| index.id(b.row).cmp(&index.id(a.row)))
 }
 
-/// The cosine of the question and each row, from vectors of eight bits. 0 where either has no vector.
+/// The cosine of the query and each row, from their 8-bit vectors. 0 where either has no vector.
 fn similarity(index: &SpaceIndex, vector: Option<&[f32]>, rows: &[Row]) -> Vec<f32> {
     let vectors = &index.vectors;
     let Some(vector) = vector.filter(|vector| vector.len() == vectors.dimensions) else {
@@ -99,7 +77,7 @@ fn similarity(index: &SpaceIndex, vector: Option<&[f32]>, rows: &[Row]) -> Vec<f
     let scale = scan::quantize_i8(vector, &mut query);
     let mut products = vec![0; rows.len()];
     let everything = rows.len() == index.end();
-    // From some size on it is memory that the scan waits for, and two cores fetch more than one.
+    // A large scan waits for RAM, and two cores fetch more than one.
     let part = rows.len().div_ceil(if rows.len() < SCANNED_ALONE { 1 } else { SCANNERS }).max(1);
     std::thread::scope(|threads| {
         let mut parts = products.chunks_mut(part).zip(rows.chunks(part)).enumerate();
@@ -125,19 +103,19 @@ fn similarity(index: &SpaceIndex, vector: Option<&[f32]>, rows: &[Row]) -> Vec<f
         .collect()
 }
 
-/// What shared words are worth, by row.
+/// What shared terms are worth, by row.
 struct Words {
-    /// What a term is worth where it occurs once, by the term's place in the question.
+    /// The inverse document frequency of each term, in the order of the query.
     worth: Vec<f32>,
-    /// The sum over the question's terms, by row number.
+    /// The sum over the query's terms, by row number.
     sum: Vec<f32>,
 }
 
-/// BM25 (Robertson and Zaragoza 2009) with b = 0: a message is short, and its length says nothing against it.
-fn words(index: &SpaceIndex, asked: &ParsedQuery, weights: &RankingWeights) -> Words {
+/// BM25 (Robertson and Zaragoza 2009) with b = 0: messages are short, and a long one is not worth less.
+fn words(index: &SpaceIndex, query: &ParsedQuery, weights: &RankingWeights) -> Words {
     let mut sum = vec![0.0; index.end()];
-    let mut worth = Vec::with_capacity(asked.terms.len());
-    for term in &asked.terms {
+    let mut worth = Vec::with_capacity(query.terms.len());
+    for term in &query.terms {
         let postings = index.postings(term.id);
         let idf = idf(index.len(), postings.len());
         for posting in postings {
@@ -148,24 +126,24 @@ fn words(index: &SpaceIndex, asked: &ParsedQuery, weights: &RankingWeights) -> W
     Words { worth, sum }
 }
 
-/// The worth of a term that `containing` of `all` rows hold: rare words say more.
+/// The inverse document frequency of a term that `containing` of `all` rows contain: rare terms are worth more.
 fn idf(all: usize, containing: usize) -> f32 {
     let (all, containing) = (all as f32, containing as f32);
     (1.0 + (all - containing + 0.5) / (containing + 0.5)).ln()
 }
 
-/// A word said twice counts more than once, but less than double.
+/// A term that occurs twice counts more than once, but less than double.
 fn saturation(count: u8, k1: f32) -> f32 {
     let count = f32::from(count);
     count * (k1 + 1.0) / (count + k1)
 }
 
-/// The rows that may be answered, with what is known of them.
+/// The rows that may be returned, with what is known about them.
 struct Candidates {
     rows: Vec<Row>,
     similarity: Vec<f32>,
-    /// For each candidate the candidates said up to [`REACH`] rows before and after it in its segment, by distance:
-    /// index `REACH` is the candidate itself.
+    /// For each candidate, the candidates up to [`REACH`] rows before and after it in its segment, by distance: index
+    /// `REACH` is the candidate itself.
     around: Vec<[u32; 2 * REACH + 1]>,
     /// The place of each row among the candidates, or [`NONE`]; by row number.
     place: Vec<u32>,
@@ -204,7 +182,7 @@ impl Candidates {
     }
 }
 
-/// The places (among `rows`) of the best by meaning, the best by words, and those said around them; ascending.
+/// The places, among `rows`, of the best rows by similarity, the best by terms, and the rows around them; ascending.
 fn around_the_best(
     index: &SpaceIndex,
     rows: &[Row],
@@ -222,7 +200,7 @@ fn around_the_best(
         if rows.len() == index.end() {
             chosen.extend(near);
         } else {
-            // What the filter keeps out is not among the rows. They are ascending.
+            // Rows that the filter excludes are not in `rows`, which is ascending.
             chosen.extend(near.filter_map(|row| rows.binary_search(&row).ok()).map(|at| at as u32));
         }
     }
@@ -240,10 +218,10 @@ fn walk<'a>(
     std::iter::successors(step(index, from), move |&row| step(index, row)).take(REACH)
 }
 
-/// The places of the `count` highest values above `floor`, in no order; among equals the later places.
+/// The places of the `count` highest values above `floor`, unordered; among equals the later places.
 fn best(values: impl Iterator<Item = f32>, count: usize, floor: f32) -> Vec<u32> {
     let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1));
-    // Twice as many as wanted are gathered, then halved: each value is compared once with the floor, few more often.
+    // Gathers twice as many as wanted, then halves them: most values are compared only once, with the least one kept.
     let mut gathered: Vec<(f32, u32)> = Vec::with_capacity(2 * count);
     let halve = |gathered: &mut Vec<(f32, u32)>, floor: &mut f32| {
         if count < gathered.len() {
@@ -265,20 +243,20 @@ fn best(values: impl Iterator<Item = f32>, count: usize, floor: f32) -> Vec<u32>
     gathered.into_iter().map(|(_, place)| place).collect()
 }
 
-/// Adds up all that counts for each candidate. See ARCHITECTURE.md, "search", for the reasons.
+/// Scores each candidate. ARCHITECTURE.md, "search", gives the reasons.
 fn score(
     index: &SpaceIndex,
-    asked: &ParsedQuery,
+    query: &ParsedQuery,
     candidates: &Candidates,
     words: &Words,
     weights: &RankingWeights,
 ) -> Scored {
-    let shared = shared_words(index, asked, candidates, words, weights);
-    let sample = sample(candidates, &shared, asked.vector.is_some());
+    let shared = shared_words(index, query, candidates, words, weights);
+    let sample = sample(candidates, &shared, query.vector.is_some());
     let (meaning_scale, words_scale) =
         (Scale::of(&candidates.similarity, &sample), Scale::of(&shared, &sample));
-    // Where no model runs, words carry what meaning would.
-    let words_weight = if asked.vector.is_some() { weights.words } else { weights.words + weights.meaning };
+    // Without an embedder, terms carry the weight of meaning too.
+    let words_weight = if query.vector.is_some() { weights.words } else { weights.words + weights.meaning };
     let mut ranked: Vec<Ranked> = (0..candidates.rows.len())
         .map(|at| {
             let row = candidates.rows[at];
@@ -290,12 +268,12 @@ fn score(
                 meaning: weights.meaning * meaning_scale.apply(candidates.similarity[at]),
                 meaning_around: weights.meaning * around.sum::<f32>(),
                 words: words_weight * words_scale.apply(shared[at]),
-                ..cues(index, asked, row, weights)
+                ..cues(index, query, row, weights)
             };
             Ranked { row, score: 0.0, parts }
         })
         .collect();
-    add_sittings(index, &mut ranked, weights);
+    add_segments(index, &mut ranked, weights);
     Scored { ranked, meaning_scale }
 }
 
@@ -304,18 +282,18 @@ struct Scored {
     meaning_scale: Scale,
 }
 
-/// What the question's terms are worth at each candidate: where a term is said, and to a share where it is said nearby.
-/// For each term the largest counts, so that a word said three times in a row is not three words.
+/// What the query's terms are worth at each candidate: fully where a term occurs, and a share where it occurs nearby. For
+/// each term only the largest counts, so that a word in three messages in a row does not count three times.
 fn shared_words(
     index: &SpaceIndex,
-    asked: &ParsedQuery,
+    query: &ParsedQuery,
     candidates: &Candidates,
     words: &Words,
     weights: &RankingWeights,
 ) -> Vec<f32> {
     let mut sum = vec![0.0; candidates.rows.len()];
     let mut own = vec![0.0; candidates.rows.len()];
-    for (term, worth) in asked.terms.iter().zip(&words.worth) {
+    for (term, worth) in query.terms.iter().zip(&words.worth) {
         own.fill(0.0);
         for posting in index.postings(term.id) {
             if let Some(own) = own.get_mut(candidates.place[posting.row as usize] as usize) {
@@ -332,8 +310,8 @@ fn shared_words(
     sum
 }
 
-/// The candidates that the scales are taken from: the best by meaning and by words. Over a whole space the mean would
-/// sink and the deviation shrink as it grows, and the set amounts of the cues would lose their worth.
+/// The candidates that set the scales: the best by similarity and by terms. Over a whole space, mean and deviation would
+/// shrink as the space grows, and the fixed weights of the cues would lose their meaning.
 fn sample(candidates: &Candidates, shared: &[f32], by_meaning: bool) -> Vec<u32> {
     if candidates.rows.len() <= 2 * SAMPLE {
         return (0..candidates.rows.len() as u32).collect();
@@ -347,7 +325,7 @@ fn sample(candidates: &Candidates, shared: &[f32], by_meaning: bool) -> Vec<u32>
     sample
 }
 
-/// Turns values into distances from a mean, in standard deviations.
+/// Standardizes values: their distance from the mean, in standard deviations.
 #[derive(Clone, Copy)]
 struct Scale {
     mean: f32,
@@ -356,7 +334,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// The scale of the values at these places (the deviation is that of the whole, not of a sample).
+    /// The scale of the values at these places, with the deviation of a population, not of a sample.
     fn of(values: &[f32], places: &[u32]) -> Self {
         let count = places.len().max(1) as f64;
         let chosen = || places.iter().map(|&at| f64::from(values[at as usize]));
@@ -370,23 +348,22 @@ impl Scale {
     }
 }
 
-/// What a row is worth beside meaning and words.
-fn cues(index: &SpaceIndex, asked: &ParsedQuery, row: Row, weights: &RankingWeights) -> ScoreBreakdown {
+/// What a row is worth besides meaning and terms.
+fn cues(index: &SpaceIndex, query: &ParsedQuery, row: Row, weights: &RankingWeights) -> ScoreBreakdown {
     let cues = index.cues(row);
     let given = |condition: bool, weight: f32| if condition { weight } else { 0.0 };
-    let inside = asked.time_range.is_some_and(|range| index.happened_in(row, range));
+    let inside = query.time_range.is_some_and(|range| index.happened_in(row, range));
     ScoreBreakdown {
-        named: given(asked.named.contains(&index.producer(row)), weights.named),
+        named: given(query.named.contains(&index.producer(row)), weights.named),
         question: given(cues.question, weights.question),
-        time_words: given(asked.asks_when && cues.time_words, weights.time_words),
+        time_words: given(query.asks_when && cues.time_words, weights.time_words),
         time_range: given(inside, weights.time_range),
         ..ScoreBreakdown::default()
     }
 }
 
-/// Gives each row a share of the best answer in its segment, cues aside: where one message answers, those around it
-/// belong to it.
-fn add_sittings(index: &SpaceIndex, ranked: &mut [Ranked], weights: &RankingWeights) {
+/// Gives each row a share of the best score in its segment, without cues: messages around a good answer belong to it.
+fn add_segments(index: &SpaceIndex, ranked: &mut [Ranked], weights: &RankingWeights) {
     let mut best = vec![0.0_f32; index.segments()];
     for ranked in &*ranked {
         let best = &mut best[index.segment(ranked.row) as usize];
@@ -398,7 +375,7 @@ fn add_sittings(index: &SpaceIndex, ranked: &mut [Ranked], weights: &RankingWeig
     }
 }
 
-/// Replaces the meaning of the best rows by what their exact vectors say.
+/// Computes the meaning of the best rows again, with their exact vectors.
 fn rescore(index: &SpaceIndex, vector: &[f32], scale: Scale, best: &mut [Ranked], weights: &RankingWeights) {
     if vector.len() != index.vectors.dimensions {
         return;
@@ -409,9 +386,9 @@ fn rescore(index: &SpaceIndex, vector: &[f32], scale: Scale, best: &mut [Ranked]
     }
 }
 
-/// The terms of the question that a row holds itself, as stems.
-pub(crate) fn matched_terms(index: &SpaceIndex, asked: &ParsedQuery, row: Row) -> Vec<String> {
+/// The query's terms that a row itself contains, as stems.
+pub(crate) fn matched_terms(index: &SpaceIndex, query: &ParsedQuery, row: Row) -> Vec<String> {
     let holds =
         |term: &&Term| index.postings(term.id).binary_search_by_key(&row, |posting| posting.row).is_ok();
-    asked.terms.iter().filter(holds).map(|term| term.stem.clone()).collect()
+    query.terms.iter().filter(holds).map(|term| term.stem.clone()).collect()
 }

@@ -1,22 +1,26 @@
-//! The stretch of time that a question speaks of: "last May", "in June 2023", "two weeks ago".
+//! The time range that a query mentions: "last May", "in June 2023", "two weeks ago".
 //!
-//! A small English grammar over words, read from left to right; the first phrase that is understood counts. Relative
-//! words are counted from the moment of asking, weeks begin on Monday, seasons are those of the northern half of the
-//! earth. Where a phrase leaves the year open, the latest such time that has begun is meant.
+//! A small English grammar over words, read from left to right; the first phrase that it understands counts. Relative
+//! phrases count from the time of the query, weeks begin on Monday, and seasons are those of the northern half of the
+//! earth. A phrase without a year means the latest such time that has begun.
+
+use std::borrow::Cow;
 
 use jiff::civil::{Date, date};
 use jiff::{Span, ToSpan};
 use memcloud_domain::{TimeRange, Timestamp};
 
+use crate::search::query::QueryText;
 use crate::text::calendar::{month, season, weekday};
+use crate::text::tokens::Token;
 
-/// The range that the text speaks of, if any, seen from `now`.
-pub(crate) fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
-    let words = words(text);
+/// The time range that a query mentions, if any, as seen from `now`.
+pub(crate) fn time_range(query: &QueryText<'_>, now: Timestamp) -> Option<TimeRange> {
+    let words = words(query);
     let today = now.civil().date();
     let (range, bound) = (0..words.len()).find_map(|at| {
         let range = Phrase { words: &words, at, today }.read()?;
-        Some((range, at.checked_sub(1).map(|before| words[before].as_str())))
+        Some((range, at.checked_sub(1).map(|before| words[before].as_ref())))
     })?;
     let range = match bound {
         Some("since") => Days { start: range.start, end: today.tomorrow().ok()? },
@@ -28,21 +32,15 @@ pub(crate) fn time_range(text: &str, now: Timestamp) -> Option<TimeRange> {
     (range.start < range.end).then_some(range)
 }
 
-/// Lower-case words and numbers; a day's ordinal ending is dropped, and so are words that only join.
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '-')
-        .map(|word| ordinal(&word.trim_matches('-').to_lowercase()))
-        .filter(|word| !word.is_empty() && word != "the" && word != "of")
-        .collect()
-}
-
-/// "8th" as "8"; anything else as it is.
-fn ordinal(word: &str) -> String {
-    let digits = word.trim_end_matches(|c: char| c.is_ascii_lowercase());
-    match word.strip_prefix(digits) {
-        Some("st" | "nd" | "rd" | "th") if digits.chars().all(|c| c.is_ascii_digit()) => digits.to_owned(),
-        _ => word.to_owned(),
-    }
+/// The words of a query, in lower case. Tokens that hyphens join are one word: a date such as `2023-05-08`, but also
+/// "mid-May", which is not a month. Words that only connect are left out, and so is the ending of an ordinal.
+fn words<'a>(query: &'a QueryText<'_>) -> Vec<Cow<'a, str>> {
+    let is_joined = |a: &Token<'_>, b: &Token<'_>| query.text[a.end()..b.start].chars().all(|c| c == '-');
+    let words = query.tokens.chunk_by(is_joined).map(|joined| match joined {
+        [first, .., last] => query.text[first.start..last.end()].to_lowercase().into(),
+        tokens => Cow::Borrowed(tokens.first().map_or("", |token| token.plain.as_str())),
+    });
+    words.filter(|word| !matches!(word.as_ref(), "the" | "of" | "st" | "nd" | "rd" | "th")).collect()
 }
 
 /// Days from `start` up to, not including, `end`.
@@ -105,7 +103,7 @@ impl Unit {
         }
     }
 
-    /// The unit that the day lies in.
+    /// The unit that contains this day.
     fn around(self, day: Date) -> Option<Days> {
         let monday = day.checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days()).ok()?;
         match self {
@@ -118,16 +116,16 @@ impl Unit {
     }
 }
 
-/// Reads one phrase that begins at a word.
+/// A phrase that begins at one of the words.
 struct Phrase<'a> {
-    words: &'a [String],
+    words: &'a [Cow<'a, str>],
     at: usize,
     today: Date,
 }
 
 impl Phrase<'_> {
     fn word(&self, offset: usize) -> &str {
-        self.words.get(self.at + offset).map_or("", String::as_str)
+        self.words.get(self.at + offset).map_or("", AsRef::as_ref)
     }
 
     fn number(&self, offset: usize) -> Option<i32> {
@@ -161,7 +159,7 @@ impl Phrase<'_> {
             (None, Some(month)) => (self.word(0), month),
             (None, None) => return None,
         };
-        // In digits only: "a May morning" is no first of May.
+        // In digits only: "a May morning" is not the first of May.
         let day: i8 = day.parse().ok()?;
         if let Some(year) = year(self.word(2)) {
             return Days::day(Date::new(year, month, day).ok()?);
@@ -182,7 +180,7 @@ impl Phrase<'_> {
         if let Some(year) = year(self.word(name + 1)) {
             return in_year(year);
         }
-        // "may" and "spring" alone are mostly other words: they need "in", "last" or a year.
+        // Without "in", "last" or a year, "may" and "spring" are mostly other words.
         if name == 0 {
             return None;
         }
@@ -204,7 +202,7 @@ impl Phrase<'_> {
         let unit = Unit::of(self.word(few + 1))?;
         let then = self.today.checked_add(unit.span(-count)).ok()?;
         match self.word(few + 2) {
-            // Who says "two weeks ago" seldom means the day.
+            // "Two weeks ago" seldom means that very day.
             "ago" if unit == Unit::Week => Days::new(then.checked_sub(3.days()).ok()?, 1.week()),
             "ago" => unit.around(then),
             _ => None,
@@ -265,10 +263,10 @@ impl Phrase<'_> {
         })
     }
 
-    /// The latest of the yearly times that has begun.
+    /// The latest of a time of every year that has begun.
     fn latest(&self, in_year: impl Fn(i16) -> Option<Days>) -> Option<Days> {
         let year = self.today.year();
-        // Eight years back there was a 29 February for certain.
+        // In eight years there is always a 29 February.
         (0..=8).filter_map(|back| in_year(year - back)).find(|days| days.start <= self.today)
     }
 }
@@ -324,14 +322,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Asked on Wednesday, 14 June 2023.
-    fn asked(text: &str) -> Option<String> {
+    /// The range, as seen from Wednesday, 14 June 2023.
+    fn range_of(text: &str) -> Option<String> {
         let now = "2023-06-14T15:30:00Z".parse().unwrap();
-        time_range(text, now).map(|r| format!("{:.10}..{:.10}", r.start.to_string(), r.end.to_string()))
+        time_range(&QueryText::read(text), now)
+            .map(|r| format!("{:.10}..{:.10}", r.start.to_string(), r.end.to_string()))
     }
 
     #[test]
-    fn understands_what_people_write() {
+    fn common_phrases_have_a_range() {
         for (text, range) in [
             ("What did Ann say on 8 May, 2023?", "2023-05-08..2023-05-09"),
             ("the 8th of May 2022", "2022-05-08..2022-05-09"),
@@ -367,12 +366,12 @@ mod tests {
             ("before 2022", "1000-01-01..2022-01-01"),
             ("after 8 May 2023", "2023-05-09..2023-06-15"),
         ] {
-            assert_eq!(asked(text).as_deref(), Some(range), "{text}");
+            assert_eq!(range_of(text).as_deref(), Some(range), "{text}");
         }
     }
 
     #[test]
-    fn hears_no_time_where_none_is_meant() {
+    fn other_texts_have_no_range() {
         for text in [
             "",
             "What may Ann like?",
@@ -382,18 +381,18 @@ mod tests {
             "room 2512 has 300 chairs",
             "When did she fall?",
         ] {
-            assert_eq!(asked(text), None, "{text}");
+            assert_eq!(range_of(text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_harm(
+        fn any_text_gives_no_range_or_a_valid_one(
             text in "((last|in|a|two|29|february|2024|2023-02-31|weeks|ago|since|on|may|[0-9]{1,5}|\\PC{0,6}) ?){0,8}",
             micros in -30_000_000_000_000_000i64..30_000_000_000_000_000,
         ) {
             let now = Timestamp::from_micros(micros).unwrap();
-            if let Some(range) = time_range(&text, now) {
+            if let Some(range) = time_range(&QueryText::read(&text), now) {
                 prop_assert!(range.start < range.end);
             }
         }

@@ -1,28 +1,28 @@
-/// The constants of ranking. The optimum is flat: none of them is worth more than a point or two of recall when moved
-/// by a third, so they are round numbers, chosen on conversations that were not used to judge them.
+/// The constants of ranking. The optimum is flat: moving any of them by a third changes recall by a point or two at most,
+/// so they are round numbers. They were chosen on other conversations than those that measure recall.
 #[derive(Clone, Debug)]
 pub struct RankingWeights {
-    /// The share of meaning, per standard deviation of the cosine.
+    /// The weight of meaning, per standard deviation of the cosine.
     pub meaning: f32,
-    /// The share of words, per standard deviation of BM25.
+    /// The weight of words, per standard deviation of BM25.
     pub words: f32,
-    /// How soon a word that is repeated stops to count more (BM25's `k1`).
+    /// How soon a repeated word stops counting more (BM25's `k1`).
     pub k1: f32,
-    /// What a row gains from the meaning of rows said before (negative) and after it in the same segment: distance, and
-    /// share of their standardised cosine. All are added up.
+    /// What a row gains from rows before (negative) and after it in its segment: distance, and share of their standardized
+    /// cosine. All are added up.
     pub meaning_around: [(isize, f32); 6],
-    /// To which share a word counts that is said before (negative) or after the row in the same segment. The largest
+    /// The share to which a word counts that occurs before (negative) or after the row in its segment. Only the largest
     /// counts, so nothing is counted twice.
     pub words_around: [(isize, f32); 7],
-    /// For rows of the producer whom the question names first.
+    /// For rows of the producer that the query names first.
     pub named: f32,
-    /// The share of the best score in the segment that each of its rows gains.
+    /// The share of the best score in a segment that each of its rows gains.
     pub segment: f32,
     /// For rows that are questions themselves: they seldom answer one.
     pub question: f32,
-    /// For rows with words of time, when the question asks when.
+    /// For rows that say when something happened, when the query asks when.
     pub time_words: f32,
-    /// For rows that happened in the stretch of time that the question speaks of.
+    /// For rows that happened in the time range that the query mentions.
     pub time_range: f32,
 }
 

@@ -1,8 +1,8 @@
-//! English names of months, seasons and days of the week.
+//! English names of months, seasons and weekdays.
 
 use jiff::civil::Weekday;
 
-/// The names of the months.
+/// The months, in order.
 pub(crate) const MONTHS: [&str; 12] = [
     "january",
     "february",
@@ -18,7 +18,7 @@ pub(crate) const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// The number of a month by its name or the usual short form.
+/// The number of a month, by its name or a usual short form such as "sept".
 pub(crate) fn month(word: &str) -> Option<i8> {
     let found = MONTHS.iter().position(|name| {
         *name == word
@@ -31,7 +31,7 @@ pub(crate) fn month(word: &str) -> Option<i8> {
     i8::try_from(found + 1).ok()
 }
 
-/// The first month of a season.
+/// The first month of a season, on the northern half of the earth.
 pub(crate) fn season(word: &str) -> Option<i8> {
     Some(match word {
         "spring" => 3,
@@ -42,7 +42,7 @@ pub(crate) fn season(word: &str) -> Option<i8> {
     })
 }
 
-/// A day of the week by its name.
+/// A weekday, by its name.
 pub(crate) fn weekday(word: &str) -> Option<Weekday> {
     Some(match word {
         "monday" => Weekday::Monday,

@@ -1,22 +1,22 @@
-//! Cues: what kind of text it is, from a few words.
+//! Cues: what kind of text it is, judged by a few words.
 
 use crate::text::calendar::{MONTHS, season, weekday};
-use crate::text::words::Word;
+use crate::text::tokens::Token;
 
-/// What kind of text it is.
+/// What kind of text an episode is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cues {
-    /// It ends in a question mark.
+    /// It ends with a question mark.
     pub(crate) question: bool,
-    /// It holds words such as "yesterday" or "last week".
+    /// It says when something happened, with words such as "yesterday" or "last week".
     pub(crate) time_words: bool,
 }
 
-/// Whether a text tells when something happened, in words such as "yesterday", "last week", "two months ago", "in 2022".
-pub(crate) fn has_time_words(words: &[Word<'_>]) -> bool {
-    words.iter().enumerate().any(|(at, word)| {
-        let next = |offset: usize| words.get(at + offset).map_or("", |word| word.plain.as_str());
-        match word.plain.as_str() {
+/// Whether a text says when something happened: "yesterday", "last week", "two months ago", "in 2022".
+pub(crate) fn has_time_words(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().enumerate().any(|(at, token)| {
+        let next = |offset: usize| tokens.get(at + offset).map_or("", |token| token.plain.as_str());
+        match token.plain.as_str() {
             "yesterday" | "today" | "tonight" | "tomorrow" | "ago" => true,
             "last" | "next" => next(1) == "night" || is_period(next(1)),
             "this" => {
@@ -38,7 +38,7 @@ fn is_plural_period(word: &str) -> bool {
     matches!(word.strip_suffix('s').unwrap_or(word), "day" | "week" | "weekend" | "month" | "year")
 }
 
-/// The months but "march" and "may", which are mostly other words.
+/// A month, except "march" and "may", which are mostly other words.
 fn is_plain_month(word: &str) -> bool {
     MONTHS.contains(&word) && !matches!(word, "march" | "may")
 }
@@ -50,10 +50,10 @@ fn is_year(word: &str) -> bool {
 }
 
 /// Whether a question asks when something happened, or for how long.
-pub(crate) fn asks_when(words: &[Word<'_>]) -> bool {
-    words.iter().enumerate().any(|(at, word)| {
-        let next = words.get(at + 1).map_or("", |word| word.plain.as_str());
-        match word.plain.as_str() {
+pub(crate) fn asks_when(tokens: &[Token<'_>]) -> bool {
+    tokens.iter().enumerate().any(|(at, token)| {
+        let next = tokens.get(at + 1).map_or("", |token| token.plain.as_str());
+        match token.plain.as_str() {
             "when" => true,
             "what" => matches!(next, "date" | "day" | "month" | "year" | "time"),
             "which" => matches!(next, "date" | "day" | "month" | "year"),

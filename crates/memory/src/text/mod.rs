@@ -1,10 +1,12 @@
-//! Text analysis, on the side of the memory and of the query alike: words and terms, cues, names of the calendar, and
-//! counts of tokens.
+//! Text analysis, the same for stored episodes and for queries.
+//!
+//! A text is split into `tokens` once; terms, cues, names and time phrases all read those tokens.
 
 pub(crate) mod analysis;
 pub(crate) mod calendar;
 pub(crate) mod cues;
 pub(crate) mod hash;
 pub(crate) mod stop_words;
+pub(crate) mod terms;
 pub(crate) mod token_count;
-pub(crate) mod words;
+pub(crate) mod tokens;

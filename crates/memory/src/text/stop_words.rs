@@ -1,4 +1,9 @@
-/// English words that tell nothing of what a text is about, in their plain form (contractions without apostrophe).
+//! English stop words: words that say nothing about what a text is about.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+/// In plain form: contractions have lost their apostrophe.
 const STOP_WORDS: &str = "
     a an the and or but if of to in on at by for with from as into about than then so
     is are was were be been being am do does did doing done have has had having
@@ -9,9 +14,8 @@ const STOP_WORDS: &str = "
     dont didnt doesnt isnt wasnt arent werent hasnt havent hadnt wont wouldnt couldnt shouldnt cant
     im ive ill id youre youve youll youd hes shes thats were weve well theyre theyve whats whos lets";
 
-/// Whether the word, in its plain form, is a stop word.
+/// Whether a word, in its plain form, is a stop word.
 pub(crate) fn is_stop_word(plain: &str) -> bool {
-    static WORDS: std::sync::LazyLock<std::collections::HashSet<&str>> =
-        std::sync::LazyLock::new(|| STOP_WORDS.split_whitespace().collect());
+    static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.split_whitespace().collect());
     WORDS.contains(plain)
 }

@@ -33,7 +33,7 @@ impl Picture {
         let store = Arc::new(GraphStore::open(graph(), records).await);
         let server = SharedNeo4j::from_environment();
         let cypher = Graph::new(server.uri(), server.user(), server.password()).unwrap();
-        let memory = memory(Arc::clone(&store).engine()).await;
+        let memory = memory(Arc::clone(&store) as _).await;
         Self { memory, store, cypher, name, space: space("a/picture"), _records: directory }
     }
 
@@ -49,7 +49,7 @@ impl Picture {
         });
         let request = StoreRequest {
             space: self.space.clone(),
-            attendance: vec![SessionMembers { session: session.into(), members: vec![] }],
+            members: vec![SessionMembers { session: session.into(), members: vec![] }],
             episodes: episodes.collect(),
             idempotency_key: None,
         };

@@ -1,14 +1,13 @@
 //! Fills a data directory through the engine itself, with made-up vectors: embedding 100,000 texts would take minutes
-//! and would not change what a search costs.
+//! and changes nothing of what a search then costs.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Result;
 use half::f16;
 use memcloud_domain::{Clock, Episode, EpisodeId, Member, Metadata, Purpose, Space, SystemClock, Timestamp};
 use memcloud_memory::Analysis;
-use memcloud_ports::{Batch, Engine, Prepared};
+use memcloud_ports::{Batch, EpisodeStore, Prepared};
 use memcloud_store_sqlite::SqliteStore;
 
 use super::{GROUP, SPEAKER};
@@ -16,21 +15,21 @@ use crate::bench::texts;
 
 const BATCH: usize = 1_000;
 
-/// How many different numbers the messages have in their metadata: a filter on one keeps one message in a hundred.
+/// Every message has one of so many numbers in its metadata, so that a filter on it keeps one in a hundred.
 pub(super) const LOTS: usize = 100;
 
-/// Fills a data directory with `messages` in one space.
+/// Fills this directory with so many messages in one space.
 pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Engine::of(Arc::new(SqliteStore::open(data).await?));
+        let store = SqliteStore::open(data).await?;
         fill_store(&store, GROUP, messages, dimensions).await
     })
 }
 
-/// Fills a space of this engine with `messages`.
+/// Fills a space of this engine with so many messages.
 pub(super) async fn fill_store(
-    store: &Engine,
+    store: &dyn EpisodeStore,
     group: &str,
     messages: usize,
     dimensions: usize,
@@ -42,7 +41,7 @@ pub(super) async fn fill_store(
         let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
         let batch =
             Batch { space: Space::of_group(group), sessions, episodes, idempotency: None, intent: None };
-        store.episodes.append(batch).await?;
+        store.append(batch).await?;
     }
     Ok(())
 }

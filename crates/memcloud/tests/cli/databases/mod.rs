@@ -5,6 +5,5 @@ mod chatting;
 mod faults;
 mod harness;
 mod moving;
-mod released;
 mod several;
 mod ways;

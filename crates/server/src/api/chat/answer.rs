@@ -1,7 +1,7 @@
 //! What a turn answers, in the plan's shape.
 
 use memcloud_domain::EpisodeId;
-use memcloud_memory::{Context, Done, FactHit, Hit};
+use memcloud_memory::{CompletedTurn, Context, FactHit, Hit};
 use memcloud_ports::Tokens;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -123,8 +123,8 @@ impl From<&FactHit> for FactBody {
     }
 }
 
-impl From<&Done> for EndBody {
-    fn from(done: &Done) -> Self {
+impl From<&CompletedTurn> for EndBody {
+    fn from(done: &CompletedTurn) -> Self {
         let Tokens { prompt, completion } = done.tokens;
         Self {
             user_message: done.user_message.as_ref().map(EpisodeId::prefixed),
@@ -141,8 +141,8 @@ impl From<&Done> for EndBody {
     }
 }
 
-impl From<Done> for AnswerBody {
-    fn from(done: Done) -> Self {
+impl From<CompletedTurn> for AnswerBody {
+    fn from(done: CompletedTurn) -> Self {
         Self { context: (&done.context).into(), end: (&done).into(), content: done.content }
     }
 }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 use memcloud_domain::{Caller, Clock, SystemClock, with_causes};
-use memcloud_memory::{Done, Event, Failed, Retry, Turn};
+use memcloud_memory::{ChatEvent, ChatTurn, CompletedTurn, FailedTurn, Retry};
 use memcloud_ports::{Completion, ModelError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -78,14 +78,14 @@ pub(crate) async fn completions(
     let request = body?.0.into_map();
     let chat = app.chat()?;
     let turn = turn(&app, &allowed, &headers, request)?;
-    let streams = turn.request.get("stream") == Some(&Value::Bool(true));
+    let streams = turn.request.is_streamed();
     let mut events = chat.begin(turn);
     let told = match events.recv().await {
-        Some(Event::Recalled(context, took)) => {
+        Some(ChatEvent::Recalled(context, took)) => {
             app.measures.recalled(took);
             context.memories.len() + context.facts.len()
         }
-        Some(Event::Failed(failed)) => return Ok(refused(*failed)),
+        Some(ChatEvent::Failed(failed)) => return Ok(refused(*failed)),
         _ => return Err(Failure::defect().into()),
     };
     let mut response = if streams { streamed(events).await } else { whole(events).await };
@@ -93,7 +93,7 @@ pub(crate) async fn completions(
     Ok(response)
 }
 
-fn refused(failed: Failed) -> Response {
+fn refused(failed: FailedTurn) -> Response {
     match failed.error {
         ModelError::Refused(refusal) => handed_on(refusal),
         _ => OpenAi(failed.into()).into_response(),
@@ -101,26 +101,26 @@ fn refused(failed: Failed) -> Response {
 }
 
 /// Answers what the model answered, when both sides are stored.
-async fn whole(mut events: UnboundedReceiver<Event>) -> Response {
+async fn whole(mut events: UnboundedReceiver<ChatEvent>) -> Response {
     let (mut answered, mut calls_tools) = (None, false);
     loop {
         match events.recv().await {
-            Some(Event::Recalled(..)) => {}
-            Some(Event::Delta(delta)) => calls_tools |= delta.calls_tools,
-            Some(Event::Whole(completion)) => answered = Some(completion.raw),
-            Some(Event::Done(_)) if answered.is_none() && calls_tools => {
+            Some(ChatEvent::Recalled(..)) => {}
+            Some(ChatEvent::Delta(delta)) => calls_tools |= delta.calls_tools,
+            Some(ChatEvent::Whole(completion)) => answered = Some(completion.raw),
+            Some(ChatEvent::Done(_)) if answered.is_none() && calls_tools => {
                 let what = "with a stream that nobody asked for, and calls of tools in it".into();
                 return OpenAi::from(ModelError::Unusable { what }).into_response();
             }
-            Some(Event::Done(done)) => return json_body(answered.unwrap_or_else(|| assembled(&done))),
-            Some(Event::Failed(failed)) => return failed_whole(answered, *failed),
+            Some(ChatEvent::Done(done)) => return json_body(answered.unwrap_or_else(|| assembled(&done))),
+            Some(ChatEvent::Failed(failed)) => return failed_whole(answered, *failed),
             None => return OpenAi(Failure::defect()).into_response(),
         }
     }
 }
 
 /// What the model answered is handed on even where it could not be stored: it has been paid for. A header says so.
-fn failed_whole(answered: Option<Bytes>, failed: Failed) -> Response {
+fn failed_whole(answered: Option<Bytes>, failed: FailedTurn) -> Response {
     let Some(answered) = answered else { return refused(failed) };
     let mut response = json_body(answered);
     if let ModelError::Memory(error) = &failed.error {
@@ -135,7 +135,7 @@ fn json_body(bytes: Bytes) -> Response {
 }
 
 /// The whole of an answer that came as a stream nobody had asked for.
-fn assembled(done: &Done) -> Bytes {
+fn assembled(done: &CompletedTurn) -> Bytes {
     let message = json!({"role": "assistant", "content": done.content});
     let body = json!({
         "id": format!("chatcmpl-{}", done.assistant_message.map_or_else(String::new, |id| id.to_string())),
@@ -149,24 +149,24 @@ fn assembled(done: &Done) -> Bytes {
 }
 
 /// Hands on what the model says as it says it. Until it says something its errors still have their status.
-async fn streamed(mut events: UnboundedReceiver<Event>) -> Response {
+async fn streamed(mut events: UnboundedReceiver<ChatEvent>) -> Response {
     let first = match events.recv().await {
-        Some(Event::Delta(delta)) if delta.is_end => Bytes::new(),
-        Some(Event::Delta(delta)) => delta.raw,
-        Some(Event::Whole(completion)) => as_event(&completion),
-        Some(Event::Failed(failed)) => return refused(*failed),
-        Some(Event::Recalled(..) | Event::Done(_)) | None => {
+        Some(ChatEvent::Delta(delta)) if delta.is_end => Bytes::new(),
+        Some(ChatEvent::Delta(delta)) => delta.raw,
+        Some(ChatEvent::Whole(completion)) => as_event(&completion),
+        Some(ChatEvent::Failed(failed)) => return refused(*failed),
+        Some(ChatEvent::Recalled(..) | ChatEvent::Done(_)) | None => {
             return OpenAi(Failure::defect()).into_response();
         }
     };
     events::response(first, events, |event| match event {
-        Event::Recalled(..) => Line::Nothing,
+        ChatEvent::Recalled(..) => Line::Nothing,
         // The end of a stream waits until both sides are stored.
-        Event::Delta(delta) if delta.is_end => Line::Nothing,
-        Event::Delta(delta) => Line::Bytes(delta.raw),
-        Event::Whole(completion) => Line::Bytes(as_event(&completion)),
-        Event::Done(_) => Line::Last(Bytes::from_static(DONE)),
-        Event::Failed(failed) => Line::Last(last_words(*failed)),
+        ChatEvent::Delta(delta) if delta.is_end => Line::Nothing,
+        ChatEvent::Delta(delta) => Line::Bytes(delta.raw),
+        ChatEvent::Whole(completion) => Line::Bytes(as_event(&completion)),
+        ChatEvent::Done(_) => Line::Last(Bytes::from_static(DONE)),
+        ChatEvent::Failed(failed) => Line::Last(last_words(*failed)),
     })
 }
 
@@ -174,7 +174,7 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// A stream that breaks off says why in the way that OpenAI's clients understand. One that is complete and only could not
 /// be stored ends as it should.
-fn last_words(failed: Failed) -> Bytes {
+fn last_words(failed: FailedTurn) -> Bytes {
     match &failed.error {
         ModelError::Memory(error) => {
             tracing::error!(error = with_causes(error), "a turn was answered but could not be stored");
@@ -212,7 +212,7 @@ fn turn(
     caller: &Caller,
     headers: &HeaderMap,
     request: Map<String, Value>,
-) -> Result<Turn, Failure> {
+) -> Result<ChatTurn, Failure> {
     let session = session(headers)?;
     let none = vec![];
     let messages = request.get("messages").and_then(Value::as_array).unwrap_or(&none);
@@ -220,11 +220,11 @@ fn turn(
     let asked = messages.iter().rposition(|message| message["role"] == "user");
     let question = asked.and_then(|at| message::text(&messages[at]["content"])).unwrap_or_default();
     let limit = USUAL_MEMORIES.min(app.memory.limits().results);
-    Ok(Turn {
-        conversation: conversation(caller, &session, None, None)?,
+    Ok(ChatTurn {
+        session: conversation(caller, &session, None, None)?,
         question,
         is_new: asked.is_some_and(|at| at + 1 == messages.len()),
-        request,
+        request: request.into(),
         limit,
         retry: Retry::NEVER,
         asks_usage: false,

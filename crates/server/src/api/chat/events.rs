@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::Response;
 use futures_util::stream::unfold;
 use hyper::body::Bytes;
-use memcloud_memory::Event;
+use memcloud_memory::ChatEvent;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
@@ -30,8 +30,8 @@ pub(super) enum Line {
 /// An answer that begins with these bytes and goes on with the events of a turn.
 pub(super) fn response(
     first: Bytes,
-    events: UnboundedReceiver<Event>,
-    line: impl FnMut(Event) -> Line + Send + 'static,
+    events: UnboundedReceiver<ChatEvent>,
+    line: impl FnMut(ChatEvent) -> Line + Send + 'static,
 ) -> Response {
     let state = Some((Some(first), events, line));
     let stream = unfold(state, async |state| {

@@ -13,7 +13,7 @@ mod usage;
 use std::sync::Arc;
 
 use memcloud_domain::{Caller, ForeignSpace, Member};
-use memcloud_memory::{Chat, Conversation};
+use memcloud_memory::{Chat, ChatSession};
 use memcloud_ports::ModelError;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
@@ -42,10 +42,10 @@ fn conversation(
     session: &NamedSession,
     user: Option<String>,
     agent: Option<String>,
-) -> Result<Conversation, ForeignSpace> {
+) -> Result<ChatSession, ForeignSpace> {
     let user = user.or_else(|| session.users.first().cloned()).unwrap_or_else(|| session.usual_producer());
     let agent = agent.or_else(|| session.agents.first().cloned()).unwrap_or_else(|| USUAL_AGENT.to_owned());
-    Ok(Conversation {
+    Ok(ChatSession {
         space: session.space(caller)?,
         session: session.name.clone(),
         members: session.members().chain([Member::Agent(agent.clone())]).collect(),

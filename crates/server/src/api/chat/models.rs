@@ -21,7 +21,7 @@ use crate::allowed::{Allowed, Read};
     ),
 )]
 pub(crate) async fn models(_: Allowed<Read>, State(app): State<App>) -> Result<Response, OpenAi> {
-    match app.chat()?.gate().models().await {
+    match app.chat()?.gateway().models().await {
         Ok(models) => Ok(Json(models).into_response()),
         Err(ModelError::Refused(refusal)) => Ok(handed_on(refusal)),
         Err(error) => Err(error.into()),

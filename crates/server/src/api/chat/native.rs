@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use memcloud_domain::Error;
-use memcloud_memory::{Conversation, Event, Retry, Turn};
+use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Retry};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use utoipa::ToSchema;
@@ -71,11 +71,11 @@ pub(crate) async fn talk(
     let turn = turn(&app, conversation(&allowed, &session, user, agent)?, body, streams)?;
     let mut events = chat.begin(turn);
     let context = match events.recv().await {
-        Some(Event::Recalled(context, took)) => {
+        Some(ChatEvent::Recalled(context, took)) => {
             app.measures.recalled(took);
             ContextBody::from(&*context)
         }
-        Some(Event::Failed(failed)) => return Err((*failed).into()),
+        Some(ChatEvent::Failed(failed)) => return Err((*failed).into()),
         _ => return Err(Failure::defect()),
     };
     let response = if streams { streamed(&context, events) } else { whole(events).await? };
@@ -87,24 +87,24 @@ fn first_named(body: &Fields, list: &str) -> Option<String> {
     Some(body.peek("session")?.get(list)?.get(0)?.as_str()?.to_owned())
 }
 
-async fn whole(mut events: UnboundedReceiver<Event>) -> Result<Response, Failure> {
+async fn whole(mut events: UnboundedReceiver<ChatEvent>) -> Result<Response, Failure> {
     while let Some(event) = events.recv().await {
         match event {
-            Event::Recalled(..) | Event::Delta(_) | Event::Whole(_) => {}
-            Event::Done(done) => return Ok(Json(AnswerBody::from(*done)).into_response()),
-            Event::Failed(failed) => return Err((*failed).into()),
+            ChatEvent::Recalled(..) | ChatEvent::Delta(_) | ChatEvent::Whole(_) => {}
+            ChatEvent::Done(done) => return Ok(Json(AnswerBody::from(*done)).into_response()),
+            ChatEvent::Failed(failed) => return Err((*failed).into()),
         }
     }
     Err(Failure::defect())
 }
 
-fn streamed(context: &ContextBody, events: UnboundedReceiver<Event>) -> Response {
+fn streamed(context: &ContextBody, events: UnboundedReceiver<ChatEvent>) -> Response {
     events::response(events::named("memories", context), events, |event| match event {
-        Event::Recalled(..) => Line::Nothing,
-        Event::Delta(delta) => said(&delta.text),
-        Event::Whole(completion) => said(&completion.text),
-        Event::Done(done) => Line::Last(events::named("done", &EndBody::from(&*done))),
-        Event::Failed(failed) => Line::Last(events::named("error", &Failure::from(*failed).into_body())),
+        ChatEvent::Recalled(..) => Line::Nothing,
+        ChatEvent::Delta(delta) => said(&delta.text),
+        ChatEvent::Whole(completion) => said(&completion.text),
+        ChatEvent::Done(done) => Line::Last(events::named("done", &EndBody::from(&*done))),
+        ChatEvent::Failed(failed) => Line::Last(events::named("error", &Failure::from(*failed).into_body())),
     })
 }
 
@@ -117,7 +117,7 @@ fn said(text: &str) -> Line {
 }
 
 /// The turn that a request asks for.
-fn turn(app: &App, conversation: Conversation, mut body: Fields, streams: bool) -> Result<Turn, Failure> {
+fn turn(app: &App, conversation: ChatSession, mut body: Fields, streams: bool) -> Result<ChatTurn, Failure> {
     let limits = app.memory.limits();
     let limit = body.place("limit").limit(body.integer("limit")?, USUAL_MEMORIES, limits.results)?;
     let model = body.optional_text("model")?;
@@ -134,7 +134,15 @@ fn turn(app: &App, conversation: Conversation, mut body: Fields, streams: bool) 
     }
     request.insert("messages".into(), messages.into());
     request.insert("stream".into(), streams.into());
-    Ok(Turn { conversation, question, is_new: true, request, limit, retry: Retry::BRIEFLY, asks_usage: true })
+    Ok(ChatTurn {
+        session: conversation,
+        question,
+        is_new: true,
+        request: request.into(),
+        limit,
+        retry: Retry::BRIEFLY,
+        asks_usage: true,
+    })
 }
 
 /// What the user said last, once all messages are as they should be.

@@ -6,7 +6,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memcloud_domain::{EpisodeId, with_causes};
-use memcloud_memory::Failed;
+use memcloud_memory::FailedTurn;
 use memcloud_ports::{ModelError, Refusal};
 use serde_json::json;
 
@@ -30,8 +30,8 @@ impl From<ModelError> for Failure {
     }
 }
 
-impl From<Failed> for Failure {
-    fn from(failed: Failed) -> Self {
+impl From<FailedTurn> for Failure {
+    fn from(failed: FailedTurn) -> Self {
         let stored = Stored {
             user_message: failed.user_message.as_ref().map(EpisodeId::prefixed),
             assistant_message: failed.assistant_message.as_ref().map(EpisodeId::prefixed),

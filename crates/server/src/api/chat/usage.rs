@@ -51,8 +51,8 @@ pub(crate) struct SpanBody {
     ),
 )]
 pub(crate) async fn usage(_: Allowed<Read>, State(app): State<App>) -> Result<Json<UsageBody>, Failure> {
-    let gate = app.chat()?.gate();
-    let UsageReport { minute, day, budget } = gate.account().await?;
+    let gate = app.chat()?.gateway();
+    let UsageReport { minute, day, budget } = gate.usage().await?;
     let span = |used: Usage, calls_limit, tokens_limit| SpanBody {
         calls: used.calls,
         tokens: used.tokens,

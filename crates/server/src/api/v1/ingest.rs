@@ -58,21 +58,21 @@ pub(super) async fn keep(
     since: Instant,
 ) -> Result<Stored, Failure> {
     let idempotency_key = idempotency_key(headers)?;
-    let attendance = attendance(&incoming);
-    for present in &attendance {
+    let members = session_members(&incoming);
+    for present in &members {
         check_members(v1, &space, present, &incoming).await?;
     }
     let episodes: Vec<NewEpisode> = incoming.into_iter().map(|incoming| incoming.episode).collect();
     let count = episodes.len();
-    let stored = v1.app.memory.store(StoreRequest { space, attendance, episodes, idempotency_key }).await?;
+    let stored = v1.app.memory.store(StoreRequest { space, members, episodes, idempotency_key }).await?;
     if !stored.repeated {
         v1.app.measures.stored(count, since);
     }
     Ok(stored)
 }
 
-/// Who takes part in which session, each session once, in the order they are named.
-fn attendance(incoming: &[Incoming]) -> Vec<SessionMembers> {
+/// The members of each session, each session once, in the order in which they are named.
+fn session_members(incoming: &[Incoming]) -> Vec<SessionMembers> {
     let mut sessions: Vec<SessionMembers> = vec![];
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut seen = HashSet::new();
@@ -82,14 +82,14 @@ fn attendance(incoming: &[Incoming]) -> Vec<SessionMembers> {
         }
         let place = *places.entry(&session.name).or_insert(sessions.len());
         match sessions.get_mut(place) {
-            Some(attendance) => attendance.members.extend(session.members()),
+            Some(present) => present.members.extend(session.members()),
             None => sessions
                 .push(SessionMembers { session: session.name.clone(), members: session.members().collect() }),
         }
     }
-    for attendance in &mut sessions {
-        attendance.members.sort();
-        attendance.members.dedup();
+    for present in &mut sessions {
+        present.members.sort();
+        present.members.dedup();
     }
     sessions
 }

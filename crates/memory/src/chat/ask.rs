@@ -1,73 +1,72 @@
-//! Puts a turn to the model, and gathers what it answers while it is handed on.
+//! Asks the model, and collects its answer while passing it on.
 
 use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
-use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::chat::{ANSWER_TOKENS, Chat, Context, Event, Recalled, Turn, context, texts};
-use crate::llm_gate::Expected;
+use crate::chat::{ANSWER_TOKENS, Chat, ChatEvent, ChatTurn, Context, Recalled};
+use crate::llm_gate::{ModelRequest, TokenEstimate};
 use crate::text::token_count;
-use memcloud_ports::{Answer, Call, Completion, Deltas, ModelError, Refusal, Tokens};
+use memcloud_ports::{Answer, Completion, Deltas, ModelError, Refusal, Tokens};
 
-/// The longest answer that is read, in bytes as they come.
+/// The longest answer that is read, in bytes of the stream.
 const ANSWER_BYTES: usize = 32 << 20;
 
-/// What the model answered.
+/// The model's answer.
 #[derive(Default)]
 pub(super) struct Reply {
-    /// What it said.
+    /// Its text.
     pub(super) text: String,
-    /// What it took, if the endpoint says so.
+    /// The tokens that the endpoint counted, if it did.
     pub(super) tokens: Option<Tokens>,
-    /// About what it took.
+    /// The estimated tokens.
     pub(super) estimate: Tokens,
-    /// Why there is no more.
+    /// Why the answer ends here, if it failed.
     pub(super) error: Option<ModelError>,
 }
 
 impl Chat {
-    /// Asks the model until it has answered or failed.
-    pub(super) async fn converse(
+    /// Asks the model and passes on its answer.
+    pub(super) async fn ask(
         &self,
-        turn: &mut Turn,
+        turn: &mut ChatTurn,
         recalled: &mut Recalled,
-        events: &UnboundedSender<Event>,
+        events: &UnboundedSender<ChatEvent>,
     ) -> Reply {
         let mut reply = Reply::default();
         let answered = tokio::select! {
-            answered = self.ask(turn, recalled, &mut reply.estimate) => answered,
+            answered = self.call(turn, recalled, &mut reply.estimate) => answered,
             () = self.stop.cancelled() => Err(ModelError::Stopping),
         };
-        // It may be large, and the answer may take long.
-        turn.request = Map::new();
+        // Frees the request, which may be large, before an answer that may take long.
+        turn.request = ModelRequest::default();
         match answered {
-            Ok(Answer::Whole(completion)) => whole(completion, &mut reply, events),
-            Ok(Answer::Stream(deltas)) => self.listen(deltas, &mut reply, events).await,
+            Ok(Answer::Whole(completion)) => read_whole(completion, &mut reply, events),
+            Ok(Answer::Stream(deltas)) => self.read_stream(deltas, &mut reply, events).await,
             Err(error) => reply.error = Some(error),
         }
         reply.estimate.completion = token_count::estimate(&reply.text) as u64;
         reply
     }
 
-    /// The head of the answer. What is too long for the model is asked with less of the memory, then with none.
-    async fn ask(
+    /// Calls the model. A request that is too long for it is sent again with less context, then with none.
+    async fn call(
         &self,
-        turn: &mut Turn,
+        turn: &mut ChatTurn,
         recalled: &mut Recalled,
         estimate: &mut Tokens,
     ) -> Result<Answer, ModelError> {
         let mut budget = self.options.context_tokens;
         loop {
             let request = self.request(turn, &recalled.context, budget);
-            let prompt = token_count::of_request(&request);
+            let prompt = request.estimated_tokens();
             estimate.prompt = prompt as u64;
             let permit = match recalled.permit.take() {
                 Some(permit) => permit,
-                None => self.gate.admit(Expected { prompt, completion: ANSWER_TOKENS }).await?,
+                None => self.gateway.admit(TokenEstimate { prompt, completion: ANSWER_TOKENS }).await?,
             };
-            let call = Call { body: request, idempotency_key: None };
+            let call = request.into_call(None);
             let refusal = match permit.send(&call, turn.retry).await {
                 Err(ModelError::Refused(refusal)) => refusal,
                 answered => return answered,
@@ -76,10 +75,13 @@ impl Chat {
                 budget = if budget == self.options.context_tokens { budget / 4 } else { 0 };
                 let (memories, facts) = (&recalled.memories, &recalled.facts);
                 recalled.context =
-                    Context::within(budget, turn.limit, memories, facts, &texts(&turn.request));
+                    Context::within(budget, turn.limit, memories, facts, &turn.request.texts());
             } else if turn.asks_usage && refuses_usage(&refusal) {
-                tracing::info!(told = refusal.told(), "the endpoint does not know 'stream_options'");
-                self.refuses_usage.store(true, Ordering::Relaxed);
+                tracing::info!(
+                    message = refusal.told(),
+                    "the model endpoint refused stream_options; sending none from now on"
+                );
+                self.stream_options_refused.store(true, Ordering::Relaxed);
                 turn.asks_usage = false;
             } else {
                 return Err(ModelError::Refused(refusal));
@@ -87,26 +89,21 @@ impl Chat {
         }
     }
 
-    /// The request as the model gets it.
-    fn request(&self, turn: &Turn, context: &Context, budget: usize) -> Map<String, Value> {
+    /// The request with its context, as it is sent.
+    fn request(&self, turn: &ChatTurn, context: &Context, budget: usize) -> ModelRequest {
         let mut request = turn.request.clone();
-        if let (Some(text), Some(Value::Array(messages))) =
-            (context.text(budget), request.get_mut("messages"))
-        {
-            context::insert(messages, &text);
+        if let Some(text) = context.text(budget) {
+            request.add_context(&text);
         }
-        let streams = request.get("stream").is_some_and(|stream| stream == &Value::Bool(true));
-        if streams && turn.asks_usage && !self.refuses_usage.load(Ordering::Relaxed) {
-            request.insert("stream_options".into(), json!({"include_usage": true}));
+        if request.is_streamed() && turn.asks_usage && !self.stream_options_refused.load(Ordering::Relaxed) {
+            request.ask_usage();
         }
-        if !request.contains_key("model") {
-            request.insert("model".into(), self.gate.name().into());
-        }
+        request.default_model(self.gateway.name());
         request
     }
 
-    async fn listen(&self, mut deltas: Deltas, reply: &mut Reply, events: &UnboundedSender<Event>) {
-        let (mut bytes, mut says_something) = (0, false);
+    async fn read_stream(&self, mut deltas: Deltas, reply: &mut Reply, events: &UnboundedSender<ChatEvent>) {
+        let (mut bytes, mut is_empty) = (0, true);
         loop {
             let next = tokio::select! {
                 next = deltas.next() => next,
@@ -117,12 +114,12 @@ impl Chat {
                     bytes += delta.raw.len();
                     reply.text.push_str(&delta.text);
                     reply.tokens = delta.tokens.or(reply.tokens);
-                    says_something |= !delta.text.is_empty() || delta.calls_tools;
-                    // The client may have gone: the answer is stored all the same.
-                    let _ = events.send(Event::Delta(delta));
+                    is_empty &= delta.text.is_empty() && !delta.calls_tools;
+                    // The client may have disconnected; the answer is stored nevertheless.
+                    let _ = events.send(ChatEvent::Delta(delta));
                 }
                 Some(Err(error)) => reply.error = Some(error),
-                None if !says_something => reply.error = Some(ModelError::Nothing),
+                None if is_empty => reply.error = Some(ModelError::Nothing),
                 None => return,
             }
             if bytes > ANSWER_BYTES {
@@ -135,13 +132,13 @@ impl Chat {
     }
 }
 
-fn whole(completion: Completion, reply: &mut Reply, events: &UnboundedSender<Event>) {
+fn read_whole(completion: Completion, reply: &mut Reply, events: &UnboundedSender<ChatEvent>) {
     reply.text.clone_from(&completion.text);
     reply.tokens = completion.tokens;
     if completion.text.is_empty() && !completion.calls_tools {
         reply.error = Some(ModelError::Nothing);
     }
-    let _ = events.send(Event::Whole(completion));
+    let _ = events.send(ChatEvent::Whole(completion));
 }
 
 fn refuses_usage(refusal: &Refusal) -> bool {

@@ -1,0 +1,61 @@
+//! Ranks facts. All facts of the people concerned are read, since each person has some dozens, and sorted by similarity.
+
+use std::collections::HashSet;
+
+use half::f16;
+use memcloud_domain::Fact;
+use memcloud_ports::EmbeddedFact;
+
+use crate::text::terms::terms;
+
+/// The share of a fact's score that its terms have; its embedding has the rest. Without embeddings, terms are everything.
+const TERMS_SHARE: f32 = 0.2;
+
+/// A fact that was found.
+#[derive(Clone, Debug)]
+pub struct FactHit {
+    /// The fact.
+    pub fact: Fact,
+    /// Its similarity to the query: at most 1.
+    pub score: f32,
+}
+
+/// The facts that are most similar to a text, best first.
+pub(crate) fn rank(
+    facts: Vec<EmbeddedFact>,
+    text: &str,
+    vector: Option<&[f32]>,
+    limit: usize,
+) -> Vec<FactHit> {
+    let query_terms: HashSet<String> = terms(text).collect();
+    let mut hits: Vec<FactHit> = facts
+        .into_iter()
+        .map(|fact| FactHit { score: score(&fact, &query_terms, vector), fact: fact.fact })
+        .collect();
+    // Among equals, the fact that was learned last comes first.
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.fact.id.cmp(&a.fact.id)));
+    hits.truncate(limit);
+    hits
+}
+
+fn score(fact: &EmbeddedFact, query_terms: &HashSet<String>, vector: Option<&[f32]>) -> f32 {
+    let line = line(&fact.fact.tag, &fact.fact.name, &fact.fact.value);
+    let fact_terms: HashSet<String> = terms(&line).collect();
+    let shared = query_terms.intersection(&fact_terms).count() as f32 / query_terms.len().max(1) as f32;
+    match (vector, &fact.vector) {
+        (Some(query), Some(fact)) if query.len() == fact.len() => {
+            TERMS_SHARE * shared + (1.0 - TERMS_SHARE) * cosine(query, fact)
+        }
+        _ => shared,
+    }
+}
+
+/// The cosine of two vectors of unit length.
+fn cosine(a: &[f32], b: &[f16]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b.to_f32()).sum()
+}
+
+/// A fact as the line of text that is embedded and compared.
+pub(crate) fn line(tag: &str, name: &str, value: &str) -> String {
+    format!("{tag}, {name}: {value}")
+}

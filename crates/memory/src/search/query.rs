@@ -1,0 +1,90 @@
+//! A query, from the text that a person wrote to what ranking reads.
+
+use std::sync::Arc;
+
+use memcloud_domain::{Filter, Space, TimeRange, Timestamp};
+
+use crate::search::names;
+use crate::search::time_phrases::time_range;
+use crate::text::cues::asks_when;
+use crate::text::terms::{term, term_id};
+use crate::text::tokens::{Token, tokens};
+
+/// How much of a long query is read, in bytes and in different terms. The embedder reads no more than this either.
+const MAX_BYTES: usize = 8_192;
+const MAX_TERMS: usize = 64;
+
+/// A search.
+#[derive(Clone, Debug)]
+pub struct SearchQuery {
+    /// The space to search.
+    pub space: Space,
+    /// The query, as a person would write it.
+    pub text: String,
+    /// Which episodes may be found.
+    pub filter: Filter,
+    /// The most hits to return: at least 1, at most [`Limits::results`](crate::Limits::results).
+    pub limit: usize,
+}
+
+/// The text of a query with its tokens. Everything that reads a query reads these.
+pub(crate) struct QueryText<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) tokens: Vec<Token<'a>>,
+}
+
+/// A query, ready for ranking.
+#[derive(Debug, Default)]
+pub(crate) struct ParsedQuery {
+    /// The query's terms, each once.
+    pub(crate) terms: Vec<Term>,
+    /// Its vector of unit length, where an embedder runs.
+    pub(crate) vector: Option<Arc<[f32]>>,
+    /// The number of the producer that it names first; several only where they share that name.
+    pub(crate) named: Vec<u32>,
+    /// The time range that it mentions.
+    pub(crate) time_range: Option<TimeRange>,
+    /// Whether it asks when something happened.
+    pub(crate) asks_when: bool,
+}
+
+/// A term of a query.
+#[derive(Debug)]
+pub(crate) struct Term {
+    pub(crate) id: u32,
+    pub(crate) stem: String,
+}
+
+impl<'a> QueryText<'a> {
+    pub(crate) fn read(text: &'a str) -> Self {
+        let text = &text[..text.floor_char_boundary(MAX_BYTES)];
+        Self { text, tokens: tokens(text).collect() }
+    }
+
+    /// Parses the query for a space with these producers, as seen from `now`.
+    pub(crate) fn parse<'p>(
+        &self,
+        vector: Option<Arc<[f32]>>,
+        producers: impl Iterator<Item = (u32, &'p str)>,
+        now: Timestamp,
+    ) -> ParsedQuery {
+        ParsedQuery {
+            terms: self.terms(),
+            vector,
+            named: names::first_named(self, producers),
+            time_range: time_range(self, now),
+            asks_when: asks_when(&self.tokens),
+        }
+    }
+
+    fn terms(&self) -> Vec<Term> {
+        let mut terms = Vec::<Term>::new();
+        for stem in self.tokens.iter().filter_map(term) {
+            let id = term_id(&stem);
+            if terms.len() < MAX_TERMS && terms.iter().all(|known| known.id != id) {
+                terms.push(Term { id, stem });
+            }
+        }
+        terms
+    }
+}

@@ -1,0 +1,56 @@
+//! Terms: the form in which words of a memory and of a query are compared.
+//!
+//! A change here changes what stored analyses are worth: raise `VERSION` in `text/analysis.rs` with it.
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+use crate::text::hash::fnv32;
+use crate::text::stop_words::is_stop_word;
+use crate::text::tokens::{Token, tokens};
+
+/// The terms of a text: one for each token that is not a stop word.
+pub(crate) fn terms(text: &str) -> impl Iterator<Item = String> {
+    tokens(text).filter_map(|token| term(&token))
+}
+
+/// The term of a token: its stem, unless it is a stop word. "May" is a month, "may" is a stop word.
+pub(crate) fn term(token: &Token<'_>) -> Option<String> {
+    (token.written == "May" || !is_stop_word(&token.plain)).then(|| stem(&token.plain))
+}
+
+/// The stem of a word in its plain form: Porter's second English stemmer (Snowball "English").
+pub(crate) fn stem(plain: &str) -> String {
+    Stemmer::create(Algorithm::English).stem(plain).into_owned()
+}
+
+/// The hash under which a term is stored. Among 100,000 terms about one pair shares a hash and counts as one term.
+pub(crate) fn term_id(stem: &str) -> u32 {
+    fnv32(stem.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(text: &str) -> Vec<String> {
+        terms(text).collect()
+    }
+
+    #[test]
+    fn terms_are_stems_without_stop_words() {
+        assert_eq!(all("Ann's dogs don't like the 8th of May"), ["ann", "dog", "like", "8", "may"]);
+        assert_eq!(all("She went home and bought a café’s cake"), ["went", "home", "bought", "cafe", "cake"]);
+        assert_eq!(all("they may come"), ["come"]);
+        assert_eq!(all("東京タワー is tall"), ["東", "京", "タ", "ワ", "ー", "tall"]);
+        assert_eq!(all("rock'n'roll  - 'quoted' __x__"), ["rocknrol", "quot", "x"]);
+        assert_eq!(all(" \u{301}… 👍🏽 "), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn both_apostrophes_give_the_same_terms(text in "[a-zA-Z' ]{0,40}") {
+            prop_assert_eq!(all(&text), all(&text.replace('\'', "’")));
+        }
+    }
+}

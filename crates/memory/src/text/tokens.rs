@@ -1,0 +1,121 @@
+//! Tokens: the words of a text, each with its place in the text.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// A word of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token<'a> {
+    /// Where it begins in the text, in bytes.
+    pub(crate) start: usize,
+    /// As it is written.
+    pub(crate) written: &'a str,
+    /// The form that is compared: lower case, without accents, possessive `'s` or the ending of an ordinal.
+    pub(crate) plain: String,
+}
+
+impl Token<'_> {
+    /// Where it ends in the text, in bytes.
+    pub(crate) fn end(&self) -> usize {
+        self.start + self.written.len()
+    }
+}
+
+/// Splits a text into tokens: runs of letters and digits, with the apostrophes inside them. In scripts that are written
+/// without spaces, each character is a token.
+pub(crate) fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
+    Runs { text, at: 0 }
+        .map(|(start, written)| Token { start, written, plain: plain(written) })
+        .filter(|token| !token.plain.is_empty())
+}
+
+fn plain(written: &str) -> String {
+    let mut word: String = if written.is_ascii() {
+        written.to_ascii_lowercase()
+    } else {
+        written.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+    };
+    if word.contains(['\'', '’']) {
+        word = word.replace('’', "'");
+        if let Some(owner) = word.strip_suffix("'s") {
+            word.truncate(owner.len());
+        }
+        word.retain(|c| c != '\'');
+    }
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_lowercase()).len();
+    if digits > 0
+        && matches!(&word[digits..], "st" | "nd" | "rd" | "th")
+        && word[..digits].bytes().all(|b| b.is_ascii_digit())
+    {
+        word.truncate(digits);
+    }
+    word
+}
+
+/// Finds the runs of characters that are words, each with its start.
+struct Runs<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Runs<'a> {
+    type Item = (usize, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = &self.text[self.at..];
+        let start = self.at + rest.find(char::is_alphanumeric)?;
+        let end = start + run_length(&self.text[start..]);
+        self.at = end;
+        Some((start, &self.text[start..end]))
+    }
+}
+
+/// The length in bytes of the word at the beginning of a text.
+fn run_length(text: &str) -> usize {
+    let mut characters = text.char_indices().peekable();
+    let mut end = 0;
+    while let Some((at, c)) = characters.next() {
+        let inner_apostrophe =
+            matches!(c, '\'' | '’') && characters.peek().is_some_and(|(_, next)| next.is_alphanumeric());
+        if is_unspaced(c) {
+            return if at == 0 { c.len_utf8() } else { at };
+        }
+        if !(c.is_alphanumeric() || is_combining_mark(c) || inner_apostrophe) {
+            break;
+        }
+        end = at + c.len_utf8();
+    }
+    end
+}
+
+/// Whether the character belongs to a script that is written without spaces: Han, kana, Thai, Lao, Khmer, Burmese.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{3040}'..='\u{30FF}'
+        | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+        && c.is_alphanumeric()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_token_knows_its_place_and_its_plain_form() {
+        let found: Vec<_> = tokens("Ann’s 8th, café!").map(|t| (t.start, t.end(), t.plain)).collect();
+        assert_eq!(found, [(0, 7, "ann".into()), (8, 11, "8".into()), (13, 18, "cafe".to_owned())]);
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_are_ordered_slices_of_the_text(text in "\\PC{0,80}") {
+            let mut end = 0;
+            for token in tokens(&text) {
+                prop_assert!(token.start >= end);
+                prop_assert_eq!(&text[token.start..token.end()], token.written);
+                prop_assert!(!token.plain.is_empty());
+                end = token.end();
+            }
+        }
+    }
+}
