@@ -27,7 +27,7 @@ pub(crate) struct Args {
     pub(crate) first_build: bool,
 }
 
-/// Builds for release, and measures in the program built so.
+/// Builds for release, and measures in the program that was built.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let built = cargo(&["build", "--release", "-p", "memcloud", "-p", "xtask", "--features", "xtask/bench"])
         .status()?;

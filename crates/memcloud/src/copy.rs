@@ -10,7 +10,7 @@ use std::time::Instant;
 use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Error, Member, Purpose, Session, Space};
 use memcloud_memory::Analysis;
-use memcloud_ports::{Batch, Change, ChangeKind, Cursor, EpisodeStore, IndexRow, Prepared, SessionsOf};
+use memcloud_ports::{Batch, Change, ChangeKind, Cursor, Engine, IndexRow, Prepared, SessionsOf};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -25,15 +25,15 @@ const WRITTEN_BYTES: usize = 2 << 20;
 
 /// Copies everything, then compares. Says what was copied.
 pub(crate) async fn copy(
-    source: &dyn EpisodeStore,
-    target: &dyn EpisodeStore,
+    source: &Engine,
+    target: &Engine,
     doing: &str,
     output: Output,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let counts = source.counts().await?;
-    if let Some(space) = source.vector_space().await? {
-        target.bind_vector_space(&space).await?;
+    let counts = source.episodes.counts().await?;
+    if let Some(space) = source.vectors.vector_space().await? {
+        target.vectors.bind_vector_space(&space).await?;
     }
     let spaces = copy_sessions(source, target).await?;
     let mut progress = output.progress(doing, Unit::Messages);
@@ -69,11 +69,11 @@ impl Copied {
 }
 
 /// Makes all sessions in the order in which they were first seen, and answers the spaces in theirs.
-async fn copy_sessions(source: &dyn EpisodeStore, target: &dyn EpisodeStore) -> Result<Vec<Space>, Error> {
+async fn copy_sessions(source: &Engine, target: &Engine) -> Result<Vec<Space>, Error> {
     let (mut spaces, mut seen) = (Vec::new(), HashSet::new());
     let mut batch: Vec<(String, Vec<Member>)> = Vec::new();
     let mut owner: Option<Space> = None;
-    for Session { space, name, members } in source.sessions(SessionsOf::Everyone).await? {
+    for Session { space, name, members } in source.sessions.sessions(SessionsOf::Everyone).await? {
         if owner.as_ref() != Some(&space) || batch.len() >= STEP {
             make_sessions(target, owner.replace(space.clone()), std::mem::take(&mut batch)).await?;
         }
@@ -87,30 +87,33 @@ async fn copy_sessions(source: &dyn EpisodeStore, target: &dyn EpisodeStore) -> 
 }
 
 async fn make_sessions(
-    target: &dyn EpisodeStore,
+    target: &Engine,
     space: Option<Space>,
     sessions: Vec<(String, Vec<Member>)>,
 ) -> Result<(), Error> {
     let Some(space) = space else { return Ok(()) };
-    target.append(Batch { space, sessions, episodes: Vec::new(), idempotency: None, intent: None }).await?;
+    target
+        .episodes
+        .append(Batch { space, sessions, episodes: Vec::new(), idempotency: None, intent: None })
+        .await?;
     Ok(())
 }
 
 /// Copies what searches find, in the order of its history.
 async fn copy_recalled(
-    source: &dyn EpisodeStore,
-    target: &dyn EpisodeStore,
+    source: &Engine,
+    target: &Engine,
     space: &Space,
     copied: &mut Copied,
     progress: &mut Progress,
 ) -> Result<(), Error> {
     let mut after = 0;
     loop {
-        let changes = source.changes(space, after, STEP).await?;
+        let changes = source.history.changes(space, after, STEP).await?;
         let Some(last) = changes.last() else { return Ok(()) };
         after = last.sequence;
         let (ids, mut rows): (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) = put(changes);
-        let episodes = source.episodes(space, &ids).await?;
+        let episodes = source.episodes.episodes(space, &ids).await?;
         let prepared = episodes.into_iter().filter_map(|episode| {
             let row = rows.remove(&episode.id)?;
             Some(Prepared { episode, vector: row.vector, analysis: row.analysis, lessons: Vec::new() })
@@ -131,15 +134,15 @@ fn put(changes: Vec<Change>) -> (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) {
 
 /// Copies what is kept for the profile or the conversation only, which no history tells of.
 async fn copy_unrecalled(
-    source: &dyn EpisodeStore,
-    target: &dyn EpisodeStore,
+    source: &Engine,
+    target: &Engine,
     space: &Space,
     copied: &mut Copied,
     progress: &mut Progress,
 ) -> Result<(), Error> {
     let mut after = None;
     loop {
-        let page = source.page(space, None, after, STEP).await?;
+        let page = source.episodes.page(space, None, after, STEP).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
         let prepared = page.into_iter().filter(|episode| episode.purpose != Purpose::Recall).map(|episode| {
@@ -151,14 +154,15 @@ async fn copy_unrecalled(
 
 /// Writes the episodes that the target does not have.
 async fn write(
-    target: &dyn EpisodeStore,
+    target: &Engine,
     space: &Space,
     mut prepared: Vec<Prepared>,
     copied: &mut Copied,
     progress: &mut Progress,
 ) -> Result<(), Error> {
     let (seen, ids) = (prepared.len(), prepared.iter().map(|p| p.episode.id).collect::<Vec<_>>());
-    let there: HashSet<EpisodeId> = target.episodes(space, &ids).await?.iter().map(|e| e.id).collect();
+    let there: HashSet<EpisodeId> =
+        target.episodes.episodes(space, &ids).await?.iter().map(|e| e.id).collect();
     prepared.retain(|prepared| !there.contains(&prepared.episode.id));
     let written = prepared.len();
     while !prepared.is_empty() {
@@ -170,7 +174,7 @@ async fn write(
         let rest = prepared.split_off(fitting.count().max(1));
         let episodes = std::mem::replace(&mut prepared, rest);
         let (space, sessions) = (space.clone(), Vec::new());
-        target.append(Batch { space, sessions, episodes, idempotency: None, intent: None }).await?;
+        target.episodes.append(Batch { space, sessions, episodes, idempotency: None, intent: None }).await?;
     }
     copied.step(seen, written, progress);
     Ok(())
@@ -210,7 +214,7 @@ impl Sum {
 }
 
 /// Reads a space on both sides and compares what the source has.
-async fn check(source: &dyn EpisodeStore, target: &dyn EpisodeStore, space: &Space) -> Result<Sum, Failure> {
+async fn check(source: &Engine, target: &Engine, space: &Space) -> Result<Sum, Failure> {
     let mut ids = HashSet::new();
     let noted = |id| {
         ids.insert(id);
@@ -230,15 +234,11 @@ async fn check(source: &dyn EpisodeStore, target: &dyn EpisodeStore, space: &Spa
 }
 
 /// Sums up the episodes of a space that are wanted, with their vectors.
-async fn sum(
-    store: &dyn EpisodeStore,
-    space: &Space,
-    mut wanted: impl FnMut(EpisodeId) -> bool,
-) -> Result<Sum, Error> {
+async fn sum(store: &Engine, space: &Space, mut wanted: impl FnMut(EpisodeId) -> bool) -> Result<Sum, Error> {
     let mut sum = Sum::default();
     let mut after = None;
     loop {
-        let page = store.page(space, None, after, STEP).await?;
+        let page = store.episodes.page(space, None, after, STEP).await?;
         let Some(last) = page.last() else { break };
         after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
         for episode in page.iter().filter(|episode| wanted(episode.id)) {
@@ -248,7 +248,7 @@ async fn sum(
     }
     let mut after = 0;
     loop {
-        let changes = store.changes(space, after, STEP).await?;
+        let changes = store.history.changes(space, after, STEP).await?;
         let Some(last) = changes.last() else { return Ok(sum) };
         after = last.sequence;
         let (ids, rows) = put(changes);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memcloud_domain::with_causes;
-use memcloud_ports::{ContentLocation, EpisodeStore, RecordStore};
+use memcloud_ports::{ContentLocation, Engine, RecordStore};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::{Host, PostgresStore, Tls};
 use memcloud_store_sqlite::SqliteStore;
@@ -35,18 +35,20 @@ impl Engines {
     }
 
     /// Opens the store. Databases that cannot be reached now are tried again by the store itself.
-    pub(crate) async fn open(&self, data_dir: &Path) -> Result<Arc<dyn EpisodeStore>, Failure> {
+    pub(crate) async fn open(&self, data_dir: &Path) -> Result<Engine, Failure> {
         let Some(graph) = &self.graph else {
             return Ok(match &self.postgres {
-                Some(target) => Arc::new(PostgresStore::open(target.clone()).await),
-                None => Arc::new(SqliteStore::open(data_dir).await.map_err(|error| opening(&error))?),
+                Some(target) => Engine::of(Arc::new(PostgresStore::open(target.clone()).await)),
+                None => {
+                    Engine::of(Arc::new(SqliteStore::open(data_dir).await.map_err(|error| opening(&error))?))
+                }
             });
         };
         let records: Arc<dyn RecordStore> = match &self.postgres {
             Some(target) => Arc::new(PostgresStore::open_records(target.clone()).await),
             None => Arc::new(SqliteStore::open_records(data_dir).await.map_err(|error| opening(&error))?),
         };
-        Ok(Arc::new(GraphStore::open(graph.clone(), records).await))
+        Ok(Arc::new(GraphStore::open(graph.clone(), records).await).engine())
     }
 
     /// Where the content of the episodes is that the records tell of.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use memcloud_domain::{Fault, SystemClock, with_causes};
 use memcloud_memory::{Chat, Learner, Limits, Memory, ModelGateway, RankingWeights};
-use memcloud_ports::{Counts, Embedder, EpisodeStore};
+use memcloud_ports::{Counts, Embedder, Engine};
 use memcloud_server::{ApiKeys, App, Exposed, ServeOptions, Settings, require_key_beyond_loopback};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -106,11 +106,11 @@ impl Instance {
         // The address itself, since its name may have led elsewhere when it was looked at before.
         require_key_beyond_loopback(address.ip(), &keys).map_err(exposed)?;
         // Data that cannot be used is told before a model is fetched, which goes into the same directory.
-        let store = settings.engines.open(&settings.data_dir).await?;
+        let engine = settings.engines.open(&settings.data_dir).await?;
         let (embedder, model) = embedding(settings, output).await?;
         let clock = Arc::new(SystemClock);
         let opening =
-            Memory::open(Arc::clone(&store), embedder, clock, limits(settings), RankingWeights::default());
+            Memory::open(engine.clone(), embedder, clock, limits(settings), RankingWeights::default());
         let mut memory = opening.await?;
         let language = settings.language.as_ref();
         if language.is_some_and(|language| language.profile.is_some()) {
@@ -122,7 +122,7 @@ impl Instance {
         let (mut chat, mut learner) = (None, None);
         if let Some(language) = language {
             language.warn(output);
-            let conversing = Conversing::over(&memory, store, language);
+            let conversing = Conversing::over(&memory, engine, language);
             app = app.chatting(Arc::clone(&conversing.chat), conversing.learner.is_some());
             (chat, learner) = (Some(conversing.chat), conversing.learner);
         }
@@ -219,9 +219,13 @@ struct Conversing {
 }
 
 impl Conversing {
-    fn over(memory: &Memory, store: Arc<dyn EpisodeStore>, language: &LanguageSettings) -> Self {
-        let gate =
-            Arc::new(ModelGateway::new(language.open(), store, Arc::new(SystemClock), language.budget));
+    fn over(memory: &Memory, engine: Engine, language: &LanguageSettings) -> Self {
+        let gate = Arc::new(ModelGateway::new(
+            language.open(),
+            engine.usage,
+            Arc::new(SystemClock),
+            language.budget,
+        ));
         let chat = Arc::new(Chat::new(memory, Arc::clone(&gate), language.chat));
         let learner = language
             .profile

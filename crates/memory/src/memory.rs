@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fact, FactId, Fault, Session, Space};
 use memcloud_ports::{
-    Check, Counts, Cursor, Deletion, Embedder, EpisodeStore, FactsOf, KeyStore, Parked, Part, SessionsOf,
-    Waiting,
+    Check, Counts, Cursor, Deletion, Embedder, Engine, FactsOf, KeyStore, Parked, Part, SessionsOf, Waiting,
 };
 
 use crate::embedding::Embedding;
@@ -13,7 +12,7 @@ use crate::search::{FactHit, RankingWeights, Search, SearchQuery, SearchResults}
 
 /// A memory: stores episodes and finds them again. One is shared by all requests of a server.
 pub struct Memory {
-    pub(crate) store: Arc<dyn EpisodeStore>,
+    pub(crate) store: Engine,
     pub(crate) embedding: Arc<Embedding>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
@@ -27,20 +26,20 @@ impl Memory {
     /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model. An engine that cannot be
     /// reached cannot answer that: then the memory opens nevertheless, and asks again before its first use.
     pub async fn open(
-        store: Arc<dyn EpisodeStore>,
+        store: Engine,
         embedder: Option<Arc<dyn Embedder>>,
         clock: Arc<dyn Clock>,
         limits: Limits,
         weights: RankingWeights,
     ) -> Result<Self, Error> {
-        let embedding = Arc::new(Embedding::new(Arc::clone(&store), embedder));
+        let embedding = Arc::new(Embedding::new(Arc::clone(&store.vectors), embedder));
         match embedding.bind().await {
             Err(error) if error.fault() != Fault::Unavailable => return Err(error),
             _ => {}
         }
-        let ingest = Ingest::new(Arc::clone(&store), Arc::clone(&embedding), Arc::clone(&clock), limits);
-        let search =
-            Search::new(Arc::clone(&store), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
+        let ingest =
+            Ingest::new(Arc::clone(&store.episodes), Arc::clone(&embedding), Arc::clone(&clock), limits);
+        let search = Search::new(store.clone(), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
         Ok(Self { store, embedding, clock, limits, ingest, search })
     }
 
@@ -83,7 +82,7 @@ impl Memory {
 
     /// The keys that the instance made.
     pub fn api_keys(&self) -> &dyn KeyStore {
-        self.store.api_keys()
+        self.store.keys.as_ref()
     }
 
     /// The clock that the memory reads.
@@ -93,7 +92,7 @@ impl Memory {
 
     /// The newest episodes of a session, oldest first.
     pub async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.store.newest(space, session, limit).await
+        self.store.episodes.newest(space, session, limit).await
     }
 
     /// A page of a space, or of one session in it, oldest first.
@@ -104,63 +103,63 @@ impl Memory {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<Episode>, Error> {
-        self.store.page(space, session, after, limit).await
+        self.store.episodes.page(space, session, after, limit).await
     }
 
     /// The episodes with these ids that exist in this space.
     pub async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
-        self.store.episodes(space, ids).await
+        self.store.episodes.episodes(space, ids).await
     }
 
     /// Deletes for good, and says how many episodes there were.
     pub async fn forget(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        self.store.delete(space, deletion).await
+        self.store.episodes.delete(space, deletion).await
     }
 
     /// One session with its members, if it exists.
     pub async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
-        self.store.session(space, name).await
+        self.store.sessions.session(space, name).await
     }
 
     /// Sessions in the order they were first seen.
     pub async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.store.sessions(of).await
+        self.store.sessions.sessions(of).await
     }
 
     /// How much is stored.
     pub async fn counts(&self) -> Result<Counts, Error> {
-        self.store.counts().await
+        self.store.episodes.counts().await
     }
 
     /// Facts, in the order in which they were learned.
     pub async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
-        let facts = self.store.profiles().facts(of).await?;
+        let facts = self.store.facts.facts(of).await?;
         Ok(facts.into_iter().map(|fact| fact.fact).collect())
     }
 
     /// Deletes a fact for good; `false` when this space has none of this id.
     pub async fn forget_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
-        self.store.profiles().delete_fact(space, id).await
+        self.store.facts.delete_fact(space, id).await
     }
 
     /// How much waits to be learned from; in this space only, when one is named.
     pub async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
-        self.store.profiles().waiting(space).await
+        self.store.learning.waiting(space).await
     }
 
     /// Messages whose learning failed permanently, and why.
     pub async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
-        self.store.profiles().parked(space, limit).await
+        self.store.learning.parked(space, limit).await
     }
 
     /// Makes parked messages due again, and says how many there were.
     pub async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
-        self.store.profiles().unpark(space).await
+        self.store.learning.unpark(space).await
     }
 
     /// Proves at this moment that each part of the store can be written and read, and that the embedder works.
     pub async fn probe(&self) -> Vec<Check> {
-        let mut checks = self.store.probe().await;
+        let mut checks = self.store.health.probe().await;
         if self.embedding.is_available() {
             let store_works = checks.iter().all(|check| check.outcome.is_ok());
             // A store that does not work cannot say whose vectors it holds.
@@ -179,10 +178,10 @@ impl Memory {
             return Ok(0);
         }
         self.embedding.bind().await?;
-        let waiting = self.store.without_vector(limit).await?;
+        let waiting = self.store.vectors.without_vector(limit).await?;
         let vectors = self.ingest.embed(&waiting).await?;
         let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
-        self.store.set_vectors(ready).await?;
+        self.store.vectors.set_vectors(ready).await?;
         Ok(waiting.len())
     }
 }

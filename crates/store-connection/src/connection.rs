@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Database, DatabaseErrorKind, Error};
+use memcloud_tasks::Tasks;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::health::HealthSignals;
@@ -17,13 +17,8 @@ pub struct Connection<C: Connector> {
     timeouts: Timeouts,
     state: watch::Receiver<State<C::Session>>,
     health: Arc<HealthSignals>,
-    supervisor: JoinHandle<()>,
-}
-
-impl<C: Connector> Drop for Connection<C> {
-    fn drop(&mut self) {
-        self.supervisor.abort();
-    }
+    /// Owns the supervisor, which ends with the connection.
+    _supervisor: Tasks,
 }
 
 impl<C: Connector> Connection<C> {
@@ -31,11 +26,12 @@ impl<C: Connector> Connection<C> {
     pub async fn start(connector: C, timeouts: Timeouts) -> Self {
         let database = connector.database();
         let health = Arc::new(HealthSignals::default());
-        let (supervisor, mut state) = supervisor::start(connector, timeouts, Arc::clone(&health));
+        let supervisor = Tasks::new();
+        let mut state = supervisor::start(&supervisor, connector, timeouts, Arc::clone(&health));
         let first = state.wait_for(|state| !matches!(state, State::Opening));
         // The supervisor outlives this call, so an answer comes.
         drop(timeout(timeouts.ping + timeouts.opening, first).await);
-        Self { database, timeouts, state, health, supervisor }
+        Self { database, timeouts, state, health, _supervisor: supervisor }
     }
 
     /// Runs an operation within the ordinary time limit.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use memcloud_domain::{DatabaseErrorKind, Error};
+use memcloud_tasks::Tasks;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::health::HealthSignals;
@@ -17,15 +17,17 @@ use crate::{Connector, Timeouts};
 /// The shortest time between two reopenings, however often sessions are lost.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Starts the supervisor. Returns its task and the channel on which it publishes the state of the connection.
+/// Starts the supervisor. Returns the channel on which it publishes the state of the connection.
 pub(crate) fn start<C: Connector>(
+    tasks: &Tasks,
     connector: C,
     timeouts: Timeouts,
     health: Arc<HealthSignals>,
-) -> (JoinHandle<()>, watch::Receiver<State<C::Session>>) {
+) -> watch::Receiver<State<C::Session>> {
     let (publish, state) = watch::channel(State::Opening);
     let supervisor = Supervisor { connector, timeouts, health, publish, generation: 0, down_since: None };
-    (tokio::spawn(supervisor.run()), state)
+    tasks.spawn("database connection", |_| supervisor.run());
+    state
 }
 
 struct Supervisor<C: Connector> {

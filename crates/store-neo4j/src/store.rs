@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Session, Space};
+use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Space};
 use memcloud_ports::{
-    Appended, Batch, Change, Check, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent, KeyStore,
-    PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
+    Appended, Batch, Check, Counts, Cursor, Deletion, Engine, EpisodeStore, Health, Idempotency, Intent,
+    PROBE_WITHIN, Part, RecordStore, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use tokio::sync::{Mutex, OnceCell};
@@ -61,6 +61,12 @@ impl GraphStore {
         });
         let sweeper = tokio::spawn(sweep::forever(Arc::clone(&shared)));
         Self { shared, sweeper }
+    }
+
+    /// The engine: episodes and their embeddings in the graph, everything else with the records.
+    pub fn engine(self: Arc<Self>) -> Engine {
+        let records = Engine::from(Arc::clone(&self.shared.records));
+        Engine { episodes: self.clone(), vectors: self.clone(), health: self, ..records }
     }
 
     /// Does at once what is otherwise done by and by: removes from the graph what no record tells of, and gives turns
@@ -222,14 +228,6 @@ impl EpisodeStore for GraphStore {
         self.shared.records.repeated(idempotency).await
     }
 
-    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
-        self.shared.records.head(space).await
-    }
-
-    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
-        self.shared.records.changes(space, after, limit).await
-    }
-
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -270,14 +268,13 @@ impl EpisodeStore for GraphStore {
         deleted.map_err(|panic| Error::Storage { doing: "deleting episodes", source: panic.into() })?
     }
 
-    async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
-        self.shared.records.session(space, name).await
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.shared.records.counts().await
     }
+}
 
-    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.shared.records.sessions(of).await
-    }
-
+#[async_trait]
+impl VectorStore for GraphStore {
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
         self.shared.records.bind_vector_space(running).await?;
         let dimensions = running.rsplit('/').next().and_then(|number| number.parse::<i64>().ok());
@@ -303,19 +300,10 @@ impl EpisodeStore for GraphStore {
         }
         self.shared.records.set_vectors(vectors).await
     }
+}
 
-    async fn counts(&self) -> Result<Counts, Error> {
-        self.shared.records.counts().await
-    }
-
-    fn profiles(&self) -> &dyn ProfileStore {
-        self.shared.records.profiles()
-    }
-
-    fn api_keys(&self) -> &dyn KeyStore {
-        self.shared.records.api_keys()
-    }
-
+#[async_trait]
+impl Health for GraphStore {
     async fn probe(&self) -> Vec<Check> {
         let probe = async |graph| schema::prove_writable(&graph).await;
         let (mut checks, outcome) =

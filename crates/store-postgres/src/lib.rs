@@ -44,8 +44,9 @@ use deadpool_postgres::Object;
 use half::f16;
 use memcloud_domain::{Database, Episode, EpisodeId, Error, Session as Conversation, Space};
 use memcloud_ports::{
-    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Idempotency,
-    Intent, KeyStore, Orphan, PROBE_WITHIN, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
+    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, History,
+    Idempotency, Intent, Orphan, PROBE_WITHIN, Part, RecordStore, Sequence, SessionStore, SessionsOf,
+    VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use uuid::Uuid;
@@ -158,14 +159,6 @@ impl EpisodeStore for PostgresStore {
         self.again("looking for a repeated request", |client| append::repeated(client, &idempotency)).await
     }
 
-    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
-        self.again("reading a space's head", |client| read::head(client, space)).await
-    }
-
-    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
-        self.again("reading changes", |client| read::changes(client, space, after, limit)).await
-    }
-
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
         self.again("reading episodes", |client| read::episodes(client, space, ids)).await
     }
@@ -188,6 +181,24 @@ impl EpisodeStore for PostgresStore {
         Ok(self.delete_noting(space, &deletion, None).await?.len() as u64)
     }
 
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.again("counting", read::counts).await
+    }
+}
+
+#[async_trait]
+impl History for PostgresStore {
+    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
+        self.again("reading a space's head", |client| read::head(client, space)).await
+    }
+
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+        self.again("reading changes", |client| read::changes(client, space, after, limit)).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for PostgresStore {
     async fn session(&self, space: &Space, name: &str) -> Result<Option<Conversation>, Error> {
         self.again("reading a session", |client| read::session(client, space, name)).await
     }
@@ -195,7 +206,10 @@ impl EpisodeStore for PostgresStore {
     async fn sessions(&self, of: SessionsOf) -> Result<Vec<Conversation>, Error> {
         self.again("listing sessions", |client| read::sessions(client, &of)).await
     }
+}
 
+#[async_trait]
+impl VectorStore for PostgresStore {
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
         let bind = |client| schema::bind_vector_space(client, running);
         let stored = self.again("binding the vector space", bind).await?;
@@ -217,19 +231,10 @@ impl EpisodeStore for PostgresStore {
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
         self.again("storing vectors", |client| vectors::set(client, &vectors)).await
     }
+}
 
-    async fn counts(&self) -> Result<Counts, Error> {
-        self.again("counting", read::counts).await
-    }
-
-    fn profiles(&self) -> &dyn ProfileStore {
-        self
-    }
-
-    fn api_keys(&self) -> &dyn KeyStore {
-        self
-    }
-
+#[async_trait]
+impl Health for PostgresStore {
     async fn probe(&self) -> Vec<Check> {
         let probe = |session| with_client(session, "probing the store", schema::prove_writable);
         let outcome = self.link.run_within(PROBE_WITHIN, probe).await;

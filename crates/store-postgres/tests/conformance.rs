@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use memcloud_domain::Error;
-use memcloud_ports::{Deletion, EpisodeStore, RecordStore, Revision};
+use memcloud_ports::{Deletion, Engine, EpisodeStore, RecordStore, Revision};
 use memcloud_store_postgres::{PostgresStore, Target};
 use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
 use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
@@ -24,7 +24,7 @@ async fn the_story() {
         let database = server.create_database();
         let target = target(&database);
         databases.borrow_mut().push(database);
-        async move { Arc::new(PostgresStore::open(target).await) as _ }
+        async move { Engine::of(Arc::new(PostgresStore::open(target).await)) }
     })
     .await;
 }
@@ -47,7 +47,7 @@ async fn records_made_for_another_home_are_refused() {
     let database = SharedPostgres::from_environment().create_database();
     // As long as there is nothing, nothing is decided.
     PostgresStore::open_records(target(&database)).await.counts().await.unwrap();
-    let store = Arc::new(PostgresStore::open(target(&database)).await);
+    let store = Engine::of(Arc::new(PostgresStore::open(target(&database)).await));
     memcloud_store_tests::port::deleted_is_gone(store).await;
     let other = PostgresStore::open_records(target(&database)).await;
     let refused = other.counts().await;
@@ -72,8 +72,8 @@ async fn servers_may_start_at_once() {
 async fn two_servers_take_on_a_subject_once() {
     let database = SharedPostgres::from_environment().create_database();
     let [one, two]: [Store; 2] = [
-        Arc::new(PostgresStore::open(target(&database)).await),
-        Arc::new(PostgresStore::open(target(&database)).await),
+        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
+        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
     ];
     for n in 0..10 {
         let space = memcloud_store_tests::space(&format!("space-{n}"));
@@ -98,8 +98,8 @@ async fn two_servers_learn_at_the_same_moment() {
     use memcloud_store_tests::profile::{add, current, pet, tell};
     let database = SharedPostgres::from_environment().create_database();
     let [one, two]: [Store; 2] = [
-        Arc::new(PostgresStore::open(target(&database)).await),
-        Arc::new(PostgresStore::open(target(&database)).await),
+        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
+        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
     ];
     let learned: Vec<_> = (0..4)
         .map(|n| {
@@ -125,8 +125,8 @@ async fn no_fact_outlives_a_message_that_is_deleted_meanwhile() {
     use memcloud_store_tests::profile::{LATER, all, pet, revise, tell};
     let database = SharedPostgres::from_environment().create_database();
     let [one, two]: [Store; 2] = [
-        Arc::new(PostgresStore::open(target(&database)).await),
-        Arc::new(PostgresStore::open(target(&database)).await),
+        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
+        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
     ];
     let space = memcloud_store_tests::space("race");
     for n in 0..30 {
@@ -134,13 +134,13 @@ async fn no_fact_outlives_a_message_that_is_deleted_meanwhile() {
         let name = format!("Tom {n}");
         revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &told[..1]))]).await;
         let learn = revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &told[1..]))]);
-        let forget = two.delete(&space, Deletion::Episodes(vec![told[(n % 2) as usize]]));
+        let forget = two.episodes.delete(&space, Deletion::Episodes(vec![told[(n % 2) as usize]]));
         let (_, forgotten) = tokio::join!(learn, forget);
         assert_eq!(forgotten.unwrap(), 1);
         let facts = all(&one).await;
         assert_eq!(facts.len(), 1, "it rests on the other one");
         assert_eq!(facts[0].fact.citations, [told[1 - (n % 2) as usize]]);
-        one.delete(&space, Deletion::Session("s".into())).await.unwrap();
+        one.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
         assert!(all(&one).await.is_empty());
     }
 }
@@ -153,7 +153,7 @@ proptest! {
         let database = SharedPostgres::from_environment().create_database();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let store = Arc::new(PostgresStore::open(target(&database)).await);
+            let store = Engine::of(Arc::new(PostgresStore::open(target(&database)).await));
             any_deeds_leave_the_truth(store, deeds).await;
         });
     }
@@ -163,7 +163,7 @@ proptest! {
         let database = SharedPostgres::from_environment().create_database();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let store = Arc::new(PostgresStore::open(target(&database)).await);
+            let store = Engine::of(Arc::new(PostgresStore::open(target(&database)).await));
             any_studies_keep_what_is_known(store, studies).await;
         });
     }

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Error, Session, Space};
 use memcloud_ports::{
-    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Idempotency,
-    Intent, KeyStore, Orphan, Part, ProfileStore, RecordStore, Sequence, SessionsOf,
+    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, History,
+    Idempotency, Intent, Orphan, Part, RecordStore, Sequence, SessionStore, SessionsOf, VectorStore,
 };
 
 use crate::lock::DirectoryLock;
@@ -156,15 +156,6 @@ impl EpisodeStore for SqliteStore {
         self.readers.read("looking for a repeated request", move |c| append::repeated(c, &idempotency)).await
     }
 
-    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
-        self.readers.read_now("reading a space's head", |c| read::head(c, space))
-    }
-
-    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
-        let space = space.clone();
-        self.readers.read("reading changes", move |c| read::changes(c, &space, after, limit)).await
-    }
-
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
         const DOING: &str = "reading episodes";
         // A search of the usual size reads a page or two for each hit, most of them from the cache.
@@ -197,6 +188,25 @@ impl EpisodeStore for SqliteStore {
         Ok(self.delete_from_log(space, deletion, None).await?.len() as u64)
     }
 
+    async fn counts(&self) -> Result<Counts, Error> {
+        self.readers.read("counting", read::counts).await
+    }
+}
+
+#[async_trait]
+impl History for SqliteStore {
+    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
+        self.readers.read_now("reading a space's head", |c| read::head(c, space))
+    }
+
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+        let space = space.clone();
+        self.readers.read("reading changes", move |c| read::changes(c, &space, after, limit)).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
     async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
         let (space, name) = (space.clone(), name.to_owned());
         self.readers.read("reading a session", move |c| read::session(c, &space, &name)).await
@@ -205,7 +215,10 @@ impl EpisodeStore for SqliteStore {
     async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
         self.readers.read("listing sessions", move |c| read::sessions(c, &of)).await
     }
+}
 
+#[async_trait]
+impl VectorStore for SqliteStore {
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
         let running = running.to_owned();
         self.writer.write("binding the vector space", move |tx| meta::bind_vector_space(tx, &running)).await
@@ -222,19 +235,10 @@ impl EpisodeStore for SqliteStore {
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
         self.writer.write("storing vectors", move |tx| vectors::set(tx, &vectors)).await
     }
+}
 
-    async fn counts(&self) -> Result<Counts, Error> {
-        self.readers.read("counting", read::counts).await
-    }
-
-    fn profiles(&self) -> &dyn ProfileStore {
-        self
-    }
-
-    fn api_keys(&self) -> &dyn KeyStore {
-        self
-    }
-
+#[async_trait]
+impl Health for SqliteStore {
     async fn probe(&self) -> Vec<Check> {
         vec![Check { part: Part::Store, outcome: self.prove().await }]
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memcloud_domain::Error;
+use memcloud_ports::Engine;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
 use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
@@ -12,7 +13,7 @@ use memcloud_store_tests::{Store, run};
 use proptest::prelude::*;
 
 async fn open(directory: &Path) -> Store {
-    Arc::new(SqliteStore::open(directory).await.unwrap())
+    Engine::of(Arc::new(SqliteStore::open(directory).await.unwrap()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,9 +137,9 @@ async fn facts_that_are_deleted_are_in_no_file() {
     let fact = add(&store, &space, pet(first, 0, &told[..1])).await;
     add(&store, &space, pet(second, 0, &told[1..])).await;
     assert!(holds(first) && holds(second));
-    assert!(store.profiles().delete_fact(&space, fact).await.unwrap());
+    assert!(store.facts.delete_fact(&space, fact).await.unwrap());
     assert!(!holds(first), "deleted by itself");
-    store.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
+    store.episodes.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
     assert!(!holds(second), "deleted with its message");
 }
 
@@ -177,7 +178,7 @@ async fn memories_are_for_their_owner_only() {
     std::fs::set_permissions(&found, PermissionsExt::from_mode(0o755)).unwrap();
     for directory in [&made, &found] {
         let store = open(directory).await;
-        assert!(store.probe().await[0].outcome.is_ok());
+        assert!(store.health.probe().await[0].outcome.is_ok());
         for file in std::fs::read_dir(directory).unwrap() {
             let path = file.unwrap().path();
             if path.file_name().unwrap().to_str().unwrap().starts_with(memcloud_store_sqlite::FILE) {

@@ -48,7 +48,7 @@ async fn created(store: &dyn KeyStore, key: ApiKey) -> ApiKey {
 
 /// Every field of a key comes back as it was given, in the order in which the keys were made.
 pub async fn created_keys_are_read_back(store: Store) {
-    let store = store.api_keys();
+    let store = store.keys.as_ref();
     assert_eq!(store.keys().await.unwrap(), []);
     let admin = created(store, key("b", &Right::ALL, 10)).await;
     let spaces = vec![Space { org: "ö/1".into(), project: "a, 'b'".into() }, Space::of_group("c")];
@@ -65,7 +65,7 @@ pub async fn created_keys_are_read_back(store: Store) {
 
 /// Without a live key that can manage keys none is made, unless the settings have one.
 pub async fn the_first_key_manages_keys(store: Store) {
-    let store = store.api_keys();
+    let store = store.keys.as_ref();
     let reader = key("reader", &[Right::Read, Right::Write], 1);
     assert!(!store.create_key(reader.clone(), AdminRule::Required).await.unwrap());
     let limited = ApiKey { spaces: Some(vec![Space::of_group("g")]), ..key("limited", &Right::ALL, 1) };
@@ -83,7 +83,7 @@ pub async fn the_first_key_manages_keys(store: Store) {
 
 /// The last key that can manage keys is revoked last, unless the settings have one.
 pub async fn the_last_admin_key_stays_while_others_live(store: Store) {
-    let store = store.api_keys();
+    let store = store.keys.as_ref();
     let required = AdminRule::Required;
     created(store, key("one", &Right::ALL, 1)).await;
     created(store, key("two", &[Right::Admin], 2)).await;
@@ -111,7 +111,7 @@ async fn created_anyway(store: &dyn KeyStore, key: ApiKey) {
 
 /// A key is revoked once: later calls answer the moment of the first.
 pub async fn revocation_is_final(store: Store) {
-    let store = store.api_keys();
+    let store = store.keys.as_ref();
     let key = created(store, key("k", &Right::ALL, 1)).await;
     let revoked = Revocation::Revoked(ApiKey { revoked_at: Some(at(10)), ..key.clone() });
     assert_eq!(store.revoke_key(&key.id, at(10), AdminRule::Required).await.unwrap(), revoked);
@@ -123,7 +123,7 @@ pub async fn revocation_is_final(store: Store) {
 
 /// The last use only moves forwards, and unknown keys are no error.
 pub async fn use_is_noted_forwards(store: Store) {
-    let store = store.api_keys();
+    let store = store.keys.as_ref();
     let key = created(store, key("k", &Right::ALL, 1)).await;
     for (second, noted) in [(10, 10), (30, 30), (20, 30)] {
         store.note_key_use(&key.id, at(second)).await.unwrap();
@@ -134,7 +134,7 @@ pub async fn use_is_noted_forwards(store: Store) {
 
 /// Live keys and those that ended lately stay.
 pub async fn only_long_ended_keys_are_pruned(store: Store) {
-    let store = store.api_keys();
+    let store = store.keys.as_ref();
     created(store, key("live", &Right::ALL, 1)).await;
     for (name, end) in [("expired", 50), ("lately", 100), ("later", 500)] {
         created(store, ApiKey { expires_at: Some(at(end)), ..key(name, &[Right::Read], 2) }).await;
@@ -154,7 +154,7 @@ pub async fn no_history_locks_everyone_out<F: Future<Output = Store>>(fresh: &im
     let mut runner = TestRunner::deterministic();
     for _ in 0..6 {
         let store = fresh().await;
-        let store = store.api_keys();
+        let store = store.keys.as_ref();
         let steps = steps.new_tree(&mut runner).unwrap().current();
         for (now, (creates, number, rights)) in (1..).zip(steps) {
             let rights: &[Right] =

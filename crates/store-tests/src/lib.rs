@@ -20,15 +20,13 @@ pub mod profile;
 pub mod records;
 pub mod studies;
 
-use std::sync::Arc;
-
-use memcloud_ports::EpisodeStore;
+use memcloud_ports::Engine;
 
 pub use embedder::BagOfWords;
 pub use episodes::{episode, said, space};
 
 /// An engine under test.
-pub type Store = Arc<dyn EpisodeStore>;
+pub type Store = Engine;
 
 /// Runs everything on stores that `fresh` makes, each empty and of its own.
 pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {

@@ -15,7 +15,7 @@ async fn history(store: &Store, space: &Space, step: usize) -> Vec<Change> {
     let mut all: Vec<Change> = Vec::new();
     loop {
         let after = all.last().map_or(0, |change| change.sequence);
-        let changes = store.changes(space, after, step).await.unwrap();
+        let changes = store.history.changes(space, after, step).await.unwrap();
         if changes.is_empty() {
             return all;
         }
@@ -27,28 +27,32 @@ async fn history(store: &Store, space: &Space, step: usize) -> Vec<Change> {
 pub async fn what_is_appended_is_read_back(store: Store) {
     let space = space("kept");
     let episodes = some_episodes(&space, "s", 0..5);
-    assert_eq!(store.append(batch(episodes.clone())).await.unwrap(), Appended::Stored);
+    assert_eq!(store.episodes.append(batch(episodes.clone())).await.unwrap(), Appended::Stored);
     let ids: Vec<EpisodeId> = episodes.iter().rev().map(|e| e.id).collect();
-    let mut read = store.episodes(&space, &ids).await.unwrap();
+    let mut read = store.episodes.episodes(&space, &ids).await.unwrap();
     read.reverse();
     assert_eq!(read, episodes, "in the order asked for, field by field");
-    assert_eq!(store.newest(&space, "s", 2).await.unwrap(), episodes[3..], "the newest, oldest first");
-    let counts = store.counts().await.unwrap();
+    assert_eq!(
+        store.episodes.newest(&space, "s", 2).await.unwrap(),
+        episodes[3..],
+        "the newest, oldest first"
+    );
+    let counts = store.episodes.counts().await.unwrap();
     assert_eq!((counts.spaces, counts.sessions, counts.episodes, counts.without_vector), (1, 1, 5, 0));
-    assert!(store.probe().await.iter().all(|check| check.outcome.is_ok()));
-    assert_eq!(store.counts().await.unwrap(), counts, "a probe leaves nothing behind");
+    assert!(store.health.probe().await.iter().all(|check| check.outcome.is_ok()));
+    assert_eq!(store.episodes.counts().await.unwrap(), counts, "a probe leaves nothing behind");
 }
 
 /// The head grows by one with every episode, and the history tells each change with what ranking needs.
 pub async fn history_tells_every_change_once(store: Store) {
     let space = space("history");
-    assert_eq!(store.head(&space).await.unwrap(), 0);
+    assert_eq!(store.history.head(&space).await.unwrap(), 0);
     let episodes = some_episodes(&space, "s", 0..7);
-    store.append(batch(episodes[..4].to_vec())).await.unwrap();
-    store.append(batch(episodes[4..].to_vec())).await.unwrap();
-    assert_eq!(store.head(&space).await.unwrap(), 7);
-    store.delete(&space, Deletion::Episodes(vec![episodes[2].id])).await.unwrap();
-    assert_eq!(store.head(&space).await.unwrap(), 8);
+    store.episodes.append(batch(episodes[..4].to_vec())).await.unwrap();
+    store.episodes.append(batch(episodes[4..].to_vec())).await.unwrap();
+    assert_eq!(store.history.head(&space).await.unwrap(), 7);
+    store.episodes.delete(&space, Deletion::Episodes(vec![episodes[2].id])).await.unwrap();
+    assert_eq!(store.history.head(&space).await.unwrap(), 8);
     for step in [1, 3, 100] {
         let changes = history(&store, &space, step).await;
         let told: Vec<_> = changes.iter().map(|c| (c.sequence, c.id)).collect();
@@ -76,19 +80,23 @@ pub async fn a_repeated_request_stores_nothing(store: Store) {
     let first = named(1, 1, 0);
     let ids: Vec<EpisodeId> = first.episodes.iter().map(|p| p.episode.id).collect();
     let idempotency = first.idempotency.unwrap();
-    assert_eq!(store.repeated(idempotency).await.unwrap(), None);
-    assert_eq!(store.append(first).await.unwrap(), Appended::Stored);
-    assert_eq!(store.repeated(idempotency).await.unwrap(), Some(ids.clone()));
-    assert_eq!(store.append(named(1, 1, 10)).await.unwrap(), Appended::Repeated(ids.clone()));
-    assert!(matches!(store.append(named(1, 2, 20)).await, Err(Error::IdempotencyConflict)));
+    assert_eq!(store.episodes.repeated(idempotency).await.unwrap(), None);
+    assert_eq!(store.episodes.append(first).await.unwrap(), Appended::Stored);
+    assert_eq!(store.episodes.repeated(idempotency).await.unwrap(), Some(ids.clone()));
+    assert_eq!(store.episodes.append(named(1, 1, 10)).await.unwrap(), Appended::Repeated(ids.clone()));
+    assert!(matches!(store.episodes.append(named(1, 2, 20)).await, Err(Error::IdempotencyConflict)));
     let conflicting = Idempotency { key: [1; 32], request: [2; 32] };
-    assert!(matches!(store.repeated(conflicting).await, Err(Error::IdempotencyConflict)));
-    assert_eq!(store.append(named(2, 1, 30)).await.unwrap(), Appended::Stored);
-    assert_eq!(store.counts().await.unwrap().episodes, 4);
-    assert_eq!(store.head(&space).await.unwrap(), 4, "what stores nothing takes no sequence number");
-    store.delete(&space, Deletion::Episodes(ids)).await.unwrap();
-    assert_eq!(store.repeated(idempotency).await.unwrap(), None, "what is gone is not called stored");
-    assert_eq!(store.append(named(1, 1, 40)).await.unwrap(), Appended::Stored);
+    assert!(matches!(store.episodes.repeated(conflicting).await, Err(Error::IdempotencyConflict)));
+    assert_eq!(store.episodes.append(named(2, 1, 30)).await.unwrap(), Appended::Stored);
+    assert_eq!(store.episodes.counts().await.unwrap().episodes, 4);
+    assert_eq!(store.history.head(&space).await.unwrap(), 4, "what stores nothing takes no sequence number");
+    store.episodes.delete(&space, Deletion::Episodes(ids)).await.unwrap();
+    assert_eq!(
+        store.episodes.repeated(idempotency).await.unwrap(),
+        None,
+        "what is gone is not called stored"
+    );
+    assert_eq!(store.episodes.append(named(1, 1, 40)).await.unwrap(), Appended::Stored);
 }
 
 /// Walking the pages meets every episode once, in time order, also where many happened at the same moment.
@@ -98,14 +106,14 @@ pub async fn pages_cover_a_space_without_gap_or_double(store: Store) {
     for episode in &mut episodes[5..15] {
         episode.created_at = crate::episodes::minute(5);
     }
-    store.append(batch(episodes.clone())).await.unwrap();
-    store.append(batch(some_episodes(&space, "other", 0..3))).await.unwrap();
+    store.episodes.append(batch(episodes.clone())).await.unwrap();
+    store.episodes.append(batch(some_episodes(&space, "other", 0..3))).await.unwrap();
     episodes.sort_by_key(|e| (e.created_at, e.id));
     for limit in [1, 4, 100] {
         let mut read: Vec<Episode> = Vec::new();
         loop {
             let after = read.last().map(|e| Cursor { created_at: e.created_at.as_micros(), id: e.id });
-            let page = store.page(&space, Some("s"), after, limit).await.unwrap();
+            let page = store.episodes.page(&space, Some("s"), after, limit).await.unwrap();
             if page.is_empty() {
                 break;
             }
@@ -113,25 +121,25 @@ pub async fn pages_cover_a_space_without_gap_or_double(store: Store) {
         }
         assert_eq!(read, episodes, "{limit} a page");
     }
-    assert_eq!(store.page(&space, None, None, 100).await.unwrap().len(), 26);
-    assert!(store.page(&space, Some("unknown"), None, 100).await.unwrap().is_empty());
-    assert!(store.page(&crate::space("unknown"), None, None, 100).await.unwrap().is_empty());
+    assert_eq!(store.episodes.page(&space, None, None, 100).await.unwrap().len(), 26);
+    assert!(store.episodes.page(&space, Some("unknown"), None, 100).await.unwrap().is_empty());
+    assert!(store.episodes.page(&crate::space("unknown"), None, None, 100).await.unwrap().is_empty());
 }
 
 /// Whoever joins a session later is a member beside the earlier ones; sessions are found by space and by member.
 pub async fn sessions_unite_their_members(store: Store) {
     let space = space("members");
-    store.append(batch(some_episodes(&space, "s", 0..1))).await.unwrap();
+    store.episodes.append(batch(some_episodes(&space, "s", 0..1))).await.unwrap();
     let mut joined = batch(some_episodes(&space, "s", 1..2));
     joined.sessions = vec![("s".into(), vec![Member::User("zoe".into()), Member::User("ann".into())])];
-    store.append(joined).await.unwrap();
-    store.append(batch(some_episodes(&crate::space("members-2"), "t", 2..3))).await.unwrap();
-    let session = store.session(&space, "s").await.unwrap().unwrap();
+    store.episodes.append(joined).await.unwrap();
+    store.episodes.append(batch(some_episodes(&crate::space("members-2"), "t", 2..3))).await.unwrap();
+    let session = store.sessions.session(&space, "s").await.unwrap().unwrap();
     assert_eq!(session.users().collect::<Vec<_>>(), ["ann", "zoe"]);
     assert_eq!(session.agents().collect::<Vec<_>>(), ["bot"]);
-    assert_eq!(store.session(&space, "t").await.unwrap(), None);
+    assert_eq!(store.sessions.session(&space, "t").await.unwrap(), None);
     let names = async |of| -> Vec<String> {
-        store.sessions(of).await.unwrap().into_iter().map(|session| session.name).collect()
+        store.sessions.sessions(of).await.unwrap().into_iter().map(|session| session.name).collect()
     };
     assert_eq!(names(SessionsOf::Everyone).await, ["s", "t"]);
     assert_eq!(names(SessionsOf::Space(space)).await, ["s"]);
@@ -145,35 +153,35 @@ pub async fn sessions_unite_their_members(store: Store) {
 pub async fn deleted_is_gone(store: Store) {
     let space = space("deleted");
     let (kept, gone) = (some_episodes(&space, "kept", 0..3), some_episodes(&space, "gone", 3..6));
-    store.append(batch(kept.clone())).await.unwrap();
-    store.append(batch(gone.clone())).await.unwrap();
+    store.episodes.append(batch(kept.clone())).await.unwrap();
+    store.episodes.append(batch(gone.clone())).await.unwrap();
     let ids: Vec<EpisodeId> = gone.iter().map(|e| e.id).collect();
     let elsewhere = crate::space("elsewhere");
     assert_eq!(
-        store.delete(&elsewhere, Deletion::Episodes(ids.clone())).await.unwrap(),
+        store.episodes.delete(&elsewhere, Deletion::Episodes(ids.clone())).await.unwrap(),
         0,
         "not of this space"
     );
     let twice = vec![ids[0], ids[0], EpisodeId::new(crate::episodes::minute(9), 0)];
-    assert_eq!(store.delete(&space, Deletion::Episodes(twice)).await.unwrap(), 1);
-    assert_eq!(store.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 2);
-    assert_eq!(store.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 0);
-    assert!(store.episodes(&space, &ids).await.unwrap().is_empty());
-    assert!(store.newest(&space, "gone", 10).await.unwrap().is_empty());
-    assert_eq!(store.page(&space, None, None, 10).await.unwrap(), kept);
+    assert_eq!(store.episodes.delete(&space, Deletion::Episodes(twice)).await.unwrap(), 1);
+    assert_eq!(store.episodes.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 2);
+    assert_eq!(store.episodes.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 0);
+    assert!(store.episodes.episodes(&space, &ids).await.unwrap().is_empty());
+    assert!(store.episodes.newest(&space, "gone", 10).await.unwrap().is_empty());
+    assert_eq!(store.episodes.page(&space, None, None, 10).await.unwrap(), kept);
     let told = history(&store, &space, 2).await;
     assert_eq!(told.iter().filter(|c| matches!(c.kind, ChangeKind::Removed)).count(), 3);
-    assert_eq!(store.counts().await.unwrap().episodes, 3);
-    assert!(store.session(&space, "gone").await.unwrap().is_some(), "the session itself stays");
+    assert_eq!(store.episodes.counts().await.unwrap().episodes, 3);
+    assert!(store.sessions.session(&space, "gone").await.unwrap().is_some(), "the session itself stays");
 }
 
 /// Vectors of another model are refused.
 pub async fn a_store_belongs_to_one_vector_space(store: Store) {
-    assert_eq!(store.vector_space().await.unwrap(), None);
-    store.bind_vector_space("a/model/2").await.unwrap();
-    store.bind_vector_space("a/model/2").await.unwrap();
-    assert_eq!(store.vector_space().await.unwrap().as_deref(), Some("a/model/2"));
-    let refused = store.bind_vector_space("another/model/2").await;
+    assert_eq!(store.vectors.vector_space().await.unwrap(), None);
+    store.vectors.bind_vector_space("a/model/2").await.unwrap();
+    store.vectors.bind_vector_space("a/model/2").await.unwrap();
+    assert_eq!(store.vectors.vector_space().await.unwrap().as_deref(), Some("a/model/2"));
+    let refused = store.vectors.bind_vector_space("another/model/2").await;
     assert!(matches!(refused, Err(Error::OtherVectorSpace { stored, .. }) if stored == "a/model/2"));
 }
 
@@ -184,14 +192,15 @@ pub async fn vectors_can_come_later(store: Store) {
     without.episodes.iter_mut().for_each(|p| p.vector = None);
     without.episodes[2].episode.purpose = Purpose::ProfileOnly;
     let ids: Vec<EpisodeId> = without.episodes.iter().map(|p| p.episode.id).collect();
-    store.append(without).await.unwrap();
-    assert_eq!(store.counts().await.unwrap().without_vector, 2);
-    let waiting: Vec<EpisodeId> = store.without_vector(10).await.unwrap().iter().map(|e| e.id).collect();
+    store.episodes.append(without).await.unwrap();
+    assert_eq!(store.episodes.counts().await.unwrap().without_vector, 2);
+    let waiting: Vec<EpisodeId> =
+        store.vectors.without_vector(10).await.unwrap().iter().map(|e| e.id).collect();
     assert_eq!(waiting, ids[..2], "what is for the profile only needs none");
     let vector = vec![f16::from_f32(1.0); 2];
     let unknown = EpisodeId::new(crate::episodes::minute(99), 0);
-    store.set_vectors(vec![(ids[0], vector.clone()), (unknown, vector.clone())]).await.unwrap();
-    assert_eq!(store.counts().await.unwrap().without_vector, 1);
+    store.vectors.set_vectors(vec![(ids[0], vector.clone()), (unknown, vector.clone())]).await.unwrap();
+    assert_eq!(store.episodes.counts().await.unwrap().without_vector, 1);
     let told = history(&store, &space, 10).await;
     let sequences: Vec<_> = told.iter().map(|c| (c.sequence, c.id)).collect();
     assert_eq!(sequences, [(2, ids[1]), (4, ids[0])]);
@@ -209,57 +218,57 @@ pub async fn a_transcript_is_only_read(store: Store) {
     }
     let mut kept = batch(episodes.clone());
     kept.episodes.iter_mut().for_each(|p| p.vector = None);
-    store.append(kept).await.unwrap();
+    store.episodes.append(kept).await.unwrap();
     let ids: Vec<EpisodeId> = episodes.iter().map(|e| e.id).collect();
-    assert_eq!(store.episodes(&space, &ids).await.unwrap(), episodes);
-    assert_eq!(store.page(&space, None, None, 10).await.unwrap(), episodes);
-    assert_eq!(store.page(&space, Some("s"), None, 10).await.unwrap(), episodes);
+    assert_eq!(store.episodes.episodes(&space, &ids).await.unwrap(), episodes);
+    assert_eq!(store.episodes.page(&space, None, None, 10).await.unwrap(), episodes);
+    assert_eq!(store.episodes.page(&space, Some("s"), None, 10).await.unwrap(), episodes);
     let conversation = [episodes[0].clone(), episodes[2].clone()];
-    assert_eq!(store.newest(&space, "s", 10).await.unwrap(), conversation);
+    assert_eq!(store.episodes.newest(&space, "s", 10).await.unwrap(), conversation);
     let told: Vec<EpisodeId> = history(&store, &space, 10).await.iter().map(|c| c.id).collect();
     assert_eq!(told, ids[2..]);
-    assert_eq!(store.without_vector(10).await.unwrap(), episodes[2..]);
-    let counts = store.counts().await.unwrap();
+    assert_eq!(store.vectors.without_vector(10).await.unwrap(), episodes[2..]);
+    let counts = store.episodes.counts().await.unwrap();
     assert_eq!((counts.episodes, counts.without_vector), (3, 1));
-    assert_eq!(store.delete(&space, Deletion::Session("s".into())).await.unwrap(), 3);
-    assert!(store.newest(&space, "s", 10).await.unwrap().is_empty());
+    assert_eq!(store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap(), 3);
+    assert!(store.episodes.newest(&space, "s", 10).await.unwrap().is_empty());
 }
 
 /// Two spaces with equal sessions stay apart in every answer.
 pub async fn spaces_know_nothing_of_each_other(store: Store) {
     let (one, two) = (space("one"), space("two"));
     let (here, there) = (some_episodes(&one, "s", 0..2), some_episodes(&two, "s", 2..4));
-    store.append(batch(here.clone())).await.unwrap();
-    store.append(batch(there.clone())).await.unwrap();
-    assert_eq!((store.head(&one).await.unwrap(), store.head(&two).await.unwrap()), (2, 2));
+    store.episodes.append(batch(here.clone())).await.unwrap();
+    store.episodes.append(batch(there.clone())).await.unwrap();
+    assert_eq!((store.history.head(&one).await.unwrap(), store.history.head(&two).await.unwrap()), (2, 2));
     let ids: Vec<EpisodeId> = here.iter().chain(&there).map(|e| e.id).collect();
-    assert_eq!(store.episodes(&one, &ids).await.unwrap(), here);
-    assert_eq!(store.newest(&two, "s", 10).await.unwrap(), there);
+    assert_eq!(store.episodes.episodes(&one, &ids).await.unwrap(), here);
+    assert_eq!(store.episodes.newest(&two, "s", 10).await.unwrap(), there);
     assert_eq!(history(&store, &one, 10).await.len(), 2);
-    store.delete(&one, Deletion::Session("s".into())).await.unwrap();
-    assert_eq!(store.newest(&two, "s", 10).await.unwrap(), there);
+    store.episodes.delete(&one, Deletion::Session("s".into())).await.unwrap();
+    assert_eq!(store.episodes.newest(&two, "s", 10).await.unwrap(), there);
 }
 
 /// What asks for nothing, or of nothing, is no error and changes nothing.
 pub async fn empty_questions_have_empty_answers(store: Store) {
     let space = space("nothing");
-    assert!(store.episodes(&space, &[]).await.unwrap().is_empty());
-    assert!(store.changes(&space, 0, 10).await.unwrap().is_empty());
-    assert!(store.newest(&space, "s", 10).await.unwrap().is_empty());
-    assert_eq!(store.delete(&space, Deletion::Episodes(Vec::new())).await.unwrap(), 0);
-    assert_eq!(store.delete(&space, Deletion::Session("s".into())).await.unwrap(), 0);
-    store.set_vectors(Vec::new()).await.unwrap();
-    assert!(store.without_vector(10).await.unwrap().is_empty());
-    assert_eq!(store.counts().await.unwrap(), memcloud_ports::Counts::default());
+    assert!(store.episodes.episodes(&space, &[]).await.unwrap().is_empty());
+    assert!(store.history.changes(&space, 0, 10).await.unwrap().is_empty());
+    assert!(store.episodes.newest(&space, "s", 10).await.unwrap().is_empty());
+    assert_eq!(store.episodes.delete(&space, Deletion::Episodes(Vec::new())).await.unwrap(), 0);
+    assert_eq!(store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap(), 0);
+    store.vectors.set_vectors(Vec::new()).await.unwrap();
+    assert!(store.vectors.without_vector(10).await.unwrap().is_empty());
+    assert_eq!(store.episodes.counts().await.unwrap(), memcloud_ports::Counts::default());
     // A batch without episodes makes its sessions known, in their order.
     let members = vec![Member::User("ann".into())];
     let sessions = vec![("z".to_owned(), members.clone()), ("a".to_owned(), members)];
     let empty =
         Batch { space: space.clone(), sessions, episodes: Vec::new(), idempotency: None, intent: None };
-    assert_eq!(store.append(empty).await.unwrap(), Appended::Stored);
-    let sessions = store.sessions(SessionsOf::Space(space.clone())).await.unwrap();
+    assert_eq!(store.episodes.append(empty).await.unwrap(), Appended::Stored);
+    let sessions = store.sessions.sessions(SessionsOf::Space(space.clone())).await.unwrap();
     assert_eq!(sessions.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);
-    assert_eq!(store.head(&space).await.unwrap(), 0);
+    assert_eq!(store.history.head(&space).await.unwrap(), 0);
 }
 
 /// What the memory lets through, every engine keeps: contents of a mebibyte, as one word and as many, and names of a
@@ -278,7 +287,7 @@ pub async fn long_texts_and_names_are_kept(store: Store) {
     }
     let mut long = batch(episodes.clone());
     long.sessions = vec![(name.clone(), vec![Member::User(name.clone())])];
-    assert_eq!(store.append(long).await.unwrap(), Appended::Stored);
-    assert_eq!(store.page(&space, Some(&name), None, 10).await.unwrap(), episodes);
-    assert_eq!(store.delete(&space, Deletion::Session(name)).await.unwrap(), 3);
+    assert_eq!(store.episodes.append(long).await.unwrap(), Appended::Stored);
+    assert_eq!(store.episodes.page(&space, Some(&name), None, 10).await.unwrap(), episodes);
+    assert_eq!(store.episodes.delete(&space, Deletion::Session(name)).await.unwrap(), 3);
 }

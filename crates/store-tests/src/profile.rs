@@ -52,13 +52,13 @@ pub async fn tell(store: &Store, space: &Space, owner: &str, numbers: Range<i64>
         prepared.lessons = vec![FactTarget { owner: owner.into(), category: "profile".into() }];
     }
     let ids = told.episodes.iter().map(|prepared| prepared.episode.id).collect();
-    assert_eq!(store.append(told).await.unwrap(), Appended::Stored);
+    assert_eq!(store.episodes.append(told).await.unwrap(), Appended::Stored);
     ids
 }
 
 /// Takes on what is due then.
 pub async fn claim(store: &Store, now: i64) -> Option<ClaimedBatch> {
-    store.profiles().claim(TRIGGER, minute(now), LEASE).await.unwrap()
+    store.learning.claim(TRIGGER, minute(now), LEASE).await.unwrap()
 }
 
 /// A fact about a pet, told by these messages.
@@ -80,7 +80,7 @@ fn lessons(space: &Space, at: i64, revisions: Vec<Revision>) -> RevisionSet {
 
 /// Changes what is known about ann.
 pub async fn revise(store: &Store, space: &Space, at: i64, revisions: Vec<Revision>) -> usize {
-    store.profiles().revise(&lessons(space, at, revisions)).await.unwrap()
+    store.facts.revise(&lessons(space, at, revisions)).await.unwrap()
 }
 
 /// Adds a fact about ann, and answers its id.
@@ -94,7 +94,7 @@ fn of(space: &Space) -> FactsOf {
 }
 
 async fn read(store: &Store, of: FactsOf) -> Vec<Fact> {
-    store.profiles().facts(&of).await.unwrap().into_iter().map(|fact| fact.fact).collect()
+    store.facts.facts(&of).await.unwrap().into_iter().map(|fact| fact.fact).collect()
 }
 
 /// The facts of a space that hold.
@@ -107,7 +107,7 @@ pub async fn all(store: &Store) -> Vec<EmbeddedFact> {
     let mut all: Vec<EmbeddedFact> = Vec::new();
     loop {
         let after = all.last().map(|fact| fact.fact.id);
-        let page = store.profiles().all_facts(after, 2).await.unwrap();
+        let page = store.facts.all_facts(after, 2).await.unwrap();
         if page.is_empty() {
             return all;
         }
@@ -137,17 +137,17 @@ pub async fn a_message_is_queued_with_what_it_is_stored_with(store: Store) {
         }
         told
     };
-    assert_eq!(store.profiles().waiting(None).await.unwrap().since, None);
-    assert_eq!(store.append(told(0, 1)).await.unwrap(), Appended::Stored);
-    assert!(matches!(store.append(told(10, 1)).await.unwrap(), Appended::Repeated(_)));
-    assert!(matches!(store.append(told(20, 2)).await, Err(Error::IdempotencyConflict)));
+    assert_eq!(store.learning.waiting(None).await.unwrap().since, None);
+    assert_eq!(store.episodes.append(told(0, 1)).await.unwrap(), Appended::Stored);
+    assert!(matches!(store.episodes.append(told(10, 1)).await.unwrap(), Appended::Repeated(_)));
+    assert!(matches!(store.episodes.append(told(20, 2)).await, Err(Error::IdempotencyConflict)));
     for of in [None, Some(&space)] {
-        let waiting = store.profiles().waiting(of).await.unwrap();
+        let waiting = store.learning.waiting(of).await.unwrap();
         assert_eq!((waiting.waiting, waiting.parked), (4, 0), "once for each subject");
         assert_eq!(waiting.since, Some(minute(2)), "since it was stored");
     }
     let elsewhere = crate::space("elsewhere");
-    assert_eq!(store.profiles().waiting(Some(&elsewhere)).await.unwrap().waiting, 0);
+    assert_eq!(store.learning.waiting(Some(&elsewhere)).await.unwrap().waiting, 0);
     let taken: Vec<ClaimedBatch> =
         [claim(&store, LATER).await, claim(&store, LATER).await].map(Option::unwrap).into();
     let owners: BTreeSet<&str> = taken.iter().map(|assignment| assignment.subject.owner.as_str()).collect();
@@ -161,7 +161,7 @@ pub async fn enough_messages_or_old_ones_are_taken_on(store: Store) {
     let ids = tell(&store, &space, "ann", 0..19).await;
     assert_eq!(claim(&store, 10).await, None, "nineteen, of which the first has waited nine minutes");
     let others = tell(&store, &space, "bob", 100..120).await;
-    let taken = store.profiles().claim(TRIGGER, minute(10), LEASE).await.unwrap();
+    let taken = store.learning.claim(TRIGGER, minute(10), LEASE).await.unwrap();
     assert_eq!(taken, None, "what is stored later is not due yet");
     let taken = claim(&store, 11).await.unwrap();
     assert_eq!(
@@ -183,7 +183,7 @@ pub async fn those_that_fail_go_together_less_and_less(store: Store) {
     let fail = async |now: i64, attempt: u32, expected: &[EpisodeId]| {
         let taken = claim(&store, now).await.unwrap();
         assert_eq!((taken.attempt, taken.episodes.as_slice()), (attempt, expected));
-        store.profiles().put_back(&taken, &Outcome::Failed(minute(now + 100))).await.unwrap();
+        store.learning.put_back(&taken, &Outcome::Failed(minute(now + 100))).await.unwrap();
     };
     fail(100, 1, &ids).await;
     assert_eq!(claim(&store, 199).await, None, "they wait until then");
@@ -199,12 +199,12 @@ pub async fn those_that_fail_go_together_less_and_less(store: Store) {
     let new = tell(&store, &space, "ann", 380..381).await;
     let again = claim(&store, 400).await.unwrap();
     assert_eq!(again.episodes, ids[1..2]);
-    store.profiles().put_back(&again, &Outcome::Failed(minute(LATER))).await.unwrap();
-    assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 21);
+    store.learning.put_back(&again, &Outcome::Failed(minute(LATER))).await.unwrap();
+    assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 21);
     for id in &ids[2..] {
         let taken = claim(&store, 400).await.unwrap();
         assert_eq!(&taken.episodes, &[*id]);
-        store.profiles().put_back(&taken, &Outcome::Failed(minute(LATER))).await.unwrap();
+        store.learning.put_back(&taken, &Outcome::Failed(minute(LATER))).await.unwrap();
     }
     assert_eq!(claim(&store, 400).await.unwrap().episodes, new);
 }
@@ -220,27 +220,27 @@ pub async fn one_learner_at_a_time(store: Store) {
     assert_eq!((second.attempt, second.episodes.len()), (2, 20), "an attempt without an end counts");
     assert_eq!(slow.call, second.call, "it is the same call");
     assert_ne!(slow.lease, second.lease);
-    assert!(!store.profiles().learn(&slow, &learned()).await.unwrap(), "its lease is lost");
-    store.profiles().put_back(&slow, &Outcome::Parked("lost".into())).await.unwrap();
-    assert_eq!(store.profiles().waiting(None).await.unwrap().parked, 0);
+    assert!(!store.learning.learn(&slow, &learned()).await.unwrap(), "its lease is lost");
+    store.learning.put_back(&slow, &Outcome::Parked("lost".into())).await.unwrap();
+    assert_eq!(store.learning.waiting(None).await.unwrap().parked, 0);
     assert!(current(&store, &space).await.is_empty());
     // Late, but nobody has had a turn since.
-    assert!(store.profiles().learn(&second, &learned()).await.unwrap());
+    assert!(store.learning.learn(&second, &learned()).await.unwrap());
     assert_eq!(values(&current(&store, &space).await), ["Tom"]);
-    assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 0, "all are done");
-    assert!(!store.profiles().learn(&second, &learned()).await.unwrap(), "once is enough");
+    assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 0, "all are done");
+    assert!(!store.learning.learn(&second, &learned()).await.unwrap(), "once is enough");
     let ids = tell(&store, &space, "ann", 20..40).await;
     let third = claim(&store, 105).await.unwrap();
     assert_eq!(third.episodes, ids);
     assert_ne!(second.call, third.call);
     assert_eq!(claim(&store, 105).await, None);
-    store.profiles().end_leases().await.unwrap();
-    assert!(!store.profiles().learn(&third, &learned()).await.unwrap());
+    store.learning.end_leases().await.unwrap();
+    assert!(!store.learning.learn(&third, &learned()).await.unwrap());
     tell(&store, &space, "ann", 40..45).await;
     let fourth = claim(&store, 105).await.unwrap();
     assert_eq!((fourth.attempt, &fourth.episodes), (2, &third.episodes), "all leases have ended");
     assert_eq!(third.call, fourth.call, "what nobody ended goes first, as it was");
-    store.profiles().put_back(&fourth, &Outcome::Failed(minute(105))).await.unwrap();
+    store.learning.put_back(&fourth, &Outcome::Failed(minute(105))).await.unwrap();
     let fifth = claim(&store, 105).await.unwrap();
     assert_eq!((fifth.attempt, fifth.episodes.as_slice()), (3, &ids[..1]));
     assert_ne!(fourth.call, fifth.call, "it ended");
@@ -251,10 +251,10 @@ pub async fn what_is_interrupted_goes_on_under_its_name(store: Store) {
     let space = space("interrupted");
     tell(&store, &space, "ann", 0..20).await;
     let first = claim(&store, 100).await.unwrap();
-    store.profiles().put_back(&first, &Outcome::Interrupted).await.unwrap();
+    store.learning.put_back(&first, &Outcome::Interrupted).await.unwrap();
     let second = claim(&store, 100).await.unwrap();
     assert_eq!((second.call, second.attempt, &second.episodes), (first.call, 1, &first.episodes));
-    store.profiles().put_back(&second, &Outcome::Retry(minute(100))).await.unwrap();
+    store.learning.put_back(&second, &Outcome::Retry(minute(100))).await.unwrap();
     let third = claim(&store, 100).await.unwrap();
     assert_ne!(third.call, first.call, "that one ended");
 }
@@ -292,7 +292,7 @@ pub async fn what_is_postponed_has_not_failed(store: Store) {
     for now in [100, 200, 300] {
         let taken = claim(&store, now).await.unwrap();
         assert_eq!((taken.attempt, taken.episodes.as_slice()), (1, ids.as_slice()));
-        store.profiles().put_back(&taken, &Outcome::Retry(minute(now + 100))).await.unwrap();
+        store.learning.put_back(&taken, &Outcome::Retry(minute(now + 100))).await.unwrap();
         assert_eq!(claim(&store, now + 99).await, None);
     }
 }
@@ -302,23 +302,23 @@ pub async fn what_is_parked_waits_for_a_word(store: Store) {
     let space = space("parked");
     let ids = tell(&store, &space, "ann", 0..2).await;
     let taken = claim(&store, 100).await.unwrap();
-    store.profiles().put_back(&taken, &Outcome::Parked("the model answers nonsense".into())).await.unwrap();
+    store.learning.put_back(&taken, &Outcome::Parked("the model answers nonsense".into())).await.unwrap();
     assert_eq!(claim(&store, LATER).await, None);
-    let waiting = store.profiles().waiting(Some(&space)).await.unwrap();
+    let waiting = store.learning.waiting(Some(&space)).await.unwrap();
     assert_eq!((waiting.waiting, waiting.since, waiting.parked), (0, None, 2));
-    let parked = store.profiles().parked(Some(&space), 10).await.unwrap();
+    let parked = store.learning.parked(Some(&space), 10).await.unwrap();
     let told: Vec<_> = parked.iter().map(|p| (p.episode, p.attempts, p.reason.as_str())).collect();
     assert_eq!(told, [(ids[0], 1, "the model answers nonsense"), (ids[1], 1, "the model answers nonsense")]);
     assert_eq!(parked[0].subject, subject(&space, "ann"));
-    assert_eq!(store.profiles().parked(None, 1).await.unwrap(), parked[..1]);
+    assert_eq!(store.learning.parked(None, 1).await.unwrap(), parked[..1]);
     let elsewhere = crate::space("elsewhere");
-    assert!(store.profiles().parked(Some(&elsewhere), 10).await.unwrap().is_empty());
-    assert_eq!(store.profiles().unpark(Some(&elsewhere)).await.unwrap(), 0);
-    assert_eq!(store.profiles().unpark(Some(&space)).await.unwrap(), 2);
+    assert!(store.learning.parked(Some(&elsewhere), 10).await.unwrap().is_empty());
+    assert_eq!(store.learning.unpark(Some(&elsewhere)).await.unwrap(), 0);
+    assert_eq!(store.learning.unpark(Some(&space)).await.unwrap(), 2);
     let again = claim(&store, LATER).await.unwrap();
     assert_eq!((again.attempt, again.episodes.as_slice()), (1, ids.as_slice()), "anew");
-    store.profiles().put_back(&again, &Outcome::Parked("again".into())).await.unwrap();
-    assert_eq!(store.profiles().unpark(None).await.unwrap(), 2);
+    store.learning.put_back(&again, &Outcome::Parked("again".into())).await.unwrap();
+    assert_eq!(store.learning.unpark(None).await.unwrap(), 2);
 }
 
 /// A fact comes back as it was given; the same once more only gains citations.
@@ -327,9 +327,9 @@ pub async fn facts_are_added_and_gain_citations(store: Store) {
     let ids = tell(&store, &space, "ann", 0..20).await;
     let taken = claim(&store, 100).await.unwrap();
     let twice = vec![Revision::Add(pet("Tom", 3, &ids[3..4])), Revision::Add(pet("Tom", 9, &ids[..1]))];
-    assert!(store.profiles().learn(&taken, &lessons(&space, 100, twice)).await.unwrap());
-    assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 0);
-    let facts = store.profiles().facts(&of(&space)).await.unwrap();
+    assert!(store.learning.learn(&taken, &lessons(&space, 100, twice)).await.unwrap());
+    assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 0);
+    let facts = store.facts.facts(&of(&space)).await.unwrap();
     assert_eq!(facts.len(), 1);
     let expected = Fact {
         id: FactId::from_number(minute(100).as_micros()),
@@ -354,7 +354,7 @@ pub async fn facts_are_added_and_gain_citations(store: Store) {
     let others = NewFact { vector: None, ..pet("Mia", 4, &ids[4..5]) };
     // The clock stands still, or was set back: ids grow all the same.
     assert_eq!(revise(&store, &space, 100, vec![Revision::Add(others)]).await, 1);
-    let facts = store.profiles().facts(&of(&space)).await.unwrap();
+    let facts = store.facts.facts(&of(&space)).await.unwrap();
     assert_eq!(facts[1].fact.id.number(), facts[0].fact.id.number() + 1);
     assert_eq!(facts[1].vector, None);
 }
@@ -409,7 +409,7 @@ pub async fn facts_are_merged(store: Store) {
         subject: subject(&space, "bob"),
         ..lessons(&space, LATER, vec![Revision::Add(pet("Rex", 1, &ids[1..2]))])
     };
-    store.profiles().revise(&bobs).await.unwrap();
+    store.facts.revise(&bobs).await.unwrap();
     let bobs = current(&store, &space).await.last().unwrap().id;
     let merge = |old: &[FactId]| vec![Revision::Merge { old: old.to_vec(), new: pet("A cat, Tom", 99, &[]) }];
     let unknown = FactId::from_number(1);
@@ -444,7 +444,7 @@ pub async fn facts_are_read_by_owner_category_and_time(store: Store) {
     for (owner, category) in [("bob", "profile"), ("bob", "work")] {
         let subject = ProfileKey { category: category.into(), ..subject(&space, owner) };
         let revisions = vec![Revision::Add(pet(category, 7, &ids[7..8]))];
-        store.profiles().revise(&RevisionSet { subject, ..lessons(&space, LATER, revisions) }).await.unwrap();
+        store.facts.revise(&RevisionSet { subject, ..lessons(&space, LATER, revisions) }).await.unwrap();
     }
     let values = async |of: FactsOf| -> Vec<String> {
         read(&store, of).await.into_iter().map(|fact| fact.value).collect()
@@ -481,21 +481,21 @@ pub async fn deleted_messages_take_along_what_rests_on_them(store: Store) {
     revise(&store, &space, LATER, vec![Revision::Retire { old: past, at: minute(9) }]).await;
     let taken = claim(&store, 100).await.unwrap();
     let gone = Deletion::Episodes(vec![ids[5]]);
-    assert_eq!(store.delete(&crate::space("elsewhere"), gone.clone()).await.unwrap(), 0);
+    assert_eq!(store.episodes.delete(&crate::space("elsewhere"), gone.clone()).await.unwrap(), 0);
     assert_eq!(all(&store).await.len(), 3);
-    assert_eq!(store.delete(&space, gone).await.unwrap(), 1);
+    assert_eq!(store.episodes.delete(&space, gone).await.unwrap(), 1);
     let told: Vec<_> = all(&store).await.into_iter().map(|f| (f.fact.id, f.fact.citations)).collect();
     assert_eq!(told, [(shared, vec![ids[6]]), (past, vec![ids[8]])], "{alone} is gone");
-    assert_eq!(store.profiles().waiting(None).await.unwrap().waiting, 19);
+    assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 19);
     // It was taken on when it was there.
-    store.profiles().put_back(&taken, &Outcome::Failed(minute(200))).await.unwrap();
+    store.learning.put_back(&taken, &Outcome::Failed(minute(200))).await.unwrap();
     let first = claim(&store, 200).await.unwrap();
     assert_eq!(first.episodes, ids[..5]);
-    store.profiles().put_back(&first, &Outcome::Failed(minute(LATER))).await.unwrap();
+    store.learning.put_back(&first, &Outcome::Failed(minute(LATER))).await.unwrap();
     assert_eq!(claim(&store, 200).await.unwrap().episodes, ids[6..11]);
-    assert_eq!(store.delete(&space, Deletion::Session("s".into())).await.unwrap(), 19);
+    assert_eq!(store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap(), 19);
     assert!(all(&store).await.is_empty());
-    let waiting = store.profiles().waiting(None).await.unwrap();
+    let waiting = store.learning.waiting(None).await.unwrap();
     assert_eq!((waiting.waiting, waiting.parked, waiting.since), (0, 0, None));
     assert_eq!(claim(&store, LATER).await, None);
 }
@@ -507,23 +507,23 @@ pub async fn what_nothing_tells_any_more_is_not_learned(store: Store) {
     let foreign = tell(&store, &crate::space("foreign"), "ann", 30..31).await;
     let tom = add(&store, &space, pet("Tom", 1, &ids[1..2])).await;
     let taken = claim(&store, 100).await.unwrap();
-    store.delete(&space, Deletion::Episodes(vec![ids[2], ids[3]])).await.unwrap();
+    store.episodes.delete(&space, Deletion::Episodes(vec![ids[2], ids[3]])).await.unwrap();
     let learned = vec![
         Revision::Add(pet("Mia", 2, &ids[2..4])),
         Revision::Add(pet("Leo", 2, &ids[2..5])),
         Revision::Add(pet("Rex", 2, &foreign)),
         Revision::Replace { old: tom, new: pet("Zoe", 3, &ids[3..4]) },
     ];
-    assert!(store.profiles().learn(&taken, &lessons(&space, LATER, learned)).await.unwrap());
+    assert!(store.learning.learn(&taken, &lessons(&space, LATER, learned)).await.unwrap());
     let facts = current(&store, &space).await;
     assert_eq!(values(&facts), ["Tom", "Leo"]);
     assert_eq!(facts[1].citations, ids[4..5]);
     let elsewhere = crate::space("foreign");
-    assert!(!store.profiles().delete_fact(&elsewhere, tom).await.unwrap());
-    assert!(store.profiles().delete_fact(&space, tom).await.unwrap());
-    assert!(!store.profiles().delete_fact(&space, tom).await.unwrap());
+    assert!(!store.facts.delete_fact(&elsewhere, tom).await.unwrap());
+    assert!(store.facts.delete_fact(&space, tom).await.unwrap());
+    assert!(!store.facts.delete_fact(&space, tom).await.unwrap());
     assert_eq!(values(&current(&store, &space).await), ["Leo"]);
-    assert_eq!(store.episodes(&space, &ids[1..2]).await.unwrap().len(), 1, "the message stays");
+    assert_eq!(store.episodes.episodes(&space, &ids[1..2]).await.unwrap().len(), 1, "the message stays");
 }
 
 /// Equal owners in two spaces have nothing to do with each other.
@@ -539,16 +539,16 @@ pub async fn spaces_learn_apart(store: Store) {
     assert!(current(&store, &space("three")).await.is_empty());
     let taken = claim(&store, LATER).await.unwrap();
     assert_eq!((taken.subject, taken.episodes), (subject(&one, "ann"), here));
-    store.delete(&one, Deletion::Session("s".into())).await.unwrap();
+    store.episodes.delete(&one, Deletion::Session("s".into())).await.unwrap();
     assert_eq!(all(&store).await.len(), 1);
-    assert_eq!(store.profiles().waiting(Some(&two)).await.unwrap().waiting, 2);
+    assert_eq!(store.learning.waiting(Some(&two)).await.unwrap().waiting, 2);
 }
 
 /// However many ask at once, no limit is passed by one.
 pub async fn a_budget_is_never_passed(store: Store) {
     let at = minute(0);
     let spend = async |calls, tokens, at, budget: Budget| {
-        store.profiles().spend(Charge { at, calls, tokens }, &budget).await.unwrap()
+        store.usage.spend(Charge { at, calls, tokens }, &budget).await.unwrap()
     };
     let none = Budget::default();
     let seven = Budget { calls_per_minute: Some(7), ..none };
@@ -556,7 +556,7 @@ pub async fn a_budget_is_never_passed(store: Store) {
         .map(|_| {
             let store = store.clone();
             let spending = Charge { at, calls: 1, tokens: 100 };
-            tokio::spawn(async move { store.profiles().spend(spending, &seven).await.unwrap() })
+            tokio::spawn(async move { store.usage.spend(spending, &seven).await.unwrap() })
         })
         .collect();
     let mut passed = 0;
@@ -565,7 +565,7 @@ pub async fn a_budget_is_never_passed(store: Store) {
     }
     assert_eq!(passed, 7);
     let used = Usage { calls: 7, tokens: 700 };
-    assert_eq!(store.profiles().usage(at).await.unwrap(), (used, used));
+    assert_eq!(store.usage.usage(at).await.unwrap(), (used, used));
     assert_eq!(spend(1, 0, minute(1), seven).await, None, "another minute");
     let tokens = |minute, day| Budget { tokens_per_minute: Some(minute), tokens_per_day: Some(day), ..none };
     assert_eq!(spend(0, 301, at, tokens(1_000, 5_000)).await, Some(Span::Minute));
@@ -575,23 +575,23 @@ pub async fn a_budget_is_never_passed(store: Store) {
     assert_eq!(spend(3, 0, minute(2), calls).await, Some(Span::Day), "eight are used");
     assert_eq!(spend(2, 0, minute(2), calls).await, None);
     assert_eq!(spend(1_000, 1_000_000, at, none).await, None, "nothing is limited");
-    assert_eq!(store.profiles().usage(minute(2)).await.unwrap().0, Usage { calls: 2, tokens: 0 });
+    assert_eq!(store.usage.usage(minute(2)).await.unwrap().0, Usage { calls: 2, tokens: 0 });
 }
 
 /// What a use really took replaces what was counted before it; what is old is forgotten.
 pub async fn uses_are_counted_and_corrected(store: Store) {
     let spend = async |at| {
         let spending = Charge { at, calls: 2, tokens: 1_000 };
-        assert_eq!(store.profiles().spend(spending, &Budget::default()).await.unwrap(), None);
+        assert_eq!(store.usage.spend(spending, &Budget::default()).await.unwrap(), None);
     };
-    let usage = async |at| store.profiles().usage(at).await.unwrap();
+    let usage = async |at| store.usage.usage(at).await.unwrap();
     let counted = |calls, tokens| Usage { calls, tokens };
     assert_eq!(usage(minute(0)).await, (Usage::default(), Usage::default()));
     spend(minute(0)).await;
     spend(minute(1)).await;
-    store.profiles().correct(minute(0), -1, 250).await.unwrap();
+    store.usage.correct(minute(0), -1, 250).await.unwrap();
     assert_eq!(usage(minute(0)).await, (counted(1, 1_250), counted(3, 2_250)));
-    store.profiles().correct(minute(0), -9, -1_500).await.unwrap();
+    store.usage.correct(minute(0), -9, -1_500).await.unwrap();
     assert_eq!(usage(minute(0)).await, (counted(0, 0), counted(0, 750)), "not below nothing");
     // An hour later the minute is forgotten, and the day is not.
     spend(minute(62)).await;
@@ -608,11 +608,11 @@ pub async fn what_is_learned_moves(one: Store, two: Store) {
     let tom = add(&one, &space, pet("Tom", 1, &ids[1..])).await;
     revise(&one, &space, LATER, vec![Revision::Replace { old: tom, new: pet("Mia", 2, &ids[2..]) }]).await;
     let taken = claim(&one, 100).await.unwrap();
-    one.profiles().put_back(&taken, &Outcome::Parked("for now".into())).await.unwrap();
+    one.learning.put_back(&taken, &Outcome::Parked("for now".into())).await.unwrap();
     let queue = async |store: &Store| {
         let mut all = Vec::new();
         loop {
-            let page = store.profiles().queue(all.last(), 2).await.unwrap();
+            let page = store.learning.queue(all.last(), 2).await.unwrap();
             if page.is_empty() {
                 return all;
             }
@@ -622,19 +622,19 @@ pub async fn what_is_learned_moves(one: Store, two: Store) {
     let (facts, queued) = (all(&one).await, queue(&one).await);
     assert_eq!((facts.len(), queued.len()), (2, 5));
     assert_eq!(queued.iter().filter(|queued| queued.parked.is_some()).count(), 3);
-    two.profiles().put_facts(&facts).await.unwrap();
-    two.profiles().enqueue(&queued).await.unwrap();
+    two.facts.put_facts(&facts).await.unwrap();
+    two.learning.enqueue(&queued).await.unwrap();
     assert!(all(&two).await.is_empty() && queue(&two).await.is_empty(), "what they are about is not there");
-    two.append(batch(one.page(&space, None, None, 9).await.unwrap())).await.unwrap();
+    two.episodes.append(batch(one.episodes.page(&space, None, None, 9).await.unwrap())).await.unwrap();
     for _ in 0..2 {
-        two.profiles().put_facts(&facts).await.unwrap();
-        two.profiles().enqueue(&queued).await.unwrap();
+        two.facts.put_facts(&facts).await.unwrap();
+        two.learning.enqueue(&queued).await.unwrap();
         assert_eq!(all(&two).await, facts);
         let mut moved = queue(&two).await;
         moved.sort_by(|a, b| (&a.subject, a.episode).cmp(&(&b.subject, b.episode)));
         assert_eq!(moved, queued);
     }
-    assert_eq!(two.profiles().parked(None, 9).await.unwrap(), one.profiles().parked(None, 9).await.unwrap());
+    assert_eq!(two.learning.parked(None, 9).await.unwrap(), one.learning.parked(None, 9).await.unwrap());
     let next = claim(&two, 100).await.unwrap();
     assert_eq!((next.subject.owner.as_str(), next.attempt, next.episodes.len()), ("bob", 1, 2));
     add(&two, &space, pet("Leo", 2, &ids[2..])).await;

@@ -93,7 +93,7 @@ pub async fn any_studies_keep_what_is_known(store: Store, studies: Vec<Study>) {
             }
             Study::Forget(message) => {
                 gone.insert(ids[message]);
-                store.delete(&space, Deletion::Episodes(vec![ids[message]])).await.unwrap();
+                store.episodes.delete(&space, Deletion::Episodes(vec![ids[message]])).await.unwrap();
             }
         }
         let now: Vec<Fact> = all(&store).await.into_iter().map(|fact| fact.fact).collect();

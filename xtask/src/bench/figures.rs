@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub(crate) enum Target {
     AtMost(f64),
     AtLeast(f64),
-    /// Only told.
+    /// Reported without a target.
     None,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Figure {
     pub(crate) value: f64,
     pub(crate) unit: &'static str,
     pub(crate) target: Target,
-    /// What it was worked out from.
+    /// The measurements it was computed from.
     pub(crate) detail: String,
 }
 

@@ -1,135 +1,115 @@
-//! A client that costs next to nothing: HTTP/1.1 over one kept connection.
+//! A client that costs next to nothing: one request at a time over one kept connection.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use ureq::{Agent, Body, http::Response};
 
-/// One kept connection to a server. It is opened anew when the server closed it while idle.
+/// Servers close connections that are idle for long; the client opens a new one before that.
+const MAX_IDLE: Duration = Duration::from_secs(3);
+/// The largest answer that is read.
+const MAX_BODY_BYTES: u64 = 1 << 30;
+
+/// A client of one server.
 pub(crate) struct Client {
-    address: SocketAddr,
-    stream: BufReader<TcpStream>,
-    used: Instant,
-    /// Sent with every request, each line with its end.
-    headers: String,
-}
-
-/// Servers close connections that idle for long; before that, a new one is opened.
-const IDLE: Duration = Duration::from_secs(3);
-
-/// What an answer begins with.
-struct Head {
-    status: u16,
-    length: Option<usize>,
+    agent: Agent,
+    base: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr) -> Result<Self> {
-        Ok(Self { address, stream: connect(address)?, used: Instant::now(), headers: String::new() })
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_idle_age(MAX_IDLE);
+        Self { agent: config.build().into(), base: format!("http://{address}"), headers: Vec::new() }
     }
 
-    /// The same with this header in every request.
+    /// The same client with this header in every request.
     pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.extend([name, ": ", value, "\r\n"]);
+        self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sends JSON and waits for the answer, and says how long that took.
-    pub(crate) fn post(&mut self, path: &str, body: &Value) -> Result<(Value, Duration)> {
-        let began = self.send("POST", path, &body.to_string())?;
-        let answer = self.whole(path)?;
+    /// Sends JSON and waits for the answer. Answers how long that took, too.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<(Value, Duration)> {
+        let body = body.to_string();
+        let began = Instant::now();
+        let answer = whole(path, self.send(path, &body)?)?;
         let took = began.elapsed();
-        self.used = Instant::now();
         Ok((serde_json::from_slice(&answer).context("the answer is not JSON")?, took))
     }
 
     /// Asks for JSON.
-    pub(crate) fn get(&mut self, path: &str) -> Result<Value> {
-        self.send("GET", path, "")?;
-        let answer = self.whole(path)?;
-        self.used = Instant::now();
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let answer = whole(path, request.call()?)?;
         serde_json::from_slice(&answer).context("the answer is not JSON")
     }
 
-    /// Sends JSON, and shows every event of the answer as soon as it is there.
-    pub(crate) fn events(&mut self, path: &str, body: &Value, mut look: impl FnMut(&str)) -> Result<()> {
-        self.send("POST", path, &body.to_string())?;
-        let head = self.head()?;
-        ensure!(head.status == 200 && head.length.is_none(), "POST {path}: {}, no stream", head.status);
-        let (mut text, mut size) = (String::new(), usize::MAX);
-        while size > 0 {
-            let chunk = self.chunk()?;
-            size = chunk.len();
-            text.push_str(std::str::from_utf8(&chunk)?);
-            while let Some(end) = text.find("\n\n") {
-                look(&text[..end]);
-                text.drain(..end + 2);
+    /// Sends JSON, and shows every event of the answer as soon as it arrives.
+    pub(crate) fn events(&self, path: &str, body: &Value, mut show: impl FnMut(&str)) -> Result<()> {
+        let mut response = self.send(path, &body.to_string())?;
+        ensure!(response.status() == 200, "POST {path}: {}", response.status());
+        let mut lines = BufReader::new(response.body_mut().as_reader());
+        let mut event = String::new();
+        while lines.read_line(&mut event)? > 0 {
+            if let Some(whole) = event.strip_suffix("\n\n") {
+                show(whole);
+                event.clear();
             }
         }
-        self.used = Instant::now();
         Ok(())
     }
 
-    /// Says when it was sent.
-    fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Instant> {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{}content-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
-            self.headers,
-            body.len()
-        );
-        if self.used.elapsed() > IDLE {
-            self.stream = connect(self.address)?;
+    fn send(&self, path: &str, body: &str) -> Result<Response<Body>> {
+        let mut request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
-        let began = Instant::now();
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        Ok(began)
-    }
-
-    fn whole(&mut self, path: &str) -> Result<Vec<u8>> {
-        let head = self.head()?;
-        let mut body = vec![0; head.length.context("an answer without content-length")?];
-        self.stream.read_exact(&mut body)?;
-        if head.status != 200 {
-            bail!("{path}: {} {}", head.status, String::from_utf8_lossy(&body));
-        }
-        Ok(body)
-    }
-
-    fn head(&mut self) -> Result<Head> {
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        let status =
-            line.split(' ').nth(1).and_then(|status| status.parse().ok()).context("not an HTTP answer")?;
-        let mut length = None;
-        loop {
-            line.clear();
-            self.stream.read_line(&mut line)?;
-            let Some((name, value)) = line.trim().split_once(':') else { break };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = Some(value.trim().parse()?);
-            }
-        }
-        Ok(Head { status, length })
-    }
-
-    /// The next piece of an answer that comes in pieces. The last one is empty.
-    fn chunk(&mut self) -> Result<Vec<u8>> {
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        let size = usize::from_str_radix(line.trim(), 16).context("the stream broke off")?;
-        let mut chunk = vec![0; size];
-        self.stream.read_exact(&mut chunk)?;
-        line.clear();
-        self.stream.read_line(&mut line)?;
-        Ok(chunk)
+        request.send(body).with_context(|| format!("POST {path}"))
     }
 }
 
-fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    Ok(BufReader::new(stream))
+/// The body of an answer that says 200.
+fn whole(path: &str, mut response: Response<Body>) -> Result<Vec<u8>> {
+    let body = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_vec()?;
+    if response.status() != 200 {
+        bail!("{path}: {} {}", response.status(), String::from_utf8_lossy(&body));
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use memcloud_fake_llm::{DevModel, Options};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_answers_and_streams_are_read() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let model = {
+            let _inside = runtime.enter();
+            DevModel::start(Options::default()).unwrap()
+        };
+        let address = model.url().trim_start_matches("http://").trim_end_matches("/v1").parse().unwrap();
+        let client = Client::new(address).with_header("authorization", "Bearer any");
+        let request = |stream: bool| json!({"model": "any", "stream": stream, "messages": [{"role": "user", "content": "Hello?"}]});
+        let path = "/v1/chat/completions";
+        let (answer, took) = client.post(path, &request(false)).unwrap();
+        assert_eq!(answer["choices"][0]["message"]["content"], "I do not know.");
+        assert!(took > Duration::ZERO);
+        let mut events = Vec::new();
+        client.events(path, &request(true), |event| events.push(event.to_owned())).unwrap();
+        assert_eq!(events.last().unwrap(), "data: [DONE]");
+        assert!(client.get("/v1/models").unwrap()["data"].is_array());
+        assert!(client.get("/nowhere").is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! What the product promises, measured on the real binary.
 //!
-//! Times of requests are compared with the time of the embedding inside them, taken in this process by turns with the
-//! requests, so that whatever else the machine does touches both alike. Middle values throughout.
+//! Times of requests are compared with the time of the embedding inside them, which is measured in this process,
+//! alternating with the requests: whatever else the machine does affects both alike. All figures are medians.
 
 mod figures;
 mod http;
@@ -43,11 +43,11 @@ const PARTS: [(&str, Part); 12] = [
     ("databases-evidence", parts::databases::evidence),
 ];
 
-/// Measures, prints the table, and says whether every target was met.
+/// Measures, prints the table, and answers whether every target was met.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let model_dir = args.model.clone().context("--model is missing")?;
     let places = weights::Places { model_dir: Some(model_dir.clone()), ..weights::Places::default() };
-    let files = weights::find(&places)?.context("there is no model")?;
+    let files = weights::find(&places)?.context("--model names no folder with the embedding model")?;
     let model = Model::load(&files, None)?;
     say(&format!("kernel {}, {} threads", model.isa(), model.threads()));
     let bench = Bench { args: args.clone(), model, model_dir };

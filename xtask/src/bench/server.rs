@@ -1,4 +1,4 @@
-//! A real `memcloud serve` on a free port, and what the kernel knows of it.
+//! A real `memcloud serve` on a free port, and what the kernel reports about it.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ impl Server {
         Self::start_on(data, model, &[])
     }
 
-    /// The same with these settings, which may name databases.
+    /// Starts it with these settings, which may name databases.
     pub(crate) fn start_on(data: &Path, model: &Path, settings: &[(&str, String)]) -> Result<Self> {
         let mut child = Command::new(binary()?)
             .args(["serve", "--offline", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -49,30 +49,30 @@ impl Server {
             .spawn()
             .context("cannot start the release binary")?;
         let mut log = BufReader::new(child.stderr.take().context("the child has no stderr")?);
-        let mut told = String::new();
+        let mut output = String::new();
         let address = loop {
             let mut line = String::new();
             if log.read_line(&mut line)? == 0 {
-                bail!("memcloud serve did not start: {told}");
+                bail!("memcloud serve did not start: {output}");
             }
             if let Some((_, after)) = line.split_once("listening on http://") {
                 let end =
                     after.find(|c: char| !(c.is_ascii_digit() || ".:[]".contains(c))).unwrap_or(after.len());
                 break after[..end].parse()?;
             }
-            told.push_str(&line);
+            output.push_str(&line);
         };
         // The log must be read to the end, or the server would wait for room in the pipe.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Ok(Self { child, address })
     }
 
-    /// A connection to it.
-    pub(crate) fn client(&self) -> Result<Client> {
+    /// A client of it.
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.address)
     }
 
-    /// CPU seconds that it used so far, in user and in system mode.
+    /// The CPU seconds it has used so far, in user and system mode.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! Messages to measure with: of a generator of our own, about 25 tokens each, no two alike.
+//! Generated messages to measure with: about 25 tokens each, all different.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ const DID: [&str; 16] = [
     "opened a bakery in",
     "learned to sail in",
     "found a stray dog in",
-    "told us a story from",
+    "gave us a story from",
 ];
 const PLACE: [&str; 20] = [
     "Lisbon",
@@ -87,10 +87,10 @@ const THEN: [&str; 14] = [
     "and the cat did not like it at all",
     "so there will be a party next month",
     "and it cost less than a pair of shoes",
-    "but nobody remembers who paid for it",
+    "but no one remembers who paid for it",
 ];
 
-/// The message of this number.
+/// The message with this number.
 pub(crate) fn message(number: usize) -> String {
     let pick = |words: &[&'static str], stride: usize| {
         words[(number.wrapping_mul(stride) / 7 + number) % words.len()]
@@ -105,7 +105,7 @@ pub(crate) fn message(number: usize) -> String {
     )
 }
 
-/// The question of this number: about as long as people's questions are.
+/// The question with this number, about as long as questions of people are.
 pub(crate) fn question(number: usize) -> String {
     let pick = |words: &[&'static str], stride: usize| {
         words[(number.wrapping_mul(stride) / 5 + number) % words.len()]

@@ -11,20 +11,21 @@ const PREFIX: &str = "memcloud-";
 ///
 /// The server and the memory know no engine: only the composition root names one. The last two are not part of the
 /// product: they build, test and measure all of it.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("kernels", &[]),
     ("fake-llm", &[]),
     ("test-servers", &[]),
+    ("tasks", &[]),
     ("ports", &["domain"]),
-    ("store-connection", &["domain"]),
-    ("memory", &["ports", "domain", "kernels"]),
+    ("store-connection", &["domain", "tasks"]),
+    ("memory", &["ports", "domain", "kernels", "tasks"]),
     ("embed", &["ports", "domain", "kernels"]),
     ("llm", &["ports", "domain"]),
     ("store-sqlite", &["ports", "domain"]),
     ("store-postgres", &["ports", "domain", "store-connection"]),
-    ("store-neo4j", &["ports", "domain", "store-connection"]),
-    ("server", &["memory", "ports", "domain"]),
+    ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
+    ("server", &["memory", "ports", "domain", "tasks"]),
     (
         "memcloud",
         &[
@@ -38,6 +39,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "store-postgres",
             "store-neo4j",
             "fake-llm",
+            "tasks",
         ],
     ),
     ("store-tests", &["memory", "ports", "domain"]),

@@ -4,6 +4,7 @@ mod arrows;
 mod cycles;
 mod dependencies;
 mod file_names;
+mod links;
 mod sources;
 mod words;
 
@@ -16,7 +17,7 @@ use crate::steps::{Steps, cargo, pass, say};
 type Check = fn() -> Result<bool>;
 
 /// Each check with its name.
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
@@ -24,6 +25,7 @@ const CHECKS: [(&str, Check); 8] = [
     ("cycles", || report(cycles::violations())),
     ("dependencies", || report(dependencies::violations())),
     ("file-names", || report(file_names::violations())),
+    ("links", || report(links::violations())),
     ("words", || report(words::violations())),
 ];
 

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use memcloud_ports::Engine;
 use memcloud_store_sqlite::SqliteStore;
 
 use crate::commands::Context;
@@ -28,7 +30,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         DataFlags { data_dir: args.data_dir, ..DataFlags::default() }.data_dir(&context.sources)?;
     let engines = Engines::resolve(&context.sources)?;
     let source = engines.open(&data_dir).await?;
-    let target = SqliteStore::open(&args.to).await?;
-    copy::copy(source.as_ref(), &target, "exporting", context.output).await?;
+    let target = Engine::of(Arc::new(SqliteStore::open(&args.to).await?));
+    copy::copy(&source, &target, "exporting", context.output).await?;
     Ok(Exit::Ok)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use memcloud_domain::{EpisodeId, Error, FactId, ProfileKey, Timestamp};
-use memcloud_ports::{EmbeddedFact, EpisodeStore, Queued};
+use memcloud_ports::{EmbeddedFact, Engine, Queued};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -11,42 +11,36 @@ use super::{STEP, Sum, of_vector};
 use crate::failure::Failure;
 
 /// Copies facts and the queue. The messages that they are about are there already.
-pub(super) async fn copy(source: &dyn EpisodeStore, target: &dyn EpisodeStore) -> Result<(), Error> {
+pub(super) async fn copy(source: &Engine, target: &Engine) -> Result<(), Error> {
     let mut after = None;
     while let Some((facts, last)) = facts(source, after).await? {
-        target.profiles().put_facts(&facts).await?;
+        target.facts.put_facts(&facts).await?;
         after = Some(last);
     }
     let mut after = None;
     while let Some((queued, last)) = queue(source, after.as_ref()).await? {
-        target.profiles().enqueue(&queued).await?;
+        target.learning.enqueue(&queued).await?;
         after = Some(last);
     }
     Ok(())
 }
 
 /// Some facts after this one, and the last of them.
-async fn facts(
-    store: &dyn EpisodeStore,
-    after: Option<FactId>,
-) -> Result<Option<(Vec<EmbeddedFact>, FactId)>, Error> {
-    let facts = store.profiles().all_facts(after, STEP).await?;
+async fn facts(store: &Engine, after: Option<FactId>) -> Result<Option<(Vec<EmbeddedFact>, FactId)>, Error> {
+    let facts = store.facts.all_facts(after, STEP).await?;
     let last = facts.last().map(|fact| fact.fact.id);
     Ok(last.map(|last| (facts, last)))
 }
 
 /// Some of the queue after this message, and the last of them.
-async fn queue(
-    store: &dyn EpisodeStore,
-    after: Option<&Queued>,
-) -> Result<Option<(Vec<Queued>, Queued)>, Error> {
-    let queued = store.profiles().queue(after, STEP).await?;
+async fn queue(store: &Engine, after: Option<&Queued>) -> Result<Option<(Vec<Queued>, Queued)>, Error> {
+    let queued = store.learning.queue(after, STEP).await?;
     let last = queued.last().cloned();
     Ok(last.map(|last| (queued, last)))
 }
 
 /// Reads both sides and compares what the source has.
-pub(super) async fn check(source: &dyn EpisodeStore, target: &dyn EpisodeStore) -> Result<Sum, Failure> {
+pub(super) async fn check(source: &Engine, target: &Engine) -> Result<Sum, Failure> {
     let mut there = HashSet::new();
     let noted = |one| {
         there.insert(one);
@@ -73,7 +67,7 @@ enum Learned {
 }
 
 /// Sums up the facts and the part of the queue that are wanted.
-async fn sum(store: &dyn EpisodeStore, mut wanted: impl FnMut(Learned) -> bool) -> Result<Sum, Error> {
+async fn sum(store: &Engine, mut wanted: impl FnMut(Learned) -> bool) -> Result<Sum, Error> {
     let mut sum = Sum::default();
     let mut after = None;
     while let Some((facts, last)) = facts(store, after).await? {

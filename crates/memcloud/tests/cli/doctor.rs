@@ -46,3 +46,12 @@ fn names_what_is_broken_and_the_mend() {
     let ran = home.run(&["doctor", "--json", "--model-dir", model.to_str().unwrap()]);
     assert_eq!((ran.code, state(&ran.json(), "model")), (1, "failed"));
 }
+
+#[test]
+fn live_asks_the_server_and_nothing_else() {
+    let home = ContentLocation::new();
+    let server = home.serve();
+    assert!(home.run(&["doctor", "--live", "--url", &server.url]).ok().stdout.contains("is alive"));
+    assert_eq!(home.run(&["doctor", "--live", "--json", "--url", &server.url]).json()["status"], "alive");
+    home.run(&["doctor", "--live", "--url", "http://127.0.0.1:1"]).failed(4);
+}

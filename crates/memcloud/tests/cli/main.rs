@@ -11,6 +11,7 @@ mod home;
 mod importing;
 mod killing;
 mod reference;
+mod released;
 mod starting;
 mod stopping;
 mod talking;

@@ -48,7 +48,7 @@ const SPARE_HITS: usize = 10;
 
 /// Chats over one memory with one language model.
 pub struct Chat {
-    store: Arc<dyn EpisodeStore>,
+    episodes: Arc<dyn EpisodeStore>,
     ingest: Ingest,
     search: Search,
     clock: Arc<dyn Clock>,
@@ -156,7 +156,7 @@ impl Chat {
     /// Chats over this memory.
     pub fn new(memory: &Memory, gateway: Arc<ModelGateway>, options: ChatOptions) -> Self {
         Self {
-            store: Arc::clone(&memory.store),
+            episodes: Arc::clone(&memory.store.episodes),
             ingest: memory.ingest.clone(),
             search: memory.search.clone(),
             clock: Arc::clone(&memory.clock),

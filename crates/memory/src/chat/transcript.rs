@@ -16,7 +16,7 @@ impl Chat {
         asked_at: Timestamp,
     ) -> Result<Option<EpisodeId>, Error> {
         let Some(question) = self.storable(question) else { return Ok(None) };
-        let newest = self.store.newest(&session.space, &session.session, 1).await?;
+        let newest = self.episodes.newest(&session.space, &session.session, 1).await?;
         if let Some(newest) = newest.last()
             && (&newest.producer, &newest.content) == (&session.user, &question)
         {

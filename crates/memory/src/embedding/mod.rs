@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use half::f16;
 use memcloud_domain::Error;
-use memcloud_ports::{Embedder, EpisodeStore};
+use memcloud_ports::{Embedder, VectorStore};
 use tokio::sync::OnceCell;
 
 use crate::embedding::cached::CachedEmbedder;
 
 /// The embedder, if the memory has one. Without one, episodes and facts are found by words alone.
 pub(crate) struct Embedding {
-    store: Arc<dyn EpisodeStore>,
+    store: Arc<dyn VectorStore>,
     model: Option<Model>,
     /// Set once the store has confirmed that it holds vectors of this model only.
     bound: OnceCell<()>,
@@ -25,7 +25,7 @@ struct Model {
 }
 
 impl Embedding {
-    pub(crate) fn new(store: Arc<dyn EpisodeStore>, embedder: Option<Arc<dyn Embedder>>) -> Self {
+    pub(crate) fn new(store: Arc<dyn VectorStore>, embedder: Option<Arc<dyn Embedder>>) -> Self {
         let model = embedder.map(|direct| Model { cached: CachedEmbedder::new(Arc::clone(&direct)), direct });
         Self { store, model, bound: OnceCell::new() }
     }

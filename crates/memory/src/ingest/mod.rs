@@ -54,7 +54,7 @@ pub struct Stored {
 /// Stores episodes. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Ingest {
-    store: Arc<dyn EpisodeStore>,
+    episodes: Arc<dyn EpisodeStore>,
     embedding: Arc<Embedding>,
     clock: Arc<dyn Clock>,
     limits: Limits,
@@ -64,12 +64,12 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     pub(crate) fn new(
-        store: Arc<dyn EpisodeStore>,
+        episodes: Arc<dyn EpisodeStore>,
         embedding: Arc<Embedding>,
         clock: Arc<dyn Clock>,
         limits: Limits,
     ) -> Self {
-        Self { store, embedding, clock, limits, learns: false }
+        Self { episodes, embedding, clock, limits, learns: false }
     }
 
     pub(crate) async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
@@ -77,7 +77,7 @@ impl Ingest {
         self.embedding.bind().await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| idempotency::of(key, &request));
         if let Some(idempotency) = idempotency
-            && let Some(ids) = self.store.repeated(idempotency).await?
+            && let Some(ids) = self.episodes.repeated(idempotency).await?
         {
             return Ok(Stored { ids, repeated: true });
         }
@@ -86,7 +86,7 @@ impl Ingest {
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
         let sessions = members.into_iter().map(|of| (of.session, of.members)).collect();
         let batch = Batch { space, sessions, episodes, idempotency, intent };
-        Ok(match self.store.append(batch).await? {
+        Ok(match self.episodes.append(batch).await? {
             Appended::Stored => Stored { ids, repeated: false },
             Appended::Repeated(ids) => Stored { ids, repeated: true },
         })
@@ -122,7 +122,7 @@ impl Ingest {
             if episodes.len() > MAX_BEGUN {
                 return Ok(None);
             }
-            self.store.begin(&episodes, self.embedding.is_available()).await
+            self.episodes.begin(&episodes, self.embedding.is_available()).await
         };
         let (intent, vectors) = tokio::try_join!(begun, self.embed(&episodes))?;
         let prepared = episodes

@@ -8,13 +8,13 @@ use std::time::Duration;
 use memcloud_domain::Timestamp;
 use tokio::runtime::Handle;
 
-use memcloud_ports::{EpisodeStore, Span};
+use memcloud_ports::{Span, UsageLedger};
 
 /// How long corrections are collected.
 const COLLECTED_FOR: Duration = Duration::from_millis(500);
 
 pub(crate) struct Corrections {
-    store: Arc<dyn EpisodeStore>,
+    ledger: Arc<dyn UsageLedger>,
     /// By the minute of the charge.
     waiting: Mutex<HashMap<i64, Correction>>,
 }
@@ -27,8 +27,8 @@ struct Correction {
 }
 
 impl Corrections {
-    pub(crate) fn new(store: Arc<dyn EpisodeStore>) -> Self {
-        Self { store, waiting: Mutex::default() }
+    pub(crate) fn new(ledger: Arc<dyn UsageLedger>) -> Self {
+        Self { ledger, waiting: Mutex::default() }
     }
 
     /// Corrects a charge of this moment, soon.
@@ -50,7 +50,7 @@ impl Corrections {
     async fn write(&self) {
         let collected = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         for Correction { at, calls, tokens } in collected.into_values() {
-            if let Err(error) = self.store.profiles().correct(at, calls, tokens).await {
+            if let Err(error) = self.ledger.correct(at, calls, tokens).await {
                 tracing::warn!(%error, calls, tokens, "cannot correct the usage of the language model; it stays estimated");
             }
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Clock, Error};
-use memcloud_ports::{Answer, Budget, Call, Charge, EpisodeStore, LanguageModel, ModelError, Span, Usage};
+use memcloud_ports::{Answer, Budget, Call, Charge, LanguageModel, ModelError, Span, Usage, UsageLedger};
 use serde_json::Value;
 
 use crate::llm_gate::breaker::Breaker;
@@ -26,7 +26,7 @@ pub use retry::Retry;
 /// The gateway to the language model.
 pub struct ModelGateway {
     model: Arc<dyn LanguageModel>,
-    store: Arc<dyn EpisodeStore>,
+    ledger: Arc<dyn UsageLedger>,
     clock: Arc<dyn Clock>,
     budget: Budget,
     breaker: Breaker,
@@ -48,12 +48,12 @@ impl ModelGateway {
     /// A gateway to this model that keeps its usage in this store.
     pub fn new(
         model: Arc<dyn LanguageModel>,
-        store: Arc<dyn EpisodeStore>,
+        ledger: Arc<dyn UsageLedger>,
         clock: Arc<dyn Clock>,
         budget: Budget,
     ) -> Self {
-        let corrections = Arc::new(Corrections::new(Arc::clone(&store)));
-        Self { model, store, clock, budget, breaker: Breaker::new(), corrections }
+        let corrections = Arc::new(Corrections::new(Arc::clone(&ledger)));
+        Self { model, ledger, clock, budget, breaker: Breaker::new(), corrections }
     }
 
     /// The name of the default model.
@@ -68,7 +68,7 @@ impl ModelGateway {
 
     /// What the instance has used, and its limits.
     pub async fn usage(&self) -> Result<UsageReport, Error> {
-        let (minute, day) = self.store.profiles().usage(self.clock.now()).await?;
+        let (minute, day) = self.ledger.usage(self.clock.now()).await?;
         Ok(UsageReport { minute, day, budget: self.budget })
     }
 
@@ -89,7 +89,7 @@ impl ModelGateway {
 
     async fn reserve(&self, estimate: TokenEstimate) -> Result<Reservation, ModelError> {
         let charge = Charge { at: self.clock.now(), calls: 1, tokens: estimate.total() };
-        match self.store.profiles().spend(charge, &self.budget).await? {
+        match self.ledger.spend(charge, &self.budget).await? {
             None => Ok(Reservation::new(Arc::clone(&self.corrections), charge, estimate)),
             Some(span) => {
                 Err(ModelError::Exhausted { daily: span == Span::Day, after: span.left(charge.at) })

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use memcloud_domain::{Clock, Episode, Error, ProfileKey};
 use memcloud_ports::{
-    Answer, ClaimedBatch, Completion, EmbeddedFact, EpisodeStore, FactsOf, ModelError, Refusal, Revision,
+    Answer, ClaimedBatch, Completion, EmbeddedFact, FactStore, FactsOf, ModelError, Refusal, Revision,
     RevisionSet,
 };
 
@@ -25,7 +25,7 @@ const ANSWER_TOKENS: usize = 500;
 const SELECTING_TOKENS: usize = 2_000;
 
 pub(super) struct Extraction {
-    store: Arc<dyn EpisodeStore>,
+    facts: Arc<dyn FactStore>,
     embedding: Arc<Embedding>,
     clock: Arc<dyn Clock>,
     gateway: Arc<ModelGateway>,
@@ -38,7 +38,7 @@ pub(super) struct Extraction {
 impl Extraction {
     pub(super) fn new(memory: &Memory, gateway: Arc<ModelGateway>, model: Option<String>) -> Self {
         Self {
-            store: Arc::clone(&memory.store),
+            facts: Arc::clone(&memory.store.facts),
             embedding: Arc::clone(&memory.embedding),
             clock: Arc::clone(&memory.clock),
             gateway,
@@ -94,7 +94,7 @@ impl Extraction {
             category: Some(profile.category.clone()),
             as_of: None,
         };
-        self.store.profiles().facts(&of).await
+        self.facts.facts(&of).await
     }
 
     /// The facts that the model is shown, in the order in which they were learned.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use memcloud_domain::{Clock, Error, Timestamp, with_causes};
-use memcloud_ports::{ClaimedBatch, EpisodeStore, ModelError, Outcome, RevisionSet, Trigger, assigned};
+use memcloud_ports::{ClaimedBatch, Engine, ModelError, Outcome, RevisionSet, Trigger, assigned};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +56,7 @@ impl Default for LearnerOptions {
 
 /// Learns facts about people from what they write.
 pub struct Learner {
-    store: Arc<dyn EpisodeStore>,
+    store: Engine,
     clock: Arc<dyn Clock>,
     gateway: Arc<ModelGateway>,
     extraction: Extraction,
@@ -74,7 +74,7 @@ impl Learner {
         options: LearnerOptions,
     ) -> Self {
         Self {
-            store: Arc::clone(&memory.store),
+            store: memory.store.clone(),
             clock: Arc::clone(&memory.clock),
             extraction: Extraction::new(memory, Arc::clone(&gateway), model),
             gateway,
@@ -121,7 +121,7 @@ impl Learner {
         if paused || self.gateway.resting().is_some_and(|left| !left.is_zero()) {
             return Ok(None);
         }
-        self.store.profiles().claim(self.options.trigger, self.clock.now(), LEASE).await
+        self.store.learning.claim(self.options.trigger, self.clock.now(), LEASE).await
     }
 
     /// Learns from a batch, or puts it back.
@@ -129,7 +129,7 @@ impl Learner {
         let Some(outcome) = self.attempt(&batch, cancel).await else { return };
         let (owner, messages) = (&batch.subject.owner, batch.episodes.len());
         tracing::debug!(owner, messages, ?outcome, "returning messages to the learning queue");
-        if let Err(error) = self.store.profiles().put_back(&batch, &outcome).await {
+        if let Err(error) = self.store.learning.put_back(&batch, &outcome).await {
             // They can be claimed again when the lease ends.
             let error = with_causes(&error);
             tracing::warn!(owner, messages, error, "cannot return messages to the learning queue");
@@ -151,7 +151,7 @@ impl Learner {
 
     async fn learn(&self, batch: &ClaimedBatch) -> Result<(), ModelError> {
         let profile = &batch.subject;
-        let episodes = self.store.episodes(&profile.space, &batch.episodes).await?;
+        let episodes = self.store.episodes.episodes(&profile.space, &batch.episodes).await?;
         let (known, revisions) = if episodes.is_empty() {
             (vec![], vec![])
         } else {
@@ -160,7 +160,7 @@ impl Learner {
         let grown = added(&revisions);
         let revisions = self.extraction.revision_set(profile, revisions);
         let owner = &profile.owner;
-        if !self.store.profiles().learn(batch, &revisions).await? {
+        if !self.store.learning.learn(batch, &revisions).await? {
             tracing::warn!(owner, "another learner has learned from the same messages");
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl Learner {
 
     async fn merge(&self, batch: &ClaimedBatch, tag: &str) -> Result<(), ModelError> {
         let revisions: RevisionSet = self.extraction.merge(&batch.subject, tag).await?;
-        let merged = self.store.profiles().revise(&revisions).await?;
+        let merged = self.store.facts.revise(&revisions).await?;
         tracing::debug!(owner = batch.subject.owner, tag, merged, "merged facts");
         Ok(())
     }

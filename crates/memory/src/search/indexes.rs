@@ -10,7 +10,7 @@ use tokio::sync::RwLock;
 
 use crate::search::index::SpaceIndex;
 use crate::text::analysis::Analysis;
-use memcloud_ports::{Change, ChangeKind, EpisodeStore, IndexRow, Sequence};
+use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Sequence};
 
 /// How many changes are read from the engine at once.
 const STEP: usize = 4_096;
@@ -40,17 +40,17 @@ impl Indexes {
     /// The index of a space with everything that is stored by now, and the sequence number that it stands at least at.
     pub(crate) async fn caught_up(
         &self,
-        store: &dyn EpisodeStore,
+        store: &Engine,
         space: &Space,
     ) -> Result<(SharedIndex, Sequence), Error> {
-        let head = store.head(space).await?;
+        let head = store.history.head(space).await?;
         if head == 0 {
             // Nothing was ever stored there: asking for any name must not take room for it.
             return Ok((SharedIndex::default(), head));
         }
         let index = self.take(space);
         let mut known = index.read().await.sequence;
-        if known > head && known > store.head(space).await? {
+        if known > head && known > store.history.head(space).await? {
             // The engine was restored from an earlier day: its numbers begin again where they were then.
             *index.write().await = SpaceIndex::default();
             known = 0;
@@ -97,7 +97,7 @@ impl Indexes {
 /// after a whole step, and its sequence number says which.
 async fn catch_up(
     index: &mut SpaceIndex,
-    store: &dyn EpisodeStore,
+    store: &Engine,
     space: &Space,
     head: Sequence,
 ) -> Result<(), Error> {
@@ -113,12 +113,12 @@ async fn catch_up(
 /// Reads the engine's history from where the index stands.
 async fn read_history(
     index: &mut SpaceIndex,
-    store: &dyn EpisodeStore,
+    store: &Engine,
     space: &Space,
     head: Sequence,
 ) -> Result<(), Error> {
     while index.sequence < head {
-        let changes = store.changes(space, index.sequence, STEP).await?;
+        let changes = store.history.changes(space, index.sequence, STEP).await?;
         let complete = changes.len() < STEP;
         let last = changes.last().map_or(head, |change| change.sequence);
         let changes = analysed(store, space, changes).await?;
@@ -133,11 +133,7 @@ async fn read_history(
 type Outcome = (EpisodeId, Option<(Box<IndexRow>, Analysis)>);
 
 /// The last word on each episode in a row of changes, with its analysis, in the order of the history.
-async fn analysed(
-    store: &dyn EpisodeStore,
-    space: &Space,
-    changes: Vec<Change>,
-) -> Result<Vec<Outcome>, Error> {
+async fn analysed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result<Vec<Outcome>, Error> {
     let mut last: HashMap<EpisodeId, Change> = HashMap::with_capacity(changes.len());
     for change in changes {
         last.insert(change.id, change);
@@ -153,7 +149,7 @@ async fn analysed(
         let analysis = match Analysis::decode(&row.analysis) {
             Some(analysis) => Some(analysis),
             // Written by another version of the analysis: worked out again from the text.
-            None => store.episodes(space, &[id]).await?.first().map(Analysis::of),
+            None => store.episodes.episodes(space, &[id]).await?.first().map(Analysis::of),
         };
         outcomes.push((id, analysis.map(|analysis| (row, analysis))));
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Filter};
-use memcloud_ports::{EpisodeStore, FactsOf};
+use memcloud_ports::{Engine, FactsOf};
 
 use crate::embedding::Embedding;
 use crate::limits::Limits;
@@ -63,7 +63,7 @@ pub struct Hit {
 /// Finds episodes and facts. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Search {
-    store: Arc<dyn EpisodeStore>,
+    store: Engine,
     embedding: Arc<Embedding>,
     clock: Arc<dyn Clock>,
     limits: Limits,
@@ -83,7 +83,7 @@ struct EmbeddedQuery<'a> {
 
 impl Search {
     pub(crate) fn new(
-        store: Arc<dyn EpisodeStore>,
+        store: Engine,
         embedding: Arc<Embedding>,
         clock: Arc<dyn Clock>,
         limits: Limits,
@@ -105,7 +105,7 @@ impl Search {
             return Err(Error::EmptyQuery);
         }
         self.embedding.bind().await?;
-        let known = self.store.profiles().facts(of).await?;
+        let known = self.store.facts.facts(of).await?;
         if known.is_empty() {
             return Ok(vec![]);
         }
@@ -124,7 +124,7 @@ impl Search {
             let embedded = self.embed(query).await?;
             Ok((self.rank(&embedded).await?, embedded.vector))
         };
-        let ((results, vector), known) = tokio::try_join!(episodes, self.store.profiles().facts(of))?;
+        let ((results, vector), known) = tokio::try_join!(episodes, self.store.facts.facts(of))?;
         Ok((results, facts::rank(known, &query.text, vector.as_deref(), most_facts)))
     }
 
@@ -134,7 +134,7 @@ impl Search {
         self.embedding.bind().await?;
         let began = Instant::now();
         let text = QueryText::read(&query.text);
-        let snapshot = Snapshot::take(&self.indexes, self.store.as_ref(), &query.space).await?;
+        let snapshot = Snapshot::take(&self.indexes, &self.store, &query.space).await?;
         let in_first_person = {
             let index = snapshot.read().await?;
             names::in_first_person(&text, index.producers().map(|(_, name)| name))
@@ -182,7 +182,7 @@ impl Search {
         ranked: Vec<(EpisodeId, f32, Explanation)>,
     ) -> Result<Vec<Hit>, Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
-        let episodes = self.store.episodes(&query.space, &ids).await?;
+        let episodes = self.store.episodes.episodes(&query.space, &ids).await?;
         let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| query.filter.matches(episode))?;

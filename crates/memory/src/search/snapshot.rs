@@ -1,5 +1,5 @@
 use memcloud_domain::{Error, Space};
-use memcloud_ports::{EpisodeStore, Sequence};
+use memcloud_ports::{Engine, Sequence};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::search::index::SpaceIndex;
@@ -11,7 +11,7 @@ use crate::search::indexes::{Indexes, SharedIndex};
 /// meanwhile. So it locks the index twice, and the second time it may have to catch up again.
 pub(crate) struct Snapshot<'a> {
     indexes: &'a Indexes,
-    store: &'a dyn EpisodeStore,
+    store: &'a Engine,
     space: &'a Space,
     index: SharedIndex,
     head: Sequence,
@@ -21,7 +21,7 @@ impl<'a> Snapshot<'a> {
     /// Brings the index up to date.
     pub(crate) async fn take(
         indexes: &'a Indexes,
-        store: &'a dyn EpisodeStore,
+        store: &'a Engine,
         space: &'a Space,
     ) -> Result<Self, Error> {
         let (index, head) = indexes.caught_up(store, space).await?;

@@ -42,7 +42,9 @@ async fn servers(keys: ApiKeys) -> Servers {
     let clock = Arc::new(MovingClock(AtomicI64::new(1_767_225_600_000_000)));
     let store = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
     let (limits, weights) = (Limits::default(), RankingWeights::default());
-    let memory = Arc::new(Memory::open(store, None, clock.clone(), limits, weights).await.unwrap());
+    let memory = Arc::new(
+        Memory::open(memcloud_ports::Engine::of(store), None, clock.clone(), limits, weights).await.unwrap(),
+    );
     let server = || router(App::new(Arc::clone(&memory), keys.clone(), Settings::default()));
     let other = Instance::of(server(), tempfile::tempdir().unwrap());
     Servers { one: Instance::of(server(), directory), other, clock }

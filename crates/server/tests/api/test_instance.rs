@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use memcloud_domain::{Error, SystemClock};
 use memcloud_memory::{Limits, Memory, RankingWeights};
-use memcloud_ports::Embedder;
+use memcloud_ports::{Embedder, Engine};
 use memcloud_server::{ApiKeys, App, Settings, router};
 use memcloud_store_sqlite::SqliteStore;
 use serde_json::Value;
@@ -64,10 +64,10 @@ pub(crate) async fn app(
     settings: Settings,
     embedder: Option<Arc<dyn Embedder>>,
 ) -> App {
-    let store = Arc::new(SqliteStore::open(directory).await.unwrap());
+    let engine = Engine::of(Arc::new(SqliteStore::open(directory).await.unwrap()));
     let clock = Arc::new(SystemClock);
     let memory =
-        Memory::open(store, embedder, clock, Limits::default(), RankingWeights::default()).await.unwrap();
+        Memory::open(engine, embedder, clock, Limits::default(), RankingWeights::default()).await.unwrap();
     App::new(Arc::new(memory), keys, settings)
 }
 

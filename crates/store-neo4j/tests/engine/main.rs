@@ -5,7 +5,7 @@ mod picture;
 
 use std::sync::Arc;
 
-use memcloud_ports::RecordStore;
+use memcloud_ports::{Engine, RecordStore};
 use memcloud_store_neo4j::{GraphStore, Target};
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
@@ -36,7 +36,7 @@ async fn the_story_with_postgres() {
             memcloud_store_postgres::Target::from_url(&databases.borrow().last().unwrap().url(), None);
         async move {
             let records = Arc::new(PostgresStore::open_records(target.unwrap()).await);
-            Arc::new(GraphStore::open(graph(), records).await) as _
+            Arc::new(GraphStore::open(graph(), records).await).engine()
         }
     })
     .await;
@@ -51,7 +51,7 @@ async fn the_story_with_records_in_a_directory() {
         let own = directory.path().join(number.get().to_string());
         async move {
             let records = Arc::new(SqliteStore::open_records(&own).await.unwrap());
-            Arc::new(GraphStore::open(graph(), records).await) as _
+            Arc::new(GraphStore::open(graph(), records).await).engine()
         }
     })
     .await;
@@ -65,10 +65,13 @@ async fn all_engines_give_the_same_hits_in_the_same_order() {
     let target = memcloud_store_postgres::Target::from_url(&alone.url(), None).unwrap();
     let beside = Arc::new(SqliteStore::open_records(&directory.path().join("records")).await.unwrap());
     memcloud_store_tests::agreement::equal_answers(vec![
-        ("embedded", Arc::new(SqliteStore::open(&directory.path().join("all")).await.unwrap()) as _),
-        ("PostgreSQL", Arc::new(PostgresStore::open(target).await) as _),
-        ("Neo4j + PostgreSQL", Arc::new(GraphStore::open(graph(), records_in(&records).await).await) as _),
-        ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), beside).await) as _),
+        ("embedded", Engine::of(Arc::new(SqliteStore::open(&directory.path().join("all")).await.unwrap()))),
+        ("PostgreSQL", Engine::of(Arc::new(PostgresStore::open(target).await))),
+        (
+            "Neo4j + PostgreSQL",
+            Arc::new(GraphStore::open(graph(), records_in(&records).await).await).engine(),
+        ),
+        ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), beside).await).engine()),
     ])
     .await;
 }
@@ -82,7 +85,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let store = Arc::new(GraphStore::open(graph(), records_in(&database).await).await);
-            any_deeds_leave_the_truth(store, deeds).await;
+            any_deeds_leave_the_truth(store.engine(), deeds).await;
         });
     }
 }

@@ -33,7 +33,7 @@ impl Picture {
         let store = Arc::new(GraphStore::open(graph(), records).await);
         let server = SharedNeo4j::from_environment();
         let cypher = Graph::new(server.uri(), server.user(), server.password()).unwrap();
-        let memory = memory(Arc::clone(&store) as _).await;
+        let memory = memory(Arc::clone(&store).engine()).await;
         Self { memory, store, cypher, name, space: space("a/picture"), _records: directory }
     }
 

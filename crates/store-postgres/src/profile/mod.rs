@@ -1,4 +1,4 @@
-//! What is learned: see [`ProfileStore`]. Whatever changes it locks the row of its space first, as stores and deletions do,
+//! What is learned: see [`FactStore`], [`LearningQueue`] and [`UsageLedger`]. Whatever changes it locks the row of its space first, as stores and deletions do,
 //! so that no citation outlives its episode; only taking on messages locks nothing but the subject.
 
 pub(crate) mod facts;
@@ -11,14 +11,39 @@ use std::time::Duration;
 use async_trait::async_trait;
 use memcloud_domain::{Error, FactId, Space, Timestamp};
 use memcloud_ports::{
-    Budget, Charge, ClaimedBatch, EmbeddedFact, FactsOf, Outcome, Parked, ProfileStore, Queued, RevisionSet,
-    Span, Trigger, Usage, Waiting,
+    Budget, Charge, ClaimedBatch, EmbeddedFact, FactStore, FactsOf, LearningQueue, Outcome, Parked, Queued,
+    RevisionSet, Span, Trigger, Usage, UsageLedger, Waiting,
 };
 
 use crate::PostgresStore;
 
 #[async_trait]
-impl ProfileStore for PostgresStore {
+impl FactStore for PostgresStore {
+    async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
+        let revise = |mut client| async move { retried!(facts::revise(&mut client, lessons)) };
+        self.at_once("revising what is known", revise).await
+    }
+
+    async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
+        self.again("reading facts", |client| facts::of(client, of)).await
+    }
+
+    async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
+        self.again("reading facts", |client| facts::all(client, after, limit)).await
+    }
+
+    async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
+        let put = |mut client| async move { retried!(facts::put(&mut client, facts)) };
+        self.again("keeping facts", put).await
+    }
+
+    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
+        self.at_once("deleting a fact", |client| facts::delete(client, space, id)).await
+    }
+}
+
+#[async_trait]
+impl LearningQueue for PostgresStore {
     async fn claim(
         &self,
         trigger: Trigger,
@@ -39,30 +64,8 @@ impl ProfileStore for PostgresStore {
         self.again("putting messages back that were not learned from", put_back).await
     }
 
-    async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
-        let revise = |mut client| async move { retried!(facts::revise(&mut client, lessons)) };
-        self.at_once("revising what is known", revise).await
-    }
-
     async fn end_leases(&self) -> Result<(), Error> {
         self.again("ending leases", queue::end_leases).await
-    }
-
-    async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
-        self.again("reading facts", |client| facts::of(client, of)).await
-    }
-
-    async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
-        self.again("reading facts", |client| facts::all(client, after, limit)).await
-    }
-
-    async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
-        let put = |mut client| async move { retried!(facts::put(&mut client, facts)) };
-        self.again("keeping facts", put).await
-    }
-
-    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
-        self.at_once("deleting a fact", |client| facts::delete(client, space, id)).await
     }
 
     async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
@@ -84,7 +87,10 @@ impl ProfileStore for PostgresStore {
     async fn enqueue(&self, queued: &[Queued]) -> Result<(), Error> {
         self.again("queueing messages", |client| queue::enqueue(client, queued)).await
     }
+}
 
+#[async_trait]
+impl UsageLedger for PostgresStore {
     async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error> {
         let spend = |client| usage::spend(client, spending, budget);
         self.at_once("counting a use of the language model", spend).await

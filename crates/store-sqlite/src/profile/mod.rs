@@ -1,4 +1,4 @@
-//! What is learned: see [`ProfileStore`].
+//! What is learned: see [`FactStore`], [`LearningQueue`] and [`UsageLedger`].
 
 pub(crate) mod facts;
 pub(crate) mod queue;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use memcloud_domain::{Error, FactId, Space, Timestamp};
 use memcloud_ports::{
-    Budget, Charge, ClaimedBatch, EmbeddedFact, FactsOf, Outcome, Parked, ProfileStore, Queued, RevisionSet,
-    Span, Trigger, Usage, Waiting,
+    Budget, Charge, ClaimedBatch, EmbeddedFact, FactStore, FactsOf, LearningQueue, Outcome, Parked, Queued,
+    RevisionSet, Span, Trigger, Usage, UsageLedger, Waiting,
 };
 use rusqlite::Connection;
 
@@ -29,7 +29,42 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl ProfileStore for SqliteStore {
+impl FactStore for SqliteStore {
+    async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
+        let lessons = lessons.clone();
+        let work = move |tx: &Connection| match subjects::make_in_space(tx, &lessons.subject)? {
+            Some((space, subject)) => facts::revise(tx, space, subject, &lessons),
+            None => Ok(0),
+        };
+        self.change("revising what is known", work).await
+    }
+
+    async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
+        let of = of.clone();
+        self.readers.read("reading facts", move |c| facts::of(c, &of)).await
+    }
+
+    async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
+        self.readers.read("reading facts", move |c| facts::all(c, after, limit)).await
+    }
+
+    async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
+        let facts = facts.to_vec();
+        self.change("keeping facts", move |tx| facts::put(tx, &facts)).await
+    }
+
+    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
+        let space = space.clone();
+        let deleted = self.change("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
+        if deleted {
+            self.writer.fold_log().await;
+        }
+        Ok(deleted)
+    }
+}
+
+#[async_trait]
+impl LearningQueue for SqliteStore {
     async fn claim(
         &self,
         trigger: Trigger,
@@ -66,40 +101,8 @@ impl ProfileStore for SqliteStore {
         self.change("putting messages back that were not learned from", work).await
     }
 
-    async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
-        let lessons = lessons.clone();
-        let work = move |tx: &Connection| match subjects::make_in_space(tx, &lessons.subject)? {
-            Some((space, subject)) => facts::revise(tx, space, subject, &lessons),
-            None => Ok(0),
-        };
-        self.change("revising what is known", work).await
-    }
-
     async fn end_leases(&self) -> Result<(), Error> {
         self.change("ending leases", queue::end_leases).await
-    }
-
-    async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
-        let of = of.clone();
-        self.readers.read("reading facts", move |c| facts::of(c, &of)).await
-    }
-
-    async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
-        self.readers.read("reading facts", move |c| facts::all(c, after, limit)).await
-    }
-
-    async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
-        let facts = facts.to_vec();
-        self.change("keeping facts", move |tx| facts::put(tx, &facts)).await
-    }
-
-    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
-        let space = space.clone();
-        let deleted = self.change("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
-        if deleted {
-            self.writer.fold_log().await;
-        }
-        Ok(deleted)
     }
 
     async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
@@ -126,7 +129,10 @@ impl ProfileStore for SqliteStore {
         let queued = queued.to_vec();
         self.change("queueing messages", move |tx| queue::enqueue(tx, &queued)).await
     }
+}
 
+#[async_trait]
+impl UsageLedger for SqliteStore {
     async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error> {
         let budget = *budget;
         self.change("counting a use of the language model", move |tx| usage::spend(tx, spending, &budget))

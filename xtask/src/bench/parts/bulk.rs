@@ -12,11 +12,11 @@ use crate::bench::texts;
 const BATCH: usize = 100;
 const BATCHES: usize = 40;
 
-/// Batches of 100 over HTTP against embedding the same texts alone, by turns.
+/// Batches of 100 over HTTP compared with embedding the same texts alone, alternating.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     let server = Server::start(data.path(), &bench.model_dir)?;
-    let mut client = server.client()?;
+    let client = server.client();
     let (mut ratios, mut rates) = (Vec::new(), Vec::new());
     for number in 0..BATCHES {
         let messages: Vec<String> = (number * BATCH..(number + 1) * BATCH).map(texts::message).collect();

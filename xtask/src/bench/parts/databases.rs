@@ -1,12 +1,12 @@
-//! The same on PostgreSQL, and on Neo4j with PostgreSQL, as ratios to the embedded engine in the same run: one request to
-//! each by turns, so that whatever else the machine does touches all alike.
+//! PostgreSQL, and Neo4j with PostgreSQL, as ratios to the embedded engine in the same run. Requests go to each engine in
+//! turn, so whatever else the machine does affects all alike.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use memcloud_ports::EpisodeStore;
+use memcloud_ports::Engine;
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
@@ -25,13 +25,13 @@ use crate::steps::target_dir;
 const STORES: usize = 500;
 const WARMING_STORES: usize = 500;
 const SEARCHES: usize = 400;
-/// Neo4j compiles what it runs often: it takes some thousand queries until it is as fast as it will be.
+/// Neo4j compiles what it runs often, and reaches its full speed after some thousand queries.
 const WARMING_SEARCHES: usize = 2_000;
 const WARM: usize = 40;
 const BATCH: usize = 100;
 const BATCHES: usize = 15;
 const COLD_STARTS: usize = 3;
-/// Another space in the same databases, so small that nobody would notice if it went under.
+/// A second space in the same databases, small enough that a loss in it would not show in the figures of the first.
 const SMALL: &str = "small";
 const SMALL_MESSAGES: usize = 100;
 
@@ -56,14 +56,14 @@ pub(in crate::bench) fn evidence(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 fn on_databases(measure: impl FnOnce(&Places<'_>) -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
-    // Fails only when a provider is installed already, which is as good.
+    // Fails only when a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let databases = Databases::start(&target_dir()?)?;
     measure(&Places { environment: databases.environment() })
 }
 
 /// An engine with a memory of its own.
-struct Engine {
+struct Contender {
     name: &'static str,
     settings: Vec<(&'static str, String)>,
     data: TempDir,
@@ -78,9 +78,14 @@ struct Places<'a> {
 
 impl Places<'_> {
     /// The three engines, each empty.
-    fn engines(&self) -> Result<[Engine; 3]> {
+    fn engines(&self) -> Result<[Contender; 3]> {
         let engine = |name, settings, database| {
-            Ok::<_, anyhow::Error>(Engine { name, settings, data: tempfile::tempdir()?, _database: database })
+            Ok::<_, anyhow::Error>(Contender {
+                name,
+                settings,
+                data: tempfile::tempdir()?,
+                _database: database,
+            })
         };
         let (alone, records) = (self.postgres().create_database(), self.postgres().create_database());
         let postgres = vec![("DATABASE_URL", alone.url())];
@@ -112,7 +117,7 @@ impl Places<'_> {
     }
 }
 
-impl Engine {
+impl Contender {
     fn serve(&self, bench: &Bench) -> Result<Server> {
         Server::start_on(self.data.path(), &bench.model_dir, &self.settings)
     }
@@ -121,13 +126,13 @@ impl Engine {
         self.settings.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone())
     }
 
-    /// Fills two spaces through the engine itself, and waits until nothing of it is left to do in the background.
+    /// Fills two spaces through the engine itself, and waits until its background work is done.
     fn fill(&self, messages: usize, dimensions: usize) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let (store, graph) = self.open().await?;
-            fill::fill_store(store.as_ref(), GROUP, messages, dimensions).await?;
-            fill::fill_store(store.as_ref(), SMALL, SMALL_MESSAGES, dimensions).await?;
+            fill::fill_store(&store, GROUP, messages, dimensions).await?;
+            fill::fill_store(&store, SMALL, SMALL_MESSAGES, dimensions).await?;
             if let Some(graph) = graph {
                 graph.settle().await?;
             }
@@ -135,19 +140,19 @@ impl Engine {
         })
     }
 
-    async fn open(&self) -> Result<(Arc<dyn EpisodeStore>, Option<Arc<GraphStore>>)> {
+    async fn open(&self) -> Result<(Engine, Option<Arc<GraphStore>>)> {
         let Some(url) = self.setting("DATABASE_URL") else {
-            return Ok((Arc::new(SqliteStore::open(self.data.path()).await?), None));
+            return Ok((Engine::of(Arc::new(SqliteStore::open(self.data.path()).await?)), None));
         };
         let target = memcloud_store_postgres::Target::from_url(&url, None)?;
         let Some(uri) = self.setting("NEO4J_URI") else {
-            return Ok((Arc::new(PostgresStore::open(target).await), None));
+            return Ok((Engine::of(Arc::new(PostgresStore::open(target).await)), None));
         };
         let password = self.setting("NEO4J_PASSWORD").map(Into::into);
         let graph = memcloud_store_neo4j::Target::from_uri(&uri, self.setting("NEO4J_USER"), password, None)?;
         let records = Arc::new(PostgresStore::open_records(target).await);
         let graph = Arc::new(GraphStore::open(graph, records).await);
-        Ok((Arc::clone(&graph) as _, Some(graph)))
+        Ok((Arc::clone(&graph).engine(), Some(graph)))
     }
 }
 
@@ -155,19 +160,19 @@ impl Engine {
 fn stores(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
-    let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
-    // First, so that Neo4j has compiled what it runs when single stores are measured: a database runs for longer than this.
-    let batched = by_turns(&mut clients, BATCHES, |client, number| {
+    let clients = servers.iter().map(Server::client).collect::<Vec<_>>();
+    // Batches come first, so that Neo4j has compiled its queries when single stores are measured.
+    let batched = by_turns(&clients, BATCHES, |client, number| {
         let messages = (number * BATCH..(number + 1) * BATCH).map(|n| episode(&texts::message(n)));
         let request = json!({"session": session(), "episodes": messages.collect::<Vec<_>>()});
         Ok(client.post("/v1/memories/batch", &request)?.1)
     })?;
     for number in 0..WARMING_STORES {
-        for client in &mut clients {
+        for client in &clients {
             client.post("/v1/memories", &store_request(&texts::message(number)))?;
         }
     }
-    let stored = by_turns(&mut clients, WARM + STORES, |client, number| {
+    let stored = by_turns(&clients, WARM + STORES, |client, number| {
         Ok(client.post("/v1/memories", &store_request(&texts::message(number)))?.1)
     })?;
     let mut figures = Vec::new();
@@ -190,7 +195,7 @@ fn rate(millis: f64) -> f64 {
     BATCH as f64 / millis * 1e3
 }
 
-/// Searches a space of so many messages, cold and warm, with and without a filter, and a small space beside it.
+/// Searches a space of `messages`, cold and warm, with and without a filter, and a small space next to it.
 fn searches(
     bench: &Bench,
     places: &Places<'_>,
@@ -208,13 +213,13 @@ fn searches(
         );
     }
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
-    let mut clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
+    let clients = servers.iter().map(Server::client).collect::<Vec<_>>();
     for number in 0..WARMING_SEARCHES {
-        for client in &mut clients {
+        for client in &clients {
             client.post(SEARCH, &search_request(&texts::question(number)))?;
         }
     }
-    let warm = by_turns(&mut clients, WARM + SEARCHES, |client, number| {
+    let warm = by_turns(&clients, WARM + SEARCHES, |client, number| {
         Ok(client.post(SEARCH, &search_request(&texts::question(number)))?.1)
     })?;
     for (at, most) in [(1, Target::None), (2, Target::AtMost(2.0))] {
@@ -222,8 +227,8 @@ fn searches(
         figures.push(ratio(&engines[at], &name, warm[at], warm[0], most));
     }
     if messages == 100_000 {
-        figures.push(filtered(&mut clients[2], messages)?);
-        figures.push(small_beside_large(&mut clients[2])?);
+        figures.push(filtered(&clients[2], messages)?);
+        figures.push(small_beside_large(&clients[2])?);
     }
     Ok(figures)
 }
@@ -231,11 +236,11 @@ fn searches(
 const SEARCH: &str = "/v1/memories/search?shape=list";
 
 /// The first search of a server that has just started, from the request to the answer.
-fn cold(bench: &Bench, engine: &Engine, messages: usize, limit: f64) -> Result<Figure> {
+fn cold(bench: &Bench, engine: &Contender, messages: usize, limit: f64) -> Result<Figure> {
     let mut times = Vec::new();
     for number in 0..COLD_STARTS {
         let server = engine.serve(bench)?;
-        let (hits, took) = server.client()?.post(SEARCH, &search_request(&texts::question(number)))?;
+        let (hits, took) = server.client().post(SEARCH, &search_request(&texts::question(number)))?;
         ensure!(hits.as_array().is_some_and(|hits| hits.len() == 10), "a cold search found {hits}");
         times.push(took.as_secs_f64());
     }
@@ -249,9 +254,9 @@ fn cold(bench: &Bench, engine: &Engine, messages: usize, limit: f64) -> Result<F
     })
 }
 
-/// A filter that keeps one message in a hundred: as many hits as there are matches, each of them one, and no more time
-/// than without.
-fn filtered(client: &mut Client, messages: usize) -> Result<Figure> {
+/// A filter that keeps one message in a hundred: every match is found, nothing else is, and it takes no longer than
+/// without the filter.
+fn filtered(client: &Client, messages: usize) -> Result<Figure> {
     let lot = 42;
     let mut all = search_request(&texts::question(0));
     all["limit"] = 1_000.into();
@@ -261,7 +266,10 @@ fn filtered(client: &mut Client, messages: usize) -> Result<Figure> {
     let expected: std::collections::BTreeSet<String> =
         (0..messages).filter(|number| number % fill::LOTS == lot).map(texts::message).collect();
     let found = hits.iter().filter_map(|hit| hit["content"].as_str().map(str::to_owned));
-    ensure!(found.collect::<std::collections::BTreeSet<_>>() == expected, "not the matches of brute force");
+    ensure!(
+        found.collect::<std::collections::BTreeSet<_>>() == expected,
+        "the hits are not the matches of a brute-force filter"
+    );
     ensure!(hits.len() == messages / fill::LOTS, "{} hits of {}", hits.len(), messages / fill::LOTS);
     let (with, without) = two_by_turns(client, |number, filtered| {
         let mut request = search_request(&texts::question(number));
@@ -279,8 +287,8 @@ fn filtered(client: &mut Client, messages: usize) -> Result<Figure> {
     })
 }
 
-/// A space of a hundred messages beside one of a hundred thousand: all of them are found, and no slower.
-fn small_beside_large(client: &mut Client) -> Result<Figure> {
+/// A space of a hundred messages next to one of a hundred thousand: all of them are found, as fast as alone.
+fn small_beside_large(client: &Client) -> Result<Figure> {
     let in_small = |number: usize| {
         let mut request = search_request(&texts::question(number));
         request["session"]["group_id"] = SMALL.into();
@@ -289,12 +297,15 @@ fn small_beside_large(client: &mut Client) -> Result<Figure> {
     let mut all = in_small(0);
     all["limit"] = 1_000.into();
     let (hits, _) = client.post(SEARCH, &all)?;
-    ensure!(hits.as_array().map(Vec::len) == Some(SMALL_MESSAGES), "not all of the small space");
+    ensure!(
+        hits.as_array().map(Vec::len) == Some(SMALL_MESSAGES),
+        "a message of the small space was not found"
+    );
     let (small, large) = two_by_turns(client, |number, small| {
         if small { in_small(number) } else { search_request(&texts::question(number)) }
     })?;
     Ok(Figure {
-        name: "search 100 messages beside 100000 / search those".into(),
+        name: "search 100 messages next to 100000 / search those".into(),
         value: small / large,
         unit: "x",
         target: Target::AtMost(1.0),
@@ -321,20 +332,20 @@ fn recall(bench: &Bench, places: &Places<'_>, data: &Path, scorer: &Path) -> Res
         .collect())
 }
 
-fn recall_at_ten(bench: &Bench, engine: &Engine, data: &Path, scorer: &Path) -> Result<f64> {
+fn recall_at_ten(bench: &Bench, engine: &Contender, data: &Path, scorer: &Path) -> Result<f64> {
     let result: Value = evidence::score(&engine.serve(bench)?, data, scorer)?;
-    Ok(result["all"]["recall@10"].as_f64().context("the scorer tells no recall")? * 100.0)
+    Ok(result["all"]["recall@10"].as_f64().context("the scorer reports no recall")? * 100.0)
 }
 
-/// One request to each by turns; the middle times in milliseconds, without the first few.
+/// One request to each in turn. Answers the median times in milliseconds, without the first few.
 fn by_turns(
-    clients: &mut [Client],
+    clients: &[Client],
     count: usize,
-    mut request: impl FnMut(&mut Client, usize) -> Result<Duration>,
+    mut request: impl FnMut(&Client, usize) -> Result<Duration>,
 ) -> Result<Vec<f64>> {
     let mut times = vec![Vec::new(); clients.len()];
     for number in 0..count {
-        for (client, times) in clients.iter_mut().zip(&mut times) {
+        for (client, times) in clients.iter().zip(&mut times) {
             times.push(millis(request(client, number)?));
         }
     }
@@ -342,8 +353,8 @@ fn by_turns(
     Ok(times.into_iter().map(|times| median(times[warm..].to_vec())).collect())
 }
 
-/// Two kinds of searches on one server by turns; the middle times in milliseconds.
-fn two_by_turns(client: &mut Client, mut request: impl FnMut(usize, bool) -> Value) -> Result<(f64, f64)> {
+/// Two kinds of searches on one server, alternating. Answers the median times in milliseconds.
+fn two_by_turns(client: &Client, mut request: impl FnMut(usize, bool) -> Value) -> Result<(f64, f64)> {
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..SEARCHES {
         for (one, times) in [true, false].into_iter().zip(&mut times) {
@@ -357,7 +368,7 @@ fn two_by_turns(client: &mut Client, mut request: impl FnMut(usize, bool) -> Val
     Ok((median(one), median(other)))
 }
 
-fn ratio(engine: &Engine, what: &str, value: f64, embedded: f64, target: Target) -> Figure {
+fn ratio(engine: &Contender, what: &str, value: f64, embedded: f64, target: Target) -> Figure {
     Figure {
         name: format!("{what}, {} / embedded", engine.name),
         value: value / embedded,

@@ -14,7 +14,7 @@ const QUESTION_TOKENS: usize = 20;
 const QUESTIONS: usize = 200;
 const PEAK_RUNS: usize = 5;
 
-/// How near embedding comes to what the machine can compute, each round against the peak of that round.
+/// How close embedding comes to what the machine can compute: each round relative to the peak of that round.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let mut batch = match &bench.args.data {
         Some(file) => texts::turns(file)?,

@@ -9,7 +9,7 @@ use crate::bench::figures::{Figure, Target};
 use crate::bench::server::Server;
 use crate::steps::say;
 
-/// How much of the annotated evidence comes back, as the scorer counts it.
+/// How much of the annotated evidence is found, as the scorer counts it.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let (Some(data), Some(scorer)) = (&bench.args.data, &bench.args.scorer) else {
         say("evidence found: not measured; give --data and --scorer");
@@ -20,7 +20,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(figures(&score(&server, data, scorer)?))
 }
 
-/// What the scorer finds on a server that holds nothing yet.
+/// What the scorer reports for an empty server, which it fills.
 pub(super) fn score(server: &Server, data: &Path, scorer: &Path) -> Result<Value> {
     let folder = tempfile::tempdir()?;
     let result = folder.path().join("result.json");

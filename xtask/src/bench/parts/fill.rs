@@ -1,13 +1,14 @@
 //! Fills a data directory through the engine itself, with made-up vectors: embedding 100,000 texts would take minutes
-//! and changes nothing of what a search then costs.
+//! and would not change what a search costs.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use half::f16;
 use memcloud_domain::{Clock, Episode, EpisodeId, Member, Metadata, Purpose, Space, SystemClock, Timestamp};
 use memcloud_memory::Analysis;
-use memcloud_ports::{Batch, EpisodeStore, Prepared};
+use memcloud_ports::{Batch, Engine, Prepared};
 use memcloud_store_sqlite::SqliteStore;
 
 use super::{GROUP, SPEAKER};
@@ -15,21 +16,21 @@ use crate::bench::texts;
 
 const BATCH: usize = 1_000;
 
-/// Every message has one of so many numbers in its metadata, so that a filter on it keeps one in a hundred.
+/// How many different numbers the messages have in their metadata: a filter on one keeps one message in a hundred.
 pub(super) const LOTS: usize = 100;
 
-/// Fills this directory with so many messages in one space.
+/// Fills a data directory with `messages` in one space.
 pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = SqliteStore::open(data).await?;
+        let store = Engine::of(Arc::new(SqliteStore::open(data).await?));
         fill_store(&store, GROUP, messages, dimensions).await
     })
 }
 
-/// Fills a space of this engine with so many messages.
+/// Fills a space of this engine with `messages`.
 pub(super) async fn fill_store(
-    store: &dyn EpisodeStore,
+    store: &Engine,
     group: &str,
     messages: usize,
     dimensions: usize,
@@ -41,7 +42,7 @@ pub(super) async fn fill_store(
         let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
         let batch =
             Batch { space: Space::of_group(group), sessions, episodes, idempotency: None, intent: None };
-        store.append(batch).await?;
+        store.episodes.append(batch).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use crate::bench::figures::{Figure, Target};
 use crate::steps::cargo;
 
-/// A release build from nothing. Dependencies are downloaded before, so that no network is measured.
+/// A release build from nothing. Dependencies are downloaded first, so the network is not measured.
 pub(in crate::bench) fn measure() -> Result<Vec<Figure>> {
     let target = tempfile::tempdir()?;
     ensure!(cargo(&["fetch"]).status()?.success(), "cannot fetch the dependencies");
@@ -23,7 +23,7 @@ pub(in crate::bench) fn measure() -> Result<Vec<Figure>> {
     }])
 }
 
-/// CPU time of all children that ended, from the fields after the program's name.
+/// The CPU time of all ended children, from the fields after the program's name.
 fn children_cpu_seconds() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();

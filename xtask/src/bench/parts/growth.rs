@@ -17,7 +17,7 @@ fn step(bench: &Bench, messages: usize, most: f64) -> Result<Figure> {
     let data = tempfile::tempdir()?;
     fill::fill(data.path(), messages, bench.model.dimensions())?;
     let server = Server::start(data.path(), &bench.model_dir)?;
-    let (search, embedding) = search::searches(bench, &mut server.client()?, SEARCHES)?;
+    let (search, embedding) = search::searches(bench, &server.client(), SEARCHES)?;
     let resident = server.resident_bytes()? / 1e6;
     Ok(Figure {
         name: format!("search {messages} messages, p50 less embedding"),

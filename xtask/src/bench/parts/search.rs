@@ -13,12 +13,12 @@ const MESSAGES: usize = 5_000;
 const SEARCHES: usize = 1_000;
 const WARM: usize = 20;
 
-/// Searches over 5,000 messages, and the memory that the server takes after a thousand of them.
+/// Searches over 5,000 messages, and the resident memory of the server after a thousand of them.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     fill::fill(data.path(), MESSAGES, bench.model.dimensions())?;
     let server = Server::start(data.path(), &bench.model_dir)?;
-    let (search, embedding) = searches(bench, &mut server.client()?, SEARCHES)?;
+    let (search, embedding) = searches(bench, &server.client(), SEARCHES)?;
     let resident = server.resident_bytes()?;
     Ok(vec![
         Figure {
@@ -38,8 +38,8 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     ])
 }
 
-/// The middle times of a search and of embedding its question, by turns.
-pub(super) fn searches(bench: &Bench, client: &mut Client, count: usize) -> Result<(f64, f64)> {
+/// The median times of a search and of embedding its question, alternating.
+pub(super) fn searches(bench: &Bench, client: &Client, count: usize) -> Result<(f64, f64)> {
     let (mut searches, mut embeddings) = (Vec::new(), Vec::new());
     for number in 0..WARM + count {
         let question = texts::question(number);

@@ -20,7 +20,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         let began = Instant::now();
         let server = Server::start(data.path(), &bench.model_dir)?;
         let request = search_request(&texts::question(number));
-        let (hits, _) = server.client()?.post("/v1/memories/search?shape=list", &request)?;
+        let (hits, _) = server.client().post("/v1/memories/search?shape=list", &request)?;
         ensure!(
             hits.as_array().is_some_and(|hits| !hits.is_empty()),
             "the first search found nothing: {hits}"

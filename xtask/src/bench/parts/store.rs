@@ -11,11 +11,11 @@ use crate::bench::texts;
 const MESSAGES: usize = 500;
 const WARM: usize = 20;
 
-/// One message stored and durable, one client, without the time of its embedding.
+/// Storing one message durably, with one client, without the time of its embedding.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     let server = Server::start(data.path(), &bench.model_dir)?;
-    let mut client = server.client()?;
+    let client = server.client();
     let (mut stores, mut embeddings) = (Vec::new(), Vec::new());
     for number in 0..WARM + MESSAGES {
         let text = texts::message(number);

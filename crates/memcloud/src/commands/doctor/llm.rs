@@ -2,11 +2,10 @@
 //! from or could not be.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use memcloud_domain::{Error, with_causes};
-use memcloud_ports::{Answer, Call, EpisodeStore, ModelError};
+use memcloud_ports::{Answer, Call, ModelError};
 use serde_json::{Map, Value, json};
 
 use super::Finding;
@@ -92,12 +91,12 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
     if engines.postgres.is_none() && !dir.join(memcloud_store_sqlite::FILE).exists() {
         return None;
     }
-    let store: Arc<dyn EpisodeStore> = engines.open(dir).await.ok()?;
+    let engine = engines.open(dir).await.ok()?;
     let reading = async {
-        let profiles = store.profiles();
-        let retried = if retry { Some(profiles.unpark(None).await?) } else { None };
-        let waiting = profiles.waiting(None).await?;
-        Ok::<_, Error>((retried, waiting, profiles.parked(None, LISTED).await?))
+        let queue = &engine.learning;
+        let retried = if retry { Some(queue.unpark(None).await?) } else { None };
+        let waiting = queue.waiting(None).await?;
+        Ok::<_, Error>((retried, waiting, queue.parked(None, LISTED).await?))
     };
     let (retried, waiting, parked) = match reading.await {
         Ok(found) => found,

@@ -4,7 +4,7 @@ mod llm;
 use std::path::Path;
 
 use memcloud_domain::{Error, with_causes};
-use memcloud_ports::{ContentLocation, EpisodeStore};
+use memcloud_ports::{ContentLocation, EpisodeStore, Health};
 use memcloud_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
 
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Let messages that could not be learned from, and are not tried any more, be tried anew
     #[arg(long)]
     retry_parked: bool,
+    /// Only ask the server whether it is alive, as the health check of a container does
+    #[arg(long)]
+    live: bool,
 }
 
 /// What a check found.
@@ -78,12 +81,15 @@ impl Finding {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let client = Client::new(&context.sources, &args.client)?;
+    if args.live {
+        return alive(&client, context.output).await;
+    }
     let data_dir = args.data.data_dir(&context.sources)?;
     let model = args.data.model(&context.sources)?;
     let engines = Engines::resolve(&context.sources)?;
     let (embedding, language) =
         (EmbeddingSettings::resolve(&context.sources)?, LanguageSettings::resolve(&context.sources)?);
-    let client = Client::new(&context.sources, &args.client)?;
     let mut findings = vec![data_directory(&data_dir), free_space(&data_dir)];
     tell(&findings, context.output);
     let mut found = |part: Vec<Finding>| {
@@ -114,6 +120,17 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         context.output.data(verdict);
     }
     Ok(if broken == 0 { Exit::Ok } else { Exit::Failed })
+}
+
+/// Asks for liveness alone, which needs no key and costs the server nothing.
+async fn alive(client: &Client, output: Output) -> Result<Exit, Failure> {
+    let answer = client.get(&["health", "live"], &[]).await?;
+    if output.json {
+        output.value(&answer);
+    } else {
+        output.data(format!("{} is alive", client.url()));
+    }
+    Ok(Exit::Ok)
 }
 
 fn tell(findings: &[Finding], output: Output) {

@@ -2,11 +2,13 @@ mod jsonl;
 mod locomo;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use memcloud_ports::Engine;
 use memcloud_store_sqlite::SqliteStore;
 
 use crate::api_keys::hex;
@@ -90,9 +92,9 @@ async fn copy(from: PathBuf, context: &Context) -> Result<Exit, Failure> {
         return Err(Failure::usage(what, "name the data directory of an instance"));
     }
     let engines = Engines::resolve(&context.sources)?;
-    let source = SqliteStore::open(&from).await?;
+    let source = Engine::of(Arc::new(SqliteStore::open(&from).await?));
     let target = engines.open(&DataFlags::default().data_dir(&context.sources)?).await?;
-    copy::copy(&source, target.as_ref(), "importing", context.output).await?;
+    copy::copy(&source, &target, "importing", context.output).await?;
     Ok(Exit::Ok)
 }
 

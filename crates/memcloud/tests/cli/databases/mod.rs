@@ -5,5 +5,6 @@ mod chatting;
 mod faults;
 mod harness;
 mod moving;
+mod released;
 mod several;
 mod ways;

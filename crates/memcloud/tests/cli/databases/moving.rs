@@ -4,7 +4,10 @@ use std::path::Path;
 
 use memcloud_domain::{Clock, Episode, EpisodeId, ProfileKey, Purpose, Space, SystemClock};
 use memcloud_memory::Analysis;
-use memcloud_ports::{Batch, EmbeddedFact, EpisodeStore, NewFact, Prepared, Queued, Revision, RevisionSet};
+use memcloud_ports::{
+    Batch, EmbeddedFact, EpisodeStore, FactStore, LearningQueue, NewFact, Prepared, Queued, Revision,
+    RevisionSet,
+};
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_test_servers::SharedPostgres;
 use serde_json::{Value, json};
@@ -71,17 +74,16 @@ async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
         let subject = ProfileKey { space: space.clone(), owner: "ann".into(), category: "profile".into() };
         let (prompt, model) = ("profile/1".into(), "a/model".into());
         let lessons = RevisionSet { subject, revisions, at: SystemClock.now(), prompt, model };
-        assert_eq!(store.profiles().revise(&lessons).await.unwrap(), 1);
+        assert_eq!(store.revise(&lessons).await.unwrap(), 1);
     };
     learn(vec![Revision::Add(fact("Rex"))]).await;
-    let old = store.profiles().all_facts(None, 1).await.unwrap()[0].fact.id;
+    let old = store.all_facts(None, 1).await.unwrap()[0].fact.id;
     learn(vec![Revision::Replace { old, new: fact("Bello") }]).await;
     learned(&store).await
 }
 
 async fn learned(store: &SqliteStore) -> (Vec<EmbeddedFact>, Vec<Queued>) {
-    let profiles = store.profiles();
-    (profiles.all_facts(None, 100).await.unwrap(), profiles.queue(None, 100).await.unwrap())
+    (store.all_facts(None, 100).await.unwrap(), store.queue(None, 100).await.unwrap())
 }
 
 /// What people see of a memory: hits with their scores, listings, sessions.

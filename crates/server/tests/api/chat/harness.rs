@@ -12,7 +12,7 @@ use memcloud_llm::{ChatModel, Endpoint, Timeouts};
 use memcloud_memory::{
     Chat, ChatOptions, Learner, LearnerOptions, Limits, Memory, ModelGateway, RankingWeights,
 };
-use memcloud_ports::{Budget, EpisodeStore, Trigger};
+use memcloud_ports::{Budget, Engine, Trigger};
 use memcloud_server::{ApiKeys, App, Settings, router};
 use memcloud_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
@@ -61,11 +61,11 @@ impl Stand {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let model = DevModel::start(Options::default()).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let store: Arc<dyn EpisodeStore> = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
+        let engine = Engine::of(Arc::new(SqliteStore::open(directory.path()).await.unwrap()));
         let clock = Arc::new(SystemClock);
         let embedder = Some(Arc::new(Letters) as _);
         let memory = Memory::open(
-            Arc::clone(&store),
+            engine.clone(),
             embedder,
             clock.clone(),
             Limits::default(),
@@ -76,7 +76,7 @@ impl Stand {
         let timeouts = Timeouts { silence: with.silence, ..Timeouts::default() };
         let endpoint = Endpoint::new(&model.url(), None, timeouts).unwrap();
         let client = Arc::new(ChatModel::new(endpoint, "dev-model"));
-        let gate = Arc::new(ModelGateway::new(client, store, clock, with.budget));
+        let gate = Arc::new(ModelGateway::new(client, engine.usage, clock, with.budget));
         let options = ChatOptions { context_tokens: with.context_tokens };
         let chat = Arc::new(Chat::new(&memory, Arc::clone(&gate), options));
         let stop = CancellationToken::new();

@@ -1,4 +1,4 @@
-//! Stores while facts are learned from what they store, against stores on a server that learns nothing: by turns.
+//! Stores on a server that learns facts from them, alternating with stores on a server that learns nothing.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::bench::server::Server;
 use crate::bench::texts;
 
 const STORES: usize = 1_500;
-/// At least so many before, and as many as it takes until the model is asked.
+/// How many stores at least come before the measured ones; more until the model is asked.
 const WARM: usize = 100;
 const NEVER_ASKED: usize = 5_000;
 const PEOPLE: [&str; 4] = ["ann", "bob", "clara", "dana"];
@@ -37,8 +37,8 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         Server::start_on(data[at].path(), &bench.model_dir, &settings)
     };
     let servers = [serve(0, false)?, serve(1, true)?];
-    let mut clients = [servers[0].client()?, servers[1].client()?];
-    let ([alone, learning], asked) = by_turns(&mut clients, &model)?;
+    let clients = [servers[0].client(), servers[1].client()];
+    let ([alone, learning], asked) = by_turns(&clients, &model)?;
     Ok(vec![Figure {
         name: "store one message while learning / without".into(),
         value: learning / alone,
@@ -46,31 +46,31 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         target: Target::AtMost(1.1),
         detail: format!(
             "{learning:.2} and {alone:.2} ms over {STORES}; {asked} calls, {}",
-            learned(&mut clients[1], asked)?
+            learned(&clients[1], asked)?
         ),
     }])
 }
 
-/// The middle times of a store on each, in milliseconds, and how often the model was asked meanwhile.
-fn by_turns(clients: &mut [Client; 2], model: &DevModel) -> Result<([f64; 2], u64)> {
+/// The median times of a store on each, in milliseconds, and how often the model was asked meanwhile.
+fn by_turns(clients: &[Client; 2], model: &DevModel) -> Result<([f64; 2], u64)> {
     let mut warm = 0;
     while warm < WARM || model.calls().calls == 0 {
         ensure!(warm < NEVER_ASKED, "nothing is learned");
-        clients.iter_mut().try_for_each(|client| store(client, warm).map(drop))?;
+        clients.iter().try_for_each(|client| store(client, warm).map(drop))?;
         warm += 1;
     }
     let asked_before = model.calls().calls;
     let mut times = [Vec::new(), Vec::new()];
     for number in warm..warm + STORES {
-        for (client, times) in clients.iter_mut().zip(&mut times) {
+        for (client, times) in clients.iter().zip(&mut times) {
             times.push(millis(store(client, number)?));
         }
     }
     Ok((times.map(median), model.calls().calls - asked_before))
 }
 
-/// What came of it, in words. Without it nothing was measured.
-fn learned(client: &mut Client, asked: u64) -> Result<String> {
+/// What was learned, in words. Fails if nothing was, because then nothing was measured.
+fn learned(client: &Client, asked: u64) -> Result<String> {
     let facts = client.get(&format!("/v1/memories/profile?group_id={GROUP}"))?;
     let facts = facts["facts"].as_array().context("facts are a list")?.len();
     let queue = client.get("/v1/memories/profile/queue")?;
@@ -78,11 +78,11 @@ fn learned(client: &mut Client, asked: u64) -> Result<String> {
     Ok(format!("{facts} facts, {} messages still wait", queue["waiting"]))
 }
 
-fn store(client: &mut Client, number: usize) -> Result<Duration> {
+fn store(client: &Client, number: usize) -> Result<Duration> {
     Ok(client.post("/v1/memories", &request(number))?.1)
 }
 
-/// A message in which somebody says something of themselves.
+/// A message in which a person says something about themselves.
 fn request(number: usize) -> Value {
     let (city, likes) = (CITIES[number % CITIES.len()], LIKES[number % LIKES.len()]);
     let text = format!("{} I live in {city} now. I like {likes}.", texts::message(number));

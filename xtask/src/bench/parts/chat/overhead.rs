@@ -1,21 +1,21 @@
-//! A whole turn without the model's own time, against a search: one of each by turns.
+//! A whole turn without the model's own time, compared with a search, alternating.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::{SENTENCE, Stand, TALK, talk_request};
+use super::{CHAT, SENTENCE, Setup, chat_request};
 use crate::bench::Bench;
 use crate::bench::figures::{Figure, Target, median, millis};
 use crate::bench::http::Client;
-use crate::bench::parts::chat::speaker::Manner;
+use crate::bench::parts::chat::scripted_model::Script;
 use crate::bench::parts::search_request;
 use crate::bench::texts;
 
 const TURNS: usize = 400;
 const WARM: usize = 40;
-/// While the model thinks the question is stored. A model that does not think leaves nothing to hide that behind; there is
-/// none, and its figure only tells where the bound is.
+/// The question is stored while the model thinks. A model that takes no time hides none of that; no real model is like
+/// that, so its figure has no target and only shows the bound.
 const THINKS: [Duration; 2] = [Duration::from_millis(30), Duration::ZERO];
 
 /// Answers that say something new are stored to be found, which takes an embedding; only they have a target. Those that
@@ -30,17 +30,17 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 fn overhead(bench: &Bench, thinks: Duration, quotes: bool, target: Target) -> Result<Figure> {
-    let manner = Manner { latency: thinks, pause: Duration::ZERO, words: SENTENCE, quotes };
-    let stand = Stand::new(bench, manner)?;
-    let (server, model) = (stand.server.client()?, Client::new(stand.speaker.address)?);
-    let mut talk = Talk { bench, stand: &stand, server, model, quotes, times: Times::default() };
+    let script = Script { latency: thinks, pause: Duration::ZERO, words: SENTENCE, quotes };
+    let setup = Setup::new(bench, script)?;
+    let (server, model) = (setup.server.client(), Client::new(setup.model.address));
+    let mut chat = Chat { bench, setup: &setup, server, model, quotes, times: Times::default() };
     for number in 0..WARM + TURNS {
         if number == WARM {
-            talk.times = Times::default();
+            chat.times = Times::default();
         }
-        talk.turn(number)?;
+        chat.turn(number)?;
     }
-    let Times { searches, added, before, after, embedding } = talk.times;
+    let Times { searches, added, before, after, embedding } = chat.times;
     let (search, added) = (median(searches), median(added));
     Ok(Figure {
         name: format!(
@@ -67,44 +67,44 @@ struct Times {
     searches: Vec<f64>,
     /// Whole turns without the model's time.
     added: Vec<f64>,
-    /// From the question to the model being asked.
+    /// From the question until the model was asked.
     before: Vec<f64>,
-    /// From the model's answer to the client having it.
+    /// From the model's answer until the client had it.
     after: Vec<f64>,
     /// Embedding what the model answered, in this process.
     embedding: Vec<f64>,
 }
 
-struct Talk<'a> {
+struct Chat<'a> {
     bench: &'a Bench,
-    stand: &'a Stand,
+    setup: &'a Setup,
     server: Client,
     model: Client,
     quotes: bool,
     times: Times,
 }
 
-impl Talk<'_> {
-    /// A search, a turn of a conversation, the same request put to the model directly, and the embedding of its answer.
+impl Chat<'_> {
+    /// Measures a search, a turn, the turn's request sent to the model directly, and the embedding of the answer.
     fn turn(&mut self, number: usize) -> Result<()> {
         let asked = |number: usize| format!("{} (asked {number})", texts::question(number));
         let search = search_request(&asked(2 * number));
         let (_, search) = self.server.post("/v1/memories/search?shape=list", &search)?;
-        let request = talk_request(&asked(2 * number + 1), false);
+        let request = chat_request(&asked(2 * number + 1), false);
         let began = Instant::now();
-        let (answer, whole) = self.server.post(TALK, &request)?;
-        let heard = self.stand.speaker.last()?;
+        let (answer, whole) = self.server.post(CHAT, &request)?;
+        let seen = self.setup.model.last()?;
         let said = answer["content"].as_str().unwrap_or_default();
-        ensure!(answer["echo"] == self.quotes, "an answer was taken for what it is not: {said}");
-        let (_, own) = self.model.post("/v1/chat/completions", &heard.body)?;
+        ensure!(answer["echo"] == self.quotes, "an answer was classified wrongly: {said}");
+        let (_, own) = self.model.post("/v1/chat/completions", &seen.body)?;
         let embedding = Instant::now();
         std::hint::black_box(self.bench.model.embed_one(&format!("assistant: {said}")));
         let times = &mut self.times;
         times.embedding.push(millis(embedding.elapsed()));
         times.searches.push(millis(search));
         times.added.push(millis(whole) - millis(own));
-        times.before.push(millis(heard.asked.saturating_duration_since(began)));
-        times.after.push(millis((began + whole).saturating_duration_since(heard.spoke)));
+        times.before.push(millis(seen.asked.saturating_duration_since(began)));
+        times.after.push(millis((began + whole).saturating_duration_since(seen.answered)));
         Ok(())
     }
 }

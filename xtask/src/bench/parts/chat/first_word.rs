@@ -1,16 +1,16 @@
-//! How long the first word is on its way from the model through the server to the client. The model and the client are
-//! both in this process, and so on one clock.
+//! How long the first word takes from the model through the server to the client. Model and client are both in this
+//! process, so they share a clock.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{SENTENCE, Stand, TALK, talk_request};
+use super::{CHAT, SENTENCE, Setup, chat_request};
 use crate::bench::figures::{Figure, Target, millis, quantile};
 use crate::bench::http::Client;
 use crate::bench::parts::GROUP;
-use crate::bench::parts::chat::speaker::Manner;
+use crate::bench::parts::chat::scripted_model::Script;
 use crate::bench::{Bench, texts};
 
 const COMPLETIONS: &str = "/v1/chat/completions";
@@ -18,16 +18,16 @@ const STREAMS: usize = 300;
 const WARM: usize = 20;
 const MOST_MILLIS: f64 = 5.0;
 
-/// The model speaks at once: the worst case, since the server stores the question at that time.
+/// The model answers at once. This is the worst case: the server is storing the question at that time.
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
-    let manner =
-        Manner { latency: Duration::ZERO, pause: Duration::from_millis(2), words: SENTENCE, quotes: false };
-    let stand = Stand::new(bench, manner)?;
-    let mut client = stand.server.client()?.with_header("x-memory-group", GROUP);
-    let mut late = [(TALK, Vec::new()), (COMPLETIONS, Vec::new())];
+    let script =
+        Script { latency: Duration::ZERO, pause: Duration::from_millis(2), words: SENTENCE, quotes: false };
+    let setup = Setup::new(bench, script)?;
+    let client = setup.server.client().with_header("x-memory-group", GROUP);
+    let mut late = [(CHAT, Vec::new()), (COMPLETIONS, Vec::new())];
     for number in 0..WARM + STREAMS {
         for (path, late) in &mut late {
-            let took = first_word(&stand, &mut client, path, number)?;
+            let took = first_word(&setup, &client, path, number)?;
             if number >= WARM {
                 late.push(millis(took));
             }
@@ -49,10 +49,10 @@ fn figure(path: &str, quantile: &str, value: f64) -> Figure {
     }
 }
 
-fn first_word(stand: &Stand, client: &mut Client, path: &str, number: usize) -> Result<Duration> {
+fn first_word(setup: &Setup, client: &Client, path: &str, number: usize) -> Result<Duration> {
     let question = format!("{} (asked {number})", texts::question(number));
     let request = match path {
-        TALK => talk_request(&question, true),
+        CHAT => chat_request(&question, true),
         _ => json!({"model": "bench", "messages": [{"role": "user", "content": question}], "stream": true}),
     };
     let mut came = None;
@@ -63,10 +63,10 @@ fn first_word(stand: &Stand, client: &mut Client, path: &str, number: usize) -> 
         }
     })?;
     let came = came.context("a stream without a word")?;
-    Ok(came.saturating_duration_since(stand.speaker.last()?.spoke))
+    Ok(came.saturating_duration_since(setup.model.last()?.answered))
 }
 
-/// What an event of either endpoint says.
+/// The text in an event of either endpoint.
 fn word(event: &str) -> String {
     let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_default();
     let data: Value = serde_json::from_str(data).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! A language model that says something new each time, or only quotes what it is told, and that knows when it was asked
-//! and when it spoke: on the clock of whoever measures, who is in the same process.
+//! A language model that says something new each time, or only quotes its context. It runs in this process and records
+//! when it was asked and when it answered, on the clock of the measurement.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-/// Words that the messages do not have, so that what is said of them quotes none.
+/// Words that no message contains, so that an answer made of them quotes none.
 const WORDS: [&str; 40] = [
     "perhaps", "window", "seven", "gentle", "harbour", "copper", "orbit", "lantern", "quietly", "marble",
     "ladder", "velvet", "thunder", "pocket", "meadow", "ribbon", "silver", "kettle", "hollow", "candle",
@@ -20,49 +20,49 @@ const WORDS: [&str; 40] = [
 
 /// How it answers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
-    /// How long it thinks.
+pub(super) struct Script {
+    /// How long it waits before it answers.
     pub(super) latency: Duration,
-    /// How long it rests before each word of a stream.
+    /// How long it waits before each word of a stream.
     pub(super) pause: Duration,
-    /// How many words it says.
+    /// How many words an answer has.
     pub(super) words: usize,
-    /// Whether it says the last memory that it is told, instead of words of its own.
+    /// Whether it repeats the last memory of its context instead of words of its own.
     pub(super) quotes: bool,
 }
 
 /// A call.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
+pub(super) struct SeenCall {
     /// The request.
     pub(super) body: Value,
-    /// When all of it was there.
+    /// When all of it had arrived.
     pub(super) asked: Instant,
     /// When the answer, or the first word of it, was about to be sent.
-    pub(super) spoke: Instant,
+    pub(super) answered: Instant,
 }
 
-/// The running model. Its threads end when it is dropped and its callers have gone.
-pub(super) struct Speaker {
+/// The running model. Its threads end when it is dropped and its callers have disconnected.
+pub(super) struct ScriptedModel {
     /// Where it listens.
     pub(super) address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 struct State {
-    manner: Manner,
+    script: Script,
     calls: usize,
-    last: Option<Heard>,
+    last: Option<SeenCall>,
     streams: usize,
     most_streams: usize,
     ended: bool,
 }
 
-impl Speaker {
-    pub(super) fn start(manner: Manner) -> Result<Self> {
+impl ScriptedModel {
+    pub(super) fn start(script: Script) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let state = State { manner, calls: 0, last: None, streams: 0, most_streams: 0, ended: false };
+        let state = State { script, calls: 0, last: None, streams: 0, most_streams: 0, ended: false };
         let state = Arc::new(Mutex::new(state));
         let known = Arc::clone(&state);
         thread::spawn(move || {
@@ -71,20 +71,20 @@ impl Speaker {
                     return;
                 }
                 let known = Arc::clone(&known);
-                // How a connection ends is the concern of its other side, which is measured.
+                // A failed connection is an error of the client, which is measured and reports it.
                 thread::spawn(move || drop(serve(stream, &known)));
             }
         });
         Ok(Self { address, state })
     }
 
-    /// How it answers from now on.
-    pub(super) fn behave(&self, manner: Manner) {
-        locked(&self.state).manner = manner;
+    /// Changes how it answers.
+    pub(super) fn follow(&self, script: Script) {
+        locked(&self.state).script = script;
     }
 
     /// The last call that it has begun to answer.
-    pub(super) fn last(&self) -> Result<Heard> {
+    pub(super) fn last(&self) -> Result<SeenCall> {
         locked(&self.state).last.clone().context("the model was not asked")
     }
 
@@ -94,15 +94,15 @@ impl Speaker {
     }
 }
 
-impl Drop for Speaker {
+impl Drop for ScriptedModel {
     fn drop(&mut self) {
         locked(&self.state).ended = true;
-        // Wakes whoever waits for callers.
+        // Wakes the thread that accepts connections.
         drop(TcpStream::connect(self.address));
     }
 }
 
-/// Whoever panicked with the lock has left nothing half: each change is one assignment.
+/// A panic leaves nothing inconsistent under the lock: each change is one assignment.
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -113,16 +113,16 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> Result<()> {
     while let Some(body) = request(&mut reader)? {
         let asked = Instant::now();
         let body: Value = serde_json::from_slice(&body)?;
-        let (number, manner) = {
+        let (number, script) = {
             let mut state = locked(state);
             state.calls += 1;
-            (state.calls, state.manner)
+            (state.calls, state.script)
         };
-        let text = if manner.quotes { quotation(&body) } else { words(number, manner.words) };
-        thread::sleep(manner.latency);
+        let text = if script.quotes { quotation(&body) } else { words(number, script.words) };
+        thread::sleep(script.latency);
         let streams = body["stream"] == true;
-        let mut call = Call { to: reader.get_mut(), state, heard: Heard { body, asked, spoke: asked } };
-        if streams { call.stream(&text, manner.pause)? } else { call.whole(&text)? }
+        let mut call = Call { to: reader.get_mut(), state, seen: SeenCall { body, asked, answered: asked } };
+        if streams { call.stream(&text, script.pause)? } else { call.whole(&text)? }
     }
     Ok(())
 }
@@ -153,7 +153,7 @@ fn request(reader: &mut BufReader<TcpStream>) -> Result<Option<Vec<u8>>> {
 struct Call<'a> {
     to: &'a mut TcpStream,
     state: &'a Mutex<State>,
-    heard: Heard,
+    seen: SeenCall,
 }
 
 impl Call<'_> {
@@ -168,7 +168,7 @@ impl Call<'_> {
         let length = body.len();
         let head =
             format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n");
-        self.speaks();
+        self.marks_answer();
         Ok(self.to.write_all((head + &body).as_bytes())?)
     }
 
@@ -178,9 +178,9 @@ impl Call<'_> {
             state.streams += 1;
             state.most_streams = state.most_streams.max(state.streams);
         }
-        let told = self.events(text, pause);
+        let sent = self.events(text, pause);
         locked(self.state).streams -= 1;
-        told
+        sent
     }
 
     fn events(&mut self, text: &str, pause: Duration) -> Result<()> {
@@ -191,7 +191,7 @@ impl Call<'_> {
         for (place, word) in text.split_inclusive(' ').enumerate() {
             thread::sleep(pause);
             if place == 0 {
-                self.speaks();
+                self.marks_answer();
             }
             self.event(&json!({"content": word}), None)?;
         }
@@ -200,7 +200,7 @@ impl Call<'_> {
         self.chunk("")
     }
 
-    /// An event of a stream; the last one knows all that was said.
+    /// Sends an event of a stream. The last one has the whole text, for its usage.
     fn event(&mut self, delta: &Value, said: Option<&str>) -> Result<()> {
         let event = json!({
             "id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 0, "model": "bench",
@@ -210,31 +210,31 @@ impl Call<'_> {
         self.chunk(&format!("data: {event}\n\n"))
     }
 
-    /// A piece of the answer; an empty one is the last.
+    /// Sends a piece of the answer. An empty one is the last.
     fn chunk(&mut self, text: &str) -> Result<()> {
         Ok(self.to.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())?)
     }
 
-    fn speaks(&mut self) {
-        self.heard.spoke = Instant::now();
-        locked(self.state).last = Some(self.heard.clone());
+    fn marks_answer(&mut self) {
+        self.seen.answered = Instant::now();
+        locked(self.state).last = Some(self.seen.clone());
     }
 
     fn usage(&self, text: &str) -> Value {
-        let (asked, said) = (self.heard.body.to_string().len() / 4, text.len() / 4);
+        let (asked, said) = (self.seen.body.to_string().len() / 4, text.len() / 4);
         json!({"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said})
     }
 }
 
-/// The last memory of the request. Each is a JSON string at the end of a line of its own.
+/// The last memory in the request. Each is a JSON string at the end of its line.
 fn quotation(body: &Value) -> String {
-    let told = body["messages"][0]["content"].as_str().unwrap_or_default();
-    let last = told.lines().rfind(|line| line.starts_with("- ["));
+    let context = body["messages"][0]["content"].as_str().unwrap_or_default();
+    let last = context.lines().rfind(|line| line.starts_with("- ["));
     let said = last.and_then(|line| Some(line.split_once("\": ")?.1));
     said.and_then(|said| serde_json::from_str(said).ok()).unwrap_or_else(|| "I do not know.".into())
 }
 
-/// So many words, in an order that no other number has.
+/// `count` words, in an order that depends on `number`.
 fn words(number: usize, count: usize) -> String {
     let mut state = number as u64 ^ 0x9e37_79b9_7f4a_7c15;
     let words = (0..count).map(|_| {

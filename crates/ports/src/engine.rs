@@ -1,0 +1,79 @@
+//! The ports of one engine, bundled.
+
+use std::sync::Arc;
+
+use crate::{
+    EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue, RecordStore, SessionStore,
+    UsageLedger, VectorStore,
+};
+
+/// One engine: a store for each noun. Cheap to clone.
+///
+/// Most engines implement all traits on one type: see [`Engine::of`]. An engine made of two databases names for each
+/// noun the one that keeps it.
+#[derive(Clone)]
+pub struct Engine {
+    /// Episodes.
+    pub episodes: Arc<dyn EpisodeStore>,
+    /// The history of each space.
+    pub history: Arc<dyn History>,
+    /// Sessions and their members.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Embeddings.
+    pub vectors: Arc<dyn VectorStore>,
+    /// Facts.
+    pub facts: Arc<dyn FactStore>,
+    /// Messages that wait to be learned from.
+    pub learning: Arc<dyn LearningQueue>,
+    /// The use of the language model.
+    pub usage: Arc<dyn UsageLedger>,
+    /// API keys.
+    pub keys: Arc<dyn KeyStore>,
+    /// Whether its parts work.
+    pub health: Arc<dyn Health>,
+}
+
+impl Engine {
+    /// An engine whose every port is this store.
+    pub fn of<S>(store: Arc<S>) -> Self
+    where
+        S: EpisodeStore
+            + History
+            + SessionStore
+            + VectorStore
+            + FactStore
+            + LearningQueue
+            + UsageLedger
+            + KeyStore
+            + Health
+            + 'static,
+    {
+        Self {
+            episodes: store.clone(),
+            history: store.clone(),
+            sessions: store.clone(),
+            vectors: store.clone(),
+            facts: store.clone(),
+            learning: store.clone(),
+            usage: store.clone(),
+            keys: store.clone(),
+            health: store,
+        }
+    }
+}
+
+impl From<Arc<dyn RecordStore>> for Engine {
+    fn from(records: Arc<dyn RecordStore>) -> Self {
+        Self {
+            episodes: records.clone(),
+            history: records.clone(),
+            sessions: records.clone(),
+            vectors: records.clone(),
+            facts: records.clone(),
+            learning: records.clone(),
+            usage: records.clone(),
+            keys: records.clone(),
+            health: records,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! How much the language model was used, and how much it may be used.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use memcloud_domain::{Error, Timestamp};
+
+/// What one use of the language model takes, before it is known exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// When.
+    pub at: Timestamp,
+    /// Calls.
+    pub calls: u64,
+    /// Tokens, in and out.
+    pub tokens: u64,
+}
+
+/// How much the language model may be used. `None` for as much as anybody likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Calls in a minute of the clock.
+    pub calls_per_minute: Option<u64>,
+    /// Calls in a day of UTC.
+    pub calls_per_day: Option<u64>,
+    /// Tokens in a minute of the clock.
+    pub tokens_per_minute: Option<u64>,
+    /// Tokens in a day of UTC.
+    pub tokens_per_day: Option<u64>,
+}
+
+/// A stretch of time for which use is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Span {
+    /// A minute of the clock.
+    Minute,
+    /// A day of UTC.
+    Day,
+}
+
+impl Span {
+    /// Its length in microseconds.
+    pub fn micros(self) -> i64 {
+        match self {
+            Self::Minute => 60_000_000,
+            Self::Day => 86_400_000_000,
+        }
+    }
+
+    /// When the span that holds this moment began, in microseconds of the epoch.
+    pub fn began(self, at: Timestamp) -> i64 {
+        at.as_micros().div_euclid(self.micros()) * self.micros()
+    }
+
+    /// How long the span that holds this moment still lasts.
+    pub fn left(self, at: Timestamp) -> Duration {
+        let left = self.began(at) + self.micros() - at.as_micros();
+        Duration::from_micros(left.unsigned_abs())
+    }
+}
+
+/// What has been used in a span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Usage {
+    /// Calls.
+    pub calls: u64,
+    /// Tokens, in and out.
+    pub tokens: u64,
+}
+
+impl Budget {
+    /// The span that has no room for so much more, if one has none. What is used already and what comes on top count
+    /// together, so that the limit is never passed by what is known beforehand.
+    pub fn exhausted(&self, minute: Usage, day: Usage, more: Charge) -> Option<Span> {
+        let over = |used: u64, more: u64, limit: Option<u64>| {
+            limit.is_some_and(|limit| used.saturating_add(more) > limit)
+        };
+        if over(day.calls, more.calls, self.calls_per_day)
+            || over(day.tokens, more.tokens, self.tokens_per_day)
+        {
+            return Some(Span::Day);
+        }
+        let minute = over(minute.calls, more.calls, self.calls_per_minute)
+            || over(minute.tokens, more.tokens, self.tokens_per_minute);
+        minute.then_some(Span::Minute)
+    }
+}
+
+/// Counts what the language model is used for.
+/// As for every port: what returns `Ok` is durable, and what returns an error has changed nothing.
+#[async_trait]
+pub trait UsageLedger: Send + Sync {
+    /// Counts a use of the language model, unless a limit has no room for it: then nothing is counted, and the span is
+    /// named. One transaction, so that no two servers spend the same rest. Old minutes are forgotten.
+    async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error>;
+
+    /// Corrects what was counted at that moment, once it is known exactly. Counts do not fall below zero.
+    async fn correct(&self, at: Timestamp, calls: i64, tokens: i64) -> Result<(), Error>;
+
+    /// What was used in the minute and in the day that hold this moment.
+    async fn usage(&self, at: Timestamp) -> Result<(Usage, Usage), Error>;
+}
