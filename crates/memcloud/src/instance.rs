@@ -15,10 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-use crate::llm::LanguageSettings;
+use crate::llm::Llm;
 use crate::local_model::{self, LocalModel};
 use crate::output::Output;
-use crate::settings::InstanceSettings;
+use crate::settings::{InstanceSettings, addresses};
 
 /// How long begun requests may still take after a signal. With all else the process is gone within five seconds.
 const DRAIN: Duration = Duration::from_secs(4);
@@ -65,7 +65,7 @@ pub(crate) struct RunningModel {
 
 /// Takes the address. Done before anything else, so that a taken port touches no data.
 pub(crate) async fn listen(settings: &InstanceSettings, flag: &str) -> Result<TcpListener, Failure> {
-    let addresses = settings.addresses()?;
+    let addresses = addresses(&settings.listen)?;
     TcpListener::bind(&addresses[..]).await.map_err(|error| {
         let listen = &settings.listen;
         match error.kind() {
@@ -112,7 +112,7 @@ impl Instance {
         let opening =
             Memory::open(engine.clone(), embedder, clock, limits(settings), RankingWeights::default());
         let mut memory = opening.await?;
-        let language = settings.language.as_ref();
+        let language = settings.llm.as_ref();
         if language.is_some_and(|language| language.profile.is_some()) {
             memory = memory.learning();
         }
@@ -121,12 +121,11 @@ impl Instance {
         let mut app = App::new(Arc::clone(&memory), keys, server_settings(settings));
         let (mut chat, mut learner) = (None, None);
         if let Some(language) = language {
-            language.warn(output);
             let conversing = Conversing::over(&memory, engine, language);
             app = app.chatting(Arc::clone(&conversing.chat), conversing.learner.is_some());
             (chat, learner) = (Some(conversing.chat), conversing.learner);
         }
-        let language = language.map(LanguageSettings::told);
+        let language = language.map(Llm::summary);
         let kept_in = settings.engines.told(&settings.data_dir);
         Ok(Self {
             address,
@@ -203,8 +202,11 @@ async fn embedding(
 ) -> Result<(Option<Arc<dyn Embedder>>, Option<RunningModel>), Failure> {
     if let Some(remote) = &settings.embedding {
         let embedder = remote.open().await?;
-        let running =
-            RunningModel { space: embedder.space().to_owned(), place: remote.address(), kernel: None };
+        let running = RunningModel {
+            space: embedder.space().to_owned(),
+            place: remote.endpoint.address(),
+            kernel: None,
+        };
         return Ok((Some(embedder), Some(running)));
     }
     let model = local_model::start(&settings.model, output).await?;
@@ -219,7 +221,7 @@ struct Conversing {
 }
 
 impl Conversing {
-    fn over(memory: &Memory, engine: Engine, language: &LanguageSettings) -> Self {
+    fn over(memory: &Memory, engine: Engine, language: &Llm) -> Self {
         let gate = Arc::new(ModelGateway::new(
             language.open(),
             engine.usage,

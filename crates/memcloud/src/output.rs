@@ -72,7 +72,7 @@ impl Output {
         }
     }
 
-    /// Something that works less well than it could, and the mend.
+    /// Prints a warning and its hint.
     pub(crate) fn warn(self, message: &str, hint: &str) {
         self.say(format!("{} {message}", paint("warning:", Style::new().yellow().bold())));
         self.say(format!("{} {hint}", paint("hint:", Style::new().cyan().bold())));

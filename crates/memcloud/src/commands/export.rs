@@ -6,9 +6,8 @@ use memcloud_store_sqlite::SqliteStore;
 
 use crate::commands::Context;
 use crate::copy;
-use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
-use crate::settings::DataFlags;
+use crate::settings::{DataFlags, engines};
 
 /// Copy the whole memory, with its vectors, into a data directory; checked by count and checksum
 ///
@@ -28,9 +27,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let data_dir =
         DataFlags { data_dir: args.data_dir, ..DataFlags::default() }.data_dir(&context.sources)?;
-    let engines = Engines::resolve(&context.sources)?;
+    let engines = engines(&context.sources)?;
+    let to = context.sources.expanded("--to", &args.to)?;
     let source = engines.open(&data_dir).await?;
-    let target = Engine::of(Arc::new(SqliteStore::open(&args.to).await?));
+    let target = Engine::of(Arc::new(SqliteStore::open(&to).await?));
     copy::copy(&source, &target, "exporting", context.output).await?;
     Ok(Exit::Ok)
 }

@@ -36,8 +36,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Exit {
 fn cli() -> String {
     let mut page = String::from(
         "# The command line\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test cli reference` from the definitions.\n\n\
-         Data goes to stdout, talk to stderr. Colours are off when `NO_COLOR` is set or the output is no terminal; a\n\
-         progress bar is drawn only on a terminal, otherwise a line now and then. Settings: [settings.md](settings.md).\n\n\
+         Data goes to stdout, messages to stderr. Colours are off when `NO_COLOR` is set or the output is not a terminal. A\n\
+         progress bar is drawn on a terminal; elsewhere a line is printed every few seconds. Settings: [settings.md](settings.md).\n\n\
          ## Exit codes\n\n| code | meaning |\n|---|---|\n",
     );
     for (exit, meaning) in Exit::ALL {
@@ -99,9 +99,11 @@ fn settings() -> String {
     let mut page = String::from(
         "# Settings\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test cli reference` from the table in\n\
          `crates/memcloud/src/settings/names.rs`.\n\n\
-         A flag wins over the environment, and that over the settings file (TOML). The key in the file is the name in\n\
-         lower case without `MEMCLOUD_`. A secret can also be the path of a file that holds it, in the variable with\n\
-         `_FILE` at its end; it is never logged.\n\n\
+         A flag wins over the environment, and the environment over the settings file (TOML). The key in the file is the\n\
+         name in lower case without `MEMCLOUD_`. A secret can also come from a file: put the path into the variable whose\n\
+         name ends in `_FILE`. Secrets are never logged.\n\n\
+         A pair of quotes and a line end around a value are removed: container tools and editors leave them there. A path\n\
+         may begin with `~` or `$HOME`; any other variable in it is refused.\n\n\
          | variable | flag | key in the file | default | meaning |\n|---|---|---|---|---|\n",
     );
     for setting in settings::ALL {

@@ -5,12 +5,12 @@ use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::instance::{self, Instance};
 use crate::logging::{self, LogFormat};
-use crate::settings::{DataFlags, InstanceSettings, serve_address};
+use crate::settings::{DataFlags, InstanceSettings, addresses, serve_address};
 
 /// Run one memory instance in the foreground, as a container does
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where to listen; HOST and PORT win (`MEMCLOUD_LISTEN`; default: 127.0.0.1:8080)
+    /// Where to listen (`PORT` with `HOST`, or `MEMCLOUD_LISTEN`; default: 127.0.0.1:8080)
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     #[command(flatten)]
@@ -24,8 +24,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     logging::start(&context.sources, args.log_format, "info")?;
     let listen = serve_address(&context.sources, args.listen.as_deref())?;
     let settings = InstanceSettings::resolve(&context.sources, &args.data, listen)?;
+    settings.warn(context.output);
     let keys = api_keys::accepted(&settings.keys, &settings.data_dir)?;
-    for address in settings.addresses()? {
+    for address in addresses(&settings.listen)? {
         require_key_beyond_loopback(address.ip(), &keys).map_err(instance::exposed)?;
     }
     let listener = instance::listen(&settings, "--listen").await?;

@@ -11,7 +11,7 @@ use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
 use crate::instance::{self, Instance};
 use crate::logging;
-use crate::settings::{DEFAULT_LISTEN, DataFlags, INSTANCE_LISTEN, InstanceSettings};
+use crate::settings::{DEFAULT_LISTEN, DataFlags, INSTANCE_LISTEN, InstanceSettings, addresses};
 
 /// How often a fresh instance is asked whether it is ready, and how long.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -32,6 +32,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let listen = context.sources.text(&INSTANCE_LISTEN, args.instance_listen.as_deref());
     let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.into());
     let settings = InstanceSettings::resolve(&context.sources, &args.data, listen)?;
+    settings.warn(context.output);
     let listener = instance::listen(&settings, "--instance-listen").await?;
     let (keys, fresh) = keys(&settings)?;
     let locked = !keys.is_empty();
@@ -68,7 +69,8 @@ fn ended(served: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<
 /// The keys, and the one that was made just now because the instance can be reached from other machines.
 fn keys(settings: &InstanceSettings) -> Result<(ApiKeys, Option<SecretString>), Failure> {
     let keys = api_keys::accepted(&settings.keys, &settings.data_dir)?;
-    let exposed = settings.addresses()?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
+    let exposed =
+        addresses(&settings.listen)?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
     if !exposed {
         return Ok((keys, None));
     }

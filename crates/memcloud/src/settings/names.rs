@@ -1,18 +1,30 @@
-//! Every setting with its name, its default and its meaning, in the order of the reference.
+//! The table of settings: name, default and meaning, in the order of the reference.
 
 /// One setting, as `docs/reference/settings.md` shows it.
 #[derive(Debug)]
 pub(crate) struct Setting {
     /// The environment variable.
     pub(crate) name: &'static str,
-    /// The flag that wins over it; empty when there is none.
+    /// The flag that wins over it; empty if there is none.
     pub(crate) flag: &'static str,
-    /// What holds when nothing is said, in words.
+    /// What applies without it, as a phrase.
     pub(crate) default: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub(crate) meaning: &'static str,
-    /// Whether it must not be shown, and can be given as a file.
+    /// Whether it is never shown, and can also be read from a file.
     pub(crate) secret: bool,
+}
+
+impl Setting {
+    /// The key in the settings file.
+    pub(crate) fn key(&self) -> String {
+        self.name.trim_start_matches("MEMCLOUD_").to_lowercase()
+    }
+
+    /// The variable that names a file with the secret.
+    pub(crate) fn file_variable(&self) -> String {
+        format!("{}_FILE", self.name)
+    }
 }
 
 const fn setting(
@@ -38,7 +50,7 @@ pub(crate) const DATA_DIR: Setting = setting(
     "MEMCLOUD_DATA_DIR",
     "--data-dir",
     "`~/.local/share/memcloud`",
-    "Where an instance keeps its data, its keys and a model that it fetched.",
+    "The folder in which an instance keeps its data and a fetched model.",
 );
 pub(crate) const LISTEN: Setting = setting(
     "MEMCLOUD_LISTEN",
@@ -56,18 +68,18 @@ pub(crate) const HOST: Setting = setting(
     "HOST",
     "",
     "",
-    "`serve`: the host part of the address, as container platforms give it. Wins over `--listen`.",
+    "`serve`: the host part of the address, as container platforms set it. Read from the environment only when `PORT` is set too. `--listen` wins.",
 );
 pub(crate) const PORT: Setting = setting(
     "PORT",
     "",
     "",
-    "`serve`: the port of the address, as container platforms give it. Wins over `--listen`.",
+    "`serve`: the port of the address, as container platforms set it. Wins over `MEMCLOUD_LISTEN`; `--listen` wins over it.",
 );
 pub(crate) const API_KEYS: Setting = secret(
     "MEMCLOUD_API_KEYS",
     "",
-    "The keys that an instance accepts, separated by commas or line ends; besides those in `<data>/api-keys`.",
+    "The keys that an instance accepts, separated by commas or line ends, in addition to those in `<data>/api-keys`.",
 );
 pub(crate) const URL: Setting = setting(
     "MEMCLOUD_URL",
@@ -75,7 +87,7 @@ pub(crate) const URL: Setting = setting(
     "the instance that `up` runs, else `http://127.0.0.1:8080`",
     "The instance that `add`, `search`, `list`, `forget`, `import` and `doctor` talk to.",
 );
-pub(crate) const API_KEY: Setting = secret("MEMCLOUD_API_KEY", "--key", "The key shown to that instance.");
+pub(crate) const API_KEY: Setting = secret("MEMCLOUD_API_KEY", "--key", "The key sent to that instance.");
 pub(crate) const OFFLINE: Setting = setting(
     "MEMCLOUD_OFFLINE",
     "--offline",
@@ -86,7 +98,7 @@ pub(crate) const MODEL_DIR: Setting = setting(
     "MEMCLOUD_MODEL_DIR",
     "--model-dir",
     "found or fetched",
-    "The folder that holds the embedding model. Looked at first, and then nowhere else.",
+    "The folder that holds the embedding model. No other place is searched.",
 );
 pub(crate) const MODEL_HUB: Setting = setting(
     "MEMCLOUD_MODEL_HUB",
@@ -118,7 +130,7 @@ pub(crate) const MAX_BODY_BYTES: Setting = setting(
     "MEMCLOUD_MAX_BODY_BYTES",
     "",
     "`8388608` (8 MiB)",
-    "The longest body of one request, in bytes; not less than the longest content.",
+    "The longest body of one request, in bytes; at least the longest content.",
 );
 pub(crate) const BODY_TIMEOUT: Setting = setting(
     "MEMCLOUD_BODY_TIMEOUT",
@@ -130,36 +142,36 @@ pub(crate) const INDEX_BYTES: Setting = setting(
     "MEMCLOUD_INDEX_BYTES",
     "",
     "`1073741824` (1 GiB)",
-    "The most memory that ranking indexes may take, in bytes; the least recently used go first.",
+    "The most memory that ranking indexes may use, in bytes; the least recently used are dropped first.",
 );
 pub(crate) const OPENAI_API_KEY: Setting = secret(
     "OPENAI_API_KEY",
     "",
-    "The key of the language model's endpoint. With it alone the endpoint is OpenAI's.",
+    "The key of the language model's endpoint. If only the key is set, the endpoint is OpenAI's.",
 );
 pub(crate) const OPENAI_BASE_URL: Setting = setting(
     "OPENAI_BASE_URL",
     "",
     "`https://api.openai.com/v1` with a key, else none",
-    "The endpoint of the language model: anything of OpenAI's shape, such as `http://127.0.0.1:11434/v1` (Ollama) or `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`.",
+    "The endpoint of the language model: any that speaks OpenAI's API, such as `http://127.0.0.1:11434/v1` (Ollama) or `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`.",
 );
 pub(crate) const CHAT_MODEL: Setting = setting(
     "MEMCLOUD_CHAT_MODEL",
     "",
-    "`gpt-5-mini` at OpenAI; elsewhere it must be named",
+    "`gpt-5-mini` at OpenAI; elsewhere none, and the memory runs without chat",
     "The language model that chats.",
 );
 pub(crate) const CONTEXT_TOKENS: Setting = setting(
     "MEMCLOUD_CONTEXT_TOKENS",
     "",
     "`2000`",
-    "The most tokens of memories and facts that a chat tells the model.",
+    "The most tokens of memories and facts that a chat sends to the model.",
 );
 pub(crate) const MODEL_TIMEOUT: Setting = setting(
     "MEMCLOUD_MODEL_TIMEOUT",
     "",
     "`120`",
-    "How long the language model may be silent, in seconds: before it answers, and then between two words.",
+    "How long the language model may be silent, in seconds: before it answers, and between two pieces of its answer.",
 );
 pub(crate) const PROFILE: Setting = setting(
     "MEMCLOUD_PROFILE",
@@ -173,34 +185,38 @@ pub(crate) const PROFILE_MESSAGES: Setting = setting(
     "MEMCLOUD_PROFILE_MESSAGES",
     "",
     "`5`",
-    "After so many messages of one person it is learned from them.",
+    "Facts are learned after this many messages of one person.",
 );
 pub(crate) const PROFILE_SECONDS: Setting = setting(
     "MEMCLOUD_PROFILE_SECONDS",
     "",
     "`300`",
-    "Or when the oldest of them has waited so many seconds.",
+    "Or when the oldest of them has waited this many seconds.",
 );
 pub(crate) const CALLS_PER_MINUTE: Setting = setting(
     "MEMCLOUD_MODEL_CALLS_PER_MINUTE",
     "",
     "no limit",
-    "The most calls of the language model in a minute, by chats and by the profile, of all servers of the instance together.",
+    "The most calls of the language model per minute, by chats and by learning, of all servers of the instance together.",
 );
 pub(crate) const CALLS_PER_DAY: Setting =
-    setting("MEMCLOUD_MODEL_CALLS_PER_DAY", "", "no limit", "The same in a day of UTC.");
-pub(crate) const TOKENS_PER_MINUTE: Setting =
-    setting("MEMCLOUD_MODEL_TOKENS_PER_MINUTE", "", "no limit", "The most tokens in a minute, in and out.");
+    setting("MEMCLOUD_MODEL_CALLS_PER_DAY", "", "no limit", "The same per day, in UTC.");
+pub(crate) const TOKENS_PER_MINUTE: Setting = setting(
+    "MEMCLOUD_MODEL_TOKENS_PER_MINUTE",
+    "",
+    "no limit",
+    "The most tokens per minute, prompts and answers together.",
+);
 pub(crate) const TOKENS_PER_DAY: Setting =
-    setting("MEMCLOUD_MODEL_TOKENS_PER_DAY", "", "no limit", "The same in a day of UTC.");
+    setting("MEMCLOUD_MODEL_TOKENS_PER_DAY", "", "no limit", "The same per day, in UTC.");
 pub(crate) const EMBEDDING_MODEL: Setting = setting(
     "MEMCLOUD_EMBEDDING_MODEL",
     "",
     "the local model",
-    "Embeds with this model of an endpoint of OpenAI's shape instead. What is stored stays tied to the model it was embedded with.",
+    "The embedding model of an endpoint that speaks OpenAI's API, instead of the local model. A memory stays tied to the model that embedded it.",
 );
 pub(crate) const EMBEDDING_URL: Setting =
-    setting("MEMCLOUD_EMBEDDING_URL", "", "that of the language model", "The endpoint that embeds.");
+    setting("MEMCLOUD_EMBEDDING_URL", "", "that of the language model", "The embedding endpoint.");
 pub(crate) const EMBEDDING_KEY: Setting = Setting {
     default: "that of the language model, if the endpoint is the same",
     ..secret("MEMCLOUD_EMBEDDING_KEY", "", "Its key.")
@@ -208,8 +224,8 @@ pub(crate) const EMBEDDING_KEY: Setting = Setting {
 pub(crate) const EMBEDDING_DIMENSIONS: Setting = setting(
     "MEMCLOUD_EMBEDDING_DIMENSIONS",
     "",
-    "what the model gives",
-    "The length of its vectors, asked of models that give several.",
+    "what the model returns",
+    "The length of its vectors, for models that offer several.",
 );
 pub(crate) const NEO4J_URI: Setting = setting(
     "NEO4J_URI",
@@ -222,7 +238,7 @@ pub(crate) const NEO4J_PASSWORD: Setting = secret("NEO4J_PASSWORD", "", "Its use
 pub(crate) const NEO4J_CA_FILE: Setting = setting(
     "NEO4J_CA_FILE",
     "",
-    "what this machine believes",
+    "the authorities that this machine trusts",
     "The authority that signed the certificate of Neo4j, a PEM file; for `bolt+s` and `neo4j+s`.",
 );
 pub(crate) const DB_HOST: Setting = setting(
@@ -239,12 +255,12 @@ pub(crate) const DB_SSLMODE: Setting = setting(
     "DB_SSLMODE",
     "",
     "`verify-full`, `disable` on this machine",
-    "`verify-full` or `disable`; `require` and `verify-ca` are taken for `verify-full`. Of no meaning for a socket.",
+    "`verify-full` or `disable`; `require` and `verify-ca` mean `verify-full`. Ignored for a socket.",
 );
 pub(crate) const DB_CA_FILE: Setting = setting(
     "DB_CA_FILE",
     "",
-    "what this machine believes",
+    "the authorities that this machine trusts",
     "The authority that signed the certificate of PostgreSQL, a PEM file.",
 );
 pub(crate) const DB_POOL: Setting = setting(
@@ -256,19 +272,19 @@ pub(crate) const DB_POOL: Setting = setting(
 pub(crate) const DATABASE_URL: Setting = secret(
     "DATABASE_URL",
     "",
-    "The same in one: `postgres://user:password@host:5432/database?sslmode=verify-full`, special characters as `%XX`.",
+    "All of these in one URL: `postgres://user:password@host:5432/database?sslmode=verify-full`, special characters as `%XX`.",
 );
 pub(crate) const LOG: Setting = setting(
     "MEMCLOUD_LOG",
     "",
     "`info` for `serve`, `warn` for `up`",
-    "What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `memcloud_server=debug`.",
+    "The log level: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `memcloud_server=debug`.",
 );
 pub(crate) const LOG_FORMAT: Setting = setting(
     "MEMCLOUD_LOG_FORMAT",
     "--log-format",
     "`text`",
-    "How it is logged, on stderr: `text` or `json`.",
+    "The format of the log on stderr: `text` or `json`.",
 );
 
 /// All of them, in the order of the reference.
@@ -327,8 +343,8 @@ pub(crate) const ALL: [&Setting; 52] = [
     &NO_COLOR,
 ];
 
-/// Read by the colour library itself; here for the reference.
-pub(crate) const NO_COLOR: Setting = setting("NO_COLOR", "", "", "Set to anything: no colours.");
+/// Read by the module `output`; here for the reference.
+pub(crate) const NO_COLOR: Setting = setting("NO_COLOR", "", "", "Set to any value: no colours.");
 
-/// The address of an instance when none is given.
+/// The default address of an instance.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";

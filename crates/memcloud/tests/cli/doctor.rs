@@ -36,11 +36,11 @@ fn tries_a_running_server_end_to_end_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn names_what_is_broken_and_the_mend() {
+fn names_what_is_broken_and_how_to_fix_it() {
     let home = ContentLocation::new();
     let ran = home.run(&["doctor", "--url", "http://127.0.0.1:1"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.stdout.contains("failed server") && ran.stdout.contains("mend: "), "{ran:?}");
+    assert!(ran.stdout.contains("failed server") && ran.stdout.contains("hint: "), "{ran:?}");
     let model = home.path("empty");
     std::fs::create_dir(&model).unwrap();
     let ran = home.run(&["doctor", "--json", "--model-dir", model.to_str().unwrap()]);

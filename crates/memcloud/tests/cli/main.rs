@@ -12,6 +12,7 @@ mod importing;
 mod killing;
 mod reference;
 mod released;
+mod settings;
 mod starting;
 mod stopping;
 mod talking;

@@ -27,21 +27,21 @@ pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: Con
         found.episodes,
     );
     if !found.writable {
-        let mend = "lead DB_HOST to the primary, or make the database writable again";
-        return Finding::failed(part, format!("{detail}; it takes no writes"), mend);
+        let hint = "lead DB_HOST to the primary, or make the database writable again";
+        return Finding::failed(part, format!("{detail}; it takes no writes"), hint);
     }
     if !found.durable {
-        let mend = "set fsync = on in postgresql.conf: without it a crash loses what was answered as stored";
-        return Finding::failed(part, format!("{detail}; fsync is off"), mend);
+        let hint = "set fsync = on in postgresql.conf: without it a crash loses what was answered as stored";
+        return Finding::failed(part, format!("{detail}; fsync is off"), hint);
     }
     if !found.broken_indexes.is_empty() {
         let names = found.broken_indexes.join(", ");
-        let mend = format!("REINDEX INDEX CONCURRENTLY memcloud.{}", found.broken_indexes[0]);
-        return Finding::failed(part, format!("{detail}; invalid indexes: {names}"), mend);
+        let hint = format!("REINDEX INDEX CONCURRENTLY memcloud.{}", found.broken_indexes[0]);
+        return Finding::failed(part, format!("{detail}; invalid indexes: {names}"), hint);
     }
     if open + target.pool as i64 > most - RESERVED {
-        let mend = "lower DB_POOL, or raise max_connections: another server would not find enough";
-        return Finding::warned(part, format!("{detail}; indexes valid"), mend);
+        let hint = "lower DB_POOL, or raise max_connections: another server would not find enough";
+        return Finding::warned(part, format!("{detail}; indexes valid"), hint);
     }
     Finding::ok(part, format!("{detail}; indexes valid"))
 }
@@ -81,19 +81,19 @@ pub(super) async fn neo4j(target: &memcloud_store_neo4j::Target) -> Finding {
         found.schema,
     );
     if let Some(why) = found.refuses_writes {
-        let mend = "let the user of NEO4J_USER write, or make the database writable again";
-        return Finding::failed(part, format!("{detail}; {why}"), mend);
+        let hint = "let the user of NEO4J_USER write, or make the database writable again";
+        return Finding::failed(part, format!("{detail}; {why}"), hint);
     }
     if found.indexes.iter().any(|index| index.state == "FAILED") {
-        let mend = "DROP INDEX <name> in Neo4j and start a server: it makes the index anew";
-        return Finding::failed(part, detail, mend);
+        let hint = "DROP INDEX <name> in Neo4j and start a server: it makes the index anew";
+        return Finding::failed(part, detail, hint);
     }
     if !waiting.is_empty() {
         return Finding::warned(part, detail, "wait until Neo4j has filled its indexes");
     }
     if target.is_aura() && AURA_FREE.share(found.nodes, found.relationships) >= AURA_FREE.warn_at {
-        let mend = "if this is Aura Free: move to a larger plan, or delete memories";
-        return Finding::warned(part, detail, mend);
+        let hint = "if this is Aura Free: move to a larger plan, or delete memories";
+        return Finding::warned(part, detail, hint);
     }
     Finding::ok(part, format!("{detail}; may write"))
 }

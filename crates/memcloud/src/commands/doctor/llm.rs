@@ -12,47 +12,54 @@ use super::Finding;
 use crate::client::Client;
 use crate::engines::Engines;
 use crate::failure::Failure;
-use crate::llm::{EmbeddingSettings, LanguageSettings};
+use crate::llm::{Llm, RemoteEmbedding};
 use crate::output::harmless;
+use crate::settings::Notice;
 
 /// How many parked messages are listed.
 const LISTED: usize = 20;
-const MEND_PARKED: &str = "mend what the reason says, then let them be tried anew with 'memcloud doctor --retry-parked', or delete them with 'memcloud forget ID'";
+const HINT_PARKED: &str = "fix what the reason names, then retry with 'memcloud doctor --retry-parked', or delete the messages with 'memcloud forget ID'";
 
-/// Asks the model for a word.
-pub(super) async fn model(settings: Option<&LanguageSettings>) -> Finding {
-    let part = "language";
-    let Some(settings) = settings else {
-        let told = "there is none: chats say so, and nothing is facts; everything else works without";
-        return Finding::skipped(part, told);
+/// Asks the model for one word.
+pub(super) async fn model(llm: Option<&Llm>, notice: Option<Notice>) -> Finding {
+    let part = "llm";
+    let llm = match (llm, notice) {
+        (Some(llm), _) => llm,
+        (None, Some(notice)) => return Finding::warned(part, notice.message, notice.hint),
+        (None, None) => {
+            let detail = "there is none: the memory works, without chat and learned facts";
+            return Finding::skipped(part, detail);
+        }
     };
     let began = Instant::now();
     let body = Map::from_iter([
-        ("model".to_owned(), Value::from(settings.model.as_str())),
+        ("model".to_owned(), Value::from(llm.model.as_str())),
         ("messages".to_owned(), json!([{"role": "user", "content": "Answer with the one word: ready"}])),
     ]);
-    let mend = "see OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
-    match settings.open().send(&Call { body, idempotency_key: None }).await {
+    let hint = "see OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
+    match llm.open().send(&Call { body, idempotency_key: None }).await {
         Ok(Answer::Whole(completion)) if completion.text.trim().is_empty() => {
-            Finding::warned(part, format!("{} answers nothing", settings.told()), mend)
+            Finding::warned(part, format!("{} answers nothing", llm.summary()), hint)
         }
         Ok(_) => {
             let seconds = began.elapsed().as_secs_f64();
-            Finding::ok(part, format!("{}; it answers in {seconds:.1} s", settings.told()))
+            Finding::ok(part, format!("{}; it answers in {seconds:.1} s", llm.summary()))
         }
-        Err(error @ ModelError::Refused(_)) => Finding::failed(part, error.to_string(), mend),
-        Err(error) => Finding::failed(part, format!("{}: {}", settings.address(), with_causes(&error)), mend),
+        Err(error @ ModelError::Refused(_)) => Finding::failed(part, error.to_string(), hint),
+        Err(error) => {
+            Finding::failed(part, format!("{}: {}", llm.endpoint.address(), with_causes(&error)), hint)
+        }
     }
 }
 
 /// Has one text embedded at the endpoint.
-pub(super) async fn embedding(settings: &EmbeddingSettings) -> Finding {
+pub(super) async fn embedding(settings: &RemoteEmbedding) -> Finding {
     let part = "model";
     let embedder = match settings.open().await {
         Ok(embedder) => embedder,
         Err(failure) => return Finding::failed(part, failure.message, failure.hint),
     };
-    let place = settings.address();
+    let place = settings.endpoint.address();
     match embedder.embed_query("Is anyone there?").await {
         Ok(_) => Finding::ok(part, format!("{} at {place}", embedder.space())),
         Err(error) => Finding::failed(part, format!("{place}: {}", with_causes(&error)), error.hint()),
@@ -138,11 +145,11 @@ impl Queue {
         if self.parked > 0 {
             let listed: String = stuck.iter().take(LISTED).map(Stuck::line).collect();
             let detail = format!("{detail}; {} are parked:{listed}", self.parked);
-            return Finding::warned(part, detail, MEND_PARKED);
+            return Finding::warned(part, detail, HINT_PARKED);
         }
         if self.waiting > 0 && !self.learning {
-            let mend = "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns";
-            return Finding::warned(part, detail, mend);
+            let hint = "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns";
+            return Finding::warned(part, detail, hint);
         }
         Finding::ok(part, detail)
     }

@@ -12,24 +12,23 @@ use crate::client::Client;
 use crate::commands::Context;
 use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
-use crate::llm::{EmbeddingSettings, LanguageSettings};
-use crate::local_model;
+use crate::local_model::{self, ModelSettings};
 use crate::output::Output;
-use crate::settings::{ClientFlags, DataFlags, ModelSettings};
+use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remote_embedding};
 
 /// The group that the round trip is made in. It is left empty.
 const GROUP: &str = "memcloud-doctor";
 /// Less free space than this will not do for long.
 const LEAST_FREE_BYTES: u64 = 256 << 20;
 
-/// Try every part end to end; name what is broken and the mend
+/// Try every part end to end; name what is broken and how to fix it
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
     data: DataFlags,
     #[command(flatten)]
     client: ClientFlags,
-    /// Let messages that could not be learned from, and are not tried any more, be tried anew
+    /// Retry messages whose profile extraction failed permanently
     #[arg(long)]
     retry_parked: bool,
     /// Only ask the server whether it is alive, as the health check of a container does
@@ -52,24 +51,24 @@ struct Finding {
     part: &'static str,
     state: State,
     detail: String,
-    mend: String,
+    hint: String,
 }
 
 impl Finding {
     fn ok(part: &'static str, detail: impl Into<String>) -> Self {
-        Self { part, state: State::Ok, detail: detail.into(), mend: String::new() }
+        Self { part, state: State::Ok, detail: detail.into(), hint: String::new() }
     }
 
-    fn warned(part: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { part, state: State::Warned, detail: detail.into(), mend: mend.into() }
+    fn warned(part: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { part, state: State::Warned, detail: detail.into(), hint: hint.into() }
     }
 
     fn skipped(part: &'static str, detail: impl Into<String>) -> Self {
-        Self { part, state: State::Skipped, detail: detail.into(), mend: String::new() }
+        Self { part, state: State::Skipped, detail: detail.into(), hint: String::new() }
     }
 
-    fn failed(part: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { part, state: State::Failed, detail: detail.into(), mend: mend.into() }
+    fn failed(part: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { part, state: State::Failed, detail: detail.into(), hint: hint.into() }
     }
 
     fn of(part: &'static str, tried: Result<String, Failure>) -> Self {
@@ -87,9 +86,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     }
     let data_dir = args.data.data_dir(&context.sources)?;
     let model = args.data.model(&context.sources)?;
-    let engines = Engines::resolve(&context.sources)?;
-    let (embedding, language) =
-        (EmbeddingSettings::resolve(&context.sources)?, LanguageSettings::resolve(&context.sources)?);
+    let engines = engines(&context.sources)?;
+    let embedding = remote_embedding(&context.sources)?;
+    let (language, notice) = llm_settings(&context.sources)?;
     let mut findings = vec![data_directory(&data_dir), free_space(&data_dir)];
     tell(&findings, context.output);
     let mut found = |part: Vec<Finding>| {
@@ -101,7 +100,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         Some(settings) => llm::embedding(settings).await,
         None => embedding_model(&model).await,
     }]);
-    found(vec![llm::model(language.as_ref()).await]);
+    found(vec![llm::model(language.as_ref(), notice).await]);
     let server = server(&client).await;
     let serves = server.iter().any(|finding| finding.part == "round trip");
     found(server);
@@ -137,7 +136,7 @@ fn tell(findings: &[Finding], output: Output) {
     if output.json {
         return;
     }
-    for Finding { part, state, detail, mend } in findings {
+    for Finding { part, state, detail, hint } in findings {
         let state = match state {
             State::Ok => "ok",
             State::Warned => "warn",
@@ -145,8 +144,8 @@ fn tell(findings: &[Finding], output: Output) {
             State::Skipped => "-",
         };
         output.data(format!("{state:<7}{part:<11}{detail}"));
-        if !mend.is_empty() {
-            output.data(format!("{:18}mend: {mend}", ""));
+        if !hint.is_empty() {
+            output.data(format!("{:18}hint: {hint}", ""));
         }
     }
 }
@@ -161,7 +160,7 @@ fn report(findings: &[Finding]) -> Value {
                 State::Failed => "failed",
                 State::Skipped => "skipped",
             };
-            json!({"part": finding.part, "state": state, "detail": finding.detail, "mend": finding.mend})
+            json!({"part": finding.part, "state": state, "detail": finding.detail, "hint": finding.hint})
         })
         .collect();
     json!({"ok": findings.iter().all(|finding| finding.state != State::Failed), "parts": parts})
@@ -290,12 +289,12 @@ async fn round_trip(client: &Client) -> Result<String, Failure> {
     let id = stored["id"].as_str().unwrap_or_default();
     let found = find(client, &session, &said).await;
     client.delete(&["v1", "memories", id], &[("group_id", GROUP)], None).await?;
-    let mend = "see the server's log";
+    let hint = "see the server's log";
     if !found? {
-        return Err(Failure::new("a message that was stored is not found", mend));
+        return Err(Failure::new("a message that was stored is not found", hint));
     }
     if find(client, &session, &said).await? {
-        return Err(Failure::new("a message that was deleted is still found", mend));
+        return Err(Failure::new("a message that was deleted is still found", hint));
     }
     Ok("stored, found, deleted".into())
 }

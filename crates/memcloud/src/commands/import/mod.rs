@@ -15,10 +15,9 @@ use crate::api_keys::hex;
 use crate::client::Client;
 use crate::commands::{Context, Place};
 use crate::copy;
-use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
 use crate::output::Unit;
-use crate::settings::{ClientFlags, DataFlags};
+use crate::settings::{ClientFlags, DataFlags, engines};
 
 /// How often a batch is sent before an import gives up on a server that cannot be reached.
 const ATTEMPTS: u32 = 4;
@@ -72,7 +71,7 @@ struct Content {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let Some(path) = &args.file else { return copy(args.from.unwrap_or_default(), context).await };
+    let Some(path) = &args.file else { return copy(&args.from.unwrap_or_default(), context).await };
     let file =
         std::fs::read(path).map_err(|error| Failure::file("read", path, &error).ending(Exit::Usage))?;
     let content = parse(&args, path, &file)?;
@@ -86,12 +85,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 }
 
 /// Copies a whole memory out of a data directory.
-async fn copy(from: PathBuf, context: &Context) -> Result<Exit, Failure> {
+async fn copy(from: &Path, context: &Context) -> Result<Exit, Failure> {
+    let from = context.sources.expanded("--from", from)?;
     if !from.join(memcloud_store_sqlite::FILE).exists() {
         let what = format!("there is no memory in {}", from.display());
         return Err(Failure::usage(what, "name the data directory of an instance"));
     }
-    let engines = Engines::resolve(&context.sources)?;
+    let engines = engines(&context.sources)?;
     let source = Engine::of(Arc::new(SqliteStore::open(&from).await?));
     let target = engines.open(&DataFlags::default().data_dir(&context.sources)?).await?;
     copy::copy(&source, &target, "importing", context.output).await?;

@@ -374,7 +374,7 @@ async fn fault_neo4j_restarts_under_load() {
 }
 
 #[tokio::test]
-async fn fault_passwords_that_are_refused_are_told_and_mended() {
+async fn fault_passwords_that_are_refused_are_reported_and_can_be_corrected() {
     let _alone = OWN_NEO4J.lock().await;
     let (postgres, neo4j) = (Postgres::start(), Neo4j::start());
     let database = postgres.create_database();
@@ -389,8 +389,8 @@ async fn fault_passwords_that_are_refused_are_told_and_mended() {
     assert!(refused.body["hint"].as_str().unwrap().contains("DB_PASSWORD"), "{refused:?}");
     let mut command = home.memcloud();
     let doctor = finish(wrong.apply(&mut command).args(["doctor", "--offline"]));
-    for mend in ["correct DB_USER, DB_PASSWORD", "correct NEO4J_USER and NEO4J_PASSWORD"] {
-        assert!(doctor.stdout.contains(mend), "{doctor:?}");
+    for hint in ["correct DB_USER, DB_PASSWORD", "correct NEO4J_USER and NEO4J_PASSWORD"] {
+        assert!(doctor.stdout.contains(hint), "{doctor:?}");
     }
     // The database learns the password that the server has.
     postgres.execute("postgres", "ALTER ROLE memcloud PASSWORD 'wr0ng-0ne'");
@@ -460,7 +460,7 @@ async fn fault_databases_that_are_too_old_or_lack_something() {
         Neo4j::options().old().start(),
     );
     let database = SharedPostgres::from_environment().create_database();
-    for (settings, part, code, mend) in [
+    for (settings, part, code, hint) in [
         (
             Settings::default().postgres(&old, &old.create_database()),
             "postgres",
@@ -486,10 +486,10 @@ async fn fault_databases_that_are_too_old_or_lack_something() {
         client.until_broken(&[(part, code)]).await;
         let refused = client.store("old", "hello").await;
         assert_eq!(refused.unavailable(), code);
-        assert!(refused.body["hint"].as_str().unwrap().contains(mend), "{refused:?}");
+        assert!(refused.body["hint"].as_str().unwrap().contains(hint), "{refused:?}");
         let mut command = home.memcloud();
         let doctor = finish(settings.apply(&mut command).args(["doctor", "--offline"]));
-        assert!(doctor.code == 1 && doctor.stdout.contains(mend), "{doctor:?}");
+        assert!(doctor.code == 1 && doctor.stdout.contains(hint), "{doctor:?}");
         row(&format!("{part}: {code}"), &format!("503 {code}"), Duration::ZERO);
     }
 }

@@ -142,7 +142,7 @@ async fn fault_postgres_over_tls() {
     assert_eq!(client.store("ways", "hello").await.unavailable(), "database_untrusted");
     let report = doctor(&home, &wrong);
     assert_eq!(part(&report, "postgres")["state"], "failed");
-    assert!(part(&report, "postgres")["mend"].as_str().unwrap().contains("DB_CA_FILE"), "{report}");
+    assert!(part(&report, "postgres")["hint"].as_str().unwrap().contains("DB_CA_FILE"), "{report}");
     // A server without TLS, where TLS is wanted.
     let plain = Settings::default()
         .postgres(&server, &server.create_database())
@@ -167,7 +167,7 @@ async fn a_neo4j_that_somebody_else_vouches_for_is_not_trusted() {
     assert_eq!(client.broken().await, [("neo4j".into(), "database_untrusted".into())]);
     assert_eq!(client.store("ways", "hello").await.unavailable(), "database_untrusted");
     let report = doctor(&home, &settings);
-    assert!(part(&report, "neo4j")["mend"].as_str().unwrap().contains("NEO4J_CA_FILE"), "{report}");
+    assert!(part(&report, "neo4j")["hint"].as_str().unwrap().contains("NEO4J_CA_FILE"), "{report}");
 }
 
 /// Without PostgreSQL the records are in the data directory, and what was stored is there after a restart.

@@ -1,0 +1,89 @@
+//! The databases of an instance.
+//!
+//! `NEO4J_URI` set: episodes are in Neo4j. `DB_HOST` or `DATABASE_URL` set: records are in PostgreSQL, and episodes too
+//! when there is no Neo4j. Neither: everything is in the data directory.
+
+use std::path::PathBuf;
+
+use memcloud_store_postgres::{Host, Tls};
+use secrecy::ExposeSecret;
+
+use super::names::{
+    DATABASE_URL, DB_CA_FILE, DB_HOST, DB_NAME, DB_PASSWORD, DB_POOL, DB_PORT, DB_SSLMODE, DB_USER,
+    NEO4J_CA_FILE, NEO4J_PASSWORD, NEO4J_URI, NEO4J_USER, Setting,
+};
+use super::source::Sources;
+use crate::engines::Engines;
+use crate::failure::Failure;
+
+/// The databases that the settings name, checked as far as possible without connecting.
+pub(crate) fn engines(sources: &Sources) -> Result<Engines, Failure> {
+    Ok(Engines { graph: graph(sources)?, postgres: postgres(sources)? })
+}
+
+fn graph(sources: &Sources) -> Result<Option<memcloud_store_neo4j::Target>, Failure> {
+    let Some(uri) = sources.text(&NEO4J_URI, None) else { return Ok(None) };
+    let (user, password) = (sources.text(&NEO4J_USER, None), sources.secret(&NEO4J_PASSWORD, None)?);
+    let authority = authority(sources, &NEO4J_CA_FILE)?;
+    memcloud_store_neo4j::Target::from_uri(&uri, user, password, authority)
+        .map(Some)
+        .map_err(|bad| wrong(&NEO4J_URI, &bad.what, bad.hint))
+}
+
+fn postgres(sources: &Sources) -> Result<Option<memcloud_store_postgres::Target>, Failure> {
+    let authority = authority(sources, &DB_CA_FILE)?;
+    let (url, host) = (sources.secret(&DATABASE_URL, None)?, sources.text(&DB_HOST, None));
+    let (mut target, named_by) = match (url, host) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            let what = format!("{} and {} are both set", DATABASE_URL.name, DB_HOST.name);
+            return Err(Failure::usage(what, "leave one of them out"));
+        }
+        (Some(url), None) => {
+            let target = memcloud_store_postgres::Target::from_url(url.expose_secret().trim(), authority);
+            (target.map_err(|bad| wrong(&DATABASE_URL, &bad.what, bad.hint))?, &DATABASE_URL)
+        }
+        (None, Some(host)) => (from_parts(sources, &host, authority)?, &DB_HOST),
+    };
+    if let Some(pool) = sources.parsed::<std::num::NonZeroUsize>(&DB_POOL)? {
+        target.pool = pool.get();
+    }
+    target.check().map_err(|bad| wrong(named_by, &bad.what, bad.hint))?;
+    Ok(Some(target))
+}
+
+/// The target that the `DB_…` settings name.
+fn from_parts(
+    sources: &Sources,
+    host: &str,
+    authority: Option<PathBuf>,
+) -> Result<memcloud_store_postgres::Target, Failure> {
+    let mode = sources.text(&DB_SSLMODE, None);
+    let tls = Tls::of_mode(mode.as_deref(), host, authority)
+        .map_err(|bad| wrong(&DB_SSLMODE, &bad.what, bad.hint))?;
+    let name = |setting: &Setting| sources.text(setting, None).unwrap_or_else(|| "memcloud".into());
+    Ok(memcloud_store_postgres::Target {
+        host: Host::of(host),
+        port: sources.port(&DB_PORT)?.unwrap_or(5432),
+        database: name(&DB_NAME),
+        user: name(&DB_USER),
+        password: sources.secret(&DB_PASSWORD, None)?,
+        tls,
+        pool: memcloud_store_postgres::Target::POOL,
+    })
+}
+
+fn authority(sources: &Sources, setting: &Setting) -> Result<Option<PathBuf>, Failure> {
+    let Some(file) = sources.path(setting, None)? else { return Ok(None) };
+    match std::fs::read(&file) {
+        Ok(_) => Ok(Some(file)),
+        Err(error) => {
+            let what = format!("{}: {error}", file.display());
+            Err(wrong(setting, &what, "name a readable PEM file with the authority's certificate".into()))
+        }
+    }
+}
+
+fn wrong(setting: &Setting, what: &str, hint: String) -> Failure {
+    Failure::usage(format!("{}: {what}", setting.name), hint)
+}

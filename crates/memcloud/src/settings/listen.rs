@@ -1,0 +1,100 @@
+//! The address of an instance.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use super::names::{DEFAULT_LISTEN, HOST, LISTEN, PORT};
+use super::source::{Sources, port};
+use crate::failure::Failure;
+
+/// The address that `serve` listens on, as text. The flag wins. Then come `PORT` of the environment with its `HOST`, as
+/// container platforms set them, `MEMCLOUD_LISTEN`, and the settings file.
+///
+/// Without `PORT` the variable `HOST` means something else: many systems set it to the name or kind of the machine.
+pub(crate) fn serve_address(sources: &Sources, flag: Option<&str>) -> Result<String, Failure> {
+    if flag.is_some() {
+        return assembled(sources, flag, None, None);
+    }
+    if let Some(port) = sources.in_environment(&PORT) {
+        return assembled(sources, None, sources.in_environment(&HOST), Some(port));
+    }
+    if sources.in_environment(&LISTEN).is_some() {
+        return assembled(sources, None, None, None);
+    }
+    assembled(sources, None, sources.in_file(&HOST), sources.in_file(&PORT))
+}
+
+fn assembled(
+    sources: &Sources,
+    flag: Option<&str>,
+    host: Option<String>,
+    given_port: Option<String>,
+) -> Result<String, Failure> {
+    let listen = sources.text(&LISTEN, flag).unwrap_or_else(|| DEFAULT_LISTEN.into());
+    let (listen_host, listen_port) = listen.rsplit_once(':').unwrap_or((&listen, "8080"));
+    let host = host.unwrap_or_else(|| listen_host.to_owned());
+    let port: u16 = match given_port {
+        Some(text) => port(&PORT, &text)?,
+        None => listen_port.parse().map_err(|_| not_an_address(&listen))?,
+    };
+    let bare_v6 = host.contains(':') && !host.starts_with('[');
+    Ok(if bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}
+
+/// The addresses to listen on; the first that works is used.
+pub(crate) fn addresses(listen: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let found = listen.to_socket_addrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    if found.is_empty() { Err(not_an_address(listen)) } else { Ok(found) }
+}
+
+fn not_an_address(listen: &str) -> Failure {
+    Failure::usage(
+        format!("'{listen}' is not an address to listen on"),
+        "give host:port, such as 127.0.0.1:8080",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(environment: &[(&str, &str)], file: &str, flag: Option<&str>) -> String {
+        serve_address(&Sources::of(environment, file), flag).unwrap()
+    }
+
+    #[test]
+    fn the_flag_wins_over_everything() {
+        let all = [("HOST", "::"), ("PORT", "7000"), ("MEMCLOUD_LISTEN", "127.0.0.2:9")];
+        let file = "host = '0.0.0.0'\nport = 1\nlisten = '127.0.0.3:9'";
+        assert_eq!(address(&all, file, Some("127.0.0.1:9000")), "127.0.0.1:9000");
+        assert_eq!(address(&[], "", Some("0.0.0.0:9000")), "0.0.0.0:9000");
+    }
+
+    #[test]
+    fn host_counts_only_beside_port() {
+        assert_eq!(address(&[("HOST", "x86_64-conda-linux-gnu")], "", None), DEFAULT_LISTEN);
+        assert_eq!(address(&[("HOST", "::"), ("PORT", "7000")], "", None), "[::]:7000");
+        assert_eq!(address(&[("PORT", "7000")], "", None), "127.0.0.1:7000");
+    }
+
+    #[test]
+    fn the_platforms_port_wins_over_the_image_and_the_image_over_the_file() {
+        let image = [("MEMCLOUD_LISTEN", "0.0.0.0:8080")];
+        assert_eq!(address(&[image[0], ("PORT", "7000")], "", None), "0.0.0.0:7000");
+        assert_eq!(
+            address(&image, "host = '127.0.0.9'\nport = 1\nlisten = '127.0.0.3:9'", None),
+            "0.0.0.0:8080"
+        );
+        assert_eq!(address(&[], "host = '127.0.0.9'\nlisten = '127.0.0.3:9'", None), "127.0.0.9:9");
+    }
+
+    #[test]
+    fn a_port_that_is_an_address_is_refused_by_name() {
+        let sources = Sources::of(&[("PORT", "tcp://10.0.0.9:5432")], "");
+        let failure = serve_address(&sources, None).unwrap_err();
+        assert!(
+            failure.message.starts_with("PORT is 'tcp://10.0.0.9:5432', which is an address"),
+            "{failure:?}"
+        );
+        assert!(failure.hint.contains("enableServiceLinks"), "{failure:?}");
+    }
+}

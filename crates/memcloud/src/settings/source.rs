@@ -1,0 +1,309 @@
+//! Where settings come from, and how a text becomes a value.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use etcetera::BaseStrategy;
+use etcetera::base_strategy::Xdg;
+use secrecy::SecretString;
+
+use super::names::{ALL, CONFIG, Setting};
+use crate::failure::Failure;
+
+/// The values of the environment and of the settings file. Flags are passed to each method, since they win.
+pub(crate) struct Sources {
+    environment: BTreeMap<String, String>,
+    file: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// Reads the environment, and the settings file if there is one.
+    pub(crate) fn load(config: Option<&Path>) -> Result<Self, Failure> {
+        let environment =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let mut sources = Self { environment: environment.collect(), file: BTreeMap::new() };
+        let named = sources.path(&CONFIG, config)?;
+        let path =
+            named.clone().or_else(|| Xdg::new().ok().map(|x| x.config_dir().join("memcloud/config.toml")));
+        if let Some(path) = path {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => sources.file = parse_file(&text, &path)?,
+                Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(&path, &error)),
+            }
+        }
+        Ok(sources)
+    }
+
+    /// A setting as text. An empty value counts as not set.
+    pub(crate) fn text(&self, setting: &Setting, flag: Option<&str>) -> Option<String> {
+        flag.map(plain).or_else(|| self.in_environment(setting)).or_else(|| self.in_file(setting))
+    }
+
+    /// A setting as the environment alone has it.
+    pub(crate) fn in_environment(&self, setting: &Setting) -> Option<String> {
+        self.environment.get(setting.name).map(|value| plain(value)).filter(|value| !value.is_empty())
+    }
+
+    /// A setting as the settings file alone has it.
+    pub(crate) fn in_file(&self, setting: &Setting) -> Option<String> {
+        self.file.get(&setting.key()).map(|value| plain(value)).filter(|value| !value.is_empty())
+    }
+
+    /// A setting that is a number or the like.
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, setting: &Setting) -> Result<Option<T>, Failure> {
+        let Some(text) = self.text(setting, None) else { return Ok(None) };
+        text.parse().map(Some).map_err(|error| {
+            Failure::usage(
+                format!("{} is '{text}': {error}", setting.name),
+                format!("correct {}. {}", setting.name, setting.meaning),
+            )
+        })
+    }
+
+    /// A setting that is a port.
+    pub(crate) fn port(&self, setting: &Setting) -> Result<Option<u16>, Failure> {
+        self.text(setting, None).map(|text| port(setting, &text)).transpose()
+    }
+
+    /// Whether something is switched on: by its flag, or by `1`, `true`, `yes` or `on`.
+    pub(crate) fn switch(&self, setting: &Setting, flag: bool) -> Result<bool, Failure> {
+        let text = self.text(setting, flag.then_some("true")).unwrap_or_default();
+        match text.to_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "" | "0" | "false" | "no" | "off" => Ok(false),
+            _ => Err(Failure::usage(
+                format!("{} is '{text}', which is neither true nor false", setting.name),
+                format!("set {} to true or false", setting.name),
+            )),
+        }
+    }
+
+    /// A setting that is a path. `~` and `$HOME` at its beginning mean the home folder.
+    pub(crate) fn path(&self, setting: &Setting, flag: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+        let given = flag.map(Path::to_path_buf).or_else(|| self.text(setting, None).map(PathBuf::from));
+        given.map(|path| self.expanded(setting.name, &path)).transpose()
+    }
+
+    /// A path with the home folder in place of `~` or `$HOME`. `named_by` is the setting or flag that holds it.
+    pub(crate) fn expanded(&self, named_by: &str, path: &Path) -> Result<PathBuf, Failure> {
+        let mut parts = path.components();
+        let first = parts.next().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let first = first.unwrap_or_default();
+        if !first.starts_with(['~', '$']) {
+            return Ok(path.to_path_buf());
+        }
+        let home = self.environment.get("HOME").filter(|home| !home.is_empty());
+        match home {
+            Some(home) if matches!(first.as_str(), "~" | "$HOME" | "${HOME}") => {
+                Ok(Path::new(home).join(parts.as_path()))
+            }
+            _ => Err(Failure::usage(
+                format!(
+                    "{named_by} is '{}', and '{first}' is not a folder that memcloud can find",
+                    path.display()
+                ),
+                "write the path in full, such as /home/ann/memory; only ~ and $HOME are replaced, by the home folder",
+            )),
+        }
+    }
+
+    /// A secret: the flag, the variable, the file that `NAME_FILE` names, or the settings file.
+    pub(crate) fn secret(
+        &self,
+        setting: &Setting,
+        flag: Option<&str>,
+    ) -> Result<Option<SecretString>, Failure> {
+        let here = flag.or(self.environment.get(setting.name).map(String::as_str)).map(exact);
+        let text = match here.filter(|value| !value.trim().is_empty()) {
+            Some(text) => Some(text),
+            None => match self.secret_file(setting)? {
+                Some(text) => Some(text),
+                None => self.file.get(&setting.key()).map(|text| exact(text)),
+            },
+        };
+        Ok(text.map(SecretString::from))
+    }
+
+    /// The content of the file that `NAME_FILE` names.
+    fn secret_file(&self, setting: &Setting) -> Result<Option<String>, Failure> {
+        let variable = setting.file_variable();
+        let Some(path) = self.environment.get(&variable).map(|path| plain(path)) else { return Ok(None) };
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let path = self.expanded(&variable, Path::new(&path))?;
+        std::fs::read_to_string(&path).map(|text| Some(exact(&text))).map_err(|error| {
+            Failure::usage(
+                format!("{variable}: cannot read {}: {error}", path.display()),
+                "name a file that holds the secret",
+            )
+        })
+    }
+
+    /// The place that a secret without a flag comes from, as the operator knows it.
+    pub(super) fn origin(&self, setting: &Setting) -> String {
+        let set = |name: &str| self.environment.get(name).is_some_and(|value| !value.trim().is_empty());
+        match setting.file_variable() {
+            _ if set(setting.name) => setting.name.to_owned(),
+            variable if set(&variable) => variable,
+            _ => format!("'{}' in the settings file", setting.key()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(environment: &[(&str, &str)], file: &str) -> Self {
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self { environment, file: parse_file(file, Path::new("config.toml")).unwrap() }
+    }
+}
+
+/// A port. Container platforms name whole addresses in variables of the same name.
+pub(super) fn port(setting: &Setting, text: &str) -> Result<u16, Failure> {
+    text.parse().map_err(|_| {
+        let (name, kind) = (setting.name, if text.contains("://") { "an address" } else { "not a port" });
+        Failure::usage(
+            format!("{name} is '{text}', which is {kind}; a port is a number from 0 to 65535"),
+            format!(
+                "set {name} to the number alone or unset it; Kubernetes sets such a variable for a service of that \
+                 name, unless the pod has 'enableServiceLinks: false'"
+            ),
+        )
+    })
+}
+
+/// A value without blanks, line ends and a pair of quotes around it.
+fn plain(value: &str) -> String {
+    unquoted(value.trim()).trim().to_owned()
+}
+
+/// A secret without a line end and a pair of quotes around it. Editors and `echo` add the one, `--env-file` of
+/// container tools keeps the other.
+fn exact(value: &str) -> String {
+    let value = value.strip_prefix('\u{feff}').unwrap_or(value);
+    unquoted(value.trim_end_matches(['\r', '\n'])).to_owned()
+}
+
+/// A text without the pair of quotes around it.
+pub(super) fn unquoted(text: &str) -> &str {
+    let inner = |quote| text.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(quote));
+    inner('"').or_else(|| inner('\'')).unwrap_or(text)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(
+        format!("cannot read the settings file {}: {error}", path.display()),
+        format!("correct {} or {}", CONFIG.flag, CONFIG.name),
+    )
+}
+
+/// The settings of a file, each under its key. An unknown key is refused: it is most likely misspelt.
+fn parse_file(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let wrong = |what: String| {
+        Failure::usage(
+            format!("{}: {what}", path.display()),
+            "see docs/reference/settings.md for the settings and their keys",
+        )
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+    let mut settings = BTreeMap::new();
+    for (key, value) in table {
+        if !ALL.iter().any(|setting| setting.key() == key) {
+            return Err(wrong(format!("there is no setting '{key}'")));
+        }
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(truth) => truth.to_string(),
+            toml::Value::Array(items) => {
+                items.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
+            }
+            _ => return Err(wrong(format!("'{key}' must be text, a whole number, true or false"))),
+        };
+        settings.insert(key, text);
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{API_KEY, DATA_DIR, DB_PASSWORD, KERNEL, URL};
+    use secrecy::ExposeSecret;
+
+    fn secret(sources: &Sources, setting: &Setting) -> String {
+        sources.secret(setting, None).unwrap().unwrap().expose_secret().to_owned()
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let sources =
+            Sources::of(&[("MEMCLOUD_URL", "http://environment")], "url = 'http://file'\ndata_dir = '/file'");
+        assert_eq!(sources.text(&URL, Some("http://flag")).unwrap(), "http://flag");
+        assert_eq!(sources.text(&URL, None).unwrap(), "http://environment");
+        assert_eq!(sources.text(&DATA_DIR, None).unwrap(), "/file");
+        assert_eq!(sources.text(&KERNEL, None), None);
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set() {
+        for empty in ["", " ", "\r", "\"\""] {
+            let sources = Sources::of(&[("MEMCLOUD_URL", empty)], "url = 'http://file'");
+            assert_eq!(sources.text(&URL, None).unwrap(), "http://file", "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_line_ends_around_a_value_are_removed() {
+        for url in ["\"http://there\"", "'http://there'", "http://there\r", " \"http://there\"\r\n"] {
+            assert_eq!(Sources::of(&[("MEMCLOUD_URL", url)], "").text(&URL, None).unwrap(), "http://there");
+        }
+        for password in ["\"a b\"", "'a b'", "a b\r\n", "\"a b\"\r"] {
+            assert_eq!(secret(&Sources::of(&[("DB_PASSWORD", password)], ""), &DB_PASSWORD), "a b");
+        }
+    }
+
+    #[test]
+    fn quotes_that_are_not_a_pair_around_all_of_it_stay() {
+        for password in ["\"", "a\"", "\"a", "'a\"", "\"a\"b\"", " a "] {
+            assert_eq!(secret(&Sources::of(&[("DB_PASSWORD", password)], ""), &DB_PASSWORD), password);
+        }
+    }
+
+    #[test]
+    fn a_secret_can_come_from_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        for text in ["mc_secret\n", "\u{feff}mc_secret\r\n", "\"mc_secret\""] {
+            std::fs::write(&path, text).unwrap();
+            let sources =
+                Sources::of(&[("MEMCLOUD_API_KEY_FILE", path.to_str().unwrap())], "api_key = 'other'");
+            assert_eq!(secret(&sources, &API_KEY), "mc_secret");
+            assert!(!format!("{:?}", sources.secret(&API_KEY, None).unwrap()).contains("mc_secret"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_of_the_file_is_refused() {
+        assert!(parse_file("dta_dir = '/x'", Path::new("c.toml")).unwrap_err().message.contains("dta_dir"));
+    }
+
+    #[test]
+    fn a_path_may_begin_with_the_home_folder() {
+        let sources = Sources::of(&[("HOME", "/home/ann")], "");
+        let path = |text: &str| sources.expanded("DIR", Path::new(text)).map_err(|failure| failure.message);
+        for home in ["~", "$HOME", "${HOME}"] {
+            assert_eq!(path(home).unwrap(), Path::new("/home/ann"));
+            assert_eq!(path(&format!("{home}/mem")).unwrap(), Path::new("/home/ann/mem"));
+        }
+        assert_eq!(path("/srv/~/mem").unwrap(), Path::new("/srv/~/mem"));
+        for other in ["~bob/mem", "$HOMES/mem", "$DATA", "~mem"] {
+            assert!(path(other).unwrap_err().contains("DIR"), "{other}");
+        }
+        let homeless = Sources::of(&[], "");
+        assert!(homeless.expanded("DIR", Path::new("~/mem")).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! Settings as environments and files really hold them: with quotes around them, with variables of other programs beside
+//! them, with `~` in paths.
+
+use serde_json::json;
+
+use crate::home::{ContentLocation, Server, finish, http};
+
+const SERVE: [&str; 4] = ["serve", "--offline", "--listen", "127.0.0.1:0"];
+
+#[tokio::test]
+async fn a_key_in_quotes_is_the_key_without_them() {
+    let home = ContentLocation::new();
+    for keys in ["\"abc123\"", "'abc123'", "\"abc123\",\"other\"", "abc123\r"] {
+        let server = Server::start(home.memcloud().args(SERVE).env("MEMCLOUD_API_KEYS", keys));
+        let url = format!("{}/v1/memories?group_id=g", server.url);
+        let status = |key: &'static str| {
+            let request = http().get(&url).bearer_auth(key);
+            async { request.send().await.unwrap().status() }
+        };
+        assert_eq!(status("abc123").await, 200, "{keys}");
+        assert_eq!(status("abc12").await, 401, "{keys}");
+        let mut list = home.memcloud();
+        finish(list.args(["list", "--url", &server.url]).env("MEMCLOUD_API_KEY", "\"abc123\"")).ok();
+    }
+}
+
+#[test]
+fn listen_wins_over_host_and_port_and_over_the_file() {
+    let home = ContentLocation::new();
+    let config = home.write("config.toml", "host = '192.0.2.1'\nport = 1\n");
+    let mut command = home.memcloud();
+    command.args(SERVE).args(["--config", config.to_str().unwrap()]);
+    let server =
+        Server::start(command.env("HOST", "x86_64-conda-linux-gnu").env("PORT", "tcp://10.0.0.9:80"));
+    assert!(server.url.starts_with("http://127.0.0.1:"), "{}", server.url);
+}
+
+#[test]
+fn host_alone_is_not_an_address_to_listen_on() {
+    let home = ContentLocation::new();
+    let config = home.write("config.toml", "listen = '127.0.0.1:0'\n");
+    let mut command = home.memcloud();
+    command.args(["serve", "--offline", "--config", config.to_str().unwrap()]);
+    let server = Server::start(command.env("HOST", "x86_64-conda-linux-gnu"));
+    assert!(server.url.starts_with("http://127.0.0.1:"), "{}", server.url);
+}
+
+#[test]
+fn a_port_that_is_an_address_is_refused_by_name() {
+    let home = ContentLocation::new();
+    let address = "tcp://10.0.0.9:5432";
+    for (name, args) in [("DB_PORT", &SERVE[..]), ("PORT", &SERVE[..2])] {
+        let mut command = home.memcloud();
+        let ran = finish(command.args(args).env("DB_HOST", "127.0.0.1").env(name, address)).failed(2);
+        let told = format!("error: {name} is '{address}', which is an address");
+        assert!(ran.stderr.contains(&told) && ran.stderr.contains("enableServiceLinks"), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_without_a_model_leaves_the_memory_without_chat() {
+    let home = ContentLocation::new();
+    for url in ["http://127.0.0.1:9/v1", "not an address"] {
+        let mut server = Server::start(home.memcloud().args(SERVE).env("OPENAI_BASE_URL", url));
+        for words in ["OPENAI_BASE_URL is set, but MEMCLOUD_CHAT_MODEL is not", "hint: to enable both, set"] {
+            assert!(server.logged.contains(words), "{}", server.logged);
+        }
+        let body = json!({
+            "session": {"group_id": "g", "session_id": "s", "user_id": ["ann"], "agent_id": ["bot"]},
+            "messages": [{"role": "user", "content": "hi"}],
+        });
+        let answer = http().post(format!("{}/v1/chat", server.url)).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 503);
+        home.run(&["add", "the blue pot", "--url", &server.url]).ok();
+        let mut doctor = home.memcloud();
+        doctor.args(["doctor", "--offline", "--json", "--url", &server.url]).env("OPENAI_BASE_URL", url);
+        let parts = finish(&mut doctor).ok().json();
+        let llm = parts["parts"].as_array().unwrap().iter().find(|part| part["part"] == "llm").unwrap();
+        assert_eq!(llm["state"], "warning", "{llm}");
+        assert!(llm["hint"].as_str().unwrap().contains("MEMCLOUD_CHAT_MODEL"), "{llm}");
+        server.signal("TERM");
+        server.ended();
+    }
+}
+
+#[test]
+fn the_home_folder_in_a_path_is_the_home_folder() {
+    for dir in ["~/mem", "$HOME/mem", "${HOME}/mem", "\\\"~/mem\\\"", "~/mem\\r"] {
+        let home = ContentLocation::new();
+        let config = format!("listen = '127.0.0.1:0'\noffline = true\ndata_dir = \"{dir}\"\n");
+        let config = home.write("config.toml", &config);
+        let serve = |folder: &str| {
+            let folder = home.path(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            let mut command = home.memcloud();
+            command.args(["serve", "--config", config.to_str().unwrap()]).current_dir(folder);
+            Server::start(&mut command)
+        };
+        let mut server = serve("one");
+        home.run(&["add", "the spare key is under the blue pot", "--url", &server.url]).ok();
+        server.signal("TERM");
+        server.ended();
+        let server = serve("other");
+        let found = home.run(&["search", "blue pot", "--url", &server.url]).ok();
+        assert!(found.stdout.contains("under the blue pot"), "{dir}: {found:?}");
+        assert!(home.path("mem").is_dir() && !home.path("one/~").exists(), "{dir}");
+        assert_eq!(std::fs::read_dir(home.path("one")).unwrap().count(), 0, "{dir}");
+    }
+}
+
+#[test]
+fn the_home_folder_is_found_in_the_environment_and_in_flags() {
+    let home = ContentLocation::new();
+    let memory = home.path("mem").join(memcloud_store_sqlite::FILE);
+    drop(Server::start(home.memcloud().args(SERVE).env("MEMCLOUD_DATA_DIR", "\"~/mem\"\r")));
+    assert!(memory.exists());
+    home.run(&["export", "--data-dir=~/mem", "--to=~/copy"]).ok();
+    assert!(home.path("copy").join(memcloud_store_sqlite::FILE).exists());
+}
+
+#[test]
+fn a_path_with_another_variable_is_refused() {
+    let home = ContentLocation::new();
+    for dir in ["$XDG_DATA/mem", "~somebody/mem"] {
+        let mut command = home.memcloud();
+        let ran = finish(command.args(SERVE).env("MEMCLOUD_DATA_DIR", dir)).failed(2);
+        assert!(ran.stderr.contains("MEMCLOUD_DATA_DIR") && ran.stderr.contains("in full"), "{ran:?}");
+    }
+}
