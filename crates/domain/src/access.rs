@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_limited_caller_enters_its_own_spaces_only() {
-        let (own, foreign) = (Space::of_group("own"), Space::of_group("foreign"));
+        let (own, foreign) = (Space::new("universal", "own"), Space::new("universal", "foreign"));
         let caller = Caller::from(&key(Some(vec![own.clone()])));
         assert_eq!(caller.enter(own.clone()), Ok(own.clone()));
         assert_eq!(caller.enter(foreign.clone()), Err(ForeignSpace(foreign.clone())));

@@ -1,11 +1,11 @@
 use std::fmt;
 
-/// A database of its own that a memory stands on.
+/// A database server that a memory uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// Keeps episodes as a graph.
+    /// Stores episodes as a graph.
     Neo4j,
-    /// Keeps records, and episodes where there is no Neo4j.
+    /// Stores records, and episodes where there is no Neo4j.
     Postgres,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for Database {
 /// What is wrong with a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseErrorKind {
-    /// No connection can be made, or it broke.
+    /// A connection cannot be made, or it was lost.
     Unreachable,
     /// It accepts connections but does not answer in time.
     Silent,
@@ -31,24 +31,24 @@ pub enum DatabaseErrorKind {
     Refused,
     /// It has no connection left.
     Exhausted,
-    /// The user may not do what is needed.
+    /// The user lacks a permission.
     Forbidden,
-    /// It takes no writes.
+    /// It does not accept writes.
     ReadOnly,
     /// Its disk, or what the plan allows, is full.
     Full,
-    /// It has given up its data until it is restarted, most likely because it could not write its log.
+    /// It stopped serving its data and must be restarted, most likely because it could not write its log.
     Broken,
     /// Its version, or that of an extension, is too old.
     TooOld,
     /// It lacks an extension.
     Lacking,
-    /// A newer MemCloud has written its schema.
+    /// A newer version has written its schema.
     Newer,
 }
 
 impl DatabaseErrorKind {
-    /// Whether the connection itself is of no more use.
+    /// Whether the connection itself is unusable.
     pub fn breaks_connection(self) -> bool {
         matches!(
             self,
@@ -61,7 +61,8 @@ impl DatabaseErrorKind {
         )
     }
 
-    pub(crate) fn code(self) -> &'static str {
+    /// The stable code, for programs.
+    pub fn code(self) -> &'static str {
         match self {
             Self::Unreachable => "database_unreachable",
             Self::Silent => "database_silent",
@@ -77,69 +78,23 @@ impl DatabaseErrorKind {
             Self::Newer => "database_newer",
         }
     }
+}
 
-    pub(crate) fn told(self) -> &'static str {
-        match self {
+impl fmt::Display for DatabaseErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Unreachable => "cannot be reached",
             Self::Silent => "does not answer",
-            Self::Untrusted => "shows a certificate that is not trusted, or speaks no TLS",
+            Self::Untrusted => "has a certificate that is not trusted, or does not support TLS",
             Self::Refused => "does not accept the user or the password",
             Self::Exhausted => "has no connection left",
-            Self::Forbidden => "does not allow this user to do what is needed",
-            Self::ReadOnly => "takes no writes",
+            Self::Forbidden => "does not give this user a permission that is needed",
+            Self::ReadOnly => "does not accept writes",
             Self::Full => "is full",
-            Self::Broken => "has given up its data until it is restarted",
+            Self::Broken => "stopped serving its data and must be restarted",
             Self::TooOld => "is too old",
             Self::Lacking => "lacks an extension",
-            Self::Newer => "has the schema of a newer memcloud",
-        }
-    }
-
-    pub(crate) fn hint(self, database: Database) -> &'static str {
-        use Database::{Neo4j, Postgres};
-        match (self, database) {
-            (Self::Unreachable | Self::Silent, Neo4j) => {
-                "see that Neo4j runs (an Aura instance may be paused) and that NEO4J_URI leads to it; memcloud tries again by itself"
-            }
-            (Self::Unreachable | Self::Silent, Postgres) => {
-                "see that PostgreSQL runs and that DB_HOST and DB_PORT (or DATABASE_URL) lead to it; memcloud tries again by itself"
-            }
-            (Self::Untrusted, Neo4j) => {
-                "name the file of the authority that signed the certificate in NEO4J_CA_FILE, and use the host that the certificate names"
-            }
-            (Self::Untrusted, Postgres) => {
-                "name the file of the authority that signed the certificate in DB_CA_FILE; on a network that you trust, DB_SSLMODE=disable does without TLS"
-            }
-            (Self::Refused, Neo4j) => "correct NEO4J_USER and NEO4J_PASSWORD",
-            (Self::Refused, Postgres) => "correct DB_USER, DB_PASSWORD and DB_NAME (or DATABASE_URL)",
-            (Self::Exhausted, Neo4j) => "close other connections to Neo4j",
-            (Self::Exhausted, Postgres) => {
-                "close other connections to PostgreSQL, lower DB_POOL, or raise its max_connections"
-            }
-            (Self::Forbidden, Neo4j) => {
-                "let the user of NEO4J_USER write, and create constraints and indexes"
-            }
-            (Self::Forbidden, Postgres) => {
-                "let the user create in this database: GRANT CREATE ON DATABASE … TO …, and have the owner run CREATE EXTENSION vector"
-            }
-            (Self::ReadOnly, Neo4j) => "make the Neo4j database writable again; nothing was stored",
-            (Self::ReadOnly, Postgres) => {
-                "lead DB_HOST to the primary, or make the PostgreSQL database writable again; nothing was stored"
-            }
-            (Self::Full, Neo4j) => {
-                "give Neo4j more room, or delete memories (Aura Free holds 200,000 nodes and 400,000 relationships); nothing was stored"
-            }
-            (Self::Full, Postgres) => "give the disk of PostgreSQL more room; nothing was stored",
-            (Self::Broken, Neo4j) => {
-                "see Neo4j's own log (most often its disk is full: make room), then restart it; nothing was stored"
-            }
-            (Self::Broken, Postgres) => "see PostgreSQL's own log, then restart it; nothing was stored",
-            (Self::TooOld | Self::Lacking, Neo4j) => "use Neo4j 5.23 or newer",
-            (Self::TooOld, Postgres) => "use PostgreSQL 14 or newer with pgvector 0.7 or newer",
-            (Self::Lacking, Postgres) => {
-                "install pgvector 0.7 or newer on the PostgreSQL server (on Debian the package postgresql-<version>-pgvector)"
-            }
-            (Self::Newer, _) => "run the newer memcloud, or use another database",
-        }
+            Self::Newer => "has the schema of a newer version",
+        })
     }
 }

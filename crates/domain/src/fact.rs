@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EpisodeId, Error, Space, Timestamp};
+use crate::{EpisodeId, Field, Space, Timestamp, Violation};
 
 /// What is learned together: one category of facts about one owner in one space.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub struct ProfileKey {
 
 /// The identity of one fact: the microsecond in which it was learned, moved on where that is taken.
 ///
-/// A number, since the first API has numbers; below 2^53, so that every JSON reader keeps it whole.
+/// A number below 2^53, so that every JSON reader keeps it whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FactId(i64);
 
@@ -41,10 +41,10 @@ impl fmt::Display for FactId {
 }
 
 impl FromStr for FactId {
-    type Err = Error;
+    type Err = Violation;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        text.parse().map(Self).map_err(|_| Error::InvalidFactId { given: text.chars().take(80).collect() })
+    fn from_str(text: &str) -> Result<Self, Violation> {
+        text.parse().map(Self).map_err(|_| Violation::invalid_id(Field::Fact, text))
     }
 }
 

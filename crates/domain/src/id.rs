@@ -4,17 +4,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Timestamp};
+use crate::{Field, Timestamp, Violation};
 
 /// The identity of one episode: a `UUIDv7`, so ids sort by the moment they were made.
-///
-/// It has two spellings on the wire: the bare UUID, and `episode-<uuid>` in answers to a store. Both are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EpisodeId(Uuid);
 
 impl EpisodeId {
-    const PREFIX: &'static str = "episode-";
-
     /// A new id of the given moment. Ids of one moment sort by their `place`, up to 4,096 of them; the rest is random.
     pub fn new(at: Timestamp, place: u16) -> Self {
         let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
@@ -32,11 +28,6 @@ impl EpisodeId {
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
-
-    /// The spelling of a store's answer: `episode-<uuid>`.
-    pub fn prefixed(&self) -> String {
-        format!("{}{}", Self::PREFIX, self.0)
-    }
 }
 
 impl fmt::Display for EpisodeId {
@@ -46,12 +37,9 @@ impl fmt::Display for EpisodeId {
 }
 
 impl FromStr for EpisodeId {
-    type Err = Error;
+    type Err = Violation;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let uuid = text.strip_prefix(Self::PREFIX).unwrap_or(text);
-        Uuid::try_parse(uuid)
-            .map(Self)
-            .map_err(|_| Error::InvalidId { given: text.chars().take(80).collect() })
+    fn from_str(text: &str) -> Result<Self, Violation> {
+        Uuid::try_parse(text).map(Self).map_err(|_| Violation::invalid_id(Field::Episode, text))
     }
 }

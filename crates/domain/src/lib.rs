@@ -13,6 +13,7 @@ mod filter;
 mod id;
 mod space;
 mod time;
+mod violation;
 
 pub use access::{
     ApiKey, Caller, ForeignSpace, InvalidKeyId, KeyHash, KeyId, KeyState, Right, Rights, UnknownRight,
@@ -27,3 +28,4 @@ pub use filter::{Filter, Predicate, Scalar};
 pub use id::EpisodeId;
 pub use space::{Member, Session, Space};
 pub use time::{Clock, SystemClock, TimeRange, Timestamp};
+pub use violation::{Field, Rule, Violation};

@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 /// What a memory belongs to. Nothing is ever found across spaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Space {
-    /// Organisation; `universal` for the first API, which knows none.
+    /// The organisation.
     pub org: String,
-    /// Project; the `group_id` of the first API.
+    /// The project of that organisation.
     pub project: String,
 }
 
 impl Space {
-    /// The space of a v1 group: `universal/<group>`.
-    pub fn of_group(group: impl Into<String>) -> Self {
-        Self { org: "universal".into(), project: group.into() }
+    /// The space of a project.
+    pub fn new(org: impl Into<String>, project: impl Into<String>) -> Self {
+        Self { org: org.into(), project: project.into() }
     }
 }
 

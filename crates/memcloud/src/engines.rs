@@ -10,6 +10,7 @@ use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
 
 use crate::failure::Failure;
+use crate::hint::hint;
 
 /// The databases of an instance. Without any it keeps everything in its data directory.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +61,7 @@ impl Engines {
 fn opening(error: &memcloud_domain::Error) -> Failure {
     let hint = match error {
         memcloud_domain::Error::Storage { .. } => "check the data directory; nothing in it was changed",
-        other => other.hint(),
+        other => hint(other),
     };
     Failure::new(with_causes(error), hint)
 }

@@ -1,5 +1,7 @@
 use memcloud_domain::with_causes;
 
+use crate::hint::hint;
+
 /// How the program ends. The numbers are part of the command line's contract: see `docs/reference/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -77,6 +79,6 @@ impl Failure {
 
 impl From<memcloud_domain::Error> for Failure {
     fn from(error: memcloud_domain::Error) -> Self {
-        Self::new(with_causes(&error), error.hint())
+        Self::new(with_causes(&error), hint(&error))
     }
 }

@@ -11,6 +11,7 @@ mod copy;
 mod current_instance;
 mod engines;
 mod failure;
+mod hint;
 mod instance;
 mod llm;
 mod local_model;

@@ -1,4 +1,4 @@
-use memcloud_domain::Error;
+use memcloud_domain::{Field, Member, Rule, Violation};
 
 /// What a memory accepts, and how much RAM its indexes may use.
 #[derive(Clone, Copy, Debug)]
@@ -21,21 +21,44 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses a name that is too long or that no engine can store.
-    pub(crate) fn check_name(&self, field: &'static str, name: &str) -> Result<(), Error> {
-        let limit = self.name_bytes;
-        if name.len() > limit {
-            return Err(Error::NameTooLong { field, bytes: name.len(), limit });
-        }
-        if name.contains('\0') {
-            return Err(Error::NulCharacter { field });
-        }
-        Ok(())
+    /// Refuses a name that is too long or that not every engine can store.
+    pub fn check_name(&self, field: Field, name: &str) -> Result<(), Violation> {
+        check(field, name, self.name_bytes)
     }
 
-    /// Refuses a text that is longer than any content may be.
-    pub(crate) fn check_length(&self, text: &str) -> Result<(), Error> {
-        let (bytes, limit) = (text.len(), self.content_bytes);
-        if bytes > limit { Err(Error::ContentTooLong { bytes, limit }) } else { Ok(()) }
+    /// Refuses a member with such a name.
+    pub fn check_member(&self, member: &Member) -> Result<(), Violation> {
+        match member {
+            Member::User(name) => self.check_name(Field::User, name),
+            Member::Agent(name) => self.check_name(Field::Agent, name),
+        }
     }
+
+    /// Refuses a content or a query that is empty or too long, or that not every engine can store.
+    pub fn check_text(&self, field: Field, text: &str) -> Result<(), Violation> {
+        if text.trim().is_empty() {
+            return Err(Violation::new(field, Rule::Empty));
+        }
+        check(field, text, self.content_bytes)
+    }
+
+    /// The number of results that a request asks for, or the usual number.
+    pub fn check_limit(&self, given: Option<i64>, usual: usize) -> Result<usize, Violation> {
+        let max = self.results;
+        let Some(given) = given else { return Ok(usual.min(max)) };
+        match usize::try_from(given) {
+            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+            _ => Err(Violation::new(Field::Limit, Rule::OutOfRange { given, max })),
+        }
+    }
+}
+
+fn check(field: Field, text: &str, limit: usize) -> Result<(), Violation> {
+    if text.len() > limit {
+        return Err(Violation::new(field, Rule::TooLong { bytes: text.len(), limit }));
+    }
+    if text.contains('\0') {
+        return Err(Violation::new(field, Rule::NulCharacter));
+    }
+    Ok(())
 }

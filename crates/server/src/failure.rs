@@ -200,7 +200,12 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error.fault() {
-            Fault::Request => Place::of(&error).refuse(&error, &serde_json::Value::Null),
+            Fault::Request => match &error {
+                Error::Invalid(violations) if !violations.is_empty() => {
+                    Place::of(&violations[0]).refuse(&violations[0], &serde_json::Value::Null)
+                }
+                _ => Self::told(StatusCode::UNPROCESSABLE_ENTITY, &error),
+            },
             Fault::Conflict => Self::told(StatusCode::CONFLICT, &error),
             Fault::Unavailable => {
                 tracing::warn!(error = chain(&error), code = error.code(), "the memory is unavailable");
@@ -240,7 +245,7 @@ impl From<ForeignSpace> for Failure {
 
 impl Failure {
     fn told(status: StatusCode, error: &Error) -> Self {
-        Self::text(status, error.to_string(), error.code(), error.hint())
+        Self::text(status, error.to_string(), error.code(), crate::hint::hint(error))
     }
 }
 

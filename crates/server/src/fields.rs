@@ -5,12 +5,13 @@ use std::fmt;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use memcloud_domain::Error;
+use memcloud_domain::{Field, Rule, Violation};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::failure::Failure;
+use crate::hint;
 
 /// The most characters of a wrong value that are shown back.
 const SHOWN: usize = 200;
@@ -75,20 +76,25 @@ impl Place {
         Self(vec![Step::Name("header"), Step::Name(name)])
     }
 
-    /// Where the field stands that this error is about, as far as the error itself tells.
-    pub(crate) fn of(error: &Error) -> Self {
-        match error {
-            Error::NulCharacter { field } | Error::NameTooLong { field, .. } => match *field {
-                "Idempotency-Key" => Self::header("Idempotency-Key"),
-                field => Self::body().at(field),
-            },
-            Error::ContentTooLong { .. } | Error::EmptyContent => Self::body().at("episode_content"),
-            Error::InvalidTime { .. } => Self::body().at("timestamp"),
-            Error::InvalidId { .. } | Error::InvalidFactId { .. } => Self::path("id"),
-            Error::EmptyQuery => Self::body().at("query"),
-            Error::LimitOutOfRange { .. } => Self::body().at("limit"),
-            Error::UnknownFilterKey { key } => Self::body().at("filter").under(key),
-            _ => Self::body(),
+    /// Where the field of a broken rule is.
+    pub(crate) fn of(violation: &Violation) -> Self {
+        match violation.field {
+            Field::Space | Field::Organisation => Self::body().at("group_id"),
+            Field::Session => Self::body().at("session_id"),
+            Field::User => Self::body().at("user_id"),
+            Field::Agent => Self::body().at("agent_id"),
+            Field::Producer => Self::body().at("producer"),
+            Field::Recipient => Self::body().at("produced_for"),
+            Field::Role => Self::body().at("role"),
+            Field::Kind => Self::body().at("episode_type"),
+            Field::Content => Self::body().at("episode_content"),
+            Field::Metadata => Self::body().at("metadata"),
+            Field::Timestamp => Self::body().at("timestamp"),
+            Field::Query => Self::body().at("query"),
+            Field::Filter => Self::body().at("filter"),
+            Field::Limit => Self::body().at("limit"),
+            Field::Episode | Field::Fact => Self::path("id"),
+            Field::IdempotencyKey => Self::header("Idempotency-Key"),
         }
     }
 
@@ -112,8 +118,9 @@ impl Place {
     }
 
     /// What stands here is refused by the memory's own rules.
-    pub(crate) fn refuse(self, error: &Error, input: &Value) -> Failure {
-        self.wrong("value_error", error.to_string(), input, error.code(), error.hint())
+    pub(crate) fn refuse(self, violation: &Violation, input: &Value) -> Failure {
+        let code = violation.code();
+        self.wrong("value_error", violation.to_string(), input, code, hint::of_code(code))
     }
 
     /// What stands here is refused.
@@ -144,7 +151,10 @@ impl Place {
         let Some(given) = given else { return Ok(usual.min(max)) };
         match usize::try_from(given) {
             Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
-            _ => Err(self.refuse(&Error::LimitOutOfRange { given, max }, &Value::from(given))),
+            _ => {
+                let violation = Violation::new(Field::Limit, Rule::OutOfRange { given, max });
+                Err(self.refuse(&violation, &Value::from(given)))
+            }
         }
     }
 
@@ -348,7 +358,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 /// A text without NUL: no engine keeps one.
 pub(crate) fn plain(text: String, place: impl FnOnce() -> Place) -> Result<String, Failure> {
     if text.contains('\0') {
-        let error = Error::NulCharacter { field: "the text" };
+        let error = Violation::new(Field::Content, Rule::NulCharacter);
         return Err(place().refuse(&error, &Value::String(text)));
     }
     Ok(text)

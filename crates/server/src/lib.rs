@@ -13,12 +13,14 @@ mod body;
 mod failure;
 mod fields;
 mod guard;
+mod hint;
 mod keys;
 mod metrics;
 mod router;
 mod serve;
 
 pub use app::{App, Settings};
+pub use hint::hint;
 pub use keys::{ApiKeys, BadKey, Exposed, require_key_beyond_loopback};
 pub use router::{openapi_json, router};
 pub use serve::{ServeOptions, serve};

@@ -123,7 +123,7 @@ impl<C: Connector> Supervisor<C> {
             self.down_since = Some(Instant::now());
             let why = outage.error(self.connector.database());
             let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(error = %why, cause, hint = why.hint(), "the database connection is down; retrying");
+            tracing::warn!(error = %why, cause, code = why.code(), "the database connection is down; retrying");
         }
         self.publish.send_replace(State::Down(outage));
     }

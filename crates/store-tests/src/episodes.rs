@@ -5,7 +5,7 @@ use serde_json::json;
 
 /// A space for tests.
 pub fn space(name: &str) -> Space {
-    Space::of_group(name)
+    Space::new("universal", name)
 }
 
 /// The moment number `n` of the tests: one minute after another.

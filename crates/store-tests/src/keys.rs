@@ -51,7 +51,7 @@ pub async fn created_keys_are_read_back(store: Store) {
     let store = store.keys.as_ref();
     assert_eq!(store.keys().await.unwrap(), []);
     let admin = created(store, key("b", &Right::ALL, 10)).await;
-    let spaces = vec![Space { org: "ö/1".into(), project: "a, 'b'".into() }, Space::of_group("c")];
+    let spaces = vec![Space { org: "ö/1".into(), project: "a, 'b'".into() }, Space::new("universal", "c")];
     let limited = ApiKey {
         spaces: Some(spaces),
         expires_at: Some(at(1_000)),
@@ -68,7 +68,8 @@ pub async fn the_first_key_manages_keys(store: Store) {
     let store = store.keys.as_ref();
     let reader = key("reader", &[Right::Read, Right::Write], 1);
     assert!(!store.create_key(reader.clone(), AdminRule::Required).await.unwrap());
-    let limited = ApiKey { spaces: Some(vec![Space::of_group("g")]), ..key("limited", &Right::ALL, 1) };
+    let limited =
+        ApiKey { spaces: Some(vec![Space::new("universal", "g")]), ..key("limited", &Right::ALL, 1) };
     assert!(!store.create_key(limited.clone(), AdminRule::Required).await.unwrap());
     assert_eq!(store.keys().await.unwrap(), []);
     assert!(store.create_key(reader.clone(), AdminRule::NotRequired).await.unwrap());

@@ -11,7 +11,7 @@ use crate::settings::ClientFlags;
 pub(crate) struct Args {
     /// The messages, by the ids that 'add' and 'list' print
     #[arg(required_unless_present = "session", conflicts_with = "session", value_name = "ID")]
-    ids: Vec<memcloud_domain::EpisodeId>,
+    ids: Vec<memcloud_api::PrefixedId>,
     /// The session whose messages to delete
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
@@ -59,10 +59,11 @@ async fn forget_session(
 async fn forget_messages(client: &Client, args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut deleted = 0;
     for id in &args.ids {
-        match client.delete(&["v1", "memories", &id.to_string()], &[("group_id", &args.group)], None).await {
+        match client.delete(&["v1", "memories", &id.0.to_string()], &[("group_id", &args.group)], None).await
+        {
             Ok(_) => deleted += 1,
             Err(failure) if failure.exit == Exit::Nothing => {
-                context.output.say(format!("there is no {} in group '{}'", id.prefixed(), args.group));
+                context.output.say(format!("there is no {} in group '{}'", id, args.group));
             }
             Err(failure) => return Err(failure),
         }

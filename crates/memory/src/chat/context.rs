@@ -138,7 +138,7 @@ mod tests {
     fn hit(minute: i64, content: &str) -> Hit {
         let episode = Episode {
             id: EpisodeId::new(at(minute), 0),
-            space: Space::of_group("g"),
+            space: Space::new("universal", "g"),
             session: "s".into(),
             content: content.into(),
             producer: "Ann".into(),
@@ -158,7 +158,7 @@ mod tests {
         let fact = Fact {
             id: FactId::from_number(1),
             subject: ProfileKey {
-                space: Space::of_group("g"),
+                space: Space::new("universal", "g"),
                 owner: "Ann".into(),
                 category: "profile".into(),
             },

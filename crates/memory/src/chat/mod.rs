@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, EpisodeId, Error, Filter, Member, Space};
+use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space, Violation};
 use memcloud_ports::{Completion, Delta, EpisodeStore, FactsOf, ModelError, Tokens};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -269,12 +269,12 @@ impl Chat {
         Ok(Recalled { memories, facts, permit: Some(permit), context })
     }
 
-    /// Refuses names that could not be stored, before a call is paid for.
+    /// Refuses names that cannot be stored, before a call is paid for.
     fn check(&self, session: &ChatSession) -> Result<(), Error> {
         let ChatSession { space, session, members, .. } = session;
-        self.limits.check_name("group_id", &space.project)?;
-        self.limits.check_name("session_id", session)?;
-        members.iter().try_for_each(|member| self.limits.check_name("user_id or agent_id", member.name()))
+        let names = [(Field::Space, &space.project), (Field::Session, session)];
+        let names = names.into_iter().map(|(field, name)| self.limits.check_name(field, name));
+        Violation::all(names.chain(members.iter().map(|member| self.limits.check_member(member))))
     }
 
     /// The memories and facts that are most similar to the question.

@@ -1,41 +1,43 @@
 //! What is refused before anything is embedded or stored.
 
-use memcloud_domain::{Error, Metadata, NewEpisode};
+use memcloud_domain::{Error, Field, Metadata, NewEpisode, Rule, Violation};
 use serde_json::Value;
 
 use crate::ingest::StoreRequest;
 use crate::limits::Limits;
 
+/// Refuses a request that breaks rules, and names all of them.
 pub(super) fn request(request: &StoreRequest, limits: &Limits) -> Result<(), Error> {
-    limits.check_name("org", &request.space.org)?;
-    limits.check_name("group_id", &request.space.project)?;
-    for of in &request.members {
-        limits.check_name("session_id", &of.session)?;
-        of.members.iter().try_for_each(|member| limits.check_name("user_id or agent_id", member.name()))?;
-    }
-    if let Some(key) = &request.idempotency_key {
-        limits.check_name("Idempotency-Key", key)?;
-    }
-    request.episodes.iter().try_for_each(|new| episode(new, limits))
+    let names = [(Field::Organisation, &request.space.org), (Field::Space, &request.space.project)];
+    let key = request.idempotency_key.iter().map(|key| (Field::IdempotencyKey, key));
+    let names = names.into_iter().chain(key).map(|(field, name)| limits.check_name(field, name));
+    let members = request.members.iter().flat_map(|of| {
+        let item = request.episodes.iter().position(|episode| episode.session == of.session);
+        let at_item = move |violation| Violation { item, ..violation };
+        of.members.iter().map(move |member| limits.check_member(member).map_err(at_item))
+    });
+    let episodes = request.episodes.iter().enumerate().flat_map(|(item, new)| {
+        episode(new, limits).map(move |checked| checked.map_err(|violation| violation.of_item(item)))
+    });
+    Violation::all(names.chain(members).chain(episodes))
 }
 
-fn episode(episode: &NewEpisode, limits: &Limits) -> Result<(), Error> {
-    limits.check_name("session_id", &episode.session)?;
-    limits.check_name("producer", &episode.producer)?;
-    limits.check_name("produced_for", &episode.produced_for)?;
-    limits.check_name("role", &episode.role)?;
-    limits.check_name("episode_type", &episode.kind)?;
-    if episode.content.trim().is_empty() {
-        return Err(Error::EmptyContent);
-    }
-    limits.check_length(&episode.content)?;
-    if episode.content.contains('\0') {
-        return Err(Error::NulCharacter { field: "episode_content" });
-    }
-    if has_nul(&episode.metadata) {
-        return Err(Error::NulCharacter { field: "metadata" });
-    }
-    Ok(())
+fn episode(episode: &NewEpisode, limits: &Limits) -> impl Iterator<Item = Result<(), Violation>> {
+    let names = [
+        (Field::Session, &episode.session),
+        (Field::Producer, &episode.producer),
+        (Field::Recipient, &episode.produced_for),
+        (Field::Role, &episode.role),
+        (Field::Kind, &episode.kind),
+    ];
+    let metadata = if has_nul(&episode.metadata) {
+        Err(Violation::new(Field::Metadata, Rule::NulCharacter))
+    } else {
+        Ok(())
+    };
+    let content = limits.check_text(Field::Content, &episode.content);
+    let names = names.map(|(field, name)| limits.check_name(field, name));
+    names.into_iter().chain([content, metadata])
 }
 
 /// Whether any text in the metadata holds NUL. JSON allows it, but PostgreSQL cannot store it, and an engine must not

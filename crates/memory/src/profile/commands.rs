@@ -199,7 +199,7 @@ mod tests {
         (0..count)
             .map(|n| Episode {
                 id: EpisodeId::new(now, n as u16),
-                space: Space::of_group("g"),
+                space: Space::new("universal", "g"),
                 session: "s".into(),
                 content: format!("message {n}"),
                 producer: "ann".into(),
@@ -219,7 +219,7 @@ mod tests {
         let fact = |n| Fact {
             id: FactId::from_number(100 + n),
             subject: ProfileKey {
-                space: Space::of_group("g"),
+                space: Space::new("universal", "g"),
                 owner: "ann".into(),
                 category: "profile".into(),
             },

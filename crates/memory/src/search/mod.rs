@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Filter};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Violation};
 use memcloud_ports::{Engine, FactsOf};
 
 use crate::embedding::Embedding;
@@ -100,10 +100,10 @@ impl Search {
 
     /// Finds facts.
     pub(crate) async fn facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
-        self.limits.check_name("group_id", &of.space.project)?;
-        if query.trim().is_empty() {
-            return Err(Error::EmptyQuery);
-        }
+        Violation::all([
+            self.limits.check_text(Field::Query, query),
+            self.limits.check_name(Field::Space, &of.space.project),
+        ])?;
         self.embedding.bind().await?;
         let known = self.store.facts.facts(of).await?;
         if known.is_empty() {
@@ -163,16 +163,13 @@ impl Search {
         Ok(SearchResults { hits, embedding: *embedding, ranking: began.elapsed().saturating_sub(*embedding) })
     }
 
+    /// Refuses a query that breaks rules, and names all of them.
     fn check(&self, query: &SearchQuery) -> Result<(), Error> {
-        if query.text.trim().is_empty() {
-            return Err(Error::EmptyQuery);
-        }
-        self.limits.check_length(&query.text)?;
-        self.limits.check_name("group_id", &query.space.project)?;
-        if query.limit == 0 || query.limit > self.limits.results {
-            return Err(Error::LimitOutOfRange { given: query.limit as i64, max: self.limits.results });
-        }
-        Ok(())
+        Violation::all([
+            self.limits.check_text(Field::Query, &query.text),
+            self.limits.check_name(Field::Space, &query.space.project),
+            self.limits.check_limit(Some(query.limit as i64), query.limit).map(drop),
+        ])
     }
 
     /// Loads the episodes of the ranked rows. An episode that has been deleted since is left out.

@@ -235,7 +235,7 @@ fn spaces(body: &mut Fields, caller: &Caller) -> Result<Option<Vec<Space>>, Fail
         let hint = "name at least one group, or leave 'spaces' out for all";
         return Err(place.wrong("too_short", "there is no group", &Value::Null, "no_spaces", hint));
     }
-    let spaces = groups.into_iter().map(|group| caller.enter(Space::of_group(group)));
+    let spaces = groups.into_iter().map(|group| caller.enter(memcloud_api::memmachine_v1::space(group)));
     Ok(Some(spaces.collect::<Result<_, _>>()?))
 }
 

@@ -40,8 +40,13 @@ pub(super) async fn fill_store(
         let numbers = start..(start + BATCH).min(messages);
         let episodes = numbers.map(|number| prepared(group, number, began, dimensions)).collect();
         let sessions = vec![(GROUP.to_owned(), vec![Member::User(SPEAKER.to_owned())])];
-        let batch =
-            Batch { space: Space::of_group(group), sessions, episodes, idempotency: None, intent: None };
+        let batch = Batch {
+            space: Space::new("universal", group),
+            sessions,
+            episodes,
+            idempotency: None,
+            intent: None,
+        };
         store.episodes.append(batch).await?;
     }
     Ok(())
@@ -52,7 +57,7 @@ fn prepared(group: &str, number: usize, began: Timestamp, dimensions: usize) -> 
     let created_at = Timestamp::from_micros(began.as_micros() + second * 1_000_000).unwrap_or(began);
     let episode = Episode {
         id: EpisodeId::new(began, 0),
-        space: Space::of_group(group),
+        space: Space::new("universal", group),
         session: GROUP.into(),
         content: texts::message(number),
         producer: SPEAKER.into(),

@@ -7,6 +7,7 @@ use memcloud_ports::ContentLocation;
 use memcloud_store_neo4j::AURA_FREE;
 
 use super::Finding;
+use crate::hint::hint;
 
 pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: ContentLocation) -> Finding {
     let part = "postgres";
@@ -99,7 +100,7 @@ pub(super) async fn neo4j(target: &memcloud_store_neo4j::Target) -> Finding {
 }
 
 fn unusable(part: &'static str, place: &str, error: &Error) -> Finding {
-    Finding::failed(part, format!("{place}: {}", with_causes(error)), error.hint())
+    Finding::failed(part, format!("{place}: {}", with_causes(error)), hint(error))
 }
 
 fn millis(latency: Duration) -> String {

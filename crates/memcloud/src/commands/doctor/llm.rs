@@ -12,6 +12,7 @@ use super::Finding;
 use crate::client::Client;
 use crate::engines::Engines;
 use crate::failure::Failure;
+use crate::hint::hint;
 use crate::llm::{Llm, RemoteEmbedding};
 use crate::output::harmless;
 use crate::settings::Notice;
@@ -62,7 +63,7 @@ pub(super) async fn embedding(settings: &RemoteEmbedding) -> Finding {
     let place = settings.endpoint.address();
     match embedder.embed_query("Is anyone there?").await {
         Ok(_) => Finding::ok(part, format!("{} at {place}", embedder.space())),
-        Err(error) => Finding::failed(part, format!("{place}: {}", with_causes(&error)), error.hint()),
+        Err(error) => Finding::failed(part, format!("{place}: {}", with_causes(&error)), hint(&error)),
     }
 }
 
@@ -107,10 +108,10 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
     };
     let (retried, waiting, parked) = match reading.await {
         Ok(found) => found,
-        Err(error) => return Some(Finding::failed("profile", with_causes(&error), error.hint())),
+        Err(error) => return Some(Finding::failed("profile", with_causes(&error), hint(&error))),
     };
     let stuck = parked.into_iter().map(|parked| Stuck {
-        id: parked.episode.prefixed(),
+        id: memcloud_api::PrefixedId(parked.episode).to_string(),
         attempts: parked.attempts.into(),
         reason: parked.reason,
     });

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::commands::Context;
 use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
+use crate::hint::hint;
 use crate::local_model::{self, ModelSettings};
 use crate::output::Output;
 use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remote_embedding};
@@ -245,7 +246,7 @@ async fn store(dir: &Path, home: ContentLocation) -> Finding {
     match tried.await {
         Ok(counts) => Finding::ok(part, format!("written and read; {} memories", counts.episodes)),
         Err(Error::StorageLocked { .. }) => Finding::skipped(part, "a running server holds it; see 'ready'"),
-        Err(error) => Finding::failed(part, with_causes(&error), error.hint()),
+        Err(error) => Finding::failed(part, with_causes(&error), hint(&error)),
     }
 }
 

@@ -50,7 +50,7 @@ async fn fill(server: &Server) {
 /// is learned there.
 async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
     let store = SqliteStore::open(directory).await.unwrap();
-    let space = Space::of_group("home");
+    let space = Space::new("universal", "home");
     let told = store.page(&space, None, None, 1).await.unwrap().remove(0);
     let turn = Episode {
         id: EpisodeId::new(SystemClock.now(), 0),

@@ -1,6 +1,6 @@
 //! What a turn answers, in the plan's shape.
 
-use memcloud_domain::EpisodeId;
+use memcloud_api::PrefixedId;
 use memcloud_memory::{CompletedTurn, Context, FactHit, Hit};
 use memcloud_ports::Tokens;
 use serde::Serialize;
@@ -127,8 +127,8 @@ impl From<&CompletedTurn> for EndBody {
     fn from(done: &CompletedTurn) -> Self {
         let Tokens { prompt, completion } = done.tokens;
         Self {
-            user_message: done.user_message.as_ref().map(EpisodeId::prefixed),
-            assistant_message: done.assistant_message.as_ref().map(EpisodeId::prefixed),
+            user_message: done.user_message.as_ref().map(|id| PrefixedId(*id).to_string()),
+            assistant_message: done.assistant_message.as_ref().map(|id| PrefixedId(*id).to_string()),
             echo: done.is_echo,
             trimmed: done.is_trimmed,
             usage: UsageBody {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use memcloud_domain::Error;
+use memcloud_domain::{Field, Rule, Violation};
 use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Retry};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -124,8 +124,7 @@ fn turn(app: &App, conversation: ChatSession, mut body: Fields, streams: bool) -
     let place = body.place("messages");
     let messages = body.required_list("messages")?;
     let question = question(&messages, &place)?;
-    if question.len() > limits.content_bytes {
-        let error = Error::ContentTooLong { bytes: question.len(), limit: limits.content_bytes };
+    if let Err(error) = limits.check_text(Field::Content, &question) {
         return Err(place.item(messages.len() - 1).at("content").refuse(&error, &Value::String(question)));
     }
     let mut request = Map::new();
@@ -159,7 +158,7 @@ fn question(messages: &[Value], place: &Place) -> Result<String, Failure> {
     }
     let question = message::text(&last["content"]).unwrap_or_default();
     if question.trim().is_empty() {
-        return Err(at.at("content").refuse(&Error::EmptyContent, &last["content"]));
+        return Err(at.at("content").refuse(&Violation::new(Field::Content, Rule::Empty), &last["content"]));
     }
     Ok(question)
 }
@@ -182,7 +181,7 @@ fn check(message: &Value, place: &Place) -> Result<(), Failure> {
         return Err(place.at("content").wrong("content_type", msg, content, "wrong_type", hint));
     };
     if text.contains('\0') {
-        return Err(place.at("content").refuse(&Error::NulCharacter { field: "content" }, content));
+        return Err(place.at("content").refuse(&Violation::new(Field::Content, Rule::NulCharacter), content));
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use memcloud_domain::{EpisodeId, with_causes};
+use memcloud_api::PrefixedId;
+use memcloud_domain::with_causes;
 use memcloud_memory::FailedTurn;
 use memcloud_ports::{ModelError, Refusal};
 use serde_json::json;
@@ -33,8 +34,8 @@ impl From<ModelError> for Failure {
 impl From<FailedTurn> for Failure {
     fn from(failed: FailedTurn) -> Self {
         let stored = Stored {
-            user_message: failed.user_message.as_ref().map(EpisodeId::prefixed),
-            assistant_message: failed.assistant_message.as_ref().map(EpisodeId::prefixed),
+            user_message: failed.user_message.as_ref().map(|id| PrefixedId(*id).to_string()),
+            assistant_message: failed.assistant_message.as_ref().map(|id| PrefixedId(*id).to_string()),
             content: Some(failed.content).filter(|content| !content.is_empty()),
         };
         Self::from(failed.error).with_stored(stored)

@@ -6,7 +6,8 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use memcloud_domain::{EpisodeId, Purpose};
+use memcloud_api::PrefixedId;
+use memcloud_domain::Purpose;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -76,7 +77,7 @@ pub(super) async fn store_batch(
         .map(|(i, episode)| read(&v1, &session, Fields::of(episode, place.item(i))?))
         .collect::<Result<Vec<Incoming>, Failure>>()?;
     let stored = keep(&v1, &headers, space, incoming, since).await?;
-    let ids = stored.ids.iter().map(EpisodeId::prefixed).collect();
+    let ids = stored.ids.iter().map(|id| PrefixedId(*id).to_string()).collect();
     Ok(answer(session.echo(), &stored, BatchStoredBody { ids, status: ingest::State::Stored }))
 }
 

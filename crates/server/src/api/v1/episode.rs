@@ -1,6 +1,6 @@
 //! An episode on the wire: as clients hand it in, and as they get it back.
 
-use memcloud_domain::{Episode, Error, Metadata, NewEpisode, Purpose, Timestamp};
+use memcloud_domain::{Episode, Field, Metadata, NewEpisode, Purpose, Timestamp, Violation};
 use memcloud_memory::Limits;
 use serde::Serialize;
 use serde_json::Value;
@@ -85,7 +85,7 @@ impl From<Episode> for EpisodeBody {
             uuid: episode.id.to_string(),
             episode_type: episode.kind,
             content_type: "string",
-            timestamp: episode.created_at.zoneless(),
+            timestamp: memcloud_api::memmachine_v1::zoneless(episode.created_at),
             group_id: episode.space.project,
             session_id: episode.session,
             producer_id: episode.producer,
@@ -124,15 +124,10 @@ pub(super) fn read(
 
 fn content(fields: &mut Fields, limits: &Limits) -> Result<String, Failure> {
     let content = fields.required_text("episode_content")?;
-    let limit = limits.content_bytes;
-    let error = if content.trim().is_empty() {
-        Error::EmptyContent
-    } else if content.len() > limit {
-        Error::ContentTooLong { bytes: content.len(), limit }
-    } else {
-        return Ok(content);
-    };
-    Err(fields.place("episode_content").refuse(&error, &Value::String(content)))
+    let checked = limits.check_text(Field::Content, &content);
+    checked
+        .map_err(|error| fields.place("episode_content").refuse(&error, &Value::String(content.clone())))?;
+    Ok(content)
 }
 
 /// When it happened, where the message says so: in a field of ours, or where clients of the first API put it.
@@ -150,7 +145,7 @@ fn timestamp(given: &Value, place: impl FnOnce() -> Place) -> Result<Timestamp, 
     let read = match given {
         Value::String(text) => text.parse(),
         Value::Number(number) => Timestamp::from_epoch(number.as_f64().unwrap_or(f64::NAN)),
-        other => Err(Error::InvalidTime { given: other.to_string().chars().take(80).collect() }),
+        other => Err(Violation::invalid_time(&other.to_string())),
     };
     read.map_err(|error| place().refuse(&error, given))
 }

@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::PrefixedId;
+use memcloud_api::memmachine_v1;
 use memcloud_domain::{Caller, Episode, EpisodeId, Space};
 use memcloud_ports::Cursor;
 use serde::Serialize;
@@ -37,7 +39,7 @@ pub(super) struct ListedEpisode {
 
 impl From<Episode> for ListedEpisode {
     fn from(episode: Episode) -> Self {
-        Self { id: episode.id.prefixed(), episode: episode.into() }
+        Self { id: PrefixedId(episode.id).to_string(), episode: episode.into() }
     }
 }
 
@@ -80,7 +82,7 @@ pub(super) async fn page(
 /// The space of the group that a query string names, if it is open to the caller.
 pub(super) fn space(caller: &Caller, query: &mut QueryFields) -> Result<Space, Failure> {
     let group = query.text("group_id")?.unwrap_or_else(|| "default".to_owned());
-    Ok(caller.enter(Space::of_group(group))?)
+    Ok(caller.enter(memmachine_v1::space(group))?)
 }
 
 /// A cursor as text: the microseconds and the id of the last episode, in hexadecimal digits.

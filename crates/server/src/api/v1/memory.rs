@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::PrefixedId;
 use memcloud_domain::{Caller, EpisodeId, Space};
 use memcloud_ports::Deletion;
 use serde::Serialize;
@@ -78,6 +79,6 @@ pub(super) async fn delete(
 }
 
 fn named(caller: &Caller, id: &str, mut query: QueryFields) -> Result<(Space, EpisodeId), Failure> {
-    let id = id.parse().map_err(|error| Place::path("id").refuse(&error, &Value::from(id)))?;
-    Ok((space(caller, &mut query)?, id))
+    let id = id.parse::<PrefixedId>().map_err(|error| Place::path("id").refuse(&error, &Value::from(id)))?;
+    Ok((space(caller, &mut query)?, id.0))
 }

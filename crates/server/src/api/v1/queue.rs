@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::PrefixedId;
+use memcloud_api::memmachine_v1;
 use memcloud_domain::{Caller, Space};
 use memcloud_ports::{Parked, Waiting};
 use serde::Serialize;
@@ -116,7 +118,7 @@ pub(super) async fn retry(
 /// The space of the group that is named; else each that is open to the caller, or `None` for all at once.
 fn spaces(caller: &Caller, query: &mut QueryFields) -> Result<Vec<Option<Space>>, Failure> {
     Ok(match query.text("group_id")? {
-        Some(group) => vec![Some(caller.enter(Space::of_group(group))?)],
+        Some(group) => vec![Some(caller.enter(memmachine_v1::space(group))?)],
         None => match caller.spaces() {
             Some(open) => open.iter().cloned().map(Some).collect(),
             None => vec![None],
@@ -127,7 +129,7 @@ fn spaces(caller: &Caller, query: &mut QueryFields) -> Result<Vec<Option<Space>>
 impl From<Parked> for ParkedBody {
     fn from(parked: Parked) -> Self {
         Self {
-            id: parked.episode.prefixed(),
+            id: PrefixedId(parked.episode).to_string(),
             group_id: parked.subject.space.project,
             user_id: parked.subject.owner,
             attempts: parked.attempts,

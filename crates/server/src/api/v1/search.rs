@@ -6,8 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use memcloud_domain::{Caller, Episode, Error, Filter, Metadata, Predicate, Scalar, Space, Timestamp};
-use memcloud_memory::{FactHit, SearchQuery, SearchResults};
+use memcloud_domain::{
+    Caller, Episode, Field, Filter, Metadata, Predicate, Scalar, Space, Timestamp, Violation,
+};
+use memcloud_memory::{FactHit, Limits, SearchQuery, SearchResults};
 use memcloud_ports::FactsOf;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -177,7 +179,7 @@ impl Asked {
     ) -> Result<Self, Failure> {
         let session = NamedSession::of_request(headers, &mut body)?;
         let limits = v1.app.memory.limits();
-        let text = question(&mut body, limits.content_bytes)?;
+        let text = question(&mut body, limits)?;
         let (place, limit) = (body.place("limit"), body.integer("limit")?);
         Ok(Self {
             space: session.space(caller)?,
@@ -229,16 +231,12 @@ async fn recall(v1: &V1, asked: &Asked, since: Instant) -> Result<(Vec<Episode>,
     Ok((newest, find(v1, asked, since).await?))
 }
 
-fn question(body: &mut Fields, limit: usize) -> Result<String, Failure> {
+fn question(body: &mut Fields, limits: &Limits) -> Result<String, Failure> {
     let text = body.required_text("query")?;
-    let error = if text.trim().is_empty() {
-        Error::EmptyQuery
-    } else if text.len() > limit {
-        Error::ContentTooLong { bytes: text.len(), limit }
-    } else {
-        return Ok(text);
-    };
-    Err(body.place("query").refuse(&error, &Value::String(text)))
+    limits
+        .check_text(Field::Query, &text)
+        .map_err(|error| body.place("query").refuse(&error, &Value::from(text.clone())))?;
+    Ok(text)
 }
 
 fn as_of(body: &mut Fields) -> Result<Option<Timestamp>, Failure> {
@@ -269,7 +267,7 @@ fn predicate(key: &str, value: Value, place: &Place) -> Result<Option<Predicate>
 fn metadata(key: &str, value: &Value, place: &Place) -> Result<Predicate, Failure> {
     let own = ["metadata.", "m.", "user_metadata."].iter().find_map(|prefix| key.strip_prefix(prefix));
     let Some(own) = own.filter(|own| !own.is_empty()) else {
-        let error = Error::UnknownFilterKey { key: key.chars().take(80).collect() };
+        let error = Violation::unknown_key(key);
         return Err(place.under(key).refuse(&error, value));
     };
     let scalar = Scalar::of(value).ok_or_else(|| place.under(key).no_scalar(value))?;

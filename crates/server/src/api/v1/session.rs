@@ -1,6 +1,7 @@
 //! Which conversation a request is about: named in its body, in its headers, or in both.
 
 use axum::http::{HeaderMap, HeaderValue};
+use memcloud_api::memmachine_v1;
 use memcloud_domain::{Caller, ForeignSpace, Member, Space};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -170,7 +171,7 @@ impl NamedSession {
 
     /// The space of its group, if it is open to the caller.
     pub(crate) fn space(&self, caller: &Caller) -> Result<Space, ForeignSpace> {
-        caller.enter(Space::of_group(self.group.as_str()))
+        caller.enter(memmachine_v1::space(self.group.as_str()))
     }
 
     /// Who speaks when nobody is named: the only user, or all of them.

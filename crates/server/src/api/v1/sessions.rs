@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_domain::{Caller, Session, Space};
+use memcloud_api::memmachine_v1;
+use memcloud_domain::{Caller, Session};
 use memcloud_ports::SessionsOf;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -84,7 +85,7 @@ pub(super) async fn sessions_of_group(
     State(v1): State<V1>,
     PathId(id): PathId,
 ) -> Result<Json<SessionsBody>, Failure> {
-    list(&v1, &allowed, SessionsOf::Space(allowed.enter(Space::of_group(id))?)).await
+    list(&v1, &allowed, SessionsOf::Space(allowed.enter(memmachine_v1::space(id))?)).await
 }
 
 /// Lists the sessions that an agent takes part in.
@@ -109,7 +110,7 @@ pub(super) async fn sessions_of_agent(
 
 /// The sessions that the caller sees. Groups are the projects of one organisation; this API does not show others.
 async fn list(v1: &V1, caller: &Caller, of: SessionsOf) -> Result<Json<SessionsBody>, Failure> {
-    let ours = Space::of_group("").org;
+    let ours = memmachine_v1::space("").org;
     let sessions = v1.app.memory.sessions(of).await?;
     let sessions = sessions
         .into_iter()

@@ -5,7 +5,8 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use memcloud_domain::{Caller, EpisodeId, Purpose};
+use memcloud_api::PrefixedId;
+use memcloud_domain::{Caller, Purpose};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -112,7 +113,7 @@ async fn store_one(
     let episode = episode::read(body, &session, purpose, v1.app.memory.limits())?;
     let echo = session.echo();
     let stored = keep(v1, headers, space, vec![Incoming { session: session.into(), episode }], since).await?;
-    let id = stored.ids.first().map(EpisodeId::prefixed).ok_or_else(Failure::defect)?;
+    let id = stored.ids.first().map(|id| PrefixedId(*id).to_string()).ok_or_else(Failure::defect)?;
     let status = match purpose {
         Purpose::Recall | Purpose::Transcript => ingest::State::Stored,
         Purpose::ProfileOnly => ingest::State::Queued,

@@ -1,0 +1,19 @@
+//! The bodies of `MemMachine`'s v1 API, by the rules of its last version.
+
+mod episode;
+mod fact;
+mod search;
+mod session;
+
+pub use episode::{Batch, Episode, ForgetSession, Moment, NewEpisode, Progress, Stored, zoneless};
+pub use fact::{Fact, FactMetadata};
+pub use search::{Explanation, Hit, SearchAnswer, SearchContent, SearchQuery, SearchResult};
+pub use session::{KnownSession, Session, Sessions};
+
+/// The organisation of every v1 group: v1 has no organisations.
+pub const ORGANISATION: &str = "universal";
+
+/// The space of a v1 group.
+pub fn space(group: impl Into<String>) -> memcloud_domain::Space {
+    memcloud_domain::Space::new(ORGANISATION, group)
+}

@@ -1,0 +1,13 @@
+//! The bodies of our own endpoints.
+
+mod chat;
+mod health;
+mod memories;
+mod profile;
+mod usage;
+
+pub use chat::{ChatAnswer, ChatContext, ChatEnd, ChatRequest, ChatUsage, UsedFact, UsedMemory};
+pub use health::{Health, Live, Managers, NotReady, Part, PartState, Ready};
+pub use memories::{BatchStored, Deleted, ListedEpisode, Page};
+pub use profile::{DeletedFact, Facts, ParkedMessage, ProfileQueue, RetriedMessages};
+pub use usage::{ModelUsage, UsageSpan};

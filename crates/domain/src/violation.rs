@@ -1,0 +1,191 @@
+use std::fmt;
+
+use crate::Error;
+
+/// The longest part of a wrong value that an error repeats, in characters.
+const SHOWN: usize = 80;
+
+/// What of a request a rule is about. Each API has a place for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// The organisation of the space.
+    Organisation,
+    /// The space.
+    Space,
+    /// The session.
+    Session,
+    /// A person who takes part.
+    User,
+    /// A program that takes part.
+    Agent,
+    /// Who said it.
+    Producer,
+    /// Who it was said to.
+    Recipient,
+    /// The producer's role.
+    Role,
+    /// The kind of message.
+    Kind,
+    /// What was said.
+    Content,
+    /// What came with it.
+    Metadata,
+    /// When it was said, or another moment.
+    Timestamp,
+    /// The question of a search.
+    Query,
+    /// What a search is narrowed to.
+    Filter,
+    /// The most results.
+    Limit,
+    /// The id of an episode.
+    Episode,
+    /// The id of a fact.
+    Fact,
+    /// The client's name for a request.
+    IdempotencyKey,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Organisation => "the organisation",
+            Self::Space => "the name of the space",
+            Self::Session => "the name of the session",
+            Self::User => "the name of a user",
+            Self::Agent => "the name of an agent",
+            Self::Producer => "the producer",
+            Self::Recipient => "the recipient",
+            Self::Role => "the role",
+            Self::Kind => "the kind of message",
+            Self::Content => "the content",
+            Self::Metadata => "the metadata",
+            Self::Timestamp => "the time",
+            Self::Query => "the query",
+            Self::Filter => "the filter",
+            Self::Limit => "the limit",
+            Self::Episode => "the id of the episode",
+            Self::Fact => "the id of the fact",
+            Self::IdempotencyKey => "the idempotency key",
+        })
+    }
+}
+
+/// A rule that a request breaks: which field, of which of several items, and how.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.message())]
+pub struct Violation {
+    /// The field that breaks the rule.
+    pub field: Field,
+    /// The number of the item, counted from 0, in a request with several.
+    pub item: Option<usize>,
+    /// The rule.
+    pub rule: Rule,
+}
+
+/// How a field breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// It is empty.
+    Empty,
+    /// It is longer than the limit.
+    TooLong {
+        /// The bytes that it has.
+        bytes: usize,
+        /// The bytes that it may have.
+        limit: usize,
+    },
+    /// It contains a NUL character, which not every engine can store.
+    NulCharacter,
+    /// It is not a moment between the years 1000 and 2999.
+    NotATime {
+        /// What it is.
+        given: String,
+    },
+    /// It is not an id.
+    NotAnId {
+        /// What it is.
+        given: String,
+    },
+    /// It is not between 1 and a maximum.
+    OutOfRange {
+        /// What it is.
+        given: i64,
+        /// The maximum.
+        max: usize,
+    },
+    /// It names a field that episodes do not have.
+    UnknownKey {
+        /// The name.
+        key: String,
+    },
+}
+
+impl Violation {
+    /// A rule that a field breaks.
+    pub fn new(field: Field, rule: Rule) -> Self {
+        Self { field, item: None, rule }
+    }
+
+    /// The same, of one of several items.
+    #[must_use]
+    pub fn of_item(self, item: usize) -> Self {
+        Self { item: Some(item), ..self }
+    }
+
+    /// A text that is not a moment.
+    pub fn invalid_time(given: &str) -> Self {
+        Self::new(Field::Timestamp, Rule::NotATime { given: beginning(given) })
+    }
+
+    /// A text that is not the id of this.
+    pub fn invalid_id(field: Field, given: &str) -> Self {
+        Self::new(field, Rule::NotAnId { given: beginning(given) })
+    }
+
+    /// A filter on a field that episodes do not have.
+    pub fn unknown_key(key: &str) -> Self {
+        Self::new(Field::Filter, Rule::UnknownKey { key: beginning(key) })
+    }
+
+    /// An error that names every broken rule among these checks; `Ok` if there is none.
+    pub fn all(checks: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Error> {
+        let broken: Vec<Self> = checks.into_iter().filter_map(Result::err).collect();
+        if broken.is_empty() { Ok(()) } else { Err(Error::Invalid(broken)) }
+    }
+
+    /// The stable code, for programs.
+    pub fn code(&self) -> &'static str {
+        match (&self.rule, self.field) {
+            (Rule::Empty, Field::Content) => "empty_content",
+            (Rule::Empty, Field::Query) => "empty_query",
+            (Rule::Empty, _) => "empty_name",
+            (Rule::TooLong { .. }, Field::Content | Field::Query) => "content_too_long",
+            (Rule::TooLong { .. }, _) => "name_too_long",
+            (Rule::NulCharacter, _) => "nul_character",
+            (Rule::NotATime { .. }, _) => "invalid_time",
+            (Rule::NotAnId { .. }, Field::Fact) => "invalid_fact_id",
+            (Rule::NotAnId { .. }, _) => "invalid_id",
+            (Rule::OutOfRange { .. }, _) => "limit_out_of_range",
+            (Rule::UnknownKey { .. }, _) => "unknown_filter_key",
+        }
+    }
+
+    fn message(&self) -> String {
+        let field = self.field;
+        match &self.rule {
+            Rule::Empty => format!("{field} is empty"),
+            Rule::TooLong { bytes, limit } => format!("{field} has {bytes} bytes; the limit is {limit}"),
+            Rule::NulCharacter => format!("{field} contains a NUL character"),
+            Rule::NotATime { given } => format!("'{given}' is not a time between the years 1000 and 2999"),
+            Rule::NotAnId { given } if field == Field::Fact => format!("'{given}' is not the id of a fact"),
+            Rule::NotAnId { given } => format!("'{given}' is not an episode id"),
+            Rule::OutOfRange { given, max } => format!("{field} is {given}; it must be between 1 and {max}"),
+            Rule::UnknownKey { key } => format!("episodes have no field '{key}' to filter on"),
+        }
+    }
+}
+
+fn beginning(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
