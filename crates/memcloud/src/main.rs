@@ -7,18 +7,16 @@ mod api_keys;
 mod cli;
 mod client;
 mod commands;
-mod copy;
 mod current_instance;
-mod engines;
 mod failure;
 mod hint;
-mod instance;
-mod llm;
-mod local_model;
+mod listen;
 mod logging;
+mod opening;
 mod output;
 mod private_file;
 mod settings;
+mod signals;
 
 use std::process::ExitCode;
 

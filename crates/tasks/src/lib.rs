@@ -88,15 +88,22 @@ impl Tasks {
     }
 
     /// Runs work to its end, even when the caller stops waiting for it.
-    pub async fn run<T: Send + 'static>(
+    pub async fn run<T, F>(
         &self,
         name: &'static str,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Unfinished> {
+        work: impl FnOnce(CancellationToken) -> F,
+    ) -> Result<T, Unfinished>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
         let (send, result) = oneshot::channel();
-        self.spawn(name, |_| async move {
-            // The caller may have stopped waiting.
-            let _ = send.send(work.await);
+        self.spawn(name, |stop| {
+            let work = work(stop);
+            async move {
+                // The caller may have stopped waiting.
+                let _ = send.send(work.await);
+            }
         });
         result.await.map_err(|_| Unfinished(name))
     }

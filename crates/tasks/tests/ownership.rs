@@ -77,7 +77,7 @@ async fn work_ends_although_its_caller_stops_waiting() {
         begun.await.unwrap();
         send.send(7).unwrap();
     };
-    tokio::time::timeout(Duration::ZERO, tasks.run("store", work)).await.unwrap_err();
+    tokio::time::timeout(Duration::ZERO, tasks.run("store", |_| work)).await.unwrap_err();
     begin.send(()).unwrap();
     assert_eq!(done.await.unwrap(), 7);
     tasks.finished().await;
@@ -86,8 +86,8 @@ async fn work_ends_although_its_caller_stops_waiting() {
 #[tokio::test]
 async fn work_returns_its_result_or_says_that_it_did_not_finish() {
     let tasks = Tasks::new();
-    assert_eq!(tasks.run("sum", async { 1 + 1 }).await, Ok(2));
-    let broken = tasks.run("store", async { panic!("broken") });
+    assert_eq!(tasks.run("sum", |_| async { 1 + 1 }).await, Ok(2));
+    let broken = tasks.run("store", |_| async { panic!("broken") });
     assert_eq!(broken.await.map(|(): ()| 0), Err(Unfinished("store")));
 }
 

@@ -11,7 +11,7 @@ const PREFIX: &str = "memcloud-";
 ///
 /// The server and the memory know no engine: only the composition root names one. The last two are not part of the
 /// product: they build, test and measure all of it.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("kernels", &[]),
     ("fake-llm", &[]),
@@ -27,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
     ("server", &["memory", "ports", "domain", "tasks"]),
     (
-        "memcloud",
+        "instance",
         &[
             "server",
             "memory",
@@ -38,10 +38,10 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "store-sqlite",
             "store-postgres",
             "store-neo4j",
-            "fake-llm",
             "tasks",
         ],
     ),
+    ("memcloud", &["instance", "server", "memory", "ports", "domain", "embed", "llm", "fake-llm", "tasks"]),
     ("store-tests", &["memory", "ports", "domain"]),
     (
         "xtask",

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
-use crate::instance::stop_signal;
 use crate::logging;
+use crate::signals::stop_signal;
 
 /// Run a stand-in for a language model, for development: it quotes what it is shown, and fails on demand
 #[derive(clap::Args, Debug)]

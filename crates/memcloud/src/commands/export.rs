@@ -1,12 +1,10 @@
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use memcloud_ports::Engine;
-use memcloud_store_sqlite::SqliteStore;
+use memcloud_instance::engines::open_directory;
 
 use crate::commands::Context;
-use crate::copy;
 use crate::failure::{Exit, Failure};
+use crate::opening;
 use crate::settings::{DataFlags, engines};
 
 /// Copy the whole memory, with its vectors, into a data directory; checked by count and checksum
@@ -30,7 +28,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let engines = engines(&context.sources)?;
     let to = context.sources.expanded("--to", &args.to)?;
     let source = engines.open(&data_dir).await?;
-    let target = Engine::of(Arc::new(SqliteStore::open(&to).await?));
-    copy::copy(&source, &target, "exporting", context.output).await?;
+    let target = open_directory(&to).await?;
+    opening::copy_memory(&source, &target, "exporting", context.output).await?;
     Ok(Exit::Ok)
 }

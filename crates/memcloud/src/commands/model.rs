@@ -1,9 +1,9 @@
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
-use crate::local_model;
+use crate::opening;
 use crate::settings::DataFlags;
 
-/// See to the embedding model
+/// Manage the embedding model
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -18,7 +18,7 @@ enum Act {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let Act::Fetch(flags) = args.act;
-    let dir = local_model::fetch(&flags.model(&context.sources)?, context.output).await?;
+    let dir = opening::fetch(&flags.model(&context.sources)?, context.output).await?;
     context.output.data(dir.display().to_string());
     Ok(Exit::Ok)
 }

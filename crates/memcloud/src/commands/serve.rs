@@ -1,11 +1,12 @@
 use memcloud_server::require_key_beyond_loopback;
 
-use crate::api_keys;
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
-use crate::instance::{self, Instance};
+use crate::listen::listen;
 use crate::logging::{self, LogFormat};
 use crate::settings::{DataFlags, InstanceSettings, addresses, serve_address};
+use crate::signals::stop_signal;
+use crate::{api_keys, opening};
 
 /// Run one memory instance in the foreground, as a container does
 #[derive(clap::Args, Debug)]
@@ -22,14 +23,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     logging::start(&context.sources, args.log_format, "info")?;
-    let listen = serve_address(&context.sources, args.listen.as_deref())?;
-    let settings = InstanceSettings::resolve(&context.sources, &args.data, listen)?;
+    let address = serve_address(&context.sources, args.listen.as_deref())?;
+    let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
-    let keys = api_keys::accepted(&settings.keys, &settings.data_dir)?;
-    for address in addresses(&settings.listen)? {
-        require_key_beyond_loopback(address.ip(), &keys).map_err(instance::exposed)?;
+    settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
+    for address in addresses(&address)? {
+        require_key_beyond_loopback(address.ip(), &settings.config.keys)
+            .map_err(|_| memcloud_instance::Error::Exposed(address))?;
     }
-    let listener = instance::listen(&settings, "--listen").await?;
-    Instance::open(&settings, keys, listener, context.output).await?.serve().await?;
+    let listener = listen(&address, "--listen").await?;
+    let instance = opening::open(&settings.config, listener, context.output).await?;
+    instance.serve(stop_signal()?).await?;
     Ok(Exit::Ok)
 }

@@ -1,17 +1,18 @@
 use std::time::Duration;
 
+use memcloud_instance::{Config, Instance};
 use memcloud_server::{ApiKeys, require_key_beyond_loopback};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::api_keys;
 use crate::client::Client;
 use crate::commands::Context;
 use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
-use crate::instance::{self, Instance};
-use crate::logging;
+use crate::listen::listen;
 use crate::settings::{DEFAULT_LISTEN, DataFlags, INSTANCE_LISTEN, InstanceSettings, addresses};
+use crate::signals::stop_signal;
+use crate::{api_keys, logging, opening};
 
 /// How often a fresh instance is asked whether it is ready, and how long.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -29,18 +30,19 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     logging::start(&context.sources, None, "warn")?;
-    let listen = context.sources.text(&INSTANCE_LISTEN, args.instance_listen.as_deref());
-    let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.into());
-    let settings = InstanceSettings::resolve(&context.sources, &args.data, listen)?;
+    let address = context.sources.text(&INSTANCE_LISTEN, args.instance_listen.as_deref());
+    let address = address.unwrap_or_else(|| DEFAULT_LISTEN.into());
+    let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
-    let listener = instance::listen(&settings, "--instance-listen").await?;
-    let (keys, fresh) = keys(&settings)?;
+    let listener = listen(&address, "--instance-listen").await?;
+    let (keys, fresh) = keys(&settings, &address)?;
     let locked = !keys.is_empty();
-    let instance = Instance::open(&settings, keys, listener, context.output).await?;
+    settings.config.keys = keys;
+    let instance = opening::open(&settings.config, listener, context.output).await?;
     let current = Current { url: instance.url() };
-    let facts = facts(&instance, fresh.as_ref());
+    let facts = facts(&instance, &settings.config, fresh.as_ref());
     let client = Client::at(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?;
-    let mut serving = tokio::spawn(instance.serve());
+    let mut serving = Box::pin(instance.serve(stop_signal()?));
     tokio::select! {
         served = &mut serving => return ended(served),
         ready = ready(&client) => ready?,
@@ -61,31 +63,30 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 }
 
 /// How the command ends when its server has.
-fn ended(served: Result<Result<(), Failure>, tokio::task::JoinError>) -> Result<Exit, Failure> {
-    served.map_err(|error| Failure::new(format!("the server failed: {error}"), "start it again"))??;
-    Ok(Exit::Ok)
+fn ended(served: Result<(), memcloud_instance::Error>) -> Result<Exit, Failure> {
+    Ok(served.map(|()| Exit::Ok)?)
 }
 
 /// The keys, and the one that was made just now because the instance can be reached from other machines.
-fn keys(settings: &InstanceSettings) -> Result<(ApiKeys, Option<SecretString>), Failure> {
-    let keys = api_keys::accepted(&settings.keys, &settings.data_dir)?;
-    let exposed =
-        addresses(&settings.listen)?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
+fn keys(settings: &InstanceSettings, address: &str) -> Result<(ApiKeys, Option<SecretString>), Failure> {
+    let data_dir = &settings.config.data_dir;
+    let keys = api_keys::accepted(&settings.keys, data_dir)?;
+    let exposed = addresses(address)?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
     if !exposed {
         return Ok((keys, None));
     }
-    let fresh = api_keys::make(&settings.data_dir)?;
-    Ok((api_keys::accepted(&settings.keys, &settings.data_dir)?, Some(fresh)))
+    let fresh = api_keys::make(data_dir)?;
+    Ok((api_keys::accepted(&settings.keys, data_dir)?, Some(fresh)))
 }
 
-fn facts(instance: &Instance, fresh: Option<&SecretString>) -> Value {
-    let model = instance.model.as_ref();
+fn facts(instance: &Instance, config: &Config, fresh: Option<&SecretString>) -> Value {
+    let model = instance.embedder.as_ref();
     let mut facts = json!({
         "url": instance.url(),
-        "data_dir": instance.data_dir,
+        "data_dir": config.data_dir,
         "kept_in": instance.kept_in,
         "memories": instance.counts.map(|counts| counts.episodes),
-        "language_model": instance.language,
+        "language_model": instance.llm,
         "model": model.map(|model| json!({"space": model.space, "place": model.place, "kernel": model.kernel})),
     });
     if let Some(key) = fresh {

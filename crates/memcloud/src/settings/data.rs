@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 use etcetera::base_strategy::Xdg;
+use memcloud_instance::LocalModel;
 
 use super::names::{DATA_DIR, KERNEL, MODEL_DIR, MODEL_HUB, OFFLINE, PYPI_INDEX, THREADS};
 use super::source::Sources;
 use crate::failure::Failure;
-use crate::local_model::ModelSettings;
 
 /// The flags of every command that runs or checks an instance.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -39,14 +39,14 @@ impl DataFlags {
     }
 
     /// Where to find the embedding model.
-    pub(crate) fn model(&self, sources: &Sources) -> Result<ModelSettings, Failure> {
-        Ok(ModelSettings {
+    pub(crate) fn model(&self, sources: &Sources) -> Result<LocalModel, Failure> {
+        Ok(LocalModel {
             dir: sources.path(&MODEL_DIR, self.model_dir.as_deref())?,
             data_dir: self.data_dir(sources)?,
             hub: sources.text(&MODEL_HUB, None),
             index: sources.text(&PYPI_INDEX, None),
             offline: sources.switch(&OFFLINE, self.offline)?,
-            kernel: sources.text(&KERNEL, None),
+            isa: sources.parsed(&KERNEL)?,
             threads: sources.parsed(&THREADS)?,
         })
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use memcloud_instance::RemoteModel;
 use memcloud_llm::Timeouts;
 
 use super::llm::{OPENAI, endpoint, timeouts};
@@ -10,13 +11,12 @@ use super::names::{
 };
 use super::source::Sources;
 use crate::failure::Failure;
-use crate::llm::RemoteEmbedding;
 
 /// How long an embedding endpoint may be silent. A search waits for it, so this is less than a chat may take.
 const MAX_SILENCE: Duration = Duration::from_secs(15);
 
 /// The endpoint that the settings name; `None` when the local model embeds.
-pub(crate) fn remote_embedding(sources: &Sources) -> Result<Option<RemoteEmbedding>, Failure> {
+pub(crate) fn remote_embedding(sources: &Sources) -> Result<Option<RemoteModel>, Failure> {
     let named = sources.text(&EMBEDDING_URL, None);
     let Some(model) = sources.text(&EMBEDDING_MODEL, None) else {
         return if named.is_none() { Ok(None) } else { Err(no_model()) };
@@ -33,7 +33,7 @@ pub(crate) fn remote_embedding(sources: &Sources) -> Result<Option<RemoteEmbeddi
     let timeouts = Timeouts { silence: timeouts.silence.min(MAX_SILENCE), ..timeouts };
     let dimensions = sources.parsed::<std::num::NonZeroUsize>(&EMBEDDING_DIMENSIONS)?;
     let endpoint = endpoint(setting, &address, key, timeouts)?;
-    Ok(Some(RemoteEmbedding { endpoint, model, dimensions: dimensions.map(Into::into) }))
+    Ok(Some(RemoteModel { endpoint, model, dimensions: dimensions.map(Into::into) }))
 }
 
 fn no_model() -> Failure {

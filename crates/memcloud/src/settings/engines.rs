@@ -5,7 +5,11 @@
 
 use std::path::PathBuf;
 
-use memcloud_store_postgres::{Host, Tls};
+use memcloud_instance::Engines;
+use memcloud_instance::engines::{
+    neo4j,
+    postgres::{self, Host, Tls},
+};
 use secrecy::ExposeSecret;
 
 use super::names::{
@@ -13,24 +17,23 @@ use super::names::{
     NEO4J_CA_FILE, NEO4J_PASSWORD, NEO4J_URI, NEO4J_USER, Setting,
 };
 use super::source::Sources;
-use crate::engines::Engines;
 use crate::failure::Failure;
 
 /// The databases that the settings name, checked as far as possible without connecting.
 pub(crate) fn engines(sources: &Sources) -> Result<Engines, Failure> {
-    Ok(Engines { graph: graph(sources)?, postgres: postgres(sources)? })
+    Ok(Engines { graph: graph(sources)?, postgres: records(sources)? })
 }
 
-fn graph(sources: &Sources) -> Result<Option<memcloud_store_neo4j::Target>, Failure> {
+fn graph(sources: &Sources) -> Result<Option<neo4j::Target>, Failure> {
     let Some(uri) = sources.text(&NEO4J_URI, None) else { return Ok(None) };
     let (user, password) = (sources.text(&NEO4J_USER, None), sources.secret(&NEO4J_PASSWORD, None)?);
     let authority = authority(sources, &NEO4J_CA_FILE)?;
-    memcloud_store_neo4j::Target::from_uri(&uri, user, password, authority)
+    neo4j::Target::from_uri(&uri, user, password, authority)
         .map(Some)
         .map_err(|bad| wrong(&NEO4J_URI, &bad.what, bad.hint))
 }
 
-fn postgres(sources: &Sources) -> Result<Option<memcloud_store_postgres::Target>, Failure> {
+fn records(sources: &Sources) -> Result<Option<postgres::Target>, Failure> {
     let authority = authority(sources, &DB_CA_FILE)?;
     let (url, host) = (sources.secret(&DATABASE_URL, None)?, sources.text(&DB_HOST, None));
     let (mut target, named_by) = match (url, host) {
@@ -40,7 +43,7 @@ fn postgres(sources: &Sources) -> Result<Option<memcloud_store_postgres::Target>
             return Err(Failure::usage(what, "leave one of them out"));
         }
         (Some(url), None) => {
-            let target = memcloud_store_postgres::Target::from_url(url.expose_secret().trim(), authority);
+            let target = postgres::Target::from_url(url.expose_secret().trim(), authority);
             (target.map_err(|bad| wrong(&DATABASE_URL, &bad.what, bad.hint))?, &DATABASE_URL)
         }
         (None, Some(host)) => (from_parts(sources, &host, authority)?, &DB_HOST),
@@ -57,19 +60,19 @@ fn from_parts(
     sources: &Sources,
     host: &str,
     authority: Option<PathBuf>,
-) -> Result<memcloud_store_postgres::Target, Failure> {
+) -> Result<postgres::Target, Failure> {
     let mode = sources.text(&DB_SSLMODE, None);
     let tls = Tls::of_mode(mode.as_deref(), host, authority)
         .map_err(|bad| wrong(&DB_SSLMODE, &bad.what, bad.hint))?;
     let name = |setting: &Setting| sources.text(setting, None).unwrap_or_else(|| "memcloud".into());
-    Ok(memcloud_store_postgres::Target {
+    Ok(postgres::Target {
         host: Host::of(host),
         port: sources.port(&DB_PORT)?.unwrap_or(5432),
         database: name(&DB_NAME),
         user: name(&DB_USER),
         password: sources.secret(&DB_PASSWORD, None)?,
         tls,
-        pool: memcloud_store_postgres::Target::POOL,
+        pool: postgres::Target::POOL,
     })
 }
 

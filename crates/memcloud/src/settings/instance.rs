@@ -1,78 +1,74 @@
 //! Everything that one instance runs with.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use memcloud_instance::{Config, Embedding};
+use memcloud_memory::Limits;
+use memcloud_server::Settings;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::names::{API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONTENT_BYTES};
 use super::notice::Notice;
 use super::source::{Sources, unquoted};
 use super::{DataFlags, engines, llm, remote_embedding};
-use crate::engines::Engines;
 use crate::failure::Failure;
-use crate::llm::{Llm, RemoteEmbedding};
-use crate::local_model::ModelSettings;
 use crate::output::Output;
 
-/// What one memory instance runs with.
+/// The settings of one instance.
 #[derive(Debug)]
 pub(crate) struct InstanceSettings {
-    /// Where it keeps its data.
-    pub(crate) data_dir: PathBuf,
-    /// The address as it was given, for messages.
-    pub(crate) listen: String,
-    /// Its databases.
-    pub(crate) engines: Engines,
-    /// Where to find the embedding model.
-    pub(crate) model: ModelSettings,
-    /// The embedding endpoint, if it uses one instead of a local model.
-    pub(crate) embedding: Option<RemoteEmbedding>,
-    /// The language model, if there is one.
-    pub(crate) llm: Option<Llm>,
-    /// What is unwise about these settings.
-    pub(crate) notice: Option<Notice>,
-    /// The keys that it accepts besides those in the data directory.
+    /// What it runs with. The keys of its data directory are not in there yet.
+    pub(crate) config: Config,
+    /// The keys that the settings name.
     pub(crate) keys: Vec<SecretString>,
-    /// The longest content of one message.
-    pub(crate) content_bytes: Option<usize>,
-    /// The longest body of one request.
-    pub(crate) body_bytes: Option<usize>,
-    /// How long a client may take to send a body.
-    pub(crate) body_timeout: Option<Duration>,
-    /// The most memory of ranking indexes.
-    pub(crate) index_bytes: Option<usize>,
+    /// What is unwise about these settings.
+    notice: Option<Notice>,
 }
 
 impl InstanceSettings {
-    /// Prints what is unwise about the settings.
+    /// Reads all of them.
+    pub(crate) fn resolve(sources: &Sources, flags: &DataFlags) -> Result<Self, Failure> {
+        let (llm, notice) = llm(sources)?;
+        let embedding = match remote_embedding(sources)? {
+            Some(remote) => Embedding::Remote(remote),
+            None => Embedding::Local(flags.model(sources)?),
+        };
+        let config = Config {
+            engines: engines(sources)?,
+            embedding,
+            llm,
+            limits: limits(sources)?,
+            server: server(sources)?,
+            ..Config::in_directory(flags.data_dir(sources)?)
+        };
+        check_sizes(config.server.body_bytes, config.limits.content_bytes)?;
+        Ok(Self { config, keys: keys(sources)?, notice })
+    }
+
+    /// Prints what is unwise about them.
     pub(crate) fn warn(&self, output: Output) {
         if let Some(notice) = &self.notice {
             output.warn(&notice.message, &notice.hint);
         }
     }
+}
 
-    /// The settings of an instance at this address.
-    pub(crate) fn resolve(sources: &Sources, flags: &DataFlags, listen: String) -> Result<Self, Failure> {
-        let body_bytes = sources.parsed(&MAX_BODY_BYTES)?;
-        let content_bytes = sources.parsed(&MAX_CONTENT_BYTES)?;
-        check_sizes(body_bytes, content_bytes)?;
-        let (llm, notice) = llm(sources)?;
-        Ok(Self {
-            data_dir: flags.data_dir(sources)?,
-            listen,
-            engines: engines(sources)?,
-            model: flags.model(sources)?,
-            embedding: remote_embedding(sources)?,
-            llm,
-            notice,
-            keys: keys(sources)?,
-            content_bytes,
-            body_bytes,
-            body_timeout: sources.parsed(&BODY_TIMEOUT)?.map(Duration::from_secs),
-            index_bytes: sources.parsed(&INDEX_BYTES)?,
-        })
-    }
+fn limits(sources: &Sources) -> Result<Limits, Failure> {
+    let usual = Limits::default();
+    Ok(Limits {
+        content_bytes: sources.parsed(&MAX_CONTENT_BYTES)?.unwrap_or(usual.content_bytes),
+        index_bytes: sources.parsed(&INDEX_BYTES)?.unwrap_or(usual.index_bytes),
+        ..usual
+    })
+}
+
+fn server(sources: &Sources) -> Result<Settings, Failure> {
+    let usual = Settings::default();
+    Ok(Settings {
+        body_bytes: sources.parsed(&MAX_BODY_BYTES)?.unwrap_or(usual.body_bytes),
+        body_timeout: sources.parsed(&BODY_TIMEOUT)?.map_or(usual.body_timeout, Duration::from_secs),
+        ..usual
+    })
 }
 
 fn keys(sources: &Sources) -> Result<Vec<SecretString>, Failure> {
@@ -90,9 +86,7 @@ fn keys(sources: &Sources) -> Result<Vec<SecretString>, Failure> {
 }
 
 /// Refuses a limit of bodies that is below the limit of contents: such a message would fit in no request.
-fn check_sizes(body: Option<usize>, content: Option<usize>) -> Result<(), Failure> {
-    let body = body.unwrap_or_else(|| memcloud_server::Settings::default().body_bytes);
-    let content = content.unwrap_or_else(|| memcloud_memory::Limits::default().content_bytes);
+fn check_sizes(body: usize, content: usize) -> Result<(), Failure> {
     if body >= content {
         return Ok(());
     }
@@ -111,8 +105,9 @@ mod tests {
 
     #[test]
     fn a_body_has_room_for_the_longest_content() {
-        assert!(check_sizes(None, None).is_ok() && check_sizes(Some(9), Some(9)).is_ok());
-        for (body, content) in [(Some(9), Some(10)), (Some(1_000), None), (None, Some(1 << 30))] {
+        let (body, content) = (Settings::default().body_bytes, Limits::default().content_bytes);
+        assert!(check_sizes(body, content).is_ok() && check_sizes(9, 9).is_ok());
+        for (body, content) in [(9, 10), (1_000, content), (body, 1 << 30)] {
             let failure = check_sizes(body, content).unwrap_err();
             assert!(failure.message.contains(MAX_BODY_BYTES.name), "{failure:?}");
             assert!(failure.message.contains(MAX_CONTENT_BYTES.name), "{failure:?}");
@@ -121,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_reference_shows_the_real_defaults() {
-        let (server, memory) = (memcloud_server::Settings::default(), memcloud_memory::Limits::default());
+        let (server, memory) = (Settings::default(), Limits::default());
         for (setting, real) in [
             (&MAX_BODY_BYTES, server.body_bytes.to_string()),
             (&BODY_TIMEOUT, server.body_timeout.as_secs().to_string()),

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use memcloud_instance::{Llm, LlmOptions, Profile};
 use memcloud_llm::{Endpoint, Timeouts};
 use memcloud_memory::{ChatOptions, LearnerOptions};
 use memcloud_ports::{Budget, Trigger};
@@ -18,7 +19,6 @@ use super::names::{
 use super::notice::Notice;
 use super::source::Sources;
 use crate::failure::Failure;
-use crate::llm::{Llm, Profile};
 
 /// `OpenAI`'s own endpoint, and its model when none is named.
 pub(super) const OPENAI: &str = "https://api.openai.com/v1";
@@ -38,8 +38,8 @@ pub(crate) fn llm(sources: &Sources) -> Result<(Option<Llm>, Option<Notice>), Fa
     let Some(model) = model(sources, &address) else { return Ok((None, Some(no_model()))) };
     let endpoint = endpoint(&OPENAI_BASE_URL, &address, key, timeouts(sources)?)?;
     let notice = endpoint.exposes_key().then(|| exposed_key(&endpoint));
-    let llm =
-        Llm { endpoint, model, chat: chat(sources)?, profile: profile(sources)?, budget: budget(sources)? };
+    let options = LlmOptions { chat: chat(sources)?, profile: profile(sources)?, budget: budget(sources)? };
+    let llm = Llm { endpoint, model, options };
     Ok((Some(llm), notice))
 }
 

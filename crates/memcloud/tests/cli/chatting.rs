@@ -147,7 +147,7 @@ async fn what_goes_wrong_says_what_to_do() {
 }
 
 #[test]
-fn settings_that_lead_nowhere_are_told_before_anything_starts() {
+fn settings_that_cannot_work_are_refused_at_the_start() {
     let home = ContentLocation::new();
     let serve = |settings: &[(&str, &str)]| {
         let mut command = home.memcloud();
@@ -155,8 +155,7 @@ fn settings_that_lead_nowhere_are_told_before_anything_starts() {
         crate::home::finish(&mut command)
     };
     for (settings, named) in [
-        (&[("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")][..], "MEMCLOUD_CHAT_MODEL"),
-        (&[("OPENAI_BASE_URL", "ftp://x"), ("MEMCLOUD_CHAT_MODEL", "m")], "OPENAI_BASE_URL"),
+        (&[("OPENAI_BASE_URL", "ftp://x"), ("MEMCLOUD_CHAT_MODEL", "m")][..], "OPENAI_BASE_URL"),
         (&[("OPENAI_BASE_URL", "http://u:p@host/v1"), ("MEMCLOUD_CHAT_MODEL", "m")], "OPENAI_BASE_URL"),
         (&[("OPENAI_API_KEY", "k"), ("MEMCLOUD_PROFILE_MESSAGES", "0")], "MEMCLOUD_PROFILE_MESSAGES"),
         (&[("OPENAI_API_KEY", "k"), ("MEMCLOUD_PROFILE", "maybe")], "MEMCLOUD_PROFILE"),
@@ -281,7 +280,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
     };
     let report = doctor(&[]);
     assert!(report.stdout.contains("the language model answered no JSON"), "{report:?}");
-    assert!(report.stdout.contains("ok     language"), "{report:?}");
+    assert!(report.stdout.contains("ok     llm"), "{report:?}");
     let report = doctor(&["--retry-parked"]);
     assert!(report.stdout.contains("1 that were parked wait again"), "{report:?}");
     until(&server, "/v1/memories/profile", |facts| values(facts) == ["Oslo"]).await;
@@ -289,7 +288,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
     let mut command = home.memcloud();
     command.args(["doctor", "--offline", "--url", &server.url]).env("OPENAI_BASE_URL", model.url());
     let report = crate::home::finish(command.env("MEMCLOUD_CHAT_MODEL", "dev-model"));
-    assert!(report.code == 1 && report.stdout.contains("failed language"), "{report:?}");
+    assert!(report.code == 1 && report.stdout.contains("failed llm"), "{report:?}");
     model.works().await;
 }
 

@@ -101,12 +101,14 @@ fn wrong_settings_are_told_by_name() {
         ("MEMCLOUD_LOG_FORMAT", "xml"),
         ("MEMCLOUD_THREADS", "0"),
         ("MEMCLOUD_MAX_BODY_BYTES", "a lot"),
-        ("PORT", "http"),
     ] {
         let mut command = home.memcloud();
         let ran = finish(command.args(OFFLINE).env(name, value)).failed(2);
         assert!(ran.stderr.contains(name), "{name}: {ran:?}");
     }
+    let mut command = home.memcloud();
+    let ran = finish(command.args(["serve", "--offline"]).env("PORT", "http")).failed(2);
+    assert!(ran.stderr.contains("PORT is 'http'"), "{ran:?}");
     assert!(!home.data().exists());
     let config = home.write("config.toml", "listen = '127.0.0.1:0'\nlisten_twice = true\n");
     let ran = home.run(&["serve", "--offline", "--config", config.to_str().unwrap()]).failed(2);

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use memcloud_domain::{Error, with_causes};
+use memcloud_instance::engines::{neo4j as graph, neo4j::AURA_FREE, postgres as records};
 use memcloud_ports::ContentLocation;
-use memcloud_store_neo4j::AURA_FREE;
 
 use super::Finding;
 use crate::hint::hint;
 
-pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: ContentLocation) -> Finding {
+pub(super) async fn postgres(target: &records::Target, home: ContentLocation) -> Finding {
     let part = "postgres";
     let place = target.place();
-    let found = match memcloud_store_postgres::examine(target, home).await {
+    let found = match records::examine(target, home).await {
         Ok(found) => found,
         Err(error) => return unusable(part, &place, &error),
     };
@@ -50,10 +50,10 @@ pub(super) async fn postgres(target: &memcloud_store_postgres::Target, home: Con
 /// What PostgreSQL keeps for its superusers.
 const RESERVED: i64 = 3;
 
-pub(super) async fn neo4j(target: &memcloud_store_neo4j::Target) -> Finding {
+pub(super) async fn neo4j(target: &graph::Target) -> Finding {
     let part = "neo4j";
     let place = target.place();
-    let found = match memcloud_store_neo4j::examine(target).await {
+    let found = match graph::examine(target).await {
         Ok(found) => found,
         Err(error) => return unusable(part, &place, &error),
     };

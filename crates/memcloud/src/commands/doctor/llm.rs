@@ -5,15 +5,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use memcloud_domain::{Error, with_causes};
+use memcloud_instance::{Engines, Llm, RemoteModel};
 use memcloud_ports::{Answer, Call, ModelError};
 use serde_json::{Map, Value, json};
 
 use super::Finding;
 use crate::client::Client;
-use crate::engines::Engines;
 use crate::failure::Failure;
 use crate::hint::hint;
-use crate::llm::{Llm, RemoteEmbedding};
 use crate::output::harmless;
 use crate::settings::Notice;
 
@@ -54,11 +53,11 @@ pub(super) async fn model(llm: Option<&Llm>, notice: Option<Notice>) -> Finding 
 }
 
 /// Has one text embedded at the endpoint.
-pub(super) async fn embedding(settings: &RemoteEmbedding) -> Finding {
+pub(super) async fn embedding(settings: &RemoteModel) -> Finding {
     let part = "model";
     let embedder = match settings.open().await {
         Ok(embedder) => embedder,
-        Err(failure) => return Finding::failed(part, failure.message, failure.hint),
+        Err(error) => return Finding::of(part, Err(error.into())),
     };
     let place = settings.endpoint.address();
     match embedder.embed_query("Is anyone there?").await {
@@ -96,10 +95,7 @@ pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
 
 /// The same from the store itself, where no server runs. `None` where one does.
 pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retry: bool) -> Option<Finding> {
-    if engines.postgres.is_none() && !dir.join(memcloud_store_sqlite::FILE).exists() {
-        return None;
-    }
-    let engine = engines.open(dir).await.ok()?;
+    let engine = engines.open_existing(dir).await?;
     let reading = async {
         let queue = &engine.learning;
         let retried = if retry { Some(queue.unpark(None).await?) } else { None };

@@ -4,16 +4,15 @@ mod llm;
 use std::path::Path;
 
 use memcloud_domain::{Error, with_causes};
-use memcloud_ports::{ContentLocation, EpisodeStore, Health};
-use memcloud_store_sqlite::SqliteStore;
+use memcloud_instance::engines::holds_memory;
+use memcloud_instance::{Engines, LocalModel};
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::commands::Context;
-use crate::engines::Engines;
 use crate::failure::{Exit, Failure};
 use crate::hint::hint;
-use crate::local_model::{self, ModelSettings};
+use crate::opening;
 use crate::output::Output;
 use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remote_embedding};
 
@@ -108,7 +107,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     if serves {
         found(vec![llm::queue_of(&client, args.retry_parked).await]);
     } else {
-        let learning = language.is_some_and(|language| language.profile.is_some());
+        let learning = language.is_some_and(|language| language.options.profile.is_some());
         let queue = llm::queue_in(&engines, &data_dir, learning, args.retry_parked).await;
         found(queue.into_iter().collect());
     }
@@ -203,14 +202,14 @@ fn free_space(dir: &Path) -> Finding {
 }
 
 /// The files of the model with their hashes, its kernel, and one text embedded. To do without is allowed.
-async fn embedding_model(settings: &ModelSettings) -> Finding {
+async fn embedding_model(model: &LocalModel) -> Finding {
     let part = "model";
-    match local_model::examine(settings).await {
+    match model.examine().await {
         Ok(None) => {
             Finding::skipped(part, "there is none here: searches go by words alone; 'memcloud up' fetches it")
         }
-        Ok(Some(detail)) => Finding::ok(part, detail),
-        Err(failure) => Finding::failed(part, failure.message, failure.hint),
+        Ok(Some(found)) => Finding::ok(part, opening::examined(&found)),
+        Err(error) => Finding::of(part, Err(error.into())),
     }
 }
 
@@ -218,8 +217,8 @@ async fn embedding_model(settings: &ModelSettings) -> Finding {
 async fn keeping(engines: &Engines, dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     match &engines.postgres {
-        Some(target) => findings.push(databases::postgres(target, engines.home()).await),
-        None => findings.push(store(dir, engines.home()).await),
+        Some(target) => findings.push(databases::postgres(target, engines.content_location()).await),
+        None => findings.push(store(dir, engines).await),
     }
     if let Some(target) = &engines.graph {
         findings.push(databases::neo4j(target).await);
@@ -228,20 +227,17 @@ async fn keeping(engines: &Engines, dir: &Path) -> Vec<Finding> {
 }
 
 /// Writes and reads in the store itself, unless a running server holds it: then its readiness says so.
-async fn store(dir: &Path, home: ContentLocation) -> Finding {
+async fn store(dir: &Path, engines: &Engines) -> Finding {
     let part = "store";
-    if !dir.join(memcloud_store_sqlite::FILE).exists() {
+    if !holds_memory(dir) {
         return Finding::skipped(part, "nothing is stored yet");
     }
     let tried = async {
-        let store = match home {
-            ContentLocation::Records => SqliteStore::open(dir).await?,
-            ContentLocation::Graph => SqliteStore::open_records(dir).await?,
-        };
-        for check in store.probe().await {
+        let engine = engines.open_local(dir).await?;
+        for check in engine.health.probe().await {
             check.outcome?;
         }
-        store.counts().await
+        engine.episodes.counts().await
     };
     match tried.await {
         Ok(counts) => Finding::ok(part, format!("written and read; {} memories", counts.episodes)),

@@ -2,20 +2,18 @@ mod jsonl;
 mod locomo;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use memcloud_ports::Engine;
-use memcloud_store_sqlite::SqliteStore;
+use memcloud_instance::engines::{holds_memory, open_directory};
 
 use crate::api_keys::hex;
 use crate::client::Client;
 use crate::commands::{Context, Place};
-use crate::copy;
 use crate::failure::{Exit, Failure};
+use crate::opening;
 use crate::output::Unit;
 use crate::settings::{ClientFlags, DataFlags, engines};
 
@@ -87,14 +85,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 /// Copies a whole memory out of a data directory.
 async fn copy(from: &Path, context: &Context) -> Result<Exit, Failure> {
     let from = context.sources.expanded("--from", from)?;
-    if !from.join(memcloud_store_sqlite::FILE).exists() {
+    if !holds_memory(&from) {
         let what = format!("there is no memory in {}", from.display());
         return Err(Failure::usage(what, "name the data directory of an instance"));
     }
     let engines = engines(&context.sources)?;
-    let source = Engine::of(Arc::new(SqliteStore::open(&from).await?));
+    let source = open_directory(&from).await?;
     let target = engines.open(&DataFlags::default().data_dir(&context.sources)?).await?;
-    copy::copy(&source, &target, "importing", context.output).await?;
+    opening::copy_memory(&source, &target, "importing", context.output).await?;
     Ok(Exit::Ok)
 }
 

@@ -69,7 +69,7 @@ async fn what_one_updates_another_uses() {
     // The one who searches has the rows without vectors by now.
     reader.search("updates", question).await.ok();
     let mut embedding = serve_with_model(&home, &settings);
-    embedding.log_line("embedded all 2 messages");
+    embedding.log_line("embedded all messages");
     let hits = reader.search("updates", question).await.ok();
     assert_eq!(meaning(&hits).as_deref(), Some("I adopted a puppy"), "{hits}");
 }

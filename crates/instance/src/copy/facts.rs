@@ -1,16 +1,16 @@
-//! What was learned, and what is still to be learned from: facts under their ids, and the queue.
+//! Facts under their ids, and the learning queue.
 
 use std::collections::HashSet;
 
-use memcloud_domain::{EpisodeId, Error, FactId, ProfileKey, Timestamp};
+use memcloud_domain::{EpisodeId, FactId, ProfileKey, Timestamp};
 use memcloud_ports::{EmbeddedFact, Engine, Queued};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{STEP, Sum, of_vector};
-use crate::failure::Failure;
+use crate::error::Error;
 
-/// Copies facts and the queue. The messages that they are about are there already.
+/// Copies facts and the queue. Their messages have been copied before.
 pub(super) async fn copy(source: &Engine, target: &Engine) -> Result<(), Error> {
     let mut after = None;
     while let Some((facts, last)) = facts(source, after).await? {
@@ -40,23 +40,19 @@ async fn queue(store: &Engine, after: Option<&Queued>) -> Result<Option<(Vec<Que
 }
 
 /// Reads both sides and compares what the source has.
-pub(super) async fn check(source: &Engine, target: &Engine) -> Result<Sum, Failure> {
+pub(super) async fn check(source: &Engine, target: &Engine) -> Result<Sum, Error> {
     let mut there = HashSet::new();
-    let noted = |one| {
+    let remember = |one| {
         there.insert(one);
         true
     };
-    let here = sum(source, noted).await?;
+    let here = sum(source, remember).await?;
     let moved = sum(target, |one| there.contains(&one)).await?;
     if here == moved {
         return Ok(here);
     }
-    let told = |sum: &Sum| format!("{} facts, {} queued, checksum {}", sum.facts, sum.queued, sum.hex());
-    Err(Failure::new(
-        format!("what was learned differs on the two sides: {} and {}", told(&here), told(&moved)),
-        "see that nobody writes to either and no server learns meanwhile, and run the same command again: it goes on \
-         where it stopped",
-    ))
+    let summary = |sum: &Sum| format!("{} facts, {} queued, checksum {}", sum.facts, sum.queued, sum.hex());
+    Err(Error::FactsDiffer { here: summary(&here), there: summary(&moved) })
 }
 
 /// A fact, or a message in the queue.

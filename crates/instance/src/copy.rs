@@ -1,74 +1,108 @@
-//! Moves a memory from one engine to another: episodes, sessions, members, vectors and all that is derived from them,
-//! facts and what waits to be learned from, under the same ids and in the same order. What is there already is passed over, so a move that was interrupted goes
-//! on when it is run again. At the end both sides are read once more and compared.
+//! Copies a memory from one engine to another: episodes, sessions, members, vectors, facts and the learning queue, under
+//! the same ids and in the same order. Whatever the target has already is skipped, so an interrupted copy continues when
+//! it is run again. At the end both sides are read and compared.
 
 mod facts;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Instant;
 
+use data_encoding::HEXLOWER;
 use half::f16;
-use memcloud_domain::{Episode, EpisodeId, Error, Member, Purpose, Session, Space};
+use memcloud_domain::{Episode, EpisodeId, Member, Purpose, Session, Space};
 use memcloud_memory::Analysis;
 use memcloud_ports::{Batch, Change, ChangeKind, Cursor, Engine, IndexRow, Prepared, SessionsOf};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::api_keys::hex;
-use crate::failure::Failure;
-use crate::output::{Output, Progress, Unit};
+use crate::error::Error;
 
 /// How many episodes are read at once.
 const STEP: usize = 100;
-/// How many bytes of content are written at once, unless a single one has more.
+/// How many bytes of content are written at once, unless a single episode has more.
 const WRITTEN_BYTES: usize = 2 << 20;
 
-/// Copies everything, then compares. Says what was copied.
-pub(crate) async fn copy(
-    source: &Engine,
-    target: &Engine,
-    doing: &str,
-    output: Output,
-) -> Result<(), Failure> {
-    let began = Instant::now();
-    let counts = source.episodes.counts().await?;
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So many of so many episodes are on the target.
+    Copied {
+        /// Episodes so far.
+        done: u64,
+        /// Episodes in all.
+        total: u64,
+    },
+    /// Both sides are read and compared.
+    Checking,
+}
+
+/// Receives progress.
+pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
+
+/// What a copy holds, the same on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Episodes.
+    pub episodes: u64,
+    /// Episodes with a vector.
+    pub vectors: u64,
+    /// Facts.
+    pub facts: u64,
+    /// Messages in the learning queue.
+    pub queued: u64,
+    /// Spaces.
+    pub spaces: usize,
+    /// Episodes that this run wrote.
+    pub written: u64,
+    /// A checksum over everything, in hexadecimal digits.
+    pub checksum: String,
+}
+
+/// Copies everything, then compares both sides.
+pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) -> Result<Copied, Error> {
+    let total = source.episodes.counts().await?.episodes;
     if let Some(space) = source.vectors.vector_space().await? {
         target.vectors.bind_vector_space(&space).await?;
     }
     let spaces = copy_sessions(source, target).await?;
-    let mut progress = output.progress(doing, Unit::Messages);
-    let mut copied = Copied { done: 0, total: counts.episodes, written: 0 };
+    let mut counter = Counter { done: 0, total, written: 0, progress };
     for space in &spaces {
-        copy_recalled(source, target, space, &mut copied, &mut progress).await?;
-        copy_unrecalled(source, target, space, &mut copied, &mut progress).await?;
+        copy_recalled(source, target, space, &mut counter).await?;
+        copy_unrecalled(source, target, space, &mut counter).await?;
     }
     facts::copy(source, target).await?;
-    progress.rename("checking".into());
-    let mut checked = facts::check(source, target).await?;
+    (counter.progress)(Progress::Checking);
+    let mut sum = facts::check(source, target).await?;
     for space in &spaces {
-        checked.add(&check(source, target, space).await?);
+        sum.add(&check(source, target, space).await?);
     }
-    progress.finish();
-    tell(&copied, &checked, spaces.len(), began, output);
-    Ok(())
+    Ok(Copied {
+        episodes: sum.episodes,
+        vectors: sum.vectors,
+        facts: sum.facts,
+        queued: sum.queued,
+        spaces: spaces.len(),
+        written: counter.written,
+        checksum: sum.hex(),
+    })
 }
 
-/// How far a move is.
-struct Copied {
+/// Counts episodes, and reports them.
+struct Counter<'a> {
     done: u64,
     total: u64,
     written: u64,
+    progress: OnProgress<'a>,
 }
 
-impl Copied {
-    fn step(&mut self, seen: usize, written: usize, progress: &mut Progress) {
+impl Counter<'_> {
+    fn step(&mut self, seen: usize, written: usize) {
         self.done += seen as u64;
         self.written += written as u64;
-        progress.set(self.done, self.total.max(self.done));
+        (self.progress)(Progress::Copied { done: self.done, total: self.total.max(self.done) });
     }
 }
 
-/// Makes all sessions in the order in which they were first seen, and answers the spaces in theirs.
+/// Creates all sessions in the order in which they were first seen, and returns the spaces in that order.
 async fn copy_sessions(source: &Engine, target: &Engine) -> Result<Vec<Space>, Error> {
     let (mut spaces, mut seen) = (Vec::new(), HashSet::new());
     let mut batch: Vec<(String, Vec<Member>)> = Vec::new();
@@ -99,13 +133,12 @@ async fn make_sessions(
     Ok(())
 }
 
-/// Copies what searches find, in the order of its history.
+/// Copies the episodes that searches find, in the order of the history.
 async fn copy_recalled(
     source: &Engine,
     target: &Engine,
     space: &Space,
-    copied: &mut Copied,
-    progress: &mut Progress,
+    counter: &mut Counter<'_>,
 ) -> Result<(), Error> {
     let mut after = 0;
     loop {
@@ -118,11 +151,11 @@ async fn copy_recalled(
             let row = rows.remove(&episode.id)?;
             Some(Prepared { episode, vector: row.vector, analysis: row.analysis, lessons: Vec::new() })
         });
-        write(target, space, prepared.collect(), copied, progress).await?;
+        write(target, space, prepared.collect(), counter).await?;
     }
 }
 
-/// The episodes of a row of changes that are there, in their order.
+/// The episodes that these changes put, in order.
 fn put(changes: Vec<Change>) -> (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) {
     let rows = changes.into_iter().filter_map(|change| match change.kind {
         ChangeKind::Put(row) => Some((change.id, *row)),
@@ -132,13 +165,12 @@ fn put(changes: Vec<Change>) -> (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) {
     (rows.iter().map(|(id, _)| *id).collect(), rows.into_iter().collect())
 }
 
-/// Copies what is kept for the profile or the conversation only, which no history tells of.
+/// Copies the episodes that are kept for the profile or the session only, which the history does not contain.
 async fn copy_unrecalled(
     source: &Engine,
     target: &Engine,
     space: &Space,
-    copied: &mut Copied,
-    progress: &mut Progress,
+    counter: &mut Counter<'_>,
 ) -> Result<(), Error> {
     let mut after = None;
     loop {
@@ -148,7 +180,7 @@ async fn copy_unrecalled(
         let prepared = page.into_iter().filter(|episode| episode.purpose != Purpose::Recall).map(|episode| {
             Prepared { analysis: Analysis::of(&episode).encode(), vector: None, episode, lessons: Vec::new() }
         });
-        write(target, space, prepared.collect(), copied, progress).await?;
+        write(target, space, prepared.collect(), counter).await?;
     }
 }
 
@@ -157,8 +189,7 @@ async fn write(
     target: &Engine,
     space: &Space,
     mut prepared: Vec<Prepared>,
-    copied: &mut Copied,
-    progress: &mut Progress,
+    counter: &mut Counter<'_>,
 ) -> Result<(), Error> {
     let (seen, ids) = (prepared.len(), prepared.iter().map(|p| p.episode.id).collect::<Vec<_>>());
     let there: HashSet<EpisodeId> =
@@ -176,7 +207,7 @@ async fn write(
         let (space, sessions) = (space.clone(), Vec::new());
         target.episodes.append(Batch { space, sessions, episodes, idempotency: None, intent: None }).await?;
     }
-    copied.step(seen, written, progress);
+    counter.step(seen, written);
     Ok(())
 }
 
@@ -209,28 +240,25 @@ impl Sum {
     }
 
     fn hex(&self) -> String {
-        hex(&self.hashes.map(u64::to_le_bytes).concat()[..16])
+        HEXLOWER.encode(&self.hashes.map(u64::to_le_bytes).concat()[..16])
     }
 }
 
 /// Reads a space on both sides and compares what the source has.
-async fn check(source: &Engine, target: &Engine, space: &Space) -> Result<Sum, Failure> {
+async fn check(source: &Engine, target: &Engine, space: &Space) -> Result<Sum, Error> {
     let mut ids = HashSet::new();
-    let noted = |id| {
+    let remember = |id| {
         ids.insert(id);
         true
     };
-    let here = sum(source, space, noted).await?;
+    let here = sum(source, space, remember).await?;
     let there = sum(target, space, |id| ids.contains(&id)).await?;
     if here == there {
         return Ok(here);
     }
-    let told =
+    let summary =
         |sum: &Sum| format!("{} memories, {} vectors, checksum {}", sum.episodes, sum.vectors, sum.hex());
-    Err(Failure::new(
-        format!("the two sides of {space} differ: {} and {}", told(&here), told(&there)),
-        "see that nobody writes to either meanwhile, and run the same command again: it goes on where it stopped",
-    ))
+    Err(Error::SpacesDiffer { space: space.clone(), here: summary(&here), there: summary(&there) })
 }
 
 /// Sums up the episodes of a space that are wanted, with their vectors.
@@ -284,26 +312,4 @@ fn of_vector(owner: &[u8], vector: Option<&[f16]>) -> Sha256 {
         hash.update(number.to_le_bytes());
     }
     hash
-}
-
-fn tell(copied: &Copied, checked: &Sum, spaces: usize, began: Instant, output: Output) {
-    let seconds = began.elapsed().as_secs_f64();
-    let (memories, vectors, checksum) = (checked.episodes, checked.vectors, checked.hex());
-    if output.json {
-        output.value(&json!({
-            "memories": memories,
-            "vectors": vectors,
-            "facts": checked.facts,
-            "queued": checked.queued,
-            "groups": spaces,
-            "written": copied.written,
-            "checksum": checksum,
-            "seconds": seconds,
-        }));
-        return;
-    }
-    output.data(format!(
-        "{memories} memories in {spaces} groups, {vectors} with a vector; {} facts, {} messages to be learned from; {} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides",
-        checked.facts, checked.queued, copied.written
-    ));
 }

@@ -1,0 +1,78 @@
+//! The engines that keep a memory, and the targets and checks of their databases.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use memcloud_ports::{ContentLocation, Engine, RecordStore};
+use memcloud_store_neo4j::GraphStore;
+use memcloud_store_postgres::PostgresStore;
+use memcloud_store_sqlite::SqliteStore;
+
+use crate::config::Engines;
+use crate::error::Error;
+
+pub use memcloud_store_neo4j as neo4j;
+pub use memcloud_store_postgres as postgres;
+
+impl Engines {
+    /// Opens the engine. A database that is down now is connected to later, by the engine itself.
+    pub async fn open(&self, data_dir: &Path) -> Result<Engine, Error> {
+        let Some(graph) = &self.graph else {
+            return Ok(match &self.postgres {
+                Some(target) => Engine::of(Arc::new(PostgresStore::open(target.clone()).await)),
+                None => open_directory(data_dir).await?,
+            });
+        };
+        let records: Arc<dyn RecordStore> = match &self.postgres {
+            Some(target) => Arc::new(PostgresStore::open_records(target.clone()).await),
+            None => Arc::new(SqliteStore::open_records(data_dir).await.map_err(Error::Data)?),
+        };
+        Ok(Arc::new(GraphStore::open(graph.clone(), records).await).engine())
+    }
+
+    /// Opens the engine of an instance that is not running, if it has one: a data directory must hold a memory already.
+    /// `None` where a server has it open.
+    pub async fn open_existing(&self, data_dir: &Path) -> Option<Engine> {
+        if self.postgres.is_none() && !holds_memory(data_dir) {
+            return None;
+        }
+        self.open(data_dir).await.ok()
+    }
+
+    /// Opens the store of the data directory alone, which holds everything or only the records.
+    pub async fn open_local(&self, data_dir: &Path) -> Result<Engine, memcloud_domain::Error> {
+        let store = match self.content_location() {
+            ContentLocation::Records => SqliteStore::open(data_dir).await?,
+            ContentLocation::Graph => SqliteStore::open_records(data_dir).await?,
+        };
+        Ok(Engine::of(Arc::new(store)))
+    }
+
+    /// Where the content of episodes is.
+    pub fn content_location(&self) -> ContentLocation {
+        if self.graph.is_some() { ContentLocation::Graph } else { ContentLocation::Records }
+    }
+
+    /// Where the memory is kept, in one line.
+    pub fn summary(&self, data_dir: &Path) -> String {
+        let records = match &self.postgres {
+            Some(target) => format!("PostgreSQL at {}", target.place()),
+            None => data_dir.display().to_string(),
+        };
+        match &self.graph {
+            Some(graph) => format!("episodes in Neo4j at {}, records in {records}", graph.place()),
+            None => records,
+        }
+    }
+}
+
+/// Opens the memory in a data directory, or begins one there.
+pub async fn open_directory(data_dir: &Path) -> Result<Engine, Error> {
+    let store = SqliteStore::open(data_dir).await.map_err(Error::Data)?;
+    Ok(Engine::of(Arc::new(store)))
+}
+
+/// Whether a data directory holds a memory.
+pub fn holds_memory(data_dir: &Path) -> bool {
+    data_dir.join(memcloud_store_sqlite::FILE).exists()
+}

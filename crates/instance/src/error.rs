@@ -1,0 +1,92 @@
+use std::io;
+use std::net::SocketAddr;
+
+use memcloud_domain::Space;
+use memcloud_embed::weights::FetchError;
+
+/// Why an instance could not be opened, served or copied.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its data could not be opened.
+    #[error(transparent)]
+    Data(memcloud_domain::Error),
+    /// The memory failed.
+    #[error(transparent)]
+    Memory(#[from] memcloud_domain::Error),
+    /// It would serve other machines without a key.
+    #[error("anyone on the network could use this memory: {0} is not this machine's own and there is no key")]
+    Exposed(SocketAddr),
+    /// Its socket does not work.
+    #[error("the listening socket failed")]
+    Socket(#[source] io::Error),
+    /// The server ended by itself.
+    #[error("the server stopped")]
+    Served(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The local model cannot be used.
+    #[error(transparent)]
+    Model(#[from] memcloud_embed::Error),
+    /// The local model could not be fetched.
+    #[error(transparent)]
+    Fetch(FetchError),
+    /// A damaged model could not be removed.
+    #[error("cannot remove {}", dir.display())]
+    Remove {
+        /// Its folder.
+        dir: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The local model has no thread to run on.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// The local model panicked.
+    #[error("the embedding model failed")]
+    Panicked(#[source] tokio::task::JoinError),
+    /// The local model computes vectors that are not of length 1.
+    #[error("the kernel {kernel} computes a vector of length {length}")]
+    WrongVector {
+        /// The instructions it computes with.
+        kernel: String,
+        /// The length.
+        length: f32,
+    },
+    /// The endpoint does not embed.
+    #[error("{model} at {address} does not embed")]
+    Endpoint {
+        /// The model.
+        model: String,
+        /// The address of its endpoint.
+        address: String,
+        /// What it said.
+        #[source]
+        source: memcloud_domain::Error,
+    },
+    /// After a copy, a space is not the same on both sides.
+    #[error("the two sides of {space} differ: {here} and {there}")]
+    SpacesDiffer {
+        /// The space.
+        space: Space,
+        /// A summary of the source.
+        here: String,
+        /// A summary of the target.
+        there: String,
+    },
+    /// After a copy, facts or the learning queue are not the same on both sides.
+    #[error("the learned facts differ on the two sides: {here} and {there}")]
+    FactsDiffer {
+        /// A summary of the source.
+        here: String,
+        /// A summary of the target.
+        there: String,
+    },
+}
+
+impl From<FetchError> for Error {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Model(error) => Self::Model(error),
+            other => Self::Fetch(other),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! An instance: opened, then served until it is asked to stop.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use memcloud_domain::{Clock, Fault, SystemClock};
+use memcloud_memory::{Chat, Learner, Memory, ModelGateway, RankingWeights};
+use memcloud_ports::{Counts, Embedder, Engine, LanguageModel};
+use memcloud_server::{App, ServeOptions, require_key_beyond_loopback};
+use memcloud_tasks::Tasks;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::backlog;
+use crate::config::{Config, LlmOptions};
+use crate::embedder::Report;
+use crate::error::Error;
+
+/// How long requests in progress may take after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(4);
+/// How long chats may take after the signal. Then they store what was answered so far.
+const CHAT_DRAIN: Duration = Duration::from_millis(2_500);
+/// How long everything may take after the signal: the process ends within five seconds.
+const STOP_WITHIN: Duration = Duration::from_millis(4_500);
+
+/// The parts of an instance, opened.
+pub struct Parts {
+    /// Keeps the memory.
+    pub engine: Engine,
+    /// Embeds, if there is a model.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// Chats and learns, if there is a language model.
+    pub llm: Option<(Arc<dyn LanguageModel>, LlmOptions)>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    /// Parts of this engine alone: no models, and the system's clock.
+    pub fn of(engine: Engine) -> Self {
+        Self { engine, embedder: None, llm: None, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// An instance that is open and about to serve.
+pub struct Instance {
+    /// The address it listens on.
+    pub address: SocketAddr,
+    /// Where its data directory is and where the memory is kept, in one line.
+    pub kept_in: String,
+    /// How much is stored; `None` while a database is down.
+    pub counts: Option<Counts>,
+    /// The model it embeds with.
+    pub embedder: Option<EmbedderInfo>,
+    /// The language model, in one line.
+    pub llm: Option<String>,
+    data_dir: String,
+    listener: TcpListener,
+    memory: Arc<Memory>,
+    chat: Option<Arc<Chat>>,
+    learner: Option<Arc<Learner>>,
+    app: App,
+}
+
+/// A running embedding model.
+#[derive(Clone, Debug)]
+pub struct EmbedderInfo {
+    /// The vector space.
+    pub space: String,
+    /// A folder, or the address of an endpoint.
+    pub place: String,
+    /// The instructions it computes with, if it computes in this process.
+    pub kernel: Option<String>,
+}
+
+impl Instance {
+    /// Opens the data and the models. Changes nothing that is stored.
+    pub async fn open(config: &Config, listener: TcpListener, report: Report<'_>) -> Result<Self, Error> {
+        require_key(config, &listener)?;
+        // The data comes first: if it cannot be used, no model is fetched into its directory.
+        let engine = config.engines.open(&config.data_dir).await?;
+        let (embedder, info) = config.embedding.open(report).await?.unzip();
+        let llm = config.llm.as_ref().map(|llm| (llm.open(), llm.options.clone()));
+        let parts = Parts { embedder, llm, ..Parts::of(engine) };
+        let instance = Self::assemble(parts, config, listener).await?;
+        Ok(Self { embedder: info, llm: config.llm.as_ref().map(crate::Llm::summary), ..instance })
+    }
+
+    /// Assembles an instance from parts that are open. Of the configuration, engines and models are not used.
+    pub async fn assemble(parts: Parts, config: &Config, listener: TcpListener) -> Result<Self, Error> {
+        let address = require_key(config, &listener)?;
+        let Parts { engine, embedder, llm, clock } = parts;
+        let embedder_info = embedder.as_ref().map(|embedder| EmbedderInfo {
+            space: embedder.space().to_owned(),
+            place: "this process".into(),
+            kernel: None,
+        });
+        let usage = Arc::clone(&engine.usage);
+        let weights = RankingWeights::default();
+        let mut memory = Memory::open(engine, embedder, Arc::clone(&clock), config.limits, weights).await?;
+        if llm.as_ref().is_some_and(|(_, options)| options.profile.is_some()) {
+            memory = memory.learning();
+        }
+        let memory = Arc::new(memory);
+        let counts = counts(&memory).await?;
+        let mut app = App::new(Arc::clone(&memory), config.keys.clone(), config.server);
+        let name = llm.as_ref().map(|(model, _)| model.name().to_owned());
+        let (mut chat, mut learner) = (None, None);
+        if let Some((model, options)) = llm {
+            let gateway = Arc::new(ModelGateway::new(model, usage, clock, options.budget));
+            learner = options.profile.map(|profile| {
+                Arc::new(Learner::new(&memory, Arc::clone(&gateway), profile.model, profile.learner))
+            });
+            let chats = Arc::new(Chat::new(&memory, gateway, options.chat));
+            app = app.chatting(Arc::clone(&chats), learner.is_some());
+            chat = Some(chats);
+        }
+        let kept_in = config.engines.summary(&config.data_dir);
+        let data_dir = config.data_dir.display().to_string();
+        let (embedder, llm) = (embedder_info, name);
+        Ok(Self { address, kept_in, counts, embedder, llm, data_dir, listener, memory, chat, learner, app })
+    }
+
+    /// The address for programs on this machine.
+    pub fn url(&self) -> String {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(ip, self.address.port()))
+    }
+
+    /// Serves until `stop` is ready. Then requests and chats in progress end, and the engine is closed.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let url = self.url();
+        tracing::info!(data_dir = self.data_dir, kept_in = self.kept_in, "listening on {url}");
+        if let Some(llm) = &self.llm {
+            tracing::info!("chats with {llm}");
+        }
+        let tasks = Tasks::new();
+        let memory = self.memory;
+        tasks.spawn("embedding backlog", |stop| async move {
+            stop.run_until_cancelled(backlog::embed(memory)).await;
+        });
+        if let Some(learner) = self.learner {
+            tasks.spawn("learner", |stop| learner.run(stop));
+        }
+        if let Some(chat) = self.chat {
+            tasks.spawn("chats", |stop| close_chats(chat, stop));
+        }
+        let (listener, router) = (self.listener, memcloud_server::router(self.app));
+        let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
+        let mut serving = std::pin::pin!(tasks.run("server", |stop| {
+            memcloud_server::serve(listener, router, options, stop.cancelled_owned())
+        }));
+        let ended = tokio::select! {
+            ended = &mut serving => Some(ended),
+            () = stop => None,
+        };
+        tasks.drain(STOP_WITHIN).await;
+        let ended = match ended {
+            Some(ended) => ended,
+            None => serving.await,
+        };
+        ended.map_err(|error| Error::Served(error.into()))?.map_err(|error| Error::Served(error.into()))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The address of the listener, unless other machines reach it and there is no key.
+fn require_key(config: &Config, listener: &TcpListener) -> Result<SocketAddr, Error> {
+    let address = listener.local_addr().map_err(Error::Socket)?;
+    require_key_beyond_loopback(address.ip(), &config.keys).map_err(|_| Error::Exposed(address))?;
+    Ok(address)
+}
+
+/// Ends chats a while after the signal, so that what they answered is stored before the process ends.
+async fn close_chats(chat: Arc<Chat>, stop: CancellationToken) {
+    stop.cancelled().await;
+    if tokio::time::timeout(CHAT_DRAIN, chat.finished()).await.is_err() {
+        tracing::warn!("chats were cut off at shutdown; what they had answered is stored");
+    }
+    chat.close().await;
+}
+
+/// How much is stored; `None` while a database is down.
+async fn counts(memory: &Memory) -> Result<Option<Counts>, Error> {
+    match memory.counts().await {
+        Ok(counts) => Ok(Some(counts)),
+        Err(error) if error.fault() == Fault::Unavailable => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
