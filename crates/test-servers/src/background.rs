@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-/// Work on a runtime and a thread of its own, which ends with its handle.
+/// Work on a separate runtime and thread, which ends with its handle.
 #[derive(Debug)]
 pub(crate) struct Background {
     stop: Option<oneshot::Sender<()>>,
@@ -15,7 +15,7 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Begins the work. It is made on its own thread, where a runtime can be entered and also dropped.
+    /// Starts the work. It is created on its own thread, where a runtime can be entered and dropped.
     pub(crate) fn start<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let runtime = runtime()?;
@@ -35,13 +35,13 @@ impl Drop for Background {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // If the work panicked, the test has seen what that did.
+            // If the work panicked, the test has seen the effect.
             let _ = thread.join();
         }
     }
 }
 
-/// Does something asynchronous to its end.
+/// Runs asynchronous work to its end.
 pub(crate) fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> Result<T> {
     let done = thread::scope(|scope| scope.spawn(|| Ok(runtime()?.block_on(work))).join());
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))

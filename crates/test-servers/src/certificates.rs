@@ -1,4 +1,4 @@
-//! Certificates for one run: an authority, a server's, and an authority that nobody knows.
+//! Certificates for one run: an authority, a server certificate, and an unrelated authority.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// The names under which the servers of tests are reached.
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// PEM files in a folder of their own, gone with this handle.
+/// PEM files in a temporary folder, removed with this handle.
 #[derive(Debug)]
 pub struct Certificates {
     folder: TempDir,
@@ -27,7 +27,7 @@ impl Certificates {
         let key = KeyPair::generate()?;
         let mut leaf = CertificateParams::new(NAMES.map(String::from))?;
         leaf.distinguished_name.push(DnType::CommonName, NAMES[0]);
-        // Said aloud: rustls refuses an authority's certificate as a server's own.
+        // Set explicitly: rustls rejects an authority's certificate as a server certificate.
         leaf.is_ca = IsCa::ExplicitNoCa;
         let leaf = leaf.signed_by(&key, &authority)?;
         write(&made.ca_file(), &authority.pem())?;
@@ -42,7 +42,7 @@ impl Certificates {
         self.folder().join("ca.crt")
     }
 
-    /// An authority that has nothing to do with it.
+    /// An unrelated authority.
     pub fn other_ca_file(&self) -> PathBuf {
         self.folder().join("other-ca.crt")
     }
@@ -57,7 +57,7 @@ impl Certificates {
         self.folder().join("server.key")
     }
 
-    /// The folder in which they lie.
+    /// The folder that contains them.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

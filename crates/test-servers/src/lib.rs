@@ -1,15 +1,14 @@
-//! Real databases for tests, which a test starts, breaks and stops, and what it may put in front of them.
+//! Real databases that a test starts, breaks and stops, and proxies to put in front of them.
 //!
-//! [`Postgres`] and [`Neo4j`] are servers of a test's own; [`SharedPostgres`] and [`SharedNeo4j`] are the ones that
-//! `cargo xtask test` started for all tests of a run. A [`Proxy`] in front of a server makes the network bad, a
-//! [`TlsEnd`] makes it encrypted. Everything ends with its handle.
+//! [`Postgres`] and [`Neo4j`] are servers that belong to one test; [`SharedPostgres`] and [`SharedNeo4j`] are the ones that
+//! `cargo xtask test` started for all tests of a run. A [`Proxy`] in front of a server makes the network fail, a
+//! [`TlsEnd`] encrypts it. Dropping a handle stops what it started.
 //!
-//! The calls block, and may be made inside a runtime as well as outside: whatever is asynchronous runs on threads of
-//! its own. What fails panics with a sentence that says why; where a test wants the failure itself, there is a call
-//! that begins with `try_`.
+//! The calls block and work inside a runtime as well as outside: asynchronous work runs on separate threads. A call
+//! that fails panics with the reason; where a test needs the error itself, there is a `try_` variant.
 //!
 //! Tests that start servers of their own have names that begin with `fault_`: they need the installations that
-//! `cargo xtask test` makes, and are left out when somebody tests on databases of their own.
+//! `cargo xtask test` makes, and are skipped when the tests use given databases.
 
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
@@ -36,7 +35,7 @@ pub use variables::{
     POSTGRES_URL,
 };
 
-/// What came of it; a failure ends the test.
+/// The result; a failure ends the test.
 #[track_caller]
 fn done<T>(result: anyhow::Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{error:#}"))

@@ -1,4 +1,4 @@
-//! What a server says.
+//! The log of a server.
 
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-/// As much of a log as helps in an error.
+/// How much of a log an error shows.
 const LAST_LINES: usize = 12;
 
-/// The file into which a server writes what it says.
+/// The file into which a server writes its output.
 #[derive(Debug)]
 pub(crate) struct Log(PathBuf);
 
@@ -18,13 +18,13 @@ impl Log {
         Self(path)
     }
 
-    /// Forgets what was written before.
+    /// Discards what was written before.
     pub(crate) fn clear(&self) -> Result<()> {
         File::create(&self.0).with_context(|| format!("cannot write {}", self.0.display()))?;
         Ok(())
     }
 
-    /// Lets the command write its output here.
+    /// Redirects the command's output here.
     pub(crate) fn take(&self, command: &mut Command) -> Result<()> {
         let open = || -> std::io::Result<File> { OpenOptions::new().create(true).append(true).open(&self.0) };
         let file = open().with_context(|| format!("cannot write {}", self.0.display()))?;
@@ -32,7 +32,7 @@ impl Log {
         Ok(())
     }
 
-    /// All of it; nothing if there is none yet.
+    /// The whole log; empty if there is none yet.
     pub(crate) fn text(&self) -> String {
         std::fs::read(&self.0)
             .map_or_else(|_| String::new(), |text| String::from_utf8_lossy(&text).into_owned())

@@ -6,13 +6,13 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 
 /// Below the ports that systems choose for outgoing connections (from 32,768 on Linux, from 49,152 elsewhere).
-/// Of those a client of another test could take the port of a server that is down for a moment, or a client that
-/// knocks again and again could meet itself.
+/// With such a port, a client of another test could take the port of a server that is down for a moment, or a client
+/// that keeps reconnecting could connect to itself.
 const PORTS: Range<u16> = 15_000..32_000;
-/// So often another port is tried before something else must be wrong.
+/// How many ports are tried before the cause must be something else.
 const TRIES: usize = 100;
 
-/// Somebody else got the port in the moment between choosing and listening.
+/// Another program took the port between choosing it and listening.
 #[derive(Debug)]
 pub(crate) struct Taken(pub(crate) u16);
 
@@ -31,7 +31,7 @@ pub(crate) fn listen() -> Result<TcpListener> {
     found.map_or_else(try_one, Ok).context("cannot listen on any port of 127.0.0.1")
 }
 
-/// Starts something on a free port, and again on another one when somebody else was quicker.
+/// Starts a server on a free port, and again on another port when this one was taken meanwhile.
 pub(crate) fn on_a_free_one<T>(mut start: impl FnMut(u16) -> Result<T>) -> Result<T> {
     let mut tried = 0;
     loop {

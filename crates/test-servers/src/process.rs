@@ -1,4 +1,4 @@
-//! Processes of servers.
+//! Server processes.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,13 +12,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::patience;
 
-/// A process that dies with its handle.
+/// A process that is killed when its handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
 
-/// A command whose process is sent a signal, named as `kill` names it, when this program ends in whatever way.
+/// A command whose process gets a signal, named as `kill` names it, when this program ends for any reason.
 ///
-/// That is asked of `setpriv`, which Linux has. Elsewhere a server outlives a test program that is killed.
+/// This relies on `setpriv`, which Linux has. Elsewhere a server outlives a test program that is killed.
 pub(crate) fn bound_to_this_program(program: &OsStr, signal: &str) -> Command {
     let Some(setpriv) = in_path("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
@@ -26,7 +26,7 @@ pub(crate) fn bound_to_this_program(program: &OsStr, signal: &str) -> Command {
     command
 }
 
-/// Where a program lies, if it is installed.
+/// The path of a program, if it is installed.
 pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
@@ -34,13 +34,13 @@ pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// The thread that starts all processes. Linux takes the end of the thread that started a process for the end of the
-/// parent, and the threads of tests end before the servers that they share.
+/// The thread that starts all processes. Linux treats the end of the thread that started a process as the end of
+/// the parent, and test threads end before the servers that they share.
 static STARTER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
     let (orders, waiting) = mpsc::channel::<Order>();
     std::thread::spawn(move || {
         for (mut command, answer) in waiting {
-            // Whoever ordered it waits for the answer.
+            // The caller waits for the answer.
             let _ = answer.send(command.spawn());
         }
     });
@@ -60,14 +60,14 @@ impl Process {
         self.0.id()
     }
 
-    /// Sends a signal, unless it has ended and its number may be another's.
+    /// Sends a signal, unless the process has ended and its id may have been reused.
     pub(crate) fn signal(&mut self, signal: Signal) {
         if matches!(self.0.try_wait(), Ok(None)) {
             self::signal(self.id(), signal);
         }
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.0.try_wait().context("cannot watch a process")
     }
@@ -77,9 +77,9 @@ impl Process {
         Ok(patience::until(limit, || self.ended())?.is_some())
     }
 
-    /// Ends it at once, whatever it is doing.
+    /// Kills it at once.
     pub(crate) fn kill(&mut self) {
-        // One that has ended already is what was wanted.
+        // A process that has already ended is fine.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -91,25 +91,25 @@ impl Drop for Process {
     }
 }
 
-/// The processes that a process has started and that still run, as far as the system tells in `/proc`.
+/// The running children of a process, according to `/proc`.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     ids.filter(|id| running_parent(*id) == Some(parent)).collect()
 }
 
-/// Sends a signal to a process, which need not be a child of this program; to one that has ended, none.
+/// Sends a signal to any process; ignores one that has ended.
 pub(crate) fn signal(id: u32, signal: Signal) {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw);
     let _ = id.map(|id| kill_process(id, signal));
 }
 
-/// Whether a process runs, as far as the system tells.
+/// Whether a process runs, according to the system.
 pub(crate) fn runs(id: u32) -> bool {
     running_parent(id).is_some()
 }
 
-/// The parent of a process that runs: `pid (name) state parent …`, where the name may hold anything.
+/// The parent of a running process, from `pid (name) state parent …`, where the name may contain anything.
 fn running_parent(id: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');

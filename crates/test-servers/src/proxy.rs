@@ -1,4 +1,4 @@
-//! A network between a client and a server, that goes bad when a test says so.
+//! A network between a client and a server that fails on demand.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc as answers;
@@ -13,35 +13,35 @@ use tokio::sync::{mpsc, watch};
 use crate::background::Background;
 use crate::{done, ports};
 
-/// As much as is handed on at once.
+/// The most bytes forwarded at once.
 const CHUNK: usize = 16 * 1024;
 
-/// What happens to what is sent.
+/// What happens to the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// It arrives.
+    /// Traffic passes.
     Pass,
-    /// Connections open and stay, and nothing arrives. What was sent arrives when the mode changes.
+    /// Connections open and stay, and nothing arrives until the mode changes.
     Hang,
     /// Every connection is closed, new ones as soon as they are open.
     Cut,
     /// Every connection is closed, and new ones are refused.
     Refuse,
-    /// Every piece, of up to 16 KiB, arrives so much later.
+    /// Every piece of up to 16 KiB arrives later by this time.
     Slow(Duration),
 }
 
-/// A proxy for TCP on 127.0.0.1, gone with this handle. It begins with [`Mode::Pass`].
+/// A TCP proxy on 127.0.0.1, which ends with this handle. It starts with [`Mode::Pass`].
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
     changes: mpsc::UnboundedSender<(Change, answers::Sender<()>)>,
     open: watch::Sender<usize>,
-    // Ends after the sender above it is gone.
+    // Ends after the sender above is dropped.
     _work: Background,
 }
 
-/// What a test wants of the proxy.
+/// A command from the test to the proxy.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Mode(Mode),
@@ -52,12 +52,12 @@ enum Change {
 #[derive(Clone, Copy, Debug)]
 struct State {
     mode: Mode,
-    /// How often all connections were cut: one that saw another number at its beginning is over.
+    /// How often all connections were cut. A connection that started at another number must end.
     cuts: u64,
 }
 
 impl Proxy {
-    /// Stands in front of a server, such as `127.0.0.1:5432`.
+    /// Forwards to a server, such as `127.0.0.1:5432`.
     pub fn start(server: impl Into<String>) -> Self {
         done(Self::try_start(server.into()))
     }
@@ -83,7 +83,7 @@ impl Proxy {
         Ok(Self { port, changes, open, _work: work })
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
@@ -93,18 +93,18 @@ impl Proxy {
         self.port
     }
 
-    /// How many connections of clients are open.
+    /// The number of open client connections.
     pub fn connections(&self) -> usize {
         *self.open.borrow()
     }
 
-    /// Changes what happens from now on. When it returns, it holds for new connections, and connections that it ends
-    /// are closed.
+    /// Changes the mode. When this returns, the mode applies to new connections, and the connections that it ends are
+    /// closed.
     pub fn set(&self, mode: Mode) {
         self.change(Change::Mode(mode));
     }
 
-    /// Closes all connections there are, and goes on as before.
+    /// Closes all current connections and keeps the mode.
     pub fn cut_now(&self) {
         self.change(Change::CutNow);
     }
@@ -116,7 +116,7 @@ impl Proxy {
     }
 }
 
-/// What the thread of the proxy works with.
+/// The state of the proxy's thread.
 struct Doors {
     server: String,
     port: u16,
@@ -136,7 +136,7 @@ impl Doors {
                 change = wanted.recv() => {
                     let Some((change, answer)) = change else { return };
                     self.apply(change, &mut listener).await;
-                    // Whoever asked waits for the answer.
+                    // The caller waits for the answer.
                     let _ = answer.send(());
                 }
                 accepted = accept(listener.as_ref()) => self.welcome(accepted),
@@ -163,12 +163,12 @@ impl Doors {
             state.cuts += u64::from(cut);
         });
         if cut {
-            // The sender is in this very struct, so that waiting cannot fail.
+            // The sender is in this struct, so waiting cannot fail.
             let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
         }
     }
 
-    /// Takes care of a new client from here on.
+    /// Serves a new client.
     fn welcome(&self, client: TcpStream) {
         let mut state = self.state.subscribe();
         let born = *state.borrow();
@@ -197,18 +197,18 @@ impl Drop for Open {
     }
 }
 
-/// The next client; none as long as nobody listens.
+/// The next client; pending while the proxy does not listen.
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     let Some(listener) = listener else { return std::future::pending().await };
     loop {
-        // A client that is gone before it was welcome makes an error, which is none of the next one's.
+        // A client that leaves before it is accepted causes an error that does not concern the next one.
         if let Ok((client, _)) = listener.accept().await {
             return client;
         }
     }
 }
 
-/// Carries everything between a client and the server until one of them has had enough.
+/// Forwards everything between a client and the server until one of them closes.
 async fn carry(client: TcpStream, server: &str, state: watch::Receiver<State>) -> Result<()> {
     let server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
@@ -235,7 +235,7 @@ async fn pump(
         let mode = state.borrow_and_update().mode;
         match mode {
             Mode::Hang => {
-                // Who went away while nothing arrived has taken along what never arrived.
+                // Data of a client that left while the proxy was holding traffic is lost.
                 anyhow::ensure!(open, "closed while hanging");
                 continue;
             }

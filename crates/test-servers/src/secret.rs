@@ -1,10 +1,10 @@
-//! Passwords that break whatever does not quote them.
+//! Passwords that break code which does not quote them.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// A new password, full of characters that mean something in URLs, SQL, shells and settings files.
+/// A new password, full of characters with special meanings in URLs, SQL, shells and settings files.
 ///
-/// Each is another one, so that a client that reaches another test's server is turned away instead of misled.
+/// Each password is unique, so that a client that reaches another test's server is rejected.
 pub(crate) fn password() -> String {
     format!(r#"p@ss:w/o#rd %'"\{:08x}"#, rand::random::<u32>())
 }

@@ -14,15 +14,15 @@ use tokio_rustls::TlsAcceptor;
 use crate::background::Background;
 use crate::{Certificates, done, ports};
 
-/// "May we speak TLS?", as PostgreSQL's clients ask first: the length, and a number in place of a version.
+/// PostgreSQL's SSLRequest: the length, and a number in place of a version.
 const ASKS_FOR_TLS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-/// The same for Kerberos.
+/// PostgreSQL's GSSENCRequest.
 const ASKS_FOR_GSS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
 const YES: u8 = b'S';
 const NO: u8 = b'N';
 
-/// The end of TLS in front of a PostgreSQL, gone with this handle. A client that does not ask for TLS is turned away,
-/// as Cloud SQL does that requires it.
+/// Terminates TLS in front of a PostgreSQL; ends with this handle. A client that does not request TLS is rejected, as
+/// by a Cloud SQL instance that requires it.
 #[derive(Debug)]
 pub struct TlsEnd {
     port: u16,
@@ -30,7 +30,7 @@ pub struct TlsEnd {
 }
 
 impl TlsEnd {
-    /// Stands in front of a server, such as `127.0.0.1:5432`, with the server's certificate out of these.
+    /// Forwards to a server, such as `127.0.0.1:5432`, with the server certificate of this set.
     pub fn start(server: impl Into<String>, certificates: &Certificates) -> Self {
         done(Self::try_start(server.into(), certificates))
     }
@@ -49,7 +49,7 @@ impl TlsEnd {
         Ok(Self { port, _work: work })
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
@@ -70,11 +70,11 @@ fn acceptor(certificates: &Certificates) -> Result<TlsAcceptor> {
 
 async fn keep(listener: TcpListener, acceptor: TlsAcceptor, server: Arc<str>) {
     loop {
-        // A client that is gone before it was accepted makes an error, which is none of the next one's.
+        // A client that leaves before it is accepted causes an error that does not concern the next one.
         let Ok((client, _)) = listener.accept().await else { continue };
         let (acceptor, server) = (acceptor.clone(), Arc::clone(&server));
         tokio::spawn(async move {
-            // What goes wrong on a connection is the client's to notice.
+            // The client notices what fails on its connection.
             let _ = carry(client, &acceptor, &server).await;
         });
     }
@@ -93,7 +93,7 @@ async fn carry(mut client: TcpStream, acceptor: &TlsAcceptor, server: &str) -> R
     Ok(())
 }
 
-/// Whether the client wants TLS, which is agreed to.
+/// Reads the client's request and agrees to TLS; returns whether the client asked for it.
 async fn agree(client: &mut TcpStream) -> Result<bool> {
     let mut request = [0; 8];
     client.read_exact(&mut request).await?;
@@ -108,10 +108,10 @@ async fn agree(client: &mut TcpStream) -> Result<bool> {
     Ok(wants_tls)
 }
 
-/// PostgreSQL's words to whom its `pg_hba.conf` wants to speak TLS.
+/// PostgreSQL's error for a client that `pg_hba.conf` requires to use TLS.
 fn refusal() -> Vec<u8> {
     let fields = "SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for host \"127.0.0.1\", no encryption\0\0";
-    // The length counts itself.
+    // The length includes itself.
     let length = (fields.len() as u32 + 4).to_be_bytes();
     [b"E", length.as_slice(), fields.as_bytes()].concat()
 }

@@ -1,10 +1,10 @@
-//! What a run of the tests hands over in its environment.
+//! The environment variables of a test run.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-/// The folder of PostgreSQL 18 with pgvector: `bin/`, `lib/` and `share/` lie in it.
+/// The folder of PostgreSQL 18 with pgvector: it contains `bin/`, `lib/` and `share/`.
 pub const POSTGRES_DIR: &str = "MEMCLOUD_TEST_POSTGRES_DIR";
 /// The folder of PostgreSQL 16 with a pgvector too old for half-precision vectors.
 pub const POSTGRES_OLD_DIR: &str = "MEMCLOUD_TEST_POSTGRES_OLD_DIR";
@@ -21,7 +21,7 @@ pub const NEO4J_URI: &str = "NEO4J_TEST_URI";
 /// The certificate authority of the shared Neo4j, a PEM file.
 pub const NEO4J_CA_FILE: &str = "MEMCLOUD_TEST_NEO4J_CA_FILE";
 
-/// The value of a variable that the tests cannot do without.
+/// The value of a variable that the tests require.
 pub(crate) fn text(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| {
         format!("{name} is not set: run 'cargo xtask test', or 'cargo xtask databases' for its variables")
@@ -32,7 +32,7 @@ pub(crate) fn text(name: &str) -> Result<String> {
 pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     let folder = PathBuf::from(text(name)?);
     if !folder.is_dir() {
-        bail!("{name} names {}, which is no folder: run 'cargo xtask test'", folder.display());
+        bail!("{name} names {}, which is not a folder: run 'cargo xtask test'", folder.display());
     }
     Ok(folder)
 }

@@ -1,4 +1,4 @@
-//! As much of Bolt as tells whether a server speaks it.
+//! Just enough of Bolt to detect whether a server speaks it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -15,7 +15,7 @@ use super::home::HOST;
 
 /// The first bytes of Bolt, and the versions to choose from: 5.4 down to 5.0, or 4.4. The rest stays empty.
 const HANDSHAKE: [u8; 20] = [0x60, 0x60, 0xB0, 0x17, 0, 4, 4, 5, 0, 0, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0];
-/// A server that has not answered by then is asked again.
+/// A server that has not answered by then is asked once more.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether a server speaks Bolt on this port, over TLS with a certificate of this authority.

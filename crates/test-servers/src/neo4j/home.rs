@@ -17,15 +17,15 @@ use crate::ports::Taken;
 use crate::process::Process;
 use crate::{Certificates, patience, secret};
 
-/// Under this name the certificate and the server's own answers know this machine.
+/// The host name in the certificate and in the server's answers.
 pub(super) const HOST: &str = "localhost";
-/// Community has this account only.
+/// The only account in the Community edition.
 pub(super) const USER: &str = "neo4j";
 /// A cold machine reads 120 MB of jars first.
 const START_LIMIT: Duration = Duration::from_mins(2);
-/// So often Neo4j hashes a password.
+/// How many times Neo4j hashes a password.
 const HASHINGS: usize = 1024;
-/// What every server of tests is set to.
+/// The settings of every test server.
 const SETTINGS: [&str; 13] = [
     "server.default_listen_address=127.0.0.1",
     "server.http.enabled=false",
@@ -35,9 +35,9 @@ const SETTINGS: [&str; 13] = [
     "server.memory.pagecache.size=64m",
     "db.tx_log.preallocate=false",
     "dbms.usage_report.enabled=false",
-    // Versions differ in what they know of the lines here.
+    // Versions know different subsets of these lines.
     "server.config.strict_validation.enabled=false",
-    // Without these it takes ten seconds to stop, waiting for connections that it has closed itself.
+    // Without these it takes ten seconds to stop: it waits for connections that it has closed itself.
     "internal.server.bolt.thread_pool_shutdown_wait_time=200ms",
     "internal.server.bolt.connection_shutdown_wait_time=200ms",
     "internal.dbms.bolt.netty_server_shutdown_quiet_period=0",
@@ -52,11 +52,11 @@ pub(super) struct Home {
     tls_required: bool,
     settings: Vec<String>,
     java_flags: Vec<OsString>,
-    /// What Java itself says.
+    /// Java's own output.
     output: Log,
-    /// What Neo4j tells its makers since its last start.
+    /// Neo4j's debug log since its last start.
     details: Log,
-    /// What Neo4j has logged since its last start.
+    /// Neo4j's log since its last start.
     pub(super) log: Log,
     pub(super) certificates: Certificates,
     pub(super) password: String,
@@ -64,7 +64,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Makes a new home for a server that is to listen on this port.
+    /// Creates a home for a server that will listen on this port.
     pub(super) fn make(jars: Jars, options: &Options, port: u16) -> Result<Self> {
         let place = options.home_in.clone().unwrap_or_else(std::env::temp_dir);
         let folder = tempfile::Builder::new().prefix("mc-neo4j-").tempdir_in(&place);
@@ -85,7 +85,7 @@ impl Home {
         for part in ["conf", "data/dbms", "logs", "run", "import", "plugins", "lib", "licenses", "labs"] {
             fs::create_dir_all(home.path().join(part)).context("cannot make Neo4j's folders")?;
         }
-        // What `neo4j-admin dbms set-initial-password` writes, which takes two seconds to do so.
+        // The file that `neo4j-admin dbms set-initial-password` takes two seconds to write.
         let password = first_password(&home.password);
         fs::write(home.path().join("data/dbms/auth.ini"), password)
             .context("cannot write the first password")?;
@@ -96,7 +96,7 @@ impl Home {
         self.folder.path()
     }
 
-    /// Starts the server with these settings on top, and returns when Bolt answers.
+    /// Starts the server with these additional settings, and returns when Bolt answers.
     pub(super) fn launch(&self, settings: &[&str]) -> Result<Process> {
         fs::write(self.path().join("conf/neo4j.conf"), self.conf(settings))
             .context("cannot write neo4j.conf")?;
@@ -110,7 +110,7 @@ impl Home {
             if process.ended()?.is_some() {
                 return Err(self.why_it_ended());
             }
-            // Before it says so, another program may be the one that answers on this port.
+            // Until it logs that it has started, another program may be answering on this port.
             if !self.log.text().contains("Started.") {
                 return Ok(None);
             }
@@ -118,12 +118,12 @@ impl Home {
             Ok(bolt::answers(self.port, &self.certificates.ca_file())?.then_some(()))
         })?;
         if ready.is_none() {
-            bail!("Neo4j does not answer after {} s. {}", START_LIMIT.as_secs(), self.told());
+            bail!("Neo4j does not answer after {} s. {}", START_LIMIT.as_secs(), self.excerpt());
         }
         Ok(process)
     }
 
-    /// The settings file. Neo4j wants every name once, so that later lines replace earlier ones.
+    /// The settings file. Neo4j accepts each name once, so later lines replace earlier ones.
     fn conf(&self, more: &[&str]) -> String {
         let tls = if self.tls_required { "REQUIRED" } else { "OPTIONAL" };
         let own = [
@@ -143,7 +143,7 @@ impl Home {
         by_name.iter().fold(String::new(), |conf, (name, value)| format!("{conf}{name}={value}\n"))
     }
 
-    /// Fails if the server runs without its database, which it says in its details only.
+    /// Fails if the server runs without its database, which only its debug log reports.
     fn database_has_started(&self) -> Result<()> {
         let details = self.details.text();
         let Some((_, failure)) = details.split_once("Failed to start DatabaseId") else { return Ok(()) };
@@ -155,16 +155,16 @@ impl Home {
         if [&self.log, &self.output].iter().any(|log| log.text().contains("Address already in use")) {
             return Taken(self.port).into();
         }
-        anyhow::anyhow!("Neo4j ended at its start. {}", self.told())
+        anyhow::anyhow!("Neo4j ended at its start. {}", self.excerpt())
     }
 
-    /// The end of what it says, for errors.
-    pub(super) fn told(&self) -> String {
+    /// The end of its output, for errors.
+    pub(super) fn excerpt(&self) -> String {
         format!("Its log ends:\n{}\n{}", self.output.end(), self.log.end())
     }
 }
 
-/// The file of the first password: the account, and the password hashed with a salt again and again.
+/// The initial password file: the account, and the password salted and hashed repeatedly.
 fn first_password(password: &str) -> String {
     let salt: [u8; 32] = rand::random();
     let first = Sha256::new().chain_update(salt).chain_update(password).finalize();

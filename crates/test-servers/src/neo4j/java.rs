@@ -12,16 +12,16 @@ use crate::process;
 
 /// The versions of Java that Neo4j 5.26 runs on.
 const VERSIONS: [u32; 2] = [17, 21];
-/// Where Debian and Ubuntu put every Java that is installed.
+/// The folder in which Debian and Ubuntu install every Java.
 const INSTALLED: &str = "/usr/lib/jvm";
-/// Classes of Neo4j as the virtual machine keeps them in memory, beside the jars. With it a start takes 3 s, without
-/// 5 s. A virtual machine other than the one that wrote it says so and does without.
+/// A class data archive beside the jars. A start takes 3 s with it and 5 s without. A virtual machine other than the
+/// one that wrote it ignores it and says so.
 const ARCHIVE: &str = "classes.jsa";
 const SERVER: &str = "org.neo4j.server.CommunityEntryPoint";
 
 /// A Java that Neo4j runs on: the one that `JAVA_HOME` names, the one in the path, or another that is installed.
 pub fn java() -> Result<PathBuf> {
-    // To ask one for its version takes a tenth of a second.
+    // Asking one for its version takes a tenth of a second.
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     if let Some(java) = FOUND.get() {
         return Ok(java.clone());
@@ -50,7 +50,7 @@ fn major(told: &str) -> Option<u32> {
     version.split(['.', '-', '+']).next()?.parse().ok()
 }
 
-/// Runs the Neo4j in this folder of jars once, to keep its classes ready for later starts.
+/// Runs the Neo4j in this folder of jars once, to write the class data archive for later starts.
 pub fn archive_classes(jars: &Path) -> Result<()> {
     let archive = jars.join(ARCHIVE);
     let unfinished = jars.join("classes.new");
@@ -65,7 +65,7 @@ pub fn archive_classes(jars: &Path) -> Result<()> {
 #[derive(Clone, Debug)]
 pub(super) struct Jars {
     folder: PathBuf,
-    /// In a fixed order: the archive of classes holds for one class path.
+    /// In a fixed order: the archive is valid for one class path.
     class_path: OsString,
 }
 
@@ -86,7 +86,7 @@ impl Jars {
     /// A command that runs the server of this home.
     pub(super) fn server(&self, home: &Path, options: &[OsString]) -> Result<Command> {
         let mut command = process::bound_to_this_program(java()?.as_os_str(), "TERM");
-        // The simplest collector: it takes a third less memory, and starts no slower.
+        // The simplest collector needs a third less memory and starts as fast.
         command.args(["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData"]);
         let archive = self.folder.join(ARCHIVE);
         if archive.is_file() && options.is_empty() {

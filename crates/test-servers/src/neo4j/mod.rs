@@ -20,26 +20,26 @@ use crate::process::Process;
 use crate::{Certificates, done};
 use home::Home;
 
-/// A checkpoint at the end may have to write much.
+/// The final checkpoint may have much to write.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
 
-/// A Neo4j Community of a test's own: an own home in a temporary folder, gone with this handle.
+/// A Neo4j Community that belongs to one test: a home in a temporary folder, removed with this handle.
 ///
-/// It takes connections with and without TLS, with a certificate for `localhost` and `127.0.0.1`.
+/// It accepts connections with and without TLS, with a certificate for `localhost` and `127.0.0.1`.
 #[derive(Debug)]
 pub struct Neo4j {
-    // Before the home, whose folder is removed after the process has ended.
+    // Dropped before the home, whose folder is removed after the process has ended.
     process: Option<Process>,
     home: Home,
 }
 
 impl Neo4j {
-    /// Starts the Neo4j of the tests on a free port.
+    /// Starts the tests' Neo4j on a free port.
     pub fn start() -> Self {
         Self::options().start()
     }
 
-    /// What may be chosen before the start.
+    /// Options to set before the start.
     pub fn options() -> Options {
         Options::default()
     }
@@ -53,17 +53,17 @@ impl Neo4j {
         self.home.port
     }
 
-    /// The name of this machine that the certificate knows.
+    /// The host name in the certificate.
     pub fn host(&self) -> &'static str {
         home::HOST
     }
 
-    /// The only account there is.
+    /// The only account.
     pub fn user(&self) -> &'static str {
         home::USER
     }
 
-    /// Its password, full of characters that mean something elsewhere.
+    /// Its password, full of characters with special meanings elsewhere.
     pub fn password(&self) -> &str {
         &self.home.password
     }
@@ -73,7 +73,7 @@ impl Neo4j {
         format!("{scheme}://{}:{}", self.host(), self.port())
     }
 
-    /// The same, with user and password in it.
+    /// As above, with user and password in it.
     pub fn uri_with_password(&self, scheme: &str) -> String {
         let password = crate::secret::in_url(self.password());
         format!("{scheme}://{}:{password}@{}:{}", self.user(), self.host(), self.port())
@@ -84,29 +84,29 @@ impl Neo4j {
         self.home.certificates.ca_file()
     }
 
-    /// All its certificates, and those of somebody else.
+    /// All its certificates, and an unrelated authority's.
     pub fn certificates(&self) -> &Certificates {
         &self.home.certificates
     }
 
-    /// Stops it as an administrator does: everything is written.
+    /// Stops it as an administrator does: it writes everything.
     pub fn stop(&mut self) {
         let Some(mut process) = self.process.take() else { return };
         process.signal(Signal::TERM);
-        assert!(done(process.ends_within(STOP_LIMIT)), "Neo4j does not stop. {}", self.home.told());
+        assert!(done(process.ends_within(STOP_LIMIT)), "Neo4j does not stop. {}", self.home.excerpt());
     }
 
-    /// Kills it, as a machine does that fails.
+    /// Kills it, as a machine failure does.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Halts it: connections stay, and nothing answers until [`thaw`](Self::thaw).
+    /// Halts it: connections stay open, and nothing answers until [`thaw`](Self::thaw).
     pub fn freeze(&mut self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets a halted one go on.
+    /// Resumes a halted server.
     pub fn thaw(&mut self) {
         self.signal(Signal::CONT);
     }
@@ -120,17 +120,16 @@ impl Neo4j {
         self.start_again_with(&[]);
     }
 
-    /// The same, with more lines in `neo4j.conf`, which count more than those before them. They are gone at the next
-    /// start.
+    /// As above, with more lines in `neo4j.conf`, which override earlier ones and apply to this start only.
     ///
     /// `server.databases.default_to_read_only=true` makes the database read-only: reads are served, and a write fails
     /// with `Neo.ClientError.General.WriteOnReadOnlyAccessDatabase`. Every index must have been online before the stop
-    /// (`CALL db.awaitIndexes()`), for a read-only database does not start where one is to be built.
+    /// (`CALL db.awaitIndexes()`): a read-only database does not start while an index must be built.
     pub fn start_again_with(&mut self, settings: &[&str]) {
         done(self.try_start_again_with(settings));
     }
 
-    /// The same, with the reason why it does not start.
+    /// As above, but returns the reason why it does not start.
     pub fn try_start_again_with(&mut self, settings: &[&str]) -> Result<()> {
         if self.runs() {
             bail!("Neo4j runs already: stop it before it is started again");
@@ -145,12 +144,12 @@ impl Neo4j {
         self.process.as_mut().is_some_and(|process| done(process.ended()).is_none())
     }
 
-    /// What it has logged since it was started last.
+    /// Its log since the last start.
     pub fn log(&self) -> String {
         self.home.log.text()
     }
 
-    /// The folder of its data, for what a test wants to break there while it is stopped.
+    /// The folder of its data, which a test may damage while the server is stopped.
     pub fn data_dir(&self) -> PathBuf {
         self.home.path().join("data")
     }

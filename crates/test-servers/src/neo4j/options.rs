@@ -8,7 +8,7 @@ use super::home::Home;
 use super::java::Jars;
 use crate::{done, ports, variables};
 
-/// What may be chosen before a [`Neo4j`] is started.
+/// Options of a [`Neo4j`], set before it is started.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
@@ -34,28 +34,27 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Takes a Neo4j that has no vector indexes.
+    /// Uses a Neo4j without vector indexes.
     pub fn old(self) -> Self {
         Self { jars: JarsPlace::Variable(variables::NEO4J_OLD_DIR), ..self }
     }
 
-    /// Takes the jars in this folder.
+    /// Uses the jars in this folder.
     pub fn jars(self, folder: impl Into<PathBuf>) -> Self {
         Self { jars: JarsPlace::Folder(folder.into()), ..self }
     }
 
-    /// Takes connections with TLS only, as Aura does.
+    /// Accepts connections with TLS only, as Aura does.
     pub fn tls_required(self) -> Self {
         Self { tls_required: true, ..self }
     }
 
-    /// Keeps everything below this folder, such as a small file system of its own; it needs 8 MB. What was made in it
-    /// is left there.
+    /// Keeps everything in this folder, such as a small file system; it needs 8 MB. Its contents are left there.
     pub fn home_in(self, folder: impl Into<PathBuf>) -> Self {
         Self { home_in: Some(folder.into()), ..self }
     }
 
-    /// Adds a line to `neo4j.conf`, which counts more than those before it. Neo4j ignores a name it does not know.
+    /// Adds a line to `neo4j.conf`, which overrides earlier ones. Neo4j ignores unknown names.
     pub fn setting(mut self, line: impl Into<String>) -> Self {
         self.settings.push(line.into());
         self
@@ -72,7 +71,7 @@ impl Options {
         done(self.try_start())
     }
 
-    /// The same, with the reason why it does not start.
+    /// As above, but returns the reason why it does not start.
     pub fn try_start(self) -> Result<Neo4j> {
         let jars = match &self.jars {
             JarsPlace::Variable(name) => Jars::in_folder(&variables::folder(name)?),

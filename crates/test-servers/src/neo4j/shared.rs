@@ -8,7 +8,7 @@ use crate::{done, variables};
 /// Neo4j's own port.
 const PORT: u16 = 7687;
 
-/// The Neo4j that all tests of a run share. Community has one database, so that tests share that as well.
+/// The Neo4j that all tests of a run share. Community has one database, so the tests share that as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedNeo4j {
     scheme: String,
@@ -37,7 +37,7 @@ impl SharedNeo4j {
         let (user, password) = account.split_once(':').context("there is no password")?;
         let address = address.trim_end_matches('/');
         let (host, port) = match address.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().context("the port is no number")?),
+            Some((host, port)) => (host, port.parse().context("the port is not a number")?),
             None => (address, PORT),
         };
         let plain = |text| Ok::<_, anyhow::Error>(percent_decode_str(text).decode_utf8()?.into_owned());
@@ -45,7 +45,7 @@ impl SharedNeo4j {
         Ok(Self { scheme: scheme.to_owned(), host: host.to_owned(), port, user, password })
     }
 
-    /// The address as it was handed over, without user and password.
+    /// The address as given, without user and password.
     pub fn uri(&self) -> String {
         self.uri_with(&self.scheme)
     }
@@ -75,7 +75,7 @@ impl SharedNeo4j {
         &self.password
     }
 
-    /// The authority that signed its certificate, a PEM file, if that is not one the system knows.
+    /// The authority that signed its certificate, a PEM file, unless the system trusts it already.
     pub fn ca_file(&self) -> Option<PathBuf> {
         std::env::var_os(variables::NEO4J_CA_FILE).map(PathBuf::from)
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 /// PostgreSQL refuses to run as root; this account has no rights anywhere.
 const INSTEAD_OF_ROOT: &str = "nobody";
 
-/// The account as which PostgreSQL runs: one's own, unless that is root.
+/// The account that PostgreSQL runs as: the current one, unless that is root.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account(Option<(u32, u32)>);
 
@@ -27,17 +27,18 @@ impl Account {
         Ok(Self(Some(ids)))
     }
 
-    /// Lets the command run as this account.
+    /// Makes the command run as this account.
     pub(super) fn take(self, command: &mut Command) {
         if let Some((user, group)) = self.0 {
             command.uid(user).gid(group);
         }
     }
 
-    /// Hands a file or folder over to this account; others may look into it.
+    /// Gives a file or folder to this account; others may read it.
     pub(super) fn own(self, path: &Path) -> Result<()> {
         let Some((user, group)) = self.0 else { return Ok(()) };
-        chown(path, Some(user), Some(group)).with_context(|| format!("cannot hand over {}", path.display()))
+        chown(path, Some(user), Some(group))
+            .with_context(|| format!("cannot change the owner of {}", path.display()))
     }
 
     /// Whether this account can run the program.
@@ -52,7 +53,7 @@ impl Account {
     }
 }
 
-/// Lets every account look into a folder.
+/// Lets every account read a folder.
 pub(super) fn open_to_all(folder: &Path) -> Result<()> {
     let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(folder, mode).with_context(|| format!("cannot open {} to all", folder.display()))

@@ -17,12 +17,12 @@ use crate::{patience, secret};
 pub(super) const SUPERUSER: &str = "memcloud";
 /// The database that every cluster has.
 pub(super) const FIRST_DATABASE: &str = "postgres";
-/// Like a Cloud SQL instance's: the longest kind of name that a socket's path, of at most 107 bytes, must hold.
+/// Named like a Cloud SQL instance: the longest kind of name that a socket path of at most 107 bytes must fit.
 const INSTANCE: &str = "my-proj:us-central1:mem";
-/// Recovery after a crash may have to read much.
+/// Recovery after a crash may have much to read.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
-/// A cluster's files, and how it is run.
+/// A cluster's files, and how to run it.
 #[derive(Debug)]
 pub(super) struct Cluster {
     folder: TempDir,
@@ -36,10 +36,10 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Makes a new cluster that is to listen on this port.
+    /// Creates a cluster that will listen on this port.
     pub(super) fn make(install: &Install, options: &Options, port: u16) -> Result<Self> {
         let account = Account::of_servers()?;
-        // A short name, for the length of the socket's path.
+        // A short name keeps the socket path short.
         let folder = tempfile::Builder::new().prefix("mc-").tempdir().context("cannot make a folder")?;
         account.own(folder.path())?;
         account::open_to_all(folder.path())?;
@@ -64,7 +64,7 @@ impl Cluster {
         self.folder.path().join("cloudsql").join(INSTANCE)
     }
 
-    /// Hands a folder over to the account that the server runs as.
+    /// Gives a folder to the account that the server runs as.
     pub(super) fn own(&self, folder: &Path) -> Result<()> {
         self.account.own(folder)
     }
@@ -76,7 +76,7 @@ impl Cluster {
         if let Some(folder) = data_in {
             self.own(folder)?;
         }
-        // An earlier try on another port.
+        // Left by an earlier attempt on another port.
         if self.data.exists() {
             fs::remove_dir_all(&self.data).context("cannot remove the data of an earlier start")?;
         }
@@ -90,17 +90,17 @@ impl Cluster {
         let mut initdb = self.install.command("initdb", self.account);
         initdb.arg("--pgdata").arg(&self.data).arg("--username").arg(SUPERUSER);
         initdb.arg("--pwfile").arg(&password).args(["--auth", "scram-sha-256"]);
-        // Small pieces of the log let a cluster fit on a small file system. Nobody has relied on this data yet.
+        // Small log segments let a cluster fit on a small file system. This data need not be durable yet.
         initdb.args(["--encoding", "UTF8", "--locale", "C.UTF-8", "--wal-segsize", "1", "--no-sync"]);
         self.log.take(&mut initdb)?;
         let made = initdb.status().context("cannot run initdb")?;
         if !made.success() {
-            bail!("PostgreSQL's initdb failed. {}", self.told());
+            bail!("PostgreSQL's initdb failed. {}", self.excerpt());
         }
         Ok(())
     }
 
-    /// Writes the settings: the last one of a name counts.
+    /// Writes the settings; the last one with a name wins.
     fn settle(&self, options: &Options) -> Result<()> {
         let path = self.data.join("postgresql.conf");
         let mut settings = fs::read_to_string(&path).context("initdb left no postgresql.conf")?;
@@ -120,7 +120,7 @@ impl Cluster {
         fs::write(&path, settings).context("cannot write postgresql.conf")
     }
 
-    /// Starts the server, and returns when it takes connections.
+    /// Starts the server, and returns when it accepts connections.
     pub(super) fn launch(&self) -> Result<Process> {
         let logged = self.log.text().len();
         let mut command = self.install.command("postgres", self.account);
@@ -134,13 +134,13 @@ impl Cluster {
             Ok(self.is_ready(process.id()).then_some(()))
         })?;
         if ready.is_none() {
-            bail!("PostgreSQL takes no connections after {} s. {}", START_LIMIT.as_secs(), self.told());
+            bail!("PostgreSQL accepts no connections after {} s. {}", START_LIMIT.as_secs(), self.excerpt());
         }
         Ok(process)
     }
 
-    /// Whether the server with this process id takes connections: it says so in a file of its own, the process in the
-    /// first line and the state in the eighth.
+    /// Whether the server with this process id accepts connections. Its pid file has the process id in the first line
+    /// and the state in the eighth.
     fn is_ready(&self, id: u32) -> bool {
         let state = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let lines: Vec<&str> = state.lines().map(str::trim).collect();
@@ -152,11 +152,11 @@ impl Cluster {
         if log.get(logged..).is_some_and(|new| new.contains("Address already in use")) {
             return Taken(self.port).into();
         }
-        anyhow::anyhow!("PostgreSQL ended at its start. {}", self.told())
+        anyhow::anyhow!("PostgreSQL ended at its start. {}", self.excerpt())
     }
 
     /// The end of the log, for errors.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn excerpt(&self) -> String {
         format!("Its log ends:\n{}", self.log.end())
     }
 }

@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail};
 use super::account::{self, Account};
 use crate::process;
 
-/// What PostgreSQL needs of an installation to run.
+/// The parts of an installation that PostgreSQL needs to run.
 const PARTS: [&str; 3] = ["bin", "lib", "share"];
 
-/// The programs of a PostgreSQL: a folder with `bin/` and what belongs to it.
+/// The programs of a PostgreSQL: a folder with `bin/`, `lib/` and `share/`.
 #[derive(Clone, Debug)]
 pub(super) struct Install(PathBuf);
 
@@ -44,10 +44,10 @@ impl Install {
 
     /// A command that runs one of the programs as this account.
     pub(super) fn command(&self, program: &str, account: Account) -> Command {
-        // An ended program takes its server along, which ends as if it were stopped in a hurry.
+        // The server ends with the test program, by a fast shutdown.
         let mut command = process::bound_to_this_program(self.program(program).as_os_str(), "QUIT");
         account.take(&mut command);
-        // A folder that every account has; and programs find libraries that were packed beside them.
+        // Every account may enter this folder, and programs find the libraries packed beside them.
         command.current_dir("/").env("LD_LIBRARY_PATH", self.0.join("lib"));
         command
     }

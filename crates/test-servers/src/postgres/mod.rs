@@ -22,28 +22,28 @@ use crate::secret::in_url;
 use crate::{done, patience};
 use cluster::Cluster;
 
-/// A checkpoint at the end may have to write much.
+/// The final checkpoint may have much to write.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
-/// Processes that were killed are gone at once; only a machine out of breath takes longer.
+/// Killed processes end at once; only an overloaded machine takes longer.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
-/// A PostgreSQL of a test's own: an own cluster in a temporary folder, gone with this handle.
+/// A PostgreSQL that belongs to one test: a cluster in a temporary folder, removed with this handle.
 ///
 /// It asks for a password on every connection, over TCP and over its socket, and synchronises what it commits.
 #[derive(Debug)]
 pub struct Postgres {
-    // Before the cluster, whose folder is removed after the process has ended.
+    // Dropped before the cluster, whose folder is removed after the process has ended.
     process: Option<Process>,
     cluster: Cluster,
 }
 
 impl Postgres {
-    /// Starts the PostgreSQL of the tests, with pgvector to be had, on a free port.
+    /// Starts the tests' PostgreSQL, with pgvector available, on a free port.
     pub fn start() -> Self {
         Self::options().start()
     }
 
-    /// What may be chosen before the start.
+    /// Options to set before the start.
     pub fn options() -> Options {
         Options::default()
     }
@@ -67,7 +67,7 @@ impl Postgres {
         cluster::SUPERUSER
     }
 
-    /// The superuser's password, full of characters that mean something elsewhere.
+    /// The superuser's password, full of characters with special meanings elsewhere.
     pub fn password(&self) -> &str {
         &self.cluster.password
     }
@@ -86,17 +86,17 @@ impl Postgres {
         format!("postgres://{}:{password}@/{database}?host={folder}&port={}", self.user(), self.port())
     }
 
-    /// Creates an empty database and answers its name.
+    /// Creates an empty database and returns its name.
     pub fn create_database(&self) -> String {
         let name = shared::new_name();
         self.execute(cluster::FIRST_DATABASE, &format!("CREATE DATABASE {name}"));
         name
     }
 
-    /// Creates an empty database whose tables lie in this folder, and answers its name. The folder must be empty, such
+    /// Creates an empty database whose tables are in this folder, and returns its name. The folder must be empty, such
     /// as a small file system of its own, and is handed to the account that PostgreSQL runs as; 8 MB are used at once.
     ///
-    /// When it is full, PostgreSQL answers what needs room with 53100, and everything else goes on.
+    /// When it is full, PostgreSQL answers requests that need space with 53100, and serves all others.
     pub fn create_database_in(&self, folder: &Path) -> String {
         done(self.cluster.own(folder));
         let name = shared::new_name();
@@ -106,13 +106,13 @@ impl Postgres {
         name
     }
 
-    /// Runs SQL as the superuser, and answers its rows as `psql -At` does: a line each, with `|` between columns.
+    /// Runs SQL as the superuser, and returns its rows as `psql -At` does: one line each, with `|` between columns.
     pub fn execute(&self, database: &str, sql: &str) -> String {
         self.try_execute(database, sql)
-            .unwrap_or_else(|error| panic!("cannot run {sql}: {}", sql::told(&error)))
+            .unwrap_or_else(|error| panic!("cannot run {sql}: {}", sql::describe(&error)))
     }
 
-    /// The same, with PostgreSQL's error.
+    /// As above, but returns PostgreSQL's error.
     pub fn try_execute(&self, database: &str, sql: &str) -> Result<String, tokio_postgres::Error> {
         let mut config = Config::new();
         config.user(self.user()).password(self.password()).dbname(database);
@@ -120,14 +120,18 @@ impl Postgres {
         done(sql::run(&config, sql))
     }
 
-    /// Stops it as an administrator does: connections are ended, everything is written.
+    /// Stops it as an administrator does: it closes connections and writes everything.
     pub fn stop(&mut self) {
         let Some(mut process) = self.process.take() else { return };
         process.signal(Signal::INT);
-        assert!(done(process.ends_within(STOP_LIMIT)), "PostgreSQL does not stop. {}", self.cluster.told());
+        assert!(
+            done(process.ends_within(STOP_LIMIT)),
+            "PostgreSQL does not stop. {}",
+            self.cluster.excerpt()
+        );
     }
 
-    /// Kills all its processes at once, as a machine does that fails.
+    /// Kills all its processes at once, as a machine failure does.
     pub fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };
         let children = process::children(process.id());
@@ -147,7 +151,7 @@ impl Postgres {
         done(self.try_start_again());
     }
 
-    /// The same, with the reason why it does not start.
+    /// As above, but returns the reason why it does not start.
     pub fn try_start_again(&mut self) -> Result<()> {
         if self.runs() {
             bail!("PostgreSQL runs already: stop it before it is started again");
@@ -162,12 +166,12 @@ impl Postgres {
         self.process.as_mut().is_some_and(|process| done(process.ended()).is_none())
     }
 
-    /// All that it has logged.
+    /// Its whole log.
     pub fn log(&self) -> String {
         self.cluster.log.text()
     }
 
-    /// The folder of its data, for what a test wants to break there while it is stopped.
+    /// The folder of its data, which a test may damage while the server is stopped.
     pub fn data_dir(&self) -> &Path {
         &self.cluster.data
     }
@@ -176,7 +180,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         let Some(process) = &mut self.process else { return };
-        // At once, yet in order: its shared memory is given back, which killing it would not do.
+        // An immediate shutdown releases its shared memory, which a kill would not.
         process.signal(Signal::QUIT);
         let _ = process.ends_within(KILL_LIMIT);
     }

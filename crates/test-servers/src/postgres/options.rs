@@ -9,10 +9,10 @@ use crate::{done, ports, variables};
 
 /// Cloud SQL's sockets are named after PostgreSQL's own port.
 const CLOUD_SQL_PORT: u16 = 5432;
-/// As few as the smallest Cloud SQL allows.
+/// As few as the smallest Cloud SQL instance allows.
 const MAX_CONNECTIONS: u32 = 25;
 
-/// What may be chosen before a [`Postgres`] is started.
+/// Options of a [`Postgres`], set before it is started.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
@@ -43,17 +43,17 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Takes PostgreSQL 16 with pgvector 0.6.
+    /// Uses PostgreSQL 16 with pgvector 0.6.
     pub fn old(self) -> Self {
         Self { install: InstallPlace::Variable(variables::POSTGRES_OLD_DIR), ..self }
     }
 
-    /// Takes the distribution's PostgreSQL, which has no pgvector.
+    /// Uses the distribution's PostgreSQL, which has no pgvector.
     pub fn plain(self) -> Self {
         Self { install: InstallPlace::Variable(variables::POSTGRES_PLAIN_DIR), ..self }
     }
 
-    /// Takes the programs in this folder, which holds `bin/`.
+    /// Uses the programs in this folder, which contains `bin/`.
     pub fn install(self, folder: impl Into<PathBuf>) -> Self {
         Self { install: InstallPlace::Folder(folder.into()), ..self }
     }
@@ -63,32 +63,32 @@ impl Options {
         Self { tcp: false, ..self }
     }
 
-    /// Allows so many connections instead of 25.
+    /// Allows this many connections instead of 25.
     pub fn max_connections(self, most: u32) -> Self {
         Self { max_connections: most, ..self }
     }
 
-    /// Keeps the data below this folder, such as a small file system of its own; it needs 32 MB. The folder is handed
-    /// to the account that PostgreSQL runs as, and what was made in it is left there.
+    /// Keeps the data in this folder, such as a small file system; it needs 32 MB. The folder is given to the account
+    /// that PostgreSQL runs as, and its contents are left there.
     ///
-    /// When that is full, PostgreSQL can write its log no longer: it says 53100 once, at the grade of a panic, and ends.
-    /// [`Postgres::create_database_in`] fills up in a milder way.
+    /// When it is full, PostgreSQL can no longer write its log: it reports 53100 once, as a panic, and ends.
+    /// [`Postgres::create_database_in`] fills up less abruptly.
     pub fn data_in(self, folder: impl Into<PathBuf>) -> Self {
         Self { data_in: Some(folder.into()), ..self }
     }
 
-    /// Adds a line to `postgresql.conf`, which counts more than those before it.
+    /// Adds a line to `postgresql.conf`, which overrides earlier ones.
     pub fn setting(mut self, line: impl Into<String>) -> Self {
         self.settings.push(line.into());
         self
     }
 
-    /// Starts it, and returns when it takes connections.
+    /// Starts it, and returns when it accepts connections.
     pub fn start(self) -> Postgres {
         done(self.try_start())
     }
 
-    /// The same, with the reason why it does not start.
+    /// As above, but returns the reason why it does not start.
     pub fn try_start(self) -> Result<Postgres> {
         let install = match &self.install {
             InstallPlace::Variable(name) => Install::in_folder(variables::folder(name)?),

@@ -6,13 +6,13 @@ use tokio_postgres::Config;
 use super::sql;
 use crate::{done, variables};
 
-/// The PostgreSQL that all tests of a run share: an account that may create databases on whoever's server.
+/// The PostgreSQL that all tests of a run share: an account that may create databases on some server.
 #[derive(Clone, Debug)]
 pub struct SharedPostgres {
     url: String,
 }
 
-/// An empty database on a shared server, dropped with this handle whoever is still connected.
+/// An empty database on a shared server, dropped with this handle even if clients are still connected.
 #[derive(Debug)]
 pub struct Database {
     server: SharedPostgres,
@@ -30,7 +30,7 @@ impl SharedPostgres {
         Self { url: url.to_owned() }
     }
 
-    /// Its URL as it was handed over.
+    /// Its URL as given.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -54,7 +54,7 @@ impl Database {
         with_database(&self.server.url, &self.name)
     }
 
-    /// Runs SQL in it, and answers its rows as `psql -At` does: a line each, with `|` between columns.
+    /// Runs SQL in it, and returns its rows as `psql -At` does: one line each, with `|` between columns.
     pub fn execute(&self, sql: &str) -> String {
         done(execute(&self.url(), sql))
     }
@@ -62,7 +62,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // A server that is gone keeps nothing.
+        // A server that is gone holds no database to drop.
         let _ = execute(&self.server.url, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
@@ -72,11 +72,15 @@ fn execute(url: &str, sql: &str) -> Result<String> {
         format!("{} is no URL of a PostgreSQL without TLS: correct it", variables::POSTGRES_URL)
     })?;
     sql::run(&config, sql)?.map_err(|error| {
-        anyhow::anyhow!("the database of {} refuses {sql}: {}", variables::POSTGRES_URL, sql::told(&error))
+        anyhow::anyhow!(
+            "the database of {} refuses {sql}: {}",
+            variables::POSTGRES_URL,
+            sql::describe(&error)
+        )
     })
 }
 
-/// A name that no other test has.
+/// A name that no other test uses.
 pub(super) fn new_name() -> String {
     format!("memcloud_test_{:016x}", rand::random::<u64>())
 }

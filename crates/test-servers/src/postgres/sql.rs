@@ -1,4 +1,4 @@
-//! SQL on behalf of a test, beside the code that it tests.
+//! SQL that a test runs beside the code under test.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio_postgres::{Config, Error, NoTls, SimpleQueryMessage};
 
 use crate::background;
 
-/// A server on this machine that does not answer by then is not there.
+/// A local server that does not answer by then is considered absent.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs SQL on a connection of its own, and answers the rows: a line each, with `|` between columns.
+/// Runs SQL on a separate connection and returns the rows, one line each, with `|` between columns.
 pub(super) fn run(config: &Config, sql: &str) -> Result<Result<String, Error>> {
     let mut config = config.clone();
     config.connect_timeout(CONNECT_LIMIT);
@@ -19,7 +19,7 @@ pub(super) fn run(config: &Config, sql: &str) -> Result<Result<String, Error>> {
         let (client, connection) = config.connect(NoTls).await?;
         let ask = async {
             let rows = client.simple_query(sql).await.map(|messages| lines(&messages));
-            // The connection ends when nobody can ask any more.
+            // The connection ends when its client is dropped.
             drop(client);
             rows
         };
@@ -28,8 +28,8 @@ pub(super) fn run(config: &Config, sql: &str) -> Result<Result<String, Error>> {
     })
 }
 
-/// What PostgreSQL said of it, with the code.
-pub(super) fn told(error: &Error) -> String {
+/// PostgreSQL's error with its code.
+pub(super) fn describe(error: &Error) -> String {
     match (error.as_db_error(), error.source()) {
         (Some(told), _) => format!("{} ({})", told.message(), told.code().code()),
         (None, Some(cause)) => format!("{error}: {cause}"),
