@@ -39,6 +39,11 @@ impl Engines {
         self.open(data_dir).await.ok()
     }
 
+    /// Whether the engine may hold keys: not before it exists, which is known of a data directory only.
+    pub(crate) fn may_hold_keys(&self, data_dir: &Path) -> bool {
+        self.postgres.is_some() || holds_memory(data_dir)
+    }
+
     /// Opens the store of the data directory alone, which holds everything or only the records.
     pub async fn open_local(&self, data_dir: &Path) -> Result<Engine, memcloud_domain::Error> {
         let store = match self.content_location() {

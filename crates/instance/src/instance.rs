@@ -7,7 +7,7 @@ use std::time::Duration;
 use memcloud_domain::{Clock, Fault, SystemClock};
 use memcloud_memory::{Chat, Learner, Memory, ModelGateway, RankingWeights};
 use memcloud_ports::{Counts, Embedder, Engine, LanguageModel};
-use memcloud_server::{App, ServeOptions, require_key_beyond_loopback};
+use memcloud_server::{App, ServeOptions, may_have_admin_key, require_key_beyond_loopback};
 use memcloud_tasks::Tasks;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -77,7 +77,11 @@ pub struct EmbedderInfo {
 impl Instance {
     /// Opens the data and the models. Changes nothing that is stored.
     pub async fn open(config: &Config, listener: TcpListener, report: Report<'_>) -> Result<Self, Error> {
-        require_key(config, &listener)?;
+        let address = listener.local_addr().map_err(Error::Socket)?;
+        // Keys that the instance made are in its engine. Before there is one, there are none.
+        if is_keyless(config, address) && !config.engines.may_hold_keys(&config.data_dir) {
+            return Err(Error::Exposed(address));
+        }
         // The data comes first: if it cannot be used, no model is fetched into its directory.
         let engine = config.engines.open(&config.data_dir).await?;
         let (embedder, info) = config.embedding.open(report).await?.unzip();
@@ -89,8 +93,11 @@ impl Instance {
 
     /// Assembles an instance from parts that are open. Of the configuration, engines and models are not used.
     pub async fn assemble(parts: Parts, config: &Config, listener: TcpListener) -> Result<Self, Error> {
-        let address = require_key(config, &listener)?;
+        let address = listener.local_addr().map_err(Error::Socket)?;
         let Parts { engine, embedder, llm, clock } = parts;
+        if is_keyless(config, address) && !may_have_admin_key(&*engine.keys, clock.now()).await {
+            return Err(Error::Exposed(address));
+        }
         let embedder_info = embedder.as_ref().map(|embedder| EmbedderInfo {
             space: embedder.space().to_owned(),
             place: "this process".into(),
@@ -170,11 +177,9 @@ impl Instance {
     }
 }
 
-/// The address of the listener, unless other machines reach it and there is no key.
-fn require_key(config: &Config, listener: &TcpListener) -> Result<SocketAddr, Error> {
-    let address = listener.local_addr().map_err(Error::Socket)?;
-    require_key_beyond_loopback(address.ip(), &config.keys).map_err(|_| Error::Exposed(address))?;
-    Ok(address)
+/// Whether other machines reach this address and the configuration has no key.
+fn is_keyless(config: &Config, address: SocketAddr) -> bool {
+    require_key_beyond_loopback(address.ip(), &config.keys).is_err()
 }
 
 /// Ends chats a while after the signal, so that what they answered is stored before the process ends.

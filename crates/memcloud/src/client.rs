@@ -166,7 +166,9 @@ impl Client {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::new(
                 format!("{} did not accept the key: {said}", self.url()),
-                if self.has_key() {
+                if body["code"].as_str().is_some_and(|code| code != "unauthorized") {
+                    hint
+                } else if self.has_key() {
                     "give the key that 'memcloud up' printed, or one of MEMCLOUD_API_KEYS of the server"
                 } else {
                     "give a key with --key, MEMCLOUD_API_KEY or MEMCLOUD_API_KEY_FILE"

@@ -125,7 +125,7 @@ impl From<Error> for Failure {
             }
             Error::Data(error) | Error::Memory(error) => hint(error),
             Error::Exposed(_) => {
-                let next = "set MEMCLOUD_API_KEYS (or MEMCLOUD_API_KEYS_FILE), or listen on 127.0.0.1";
+                let next = "set MEMCLOUD_API_KEYS (or MEMCLOUD_API_KEYS_FILE), make an admin key first with 'memcloud keys create', or listen on 127.0.0.1";
                 return Self::usage(message, next);
             }
             Error::Socket(_) | Error::Served(_) => "start it again",

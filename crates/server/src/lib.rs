@@ -21,6 +21,6 @@ mod serve;
 
 pub use app::{App, Settings};
 pub use hint::hint;
-pub use keys::{ApiKeys, BadKey, Exposed, require_key_beyond_loopback};
+pub use keys::{ApiKeys, BadKey, Exposed, may_have_admin_key, require_key_beyond_loopback};
 pub use router::{openapi_json, router};
 pub use serve::{ServeOptions, serve};

@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod forget;
 pub(crate) mod import;
+pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod model;
 pub(crate) mod reference;

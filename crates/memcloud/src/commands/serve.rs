@@ -1,10 +1,8 @@
-use memcloud_server::require_key_beyond_loopback;
-
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::listen::listen;
 use crate::logging::{self, LogFormat};
-use crate::settings::{DataFlags, InstanceSettings, addresses, serve_address};
+use crate::settings::{DataFlags, InstanceSettings, serve_address};
 use crate::signals::stop_signal;
 use crate::{api_keys, opening};
 
@@ -27,10 +25,6 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
     settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
-    for address in addresses(&address)? {
-        require_key_beyond_loopback(address.ip(), &settings.config.keys)
-            .map_err(|_| memcloud_instance::Error::Exposed(address))?;
-    }
     let listener = listen(&address, "--listen").await?;
     let instance = opening::open(&settings.config, listener, context.output).await?;
     instance.serve(stop_signal()?).await?;

@@ -9,6 +9,7 @@ mod doctor;
 mod examples;
 mod home;
 mod importing;
+mod keys;
 mod killing;
 mod reference;
 mod released;

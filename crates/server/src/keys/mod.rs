@@ -45,6 +45,13 @@ pub fn require_key_beyond_loopback(address: IpAddr, keys: &ApiKeys) -> Result<()
     if keys.is_empty() && !address.to_canonical().is_loopback() { Err(Exposed { address }) } else { Ok(()) }
 }
 
+/// Whether an engine has a live key that can manage keys. An engine that cannot be read may have one: until its keys are
+/// known, the server refuses every request.
+pub async fn may_have_admin_key(store: &dyn KeyStore, now: Timestamp) -> bool {
+    let is_live_admin = |key: &ApiKey| key.state(now) == KeyState::Live && key.manages_keys();
+    store.keys().await.map_or(true, |keys| keys.iter().any(is_live_admin))
+}
+
 /// All keys of an instance.
 pub(crate) struct Keyring {
     settings: ApiKeys,

@@ -1,0 +1,163 @@
+use clap::Subcommand;
+use jiff::{Span, Timestamp, tz::TimeZone};
+use memcloud_domain::Right;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::commands::{Context, day_and_time};
+use crate::failure::{Exit, Failure};
+use crate::settings::ClientFlags;
+
+/// Create, list and revoke the API keys of an instance
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create a key, and print it; it cannot be shown again
+    Create(Create),
+    /// List the keys without their secrets
+    List {
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+    /// Revoke a key for good
+    Revoke {
+        /// The id that 'keys list' prints
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+struct Create {
+    /// What the key is for
+    name: String,
+    /// What it permits: read, write or admin; may be repeated
+    #[arg(long = "right", value_name = "RIGHT", required = true, value_parser = str::parse::<Right>)]
+    rights: Vec<Right>,
+    /// A group that it opens; may be repeated (default: all groups)
+    #[arg(long = "space", value_name = "GROUP")]
+    spaces: Vec<String>,
+    /// When it ends: a time span such as 30d or 12h, or a date (default: never)
+    #[arg(long, value_name = "WHEN", value_parser = expiry)]
+    expires: Option<String>,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Create(new) => create(&new, context).await,
+        Command::List { client } => list(&client, context).await,
+        Command::Revoke { id, client } => revoke(&id, &client, context).await,
+    }
+}
+
+async fn create(new: &Create, context: &Context) -> Result<Exit, Failure> {
+    let client = Client::new(&context.sources, &new.client)?;
+    let rights: Vec<&str> = new.rights.iter().map(|right| right.as_str()).collect();
+    let mut body = json!({"name": new.name, "rights": rights});
+    if !new.spaces.is_empty() {
+        body["spaces"] = new.spaces.clone().into();
+    }
+    if let Some(end) = &new.expires {
+        body["expires_at"] = end.as_str().into();
+    }
+    let created = client.post(&["v1", "keys"], &[], &body).await?;
+    if context.output.json {
+        context.output.value(&created);
+    } else {
+        context.output.data(text(&created, "key"));
+        context.output.say(format!("key {} created; it cannot be shown again", text(&created, "id")));
+    }
+    Ok(Exit::Ok)
+}
+
+async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
+    let client = Client::new(&context.sources, flags)?;
+    let listed = client.get(&["v1", "keys"], &[]).await?;
+    let keys = listed["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if context.output.json {
+        context.output.value(&listed);
+    } else if keys.is_empty() {
+        context.output.say("no keys");
+    }
+    for key in keys.iter().filter(|_| !context.output.json) {
+        context.output.data(line(key));
+    }
+    Ok(Exit::Ok)
+}
+
+/// A key as one line: id, state, rights, groups, last use, end, name.
+fn line(key: &Value) -> String {
+    let time = |field: &str, none: &str| key[field].as_str().map_or_else(|| none.to_owned(), day_and_time);
+    let names = |field: &str| {
+        let names = key[field].as_array()?.iter().filter_map(Value::as_str);
+        Some(names.collect::<Vec<_>>().join(","))
+    };
+    format!(
+        "{}  {:<7}  {}  groups: {}  used: {}  ends: {}  {}",
+        text(key, "id"),
+        text(key, "state"),
+        names("rights").unwrap_or_default(),
+        names("spaces").unwrap_or_else(|| "all".to_owned()),
+        time("last_used_at", "never"),
+        time("expires_at", "never"),
+        text(key, "name"),
+    )
+}
+
+async fn revoke(id: &str, flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
+    let client = Client::new(&context.sources, flags)?;
+    let revoked = client.delete(&["v1", "keys", id], &[], None).await?;
+    if context.output.json {
+        context.output.value(&revoked);
+    }
+    context.output.say(format!("key {} ({}) revoked", text(&revoked, "id"), text(&revoked, "name")));
+    Ok(Exit::Ok)
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+/// The end that a span from now on or a date names, in RFC 3339.
+fn expiry(when: &str) -> Result<String, String> {
+    if let Ok(moment) = when.parse::<memcloud_domain::Timestamp>() {
+        return Ok(moment.to_string());
+    }
+    let span: Span =
+        when.parse().map_err(|_| "write a time span such as 30d, or a date such as 2030-01-31")?;
+    if !span.is_positive() {
+        return Err("the time span must be positive".to_owned());
+    }
+    // A day of a span is a day of the calendar, so it needs a time zone to be added.
+    let end = Timestamp::now().to_zoned_datetime(TimeZone::UTC).checked_add(span);
+    end.map(|end| end.timestamp().to_string()).map_err(|_| "the time span is too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_span_or_a_date() {
+        let seconds = |when: &str| {
+            let end: Timestamp = expiry(when).unwrap().parse().unwrap();
+            end.duration_since(Timestamp::now()).as_secs()
+        };
+        for (span, expected) in [("30d", 30 * 86_400), ("12h", 43_200), ("90m", 5_400)] {
+            assert!((expected - 5..=expected).contains(&seconds(span)), "{span}: {}", seconds(span));
+        }
+        assert_eq!(expiry("2030-01-31").unwrap(), "2030-01-31T00:00:00Z");
+        for wrong in ["", "soon", "-3d", "30", "0d", "99999999y"] {
+            assert!(expiry(wrong).is_err(), "{wrong}");
+        }
+    }
+}
