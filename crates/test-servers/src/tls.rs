@@ -14,9 +14,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::background::Background;
 use crate::{Certificates, done, ports};
 
-/// PostgreSQL's SSLRequest: the length, and a number in place of a version.
+/// PostgreSQL's `SSLRequest`: the length, and a number in place of a version.
 const ASKS_FOR_TLS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-/// PostgreSQL's GSSENCRequest.
+/// PostgreSQL's `GSSENCRequest`.
 const ASKS_FOR_GSS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
 const YES: u8 = b'S';
 const NO: u8 = b'N';
