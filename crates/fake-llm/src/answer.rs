@@ -1,15 +1,15 @@
-//! Answers a question with a sentence of what was given besides it.
+//! Answers a question with a sentence of the given context.
 
 use std::collections::HashSet;
 
 use crate::request::Message;
 use crate::words::stems;
 
-/// What is answered when nothing fits.
+/// The answer when no sentence matches.
 pub(crate) const NOTHING: &str = "I do not know.";
 
 /// The sentence of the other messages that shares most words with the last question of the user; of several the last,
-/// which is the newest. It is quoted as it stands.
+/// which is the newest. It is quoted verbatim.
 pub(crate) fn answer(messages: &[Message]) -> String {
     let Some(asked) = messages.iter().rposition(|message| message.role == "user") else {
         return NOTHING.into();
@@ -19,7 +19,7 @@ pub(crate) fn answer(messages: &[Message]) -> String {
     let best = others
         .flat_map(|(_, message)| candidates(&message.text))
         .filter_map(|candidate| Some((candidate.shared(&question)?, candidate.sentence)))
-        // Of equals, the last.
+        // The last of equals wins.
         .max_by_key(|(shared, _)| *shared);
     best.map_or_else(|| NOTHING.into(), |(_, sentence)| sentence)
 }
@@ -27,28 +27,28 @@ pub(crate) fn answer(messages: &[Message]) -> String {
 /// A sentence that may be the answer.
 #[derive(Debug, PartialEq)]
 struct Candidate {
-    /// What stands before it in its line, such as the speaker's name. It helps to choose but is no answer itself.
+    /// The label before it in its line, such as the speaker's name. It helps to choose but is not an answer.
     label: String,
     sentence: String,
 }
 
 impl Candidate {
-    /// How many words of the question are in it, if it says any itself.
+    /// How many words of the question it and its label share, if it shares any itself.
     fn shared(&self, question: &HashSet<String>) -> Option<usize> {
         let said: HashSet<String> = stems(&self.sentence).filter(|word| question.contains(word)).collect();
-        let told = stems(&self.label).filter(|word| question.contains(word) && !said.contains(word));
-        (!said.is_empty()).then(|| said.len() + told.collect::<HashSet<_>>().len())
+        let in_label = stems(&self.label).filter(|word| question.contains(word) && !said.contains(word));
+        (!said.is_empty()).then(|| said.len() + in_label.collect::<HashSet<_>>().len())
     }
 }
 
-/// All sentences of a text. JSON strings in it are read as what they say.
+/// All sentences of a text. JSON strings in it are decoded.
 fn candidates(text: &str) -> Vec<Candidate> {
     let mut found = Vec::new();
     for line in text.lines() {
         let mut label = String::new();
         let mut pieces = pieces(line).into_iter().peekable();
         while let Some(piece) = pieces.next() {
-            // `"Ann" (since May):` names the one who said what follows.
+            // `"Ann" (since May):` names the speaker of the next sentence.
             let names_what_follows = match (&piece, pieces.peek()) {
                 (Piece::Plain(plain), Some(Piece::Quoted(_))) => {
                     plain.trim_end().ends_with(':') || !says_something(plain)
@@ -72,7 +72,7 @@ fn candidates(text: &str) -> Vec<Candidate> {
 #[derive(Debug, PartialEq)]
 enum Piece {
     Plain(String),
-    /// A JSON string, as what it says.
+    /// A JSON string, decoded.
     Quoted(String),
 }
 
@@ -103,7 +103,7 @@ fn says_something(text: &str) -> bool {
     text.chars().any(char::is_alphabetic)
 }
 
-/// The sentences of a line, without questions: those answer nothing, and one that is asked twice would answer itself.
+/// The sentences of a line, without questions: a question answers nothing, and one asked twice would answer itself.
 fn sentences(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! A body that comes in parts, and may break off.
+//! A body that is sent in parts and may break off.
 
 use std::io;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 
-/// Long enough for what was sent before to leave this machine, so that a break comes after it and not instead of it.
+/// Long enough for the data sent so far to be delivered, so that the break follows it instead of replacing it.
 const BEFORE_BREAK: Duration = Duration::from_millis(50);
-/// How many bytes a torn answer sends at once: fewer than an event has, and no divisor of most characters' places.
+/// How many bytes a torn answer sends at once: fewer than an event has, and out of step with most characters.
 const SHRED: usize = 3;
 
 /// A part of a body.
@@ -22,16 +22,16 @@ pub(crate) enum Part {
     Break,
 }
 
-/// Parts in their order. They may never end.
+/// The parts in order; possibly endless.
 pub(crate) type Parts = Box<dyn Iterator<Item = Part> + Send>;
 
-/// An answer of these parts, with a pause before each.
+/// An answer made of these parts, with a pause before each.
 pub(crate) fn answer(content_type: &'static str, parts: Parts, pause: Duration) -> Response {
     let stream = stream::unfold(parts, move |mut parts| async move {
         let part = parts.next()?;
         let sent = match part {
             Part::Bytes(bytes) => {
-                // A pause of nothing would still give up the thread.
+                // Even a zero pause would yield the thread.
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }
@@ -47,7 +47,7 @@ pub(crate) fn answer(content_type: &'static str, parts: Parts, pause: Duration) 
     ([(CONTENT_TYPE, content_type)], Body::from_stream(stream)).into_response()
 }
 
-/// The same in small pieces.
+/// The same parts in small pieces.
 pub(crate) fn torn(parts: Parts) -> Parts {
     Box::new(parts.flat_map(|part| match part {
         Part::Break => vec![Part::Break],

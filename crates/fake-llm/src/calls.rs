@@ -1,4 +1,4 @@
-//! What was asked, and what it would have cost.
+//! The calls received, and which of them were charged.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,44 +9,44 @@ use crate::fault::Fault;
 use crate::reply::Reply;
 use crate::request::Kind;
 
-/// How many calls are remembered. The totals count on.
+/// How many calls are kept. The totals keep counting.
 const KEPT: usize = 10_000;
 
 /// All calls since the last [`clear_calls`](crate::DevModel::clear_calls).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calls {
-    /// How many there were.
+    /// The number of calls.
     pub calls: u64,
-    /// How many of them were charged.
+    /// The number of charged calls.
     pub charged: u64,
-    /// The last 10,000 of them, the oldest first.
+    /// The last 10,000 calls, oldest first.
     pub asked: VecDeque<Call>,
 }
 
-/// One call of chat completions or embeddings.
+/// One call to chat completions or embeddings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     /// Path and query.
     pub path: String,
-    /// The body, or its text when it is no JSON.
+    /// The body, or its text when it is not JSON.
     pub body: Value,
     /// The `Idempotency-Key`.
     pub idempotency_key: Option<String>,
-    /// Whether it showed a key, in `Authorization` or `api-key`. The key itself is not kept.
+    /// Whether it carried a key, in `Authorization` or `api-key`. The key itself is not kept.
     pub authorization: bool,
-    /// What it was for; `None` for embeddings and for what could not be read.
+    /// Its purpose; `None` for embeddings and unreadable calls.
     pub kind: Option<Kind>,
-    /// The status of the answer; `None` when there never is one.
+    /// The status of the answer; `None` when it never gets one.
     pub status: Option<u16>,
-    /// Whether an answer was worked out for it: refused calls and repeated ones cost nothing.
+    /// Whether an answer was computed for it: refused and repeated calls cost nothing.
     pub charged: bool,
-    /// Whether it got the answer that an earlier call with its `Idempotency-Key` had got.
+    /// Whether it got the answer of an earlier call with the same `Idempotency-Key`.
     pub repeated: bool,
-    /// What it suffered.
+    /// The faults that applied to it.
     pub faults: Vec<Fault>,
 }
 
-/// The calls, and the answers that are known by a key.
+/// The calls, and the answers kept under an idempotency key.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     calls: Calls,
@@ -59,7 +59,7 @@ impl Log {
         &self.calls
     }
 
-    /// Answers that are known by a key stay known: a provider forgets no charge because somebody has read the bill.
+    /// Clears the calls, not the answers kept under a key: a provider does not undo a charge when its log is cleared.
     pub(crate) fn clear(&mut self) {
         self.calls = Calls::default();
     }
@@ -74,7 +74,7 @@ impl Log {
         self.calls.asked.push_back(call);
     }
 
-    /// The answer that was given under this key before, or else a new one, and whether it is new.
+    /// The answer given under this key before, or a new one, and whether it is new.
     pub(crate) fn answer(&mut self, key: Option<&str>, make: impl FnOnce(u64) -> Reply) -> (Reply, bool) {
         if let Some(reply) = key.and_then(|key| self.answered.get(key)) {
             return (reply.clone(), false);

@@ -14,10 +14,10 @@ use crate::fault::Fault;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::state::{Manners, State, header, shows_a_key};
+use crate::state::{Dialect, State, header, shows_a_key};
 use crate::{stream, whole};
 
-/// Answers a call. `deployment` is what the address names, as Azure's does.
+/// Answers a call. `deployment` is the model in the address of an Azure call.
 pub(crate) async fn completions(
     Shared(state): Shared<Arc<State>>,
     uri: Uri,
@@ -28,7 +28,7 @@ pub(crate) async fn completions(
     let mut call = Call::begun(&uri.to_string(), &headers, &body);
     let deployment = deployment.map(|Path(name)| name);
     let read = state
-        .let_in(&headers, Manners::of(uri.path()))
+        .authorize(&headers, Dialect::of(uri.path()))
         .and_then(|()| Request::read(&call.body, deployment.as_deref()));
     let request = match read {
         Ok(request) => request,
@@ -43,7 +43,7 @@ pub(crate) async fn completions(
     }
     let wait = state.delay() + faults.iter().map(Fault::wait).sum();
     if let Some(refusal) = faults.iter().find_map(|fault| refusal(fault, &request)) {
-        // What waits before it refuses is in the log meanwhile.
+        // Logged before the delay, so that a waiting call is visible.
         let response = refused(&state, call, refusal);
         tokio::time::sleep(wait).await;
         return response;
@@ -54,7 +54,7 @@ pub(crate) async fn completions(
 }
 
 impl Call {
-    /// A call as it came, before anything is known of it.
+    /// A call as received, before it is parsed.
     pub(crate) fn begun(path: &str, headers: &HeaderMap, body: &[u8]) -> Self {
         let text = || Value::from(String::from_utf8_lossy(body));
         Self {
@@ -67,13 +67,13 @@ impl Call {
     }
 }
 
-/// Notes that a call was refused.
+/// Logs that a call was refused.
 pub(crate) fn refused(state: &State, call: Call, refusal: Refusal) -> Response {
     state.log().note(Call { status: Some(refusal.status.as_u16()), ..call });
     refusal.into_response()
 }
 
-/// The reply, which is charged and known by its key from now on: also when the caller does not wait for it.
+/// The reply, which is charged and kept under its key from now on, even if the caller does not wait for it.
 fn replied(state: &State, call: Call, request: &Request) -> Reply {
     let mut log = state.log();
     let make = |number| Reply::new(number, request, &call.faults);
@@ -88,7 +88,7 @@ fn suffered(state: &State, request: &Request, body: &[u8]) -> Vec<Fault> {
     state.faults().as_mut().map(|faults| faults.suffered(request.wants.kind(), texts)).unwrap_or_default()
 }
 
-/// The error that a fault makes of a call.
+/// The error that a fault returns for a call.
 fn refusal(fault: &Fault, request: &Request) -> Option<Refusal> {
     match fault {
         Fault::Status { status, retry_after } => Some(Refusal::status(*status, *retry_after)),

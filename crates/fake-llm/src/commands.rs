@@ -1,11 +1,11 @@
-//! Makes commands of messages: what is said becomes facts to add, to replace and to retire.
+//! Turns messages into commands: statements become facts to add, replace and retire.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::statements::{Statement, statements};
 
-/// What is asked.
+/// The request.
 #[derive(Debug, Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -13,7 +13,7 @@ struct Asked {
     messages: Vec<Said>,
 }
 
-/// A fact that is known.
+/// A known fact.
 #[derive(Debug, Deserialize)]
 struct Fact {
     id: Value,
@@ -31,7 +31,7 @@ struct Said {
     text: String,
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Debug, Default, Serialize)]
 struct Commands {
     commands: Vec<Command>,
@@ -46,12 +46,12 @@ struct Command {
     feature: String,
     value: String,
     messages: Vec<Value>,
-    /// Whether several such facts hold at a time.
+    /// Whether several such facts can hold at once.
     #[serde(skip)]
     several: bool,
 }
 
-/// The commands for this JSON, as JSON. None when there is nothing that can be read.
+/// The commands for this JSON, as JSON; `None` when it cannot be read.
 pub(crate) fn commands(asked: &str) -> String {
     let mut answer = Commands::default();
     if let Ok(asked) = serde_json::from_str::<Asked>(asked) {
@@ -61,13 +61,13 @@ pub(crate) fn commands(asked: &str) -> String {
             }
         }
     }
-    // Texts and numbers can always be written.
+    // Texts and numbers always serialise.
     serde_json::to_string(&answer).unwrap_or_default()
 }
 
 impl Commands {
     fn heed(&mut self, statement: Statement, number: &Value, facts: &[Fact]) {
-        // What was said before of the same thing in these messages is out of date.
+        // An earlier statement about the same thing in these messages is outdated.
         self.commands.retain(|command| !command.yields_to(&statement));
         let known = facts.iter().find(|fact| fact.is_about(&statement));
         let (verb, fact) = match known {
@@ -92,7 +92,7 @@ impl Command {
 }
 
 impl Fact {
-    /// Whether the statement is about it: the same thing, and where several hold at a time the same value.
+    /// Whether the statement is about this fact: the same name and, where several can hold at once, the same value.
     fn is_about(&self, statement: &Statement) -> bool {
         let exact = statement.several || statement.over;
         same(&self.tag, statement.tag)
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// The commands for these messages, each in a line.
+    /// The commands for these messages, one a line.
     fn asked(facts: &Value, texts: &[&str]) -> Vec<String> {
         let messages: Vec<Value> = texts
             .iter()
@@ -119,7 +119,7 @@ mod tests {
             .collect();
         let asked = json!({"owner": "Ann", "facts": facts, "messages": messages});
         let answer: Value = serde_json::from_str(&commands(&asked.to_string())).unwrap();
-        let told = |c: &Value| {
+        let line = |c: &Value| {
             let text = |name: &str| c[name].as_str().unwrap().to_owned();
             format!(
                 "{} {} {}={} {}",
@@ -130,7 +130,7 @@ mod tests {
                 c["messages"]
             )
         };
-        answer["commands"].as_array().unwrap().iter().map(told).collect()
+        answer["commands"].as_array().unwrap().iter().map(line).collect()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `/dev/calls` and `/dev/faults`: for whoever tests with it.
+//! `/dev/calls` and `/dev/faults`: the controls for tests.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) async fn clear_calls(Shared(state): Shared<Arc<State>>) -> StatusCode
     StatusCode::NO_CONTENT
 }
 
-/// What still goes wrong; null when nothing does.
+/// The active faults; null when there are none.
 pub(crate) async fn faults(Shared(state): Shared<Arc<State>>) -> Json<Option<Faults>> {
     Json(state.faults().clone())
 }

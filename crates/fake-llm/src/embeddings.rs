@@ -1,4 +1,4 @@
-//! `POST …/embeddings`: vectors of the words that a text holds, the same every time.
+//! `POST …/embeddings`: deterministic vectors of the words in a text.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::calls::Call;
 use crate::chat::refused;
 use crate::refusal::Refusal;
 use crate::request::tokens;
-use crate::state::{Manners, State};
+use crate::state::{Dialect, State};
 use crate::words::stems;
 
-/// The length of a vector where none is asked for, and the longest.
+/// The default and the largest number of dimensions.
 const DIMENSIONS: u64 = 64;
 const MOST_DIMENSIONS: u64 = 4_096;
 
@@ -28,7 +28,7 @@ pub(crate) async fn embeddings(
     body: Bytes,
 ) -> Response {
     let call = Call::begun(&uri.to_string(), &headers, &body);
-    match state.let_in(&headers, Manners::of(uri.path())).and_then(|()| answer(&call.body)) {
+    match state.authorize(&headers, Dialect::of(uri.path())).and_then(|()| answer(&call.body)) {
         Ok(answer) => {
             state.log().note(Call { status: Some(200), charged: true, ..call });
             tokio::time::sleep(state.delay()).await;
@@ -64,7 +64,7 @@ fn answer(body: &Value) -> Result<Value, Refusal> {
     }))
 }
 
-/// A vector of length one, in which each word adds to or takes from one number.
+/// A unit vector in which each word adds to or subtracts from one component.
 fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     let mut vector = vec![0.0_f32; dimensions];
     for word in stems(text) {
@@ -73,14 +73,14 @@ fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     }
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length == 0.0 {
-        // A text without words still needs a direction.
+        // A text without words still needs a unit vector.
         vector[0] = 1.0;
         return vector;
     }
     vector.iter().map(|x| x / length).collect()
 }
 
-/// FNV-1a: the same on every machine and in every version, as the standard library's hash is not.
+/// FNV-1a: stable across machines and versions, unlike the standard library's hash.
 fn fnv(word: &str) -> u64 {
     word.bytes()
         .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))

@@ -1,4 +1,4 @@
-//! What can go wrong with an endpoint.
+//! The faults of an endpoint.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use thiserror::Error;
 use crate::pause::{BadPause, Pause};
 
 /// One way in which an endpoint fails, or differs from others. On the command line `name` or `name=value`, in JSON
-/// `{"fault": "name", …}` with the fields that are named here.
+/// `{"fault": "name", …}` with the fields below.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    /// `slow=2s`: takes so long before it answers anything.
+    /// `slow=2s`: delays every answer.
     Slow {
         /// How long.
         time: Pause,
@@ -24,13 +24,13 @@ pub enum Fault {
     Status {
         /// The status, 400 to 599.
         status: u16,
-        /// What `Retry-After` says.
+        /// The value of `Retry-After`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     },
-    /// `overflow`, `overflow=100`: answers 400 `context_length_exceeded` to more than so many tokens, or to any.
+    /// `overflow`, `overflow=100`: answers 400 `context_length_exceeded` beyond this many tokens, or always.
     Overflow {
-        /// How many tokens it can read.
+        /// The most tokens it accepts.
         #[serde(default)]
         tokens: u64,
     },
@@ -38,16 +38,16 @@ pub enum Fault {
     RefusesFormat,
     /// `refuses-usage`: answers 400 to a call with `stream_options`.
     RefusesUsage,
-    /// `ignores-stream`: answers JSON to a call that wants a stream.
+    /// `ignores-stream`: answers a streaming call with JSON.
     IgnoresStream,
-    /// `cut`, `cut=3`: breaks the connection after so many events of a stream, or half of them; in the middle of an
-    /// answer that is not streamed.
+    /// `cut`, `cut=3`: closes the connection after this many events of a stream, or after half of them; in the middle
+    /// of an answer that is not streamed.
     Cut {
         /// After how many events.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<usize>,
     },
-    /// `error-event`: half a stream, then an event that holds an error.
+    /// `error-event`: half a stream, then an event with an error.
     ErrorEvent,
     /// `no-done`: a stream without the `[DONE]` at its end.
     NoDone,
@@ -60,17 +60,17 @@ pub enum Fault {
     Comments,
     /// `torn`: sends its answer in pieces of three bytes.
     Torn,
-    /// `reasoning`: thinks aloud in `reasoning_content`, sends deltas that are null, and leaves the ids out.
+    /// `reasoning`: sends `reasoning_content` and null deltas, and omits ids.
     Reasoning,
-    /// `invalid-utf8`: a byte in its answer that is no UTF-8.
+    /// `invalid-utf8`: an answer with a byte that is not UTF-8.
     InvalidUtf8,
-    /// `bad-json`: says JSON that breaks off.
+    /// `bad-json`: replies with truncated JSON.
     BadJson,
-    /// `wrong-schema`: says JSON of another shape.
+    /// `wrong-schema`: replies with JSON of another shape.
     WrongSchema,
-    /// `empty`: says nothing, as an empty text.
+    /// `empty`: replies with an empty text.
     Empty,
-    /// `null-content`: says nothing, as null.
+    /// `null-content`: replies with null.
     NullContent,
     /// `tools`: calls a tool instead of answering.
     Tools,
@@ -78,16 +78,16 @@ pub enum Fault {
     Huge,
 }
 
-/// A text that names no fault.
+/// A text that does not name a fault.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BadFault {
-    /// There is none of this name.
+    /// No fault has this name.
     #[error("there is no fault '{name}'; there are {}", NAMES.join(", "))]
     Unknown {
         /// The name.
         name: String,
     },
-    /// Its value is missing, too much or cannot be read.
+    /// Its value is missing, superfluous or invalid.
     #[error("fault '{name}' {why}")]
     Value {
         /// The name.
@@ -158,7 +158,7 @@ impl FromStr for Fault {
 }
 
 impl Fault {
-    /// The one of this name, if it takes no value.
+    /// The fault of this name, if it takes no value.
     fn plain(name: &str) -> Option<Self> {
         Some(match name {
             "hang" => Self::Hang,
@@ -181,7 +181,7 @@ impl Fault {
         })
     }
 
-    /// The same, when it can happen: a status that is no error would be no fault.
+    /// Checks the fault: a success status would not be one.
     pub(crate) fn checked(self) -> Result<Self, BadFault> {
         match self {
             Self::Status { status, .. } if !(400..600).contains(&status) => {
@@ -191,12 +191,12 @@ impl Fault {
         }
     }
 
-    /// How long it makes one wait before the head of the answer.
+    /// The delay before the head of the answer.
     pub(crate) fn wait(&self) -> Duration {
         if let Self::Slow { time } = self { time.0 } else { Duration::ZERO }
     }
 
-    /// How long it makes one wait before each event of a stream.
+    /// The delay before each event of a stream.
     pub(crate) fn word_wait(&self) -> Duration {
         if let Self::SlowWords { time } = self { time.0 } else { Duration::ZERO }
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_is_told() {
+    fn invalid_faults_are_refused_with_a_reason() {
         for text in ["", "slow", "slow=soon", "status", "status=200", "status=429,soon", "hang=2s", "flood"] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Which faults the next calls suffer.
+//! The faults that apply to the next calls.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -6,17 +6,17 @@ use serde_json::Value;
 use crate::fault::Fault;
 use crate::request::Kind;
 
-/// What goes wrong with the next calls of chat completions. Without [`Faults::times`] it lasts until it is changed.
+/// The faults of the next chat completions calls. Without [`Faults::times`] they last until they are changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {
-    /// All of them, at once. In JSON each is an object, or a text as on the command line.
+    /// The faults, which apply together. In JSON each is an object, or a text as on the command line.
     #[serde(deserialize_with = "written")]
     pub faults: Vec<Fault>,
-    /// How many calls suffer them.
+    /// How many calls they apply to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// Only calls whose body holds this text, as it stands in it or in one of its messages.
+    /// Only calls whose body or messages contain this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_if: Option<String>,
     /// Only calls of this kind.
@@ -43,25 +43,25 @@ impl From<Fault> for Faults {
 }
 
 impl Faults {
-    /// The same for the next so many calls only.
+    /// Applies them to this many calls only.
     #[must_use]
     pub fn times(self, times: u64) -> Self {
         Self { times: Some(times), ..self }
     }
 
-    /// The same for calls only whose body holds this text.
+    /// Applies them only to calls whose body contains this text.
     #[must_use]
     pub fn only_if(self, text: impl Into<String>) -> Self {
         Self { only_if: Some(text.into()), ..self }
     }
 
-    /// The same for calls of this kind only.
+    /// Applies them only to calls of this kind.
     #[must_use]
     pub fn only(self, kind: Kind) -> Self {
         Self { only: Some(kind), ..self }
     }
 
-    /// What a call suffers, which is one time less for the next. `texts` are its body and its messages.
+    /// The faults of a call; counts down [`Faults::times`]. `texts` are its body and its messages.
     pub(crate) fn suffered<'a>(
         &mut self,
         kind: Kind,

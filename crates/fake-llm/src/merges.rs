@@ -1,9 +1,9 @@
-//! Merges facts of one tag: those of the same feature become one.
+//! Merges facts of one tag: facts with the same name become one.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How many facts become one at most.
+/// The most facts that one merge combines.
 const GROUP: usize = 5;
 
 #[derive(Debug, Deserialize)]
@@ -18,7 +18,7 @@ struct Fact {
     value: String,
 }
 
-/// The merges for this JSON, as JSON. None when there is nothing that can be read.
+/// The merges for this JSON, as JSON. `None` when it cannot be read.
 pub(crate) fn merges(asked: &str) -> String {
     let facts = serde_json::from_str::<Asked>(asked).map_or_else(|_| vec![], |asked| asked.facts);
     let mut features: Vec<&str> = Vec::new();

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::NAME;
 use crate::refusal::Refusal;
-use crate::state::{Manners, State};
+use crate::state::{Dialect, State};
 
 pub(crate) async fn models(
     Shared(state): Shared<Arc<State>>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Refusal> {
-    state.let_in(&headers, Manners::OpenAi)?;
+    state.authorize(&headers, Dialect::OpenAi)?;
     let model = json!({"id": NAME, "object": "model", "created": 0, "owned_by": "memcloud"});
     Ok(Json(json!({"object": "list", "data": [model]})))
 }

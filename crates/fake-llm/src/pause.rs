@@ -1,4 +1,4 @@
-//! A length of time, as people write it.
+//! A duration as people write it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A length of time that is written `50ms`, `2s` or `1.5s`, in JSON too.
+/// A duration written as `50ms`, `2s` or `1.5s`, also in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pause(pub Duration);
 
-/// A text that is no length of time.
+/// A text that is not a duration.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("'{0}' is no length of time: write it as 50ms, 2s or 1.5s")]
 pub struct BadPause(String);

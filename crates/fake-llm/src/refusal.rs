@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// Why a call is not answered.
+/// Why a call is refused.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -20,12 +20,12 @@ impl Refusal {
         Self { status, message: message.into(), code: None, param: None, retry_after: None }
     }
 
-    /// The call makes no sense.
+    /// The call is invalid.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// The call has a field that this endpoint does not know.
+    /// The call has a field that this endpoint does not support.
     pub(crate) fn unknown(param: &'static str) -> Self {
         Self {
             code: Some("unknown_parameter"),
@@ -34,7 +34,7 @@ impl Refusal {
         }
     }
 
-    /// The messages are longer than what it can read.
+    /// The messages exceed the context length.
     pub(crate) fn overflow(limit: u64, tokens: u64) -> Self {
         Self {
             code: Some("context_length_exceeded"),
@@ -46,19 +46,19 @@ impl Refusal {
         }
     }
 
-    /// The key is missing or wrong. It is not repeated: what is answered ends up in logs.
+    /// The key is missing or wrong. The message does not repeat it, because answers end up in logs.
     pub(crate) fn key() -> Self {
         let message = "Incorrect API key provided.";
         Self { code: Some("invalid_api_key"), ..Self::new(StatusCode::UNAUTHORIZED, message) }
     }
 
-    /// Nothing is there.
+    /// There is no such route.
     pub(crate) fn route(method: &str, path: &str) -> Self {
         let message = format!("Invalid URL ({method} {path})");
         Self { code: Some("unknown_url"), ..Self::new(StatusCode::NOT_FOUND, message) }
     }
 
-    /// Whatever this status says.
+    /// A refusal with this status.
     pub(crate) fn status(status: u16, retry_after: Option<u64>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (message, code) = match status {
@@ -72,7 +72,7 @@ impl Refusal {
         Self { code, retry_after, ..Self::new(status, message) }
     }
 
-    /// The body.
+    /// The body of the answer.
     pub(crate) fn json(&self) -> Value {
         let kind = match self.status {
             StatusCode::TOO_MANY_REQUESTS => "requests",

@@ -1,4 +1,4 @@
-//! What is said, before it takes the form of an answer.
+//! The reply, before it is formatted as an answer.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,10 +12,10 @@ use crate::request::{Request, Wants, tokens};
 
 const BROKEN_JSON: &str = r#"{"commands": [{"command": "add", "tag": "#;
 const OTHER_JSON: &str = r#"{"orders": [{"do": "add", "what": 7}], "note": ["this", "is", "no", "command"]}"#;
-/// The tool that is called when none is offered.
+/// The tool to call when the request offers none.
 const TOOL: &str = "lookup";
 
-/// A reply. It is kept under its call's key, so that whoever repeats the call gets the same.
+/// A reply. It is kept under its call's key, so that a repeated call gets the same reply.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) id: String,
@@ -28,7 +28,7 @@ pub(crate) struct Reply {
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
     Text(String),
-    /// Null instead of a text.
+    /// Null in place of a text.
     Null,
     /// A call of the tool of this name.
     Tool(String),
@@ -37,7 +37,7 @@ pub(crate) enum Said {
 }
 
 impl Reply {
-    /// The reply to a call, the `number`th of all.
+    /// The reply to the `number`th call.
     pub(crate) fn new(number: u64, request: &Request, faults: &[Fault]) -> Self {
         let said = faults.iter().find_map(|fault| instead(fault, request));
         Self {
@@ -71,7 +71,7 @@ fn honest(request: &Request) -> String {
     }
 }
 
-/// What a fault makes it say instead.
+/// The reply that a fault puts in place of the real one.
 fn instead(fault: &Fault, request: &Request) -> Option<Said> {
     Some(match fault {
         Fault::BadJson => Said::Text(BROKEN_JSON.into()),

@@ -1,21 +1,21 @@
-//! A call of chat completions, as far as it matters here.
+//! The parts of a chat completions call that matter here.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::refusal::Refusal;
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// To answer somebody.
+    /// To answer a chat.
     Answer,
     /// To extract facts, or to merge them.
     Extract,
 }
 
-/// What is to be said.
+/// What kind of reply is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wants {
     Answer,
@@ -33,7 +33,7 @@ impl Wants {
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) role: String,
-    /// Its text, or all texts of its parts.
+    /// Its text, or the texts of its parts.
     pub(crate) text: String,
 }
 
@@ -43,9 +43,9 @@ pub(crate) struct Request {
     pub(crate) model: String,
     pub(crate) messages: Vec<Message>,
     pub(crate) wants: Wants,
-    /// Whether the answer is to be streamed.
+    /// Whether to stream the answer.
     pub(crate) stream: bool,
-    /// Whether the stream is to say what it took; `None` without `stream_options`.
+    /// Whether the stream must report the tokens; `None` without `stream_options`.
     pub(crate) usage: Option<bool>,
     /// Whether it has `response_format`.
     pub(crate) has_format: bool,
@@ -54,7 +54,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// `model` is the one that the address names, if it names one.
+    /// `model` is the one named in the address, if any.
     pub(crate) fn read(body: &Value, model: Option<&str>) -> Result<Self, Refusal> {
         let missing = |name: &str| Refusal::invalid(format!("Missing required parameter: '{name}'."));
         let model = model.or(body["model"].as_str()).filter(|model| !model.is_empty());
@@ -82,18 +82,18 @@ impl Request {
         })
     }
 
-    /// What the user said last.
+    /// The last message of the user.
     pub(crate) fn asked(&self) -> &str {
         last_of_user(&self.messages)
     }
 
-    /// About how many tokens it has.
+    /// An estimate of its tokens.
     pub(crate) fn tokens(&self) -> u64 {
         self.messages.iter().map(|message| tokens(&message.text)).sum()
     }
 }
 
-/// About how many tokens a text has: one for four characters.
+/// An estimate of a text's tokens: one for four characters.
 pub(crate) fn tokens(text: &str) -> u64 {
     text.chars().count().div_ceil(4) as u64
 }
@@ -114,7 +114,7 @@ fn last_of_user(messages: &[Message]) -> &str {
     messages.iter().rfind(|message| message.role == "user").map_or("", |message| &message.text)
 }
 
-/// By the name of the schema; where the schema had to be left out, by what is asked.
+/// Judged by the name of the schema or, without a schema, by the text of the request.
 fn wants(body: &Value, messages: &[Message]) -> Wants {
     match body["response_format"]["json_schema"]["name"].as_str() {
         Some("profile_commands") => return Wants::Commands,

@@ -1,4 +1,4 @@
-//! The running stand-in.
+//! The running server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -23,23 +23,23 @@ use crate::refusal::Refusal;
 use crate::state::State;
 use crate::{chat, control, embeddings, models};
 
-/// The longest body that is read, in bytes.
+/// The longest accepted body, in bytes.
 const BODY_BYTES: usize = 64 << 20;
-/// How long a failing `accept` rests.
+/// How long to wait after a failed `accept`.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// How it runs.
+/// How to run it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where it listens; only on this machine. Port 0 takes a free one. Default 127.0.0.1:0.
+    /// The address to listen on, on this machine only. Port 0 takes a free port. Default 127.0.0.1:0.
     pub listen: SocketAddr,
-    /// The key that calls must show. Default: none need to.
+    /// The key that calls must carry. Default: none.
     pub key: Option<String>,
-    /// How long it takes before each answer. Default 0.
+    /// The delay before each answer. Default 0.
     pub latency: Duration,
-    /// Up to how much longer, at random. Default 0.
+    /// The most random delay on top. Default 0.
     pub jitter: Duration,
-    /// What goes wrong from the start, until it is changed. Default: nothing.
+    /// The faults from the start, until they are changed. Default: none.
     pub faults: Vec<Fault>,
 }
 
@@ -55,13 +55,13 @@ impl Default for Options {
     }
 }
 
-/// Why it does not run.
+/// Why it does not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// Others could reach it, and it is not made for that.
+    /// Other machines could reach this address, and it is not made for that.
     #[error("{0} is not this machine's own: the stand-in for a language model listens on 127.0.0.1 only")]
     Exposed(SocketAddr),
-    /// It cannot listen there.
+    /// It cannot listen on the address.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
     /// It was started outside a runtime.
@@ -69,7 +69,8 @@ pub enum StartError {
     NoRuntime,
 }
 
-/// A running stand-in for a language model. It stops when it is dropped, and so do the answers that it is giving.
+/// A running stand-in for a language model. It stops when it is dropped, and so do
+/// its unfinished answers.
 #[derive(Debug)]
 pub struct DevModel {
     address: SocketAddr,
@@ -78,7 +79,7 @@ pub struct DevModel {
 }
 
 impl DevModel {
-    /// Starts it on the current tokio runtime. It can be reached at once.
+    /// Starts it on the current tokio runtime. It accepts calls at once.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let listen = options.listen;
         if !listen.ip().is_loopback() {
@@ -98,32 +99,32 @@ impl DevModel {
         Ok(Self { address, state, accepting })
     }
 
-    /// Its base address, as `OPENAI_BASE_URL` wants it: it ends in `/v1`.
+    /// Its base address for `OPENAI_BASE_URL`, which ends in `/v1`.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it was asked.
+    /// The calls it received.
     pub fn calls(&self) -> Calls {
         self.state.log().calls().clone()
     }
 
-    /// Forgets what it was asked. Answers stay known by their `Idempotency-Key`.
+    /// Clears the received calls. Answers stay known by their `Idempotency-Key`.
     pub fn clear_calls(&self) {
         self.state.log().clear();
     }
 
-    /// What goes wrong from now on, instead of what went wrong before.
+    /// Replaces the active faults.
     pub fn set_faults(&self, faults: impl Into<Faults>) {
         *self.state.faults() = Some(faults.into());
     }
 
-    /// Nothing goes wrong any more.
+    /// Clears the active faults.
     pub fn clear_faults(&self) {
         *self.state.faults() = None;
     }
@@ -156,12 +157,12 @@ fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-/// The connections are tasks of this one: with it they end, so that a dropped model is as dead as a killed process.
+/// Connections are tasks of this one and end with it, so that dropping the server cuts them as killing a process does.
 async fn accept(listener: tokio::net::TcpListener, router: Router) {
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
-            // How a connection ended is the concern of its other side.
+            // The client sees how its connection ended.
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -172,7 +173,7 @@ async fn accept(listener: tokio::net::TcpListener, router: Router) {
                 }
             },
         };
-        // Without it each event of a stream waits for the one before to be acknowledged.
+        // Without it each event of a stream waits for the acknowledgement of the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }

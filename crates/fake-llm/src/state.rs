@@ -1,4 +1,4 @@
-//! What the routes share.
+//! The state that all routes share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::calls::Log;
 use crate::faults::Faults;
 use crate::refusal::Refusal;
 
-/// Where Azure has the key.
+/// The header in which Azure expects the key.
 const API_KEY: &str = "api-key";
 
-/// The running server's memory.
+/// The state of a running server.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) key: Option<String>,
@@ -23,28 +23,28 @@ pub(crate) struct State {
     pub(crate) log: Mutex<Log>,
 }
 
-/// By whose manners a call is made.
+/// The API dialect of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manners {
+pub(crate) enum Dialect {
     OpenAi,
     Azure,
 }
 
-impl Manners {
+impl Dialect {
     pub(crate) fn of(path: &str) -> Self {
         if path.starts_with("/openai/") { Self::Azure } else { Self::OpenAi }
     }
 }
 
 impl State {
-    /// Lets a call in that shows the key, where its kind of endpoint looks for it.
-    pub(crate) fn let_in(&self, headers: &HeaderMap, manners: Manners) -> Result<(), Refusal> {
+    /// Checks the key, in the header of the call's dialect.
+    pub(crate) fn authorize(&self, headers: &HeaderMap, dialect: Dialect) -> Result<(), Refusal> {
         let Some(key) = &self.key else { return Ok(()) };
-        let shown = match manners {
-            Manners::OpenAi => {
+        let shown = match dialect {
+            Dialect::OpenAi => {
                 header(headers, AUTHORIZATION.as_str()).and_then(|shown| shown.strip_prefix("Bearer "))
             }
-            Manners::Azure => header(headers, API_KEY),
+            Dialect::Azure => header(headers, API_KEY),
         };
         if shown == Some(key) { Ok(()) } else { Err(Refusal::key()) }
     }
@@ -57,13 +57,13 @@ impl State {
         locked(&self.faults)
     }
 
-    /// How long every answer takes, this time.
+    /// The delay of this answer.
     pub(crate) fn delay(&self) -> Duration {
         self.latency + self.jitter.mul_f64(rand::random::<f64>())
     }
 }
 
-/// Whether a call shows any key.
+/// Whether a call carries any key.
 pub(crate) fn shows_a_key(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY)
 }
@@ -73,7 +73,7 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
     headers.get(name)?.to_str().ok()
 }
 
-/// Whoever panicked with the lock has left nothing half: each change is one assignment.
+/// A panic while the lock was held leaves no partial change: each change is one assignment.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

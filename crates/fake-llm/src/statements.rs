@@ -1,18 +1,18 @@
 //! What people say about themselves, found by fixed patterns.
 
-/// Something that is said of its speaker.
+/// A statement of a speaker about themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Statement {
     pub(crate) tag: &'static str,
     pub(crate) feature: String,
     pub(crate) value: String,
-    /// Whether it is said to hold no longer.
+    /// Whether it says that the fact no longer holds.
     pub(crate) over: bool,
-    /// Whether several such facts hold at a time.
+    /// Whether several such facts can hold at once.
     pub(crate) several: bool,
 }
 
-/// Each word stands for itself or, with `|`, for any of several. What follows is the value.
+/// Each word matches itself or, with `|`, any of several. The words that follow are the value.
 struct Pattern {
     words: &'static str,
     tag: &'static str,
@@ -52,11 +52,11 @@ const PATTERNS: [Pattern; 12] = [
 const PET: Pattern =
     Pattern { words: "my dog|cat is called", tag: "Pets", feature: Feature::Word(1), several: false };
 
-/// Words that may stand inside a pattern and change nothing.
+/// Words that a pattern skips.
 const FILLERS: [&str; 9] =
     ["also", "always", "currently", "have", "just", "now", "really", "recently", "still"];
 
-/// What a text states, in its order: at most one statement for each clause.
+/// The statements of a text, in order: at most one for each clause.
 pub(crate) fn statements(text: &str) -> Vec<Statement> {
     let text = text.replace(['’', '‘'], "'");
     clauses(&text).into_iter().filter_map(statement).collect()
@@ -104,7 +104,7 @@ fn matched(words: &[(&str, usize)], wanted: &[&str]) -> Option<usize> {
     Some(begin + length(&words[begin..], wanted)?)
 }
 
-/// How many words a pattern takes here, if it is here.
+/// How many words the pattern covers, if it matches here.
 fn length(words: &[(&str, usize)], wanted: &[&str]) -> Option<usize> {
     let mut at = 0;
     for (place, choices) in wanted.iter().enumerate() {
@@ -123,7 +123,7 @@ fn length(words: &[(&str, usize)], wanted: &[&str]) -> Option<usize> {
     Some(at)
 }
 
-/// Words and where they begin. An apostrophe is a part of its word.
+/// Words and where they begin. An apostrophe is part of its word.
 fn words(clause: &str) -> Vec<(&str, usize)> {
     let mut found = Vec::new();
     let mut start = None;
@@ -140,7 +140,7 @@ fn words(clause: &str) -> Vec<(&str, usize)> {
     found
 }
 
-/// The clauses of a text, without questions: who asks states nothing.
+/// The clauses of a text, without questions, which state nothing.
 fn clauses(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -163,7 +163,7 @@ fn clauses(text: &str) -> Vec<&str> {
     found
 }
 
-/// Whether `and I`, `but my` and the like stand here: what follows speaks of something else.
+/// Whether `and I`, `but my` or the like starts here: the next words are about something else.
 fn another_begins(text: &str) -> bool {
     let mut words = text.split_whitespace();
     let joins = words
@@ -178,9 +178,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn said(text: &str) -> Vec<String> {
-        let told =
+        let line =
             |s: Statement| format!("{}{}/{}={}", if s.over { "-" } else { "" }, s.tag, s.feature, s.value);
-        statements(text).into_iter().map(told).collect()
+        statements(text).into_iter().map(line).collect()
     }
 
     #[test]

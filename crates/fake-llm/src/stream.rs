@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::refusal::Refusal;
 use crate::reply::{Reply, Said};
 
-/// The parts of a streamed answer. `usage` is whether it says at its end what it took.
+/// The parts of a streamed answer. `usage` says whether the last event reports the tokens.
 pub(crate) fn parts(reply: &Reply, faults: &[Fault], usage: bool) -> Parts {
     let events = Events { reply, usage, reasoning: faults.contains(&Fault::Reasoning) };
     let ending = if faults.contains(&Fault::Comments) { "\r\n" } else { "\n" };
@@ -49,7 +49,7 @@ fn line(data: &str, ending: &str) -> Vec<u8> {
     format!("data: {data}{ending}{ending}").into_bytes()
 }
 
-/// Makes the events of a reply.
+/// Builds the events of a reply.
 struct Events<'a> {
     reply: &'a Reply,
     usage: bool,

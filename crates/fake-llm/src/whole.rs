@@ -1,4 +1,4 @@
-//! An answer in one piece.
+//! An answer that is not streamed.
 
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
-//! Words, as they are compared: roughly.
+//! Rough stemming, to compare words.
 
-/// Words that say nothing about what a question is about.
+/// Words that say nothing about the subject of a question.
 const STOP: [&str; 93] = [
     "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "could", "did",
     "do", "does", "for", "from", "had", "has", "have", "he", "her", "him", "his", "how", "i", "if", "in",
@@ -11,10 +11,10 @@ const STOP: [&str; 93] = [
     "hers", "here", "ll", "d", "let", "now", "just", "but",
 ];
 
-/// A word is never cut shorter than this.
+/// The shortest stem.
 const STEM_CHARS: usize = 3;
 
-/// The stems of a text's words without those that say nothing, in their order.
+/// The stems of a text's words in order, without stop words.
 pub(crate) fn stems(text: &str) -> impl Iterator<Item = String> {
     let lower = text.to_lowercase();
     let words: Vec<String> = lower
@@ -25,7 +25,7 @@ pub(crate) fn stems(text: &str) -> impl Iterator<Item = String> {
     words.into_iter()
 }
 
-/// The word without its ending, so that `lives`, `lived` and `living` are one.
+/// The word without its suffix, so that `lives`, `lived` and `living` are one.
 fn stem(word: &str) -> String {
     let cut = ["ing", "ed", "es", "s", "e"]
         .iter()

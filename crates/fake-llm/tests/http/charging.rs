@@ -16,7 +16,7 @@ async fn a_call_that_is_repeated_gets_its_answer_again_and_costs_nothing() {
     let calls = client.model.calls();
     assert_eq!((calls.calls, calls.charged), (2, 1));
     assert_eq!((calls.asked[1].charged, calls.asked[1].repeated), (false, true));
-    // Without a key, or with another, every call is one of its own.
+    // Without a key, or with another key, every call is charged.
     client.send(&question()).await;
     client.call(&question()).header("Idempotency-Key", "two").send().await.unwrap();
     assert_eq!(client.model.calls().charged, 3);
@@ -59,16 +59,16 @@ async fn the_log_tells_what_was_asked() {
     client.model.set_faults(Faults::from(Fault::Empty).times(1));
     client.call(&question()).header("Idempotency-Key", "one").bearer_auth("key").send().await.unwrap();
     client.at("POST", "/v1/embeddings").json(&json!({"input": "tea"})).send().await.unwrap();
-    let told = json(client.at("GET", "/dev/calls").send().await.unwrap(), 200).await;
+    let calls = json(client.at("GET", "/dev/calls").send().await.unwrap(), 200).await;
     let expected = json!({"calls": 2, "charged": 2, "asked": [
         {"path": "/v1/chat/completions", "body": question(), "idempotency_key": "one", "authorization": true,
          "kind": "answer", "status": 200, "charged": true, "repeated": false, "faults": [{"fault": "empty"}]},
         {"path": "/v1/embeddings", "body": {"input": "tea"}, "idempotency_key": null, "authorization": false,
          "kind": null, "status": 200, "charged": true, "repeated": false, "faults": []},
     ]});
-    assert_eq!(told, expected);
+    assert_eq!(calls, expected);
     assert_eq!(client.model.calls().asked[0].kind, Some(Kind::Answer));
     assert_eq!(client.at("DELETE", "/dev/calls").send().await.unwrap().status(), 204);
-    let told = json(client.at("GET", "/dev/calls").send().await.unwrap(), 200).await;
-    assert_eq!(told, json!({"calls": 0, "charged": 0, "asked": []}));
+    let calls = json(client.at("GET", "/dev/calls").send().await.unwrap(), 200).await;
+    assert_eq!(calls, json!({"calls": 0, "charged": 0, "asked": []}));
 }

@@ -1,4 +1,4 @@
-//! A client that takes answers apart.
+//! A client that parses answers.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use memcloud_fake_llm::{DevModel, Fault, Faults, Options};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
-/// Long enough for any machine; nothing waits so long unless it is broken.
+/// Long enough for any machine; only a broken server takes this long.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A stand-in and a client of it.
+/// A server and a client of it.
 pub(crate) struct Client {
     pub(crate) model: DevModel,
     http: reqwest::Client,
@@ -27,7 +27,7 @@ impl Client {
         Self { model: DevModel::start(options).unwrap(), http }
     }
 
-    /// One whose next calls suffer this, until it is told otherwise.
+    /// A server with this fault until it is changed.
     pub(crate) fn with(fault: Fault) -> Self {
         let client = Self::new();
         client.model.set_faults(Faults::from(fault));
@@ -47,13 +47,13 @@ impl Client {
         self.call(body).send().await.unwrap()
     }
 
-    /// What a whole answer says.
+    /// The text of a whole answer.
     pub(crate) async fn said(&self, body: &Value) -> Value {
         let answer = json(self.send(body).await, 200).await;
         answer["choices"][0]["message"]["content"].clone()
     }
 
-    /// Makes a call, and gives it up once it has arrived.
+    /// Makes a call, and drops it once it has arrived.
     pub(crate) async fn give_up<T>(&self, call: impl Future<Output = T>) {
         let arrived = async {
             while self.model.calls().calls == 0 {
@@ -74,7 +74,7 @@ impl Client {
     }
 }
 
-/// What the events say.
+/// The text of the events.
 pub(crate) fn events(text: &str) -> Vec<String> {
     let lines = text.split_inclusive("\n\n").map(|event| {
         assert!(event.ends_with("\n\n"), "{event:?}");
@@ -83,7 +83,7 @@ pub(crate) fn events(text: &str) -> Vec<String> {
     lines.collect()
 }
 
-/// All that the deltas of a stream say.
+/// The text of all deltas of a stream.
 pub(crate) fn text(events: &[String]) -> String {
     let parsed =
         events.iter().filter(|event| *event != "[DONE]").map(|event| event.parse::<Value>().unwrap());
@@ -98,7 +98,7 @@ pub(crate) async fn json(response: Response, status: u16) -> Value {
     text.parse().unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// A question about a memory that holds the answer, not streamed.
+/// A question with the answer in its context, not streamed.
 pub(crate) fn question() -> Value {
     let memory = r#"- [2026-05-08 13:56] "Ann": "I live in \u003cOslo\u003e now.""#;
     json!({"model": "dev-model", "messages": [

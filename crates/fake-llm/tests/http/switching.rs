@@ -51,7 +51,7 @@ async fn a_poisoned_message_fails_alone() {
     assert_eq!(client.said(&question()).await, ANSWER);
     let body = question_with(&json!({"messages": [{"role": "user", "content": "This is a \"bad\" word."}]}));
     assert_eq!(client.send(&body).await.status(), 500);
-    // It does not use up what is meant for others.
+    // It does not count against the calls that the faults are for.
     client.model.set_faults(Faults::from(Fault::Empty).times(1).only_if("a \"bad\" word"));
     assert_eq!(client.said(&question()).await, ANSWER);
     assert_eq!(client.said(&body).await, "");
