@@ -24,7 +24,7 @@ pub use episode::{Episode, Metadata, NewEpisode, Purpose};
 pub use error::{Error, Fault, with_causes};
 pub use excerpt::excerpt;
 pub use fact::{Fact, FactId, ProfileKey};
-pub use filter::{Filter, Predicate, Scalar};
+pub use filter::{Attribute, Comparison, Filter, Number, Operand, Scalar, Test};
 pub use id::EpisodeId;
 pub use space::{Member, Session, Space};
 pub use time::{Clock, SystemClock, TimeRange, Timestamp};

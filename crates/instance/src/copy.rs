@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use data_encoding::HEXLOWER;
 use half::f16;
-use memcloud_domain::{Episode, EpisodeId, Member, Purpose, Session, Space};
+use memcloud_domain::{Episode, EpisodeId, Member, Session, Space};
 use memcloud_memory::Analysis;
 use memcloud_ports::{Batch, Change, ChangeKind, Cursor, Engine, IndexRow, Prepared, SessionsOf};
 use serde_json::json;
@@ -66,8 +66,7 @@ pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) ->
     let spaces = copy_sessions(source, target).await?;
     let mut counter = Counter { done: 0, total, written: 0, progress };
     for space in &spaces {
-        copy_recalled(source, target, space, &mut counter).await?;
-        copy_unrecalled(source, target, space, &mut counter).await?;
+        copy_episodes(source, target, space, &mut counter).await?;
     }
     facts::copy(source, target).await?;
     (counter.progress)(Progress::Checking);
@@ -133,8 +132,8 @@ async fn make_sessions(
     Ok(())
 }
 
-/// Copies the episodes that searches find, in the order of the history.
-async fn copy_recalled(
+/// Copies the episodes of a space, in the order of its history. Their analysis is renewed.
+async fn copy_episodes(
     source: &Engine,
     target: &Engine,
     space: &Space,
@@ -149,7 +148,8 @@ async fn copy_recalled(
         let episodes = source.episodes.episodes(space, &ids).await?;
         let prepared = episodes.into_iter().filter_map(|episode| {
             let row = rows.remove(&episode.id)?;
-            Some(Prepared { episode, vector: row.vector, analysis: row.analysis, lessons: Vec::new() })
+            let analysis = Analysis::of(&episode).encode();
+            Some(Prepared { episode, vector: row.vector, analysis, lessons: Vec::new() })
         });
         write(target, space, prepared.collect(), counter).await?;
     }
@@ -163,25 +163,6 @@ fn put(changes: Vec<Change>) -> (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) {
     });
     let rows: Vec<(EpisodeId, IndexRow)> = rows.collect();
     (rows.iter().map(|(id, _)| *id).collect(), rows.into_iter().collect())
-}
-
-/// Copies the episodes that are kept for the profile or the session only, which the history does not contain.
-async fn copy_unrecalled(
-    source: &Engine,
-    target: &Engine,
-    space: &Space,
-    counter: &mut Counter<'_>,
-) -> Result<(), Error> {
-    let mut after = None;
-    loop {
-        let page = source.episodes.page(space, None, after, STEP).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
-        let prepared = page.into_iter().filter(|episode| episode.purpose != Purpose::Recall).map(|episode| {
-            Prepared { analysis: Analysis::of(&episode).encode(), vector: None, episode, lessons: Vec::new() }
-        });
-        write(target, space, prepared.collect(), counter).await?;
-    }
 }
 
 /// Writes the episodes that the target does not have.

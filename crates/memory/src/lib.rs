@@ -29,5 +29,7 @@ pub use limits::Limits;
 pub use llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate, UsageReport};
 pub use memory::Memory;
 pub use profile::{Learner, LearnerOptions};
-pub use search::{Explanation, FactHit, Hit, RankingWeights, ScoreBreakdown, SearchQuery, SearchResults};
+pub use search::{
+    Explanation, FactHit, Hit, ListQuery, RankingWeights, ScoreBreakdown, SearchQuery, SearchResults,
+};
 pub use text::analysis::Analysis;

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fact, FactId, Fault, Session, Space};
 use memcloud_ports::{
-    Check, Counts, Cursor, Deletion, Embedder, Engine, FactsOf, KeyStore, Parked, Part, SessionsOf, Waiting,
+    Check, Counts, Deletion, Embedder, Engine, FactsOf, KeyStore, Parked, Part, SessionsOf, Waiting,
 };
 
 use crate::embedding::Embedding;
 use crate::ingest::{Ingest, StoreRequest, Stored};
 use crate::limits::Limits;
-use crate::search::{FactHit, RankingWeights, Search, SearchQuery, SearchResults};
+use crate::search::{FactHit, ListQuery, RankingWeights, Search, SearchQuery, SearchResults};
 
 /// A memory: stores episodes and finds them again. One is shared by all requests of a server.
 pub struct Memory {
@@ -95,15 +95,9 @@ impl Memory {
         self.store.episodes.newest(space, session, limit).await
     }
 
-    /// A page of a space, or of one session in it, oldest first.
-    pub async fn page(
-        &self,
-        space: &Space,
-        session: Option<&str>,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<Episode>, Error> {
-        self.store.episodes.page(space, session, after, limit).await
+    /// A page of a space, or of one session in it, oldest first. Includes episodes that no search finds.
+    pub async fn list(&self, query: &ListQuery) -> Result<Vec<Episode>, Error> {
+        self.search.list(query).await
     }
 
     /// The episodes with these ids that exist in this space.

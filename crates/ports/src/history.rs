@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{EpisodeId, Error, Space};
+use memcloud_domain::{EpisodeId, Error, Purpose, Space};
 
 /// The place of a change in the history of one space: 1 for the first, growing by one with every episode
 /// stored or deleted, never used twice. 0 is the empty space.
@@ -39,6 +39,8 @@ pub struct IndexRow {
     pub produced_for: String,
     /// Its kind.
     pub kind: String,
+    /// What it is kept for. Searches find only what is kept for recall.
+    pub purpose: Purpose,
     /// When it happened, in microseconds of the epoch.
     pub created_at: i64,
     /// Its embedding, if it has one.
@@ -53,7 +55,7 @@ pub trait History: Send + Sync {
     /// The sequence number of the newest change; 0 for a space that is not known. One cheap read.
     async fn head(&self, space: &Space) -> Result<Sequence, Error>;
 
-    /// The changes after this sequence number, oldest first, at most `limit`. Episodes that are not to be recalled are
-    /// left out, and so are those that were stored and deleted again in the meantime: their removal is told.
+    /// The changes after this sequence number, oldest first, at most `limit`. Of an episode that was stored and deleted again
+    /// in the meantime only the removal is left.
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error>;
 }

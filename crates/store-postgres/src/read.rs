@@ -30,12 +30,13 @@ pub(crate) async fn changes(
     let select = client
         .prepare_cached(
             "WITH here AS (SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2)
-             (SELECT e.seq, e.uid, t.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis
+             (SELECT e.seq, e.uid, t.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis,
+                     e.purpose
               FROM memcloud.episodes e JOIN memcloud.sessions t ON t.id = e.session
-              WHERE e.space = (SELECT id FROM here) AND e.seq > $3 AND e.purpose = 0
+              WHERE e.space = (SELECT id FROM here) AND e.seq > $3
               ORDER BY e.seq LIMIT $4)
              UNION ALL
-             (SELECT d.seq, d.uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+             (SELECT d.seq, d.uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
               FROM memcloud.deletions d WHERE d.space = (SELECT id FROM here) AND d.seq > $3
               ORDER BY d.seq LIMIT $4)
              ORDER BY 1 LIMIT $4",
@@ -43,10 +44,10 @@ pub(crate) async fn changes(
         .await?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = client.query(&select, &[&space.org, &space.project, &after.cast_signed(), &limit]).await?;
-    Ok(rows.iter().map(change).collect())
+    rows.iter().map(change).collect()
 }
 
-fn change(row: &Row) -> Change {
+fn change(row: &Row) -> Result<Change, Failure> {
     let kind = match row.get::<_, Option<String>>(2) {
         None => ChangeKind::Removed,
         Some(session) => ChangeKind::Put(Box::new(IndexRow {
@@ -57,9 +58,10 @@ fn change(row: &Row) -> Change {
             created_at: row.get(6),
             vector: row.get::<_, Option<HalfVector>>(7).map(Vec::<f16>::from),
             analysis: row.get(8),
+            purpose: purpose(row.get(9))?,
         })),
     };
-    Change { sequence: row.get::<_, i64>(0).cast_unsigned(), id: id(row.get(1)), kind }
+    Ok(Change { sequence: row.get::<_, i64>(0).cast_unsigned(), id: id(row.get(1)), kind })
 }
 
 /// What every read of whole episodes selects, in the order that [`episode`] expects.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use memcloud_domain::Error;
 use memcloud_ports::{Deletion, Engine, EpisodeStore, RecordStore, Revision};
 use memcloud_store_postgres::{PostgresStore, Target};
-use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
+use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
 use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
 use memcloud_store_tests::{Store, run};
 use memcloud_test_servers::{Database, SharedPostgres};
@@ -149,12 +149,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_deeds(deeds in deeds()) {
+    fn index_equals_rebuild(history in histories()) {
         let database = SharedPostgres::from_environment().create_database();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let store = Engine::of(Arc::new(PostgresStore::open(target(&database)).await));
-            any_deeds_leave_the_truth(store, deeds).await;
+            index_equals_rebuild_after_any_history(store, history).await;
         });
     }
 

@@ -27,11 +27,12 @@ pub(crate) fn changes(
         return Ok(Vec::new());
     };
     let mut select = connection.prepare_cached(
-        "SELECT e.seq, e.uid, s.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis
+        "SELECT e.seq, e.uid, s.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis,
+                e.purpose
          FROM episodes e JOIN sessions s ON s.id = e.session
-         WHERE e.space = ?1 AND e.seq > ?2 AND e.purpose = 0
+         WHERE e.space = ?1 AND e.seq > ?2
          UNION ALL
-         SELECT seq, uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM deletions WHERE space = ?1 AND seq > ?2
+         SELECT seq, uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM deletions WHERE space = ?1 AND seq > ?2
          ORDER BY 1 LIMIT ?3",
     )?;
     let rows = select.query_map(params![space, after.cast_signed(), limit as i64], change)?;
@@ -50,6 +51,7 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
             created_at: row.get(6)?,
             vector: row.get_ref(7)?.as_blob_or_null()?.map(vectors::decode),
             analysis: row.get(8)?,
+            purpose: purpose(row, 9)?,
         })),
     };
     Ok(Change { sequence: row.get::<_, i64>(0)?.cast_unsigned(), id: id(row, 1)?, kind })

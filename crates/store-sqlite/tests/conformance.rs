@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memcloud_domain::Error;
 use memcloud_ports::Engine;
 use memcloud_store_sqlite::SqliteStore;
-use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
+use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
 use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
 use memcloud_store_tests::{Store, run};
 use proptest::prelude::*;
@@ -55,10 +55,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_deeds(deeds in deeds()) {
+    fn index_equals_rebuild(history in histories()) {
         let directory = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-        runtime.block_on(async { any_deeds_leave_the_truth(open(directory.path()).await, deeds).await });
+        runtime.block_on(async { index_equals_rebuild_after_any_history(open(directory.path()).await, history).await });
     }
 
     #[test]

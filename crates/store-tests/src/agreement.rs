@@ -1,6 +1,6 @@
-//! The same questions to several engines that were told the same.
+//! The same questions to several engines that store the same.
 
-use memcloud_domain::{Filter, NewEpisode, Predicate, Scalar, Space};
+use memcloud_domain::{Attribute, Filter, NewEpisode, Scalar, Space};
 use memcloud_memory::{Memory, SearchQuery};
 use serde_json::json;
 
@@ -60,16 +60,17 @@ const QUESTIONS: [&str; 8] = [
 ];
 
 fn filters() -> Vec<Filter> {
-    let of = |all: Vec<Predicate>| Filter { all };
+    let n = Attribute::Metadata(vec!["n".into()]);
     vec![
         Filter::default(),
-        of(vec![Predicate::Producer("Ann".into())]),
-        of(vec![Predicate::Session("session-2".into())]),
-        of(vec![Predicate::Metadata("n".into(), Scalar::Number(3.0))]),
+        Filter::equal(Attribute::Producer, "Ann"),
+        Filter::equal(Attribute::Session, "session-2"),
+        Filter::equal(n.clone(), Scalar::Number(3_i64.into())),
+        Filter::Not(Box::new(Filter::equal(n, Scalar::Number(3_i64.into())))),
     ]
 }
 
-/// Tells each engine the same and asks it the same; the hits and their scores must be equal, in the same order.
+/// Stores the same in each engine and asks each the same; the hits and their scores must be equal, in the same order.
 pub async fn equal_answers(engines: Vec<(&str, Store)>) {
     let space = space("agreement");
     let mut answers: Vec<(&str, Vec<String>)> = Vec::new();
@@ -93,12 +94,12 @@ async fn ask(memory: &Memory, space: &Space) -> Vec<String> {
         for filter in filters() {
             let question = SearchQuery { space: space.clone(), text: text.into(), filter, limit: 25 };
             let hits = memory.search(question).await.unwrap().hits;
-            let told = hits.iter().map(|hit| {
+            let lines = hits.iter().map(|hit| {
                 let (episode, score) = (&hit.episode, hit.score);
                 let metadata = serde_json::Value::Object(episode.metadata.clone());
                 format!("{score} {} {} {} {metadata}", episode.session, episode.producer, episode.content)
             });
-            answers.push(told.collect::<Vec<_>>().join("\n"));
+            answers.push(lines.collect::<Vec<_>>().join("\n"));
         }
     }
     answers

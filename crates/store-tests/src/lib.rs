@@ -13,6 +13,7 @@
 pub mod agreement;
 mod embedder;
 mod episodes;
+pub mod filters;
 pub mod keys;
 pub mod memory;
 pub mod port;

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use memcloud_domain::{
-    EpisodeId, Filter, Member, NewEpisode, Predicate, Purpose, Scalar, Space, SystemClock,
-};
-use memcloud_memory::{Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
-use memcloud_ports::Deletion;
+use memcloud_domain::{EpisodeId, Filter, Member, Metadata, NewEpisode, Purpose, Space, SystemClock};
+use memcloud_memory::{Limits, ListQuery, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
+use memcloud_ports::{Cursor, Deletion};
 use proptest::prelude::*;
-use serde_json::json;
 
 use crate::episodes::{minute, said, space};
+use crate::filters::{filters, metadata};
 use crate::{BagOfWords, Store};
 
 /// A memory over a store, with the model of the tests.
@@ -41,6 +39,34 @@ async fn find(memory: &Memory, space: &Space, text: &str, filter: Filter, limit:
     memory.search(question).await.unwrap().hits.iter().map(|hit| hit.episode.id).collect()
 }
 
+/// All pages of a listing, of this many episodes each.
+async fn list(
+    memory: &Memory,
+    space: &Space,
+    session: Option<&str>,
+    filter: &Filter,
+    limit: usize,
+) -> Vec<EpisodeId> {
+    let mut query = ListQuery {
+        space: space.clone(),
+        session: session.map(str::to_owned),
+        filter: filter.clone(),
+        after: None,
+        limit,
+    };
+    let mut listed = Vec::new();
+    loop {
+        let page = memory.list(&query).await.unwrap();
+        listed.extend(page.iter().map(|episode| episode.id));
+        match page.last() {
+            Some(last) if page.len() == limit => {
+                query.after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
+            }
+            _ => return listed,
+        }
+    }
+}
+
 /// The very next search finds what was stored, and no longer finds what was deleted.
 pub async fn stored_is_found_at_once(engine: Store) {
     let (memory, space) = (memory(engine).await, space("at-once"));
@@ -65,8 +91,7 @@ pub async fn a_batch_keeps_its_order(engine: Store) {
     let (memory, space) = (memory(engine).await, space("order"));
     let said: Vec<_> = (0..300).map(|n| said("s", "ann", &format!("number {n}"))).collect();
     let ids = store(&memory, &space, said).await;
-    let page = memory.page(&space, None, None, 300).await.unwrap();
-    assert_eq!(page.iter().map(|episode| episode.id).collect::<Vec<_>>(), ids);
+    assert_eq!(list(&memory, &space, None, &Filter::default(), 300).await, ids);
     let newest = memory.newest(&space, "s", 3).await.unwrap();
     assert_eq!(newest.iter().map(|episode| episode.id).collect::<Vec<_>>(), ids[297..]);
 }
@@ -144,7 +169,7 @@ pub async fn a_retry_answers_the_same(engine: Store) {
     }
     assert!(answers.iter().all(|answer| answer.ids == answers[0].ids));
     assert_eq!(answers.iter().filter(|answer| !answer.repeated).count(), 1);
-    assert_eq!(memory.page(&space, None, None, 9).await.unwrap().len(), 2);
+    assert_eq!(list(&memory, &space, None, &Filter::default(), 9).await.len(), 2);
 }
 
 /// Without a model a memory finds by words, and takes up the vectors when a model comes.
@@ -173,27 +198,30 @@ pub async fn without_a_model_words_find(engine: Store) {
 
 /// Something that a client does.
 #[derive(Clone, Debug)]
-pub enum Deed {
-    /// Stores a message in one of three sessions: words, producer, minutes before or after the hour, colour.
-    Store(u8, Vec<u8>, u8, i64, u8),
+pub enum Step {
+    /// Stores a message in one of three sessions: words, producer, minutes before or after the hour, metadata, purpose.
+    Store(u8, Vec<u8>, u8, i64, Metadata, Purpose),
     /// Deletes one of the messages stored so far.
     Delete(usize),
     /// Deletes a session.
     DeleteSession(u8),
-    /// Asks, so that the index is brought up to date at this point.
-    Ask,
+    /// Searches, so that the index is brought up to date at this point.
+    Search,
 }
 
-/// Any row of deeds.
-pub fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let deed = prop_oneof![
-        8 => (0..3u8, prop::collection::vec(0..12u8, 1..6), 0..3u8, -900..900i64, 0..4u8)
-            .prop_map(|(session, words, who, when, colour)| Deed::Store(session, words, who, when, colour)),
-        2 => any::<usize>().prop_map(Deed::Delete),
-        1 => (0..3u8).prop_map(Deed::DeleteSession),
-        2 => Just(Deed::Ask),
+/// Any steps of a client, and some filters.
+pub fn histories() -> impl Strategy<Value = (Vec<Step>, Vec<Filter>)> {
+    let purpose = prop_oneof![6 => Just(Purpose::Recall), 1 => Just(Purpose::ProfileOnly), 1 => Just(Purpose::Transcript)];
+    let message = (0..3u8, prop::collection::vec(0..12u8, 1..6), 0..3u8, -900..900i64, metadata(), purpose);
+    let step = prop_oneof![
+        8 => message.prop_map(|(session, words, who, when, metadata, purpose)| {
+            Step::Store(session, words, who, when, metadata, purpose)
+        }),
+        2 => any::<usize>().prop_map(Step::Delete),
+        1 => (0..3u8).prop_map(Step::DeleteSession),
+        2 => Just(Step::Search),
     ];
-    prop::collection::vec(deed, 1..40)
+    (prop::collection::vec(step, 1..40), prop::collection::vec(filters(), 1..8))
 }
 
 const WORDS: [&str; 12] = [
@@ -211,64 +239,65 @@ const WORDS: [&str; 12] = [
     "running",
 ];
 const PEOPLE: [&str; 3] = ["Ann", "Bob", "Cleo"];
-const COLOURS: [&str; 4] = ["red", "green", "blue", "7"];
+const ROLES: [&str; 3] = ["", "user", "assistant"];
 
-/// Whatever clients do: an index that was kept up to date answers as one built anew, and a filter lets through exactly
-/// the episodes that match it.
-pub async fn any_deeds_leave_the_truth(engine: Store, deeds: Vec<Deed>) {
-    let space = space("deeds");
+/// Whatever clients do: an index that was kept up to date answers as one built again, a filter passes exactly the episodes
+/// that match it, and a listing shows them in order, page by page.
+pub async fn index_equals_rebuild_after_any_history(engine: Store, history: (Vec<Step>, Vec<Filter>)) {
+    let (steps, filters) = history;
+    let space = space("history");
     let kept = memory(engine.clone()).await;
-    let mut stored = Vec::new();
-    for deed in deeds {
-        match deed {
-            Deed::Store(session, words, who, when, colour) => {
-                let words: Vec<&str> = words.iter().map(|&w| WORDS[usize::from(w)]).collect();
-                let metadata = json!({"colour": COLOURS[usize::from(colour)], "n": colour});
-                let new = NewEpisode {
-                    created_at: Some(minute(when)),
-                    metadata: metadata.as_object().unwrap().clone(),
-                    ..said(&format!("session-{session}"), PEOPLE[usize::from(who)], &words.join(" "))
-                };
-                stored.extend(store(&kept, &space, vec![new]).await);
-            }
-            Deed::Delete(n) if !stored.is_empty() => {
-                let id = stored[n % stored.len()];
-                kept.forget(&space, Deletion::Episodes(vec![id])).await.unwrap();
-            }
-            Deed::Delete(_) => {}
-            Deed::DeleteSession(session) => {
-                kept.forget(&space, Deletion::Session(format!("session-{session}"))).await.unwrap();
-            }
-            Deed::Ask => drop(find(&kept, &space, "apple house", Filter::default(), 3).await),
-        }
-    }
-    let anew = memory(engine).await;
-    let truth = kept.page(&space, None, None, 1_000).await.unwrap();
-    for text in ["When did Bob go running?", "a blue river yesterday", "apple"] {
-        for filter in filters() {
-            let found = find(&kept, &space, text, filter.clone(), 1_000).await;
-            assert_eq!(found, find(&anew, &space, text, filter.clone(), 1_000).await, "{text} {filter:?}");
-            let mut found = found;
+    take(&kept, &space, steps).await;
+    let rebuilt = memory(engine).await;
+    let truth = kept.list(&everything(&space)).await.unwrap();
+    for filter in filters.into_iter().chain([Filter::default()]) {
+        let matching: Vec<_> = truth.iter().filter(|episode| filter.matches(episode)).collect();
+        let ids: Vec<EpisodeId> = matching.iter().map(|episode| episode.id).collect();
+        assert_eq!(list(&kept, &space, None, &filter, 3).await, ids, "{filter:?}");
+        let session: Vec<EpisodeId> =
+            matching.iter().filter(|episode| episode.session == "session-1").map(|e| e.id).collect();
+        assert_eq!(list(&rebuilt, &space, Some("session-1"), &filter, 1_000).await, session, "{filter:?}");
+        let mut recalled: Vec<EpisodeId> =
+            matching.iter().filter(|episode| episode.purpose == Purpose::Recall).map(|e| e.id).collect();
+        recalled.sort_unstable();
+        for text in ["When did Bob go running?", "a blue river yesterday", "apple"] {
+            let mut found = find(&kept, &space, text, filter.clone(), 1_000).await;
+            assert_eq!(found, find(&rebuilt, &space, text, filter.clone(), 1_000).await, "{text} {filter:?}");
             found.sort_unstable();
-            let mut matching: Vec<EpisodeId> =
-                truth.iter().filter(|episode| filter.matches(episode)).map(|episode| episode.id).collect();
-            matching.sort_unstable();
-            assert_eq!(found, matching, "{text} {filter:?}");
+            assert_eq!(found, recalled, "{text} {filter:?}");
         }
     }
 }
 
-fn filters() -> Vec<Filter> {
-    let of = |all: Vec<Predicate>| Filter { all };
-    let blue = || Predicate::Metadata("colour".into(), Scalar::Text("blue".into()));
-    vec![
-        Filter::default(),
-        of(vec![Predicate::Producer("Bob".into())]),
-        of(vec![Predicate::Session("session-1".into()), blue()]),
-        of(vec![blue(), Predicate::Metadata("n".into(), Scalar::Number(2.0))]),
-        of(vec![Predicate::Metadata("colour".into(), Scalar::Number(7.0))]),
-        of(vec![Predicate::Kind("message".into()), Predicate::ProducedFor(String::new())]),
-        of(vec![Predicate::Created(memcloud_domain::TimeRange { start: minute(-100), end: minute(500) })]),
-        of(vec![Predicate::Producer("nobody".into())]),
-    ]
+fn everything(space: &Space) -> ListQuery {
+    ListQuery { space: space.clone(), session: None, filter: Filter::default(), after: None, limit: 1_000 }
+}
+
+async fn take(memory: &Memory, space: &Space, steps: Vec<Step>) {
+    let mut stored = Vec::new();
+    for step in steps {
+        match step {
+            Step::Store(session, words, who, when, metadata, purpose) => {
+                let role = ROLES[words.len() % ROLES.len()];
+                let words: Vec<&str> = words.iter().map(|&w| WORDS[usize::from(w)]).collect();
+                let new = NewEpisode {
+                    created_at: Some(minute(when)),
+                    metadata,
+                    role: role.into(),
+                    purpose,
+                    ..said(&format!("session-{session}"), PEOPLE[usize::from(who)], &words.join(" "))
+                };
+                stored.extend(store(memory, space, vec![new]).await);
+            }
+            Step::Delete(n) if !stored.is_empty() => {
+                let id = stored[n % stored.len()];
+                memory.forget(space, Deletion::Episodes(vec![id])).await.unwrap();
+            }
+            Step::Delete(_) => {}
+            Step::DeleteSession(session) => {
+                memory.forget(space, Deletion::Session(format!("session-{session}"))).await.unwrap();
+            }
+            Step::Search => drop(find(memory, space, "apple house", Filter::default(), 3).await),
+        }
+    }
 }

@@ -203,11 +203,11 @@ pub async fn vectors_can_come_later(store: Store) {
     assert_eq!(store.episodes.counts().await.unwrap().without_vector, 1);
     let told = history(&store, &space, 10).await;
     let sequences: Vec<_> = told.iter().map(|c| (c.sequence, c.id)).collect();
-    assert_eq!(sequences, [(2, ids[1]), (4, ids[0])]);
-    assert!(matches!(&told[1].kind, ChangeKind::Put(row) if row.vector.as_ref() == Some(&vector)));
+    assert_eq!(sequences, [(2, ids[1]), (3, ids[2]), (4, ids[0])]);
+    assert!(matches!(&told[2].kind, ChangeKind::Put(row) if row.vector.as_ref() == Some(&vector)));
 }
 
-/// What is kept for its conversation only is listed, but ranking never learns of it, and it needs no vector.
+/// What is kept for its conversation only is listed, and it needs no vector.
 pub async fn a_transcript_is_only_read(store: Store) {
     let space = space("transcript");
     let mut episodes = some_episodes(&space, "s", 0..3);
@@ -225,8 +225,13 @@ pub async fn a_transcript_is_only_read(store: Store) {
     assert_eq!(store.episodes.page(&space, Some("s"), None, 10).await.unwrap(), episodes);
     let conversation = [episodes[0].clone(), episodes[2].clone()];
     assert_eq!(store.episodes.newest(&space, "s", 10).await.unwrap(), conversation);
-    let told: Vec<EpisodeId> = history(&store, &space, 10).await.iter().map(|c| c.id).collect();
-    assert_eq!(told, ids[2..]);
+    let changes = history(&store, &space, 10).await;
+    let purposes = changes.iter().map(|change| match &change.kind {
+        ChangeKind::Put(row) => (change.id, row.purpose),
+        ChangeKind::Removed => panic!("nothing was deleted"),
+    });
+    let stored: Vec<_> = episodes.iter().map(|episode| (episode.id, episode.purpose)).collect();
+    assert_eq!(purposes.collect::<Vec<_>>(), stored, "the history has the purpose of every episode");
     assert_eq!(store.vectors.without_vector(10).await.unwrap(), episodes[2..]);
     let counts = store.episodes.counts().await.unwrap();
     assert_eq!((counts.episodes, counts.without_vector), (3, 1));

@@ -1,5 +1,5 @@
-//! The ranking indexes of all spaces: built when first asked for, brought up to date before each search, and given up,
-//! least recently used first, when they take more memory than allowed.
+//! The indexes of all spaces: built when first needed, brought up to date before each search, and dropped, least recently
+//! used first, when they take more memory than allowed.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub(crate) struct Indexes {
 struct Held {
     index: SharedIndex,
     bytes: usize,
-    /// The number of the last use; the least is given up first.
+    /// The number of the last use; the lowest is dropped first.
     used: u64,
 }
 
@@ -37,7 +37,7 @@ impl Indexes {
         Self { budget, held: Mutex::default(), uses: AtomicU64::new(0) }
     }
 
-    /// The index of a space with everything that is stored by now, and the sequence number that it stands at least at.
+    /// The index of a space with everything that is stored by now, and a sequence number that it has reached.
     pub(crate) async fn caught_up(
         &self,
         store: &Engine,
@@ -45,13 +45,13 @@ impl Indexes {
     ) -> Result<(SharedIndex, Sequence), Error> {
         let head = store.history.head(space).await?;
         if head == 0 {
-            // Nothing was ever stored there: asking for any name must not take room for it.
+            // Nothing was ever stored there: a search in an unknown space must take no memory.
             return Ok((SharedIndex::default(), head));
         }
         let index = self.take(space);
         let mut known = index.read().await.sequence;
         if known > head && known > store.history.head(space).await? {
-            // The engine was restored from an earlier day: its numbers begin again where they were then.
+            // The engine was restored from a backup: its numbers continue from there.
             *index.write().await = SpaceIndex::default();
             known = 0;
         }
@@ -77,7 +77,7 @@ impl Indexes {
         entry.index.clone()
     }
 
-    /// Notes how large an index has become and gives up others while all together are too large.
+    /// Records the size of an index, and drops others while all together are too large.
     fn account(&self, space: &Space, bytes: usize) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = held.get_mut(space) {
@@ -93,8 +93,8 @@ impl Indexes {
     }
 }
 
-/// Brings an index up to `head`. It may stop half-way (the caller may give up waiting): then the index is as it was
-/// after a whole step, and its sequence number says which.
+/// Brings an index up to `head`. When the caller stops waiting half-way, the index is as it was after a whole step, and its
+/// sequence number says which.
 async fn catch_up(
     index: &mut SpaceIndex,
     store: &Engine,
@@ -102,9 +102,9 @@ async fn catch_up(
     head: Sequence,
 ) -> Result<(), Error> {
     if index.needs_rebuild() {
-        let mut anew = SpaceIndex::default();
-        read_history(&mut anew, store, space, head).await?;
-        *index = anew;
+        let mut rebuilt = SpaceIndex::default();
+        read_history(&mut rebuilt, store, space, head).await?;
+        *index = rebuilt;
         return Ok(());
     }
     read_history(index, store, space, head).await
@@ -123,16 +123,16 @@ async fn read_history(
         let last = changes.last().map_or(head, |change| change.sequence);
         let changes = analysed(store, space, changes).await?;
         apply(index, changes);
-        // The history may end in numbers that tell nothing here, such as episodes kept for the profile only.
+        // The last numbers of the history may belong to episodes that are deleted by now.
         index.sequence = if complete { last.max(head) } else { last };
     }
     Ok(())
 }
 
-/// What became of an episode: what ranking needs, or nothing when it is gone.
+/// The outcome of some changes for an episode: what the index needs, or nothing when it is deleted.
 type Outcome = (EpisodeId, Option<(Box<IndexRow>, Analysis)>);
 
-/// The last word on each episode in a row of changes, with its analysis, in the order of the history.
+/// The last outcome for each episode in some changes, with its analysis, in the order of the history.
 async fn analysed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result<Vec<Outcome>, Error> {
     let mut last: HashMap<EpisodeId, Change> = HashMap::with_capacity(changes.len());
     for change in changes {
@@ -141,25 +141,34 @@ async fn analysed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result
     let mut changes: Vec<Change> = last.into_values().collect();
     changes.sort_unstable_by_key(|change| change.sequence);
     let mut outcomes = Vec::with_capacity(changes.len());
+    let mut outdated = Vec::new();
     for Change { id, kind, .. } in changes {
         let ChangeKind::Put(row) = kind else {
             outcomes.push((id, None));
             continue;
         };
-        let analysis = match Analysis::decode(&row.analysis) {
-            Some(analysis) => Some(analysis),
-            // Written by another version of the analysis: worked out again from the text.
-            None => store.episodes.episodes(space, &[id]).await?.first().map(Analysis::of),
-        };
-        outcomes.push((id, analysis.map(|analysis| (row, analysis))));
+        let analysis = Analysis::decode(&row.analysis);
+        if analysis.is_none() {
+            outdated.push(id);
+        }
+        outcomes.push((id, Some((row, analysis))));
     }
-    Ok(outcomes)
+    // Another version of the analysis wrote these: they are analysed again from the episodes.
+    let episodes =
+        if outdated.is_empty() { vec![] } else { store.episodes.episodes(space, &outdated).await? };
+    let mut again: HashMap<EpisodeId, Analysis> =
+        episodes.iter().map(|episode| (episode.id, Analysis::of(episode))).collect();
+    let outcomes = outcomes.into_iter().map(|(id, put)| {
+        let put = put.and_then(|(row, analysis)| Some((row, analysis.or_else(|| again.remove(&id))?)));
+        (id, put)
+    });
+    Ok(outcomes.collect())
 }
 
-/// Nothing here waits, so nobody ever sees the index between what is removed and what takes its place.
+/// Applies the outcomes without waiting, so that no search sees an episode removed and not yet replaced.
 fn apply(index: &mut SpaceIndex, outcomes: Vec<Outcome>) {
-    let told: Vec<EpisodeId> = outcomes.iter().map(|(id, _)| *id).collect();
-    index.remove(&told);
+    let changed: Vec<EpisodeId> = outcomes.iter().map(|(id, _)| *id).collect();
+    index.remove(&changed);
     for (id, outcome) in outcomes {
         if let Some((row, analysis)) = outcome {
             index.put(id, &row, &analysis);

@@ -7,36 +7,43 @@ pub(crate) mod facts;
 mod filter;
 mod index;
 mod indexes;
+mod list;
 mod names;
 mod query;
 mod rank;
 mod snapshot;
+mod table;
 mod time_phrases;
 mod weights;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Violation};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Space, Violation};
 use memcloud_ports::{Engine, FactsOf};
 
 use crate::embedding::Embedding;
 use crate::limits::Limits;
-use crate::search::index::SpaceIndex;
+use crate::search::filter::Candidates;
+use crate::search::index::{Row, SpaceIndex};
 use crate::search::indexes::Indexes;
 use crate::search::query::{ParsedQuery, QueryText};
 use crate::search::rank::Ranked;
-use crate::search::snapshot::Snapshot;
+use crate::search::snapshot::{LockedIndex, Snapshot};
 
 pub use explain::{Explanation, ScoreBreakdown};
 pub use facts::FactHit;
+pub use list::ListQuery;
 pub use query::SearchQuery;
 pub use weights::RankingWeights;
 
 /// Spaces of up to this many rows are ranked on the thread that serves the request: that takes less time than a switch to
 /// another thread and back.
 const MAX_INLINE_ROWS: usize = 20_000;
+
+/// How many episodes are read from the engine at once.
+const STEP: usize = 1_000;
 
 /// The results of a search.
 #[derive(Clone, Debug)]
@@ -150,17 +157,37 @@ impl Search {
         let EmbeddedQuery { query, text, snapshot, vector, began, embedding } = embedded;
         let index = snapshot.read().await?;
         let parsed = text.parse(vector.clone(), index.producers(), self.clock.now());
-        let (filter, limit, weights) = (query.filter.clone(), query.limit, self.weights.clone());
-        let inline = index.end() <= MAX_INLINE_ROWS;
-        let ranking = move || ranked(&index, &parsed, &filter, limit, &weights);
-        let ranked = if inline {
-            ranking()
-        } else {
-            let ranked = tokio::task::spawn_blocking(ranking).await;
-            ranked.map_err(|panic| Error::Storage { doing: "ranking", source: panic.into() })?
-        };
+        let index = Arc::new(index);
+        let rows = self.passing(&query.space, &query.filter, &index).await?;
+        let (limit, weights, size) = (query.limit, self.weights.clone(), index.end());
+        let ranked = compute(size, move || ranked(&index, &parsed, &rows, limit, &weights)).await?;
         let hits = self.load(query, ranked).await?;
         Ok(SearchResults { hits, embedding: *embedding, ranking: began.elapsed().saturating_sub(*embedding) })
+    }
+
+    /// The rows that pass a filter. Where the index cannot decide, it reads the episodes, some at a time.
+    async fn passing(
+        &self,
+        space: &Space,
+        filter: &Filter,
+        index: &Arc<LockedIndex>,
+    ) -> Result<Vec<Row>, Error> {
+        let Candidates { rows, exact } = {
+            let (filter, index) = (filter.clone(), Arc::clone(index));
+            compute(index.end(), move || filter::candidates(index.table(), &filter)).await?
+        };
+        if exact {
+            return Ok(rows);
+        }
+        let mut passing = Vec::new();
+        for rows in rows.chunks(STEP) {
+            let ids: Vec<EpisodeId> = rows.iter().map(|&row| index.id(row)).collect();
+            let episodes = self.store.episodes.episodes(space, &ids).await?;
+            let matching = episodes.iter().filter(|episode| filter.matches(episode));
+            let matching: HashSet<EpisodeId> = matching.map(|episode| episode.id).collect();
+            passing.extend(rows.iter().filter(|&&row| matching.contains(&index.id(row))));
+        }
+        Ok(passing)
     }
 
     /// Refuses a query that breaks rules, and names all of them.
@@ -189,16 +216,27 @@ impl Search {
     }
 }
 
-/// The best rows that pass the filter: their ids, scores and explanations.
+/// Computes over an index of this many rows: a large one on a thread of its own.
+async fn compute<T: Send + 'static>(
+    rows: usize,
+    computation: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    if rows <= MAX_INLINE_ROWS {
+        return Ok(computation());
+    }
+    let computed = tokio::task::spawn_blocking(computation).await;
+    computed.map_err(|panic| Error::Storage { doing: "searching", source: panic.into() })
+}
+
+/// The best of some rows: their ids, scores and explanations.
 fn ranked(
     index: &SpaceIndex,
     query: &ParsedQuery,
-    filter: &Filter,
+    rows: &[Row],
     limit: usize,
     weights: &RankingWeights,
 ) -> Vec<(EpisodeId, f32, Explanation)> {
-    let rows = filter::rows(index, filter);
-    let ranked = rank::rank(index, query, &rows, limit, weights).into_iter();
+    let ranked = rank::rank(index, query, rows, limit, weights).into_iter();
     let explained = ranked.map(|Ranked { row, score, parts }| {
         let shared_words = rank::matched_terms(index, query, row);
         (index.id(row), score, Explanation { parts, shared_words })

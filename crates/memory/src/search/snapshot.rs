@@ -5,6 +5,9 @@ use tokio::sync::OwnedRwLockReadGuard;
 use crate::search::index::SpaceIndex;
 use crate::search::indexes::{Indexes, SharedIndex};
 
+/// An index that is locked for reading.
+pub(crate) type LockedIndex = OwnedRwLockReadGuard<SpaceIndex>;
+
 /// The index of a space as a search needs it: with at least everything that was stored when the search began.
 ///
 /// A search must not hold the lock while it waits for the embedder, or no other search could bring the index up to date
@@ -29,7 +32,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Locks the index for reading.
-    pub(crate) async fn read(&self) -> Result<OwnedRwLockReadGuard<SpaceIndex>, Error> {
+    pub(crate) async fn read(&self) -> Result<LockedIndex, Error> {
         let mut index = self.index.clone();
         loop {
             let locked = index.read_owned().await;

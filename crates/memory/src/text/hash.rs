@@ -1,6 +1,6 @@
-//! The hashes that stand for terms, metadata properties and runs of words: FNV-1a, in 32 and 64 bits.
+//! The hashes that stand for terms and runs of words: FNV-1a, in 32 and 64 bits.
 //!
-//! Hashes of terms and properties are stored with the episodes, so these functions never change.
+//! Hashes of terms are stored with the episodes, so these functions never change.
 
 const OFFSET_32: u32 = 0x811c_9dc5;
 const PRIME_32: u32 = 0x0100_0193;

@@ -6,6 +6,7 @@ pub(crate) mod analysis;
 pub(crate) mod calendar;
 pub(crate) mod cues;
 pub(crate) mod hash;
+pub(crate) mod properties;
 pub(crate) mod stop_words;
 pub(crate) mod terms;
 pub(crate) mod token_count;

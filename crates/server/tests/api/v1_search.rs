@@ -208,3 +208,24 @@ async fn counts_and_times_what_it_does() {
         assert!(metrics.text.lines().any(|found| found == line), "{line} is not in\n{}", metrics.text);
     }
 }
+
+#[tokio::test]
+async fn a_filter_tells_64_bit_integers_apart() {
+    let instance = Instance::open().await;
+    let customers = [1_234_567_890_123_456_788_i64, 1_234_567_890_123_456_789];
+    for customer in customers {
+        let message = json!({
+            "session": session("monday"), "producer": "ann", "produced_for": "bot",
+            "episode_content": format!("the order of {customer}"), "episode_type": "message",
+            "metadata": {"customer": customer},
+        });
+        instance.post("/v1/memories", &message).await.ok();
+    }
+    for customer in customers {
+        let search =
+            json!({"session": session("monday"), "query": "order", "filter": {"m.customer": customer}});
+        let found = instance.post("/v1/memories/search?shape=list", &search).await.ok();
+        let contents: Vec<&Value> = found.as_array().unwrap().iter().map(|hit| &hit["content"]).collect();
+        assert_eq!(contents, [&json!(format!("the order of {customer}"))], "{found}");
+    }
+}

@@ -9,7 +9,7 @@ use memcloud_ports::{Engine, RecordStore};
 use memcloud_store_neo4j::{GraphStore, Target};
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
-use memcloud_store_tests::memory::{any_deeds_leave_the_truth, deeds};
+use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
 use memcloud_store_tests::run;
 use memcloud_test_servers::{Database, SharedNeo4j, SharedPostgres};
 use proptest::prelude::*;
@@ -80,12 +80,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_deeds(deeds in deeds()) {
+    fn index_equals_rebuild(history in histories()) {
         let database = SharedPostgres::from_environment().create_database();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let store = Arc::new(GraphStore::open(graph(), records_in(&database).await).await);
-            any_deeds_leave_the_truth(store.engine(), deeds).await;
+            index_equals_rebuild_after_any_history(store.engine(), history).await;
         });
     }
 }

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use memcloud_api::PrefixedId;
 use memcloud_api::memmachine_v1;
-use memcloud_domain::{Caller, Episode, EpisodeId, Space};
+use memcloud_domain::{Caller, Episode, EpisodeId, Filter, Space};
+use memcloud_memory::ListQuery;
 use memcloud_ports::Cursor;
 use serde::Serialize;
 use serde_json::Value;
@@ -72,7 +73,8 @@ pub(super) async fn page(
     let session = query.text("session_id")?;
     let space = space(&allowed, &mut query)?;
     // One more than asked for tells whether there is a next page.
-    let mut episodes = memory.page(&space, session.as_deref(), after, limit + 1).await?;
+    let query = ListQuery { space, session, filter: Filter::default(), after, limit: limit + 1 };
+    let mut episodes = memory.list(&query).await?;
     let more = episodes.len() > limit;
     episodes.truncate(limit);
     let next_cursor = episodes.last().filter(|_| more).map(written);

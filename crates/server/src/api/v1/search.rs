@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use memcloud_domain::{
-    Caller, Episode, Field, Filter, Metadata, Predicate, Scalar, Space, Timestamp, Violation,
+    Attribute, Caller, Episode, Field, Filter, Metadata, Scalar, Space, Timestamp, Violation,
 };
 use memcloud_memory::{FactHit, Limits, SearchQuery, SearchResults};
 use memcloud_ports::FactsOf;
@@ -247,29 +247,29 @@ fn as_of(body: &mut Fields) -> Result<Option<Timestamp>, Failure> {
 fn filter(body: &mut Fields) -> Result<Filter, Failure> {
     let place = body.place("filter");
     let given = body.object("filter")?.unwrap_or_default();
-    let all = given.into_iter().filter_map(|(key, value)| predicate(&key, value, &place).transpose());
-    Ok(Filter { all: all.collect::<Result<_, _>>()? })
+    let all = given.into_iter().filter_map(|(key, value)| condition(&key, value, &place).transpose());
+    Ok(Filter::All(all.collect::<Result<_, _>>()?))
 }
 
 /// The condition that an entry of a filter states; `None` for the group, which the session decides.
-fn predicate(key: &str, value: Value, place: &Place) -> Result<Option<Predicate>, Failure> {
-    let text: fn(String) -> Predicate = match key {
+fn condition(key: &str, value: Value, place: &Place) -> Result<Option<Filter>, Failure> {
+    let attribute = match key {
         "group_id" => return Ok(None),
-        "producer_id" => Predicate::Producer,
-        "produced_for_id" => Predicate::ProducedFor,
-        "session_id" => Predicate::Session,
-        "episode_type" => Predicate::Kind,
+        "producer_id" => Attribute::Producer,
+        "produced_for_id" => Attribute::Recipient,
+        "session_id" => Attribute::Session,
+        "episode_type" => Attribute::Kind,
         _ => return metadata(key, &value, place).map(Some),
     };
-    place.under(key).text(value).map(|value| Some(text(value)))
+    place.under(key).text(value).map(|value| Some(Filter::equal(attribute, value)))
 }
 
-fn metadata(key: &str, value: &Value, place: &Place) -> Result<Predicate, Failure> {
+fn metadata(key: &str, value: &Value, place: &Place) -> Result<Filter, Failure> {
     let own = ["metadata.", "m.", "user_metadata."].iter().find_map(|prefix| key.strip_prefix(prefix));
     let Some(own) = own.filter(|own| !own.is_empty()) else {
         let error = Violation::unknown_key(key);
         return Err(place.under(key).refuse(&error, value));
     };
     let scalar = Scalar::of(value).ok_or_else(|| place.under(key).no_scalar(value))?;
-    Ok(Predicate::Metadata(own.to_owned(), scalar))
+    Ok(Filter::equal(Attribute::Metadata(vec![own.to_owned()]), scalar))
 }
