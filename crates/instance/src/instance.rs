@@ -60,6 +60,7 @@ pub struct Instance {
     memory: Arc<Memory>,
     chat: Option<Arc<Chat>>,
     learner: Option<Arc<Learner>>,
+    gateway: Option<Arc<ModelGateway>>,
     app: App,
 }
 
@@ -113,20 +114,33 @@ impl Instance {
         let counts = counts(&memory).await?;
         let mut app = App::new(Arc::clone(&memory), config.keys.clone(), config.server);
         let name = llm.as_ref().map(|(model, _)| model.name().to_owned());
-        let (mut chat, mut learner) = (None, None);
+        let (mut chat, mut learner, mut gateway) = (None, None, None);
         if let Some((model, options)) = llm {
-            let gateway = Arc::new(ModelGateway::new(model, usage, clock, options.budget));
+            let model = Arc::new(ModelGateway::new(model, usage, clock, options.budget));
             learner = options.profile.map(|profile| {
-                Arc::new(Learner::new(&memory, Arc::clone(&gateway), profile.model, profile.learner))
+                Arc::new(Learner::new(&memory, Arc::clone(&model), profile.model, profile.learner))
             });
-            let chats = Arc::new(Chat::new(&memory, gateway, options.chat));
+            let chats = Arc::new(Chat::new(&memory, Arc::clone(&model), options.chat));
             app = app.chatting(Arc::clone(&chats), learner.is_some());
-            chat = Some(chats);
+            (chat, gateway) = (Some(chats), Some(model));
         }
         let kept_in = config.engines.summary(&config.data_dir);
         let data_dir = config.data_dir.display().to_string();
         let (embedder, llm) = (embedder_info, name);
-        Ok(Self { address, kept_in, counts, embedder, llm, data_dir, listener, memory, chat, learner, app })
+        Ok(Self {
+            address,
+            kept_in,
+            counts,
+            embedder,
+            llm,
+            data_dir,
+            listener,
+            memory,
+            chat,
+            learner,
+            gateway,
+            app,
+        })
     }
 
     /// The address for programs on this machine.
@@ -167,6 +181,9 @@ impl Instance {
             () = stop => None,
         };
         tasks.drain(STOP_WITHIN).await;
+        if let Some(gateway) = self.gateway {
+            gateway.close().await;
+        }
         let ended = match ended {
             Some(ended) => ended,
             None => serving.await,

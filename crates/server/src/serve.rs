@@ -12,9 +12,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use memcloud_tasks::Tasks;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 /// How long a failing `accept` rests: long enough for connections to end when the process is out of descriptors.
@@ -51,15 +51,11 @@ pub async fn serve(
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(options.connections));
     let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let connections = Tasks::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let (permit, stream, address) = tokio::select! {
             () = &mut shutdown => break,
-            Some(ended) = connections.join_next() => {
-                report(ended);
-                continue;
-            }
             accepted = accept(&listener, &room) => accepted,
         };
         let known = Peer(address);
@@ -73,8 +69,8 @@ pub async fn serve(
             .header_read_timeout(options.header_timeout)
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
-        connections.spawn(async move {
-            // A connection that the client broke off is nobody's concern here.
+        connections.spawn("connection", |_| async move {
+            // Clients may break off their connections.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");
             }
@@ -85,7 +81,7 @@ pub async fn serve(
     if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!(connections = connections.len(), "requests were cut off at shutdown");
     }
-    connections.shutdown().await;
+    connections.drain(Duration::ZERO).await;
     Ok(())
 }
 
@@ -119,10 +115,4 @@ fn is_of_the_peer(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
     )
-}
-
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task failed");
-    }
 }

@@ -9,8 +9,8 @@ use memcloud_ports::{
     PROBE_WITHIN, Part, RecordStore, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
+use memcloud_tasks::Tasks;
 use tokio::sync::{Mutex, OnceCell};
-use tokio::task::JoinHandle;
 
 use crate::connect::Opener;
 use crate::graph::{self, STEP};
@@ -24,7 +24,8 @@ const LAST_WORD: Duration = Duration::from_millis(700);
 /// A store whose episodes are in a graph and whose records are in another engine.
 pub struct GraphStore {
     shared: Arc<Shared>,
-    sweeper: JoinHandle<()>,
+    /// The sweeper, and operations that must not end halfway when their caller leaves.
+    tasks: Tasks,
 }
 
 /// What operations and the sweeper work with.
@@ -37,12 +38,6 @@ pub(crate) struct Shared {
     pub(crate) embedding: Mutex<()>,
     /// The name of the memory, once the records have told it.
     memory: OnceCell<String>,
-}
-
-impl Drop for GraphStore {
-    fn drop(&mut self) {
-        self.sweeper.abort();
-    }
 }
 
 impl GraphStore {
@@ -59,8 +54,9 @@ impl GraphStore {
             embedding: Mutex::new(()),
             memory: OnceCell::new(),
         });
-        let sweeper = tokio::spawn(sweep::forever(Arc::clone(&shared)));
-        Self { shared, sweeper }
+        let tasks = Tasks::new();
+        tasks.spawn("sweeper", |_| sweep::forever(Arc::clone(&shared)));
+        Self { shared, tasks }
     }
 
     /// The engine: episodes and their embeddings in the graph, everything else with the records.
@@ -220,8 +216,8 @@ impl EpisodeStore for GraphStore {
         }
         // A task of its own: a client that leaves does not stop it between the last word and what follows it.
         let shared = Arc::clone(&self.shared);
-        let recorded = tokio::spawn(async move { shared.record(intent, batch).await }).await;
-        recorded.map_err(|panic| Error::Storage { doing: "storing episodes", source: panic.into() })?
+        let recorded = self.tasks.run("store", |_| async move { shared.record(intent, batch).await }).await;
+        recorded.map_err(|error| Error::Storage { doing: "storing episodes", source: error.into() })?
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
@@ -264,8 +260,9 @@ impl EpisodeStore for GraphStore {
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
         let (shared, space) = (Arc::clone(&self.shared), space.clone());
-        let deleted = tokio::spawn(async move { shared.delete(&space, deletion).await }).await;
-        deleted.map_err(|panic| Error::Storage { doing: "deleting episodes", source: panic.into() })?
+        let deleted =
+            self.tasks.run("delete", |_| async move { shared.delete(&space, deletion).await }).await;
+        deleted.map_err(|error| Error::Storage { doing: "deleting episodes", source: error.into() })?
     }
 
     async fn counts(&self) -> Result<Counts, Error> {

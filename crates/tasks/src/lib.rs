@@ -71,7 +71,8 @@ impl Tasks {
     {
         let task = AssertUnwindSafe(task(self.stop.clone())).catch_unwind();
         let (stop, cut, ended) = (self.stop.clone(), self.cut.clone(), Arc::clone(&self.ended));
-        self.running.spawn(async move {
+        let running = self.running.token();
+        tokio::spawn(async move {
             match cut.run_until_cancelled(task).await {
                 Some(Err(panic)) => {
                     tracing::error!(
@@ -83,6 +84,8 @@ impl Tasks {
                 None if stop.is_cancelled() => tracing::warn!(task = name, "cut off at shutdown"),
                 Some(Ok(())) | None => {}
             }
+            // First it counts as ended, then it is announced.
+            drop(running);
             ended.notify_one();
         });
     }

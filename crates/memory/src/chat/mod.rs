@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space, Violation};
 use memcloud_ports::{Completion, Delta, EpisodeStore, FactsOf, ModelError, Tokens};
+use memcloud_tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::ingest::Ingest;
 use crate::limits::Limits;
@@ -55,7 +55,7 @@ pub struct Chat {
     limits: Limits,
     gateway: Arc<ModelGateway>,
     options: ChatOptions,
-    turns: TaskTracker,
+    turns: Tasks,
     stop: CancellationToken,
     /// Set once the endpoint has refused `stream_options`, which are not sent again.
     stream_options_refused: AtomicBool,
@@ -163,7 +163,7 @@ impl Chat {
             limits: memory.limits,
             gateway,
             options,
-            turns: TaskTracker::new(),
+            turns: Tasks::new(),
             stop: CancellationToken::new(),
             stream_options_refused: AtomicBool::new(false),
         }
@@ -176,8 +176,7 @@ impl Chat {
 
     /// Waits until no turn is running. Call it when no more turns begin.
     pub async fn finished(&self) {
-        self.turns.close();
-        self.turns.wait().await;
+        self.turns.finished().await;
     }
 
     /// Ends all turns and waits for them: what has been answered so far is stored, and calls of the model fail.
@@ -191,7 +190,7 @@ impl Chat {
     pub fn begin(self: &Arc<Self>, turn: ChatTurn) -> mpsc::UnboundedReceiver<ChatEvent> {
         let (events, receiver) = mpsc::unbounded_channel();
         let chat = Arc::clone(self);
-        self.turns.spawn(async move {
+        self.turns.spawn("chat turn", |_| async move {
             let last = chat.run(turn, &events).await;
             // The client may have disconnected.
             let _ = events.send(last);

@@ -6,17 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use memcloud_domain::Timestamp;
-use tokio::runtime::Handle;
-
 use memcloud_ports::{Span, UsageLedger};
+use memcloud_tasks::Tasks;
+use tokio::runtime::Handle;
 
 /// How long corrections are collected.
 const COLLECTED_FOR: Duration = Duration::from_millis(500);
+/// How long the last ones may take when the process ends.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
 
 pub(crate) struct Corrections {
     ledger: Arc<dyn UsageLedger>,
     /// By the minute of the charge.
     waiting: Mutex<HashMap<i64, Correction>>,
+    writing: Tasks,
 }
 
 #[derive(Clone, Copy)]
@@ -28,7 +31,7 @@ struct Correction {
 
 impl Corrections {
     pub(crate) fn new(ledger: Arc<dyn UsageLedger>) -> Self {
-        Self { ledger, waiting: Mutex::default() }
+        Self { ledger, waiting: Mutex::default(), writing: Tasks::new() }
     }
 
     /// Corrects a charge of this moment, soon.
@@ -38,13 +41,19 @@ impl Corrections {
         let minute = waiting.entry(Span::Minute.began(at)).or_insert(Correction { at, calls: 0, tokens: 0 });
         minute.calls += calls;
         minute.tokens += tokens;
-        if let (true, Ok(runtime)) = (is_first, Handle::try_current()) {
+        // A call can also be dropped after its runtime.
+        if is_first && Handle::try_current().is_ok() {
             let corrections = Arc::clone(self);
-            runtime.spawn(async move {
-                tokio::time::sleep(COLLECTED_FOR).await;
+            self.writing.spawn("usage corrections", |stop| async move {
+                stop.run_until_cancelled(tokio::time::sleep(COLLECTED_FOR)).await;
                 corrections.write().await;
             });
         }
+    }
+
+    /// Writes what was collected so far, at once.
+    pub(crate) async fn flush(&self) {
+        self.writing.drain(WRITTEN_WITHIN).await;
     }
 
     async fn write(&self) {

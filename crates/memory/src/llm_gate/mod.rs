@@ -72,6 +72,11 @@ impl ModelGateway {
         Ok(UsageReport { minute, day, budget: self.budget })
     }
 
+    /// Writes all charges that were corrected. Call it when no more calls are made.
+    pub async fn close(&self) {
+        self.corrections.flush().await;
+    }
+
     /// How long calls still fail fast after repeated failures; `None` while the model works.
     pub fn resting(&self) -> Option<Duration> {
         self.breaker.resting()

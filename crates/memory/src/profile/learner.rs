@@ -10,7 +10,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use memcloud_domain::{Clock, Error, Timestamp, with_causes};
 use memcloud_ports::{ClaimedBatch, Engine, ModelError, Outcome, RevisionSet, Trigger, assigned};
-use tokio::task::JoinSet;
+use memcloud_tasks::Tasks;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -86,13 +86,14 @@ impl Learner {
     /// Learns until it is stopped. Running work then has a little time to finish; the rest is put back, and the next learner
     /// makes the same calls again.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let (mut working, cancel) = (JoinSet::new(), CancellationToken::new());
+        let (working, cancel) = (Tasks::new(), CancellationToken::new());
         loop {
             while working.len() < CONCURRENCY {
                 match self.claim().await {
                     Ok(Some(batch)) => {
-                        let (learner, cancel) = (Arc::clone(&self), cancel.clone());
-                        working.spawn(async move { learner.work(batch, &cancel).await });
+                        let learner = Arc::clone(&self);
+                        let cancel = cancel.clone();
+                        working.spawn("learning", |_| async move { learner.work(batch, &cancel).await });
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -104,14 +105,13 @@ impl Learner {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = working.join_next() => {}
+                () = working.any_ended() => {}
                 () = tokio::time::sleep(self.options.every) => {}
             }
         }
-        let finished = async { while working.join_next().await.is_some() {} };
-        if tokio::time::timeout(STOP_TIMEOUT, finished).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, working.finished()).await.is_err() {
             cancel.cancel();
-            while working.join_next().await.is_some() {}
+            working.finished().await;
         }
     }
 
