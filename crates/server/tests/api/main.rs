@@ -5,6 +5,7 @@
 mod bad_input;
 mod chat;
 mod failures;
+mod fuzz;
 mod idempotency;
 mod keys;
 mod made_keys;
