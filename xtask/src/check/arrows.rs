@@ -11,12 +11,13 @@ const PREFIX: &str = "memcloud-";
 ///
 /// The server and the memory know no engine: only the composition root names one. The last two are not part of the
 /// product: they build, test and measure all of it.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("kernels", &[]),
     ("fake-llm", &[]),
     ("test-servers", &[]),
     ("tasks", &[]),
+    ("api", &["domain"]),
     ("ports", &["domain"]),
     ("store-connection", &["domain", "tasks"]),
     ("memory", &["ports", "domain", "kernels", "tasks"]),
@@ -25,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("store-sqlite", &["ports", "domain"]),
     ("store-postgres", &["ports", "domain", "store-connection"]),
     ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
-    ("server", &["memory", "ports", "domain", "tasks"]),
+    ("server", &["memory", "api", "ports", "domain", "tasks"]),
     (
         "instance",
         &[
@@ -41,7 +42,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "tasks",
         ],
     ),
-    ("memcloud", &["instance", "server", "memory", "ports", "domain", "embed", "llm", "fake-llm", "tasks"]),
+    (
+        "memcloud",
+        &["instance", "server", "memory", "ports", "domain", "embed", "llm", "fake-llm", "tasks", "api"],
+    ),
     ("store-tests", &["memory", "ports", "domain"]),
     (
         "xtask",
@@ -63,7 +67,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 
 /// What this crate may depend on; `None` for a crate that has no place yet.
 fn may_use(krate: &str) -> Option<&'static [&'static str]> {
-    ARROWS.into_iter().find(|(name, _)| *name == krate).map(|(_, allowed)| allowed)
+    ARROWS.iter().find(|(name, _)| *name == krate).map(|(_, allowed)| *allowed)
 }
 
 /// Every arrow that points the wrong way.
