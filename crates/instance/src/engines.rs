@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use memcloud_domain::SystemClock;
 use memcloud_ports::{ContentLocation, Engine, RecordStore};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::PostgresStore;
@@ -19,13 +20,19 @@ impl Engines {
     pub async fn open(&self, data_dir: &Path) -> Result<Engine, Error> {
         let Some(graph) = &self.graph else {
             return Ok(match &self.postgres {
-                Some(target) => Engine::of(Arc::new(PostgresStore::open(target.clone()).await)),
+                Some(target) => {
+                    Engine::of(Arc::new(PostgresStore::open(target.clone(), Arc::new(SystemClock)).await))
+                }
                 None => open_directory(data_dir).await?,
             });
         };
         let records: Arc<dyn RecordStore> = match &self.postgres {
-            Some(target) => Arc::new(PostgresStore::open_records(target.clone()).await),
-            None => Arc::new(SqliteStore::open_records(data_dir).await.map_err(Error::Data)?),
+            Some(target) => {
+                Arc::new(PostgresStore::open_records(target.clone(), Arc::new(SystemClock)).await)
+            }
+            None => Arc::new(
+                SqliteStore::open_records(data_dir, Arc::new(SystemClock)).await.map_err(Error::Data)?,
+            ),
         };
         Ok(Arc::new(GraphStore::open(graph.clone(), records).await).engine())
     }
@@ -47,8 +54,8 @@ impl Engines {
     /// Opens the store of the data directory alone, which holds everything or only the records.
     pub async fn open_local(&self, data_dir: &Path) -> Result<Engine, memcloud_domain::Error> {
         let store = match self.content_location() {
-            ContentLocation::Records => SqliteStore::open(data_dir).await?,
-            ContentLocation::Graph => SqliteStore::open_records(data_dir).await?,
+            ContentLocation::Records => SqliteStore::open(data_dir, Arc::new(SystemClock)).await?,
+            ContentLocation::Graph => SqliteStore::open_records(data_dir, Arc::new(SystemClock)).await?,
         };
         Ok(Engine::of(Arc::new(store)))
     }
@@ -73,7 +80,7 @@ impl Engines {
 
 /// Opens the memory in a data directory, or begins one there.
 pub async fn open_directory(data_dir: &Path) -> Result<Engine, Error> {
-    let store = SqliteStore::open(data_dir).await.map_err(Error::Data)?;
+    let store = SqliteStore::open(data_dir, Arc::new(SystemClock)).await.map_err(Error::Data)?;
     Ok(Engine::of(Arc::new(store)))
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use memcloud_domain::{EpisodeId, Error, ProfileKey, Space, Timestamp};
 use uuid::Uuid;
 
-use crate::RevisionSet;
+use crate::{RevisionSet, unique_id};
 
 /// What is to be learned from a message: facts of this category about this owner. Queued with the message, in the same
 /// transaction.
@@ -32,15 +32,9 @@ pub struct Trigger {
 pub struct Lease(pub Uuid);
 
 impl Lease {
-    /// A name that no other lease has.
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl Default for Lease {
-    fn default() -> Self {
-        Self::new()
+    /// A new lease, made at this moment. No other lease is equal to it.
+    pub fn new(at: Timestamp) -> Self {
+        Self(unique_id(at))
     }
 }
 

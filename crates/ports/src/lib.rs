@@ -19,12 +19,15 @@ mod episodes;
 mod facts;
 mod health;
 mod history;
+#[cfg(feature = "testing")]
+mod in_memory;
 mod keys;
 mod knowledge;
 mod language_model;
 mod learning_queue;
 mod records;
 mod sessions;
+mod unique_id;
 mod usage;
 mod vectors;
 
@@ -36,6 +39,8 @@ pub use episodes::{
 pub use facts::{EmbeddedFact, FactStore, FactsOf, NewFact, Revision, RevisionSet};
 pub use health::{Check, Health, PROBE_WITHIN, Part};
 pub use history::{Change, ChangeKind, History, IndexRow, Sequence};
+#[cfg(feature = "testing")]
+pub use in_memory::InMemoryEngine;
 pub use keys::{AdminRule, KeyStore, Revocation};
 pub use knowledge::Changed;
 pub use language_model::{
@@ -47,5 +52,6 @@ pub use learning_queue::{
 };
 pub use records::{AGAIN_AFTER, ContentLocation, Intent, Orphan, RecordStore};
 pub use sessions::{SessionStore, SessionsOf};
+pub use unique_id::unique_id;
 pub use usage::{Budget, Charge, Span, Usage, UsageLedger};
 pub use vectors::VectorStore;

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{Clock, EpisodeId, Error, Space, SystemClock};
+use memcloud_domain::{EpisodeId, Error, Space, Timestamp};
+use uuid::Uuid;
 
 use crate::{
     Appended, Batch, Deletion, EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue,
-    SessionStore, UsageLedger, VectorStore,
+    SessionStore, UsageLedger, VectorStore, unique_id,
 };
 
 /// Names what is under way in another database: see [`RecordStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Intent(EpisodeId);
+pub struct Intent(Uuid);
 
 impl Intent {
-    /// A name that no other intent has.
-    pub fn new() -> Self {
-        Self(EpisodeId::new(SystemClock.now(), 0))
+    /// A new intent, made at this moment. No other intent is equal to it.
+    pub fn new(at: Timestamp) -> Self {
+        Self(unique_id(at))
     }
 
     /// The 16 bytes that engines keep.
@@ -28,13 +29,7 @@ impl Intent {
 
     /// The intent kept in these 16 bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(EpisodeId::from_bytes(bytes))
-    }
-}
-
-impl Default for Intent {
-    fn default() -> Self {
-        Self::new()
+        Self(Uuid::from_bytes(bytes))
     }
 }
 

@@ -47,6 +47,14 @@ impl Span {
         }
     }
 
+    /// How long a count is kept, in microseconds: a minute for an hour, a day for a little more than a year.
+    pub fn kept_for(self) -> i64 {
+        match self {
+            Self::Minute => 3_600_000_000,
+            Self::Day => 400 * 86_400_000_000,
+        }
+    }
+
     /// When the span that holds this moment began, in microseconds of the epoch.
     pub fn began(self, at: Timestamp) -> i64 {
         at.as_micros().div_euclid(self.micros()) * self.micros()

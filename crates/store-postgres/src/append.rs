@@ -1,4 +1,4 @@
-//! Stores a batch in one transaction. Statements that do not need each other's answers travel together.
+//! Stores a batch in one transaction. Statements that do not need each other's results are sent together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,27 +10,27 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::columns::{EpisodeColumns, LessonColumns, MemberColumns, session_names};
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::{id, intents, uuid};
 
-/// Stores a batch, and settles the intent that it was written elsewhere with. May be called again with the same batch:
-/// it is stored once.
+/// Stores a batch, and settles the intent under which Neo4j wrote it. May be called again with the same batch: it is
+/// stored once.
 ///
-/// `committing` is set before the last word is spoken: whoever gives up waiting then does not know what became of it.
+/// Sets `committing` before COMMIT. If the caller gives up after that, the outcome is unknown.
 pub(crate) async fn append(
     mut client: Object,
     batch: &Batch,
     intent: Option<Intent>,
     committing: &AtomicBool,
-) -> Result<Appended, Failure> {
-    retried!(append_once(&mut client, batch, intent, committing))
+) -> Result<Appended, WorkError> {
+    retry_conflicts!(append_once(&mut client, batch, intent, committing))
 }
 
-/// What became of a batch inside the transaction.
+/// The result of writing a batch, before the commit.
 enum Written {
     New,
     Repeated(Vec<EpisodeId>),
-    /// The intent was settled or withdrawn before.
+    /// The intent is settled or withdrawn already.
     NotIntended,
 }
 
@@ -39,7 +39,7 @@ async fn append_once(
     batch: &Batch,
     intent: Option<Intent>,
     committing: &AtomicBool,
-) -> Result<Appended, Failure> {
+) -> Result<Appended, WorkError> {
     let tx = client.transaction().await?;
     let doubtful = match write(&tx, batch, intent).await {
         Ok(Written::New) => {
@@ -54,34 +54,34 @@ async fn append_once(
     };
     tx.rollback().await?;
     committing.store(false, Ordering::Relaxed);
-    // The first of two attempts may have got through to the end.
+    // The first of two attempts may have been committed.
     if is_stored(client, batch).await? { Ok(Appended::Stored) } else { Err(doubtful) }
 }
 
-/// The last word. When the connection breaks here, nobody on this side knows whether it was heard.
-async fn commit(tx: Transaction<'_>) -> Result<(), Failure> {
+/// Commits. If the connection breaks here, the outcome is unknown.
+async fn commit(tx: Transaction<'_>) -> Result<(), WorkError> {
     tx.commit().await.map_err(|error| {
-        let error = Failure::from(error).doing("storing episodes");
+        let error = WorkError::from(error).doing("storing episodes");
         let unknown = Error::OutcomeUnknown { database: Database::Postgres };
         if error.lost_connection() { unknown } else { error }
     })?;
     Ok(())
 }
 
-async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> Result<Written, Failure> {
+async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> Result<Written, WorkError> {
     if let Some(idempotency) = &batch.idempotency
         && let Some(ids) = repeated_under_lock(tx, idempotency, stored_at(batch)).await?
     {
         return Ok(Written::Repeated(ids));
     }
     let statements = Statements::prepare(tx).await?;
-    // They are sent in this order when they are first polled, and the server works on them one after the other.
+    // They are sent in this order when they are first polled. The server runs them one after the other.
     let (settled, (), (), (), (), inserted, ()) = tokio::try_join!(
         biased;
         settle(tx, &statements, intent),
         make_space(tx, &statements, batch),
         make_sessions(tx, &statements, batch),
-        unite(tx, &statements, batch),
+        add_members(tx, &statements, batch),
         remember(tx, &statements, batch),
         insert(tx, &statements, batch),
         queue(tx, &statements, batch),
@@ -97,7 +97,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     Err(Error::Storage { doing: "storing episodes", source }.into())
 }
 
-/// The statements of a store. Prepared before any is sent, since preparing one may need a question of its own.
+/// The statements of a store. All are prepared before the first is sent, because preparing takes a round trip.
 struct Statements {
     space: Statement,
     sessions: Statement,
@@ -109,7 +109,7 @@ struct Statements {
 }
 
 impl Statements {
-    async fn prepare(tx: &Transaction<'_>) -> Result<Self, Failure> {
+    async fn prepare(tx: &Transaction<'_>) -> Result<Self, WorkError> {
         let (space, sessions, members, request, episodes, lessons, settle) = tokio::try_join!(
             tx.prepare_cached(SPACE),
             tx.prepare_cached(SESSIONS),
@@ -123,7 +123,7 @@ impl Statements {
     }
 }
 
-// What is there already is looked for first: an insert that does nothing takes a number all the same.
+// Existing rows are excluded first, because an insert that does nothing still takes a number from the sequence.
 const SPACE: &str = "INSERT INTO memcloud.spaces (org, project) SELECT $1, $2
     WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces WHERE org = $1 AND project = $2)
     ON CONFLICT DO NOTHING";
@@ -160,8 +160,8 @@ const EPISODES: &str = "WITH space AS (
                                analysis, vector, metadata, content, place)
     JOIN memcloud.sessions t ON t.space = space.id AND t.name = e.session";
 
-/// Queues what is to be learned from. The episodes come first: with their numbers they lock the space, so that nobody makes
-/// the same subjects meanwhile.
+/// Queues messages to learn from. Runs after the episodes: taking their numbers locks the space, so no other transaction
+/// creates the same profiles.
 const LESSONS: &str = "WITH wanted AS (
         SELECT s.id AS space, l.* FROM memcloud.spaces s,
                unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[]) AS l (uid, owner, category, at)
@@ -184,25 +184,29 @@ async fn settle(
     tx: &Transaction<'_>,
     statements: &Statements,
     intent: Option<Intent>,
-) -> Result<bool, Failure> {
+) -> Result<bool, WorkError> {
     match intent {
         Some(intent) => Ok(tx.execute(&statements.settle, &[&intents::name(intent)]).await? == 1),
         None => Ok(true),
     }
 }
 
-async fn make_space(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+async fn make_space(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
     tx.execute(&statements.space, &[&batch.space.org, &batch.space.project]).await?;
     Ok(())
 }
 
-async fn make_sessions(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+async fn make_sessions(
+    tx: &Transaction<'_>,
+    statements: &Statements,
+    batch: &Batch,
+) -> Result<(), WorkError> {
     let names = session_names(batch);
     tx.execute(&statements.sessions, &[&batch.space.org, &batch.space.project, &names]).await?;
     Ok(())
 }
 
-async fn unite(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+async fn add_members(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
     let (space, members) = (&batch.space, MemberColumns::of(batch));
     let columns: &[&(dyn ToSql + Sync)] =
         &[&space.org, &space.project, &members.sessions, &members.roles, &members.names];
@@ -210,8 +214,8 @@ async fn unite(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> 
     Ok(())
 }
 
-/// Notes the request with what it stored.
-async fn remember(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+/// Records the request with the ids that it stored.
+async fn remember(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
     let Some(idempotency) = &batch.idempotency else { return Ok(()) };
     let at = stored_at(batch);
     let columns: &[&(dyn ToSql + Sync)] =
@@ -220,8 +224,8 @@ async fn remember(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) 
     Ok(())
 }
 
-/// Writes the episodes, and answers how many there were.
-async fn insert(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<u64, Failure> {
+/// Writes the episodes, and returns how many there were.
+async fn insert(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<u64, WorkError> {
     let (space, count, columns) = (&batch.space, batch.episodes.len() as i64, EpisodeColumns::of(batch));
     let columns: &[&(dyn ToSql + Sync)] = &[
         &space.org,
@@ -244,7 +248,7 @@ async fn insert(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) ->
     Ok(tx.execute(&statements.episodes, columns).await?)
 }
 
-async fn queue(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), Failure> {
+async fn queue(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
     let (space, lessons) = (&batch.space, LessonColumns::of(batch));
     if lessons.uids.is_empty() {
         return Ok(());
@@ -269,21 +273,21 @@ fn uids(batch: &Batch) -> Vec<Uuid> {
     batch.episodes.iter().map(|prepared| uuid(&prepared.episode.id)).collect()
 }
 
-/// Whether the whole batch is there.
-async fn is_stored(client: &Object, batch: &Batch) -> Result<bool, Failure> {
+/// Whether the whole batch is stored.
+async fn is_stored(client: &Object, batch: &Batch) -> Result<bool, WorkError> {
     let uids = uids(batch);
     let count = client.prepare_cached("SELECT count(*) FROM memcloud.episodes WHERE uid = ANY($1)").await?;
     let there: i64 = client.query_one(&count, &[&uids]).await?.get(0);
     Ok(!uids.is_empty() && there == uids.len() as i64)
 }
 
-/// The ids stored under this key before; others with the same key wait until this transaction ends. Forgets requests of
+/// The ids stored under this key before. Other requests with this key wait until this transaction ends. Deletes requests of
 /// long ago.
 async fn repeated_under_lock(
     tx: &Transaction<'_>,
     idempotency: &Idempotency,
     now: i64,
-) -> Result<Option<Vec<EpisodeId>>, Failure> {
+) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
     let long_ago = now - REMEMBERED.as_micros() as i64;
     let (lock, forget, read) = tokio::try_join!(
@@ -291,19 +295,19 @@ async fn repeated_under_lock(
         tx.prepare_cached("DELETE FROM memcloud.requests WHERE at < $1"),
         tx.prepare_cached(REPEATED),
     )?;
-    // The server reads when it has the lock.
-    let locked = async { tx.execute(&lock, &[&number]).await.map_err(Failure::from) };
-    let forgotten = async { tx.execute(&forget, &[&long_ago]).await.map_err(Failure::from) };
+    // The server reads after it has the lock.
+    let locked = async { tx.execute(&lock, &[&number]).await.map_err(WorkError::from) };
+    let forgotten = async { tx.execute(&forget, &[&long_ago]).await.map_err(WorkError::from) };
     let (_, _, known) = tokio::try_join!(biased; locked, forgotten, known(tx, &read, idempotency))?;
     Ok(known)
 }
 
-/// The ids stored under this key before, unless all that it stored has been deleted since. The same key with another
-/// request is a conflict.
+/// The ids stored under this key before, unless all of them have been deleted since. The same key with another request
+/// is a conflict.
 pub(crate) async fn repeated(
     client: Object,
     idempotency: &Idempotency,
-) -> Result<Option<Vec<EpisodeId>>, Failure> {
+) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let read = client.prepare_cached(REPEATED).await?;
     known(&client, &read, idempotency).await
 }
@@ -315,7 +319,7 @@ async fn known(
     client: &impl GenericClient,
     read: &Statement,
     idempotency: &Idempotency,
-) -> Result<Option<Vec<EpisodeId>>, Failure> {
+) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let Some(row) = client.query_opt(read, &[&&idempotency.key[..]]).await? else { return Ok(None) };
     if row.get::<_, &[u8]>(0) != idempotency.request {
         return Err(Error::IdempotencyConflict.into());

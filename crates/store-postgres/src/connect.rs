@@ -1,72 +1,74 @@
-//! Opens sessions: a pool of connections with everything in the database that operations rely on.
+//! Opens the database: a connection pool, over a schema that is up to date.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
-use memcloud_domain::{Database, Error};
+use memcloud_domain::{Clock, Database, Error};
 use memcloud_ports::ContentLocation;
 use memcloud_store_connection::Connector;
 use secrecy::ExposeSecret;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::target::{Host, Target, Tls};
 use crate::{schema, tls};
 
-/// What every connection is told.
+/// The settings of every connection.
 ///
-/// A commit that is answered must be on the disk. A server that stands still in the midst of a transaction holds up the
-/// others, so it is cut off; and no statement goes on for longer than anybody waits for it.
-const EVERY_CONNECTION: &str = "
+/// A commit that is answered must be on the disk. A server that hangs in a transaction would block the others, so
+/// PostgreSQL ends its session. No statement runs longer than a caller waits for it.
+const CONNECTION_SETTINGS: &str = "
     SET application_name = 'memcloud';
     SET idle_in_transaction_session_timeout = '10s';
     SET lock_timeout = '4s';
     SET statement_timeout = '5s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
-/// Opens sessions with one database.
+/// Opens one database.
 pub(crate) struct Opener {
     pub(crate) target: Target,
-    pub(crate) home: ContentLocation,
+    pub(crate) content: ContentLocation,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// A session: its connections, and the name of the memory in the database.
+/// An open database: its connection pool, and the name of the memory in it.
 #[derive(Clone)]
-pub(crate) struct Session {
+pub(crate) struct OpenDatabase {
     pool: Pool,
     pub(crate) memory: String,
 }
 
-impl Session {
+impl OpenDatabase {
     /// A connection of the pool.
-    pub(crate) async fn client(&self) -> Result<Object, Failure> {
+    pub(crate) async fn client(&self) -> Result<Object, WorkError> {
         Ok(self.pool.get().await?)
     }
 }
 
 #[async_trait]
 impl Connector for Opener {
-    type Session = Session;
+    type Session = OpenDatabase;
 
     fn database(&self) -> Database {
         Database::Postgres
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let look = async { Ok(pool(&self.target)?.get().await?.simple_query("").await.map(drop)?) };
-        look.await.map_err(|failure: Failure| failure.doing("looking at the database"))
+        let ping = async { Ok(pool(&self.target)?.get().await?.simple_query("").await.map(drop)?) };
+        ping.await.map_err(|failure: WorkError| failure.doing("pinging the database"))
     }
 
-    async fn open(&self) -> Result<Session, Error> {
+    async fn open(&self) -> Result<OpenDatabase, Error> {
         let pool = pool(&self.target)?;
         let prepare = async {
             let mut client = pool.get().await?;
-            schema::prepare(&mut client, self.home, &self.target.place()).await
+            schema::prepare(&mut client, self.content, &self.target.place(), self.clock.now()).await
         };
         let memory = prepare.await.map_err(|failure| failure.doing("opening the database"))?;
-        Ok(Session { pool, memory })
+        Ok(OpenDatabase { pool, memory })
     }
 }
 
@@ -80,11 +82,11 @@ fn pool(target: &Target) -> Result<Pool, Error> {
         _ => Manager::from_config(config(target), NoTls, recycling),
     };
     let pool = Pool::builder(manager).max_size(target.pool).post_create(Hook::async_fn(|client, _| {
-        Box::pin(async { client.batch_execute(EVERY_CONNECTION).await.map_err(HookError::Backend) })
+        Box::pin(async { client.batch_execute(CONNECTION_SETTINGS).await.map_err(HookError::Backend) })
     }));
-    // The only refusal is of a time limit without a runtime, and no time limit is set: the link has its own.
+    // Building fails only for a timeout without a runtime. None is set, because the connection has its own.
     pool.build()
-        .map_err(|error| Error::Storage { doing: "making a pool of connections", source: error.into() })
+        .map_err(|error| Error::Storage { doing: "creating the connection pool", source: error.into() })
 }
 
 fn config(target: &Target) -> Config {

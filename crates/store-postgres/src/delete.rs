@@ -3,7 +3,7 @@ use memcloud_domain::{EpisodeId, Space};
 use memcloud_ports::{Deletion, Intent};
 use uuid::Uuid;
 
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::profile::{facts, subjects};
 use crate::{id, intents, uuid};
 
@@ -23,18 +23,18 @@ macro_rules! delete_where {
     };
 }
 
-/// Deletes in one transaction and leaves a note of each id, so that indexes learn of it; and one of all, if they are to
-/// be removed elsewhere as well.
+/// Deletes in one transaction, and records each id so that indexes learn of it. With an intent, records also that Neo4j
+/// must remove the episodes.
 pub(crate) async fn delete(
     client: &mut Object,
     space: &Space,
     deletion: &Deletion,
-    elsewhere: Option<Intent>,
-) -> Result<Vec<EpisodeId>, Failure> {
+    removal: Option<Intent>,
+) -> Result<Vec<EpisodeId>, WorkError> {
     let tx = client.transaction().await?;
     // A session may be long.
     tx.batch_execute("SET LOCAL statement_timeout = '60s'").await?;
-    // Stores in this space wait, so that none gets a number between those of the deletion.
+    // Stores in this space wait, so none gets a number between those of the deletion.
     let Some(owner) = subjects::lock_space(&tx, space).await? else {
         return Ok(Vec::new());
     };
@@ -54,8 +54,8 @@ pub(crate) async fn delete(
         }
     };
     let ids: Vec<EpisodeId> = rows.iter().map(|row| id(row.get(0))).collect();
-    if let Some(intent) = elsewhere.filter(|_| !ids.is_empty()) {
-        intents::note_removal(&tx, intent, &ids).await?;
+    if let Some(intent) = removal.filter(|_| !ids.is_empty()) {
+        intents::record_removal(&tx, intent, &ids).await?;
     }
     if !ids.is_empty() {
         facts::forget(&tx, &ids).await?;

@@ -4,21 +4,21 @@ use deadpool_postgres::{HookError, PoolError};
 use memcloud_domain::{Database, DatabaseErrorKind, Error};
 use tokio_postgres::error::SqlState;
 
-/// What a piece of work on the database can fail with: PostgreSQL's error, or one of ours.
+/// Why a piece of work on the database failed: an error of PostgreSQL or of the pool, or one of the domain.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum WorkError {
     Postgres(tokio_postgres::Error),
     Pool(PoolError),
-    Ours(Error),
+    Domain(Error),
 }
 
-impl From<tokio_postgres::Error> for Failure {
+impl From<tokio_postgres::Error> for WorkError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Postgres(error)
     }
 }
 
-impl From<PoolError> for Failure {
+impl From<PoolError> for WorkError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
@@ -29,45 +29,45 @@ impl From<PoolError> for Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for WorkError {
     fn from(error: Error) -> Self {
-        Self::Ours(error)
+        Self::Domain(error)
     }
 }
 
-impl Failure {
-    /// The error for the one who asked, with what was being done.
+impl WorkError {
+    /// The error for the caller, with what the work was for.
     pub(crate) fn doing(self, doing: &'static str) -> Error {
         match self {
-            Self::Ours(error) => error,
+            Self::Domain(error) => error,
             Self::Pool(error) => Error::database(Database::Postgres, DatabaseErrorKind::Unreachable, error),
-            Self::Postgres(error) => match trouble(&error) {
-                Some(trouble) => Error::database(Database::Postgres, trouble, error),
+            Self::Postgres(error) => match kind(&error) {
+                Some(kind) => Error::database(Database::Postgres, kind, error),
                 None => Error::Storage { doing, source: error.into() },
             },
         }
     }
 
-    /// Whether this constraint stood against it.
+    /// Whether this constraint was violated.
     pub(crate) fn violates(&self, constraint: &str) -> bool {
         let Self::Postgres(error) = self else { return false };
         error.as_db_error().is_some_and(|error| error.constraint() == Some(constraint))
     }
 
-    /// Whether it only got in the way of others and may be tried again: a fact that comes from another engine may have the
-    /// number that one which is just being learned was given.
-    pub(crate) fn collided(&self) -> bool {
+    /// Whether it conflicted with another transaction and may be tried again. A fact that is copied from another engine may
+    /// have the id that a fact being learned was just given.
+    pub(crate) fn is_conflict(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         matches!(error.code(), Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE))
             || self.violates("features_pkey")
     }
 }
 
-/// What an error says of the database, if it is not about the statement itself.
-fn trouble(error: &tokio_postgres::Error) -> Option<DatabaseErrorKind> {
+/// What an error says about the database. `None` if it is about the statement.
+fn kind(error: &tokio_postgres::Error) -> Option<DatabaseErrorKind> {
     match error.code() {
-        Some(code) => trouble_of(code),
-        None if inner::<rustls::Error>(error) || speaks_no_tls(error) => Some(DatabaseErrorKind::Untrusted),
+        Some(code) => kind_of_code(code),
+        None if inner::<rustls::Error>(error) || refuses_tls(error) => Some(DatabaseErrorKind::Untrusted),
         None if error.is_closed() || inner::<std::io::Error>(error) => Some(DatabaseErrorKind::Unreachable),
         None if error.to_string().contains("connect") => Some(DatabaseErrorKind::Unreachable),
         None if error.to_string().contains("authentic") || error.to_string().contains("password") => {
@@ -77,7 +77,7 @@ fn trouble(error: &tokio_postgres::Error) -> Option<DatabaseErrorKind> {
     }
 }
 
-fn trouble_of(code: &SqlState) -> Option<DatabaseErrorKind> {
+fn kind_of_code(code: &SqlState) -> Option<DatabaseErrorKind> {
     Some(match *code {
         SqlState::INVALID_PASSWORD
         | SqlState::INVALID_AUTHORIZATION_SPECIFICATION
@@ -89,7 +89,7 @@ fn trouble_of(code: &SqlState) -> Option<DatabaseErrorKind> {
         SqlState::READ_ONLY_SQL_TRANSACTION => DatabaseErrorKind::ReadOnly,
         SqlState::DISK_FULL => DatabaseErrorKind::Full,
         SqlState::IO_ERROR => DatabaseErrorKind::Broken,
-        // Another statement held it up for too long.
+        // Another statement blocked it for too long.
         SqlState::LOCK_NOT_AVAILABLE
         | SqlState::QUERY_CANCELED
         | SqlState::T_R_DEADLOCK_DETECTED
@@ -107,11 +107,11 @@ fn trouble_of(code: &SqlState) -> Option<DatabaseErrorKind> {
     })
 }
 
-/// The library has no name for it.
+/// The driver has no constant for it.
 const IDLE_SESSION_TIMEOUT: &str = "57P05";
 
-/// The library tells this in words only.
-fn speaks_no_tls(error: &tokio_postgres::Error) -> bool {
+/// Whether the server refused TLS. The driver says so only in words, which a test pins.
+fn refuses_tls(error: &tokio_postgres::Error) -> bool {
     let mut text = error.to_string();
     if let Some(cause) = error.source() {
         text.push_str(&cause.to_string());

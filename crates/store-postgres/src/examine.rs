@@ -1,56 +1,61 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use memcloud_domain::{Database, Error};
+use memcloud_domain::{Clock, Database, Error};
 use memcloud_ports::ContentLocation;
 use memcloud_store_connection::{Connector, Timeouts, round_trip, within};
 
-use crate::connect::{Opener, Session};
-use crate::error::Failure;
+use crate::connect::{OpenDatabase, Opener};
+use crate::error::WorkError;
 use crate::schema;
 use crate::target::{Host, Target, Tls};
 
-/// What was found of a database.
+/// The state of a database.
 #[derive(Clone, Debug)]
 pub struct Findings {
     /// The version of the server.
     pub version: String,
     /// The version of pgvector.
     pub pgvector: String,
-    /// How long a question and its answer take.
+    /// How long a round trip takes.
     pub latency: Duration,
-    /// How the way there is protected, in words.
+    /// How the connection is protected, in words.
     pub protection: String,
-    /// Whether it takes writes.
+    /// Whether it can be written.
     pub writable: bool,
     /// Whether the user may change the schema.
     pub owner: bool,
-    /// The step that the schema is at.
+    /// How many migrations were run.
     pub schema: usize,
     /// Indexes that are not valid.
     pub broken_indexes: Vec<String>,
-    /// Connections in use of those that there may be, on the whole server.
+    /// The connections in use and the most allowed, on the whole server.
     pub connections: (i64, i64),
     /// Whether a commit waits for the disk.
     pub durable: bool,
-    /// How many memories it holds.
+    /// How many episodes it holds.
     pub episodes: u64,
 }
 
-/// Opens a connection to this database and looks at all that a memory needs.
-pub async fn examine(target: &Target, home: ContentLocation) -> Result<Findings, Error> {
-    // One connection to look through, and one to try things with.
+/// Opens this database and checks everything that a memory needs.
+pub async fn examine(
+    target: &Target,
+    content: ContentLocation,
+    clock: Arc<dyn Clock>,
+) -> Result<Findings, Error> {
+    // One connection reads, the other tries to write.
     let target = Target { pool: target.pool.max(2), ..target.clone() };
-    let opener = Opener { target: target.clone(), home };
-    let looked = async {
-        let session = opener.open().await?;
-        look(&session, &target).await.map_err(|failure| failure.doing("examining the database"))
+    let opener = Opener { target: target.clone(), content, clock };
+    let inspection = async {
+        let database = opener.open().await?;
+        inspect(&database, &target).await.map_err(|failure| failure.doing("examining the database"))
     };
-    within(Timeouts::default().operation, Database::Postgres, looked).await
+    within(Timeouts::default().operation, Database::Postgres, inspection).await
 }
 
-async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {
-    let client = session.client().await?;
+async fn inspect(database: &OpenDatabase, target: &Target) -> Result<Findings, WorkError> {
+    let client = database.client().await?;
     let row = client
         .query_one(
             "SELECT current_setting('server_version'), current_setting('transaction_read_only') = 'off',
@@ -64,7 +69,7 @@ async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {
         .await?;
     let writable: bool = row.get(1);
     if writable {
-        schema::prove_writable(session.client().await?).await?;
+        schema::prove_writable(database.client().await?).await?;
     }
     Ok(Findings {
         version: row.get(0),
@@ -77,18 +82,18 @@ async fn look(session: &Session, target: &Target) -> Result<Findings, Failure> {
         broken_indexes: row.get::<_, Option<Vec<String>>>(6).unwrap_or_default(),
         connections: (row.get(3), row.get(4)),
         durable: row.get(5),
-        episodes: crate::read::counts(session.client().await?).await?.episodes,
+        episodes: crate::read::counts(database.client().await?).await?.episodes,
     })
 }
 
-async fn protection(client: &Object, target: &Target) -> Result<String, Failure> {
+async fn protection(client: &Object, target: &Target) -> Result<String, WorkError> {
     if let Host::Socket(_) = target.host {
         return Ok("a unix socket".into());
     }
-    // Seen from the server: a TLS end in front of it hides the encryption of the way there.
-    let seen =
+    // As the server sees it. A proxy that terminates TLS in front of it hides the encryption of the connection.
+    let row =
         client.query_opt("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl", &[]).await?;
-    let version = seen.map_or_else(|| "TLS".to_owned(), |row| row.get::<_, String>(0));
+    let version = row.map_or_else(|| "TLS".to_owned(), |row| row.get::<_, String>(0));
     Ok(match &target.tls {
         Tls::Off => "no TLS".into(),
         Tls::Verified(Some(file)) => format!("{version}, verified by {}", file.display()),

@@ -1,4 +1,5 @@
-//! Notes of what is under way in Neo4j. See [`RecordStore`](memcloud_ports::RecordStore).
+//! Intents: episodes that Neo4j has, or may have, without a record here. See
+//! [`RecordStore`](memcloud_ports::RecordStore).
 
 use std::time::Duration;
 
@@ -8,12 +9,12 @@ use memcloud_ports::{AGAIN_AFTER, Intent, Orphan};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::{id, uuid};
 
-/// Notes that these episodes are about to be written elsewhere.
-pub(crate) async fn intend(client: Object, intent: Intent, ids: &[EpisodeId]) -> Result<(), Failure> {
-    // A note that is there already was made by the first of two attempts.
+/// Records that these episodes are about to be written to Neo4j.
+pub(crate) async fn intend(client: Object, intent: Intent, ids: &[EpisodeId]) -> Result<(), WorkError> {
+    // An intent with this id was recorded by the first of two attempts.
     let insert = client
         .prepare_cached(
             "INSERT INTO memcloud.intents (id, rounds, uids) VALUES ($1, 2, $2) ON CONFLICT (id) DO NOTHING",
@@ -23,12 +24,12 @@ pub(crate) async fn intend(client: Object, intent: Intent, ids: &[EpisodeId]) ->
     Ok(())
 }
 
-/// Notes that these episodes are to be removed elsewhere.
-pub(crate) async fn note_removal(
+/// Records that these episodes must be removed from Neo4j.
+pub(crate) async fn record_removal(
     tx: &Transaction<'_>,
     intent: Intent,
     ids: &[EpisodeId],
-) -> Result<(), Failure> {
+) -> Result<(), WorkError> {
     let insert = tx
         .prepare_cached("INSERT INTO memcloud.intents (id, withdrawn, rounds, uids) VALUES ($1, true, 2, $2)")
         .await?;
@@ -36,25 +37,25 @@ pub(crate) async fn note_removal(
     Ok(())
 }
 
-/// Takes the note away because its episodes are being recorded in this transaction. No row when there is none that is
-/// still valid.
+/// Removes an intent because its episodes are being recorded in this transaction. Affects no row if it is withdrawn or
+/// unknown.
 pub(crate) const SETTLE: &str = "DELETE FROM memcloud.intents WHERE id = $1 AND NOT withdrawn";
 
-/// Makes sure that an intent can no longer be recorded. Waits for a transaction that is just recording it.
-pub(crate) async fn withdraw(client: Object, intent: Intent) -> Result<bool, Failure> {
+/// Makes sure that an intent can no longer be recorded. Waits for a transaction that is recording it.
+pub(crate) async fn withdraw(client: Object, intent: Intent) -> Result<bool, WorkError> {
     let update = client
         .prepare_cached(
             "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
              WHERE id = $1 AND NOT withdrawn",
         )
         .await?;
-    let noted = client.prepare_cached("SELECT 1 FROM memcloud.intents WHERE id = $1").await?;
+    let known = client.prepare_cached("SELECT 1 FROM memcloud.intents WHERE id = $1").await?;
     client.execute(&update, &[&name(intent)]).await?;
-    Ok(client.query_opt(&noted, &[&name(intent)]).await?.is_some())
+    Ok(client.query_opt(&known, &[&name(intent)]).await?.is_some())
 }
 
-/// What is to be removed elsewhere by now.
-pub(crate) async fn orphans(client: Object, older: Duration) -> Result<Vec<Orphan>, Failure> {
+/// The episodes that must be removed from Neo4j by now.
+pub(crate) async fn orphans(client: Object, older: Duration) -> Result<Vec<Orphan>, WorkError> {
     let withdraw = client
         .prepare_cached(
             "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
@@ -76,11 +77,11 @@ fn orphan(row: &Row) -> Orphan {
     Orphan { intent: Intent::from_bytes(row.get::<_, Uuid>(0).into_bytes()), ids }
 }
 
-/// Notes that the episodes have been removed elsewhere.
-pub(crate) async fn clear(client: Object, intent: Intent) -> Result<(), Failure> {
+/// Records that the episodes have been removed from Neo4j.
+pub(crate) async fn clear(client: Object, intent: Intent) -> Result<(), WorkError> {
     let clear = client
         .prepare_cached(
-            // Of two sweepers that have listed the same note, one counts.
+            // If two sweepers have listed the same intent, only the first removal counts.
             "WITH cleared AS (DELETE FROM memcloud.intents
                               WHERE id = $1 AND withdrawn AND due <= clock_timestamp() AND rounds <= 1)
              UPDATE memcloud.intents
@@ -92,7 +93,7 @@ pub(crate) async fn clear(client: Object, intent: Intent) -> Result<(), Failure>
     Ok(())
 }
 
-/// How an intent is named in the database.
+/// An intent as the database has it.
 pub(crate) fn name(intent: Intent) -> Uuid {
     Uuid::from_bytes(*intent.as_bytes())
 }

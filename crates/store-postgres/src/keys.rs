@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
 use crate::PostgresStore;
-use crate::error::Failure;
+use crate::error::WorkError;
 
 const DOING: &str = "reading keys";
 const LOCK: &str = "LOCK TABLE memcloud.api_keys IN SHARE ROW EXCLUSIVE MODE";
@@ -17,15 +17,15 @@ const LOCK: &str = "LOCK TABLE memcloud.api_keys IN SHARE ROW EXCLUSIVE MODE";
 #[async_trait]
 impl KeyStore for PostgresStore {
     async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.again(DOING, |client: Object| async move { all(&client).await }).await
+        self.run_idempotent(DOING, |client: Object| async move { all(&client).await }).await
     }
 
     async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error> {
-        self.at_once("keeping a key", |client| create(client, &key, rule)).await
+        self.run("keeping a key", |client| create(client, &key, rule)).await
     }
 
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
-        self.again("revoking a key", |client| revoke(client, id, at, rule)).await
+        self.run_idempotent("revoking a key", |client| revoke(client, id, at, rule)).await
     }
 
     async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
@@ -38,7 +38,7 @@ impl KeyStore for PostgresStore {
             client.execute(&update, &[&id.as_str(), &at.as_micros()]).await?;
             Ok(())
         };
-        self.again("noting the use of a key", note).await
+        self.run_idempotent("noting the use of a key", note).await
     }
 
     async fn prune_keys(&self, before: Timestamp) -> Result<u64, Error> {
@@ -46,11 +46,11 @@ impl KeyStore for PostgresStore {
             let delete = "DELETE FROM memcloud.api_keys WHERE revoked_at < $1 OR expires_at < $1";
             Ok(client.execute(delete, &[&before.as_micros()]).await?)
         };
-        self.again("pruning keys", prune).await
+        self.run_idempotent("pruning keys", prune).await
     }
 }
 
-async fn all(client: &impl GenericClient) -> Result<Vec<ApiKey>, Failure> {
+async fn all(client: &impl GenericClient) -> Result<Vec<ApiKey>, WorkError> {
     let select = client
         .prepare_cached(
             "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
@@ -60,7 +60,7 @@ async fn all(client: &impl GenericClient) -> Result<Vec<ApiKey>, Failure> {
     client.query(&select, &[]).await?.iter().map(key).collect()
 }
 
-async fn create(mut client: Object, key: &ApiKey, rule: AdminRule) -> Result<bool, Failure> {
+async fn create(mut client: Object, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     tx.batch_execute(LOCK).await?;
     let mut keys = all(&tx).await?;
@@ -95,7 +95,7 @@ async fn revoke(
     id: &KeyId,
     at: Timestamp,
     rule: AdminRule,
-) -> Result<Revocation, Failure> {
+) -> Result<Revocation, WorkError> {
     let tx = client.transaction().await?;
     tx.batch_execute(LOCK).await?;
     let mut keys = all(&tx).await?;
@@ -112,7 +112,7 @@ async fn revoke(
     Ok(Revocation::Revoked(keys.swap_remove(index)))
 }
 
-fn key(row: &Row) -> Result<ApiKey, Failure> {
+fn key(row: &Row) -> Result<ApiKey, WorkError> {
     let time = |column| row.get::<_, Option<i64>>(column).and_then(Timestamp::from_micros);
     let hash: Vec<u8> = row.get(2);
     Ok(ApiKey {
@@ -128,6 +128,6 @@ fn key(row: &Row) -> Result<ApiKey, Failure> {
     })
 }
 
-fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
-    Failure::Ours(Error::Storage { doing: DOING, source: error.into() })
+fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> WorkError {
+    WorkError::Domain(Error::Storage { doing: DOING, source: error.into() })
 }

@@ -9,11 +9,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::{id, uuid};
 
 /// The newest sequence number of a space, 0 when it is unknown.
-pub(crate) async fn head(client: Object, space: &Space) -> Result<Sequence, Failure> {
+pub(crate) async fn head(client: Object, space: &Space) -> Result<Sequence, WorkError> {
     let select =
         client.prepare_cached("SELECT head FROM memcloud.spaces WHERE org = $1 AND project = $2").await?;
     let row = client.query_opt(&select, &[&space.org, &space.project]).await?;
@@ -26,7 +26,7 @@ pub(crate) async fn changes(
     space: &Space,
     after: Sequence,
     limit: usize,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<Vec<Change>, WorkError> {
     let select = client
         .prepare_cached(
             "WITH here AS (SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2)
@@ -47,7 +47,7 @@ pub(crate) async fn changes(
     rows.iter().map(change).collect()
 }
 
-fn change(row: &Row) -> Result<Change, Failure> {
+fn change(row: &Row) -> Result<Change, WorkError> {
     let kind = match row.get::<_, Option<String>>(2) {
         None => ChangeKind::Removed,
         Some(session) => ChangeKind::Put(Box::new(IndexRow {
@@ -76,7 +76,7 @@ macro_rules! select_episodes {
     };
 }
 
-fn episode(row: &Row) -> Result<Episode, Failure> {
+fn episode(row: &Row) -> Result<Episode, WorkError> {
     Ok(Episode {
         id: id(row.get(0)),
         space: Space { org: row.get(1), project: row.get(2) },
@@ -93,7 +93,7 @@ fn episode(row: &Row) -> Result<Episode, Failure> {
     })
 }
 
-fn purpose(number: i16) -> Result<Purpose, Failure> {
+fn purpose(number: i16) -> Result<Purpose, WorkError> {
     match number {
         0 => Ok(Purpose::Recall),
         1 => Ok(Purpose::ProfileOnly),
@@ -105,7 +105,7 @@ fn purpose(number: i16) -> Result<Purpose, Failure> {
     }
 }
 
-pub(crate) fn moment(row: &Row, column: usize) -> Result<Timestamp, Failure> {
+pub(crate) fn moment(row: &Row, column: usize) -> Result<Timestamp, WorkError> {
     let micros: i64 = row.get(column);
     Timestamp::from_micros(micros).ok_or_else(|| {
         let source = format!("{micros} microseconds are no moment").into();
@@ -118,7 +118,7 @@ pub(crate) async fn episodes(
     client: Object,
     space: &Space,
     ids: &[EpisodeId],
-) -> Result<Vec<Episode>, Failure> {
+) -> Result<Vec<Episode>, WorkError> {
     let select = client
         .prepare_cached(select_episodes!("WHERE e.uid = ANY($3) AND p.org = $1 AND p.project = $2"))
         .await?;
@@ -135,7 +135,7 @@ pub(crate) async fn newest(
     space: &Space,
     session: &str,
     limit: usize,
-) -> Result<Vec<Episode>, Failure> {
+) -> Result<Vec<Episode>, WorkError> {
     let select = client
         .prepare_cached(select_episodes!(
             "WHERE e.session = (SELECT s.id FROM memcloud.sessions s JOIN memcloud.spaces h ON h.id = s.space
@@ -156,7 +156,7 @@ pub(crate) async fn page(
     session: Option<&str>,
     after: Option<Cursor>,
     limit: usize,
-) -> Result<Vec<Episode>, Failure> {
+) -> Result<Vec<Episode>, WorkError> {
     let (created_at, uid) =
         after.map_or((i64::MIN, Uuid::nil()), |cursor| (cursor.created_at, uuid(&cursor.id)));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -188,7 +188,7 @@ pub(crate) async fn page(
 }
 
 /// Some episodes that have no vector yet, oldest first.
-pub(crate) async fn without_vector(client: Object, limit: usize) -> Result<Vec<Episode>, Failure> {
+pub(crate) async fn without_vector(client: Object, limit: usize) -> Result<Vec<Episode>, WorkError> {
     let select = client
         .prepare_cached(select_episodes!(
             "WHERE e.vector IS NULL AND e.purpose = 0 ORDER BY e.ingested_at, e.uid LIMIT $1"
@@ -211,7 +211,7 @@ macro_rules! select_sessions {
 }
 
 /// One session with its members.
-pub(crate) async fn session(client: Object, space: &Space, name: &str) -> Result<Option<Session>, Failure> {
+pub(crate) async fn session(client: Object, space: &Space, name: &str) -> Result<Option<Session>, WorkError> {
     let select = client
         .prepare_cached(select_sessions!("WHERE p.org = $1 AND p.project = $2 AND t.name = $3"))
         .await?;
@@ -220,7 +220,7 @@ pub(crate) async fn session(client: Object, space: &Space, name: &str) -> Result
 }
 
 /// Sessions in the order they were first seen.
-pub(crate) async fn sessions(client: Object, of: &SessionsOf) -> Result<Vec<Session>, Failure> {
+pub(crate) async fn sessions(client: Object, of: &SessionsOf) -> Result<Vec<Session>, WorkError> {
     let rows = match of {
         SessionsOf::Everyone => {
             let select = client.prepare_cached(select_sessions!("")).await?;
@@ -237,7 +237,7 @@ pub(crate) async fn sessions(client: Object, of: &SessionsOf) -> Result<Vec<Sess
     Ok(gathered(&rows))
 }
 
-async fn of_member(client: &Object, role: i16, name: &str) -> Result<Vec<Row>, Failure> {
+async fn of_member(client: &Object, role: i16, name: &str) -> Result<Vec<Row>, WorkError> {
     let select = client
         .prepare_cached(select_sessions!(
             "WHERE t.id IN (SELECT session FROM memcloud.members WHERE name = $1 AND role = $2)"
@@ -270,13 +270,13 @@ fn gathered(rows: &[Row]) -> Vec<Session> {
 }
 
 /// The vector space that the store is tied to.
-pub(crate) async fn vector_space(client: Object) -> Result<Option<String>, Failure> {
+pub(crate) async fn vector_space(client: Object) -> Result<Option<String>, WorkError> {
     let row = client.query_opt("SELECT value FROM memcloud.meta WHERE name = 'vector_space'", &[]).await?;
     Ok(row.map(|row| row.get(0)))
 }
 
 /// How much is stored.
-pub(crate) async fn counts(client: Object) -> Result<Counts, Failure> {
+pub(crate) async fn counts(client: Object) -> Result<Counts, WorkError> {
     let select = client
         .prepare_cached(
             "SELECT (SELECT count(*) FROM memcloud.spaces), (SELECT count(*) FROM memcloud.sessions),

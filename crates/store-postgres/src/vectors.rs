@@ -4,11 +4,11 @@ use memcloud_domain::EpisodeId;
 use pgvector::HalfVector;
 use uuid::Uuid;
 
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::{id, uuid};
 
 /// The vectors of those of these episodes that have one.
-pub(crate) async fn of(client: Object, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Failure> {
+pub(crate) async fn of(client: Object, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, WorkError> {
     let select = client
         .prepare_cached(
             "SELECT uid, vector FROM memcloud.episodes WHERE uid = ANY($1) AND vector IS NOT NULL",
@@ -20,7 +20,7 @@ pub(crate) async fn of(client: Object, ids: &[EpisodeId]) -> Result<Vec<(Episode
 }
 
 /// Gives episodes their vectors, each as a change of its own, so that indexes take it up.
-pub(crate) async fn set(client: Object, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<(), Failure> {
+pub(crate) async fn set(client: Object, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<(), WorkError> {
     let update = client
         .prepare_cached(
             "WITH known AS (

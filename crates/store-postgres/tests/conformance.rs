@@ -6,9 +6,7 @@ use std::sync::Arc;
 use memcloud_domain::Error;
 use memcloud_ports::{Deletion, Engine, EpisodeStore, RecordStore, Revision};
 use memcloud_store_postgres::{PostgresStore, Target};
-use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
-use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
-use memcloud_store_tests::{Store, run};
+use memcloud_store_tests::{Store, clock, memory, oracle, records, run};
 use memcloud_test_servers::{Database, SharedPostgres};
 use proptest::prelude::*;
 
@@ -16,50 +14,59 @@ fn target(database: &Database) -> Target {
     Target::from_url(&database.url(), None).unwrap()
 }
 
+async fn open(database: &Database) -> Store {
+    Engine::of(Arc::new(PostgresStore::open(target(database), clock()).await))
+}
+
+fn wait_for(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(test);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_story() {
+async fn it_conforms() {
     let server = SharedPostgres::from_environment();
     let databases = std::cell::RefCell::new(Vec::new());
     run(|| {
         let database = server.create_database();
         let target = target(&database);
         databases.borrow_mut().push(database);
-        async move { Engine::of(Arc::new(PostgresStore::open(target).await)) }
+        async move { Engine::of(Arc::new(PostgresStore::open(target, clock()).await)) }
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_story_of_records() {
+async fn its_records_conform() {
     let server = SharedPostgres::from_environment();
     let databases = std::cell::RefCell::new(Vec::new());
-    memcloud_store_tests::records::run(|| {
+    records::run(|| {
         let database = server.create_database();
         let target = target(&database);
         databases.borrow_mut().push(database);
-        async move { Arc::new(PostgresStore::open_records(target).await) as _ }
+        async move { Arc::new(PostgresStore::open_records(target, clock()).await) as _ }
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_made_for_another_home_are_refused() {
+async fn records_of_another_engine_are_refused() {
     let database = SharedPostgres::from_environment().create_database();
-    // As long as there is nothing, nothing is decided.
-    PostgresStore::open_records(target(&database)).await.counts().await.unwrap();
-    let store = Engine::of(Arc::new(PostgresStore::open(target(&database)).await));
-    memcloud_store_tests::port::deleted_is_gone(store).await;
-    let other = PostgresStore::open_records(target(&database)).await;
+    // A store without episodes may still be opened either way.
+    PostgresStore::open_records(target(&database), clock()).await.counts().await.unwrap();
+    let store = open(&database).await;
+    memcloud_store_tests::episodes::deleted_episodes_are_gone(store).await;
+    let other = PostgresStore::open_records(target(&database), clock()).await;
     let refused = other.counts().await;
     assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })), "{refused:?}");
 }
 
-/// Of servers that start at once on an empty database, one makes the schema and the others wait for it.
+/// If servers start at the same time on an empty database, one creates the schema and the others wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_may_start_at_once() {
+async fn servers_can_start_at_the_same_time() {
     let database = SharedPostgres::from_environment().create_database();
     let starts: Vec<_> =
-        (0..5).map(|_| tokio::spawn(PostgresStore::open_records(target(&database)))).collect();
+        (0..5).map(|_| tokio::spawn(PostgresStore::open_records(target(&database), clock()))).collect();
     let mut names = Vec::new();
     for start in starts {
         names.push(start.await.unwrap().memory().await.unwrap());
@@ -67,21 +74,18 @@ async fn servers_may_start_at_once() {
     assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
 }
 
-/// Servers share the subjects out among them; none learns about one that another is learning about.
+/// Two servers never learn about the same profile at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_servers_take_on_a_subject_once() {
+async fn two_servers_claim_a_profile_once() {
     let database = SharedPostgres::from_environment().create_database();
-    let [one, two]: [Store; 2] = [
-        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
-        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
-    ];
+    let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
     for n in 0..10 {
         let space = memcloud_store_tests::space(&format!("space-{n}"));
-        memcloud_store_tests::profile::tell(&one, &space, "ann", n * 10..n * 10 + 3).await;
+        memcloud_store_tests::learning_queue::store_messages(&one, &space, "ann", n * 10..n * 10 + 3).await;
         let claims: Vec<_> = (0..6)
             .map(|n| {
                 let store = if n % 2 == 0 { one.clone() } else { two.clone() };
-                tokio::spawn(async move { memcloud_store_tests::profile::claim(&store, 1_000).await })
+                tokio::spawn(async move { memcloud_store_tests::learning_queue::claim(&store, 1_000).await })
             })
             .collect();
         let mut taken = 0;
@@ -92,25 +96,23 @@ async fn two_servers_take_on_a_subject_once() {
     }
 }
 
-/// Servers that learn in the same microsecond, in many spaces, all keep what they have learned.
+/// Servers that learn in the same microsecond, in many spaces, all store their facts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_learn_at_the_same_moment() {
-    use memcloud_store_tests::profile::{add, current, pet, tell};
+    use memcloud_store_tests::facts::{add_fact, current_facts, pet};
+    use memcloud_store_tests::learning_queue::store_messages;
     let database = SharedPostgres::from_environment().create_database();
-    let [one, two]: [Store; 2] = [
-        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
-        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
-    ];
+    let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
     let learned: Vec<_> = (0..4)
         .map(|n| {
             let store = if n % 2 == 0 { one.clone() } else { two.clone() };
             tokio::spawn(async move {
                 let space = memcloud_store_tests::space(&format!("space-{n}"));
-                let told = tell(&store, &space, "ann", n * 10..n * 10 + 5).await;
-                for (name, told) in ["Tom", "Mia", "Leo", "Zoe", "Rex"].into_iter().zip(&told) {
-                    add(&store, &space, pet(name, 0, &[*told])).await;
+                let ids = store_messages(&store, &space, "ann", n * 10..n * 10 + 5).await;
+                for (name, ids) in ["Tom", "Mia", "Leo", "Zoe", "Rex"].into_iter().zip(&ids) {
+                    add_fact(&store, &space, pet(name, 0, &[*ids])).await;
                 }
-                assert_eq!(current(&store, &space).await.len(), 5);
+                assert_eq!(current_facts(&store, &space).await.len(), 5);
             })
         })
         .collect();
@@ -119,29 +121,27 @@ async fn two_servers_learn_at_the_same_moment() {
     }
 }
 
-/// What is learned while its message is deleted by another server does not outlive it.
+/// A fact that is learned while another server deletes its message does not outlive the message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_fact_outlives_a_message_that_is_deleted_meanwhile() {
-    use memcloud_store_tests::profile::{LATER, all, pet, revise, tell};
+async fn no_fact_outlives_a_concurrent_deletion() {
+    use memcloud_store_tests::facts::{all_facts, pet, revise};
+    use memcloud_store_tests::learning_queue::{LATER, store_messages};
     let database = SharedPostgres::from_environment().create_database();
-    let [one, two]: [Store; 2] = [
-        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
-        Engine::of(Arc::new(PostgresStore::open(target(&database)).await)),
-    ];
+    let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
     let space = memcloud_store_tests::space("race");
     for n in 0..30 {
-        let told = tell(&one, &space, "ann", n * 2..n * 2 + 2).await;
+        let ids = store_messages(&one, &space, "ann", n * 2..n * 2 + 2).await;
         let name = format!("Tom {n}");
-        revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &told[..1]))]).await;
-        let learn = revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &told[1..]))]);
-        let forget = two.episodes.delete(&space, Deletion::Episodes(vec![told[(n % 2) as usize]]));
+        revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &ids[..1]))]).await;
+        let learn = revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &ids[1..]))]);
+        let forget = two.episodes.delete(&space, Deletion::Episodes(vec![ids[(n % 2) as usize]]));
         let (_, forgotten) = tokio::join!(learn, forget);
         assert_eq!(forgotten.unwrap(), 1);
-        let facts = all(&one).await;
-        assert_eq!(facts.len(), 1, "it rests on the other one");
-        assert_eq!(facts[0].fact.citations, [told[1 - (n % 2) as usize]]);
+        let facts = all_facts(&one).await;
+        assert_eq!(facts.len(), 1, "it cites the other message");
+        assert_eq!(facts[0].fact.citations, [ids[1 - (n % 2) as usize]]);
         one.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
-        assert!(all(&one).await.is_empty());
+        assert!(all_facts(&one).await.is_empty());
     }
 }
 
@@ -149,22 +149,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn index_equals_rebuild(history in histories()) {
+    fn index_equals_rebuild_after_any_history(history in memory::histories()) {
         let database = SharedPostgres::from_environment().create_database();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let store = Engine::of(Arc::new(PostgresStore::open(target(&database)).await));
-            index_equals_rebuild_after_any_history(store, history).await;
-        });
+        wait_for(async { memory::index_equals_rebuild_after_any_history(open(&database).await, history).await });
     }
 
     #[test]
-    fn any_studies(studies in studies()) {
+    fn answers_equal_the_oracle(operations in oracle::operations()) {
         let database = SharedPostgres::from_environment().create_database();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let store = Engine::of(Arc::new(PostgresStore::open(target(&database)).await));
-            any_studies_keep_what_is_known(store, studies).await;
-        });
+        wait_for(async { oracle::answers_equal_the_oracle(open(&database).await, operations).await });
     }
 }

@@ -1,17 +1,13 @@
-use memcloud_domain::{EpisodeId, Error, Member, Purpose, Space};
+use memcloud_domain::{EpisodeId, Error, Member, Purpose};
 use memcloud_ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::profile::queue;
-use crate::{intents, vectors};
+use crate::{intents, spaces, vectors};
 
-/// Stores a batch inside the writer's transaction, and settles the intent that it was written elsewhere with.
-pub(crate) fn append(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {
-    write(tx, batch, intent).map_err(|failure| failure.doing("storing episodes"))
-}
-
-fn write(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Failure> {
+/// Stores a batch inside the writer's transaction, and settles the intent under which the other database wrote it.
+pub(crate) fn append(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appended, WorkError> {
     if let Some(idempotency) = &batch.idempotency
         && let Some(ids) = repeated(tx, idempotency)?
     {
@@ -20,12 +16,12 @@ fn write(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appen
     if let Some(intent) = intent {
         intents::settle(tx, intent)?;
     }
-    let space = space(tx, &batch.space)?;
+    let space = spaces::make(tx, &batch.space)?;
     for (name, members) in &batch.sessions {
         let session = session(tx, space, name)?;
-        unite(tx, session, members)?;
+        add_members(tx, session, members)?;
     }
-    let first = advance(tx, space, batch.episodes.len())?;
+    let first = spaces::advance(tx, space, batch.episodes.len())?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind, created_at,
                                ingested_at, analysis, vector, metadata, content)
@@ -48,7 +44,7 @@ fn insert_episode(
     session: i64,
     sequence: i64,
     prepared: &Prepared,
-) -> Result<(), Failure> {
+) -> Result<(), WorkError> {
     let episode = &prepared.episode;
     let metadata = serde_json::Value::Object(episode.metadata.clone()).to_string();
     insert.execute(params![
@@ -71,7 +67,7 @@ fn insert_episode(
     Ok(())
 }
 
-/// How a purpose is written in the database.
+/// The number of a purpose in the database.
 fn purpose(purpose: Purpose) -> i64 {
     match purpose {
         Purpose::Recall => 0,
@@ -80,8 +76,8 @@ fn purpose(purpose: Purpose) -> i64 {
     }
 }
 
-/// Notes the request with what it stored, and forgets those of long ago.
-fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -> Result<(), Failure> {
+/// Records the request with the ids that it stored, and forgets requests of long ago.
+fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -> Result<(), WorkError> {
     let at = episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
     tx.prepare_cached("DELETE FROM requests WHERE at < ?1")?.execute([at - REMEMBERED.as_micros() as i64])?;
     let uids: Vec<u8> = episodes.iter().flat_map(|prepared| *prepared.episode.id.as_bytes()).collect();
@@ -90,12 +86,12 @@ fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -
     Ok(())
 }
 
-/// The ids stored under this key before, unless all that it stored has been deleted since. The same key with another
-/// request is a conflict.
+/// The ids stored under this key before, unless all of them have been deleted since. The same key with another request
+/// is a conflict.
 pub(crate) fn repeated(
     connection: &Connection,
     idempotency: &Idempotency,
-) -> Result<Option<Vec<EpisodeId>>, Failure> {
+) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let known: Option<(Vec<u8>, Vec<u8>)> = connection
         .prepare_cached("SELECT request, uids FROM requests WHERE key = ?1")?
         .query_row([idempotency.key], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -114,34 +110,7 @@ pub(crate) fn repeated(
     }
 }
 
-/// The row of a space, made when it is new.
-fn space(tx: &Connection, space: &Space) -> Result<i64, Failure> {
-    if let Some(id) = find_space(tx, space)? {
-        return Ok(id);
-    }
-    tx.prepare_cached("INSERT INTO spaces (org, project) VALUES (?1, ?2)")?
-        .execute(params![space.org, space.project])?;
-    Ok(tx.last_insert_rowid())
-}
-
-/// The row of a space, if it is known.
-pub(crate) fn find_space(connection: &Connection, space: &Space) -> Result<Option<i64>, Failure> {
-    Ok(connection
-        .prepare_cached("SELECT id FROM spaces WHERE org = ?1 AND project = ?2")?
-        .query_row(params![space.org, space.project], |row| row.get(0))
-        .optional()?)
-}
-
-/// Takes the next `count` sequence numbers of a space and returns the first of them.
-pub(crate) fn advance(tx: &Connection, space: i64, count: usize) -> Result<i64, Failure> {
-    let count = count as i64;
-    let head: i64 = tx
-        .prepare_cached("UPDATE spaces SET head = head + ?2 WHERE id = ?1 RETURNING head")?
-        .query_row(params![space, count], |row| row.get(0))?;
-    Ok(head - count + 1)
-}
-
-fn session(tx: &Connection, space: i64, name: &str) -> Result<i64, Failure> {
+fn session(tx: &Connection, space: i64, name: &str) -> Result<i64, WorkError> {
     let known = tx
         .prepare_cached("SELECT id FROM sessions WHERE space = ?1 AND name = ?2")?
         .query_row(params![space, name], |row| row.get(0))
@@ -153,7 +122,7 @@ fn session(tx: &Connection, space: i64, name: &str) -> Result<i64, Failure> {
     Ok(tx.last_insert_rowid())
 }
 
-fn unite(tx: &Connection, session: i64, members: &[Member]) -> Result<(), Failure> {
+fn add_members(tx: &Connection, session: i64, members: &[Member]) -> Result<(), WorkError> {
     let mut insert =
         tx.prepare_cached("INSERT OR IGNORE INTO members (session, role, name) VALUES (?1, ?2, ?3)")?;
     for member in members {

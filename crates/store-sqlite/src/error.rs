@@ -4,29 +4,29 @@ use memcloud_domain::Error;
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{ErrorCode, ffi};
 
-/// What a piece of work on the database can fail with: SQLite's error, or one of ours.
-pub(crate) enum Failure {
+/// Why a piece of work on the database failed: an error of SQLite, or one of the domain.
+pub(crate) enum WorkError {
     Sqlite(rusqlite::Error),
-    Ours(Error),
+    Domain(Error),
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for WorkError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for WorkError {
     fn from(error: Error) -> Self {
-        Self::Ours(error)
+        Self::Domain(error)
     }
 }
 
-impl Failure {
-    /// The error for the one who asked, with what was being done.
+impl WorkError {
+    /// The error for the caller, with what the work was for.
     pub(crate) fn doing(self, doing: &'static str) -> Error {
         match self {
-            Self::Ours(error) => error,
+            Self::Domain(error) => error,
             Self::Sqlite(error) => storage(error.sqlite_error().copied(), doing, error.into()),
         }
     }
@@ -39,7 +39,7 @@ pub(crate) fn storage(
     source: Box<dyn std::error::Error + Send + Sync>,
 ) -> Error {
     match code.map(|code| (code.code, code.extended_code)) {
-        // The shared memory of the log is a file, too, and cannot grow on a full disk.
+        // The shared memory of the write-ahead log is a file, too, and cannot grow on a full disk.
         Some((ErrorCode::DiskFull, _) | (_, SQLITE_IOERR_SHMSIZE)) => Error::StorageFull(source),
         Some((ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen, _)) => {
             Error::StorageReadOnly(source)
@@ -48,7 +48,7 @@ pub(crate) fn storage(
     }
 }
 
-/// The error for a failed call of the file system.
+/// The error for a failed file operation.
 pub(crate) fn file(doing: &'static str, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -59,7 +59,7 @@ pub(crate) fn file(doing: &'static str, error: io::Error) -> Error {
     }
 }
 
-/// Runs work that blocks on a thread made for it.
+/// Runs blocking work on a thread of its own.
 pub(crate) async fn blocking<T: Send + 'static>(
     doing: &'static str,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,

@@ -1,34 +1,51 @@
-//! Notes of what is under way in another database. See [`RecordStore`](memcloud_ports::RecordStore).
+//! Intents: episodes that another database has, or may have, without a record here. See
+//! [`RecordStore`](memcloud_ports::RecordStore).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use memcloud_domain::{EpisodeId, Error};
+use memcloud_domain::{EpisodeId, Error, Timestamp};
 use memcloud_ports::{AGAIN_AFTER, Intent, Orphan};
 use rusqlite::{Connection, params};
 
-use crate::error::Failure;
+use crate::error::WorkError;
 
-/// Notes that these episodes are about to be written elsewhere.
-pub(crate) fn intend(tx: &Connection, intent: Intent, ids: &[EpisodeId]) -> Result<(), Error> {
-    note(tx, intent, ids, false).map_err(|failure| failure.doing("noting an intent"))
+/// Records that these episodes are about to be written to the other database.
+pub(crate) fn intend(
+    tx: &Connection,
+    intent: Intent,
+    now: Timestamp,
+    ids: &[EpisodeId],
+) -> Result<(), WorkError> {
+    insert(tx, intent, now, ids, false)
 }
 
-/// Notes that these episodes are to be removed elsewhere.
-pub(crate) fn note_removal(tx: &Connection, intent: Intent, ids: &[EpisodeId]) -> Result<(), Failure> {
-    note(tx, intent, ids, true)
+/// Records that these episodes must be removed from the other database.
+pub(crate) fn record_removal(
+    tx: &Connection,
+    intent: Intent,
+    now: Timestamp,
+    ids: &[EpisodeId],
+) -> Result<(), WorkError> {
+    insert(tx, intent, now, ids, true)
 }
 
-fn note(tx: &Connection, intent: Intent, ids: &[EpisodeId], removal: bool) -> Result<(), Failure> {
-    let (now, uids) = (micros(), ids.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>());
+fn insert(
+    tx: &Connection,
+    intent: Intent,
+    now: Timestamp,
+    ids: &[EpisodeId],
+    withdrawn: bool,
+) -> Result<(), WorkError> {
+    let uids: Vec<u8> = ids.iter().flat_map(|id| *id.as_bytes()).collect();
     tx.prepare_cached(
         "INSERT INTO intents (id, at, withdrawn, due, rounds, uids) VALUES (?1, ?2, ?3, ?2, 2, ?4)",
     )?
-    .execute(params![intent.as_bytes(), now, removal, uids])?;
+    .execute(params![intent.as_bytes(), now.as_micros(), withdrawn, uids])?;
     Ok(())
 }
 
-/// Takes the note away because its episodes are being recorded in this transaction.
-pub(crate) fn settle(tx: &Connection, intent: Intent) -> Result<(), Failure> {
+/// Removes an intent because its episodes are being recorded in this transaction.
+pub(crate) fn settle(tx: &Connection, intent: Intent) -> Result<(), WorkError> {
     let settled = tx
         .prepare_cached("DELETE FROM intents WHERE id = ?1 AND withdrawn = 0")?
         .execute([intent.as_bytes()])?;
@@ -36,50 +53,36 @@ pub(crate) fn settle(tx: &Connection, intent: Intent) -> Result<(), Failure> {
 }
 
 /// Makes sure that an intent can no longer be recorded.
-pub(crate) fn withdraw(tx: &Connection, intent: Intent) -> Result<bool, Error> {
-    let update = || -> Result<bool, Failure> {
-        let id = intent.as_bytes();
-        tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?2 WHERE id = ?1 AND withdrawn = 0")?
-            .execute(params![id, micros()])?;
-        Ok(tx.prepare_cached("SELECT 1 FROM intents WHERE id = ?1")?.exists([id])?)
-    };
-    update().map_err(|failure| failure.doing("withdrawing an intent"))
+pub(crate) fn withdraw(tx: &Connection, intent: Intent, now: Timestamp) -> Result<bool, WorkError> {
+    let id = intent.as_bytes();
+    tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?2 WHERE id = ?1 AND withdrawn = 0")?
+        .execute(params![id, now.as_micros()])?;
+    Ok(tx.prepare_cached("SELECT 1 FROM intents WHERE id = ?1")?.exists([id])?)
 }
 
-/// What is to be removed elsewhere by now.
-pub(crate) fn orphans(tx: &Connection, older: Duration) -> Result<Vec<Orphan>, Error> {
-    let list = || -> Result<Vec<Orphan>, Failure> {
-        let now = micros();
-        tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?1 WHERE withdrawn = 0 AND at <= ?2")?
-            .execute(params![now, now - older.as_micros() as i64])?;
-        let mut select = tx.prepare_cached(
-            "SELECT id, uids FROM intents WHERE withdrawn = 1 AND due <= ?1 ORDER BY due LIMIT 100",
-        )?;
-        let rows = select.query_map([now], |row| {
-            let uids: Vec<u8> = row.get(1)?;
-            let ids = uids.as_chunks::<16>().0.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect();
-            Ok(Orphan { intent: Intent::from_bytes(row.get(0)?), ids })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    };
-    list().map_err(|failure| failure.doing("listing what is left to remove"))
+/// The episodes that must be removed from the other database by now.
+pub(crate) fn orphans(tx: &Connection, now: Timestamp, older: Duration) -> Result<Vec<Orphan>, WorkError> {
+    let now = now.as_micros();
+    tx.prepare_cached("UPDATE intents SET withdrawn = 1, due = ?1 WHERE withdrawn = 0 AND at <= ?2")?
+        .execute(params![now, now - older.as_micros() as i64])?;
+    let mut select = tx.prepare_cached(
+        "SELECT id, uids FROM intents WHERE withdrawn = 1 AND due <= ?1 ORDER BY due LIMIT 100",
+    )?;
+    let rows = select.query_map([now], |row| {
+        let uids: Vec<u8> = row.get(1)?;
+        let ids = uids.as_chunks::<16>().0.iter().map(|uid| EpisodeId::from_bytes(*uid)).collect();
+        Ok(Orphan { intent: Intent::from_bytes(row.get(0)?), ids })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Notes that the episodes have been removed elsewhere.
-pub(crate) fn clear(tx: &Connection, intent: Intent) -> Result<(), Error> {
-    let work = || -> Result<(), Failure> {
-        let (id, now, again) = (intent.as_bytes(), micros(), AGAIN_AFTER.as_micros() as i64);
-        tx.prepare_cached(
-            "UPDATE intents SET rounds = rounds - 1, due = ?2 + ?3 WHERE id = ?1 AND withdrawn = 1 AND due <= ?2",
-        )?
-        .execute(params![id, now, again])?;
-        tx.prepare_cached("DELETE FROM intents WHERE id = ?1 AND rounds <= 0")?.execute([id])?;
-        Ok(())
-    };
-    work().map_err(|failure| failure.doing("clearing an intent"))
-}
-
-/// The moment, in microseconds of the epoch.
-fn micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+/// Records that the episodes have been removed from the other database.
+pub(crate) fn clear(tx: &Connection, intent: Intent, now: Timestamp) -> Result<(), WorkError> {
+    let (id, again) = (intent.as_bytes(), AGAIN_AFTER.as_micros() as i64);
+    tx.prepare_cached(
+        "UPDATE intents SET rounds = rounds - 1, due = ?2 + ?3 WHERE id = ?1 AND withdrawn = 1 AND due <= ?2",
+    )?
+    .execute(params![id, now.as_micros(), again])?;
+    tx.prepare_cached("DELETE FROM intents WHERE id = ?1 AND rounds <= 0")?.execute([id])?;
+    Ok(())
 }

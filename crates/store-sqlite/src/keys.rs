@@ -7,7 +7,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
 use crate::SqliteStore;
-use crate::error::Failure;
+use crate::error::WorkError;
 
 #[async_trait]
 impl KeyStore for SqliteStore {
@@ -16,12 +16,12 @@ impl KeyStore for SqliteStore {
     }
 
     async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error> {
-        self.change("keeping a key", move |tx| create(tx, &key, rule)).await
+        self.writer.write("keeping a key", move |tx| create(tx, &key, rule)).await
     }
 
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
         let id = id.clone();
-        self.change("revoking a key", move |tx| revoke(tx, &id, at, rule)).await
+        self.writer.write("revoking a key", move |tx| revoke(tx, &id, at, rule)).await
     }
 
     async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
@@ -33,7 +33,7 @@ impl KeyStore for SqliteStore {
             )?;
             Ok(())
         };
-        self.change("noting the use of a key", note).await
+        self.writer.write("noting the use of a key", note).await
     }
 
     async fn prune_keys(&self, before: Timestamp) -> Result<u64, Error> {
@@ -41,11 +41,11 @@ impl KeyStore for SqliteStore {
             let before = before.as_micros();
             Ok(tx.execute("DELETE FROM api_keys WHERE revoked_at < ?1 OR expires_at < ?1", [before])? as u64)
         };
-        self.change("pruning keys", prune).await
+        self.writer.write("pruning keys", prune).await
     }
 }
 
-fn all(connection: &Connection) -> Result<Vec<ApiKey>, Failure> {
+fn all(connection: &Connection) -> Result<Vec<ApiKey>, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
          FROM api_keys ORDER BY created_at, id",
@@ -53,7 +53,7 @@ fn all(connection: &Connection) -> Result<Vec<ApiKey>, Failure> {
     Ok(select.query_map([], key)?.collect::<Result<_, _>>()?)
 }
 
-fn create(tx: &Connection, key: &ApiKey, rule: AdminRule) -> Result<bool, Failure> {
+fn create(tx: &Connection, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkError> {
     let mut keys = all(tx)?;
     keys.push(key.clone());
     if rule == AdminRule::Required && lacks_admin(&keys, key.created_at) {
@@ -79,7 +79,7 @@ fn create(tx: &Connection, key: &ApiKey, rule: AdminRule) -> Result<bool, Failur
     Ok(true)
 }
 
-fn revoke(tx: &Connection, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Failure> {
+fn revoke(tx: &Connection, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, WorkError> {
     let mut keys = all(tx)?;
     let Some(index) = keys.iter().position(|key| key.id == *id) else { return Ok(Revocation::Unknown) };
     if keys[index].revoked_at.is_none() {

@@ -15,20 +15,25 @@ mod profile;
 mod read;
 mod readers;
 mod schema;
+mod spaces;
 mod vectors;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{Episode, EpisodeId, Error, Session, Space};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Session, Space, Timestamp};
 use memcloud_ports::{
     Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, History,
     Idempotency, Intent, Orphan, Part, RecordStore, Sequence, SessionStore, SessionsOf, VectorStore,
 };
 
+use rusqlite::Connection;
+
+use crate::error::WorkError;
 use crate::lock::DirectoryLock;
 use crate::readers::Readers;
 use crate::writer::Writer;
@@ -38,6 +43,7 @@ pub const FILE: &str = "memory.sqlite3";
 
 /// A store in a directory, which it holds alone until it is dropped.
 pub struct SqliteStore {
+    clock: Arc<dyn Clock>,
     path: PathBuf,
     memory: String,
     // Fields are dropped in this order: nobody reads or writes any more when the lock is released.
@@ -52,49 +58,50 @@ impl SqliteStore {
     ///
     /// Refuses a directory that another process holds, that cannot be written, that has no room, or that a newer
     /// MemCloud has written; nothing in it is changed then.
-    pub async fn open(directory: &Path) -> Result<Self, Error> {
-        Self::open_for(directory, ContentLocation::Records).await
+    pub async fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Self::open_for(directory, clock, ContentLocation::Records).await
     }
 
     /// The same for the records of episodes whose content is kept elsewhere.
-    pub async fn open_records(directory: &Path) -> Result<Self, Error> {
-        Self::open_for(directory, ContentLocation::Graph).await
+    pub async fn open_records(directory: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Self::open_for(directory, clock, ContentLocation::Graph).await
     }
 
-    async fn open_for(directory: &Path, home: ContentLocation) -> Result<Self, Error> {
+    async fn open_for(
+        directory: &Path,
+        clock: Arc<dyn Clock>,
+        content: ContentLocation,
+    ) -> Result<Self, Error> {
         let directory = directory.to_owned();
-        error::blocking("opening the database", move || Self::open_now(&directory, home)).await
+        error::blocking("opening the database", move || Self::open_now(&directory, clock, content)).await
     }
 
-    fn open_now(directory: &Path, home: ContentLocation) -> Result<Self, Error> {
+    fn open_now(directory: &Path, clock: Arc<dyn Clock>, content: ContentLocation) -> Result<Self, Error> {
         let lock = DirectoryLock::acquire(directory)?;
         schema::prove_room(directory)?;
         let path = directory.join(FILE);
         schema::create_private(&path)?;
         let mut connection = schema::connect(&path)?;
-        schema::migrate(&mut connection)?;
-        schema::prove_writable_at_start(&mut connection)?;
-        meta::bind_home(&connection, home, &directory.display().to_string())?;
-        let memory = meta::memory(&connection)?;
-        // This directory is ours alone: whoever learned has ended.
-        profile::queue::end_leases(&connection).map_err(|failure| failure.doing("ending leases"))?;
+        let place = directory.display().to_string();
+        let memory = prepare(&mut connection, content, &place, clock.now())
+            .map_err(|error| error.doing("opening the database"))?;
         let writer = Writer::start(connection)?;
-        Ok(Self { readers: Readers::new(path.clone()), path, memory, writer, _lock: lock })
+        Ok(Self { clock, readers: Readers::new(path.clone()), path, memory, writer, _lock: lock })
     }
 
-    /// Deletes, and leaves nothing of it in the log.
-    async fn delete_from_log(
+    /// Deletes, and removes the deleted text from the write-ahead log.
+    async fn delete_for_good(
         &self,
         space: &Space,
         deletion: Deletion,
-        elsewhere: Option<Intent>,
+        removal: Option<(Intent, Timestamp)>,
     ) -> Result<Vec<EpisodeId>, Error> {
         let space = space.clone();
-        let work = move |tx: &_| delete::delete(tx, &space, &deletion, elsewhere);
+        let work = move |tx: &_| delete::delete(tx, &space, &deletion, removal);
         let deleted = self.writer.write("deleting episodes", work).await?;
         if !deleted.is_empty() {
-            // The log still holds what was deleted until it is folded into the (overwritten) database pages.
-            self.writer.fold_log().await;
+            // Until a checkpoint, the write-ahead log still holds the deleted text.
+            self.writer.checkpoint().await;
         }
         Ok(deleted)
     }
@@ -104,6 +111,21 @@ impl SqliteStore {
         error::blocking("probing the store", move || schema::prove_room(&directory)).await?;
         self.writer.write("probing the store", schema::prove_writable).await
     }
+}
+
+/// Brings the database up to date, and returns the name of the memory.
+fn prepare(
+    connection: &mut Connection,
+    content: ContentLocation,
+    place: &str,
+    now: Timestamp,
+) -> Result<String, WorkError> {
+    schema::migrate(connection)?;
+    schema::prove_writable_at_start(connection)?;
+    meta::bind_content_location(connection, content, place)?;
+    // This process holds the directory alone, so every learner with a lease has ended.
+    profile::queue::end_leases(connection)?;
+    meta::memory(connection, now)
 }
 
 #[async_trait]
@@ -118,8 +140,9 @@ impl RecordStore for SqliteStore {
     }
 
     async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error> {
-        let intent = Intent::new();
-        self.writer.write("noting an intent", move |tx| intents::intend(tx, intent, &ids)).await?;
+        let now = self.clock.now();
+        let intent = Intent::new(now);
+        self.writer.write("recording an intent", move |tx| intents::intend(tx, intent, now, &ids)).await?;
         Ok(intent)
     }
 
@@ -128,21 +151,25 @@ impl RecordStore for SqliteStore {
     }
 
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {
-        self.writer.write("withdrawing an intent", move |tx| intents::withdraw(tx, intent)).await
+        let now = self.clock.now();
+        self.writer.write("withdrawing an intent", move |tx| intents::withdraw(tx, intent, now)).await
     }
 
     async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error> {
-        let intent = Intent::new();
-        let ids = self.delete_from_log(space, deletion, Some(intent)).await?;
+        let now = self.clock.now();
+        let intent = Intent::new(now);
+        let ids = self.delete_for_good(space, deletion, Some((intent, now))).await?;
         Ok((!ids.is_empty()).then_some(Orphan { intent, ids }))
     }
 
     async fn orphans(&self, older: Duration) -> Result<Vec<Orphan>, Error> {
-        self.writer.write("listing what is left to remove", move |tx| intents::orphans(tx, older)).await
+        let now = self.clock.now();
+        self.writer.write("listing orphaned episodes", move |tx| intents::orphans(tx, now, older)).await
     }
 
     async fn clear(&self, intent: Intent) -> Result<(), Error> {
-        self.writer.write("clearing an intent", move |tx| intents::clear(tx, intent)).await
+        let now = self.clock.now();
+        self.writer.write("clearing an intent", move |tx| intents::clear(tx, intent, now)).await
     }
 }
 
@@ -185,7 +212,7 @@ impl EpisodeStore for SqliteStore {
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        Ok(self.delete_from_log(space, deletion, None).await?.len() as u64)
+        Ok(self.delete_for_good(space, deletion, None).await?.len() as u64)
     }
 
     async fn counts(&self) -> Result<Counts, Error> {

@@ -1,43 +1,46 @@
-//! Facts that hold for the whole store, each said once.
+//! Values that hold for the whole store, one row each.
 
-use memcloud_domain::{Clock, EpisodeId, Error, SystemClock};
-use memcloud_ports::ContentLocation;
+use memcloud_domain::{Error, Timestamp};
+use memcloud_ports::{ContentLocation, unique_id};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::error::Failure;
+use crate::error::WorkError;
 
-/// Ties the store to a vector space, or finds that it is tied to another.
-pub(crate) fn bind_vector_space(tx: &Connection, running: &str) -> Result<(), Error> {
-    let stored = said_first(tx, "vector_space", running)
-        .map_err(|failure| failure.doing("binding the vector space"))?;
-    if stored == running { Ok(()) } else { Err(Error::OtherVectorSpace { stored, running: running.into() }) }
+/// Ties the store to a vector space. Refuses if it is tied to another.
+pub(crate) fn bind_vector_space(tx: &Connection, running: &str) -> Result<(), WorkError> {
+    let stored = get_or_set(tx, "vector_space", running)?;
+    if stored == running {
+        Ok(())
+    } else {
+        Err(Error::OtherVectorSpace { stored, running: running.into() }.into())
+    }
 }
 
 /// The vector space that the store is tied to.
-pub(crate) fn vector_space(connection: &Connection) -> Result<Option<String>, Failure> {
+pub(crate) fn vector_space(connection: &Connection) -> Result<Option<String>, WorkError> {
     let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = 'vector_space'")?;
     Ok(select.query_row([], |row| row.get(0)).optional()?)
 }
 
-/// Ties the store to the home of its episodes, or finds that they have another.
-pub(crate) fn bind_home(tx: &Connection, home: ContentLocation, place: &str) -> Result<(), Error> {
-    let kept = said_first(tx, "home", home.name()).map_err(|failure| failure.doing("binding the home"))?;
-    let Err(elsewhere) = home.check(&kept, place) else { return Ok(()) };
-    // Without any episode the records may still change it.
+/// Ties the store to the place where the content of its episodes is. A store without episodes may change it.
+pub(crate) fn bind_content_location(
+    tx: &Connection,
+    content: ContentLocation,
+    place: &str,
+) -> Result<(), WorkError> {
+    let stored = get_or_set(tx, "home", content.name())?;
+    let Err(elsewhere) = content.check(&stored, place) else { return Ok(()) };
     let change = "UPDATE meta SET value = ?1 WHERE name = 'home' AND NOT EXISTS (SELECT 1 FROM episodes)";
-    let changed =
-        tx.execute(change, [home.name()]).map_err(|e| Failure::from(e).doing("binding the home"))?;
-    if changed == 1 { Ok(()) } else { Err(elsewhere) }
+    if tx.execute(change, [content.name()])? == 1 { Ok(()) } else { Err(elsewhere.into()) }
 }
 
-/// The name of the memory, made when it is first asked for.
-pub(crate) fn memory(tx: &Connection) -> Result<String, Error> {
-    let named = EpisodeId::new(SystemClock.now(), 0).to_string();
-    said_first(tx, "memory", &named).map_err(|failure| failure.doing("naming the memory"))
+/// The name of the memory, made at this moment if it has none.
+pub(crate) fn memory(tx: &Connection, now: Timestamp) -> Result<String, WorkError> {
+    get_or_set(tx, "memory", &unique_id(now).to_string())
 }
 
-/// What was said first under this name: this, unless something else is there.
-fn said_first(tx: &Connection, name: &str, value: &str) -> Result<String, Failure> {
+/// The stored value, or this one, stored now.
+fn get_or_set(tx: &Connection, name: &str, value: &str) -> Result<String, WorkError> {
     let mut select = tx.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
     if let Some(stored) = select.query_row([name], |row| row.get(0)).optional()? {
         return Ok(stored);

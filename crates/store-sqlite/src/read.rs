@@ -3,12 +3,11 @@ use memcloud_ports::{Change, ChangeKind, Counts, Cursor, IndexRow, Sequence, Ses
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::append::find_space;
-use crate::error::Failure;
-use crate::vectors;
+use crate::error::WorkError;
+use crate::{spaces, vectors};
 
 /// The newest sequence number of a space, 0 when it is unknown.
-pub(crate) fn head(connection: &Connection, space: &Space) -> Result<Sequence, Failure> {
+pub(crate) fn head(connection: &Connection, space: &Space) -> Result<Sequence, WorkError> {
     Ok(connection
         .prepare_cached("SELECT head FROM spaces WHERE org = ?1 AND project = ?2")?
         .query_row(params![space.org, space.project], |row| row.get::<_, i64>(0))
@@ -22,8 +21,8 @@ pub(crate) fn changes(
     space: &Space,
     after: Sequence,
     limit: usize,
-) -> Result<Vec<Change>, Failure> {
-    let Some(space) = find_space(connection, space)? else {
+) -> Result<Vec<Change>, WorkError> {
+    let Some(space) = spaces::find(connection, space)? else {
         return Ok(Vec::new());
     };
     let mut select = connection.prepare_cached(
@@ -111,7 +110,7 @@ pub(crate) fn episodes(
     connection: &Connection,
     space: &Space,
     ids: &[EpisodeId],
-) -> Result<Vec<Episode>, Failure> {
+) -> Result<Vec<Episode>, WorkError> {
     let mut select =
         connection.prepare_cached(select_episodes!("WHERE e.uid = ?1 AND p.org = ?2 AND p.project = ?3"))?;
     let mut found = Vec::with_capacity(ids.len());
@@ -127,7 +126,7 @@ pub(crate) fn newest(
     space: &Space,
     session: &str,
     limit: usize,
-) -> Result<Vec<Episode>, Failure> {
+) -> Result<Vec<Episode>, WorkError> {
     let Some(session) = find_session(connection, space, session)? else {
         return Ok(Vec::new());
     };
@@ -147,7 +146,7 @@ pub(crate) fn page(
     session: Option<&str>,
     after: Option<Cursor>,
     limit: usize,
-) -> Result<Vec<Episode>, Failure> {
+) -> Result<Vec<Episode>, WorkError> {
     let (created_at, uid) =
         after.map_or((i64::MIN, [0; 16]), |cursor| (cursor.created_at, *cursor.id.as_bytes()));
     let (sql, owner) = match session {
@@ -155,7 +154,7 @@ pub(crate) fn page(
             select_episodes!(
                 "WHERE e.space = ?1 AND (e.created_at, e.uid) > (?2, ?3) ORDER BY e.created_at, e.uid LIMIT ?4"
             ),
-            find_space(connection, space)?,
+            spaces::find(connection, space)?,
         ),
         Some(name) => (
             select_episodes!(
@@ -171,7 +170,7 @@ pub(crate) fn page(
 }
 
 /// Some episodes that have no vector yet, oldest first.
-pub(crate) fn without_vector(connection: &Connection, limit: usize) -> Result<Vec<Episode>, Failure> {
+pub(crate) fn without_vector(connection: &Connection, limit: usize) -> Result<Vec<Episode>, WorkError> {
     let mut select = connection.prepare_cached(select_episodes!(
         "WHERE e.vector IS NULL AND e.purpose = 0 ORDER BY e.id LIMIT ?1"
     ))?;
@@ -179,7 +178,7 @@ pub(crate) fn without_vector(connection: &Connection, limit: usize) -> Result<Ve
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn find_session(connection: &Connection, space: &Space, name: &str) -> Result<Option<i64>, Failure> {
+fn find_session(connection: &Connection, space: &Space, name: &str) -> Result<Option<i64>, WorkError> {
     Ok(connection
         .prepare_cached(
             "SELECT s.id FROM sessions s JOIN spaces p ON p.id = s.space
@@ -194,7 +193,7 @@ pub(crate) fn session(
     connection: &Connection,
     space: &Space,
     name: &str,
-) -> Result<Option<Session>, Failure> {
+) -> Result<Option<Session>, WorkError> {
     let Some(id) = find_session(connection, space, name)? else {
         return Ok(None);
     };
@@ -202,7 +201,7 @@ pub(crate) fn session(
 }
 
 /// Sessions in the order they were first seen.
-pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<Session>, Failure> {
+pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<Session>, WorkError> {
     const ALL: &str = "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
                        WHERE ?1 IS NULL AND ?2 IS NULL ORDER BY s.id";
     const OF_SPACE: &str =
@@ -229,7 +228,7 @@ pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<S
     Ok(sessions)
 }
 
-fn members(connection: &Connection, session: i64) -> Result<Vec<Member>, Failure> {
+fn members(connection: &Connection, session: i64) -> Result<Vec<Member>, WorkError> {
     let mut select =
         connection.prepare_cached("SELECT role, name FROM members WHERE session = ?1 ORDER BY role, name")?;
     let rows = select.query_map([session], |row| {
@@ -240,7 +239,7 @@ fn members(connection: &Connection, session: i64) -> Result<Vec<Member>, Failure
 }
 
 /// How much is stored.
-pub(crate) fn counts(connection: &Connection) -> Result<Counts, Failure> {
+pub(crate) fn counts(connection: &Connection) -> Result<Counts, WorkError> {
     let counts = connection.query_row(
         "SELECT (SELECT count(*) FROM spaces), (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes),
                 (SELECT count(*) FROM episodes WHERE vector IS NULL AND purpose = 0)",

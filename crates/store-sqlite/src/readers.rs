@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memcloud_domain::Error;
 use rusqlite::Connection;
 
-use crate::error::{self, Failure};
+use crate::error::{self, WorkError};
 use crate::schema;
 
 /// Connections for reading, opened when needed and kept for the next read.
@@ -30,7 +30,7 @@ impl Readers {
     pub(crate) fn read_now<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+        work: impl FnOnce(&Connection) -> Result<T, WorkError>,
     ) -> Result<T, Error> {
         self.pool.read(doing, work)
     }
@@ -39,7 +39,7 @@ impl Readers {
     pub(crate) async fn read<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
-        W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
     {
         let pool = self.pool.clone();
         error::blocking(doing, move || pool.read(doing, work)).await
@@ -50,7 +50,7 @@ impl Pool {
     fn read<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Connection) -> Result<T, Failure>,
+        work: impl FnOnce(&Connection) -> Result<T, WorkError>,
     ) -> Result<T, Error> {
         let connection = self.take()?;
         let result = work(&connection).map_err(|failure| failure.doing(doing));

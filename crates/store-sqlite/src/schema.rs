@@ -6,12 +6,12 @@ use std::time::Duration;
 use memcloud_domain::Error;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::error::{self, Failure};
+use crate::error::{self, WorkError};
 
-/// How long a connection waits for a lock of another.
+/// How long a connection waits for a lock that another one holds.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The schema, step by step. A step that was released is never changed; `PRAGMA user_version` counts the steps done.
+/// The migrations, in order. A released migration is never changed. `PRAGMA user_version` counts those that were run.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_episodes.sql"),
     include_str!("../migrations/0002_intents.sql"),
@@ -19,34 +19,34 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_keys.sql"),
 ];
 
-/// Makes the database file when it is missing, for its owner only. The log beside it takes over its permissions.
+/// Creates the database file if it is missing, for its owner only. SQLite gives the write-ahead log the same permissions.
 pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| error::file("making the database file", error))
+    options.open(path).map(drop).map_err(|error| error::file("creating the database file", error))
 }
 
-/// Opens a connection with the settings that every connection has.
+/// Opens a connection with the settings that all connections share.
 pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
-    let open = || -> Result<Connection, Failure> {
+    let open = || -> Result<Connection, WorkError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(128);
         connection.pragma_update(None, "journal_mode", "wal")?;
-        // FULL: a commit is on the disk before it is answered. NORMAL would lose the last commits with the power.
+        // FULL: a commit is on the disk before it is answered. With NORMAL, a power cut would lose the last commits.
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        // Deleted means gone: freed pages are overwritten.
+        // Overwrite freed pages, so that deleted text does not stay in the file.
         connection.pragma_update(None, "secure_delete", true)?;
         Ok(connection)
     };
     open().map_err(|failure| failure.doing("opening the database"))
 }
 
-/// Proves that the directory has room for a little more, before the database in it is touched: SQLite begins to write
-/// when it opens, and on a full disk fails in ways that do not say so.
+/// Proves that the disk has a little room left, before SQLite opens the database: SQLite writes when it opens, and on a
+/// full disk its errors do not name the cause.
 pub(crate) fn prove_room(directory: &Path) -> Result<(), Error> {
     const ROOM: usize = 128 << 10;
     let path = directory.join("room");
@@ -56,50 +56,42 @@ pub(crate) fn prove_room(directory: &Path) -> Result<(), Error> {
         file.sync_all()
     };
     let written = write();
-    // Whether or not it could be written, nothing of it stays.
+    // Remove the file even if it could not be written.
     let removed = fs::remove_file(&path);
-    written.and(removed).map_err(|error| error::file("looking for room on the disk", error))
+    written.and(removed).map_err(|error| error::file("checking for free disk space", error))
 }
 
 /// Brings the schema up to date, in one transaction.
-pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Error> {
-    let mut work = || -> Result<(), Failure> {
-        let done = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? as usize;
-        if done > MIGRATIONS.len() {
-            return Err(Error::StorageNewer { found: done, known: MIGRATIONS.len() }.into());
-        }
-        if done == MIGRATIONS.len() {
-            return Ok(());
-        }
-        let tx = connection.transaction()?;
-        for step in &MIGRATIONS[done..] {
-            tx.execute_batch(step)?;
-        }
-        tx.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
-        tx.commit()?;
-        Ok(())
-    };
-    work().map_err(|failure| failure.doing("bringing the schema up to date"))
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), WorkError> {
+    let done = connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? as usize;
+    if done > MIGRATIONS.len() {
+        return Err(Error::StorageNewer { found: done, known: MIGRATIONS.len() }.into());
+    }
+    if done == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let tx = connection.transaction()?;
+    for step in &MIGRATIONS[done..] {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
+    tx.commit()?;
+    Ok(())
 }
 
 /// Proves that a database that was just opened can be written, without changing a byte of its file.
-pub(crate) fn prove_writable_at_start(connection: &mut Connection) -> Result<(), Error> {
-    let doing = |error| Failure::from(error).doing("probing the store");
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(doing)?;
+pub(crate) fn prove_writable_at_start(connection: &mut Connection) -> Result<(), WorkError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     prove_writable(&tx)?;
-    tx.rollback().map_err(doing)
+    tx.rollback()?;
+    Ok(())
 }
 
-/// Proves inside a transaction that the database can be written, and leaves nothing behind: a row is written and taken
-/// back.
-pub(crate) fn prove_writable(connection: &Connection) -> Result<(), Error> {
-    let work = || -> Result<(), Failure> {
-        connection.execute_batch("SAVEPOINT probe")?;
-        let written =
-            connection.execute("INSERT INTO meta (name, value) VALUES ('probe', 'of the store')", []);
-        connection.execute_batch("ROLLBACK TO probe; RELEASE probe")?;
-        written?;
-        Ok(())
-    };
-    work().map_err(|failure| failure.doing("probing the store"))
+/// Proves inside a transaction that the database can be written: inserts a row and rolls it back.
+pub(crate) fn prove_writable(connection: &Connection) -> Result<(), WorkError> {
+    connection.execute_batch("SAVEPOINT probe")?;
+    let written = connection.execute("INSERT INTO meta (name, value) VALUES ('probe', 'of the store')", []);
+    connection.execute_batch("ROLLBACK TO probe; RELEASE probe")?;
+    written?;
+    Ok(())
 }

@@ -6,11 +6,11 @@ use memcloud_domain::Error;
 use rusqlite::{Connection, Transaction, ffi};
 use tokio::sync::oneshot;
 
-use crate::error::{self, Failure};
+use crate::error::{self, WorkError};
 use crate::schema::BUSY_TIMEOUT;
 
-/// The one thread that writes. Whatever waits when it is free is committed together, so many clients share the cost of
-/// one synchronisation with the disk; each piece of work still succeeds or fails on its own.
+/// The only thread that writes. It commits all waiting work together, so many clients share the cost of one fsync. Each
+/// piece of work still succeeds or fails on its own.
 pub(crate) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -18,14 +18,14 @@ pub(crate) struct Writer {
 
 enum Job {
     Write(Box<dyn Work>),
-    FoldLog(oneshot::Sender<()>),
+    Checkpoint(oneshot::Sender<()>),
 }
 
-/// A piece of work in the shared transaction, and the one who waits for it.
+/// A piece of work in the shared transaction, and the caller that waits for it.
 trait Work: Send {
     fn run(&mut self, tx: &mut Transaction<'_>);
-    /// Tells how it ended, once the fate of the transaction is known.
-    fn answer(self: Box<Self>, fate: Result<(), &Lost>);
+    /// Answers the caller, once the transaction has been committed or lost.
+    fn answer(self: Box<Self>, committed: Result<(), &Lost>);
 }
 
 struct Piece<T, W> {
@@ -38,36 +38,36 @@ struct Piece<T, W> {
 impl<T, W> Work for Piece<T, W>
 where
     T: Send,
-    W: FnOnce(&Connection) -> Result<T, Error> + Send,
+    W: FnOnce(&Connection) -> Result<T, WorkError> + Send,
 {
     fn run(&mut self, tx: &mut Transaction<'_>) {
         if let Some(work) = self.work.take() {
-            self.outcome = Some(in_savepoint(tx, self.doing, work));
+            self.outcome = Some(in_savepoint(tx, work).map_err(|error| error.doing(self.doing)));
         }
     }
 
-    fn answer(self: Box<Self>, fate: Result<(), &Lost>) {
-        let result = match (self.outcome, fate) {
+    fn answer(self: Box<Self>, committed: Result<(), &Lost>) {
+        let result = match (self.outcome, committed) {
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
             (_, Err(lost)) => Err(error::storage(lost.code, self.doing, lost.message.clone().into())),
             (None, Ok(())) => Err(Error::ShuttingDown),
         };
-        // Whoever asked may have gone; what was written stays written.
+        // The caller may be gone. What was written stays written.
         drop(self.reply.send(result));
     }
 }
 
-/// Why a transaction was lost, told to everyone who had a part in it.
+/// Why a transaction was lost, reported to every caller with work in it.
 struct Lost {
     code: Option<ffi::Error>,
     message: String,
 }
 
-/// How long folding the log waits for readers.
-const FOLD_PATIENCE: Duration = Duration::from_millis(250);
+/// How long a checkpoint waits for readers.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The most pieces of work in one transaction, so that the first does not wait for too many others.
+/// The most pieces of work in one transaction, so that the first does not wait long for the others.
 const GROUP: usize = 64;
 
 impl Writer {
@@ -80,23 +80,23 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Runs a piece of work and answers when it is durable, or when nothing of it has happened.
+    /// Runs a piece of work. Returns when it is durable, or when nothing of it has happened.
     pub(crate) async fn write<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
-        W: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Write(Box::new(Piece { doing, work: Some(work), outcome: None, reply })))?;
         answer.await.map_err(|_| Error::ShuttingDown)?
     }
 
-    /// Folds the write-ahead log into the database and empties it. While another program reads the database that cannot be
-    /// done; then it is tried again after every later write.
-    pub(crate) async fn fold_log(&self) {
+    /// Checkpoints the write-ahead log and empties it. If another program is reading the database, the checkpoint fails;
+    /// the writer then retries it after every later write.
+    pub(crate) async fn checkpoint(&self) {
         let (reply, answer) = oneshot::channel();
-        if self.send(Job::FoldLog(reply)).is_ok() {
-            // No answer means that the store is being closed, which folds the log as well.
+        if self.send(Job::Checkpoint(reply)).is_ok() {
+            // No answer means that the store is being closed, which checkpoints the log, too.
             let _ = answer.await;
         }
     }
@@ -108,7 +108,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Ends the thread after the work that it has been given.
+    /// Lets the thread finish the work in its queue, and waits for it.
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(thread) = self.thread.take()
@@ -120,35 +120,35 @@ impl Drop for Writer {
 }
 
 fn run(connection: &mut Connection, jobs: &mpsc::Receiver<Job>) {
-    let mut must_fold = false;
+    let mut checkpoint_due = false;
     while let Ok(first) = jobs.recv() {
         let mut works = Vec::new();
-        let mut folds = Vec::new();
+        let mut checkpoints = Vec::new();
         for job in std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)) {
             match job {
                 Job::Write(work) => works.push(work),
-                Job::FoldLog(reply) => folds.push(reply),
+                Job::Checkpoint(reply) => checkpoints.push(reply),
             }
         }
         if !works.is_empty() {
             commit_together(connection, works);
         }
-        if must_fold || !folds.is_empty() {
-            must_fold = !fold_log(connection);
+        if checkpoint_due || !checkpoints.is_empty() {
+            checkpoint_due = !checkpoint(connection);
         }
-        for reply in folds {
-            // Whoever asked may have gone.
+        for reply in checkpoints {
+            // The caller may be gone.
             let _ = reply.send(());
         }
     }
 }
 
 fn commit_together(connection: &mut Connection, mut works: Vec<Box<dyn Work>>) {
-    let fate = (|| {
+    let committed = (|| {
         let mut tx = connection.transaction()?;
         for work in &mut works {
             work.run(&mut tx);
-            // A full or failing disk makes SQLite roll everything back by itself.
+            // On a full or failing disk SQLite rolls everything back by itself.
             if tx.is_autocommit() {
                 let full = ffi::Error::new(ffi::SQLITE_FULL);
                 return Err(rusqlite::Error::SqliteFailure(
@@ -160,7 +160,7 @@ fn commit_together(connection: &mut Connection, mut works: Vec<Box<dyn Work>>) {
         tx.commit()
     })();
     let lost =
-        fate.err().map(|error| Lost { code: error.sqlite_error().copied(), message: error.to_string() });
+        committed.err().map(|error| Lost { code: error.sqlite_error().copied(), message: error.to_string() });
     for work in works {
         work.answer(lost.as_ref().map_or(Ok(()), Err));
     }
@@ -168,34 +168,33 @@ fn commit_together(connection: &mut Connection, mut works: Vec<Box<dyn Work>>) {
 
 fn in_savepoint<T>(
     tx: &mut Transaction<'_>,
-    doing: &'static str,
-    work: impl FnOnce(&Connection) -> Result<T, Error>,
-) -> Result<T, Error> {
+    work: impl FnOnce(&Connection) -> Result<T, WorkError>,
+) -> Result<T, WorkError> {
     // A savepoint that is dropped without a commit is rolled back.
-    let savepoint = tx.savepoint().map_err(|e| Failure::from(e).doing(doing))?;
+    let savepoint = tx.savepoint()?;
     let value = work(&savepoint)?;
-    savepoint.commit().map_err(|e| Failure::from(e).doing(doing))?;
+    savepoint.commit()?;
     Ok(value)
 }
 
-/// Whether the log could be folded. Does not wait for readers for long: they would hold up every store.
-fn fold_log(connection: &Connection) -> bool {
-    let fold = || -> rusqlite::Result<bool> {
-        connection.busy_timeout(FOLD_PATIENCE)?;
+/// Whether the log could be checkpointed. Waits only briefly for readers, because every store waits behind it.
+fn checkpoint(connection: &Connection) -> bool {
+    let checkpoint = || -> rusqlite::Result<bool> {
+        connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
         let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(!busy)
     };
-    match fold() {
+    match checkpoint() {
         Ok(true) => true,
         Ok(false) => {
             tracing::warn!(
-                "another program reads the database: what was deleted stays in its log until it ends"
+                "another program reads the database; deleted text stays in the write-ahead log until it ends"
             );
             false
         }
         Err(error) => {
-            tracing::warn!(%error, "the log of the database could not be folded; it is tried again");
+            tracing::warn!(%error, "cannot checkpoint the write-ahead log; will retry after the next write");
             false
         }
     }

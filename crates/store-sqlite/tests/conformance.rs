@@ -7,17 +7,15 @@ use std::sync::Arc;
 use memcloud_domain::Error;
 use memcloud_ports::Engine;
 use memcloud_store_sqlite::SqliteStore;
-use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
-use memcloud_store_tests::studies::{any_studies_keep_what_is_known, studies};
-use memcloud_store_tests::{Store, run};
+use memcloud_store_tests::{Store, clock, memory, oracle, records, run};
 use proptest::prelude::*;
 
 async fn open(directory: &Path) -> Store {
-    Engine::of(Arc::new(SqliteStore::open(directory).await.unwrap()))
+    Engine::of(Arc::new(SqliteStore::open(directory, clock()).await.unwrap()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_story() {
+async fn it_conforms() {
     let directory = tempfile::tempdir().unwrap();
     let number = std::cell::Cell::new(0);
     run(|| {
@@ -29,63 +27,61 @@ async fn the_story() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_story_of_records() {
+async fn its_records_conform() {
     let directory = tempfile::tempdir().unwrap();
     let number = std::cell::Cell::new(0);
-    memcloud_store_tests::records::run(|| {
+    records::run(|| {
         number.set(number.get() + 1);
         let own = directory.path().join(number.get().to_string());
-        async move { Arc::new(SqliteStore::open_records(&own).await.unwrap()) as _ }
+        async move { Arc::new(SqliteStore::open_records(&own, clock()).await.unwrap()) as _ }
     })
     .await;
 }
 
 #[tokio::test]
-async fn records_made_for_another_home_are_refused() {
+async fn records_of_another_engine_are_refused() {
     let directory = tempfile::tempdir().unwrap();
-    // As long as there is nothing, nothing is decided.
-    drop(SqliteStore::open_records(directory.path()).await.unwrap());
-    memcloud_store_tests::port::deleted_is_gone(open(directory.path()).await).await;
-    let refused = SqliteStore::open_records(directory.path()).await;
+    // A store without episodes may still be opened either way.
+    drop(SqliteStore::open_records(directory.path(), clock()).await.unwrap());
+    memcloud_store_tests::episodes::deleted_episodes_are_gone(open(directory.path()).await).await;
+    let refused = SqliteStore::open_records(directory.path(), clock()).await;
     assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })));
-    SqliteStore::open(directory.path()).await.unwrap();
+    SqliteStore::open(directory.path(), clock()).await.unwrap();
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn index_equals_rebuild(history in histories()) {
+    fn index_equals_rebuild_after_any_history(history in memory::histories()) {
         let directory = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-        runtime.block_on(async { index_equals_rebuild_after_any_history(open(directory.path()).await, history).await });
+        let test = async { memory::index_equals_rebuild_after_any_history(open(directory.path()).await, history).await };
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap().block_on(test);
     }
 
     #[test]
-    fn any_studies(studies in studies()) {
+    fn answers_equal_the_oracle(operations in oracle::operations()) {
         let directory = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
-        runtime.block_on(async {
-            any_studies_keep_what_is_known(open(directory.path()).await, studies).await;
-        });
+        let test = async { oracle::answers_equal_the_oracle(open(directory.path()).await, operations).await };
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap().block_on(test);
     }
 }
 
 #[tokio::test]
 async fn a_directory_is_held_by_one_store() {
     let directory = tempfile::tempdir().unwrap();
-    let held = SqliteStore::open(directory.path()).await.unwrap();
-    assert!(matches!(SqliteStore::open(directory.path()).await, Err(Error::StorageLocked { .. })));
+    let held = SqliteStore::open(directory.path(), clock()).await.unwrap();
+    assert!(matches!(SqliteStore::open(directory.path(), clock()).await, Err(Error::StorageLocked { .. })));
     drop(held);
-    SqliteStore::open(directory.path()).await.unwrap();
+    SqliteStore::open(directory.path(), clock()).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_in_no_file() {
+async fn deleted_text_is_in_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let space = memcloud_store_tests::space("secret");
-    let memory = memcloud_store_tests::memory::memory(store).await;
+    let memory = memory::memory(store).await;
     let secret = "xylophone-4711-secret";
     memory
         .store(memcloud_memory::StoreRequest {
@@ -107,13 +103,13 @@ async fn what_is_deleted_is_in_no_file() {
     assert!(!holds_secret());
 }
 
-/// A process that ended while it learned leaves nobody waiting: the next one begins at once.
+/// If a process ends while it learns, the next one claims its messages at once.
 #[tokio::test]
 async fn leases_end_with_the_process() {
-    use memcloud_store_tests::profile::{claim, tell};
+    use memcloud_store_tests::learning_queue::{claim, store_messages};
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
-    tell(&store, &memcloud_store_tests::space("leases"), "ann", 0..3).await;
+    store_messages(&store, &memcloud_store_tests::space("leases"), "ann", 0..3).await;
     assert_eq!(claim(&store, 100).await.unwrap().attempt, 1);
     assert_eq!(claim(&store, 100).await, None);
     drop(store);
@@ -121,12 +117,13 @@ async fn leases_end_with_the_process() {
 }
 
 #[tokio::test]
-async fn facts_that_are_deleted_are_in_no_file() {
-    use memcloud_store_tests::profile::{add, pet, tell};
+async fn deleted_facts_are_in_no_file() {
+    use memcloud_store_tests::facts::{add_fact, pet};
+    use memcloud_store_tests::learning_queue::store_messages;
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let space = memcloud_store_tests::space("secret");
-    let told = tell(&store, &space, "ann", 0..2).await;
+    let ids = store_messages(&store, &space, "ann", 0..2).await;
     let holds = |secret: &str| {
         std::fs::read_dir(directory.path()).unwrap().any(|file| {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -134,8 +131,8 @@ async fn facts_that_are_deleted_are_in_no_file() {
         })
     };
     let (first, second) = ("xylophone-4711-secret", "zither-4712-secret");
-    let fact = add(&store, &space, pet(first, 0, &told[..1])).await;
-    add(&store, &space, pet(second, 0, &told[1..])).await;
+    let fact = add_fact(&store, &space, pet(first, 0, &ids[..1])).await;
+    add_fact(&store, &space, pet(second, 0, &ids[1..])).await;
     assert!(holds(first) && holds(second));
     assert!(store.facts.delete_fact(&space, fact).await.unwrap());
     assert!(!holds(first), "deleted by itself");
@@ -146,33 +143,33 @@ async fn facts_that_are_deleted_are_in_no_file() {
 #[tokio::test]
 async fn a_newer_schema_is_refused_unchanged() {
     let directory = tempfile::tempdir().unwrap();
-    drop(SqliteStore::open(directory.path()).await.unwrap());
+    drop(SqliteStore::open(directory.path(), clock()).await.unwrap());
     let file = directory.path().join(memcloud_store_sqlite::FILE);
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    let refused = SqliteStore::open(directory.path()).await;
+    let refused = SqliteStore::open(directory.path(), clock()).await;
     assert!(matches!(refused, Err(Error::StorageNewer { found: 99, .. })));
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused() {
+async fn a_file_of_another_kind_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(
         directory.path().join(memcloud_store_sqlite::FILE),
         "not a database, but long enough".repeat(99),
     )
     .unwrap();
-    assert!(matches!(SqliteStore::open(directory.path()).await, Err(Error::Storage { .. })));
+    assert!(matches!(SqliteStore::open(directory.path(), clock()).await, Err(Error::Storage { .. })));
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn memories_are_for_their_owner_only() {
+async fn files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
     let parent = tempfile::tempdir().unwrap();
-    // One directory is made by the store, the other was there before and is open to all.
+    // The store creates one directory. The other existed before and everyone can read it.
     let (made, found) = (parent.path().join("made"), parent.path().join("found"));
     std::fs::create_dir(&found).unwrap();
     std::fs::set_permissions(&found, PermissionsExt::from_mode(0o755)).unwrap();
@@ -190,9 +187,9 @@ async fn memories_are_for_their_owner_only() {
 }
 
 #[tokio::test]
-async fn a_reader_from_outside_holds_up_nothing_and_the_log_is_folded_later() {
+async fn a_reader_of_the_file_delays_the_checkpoint_but_no_request() {
     let directory = tempfile::tempdir().unwrap();
-    let memory = memcloud_store_tests::memory::memory(open(directory.path()).await).await;
+    let memory = memory::memory(open(directory.path()).await).await;
     let space = memcloud_store_tests::space("outside");
     let store = async |content: &str| {
         let request = memcloud_memory::StoreRequest {
@@ -218,7 +215,7 @@ async fn a_reader_from_outside_holds_up_nothing_and_the_log_is_folded_later() {
             bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
         })
     };
-    // The log is folded after the store was answered.
+    // The checkpoint runs after the store was answered.
     let gone = async {
         while holds_secret() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

@@ -1,12 +1,12 @@
-//! The same questions to several engines that store the same.
+//! Engines with the same history give the same answers.
 
 use memcloud_domain::{Attribute, Filter, NewEpisode, Scalar, Space};
 use memcloud_memory::{Memory, SearchQuery};
 use serde_json::json;
 
 use crate::Store;
-use crate::episodes::{minute, said, space};
 use crate::memory::{memory, store};
+use crate::samples::{minute, said, space};
 
 const PEOPLE: [&str; 3] = ["Ann", "Bob", "Cleo"];
 const THINGS: [&str; 12] = [
@@ -70,7 +70,8 @@ fn filters() -> Vec<Filter> {
     ]
 }
 
-/// Stores the same in each engine and asks each the same; the hits and their scores must be equal, in the same order.
+/// Stores the same messages in each engine and sends the same searches. The hits and their scores must be equal, in the
+/// same order.
 pub async fn equal_answers(engines: Vec<(&str, Store)>) {
     let space = space("agreement");
     let mut answers: Vec<(&str, Vec<String>)> = Vec::new();

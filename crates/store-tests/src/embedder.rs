@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use memcloud_domain::Error;
 use memcloud_ports::Embedder;
 
-/// A model that any machine has: each word adds to a few of 64 dimensions, chosen by its hash. Texts that share words
-/// are alike.
+/// An embedder without a model file: each word adds to a few of 64 dimensions, chosen by its hash. Texts that share words
+/// are similar.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BagOfWords;
 

@@ -4,7 +4,7 @@ use memcloud_domain::{Attribute, Comparison, Filter, Metadata, Scalar, Test, Tim
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::episodes::minute;
+use crate::samples::minute;
 
 const KEYS: [&str; 4] = ["a", "b", "when", "o"];
 

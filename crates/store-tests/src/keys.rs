@@ -1,4 +1,4 @@
-//! What engines must do with the keys that an instance made.
+//! What every engine must do as a [`KeyStore`](memcloud_ports::KeyStore).
 
 use memcloud_domain::{ApiKey, KeyHash, KeyId, Right, Space, Timestamp, lacks_admin};
 use memcloud_ports::{AdminRule, KeyStore, Revocation};
@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::Store;
 
-/// Runs everything on stores that `fresh` makes, each empty and of its own.
+/// Runs everything, each test on an empty store that `fresh` makes.
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     created_keys_are_read_back(fresh().await).await;
     the_first_key_manages_keys(fresh().await).await;
@@ -97,7 +97,7 @@ pub async fn the_last_admin_key_stays_while_others_live(store: Store) {
     assert_eq!(store.keys().await.unwrap()[1].revoked_at, None, "it is still live");
     assert!(matches!(revoke("reader", 30).await, Revocation::Revoked(_)));
     assert_eq!(revoke("two", 40).await, Revocation::LastAdmin, "the brief one is live");
-    assert!(matches!(revoke("two", 100).await, Revocation::Revoked(_)), "none is left but this one");
+    assert!(matches!(revoke("two", 100).await, Revocation::Revoked(_)), "it is the only live key");
     created(store, key("three", &Right::ALL, 101)).await;
     created(store, key("four", &[Right::Read], 102)).await;
     let without = store.revoke_key(&id("three"), at(110), AdminRule::NotRequired).await.unwrap();

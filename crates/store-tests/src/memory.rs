@@ -1,22 +1,31 @@
-//! What a user of a memory over the engine relies on.
+//! What users of a memory over the engine rely on.
 
 use std::sync::Arc;
 
-use memcloud_domain::{EpisodeId, Filter, Member, Metadata, NewEpisode, Purpose, Space, SystemClock};
+use memcloud_domain::{EpisodeId, Filter, Member, Metadata, NewEpisode, Purpose, Space};
 use memcloud_memory::{Limits, ListQuery, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
 use memcloud_ports::{Cursor, Deletion};
 use proptest::prelude::*;
 
-use crate::episodes::{minute, said, space};
 use crate::filters::{filters, metadata};
+use crate::samples::{clock, minute, said, space};
 use crate::{BagOfWords, Store};
 
-/// A memory over a store, with the model of the tests.
+/// Runs everything, each test on an empty store that `fresh` makes.
+pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
+    the_next_search_finds_a_stored_message(fresh().await).await;
+    a_batch_keeps_its_order(fresh().await).await;
+    a_history_can_be_imported_backwards(fresh().await).await;
+    profile_only_messages_are_never_found(fresh().await).await;
+    concurrent_clients_lose_nothing(fresh().await).await;
+    a_retry_returns_the_same_ids(fresh().await).await;
+    search_works_without_an_embedder(fresh().await).await;
+}
+
+/// A memory over a store, with the embedder of the tests.
 pub async fn memory(store: Store) -> Memory {
     let embedder = Some(Arc::new(BagOfWords) as _);
-    Memory::open(store, embedder, Arc::new(SystemClock), Limits::default(), RankingWeights::default())
-        .await
-        .unwrap()
+    Memory::open(store, embedder, clock(), Limits::default(), RankingWeights::default()).await.unwrap()
 }
 
 fn request(space: &Space, episodes: Vec<NewEpisode>) -> StoreRequest {
@@ -67,8 +76,8 @@ async fn list(
     }
 }
 
-/// The very next search finds what was stored, and no longer finds what was deleted.
-pub async fn stored_is_found_at_once(engine: Store) {
+/// The next search finds a stored message, and no longer finds a deleted one.
+pub async fn the_next_search_finds_a_stored_message(engine: Store) {
     let (memory, space) = (memory(engine).await, space("at-once"));
     assert!(find(&memory, &space, "Where are the keys?", Filter::default(), 5).await.is_empty());
     let chat =
@@ -86,7 +95,7 @@ pub async fn stored_is_found_at_once(engine: Store) {
     assert!(find(&memory, &space, "keys", Filter::default(), 9).await.is_empty());
 }
 
-/// A batch without times comes back in the order in which it was sent.
+/// A batch without times keeps its order.
 pub async fn a_batch_keeps_its_order(engine: Store) {
     let (memory, space) = (memory(engine).await, space("order"));
     let said: Vec<_> = (0..300).map(|n| said("s", "ann", &format!("number {n}"))).collect();
@@ -96,8 +105,8 @@ pub async fn a_batch_keeps_its_order(engine: Store) {
     assert_eq!(newest.iter().map(|episode| episode.id).collect::<Vec<_>>(), ids[297..]);
 }
 
-/// A history that is imported backwards is linked as one that came in order.
-pub async fn a_history_may_come_backwards(engine: Store) {
+/// A history that is imported backwards is ranked like one that was imported in order.
+pub async fn a_history_can_be_imported_backwards(engine: Store) {
     let (memory, space) = (memory(engine).await, space("backwards"));
     for n in (0..400).rev() {
         let content =
@@ -113,11 +122,11 @@ pub async fn a_history_may_come_backwards(engine: Store) {
     };
     let hits = memory.search(question()).await.unwrap().hits;
     assert_eq!(hits[0].episode.content, "the treasure is under the oak");
-    assert_eq!(hits[1].episode.content, "filler number 201", "what was said after it comes next");
+    assert_eq!(hits[1].episode.content, "filler number 201", "the following message comes next");
 }
 
-/// What is kept for the profile only is stored, but no search and no listing of newest turns shows it.
-pub async fn profile_only_is_never_found(engine: Store) {
+/// A profile-only message is stored, but neither searches nor the newest messages include it.
+pub async fn profile_only_messages_are_never_found(engine: Store) {
     let (memory, space) = (memory(engine).await, space("profile-only"));
     let private = NewEpisode { purpose: Purpose::ProfileOnly, ..said("s", "ann", "I like plums") };
     let ids = store(&memory, &space, vec![private, said("s", "ann", "I like pears")]).await;
@@ -126,8 +135,8 @@ pub async fn profile_only_is_never_found(engine: Store) {
     assert_eq!(memory.episodes(&space, &ids).await.unwrap().len(), 2);
 }
 
-/// Eight clients store and search at once; each finds what it has just stored, and nothing is lost or doubled.
-pub async fn many_clients_at_once(engine: Store) {
+/// Eight clients store and search at the same time. Each finds what it has just stored, and nothing is lost or doubled.
+pub async fn concurrent_clients_lose_nothing(engine: Store) {
     let memory = Arc::new(memory(engine).await);
     let clients: Vec<_> = (0..8)
         .map(|client| {
@@ -149,8 +158,8 @@ pub async fn many_clients_at_once(engine: Store) {
     assert_eq!(find(&memory, &space("even"), "thought", Filter::default(), 500).await.len(), 48);
 }
 
-/// The same request under the same key, one after the other and at once, stores once and answers the same ids.
-pub async fn a_retry_answers_the_same(engine: Store) {
+/// Concurrent requests with the same key are stored once and return the same ids.
+pub async fn a_retry_returns_the_same_ids(engine: Store) {
     let memory = Arc::new(memory(engine).await);
     let space = space("retry");
     let request = StoreRequest {
@@ -172,18 +181,12 @@ pub async fn a_retry_answers_the_same(engine: Store) {
     assert_eq!(list(&memory, &space, None, &Filter::default(), 9).await.len(), 2);
 }
 
-/// Without a model a memory finds by words, and takes up the vectors when a model comes.
-pub async fn without_a_model_words_find(engine: Store) {
+/// Without an embedder a memory finds by words. It embeds the backlog when it has an embedder.
+pub async fn search_works_without_an_embedder(engine: Store) {
     let open = async |embedder| {
-        Memory::open(
-            engine.clone(),
-            embedder,
-            Arc::new(SystemClock),
-            Limits::default(),
-            RankingWeights::default(),
-        )
-        .await
-        .unwrap()
+        Memory::open(engine.clone(), embedder, clock(), Limits::default(), RankingWeights::default())
+            .await
+            .unwrap()
     };
     let space = space("words");
     let wordy = open(None).await;
@@ -196,7 +199,7 @@ pub async fn without_a_model_words_find(engine: Store) {
     assert_eq!(find(&wise, &space, "dogs bark", Filter::default(), 1).await, ids[1..]);
 }
 
-/// Something that a client does.
+/// An operation of a client.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Stores a message in one of three sessions: words, producer, minutes before or after the hour, metadata, purpose.
@@ -241,17 +244,17 @@ const WORDS: [&str; 12] = [
 const PEOPLE: [&str; 3] = ["Ann", "Bob", "Cleo"];
 const ROLES: [&str; 3] = ["", "user", "assistant"];
 
-/// Whatever clients do: an index that was kept up to date answers as one built again, a filter passes exactly the episodes
-/// that match it, and a listing shows them in order, page by page.
+/// After any history, an index that was kept up to date answers as a new one, a filter passes exactly the episodes that
+/// match it, and a listing has them in order, page by page.
 pub async fn index_equals_rebuild_after_any_history(engine: Store, history: (Vec<Step>, Vec<Filter>)) {
     let (steps, filters) = history;
     let space = space("history");
     let kept = memory(engine.clone()).await;
     take(&kept, &space, steps).await;
     let rebuilt = memory(engine).await;
-    let truth = kept.list(&everything(&space)).await.unwrap();
+    let stored_now = kept.list(&everything(&space)).await.unwrap();
     for filter in filters.into_iter().chain([Filter::default()]) {
-        let matching: Vec<_> = truth.iter().filter(|episode| filter.matches(episode)).collect();
+        let matching: Vec<_> = stored_now.iter().filter(|episode| filter.matches(episode)).collect();
         let ids: Vec<EpisodeId> = matching.iter().map(|episode| episode.id).collect();
         assert_eq!(list(&kept, &space, None, &filter, 3).await, ids, "{filter:?}");
         let session: Vec<EpisodeId> =

@@ -1,4 +1,4 @@
-//! What an engine must do that keeps the records of episodes whose content is elsewhere.
+//! What an engine must do that keeps the records of episodes whose content is in another database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use memcloud_domain::{EpisodeId, Error};
 use memcloud_ports::{Appended, Deletion, Idempotency, RecordStore};
 
-use crate::episodes::{batch, episode, space};
+use crate::samples::{batch, episode, space};
 
 /// The record store under test.
 pub type SharedRecords = Arc<dyn RecordStore>;
 
-/// No intent is as old as this.
+/// Older than any intent of these tests.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// Runs everything on records that `fresh` makes, each empty and of their own.
+/// Runs everything, each test on an empty record store that `fresh` makes.
 pub async fn run<F: Future<Output = SharedRecords>>(fresh: impl Fn() -> F) {
-    an_intent_ends_with_its_store(fresh().await).await;
-    what_is_withdrawn_cannot_be_recorded(fresh().await).await;
-    what_is_recorded_cannot_be_withdrawn(fresh().await).await;
-    an_old_intent_is_withdrawn_by_whoever_finds_it(fresh().await).await;
-    a_withdrawal_and_a_store_at_once_agree(fresh().await).await;
+    storing_settles_the_intent(fresh().await).await;
+    a_withdrawn_intent_cannot_be_stored(fresh().await).await;
+    a_stored_intent_cannot_be_withdrawn(fresh().await).await;
+    old_intents_are_withdrawn(fresh().await).await;
+    a_concurrent_withdrawal_and_store_agree(fresh().await).await;
     a_repeated_request_leaves_its_intent(fresh().await).await;
-    a_deletion_leaves_a_note_until_it_is_cleared(fresh().await).await;
+    a_deletion_leaves_an_orphan_until_it_is_cleared(fresh().await).await;
     a_memory_keeps_its_name(fresh().await).await;
 }
 
-/// Recording takes the note away in the same step.
-pub async fn an_intent_ends_with_its_store(records: SharedRecords) {
+/// Storing removes the intent in the same transaction.
+pub async fn storing_settles_the_intent(records: SharedRecords) {
     let space = space("intended");
     let kept = episode(&space, "s", 0);
     let intent = records.intend(vec![kept.id]).await.unwrap();
-    assert!(records.episodes(&space, &[kept.id]).await.unwrap().is_empty(), "nothing is seen of it yet");
+    assert!(records.episodes(&space, &[kept.id]).await.unwrap().is_empty(), "the episode is not visible yet");
     assert!(records.vectors(&[kept.id]).await.unwrap().is_empty());
     let stored = records.append_intended(intent, batch(vec![kept.clone()])).await.unwrap();
     assert_eq!(stored, Appended::Stored);
@@ -41,27 +41,30 @@ pub async fn an_intent_ends_with_its_store(records: SharedRecords) {
     assert!(records.orphans(Duration::ZERO).await.unwrap().is_empty());
 }
 
-/// From the withdrawal on nothing of it can be stored, and its episodes are listed until they are cleared.
-pub async fn what_is_withdrawn_cannot_be_recorded(records: SharedRecords) {
+/// After a withdrawal the episodes cannot be stored, and are listed as orphans until they are cleared.
+pub async fn a_withdrawn_intent_cannot_be_stored(records: SharedRecords) {
     let space = space("withdrawn");
     let lost = episode(&space, "s", 0);
     let intent = records.intend(vec![lost.id]).await.unwrap();
     assert!(records.withdraw(intent).await.unwrap());
     let refused = records.append_intended(intent, batch(vec![lost.clone()])).await;
     assert!(matches!(refused, Err(Error::Withdrawn)), "{refused:?}");
-    assert_eq!(records.head(&space).await.unwrap(), 0, "nothing of it is there");
+    assert_eq!(records.head(&space).await.unwrap(), 0, "nothing was stored");
     assert_eq!(records.counts().await.unwrap().episodes, 0);
     let left = records.orphans(NEVER).await.unwrap();
     assert_eq!(left.iter().map(|l| (l.intent, l.ids.clone())).collect::<Vec<_>>(), [(intent, vec![lost.id])]);
     records.clear(intent).await.unwrap();
-    assert!(records.orphans(NEVER).await.unwrap().is_empty(), "it comes again, but not before ten minutes");
-    // Another server has listed and removed the same: the second round is still to come.
+    assert!(
+        records.orphans(NEVER).await.unwrap().is_empty(),
+        "it is listed once more, but not before ten minutes"
+    );
+    // Another server has listed and removed the same orphan: the second round is still due.
     records.clear(intent).await.unwrap();
     assert!(records.withdraw(intent).await.unwrap(), "it is still withdrawn");
 }
 
-/// A withdrawal that comes too late says so.
-pub async fn what_is_recorded_cannot_be_withdrawn(records: SharedRecords) {
+/// A withdrawal after the store returns false.
+pub async fn a_stored_intent_cannot_be_withdrawn(records: SharedRecords) {
     let kept = episode(&space("recorded"), "s", 0);
     let intent = records.intend(vec![kept.id]).await.unwrap();
     records.append_intended(intent, batch(vec![kept])).await.unwrap();
@@ -69,11 +72,11 @@ pub async fn what_is_recorded_cannot_be_withdrawn(records: SharedRecords) {
     assert!(records.orphans(Duration::ZERO).await.unwrap().is_empty());
 }
 
-/// A server that is gone withdraws nothing: others do.
-pub async fn an_old_intent_is_withdrawn_by_whoever_finds_it(records: SharedRecords) {
+/// Any server withdraws the intents of a server that has ended.
+pub async fn old_intents_are_withdrawn(records: SharedRecords) {
     let lost = episode(&space("old"), "s", 0);
     let intent = records.intend(vec![lost.id]).await.unwrap();
-    assert!(records.orphans(NEVER).await.unwrap().is_empty(), "it may still be under way");
+    assert!(records.orphans(NEVER).await.unwrap().is_empty(), "the store may still be running");
     let left = records.orphans(Duration::ZERO).await.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].ids, [lost.id]);
@@ -81,8 +84,8 @@ pub async fn an_old_intent_is_withdrawn_by_whoever_finds_it(records: SharedRecor
     assert!(matches!(refused, Err(Error::Withdrawn)), "{refused:?}");
 }
 
-/// Whoever comes first wins, and the other learns of it.
-pub async fn a_withdrawal_and_a_store_at_once_agree(records: SharedRecords) {
+/// The first of the two wins, and the other reports it.
+pub async fn a_concurrent_withdrawal_and_store_agree(records: SharedRecords) {
     let space = space("race");
     for n in 0..20 {
         let contested = episode(&space, "s", n);
@@ -96,7 +99,7 @@ pub async fn a_withdrawal_and_a_store_at_once_agree(records: SharedRecords) {
     }
 }
 
-/// What was stored before is answered, and the intent of the repetition is withdrawn by whoever made it.
+/// A repeated request returns the first ids. The caller withdraws the intent of the repetition.
 pub async fn a_repeated_request_leaves_its_intent(records: SharedRecords) {
     let space = space("again");
     let idempotency = Some(Idempotency { key: [7; 32], request: [1; 32] });
@@ -111,8 +114,8 @@ pub async fn a_repeated_request_leaves_its_intent(records: SharedRecords) {
     assert_eq!(records.orphans(NEVER).await.unwrap()[0].ids, [second.id]);
 }
 
-/// What is deleted is gone here at once, and noted until it is gone elsewhere.
-pub async fn a_deletion_leaves_a_note_until_it_is_cleared(records: SharedRecords) {
+/// Deleted episodes are gone from the records at once, and are orphans until the other database has removed them.
+pub async fn a_deletion_leaves_an_orphan_until_it_is_cleared(records: SharedRecords) {
     let space = space("noted");
     let episodes: Vec<_> = (0..3).map(|n| episode(&space, "s", n)).collect();
     let ids: Vec<EpisodeId> = episodes.iter().map(|e| e.id).collect();
@@ -120,7 +123,10 @@ pub async fn a_deletion_leaves_a_note_until_it_is_cleared(records: SharedRecords
     let deletion = Deletion::Episodes(vec![ids[1]]);
     let left = records.delete_noted(&space, deletion.clone()).await.unwrap().unwrap();
     assert_eq!(left.ids, [ids[1]]);
-    assert!(records.delete_noted(&space, deletion).await.unwrap().is_none(), "there is nothing more");
+    assert!(
+        records.delete_noted(&space, deletion).await.unwrap().is_none(),
+        "there is nothing left to delete"
+    );
     assert_eq!(records.page(&space, None, None, 9).await.unwrap().len(), 2);
     assert_eq!(records.orphans(NEVER).await.unwrap(), std::slice::from_ref(&left));
     records.clear(left.intent).await.unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::Body;
-use memcloud_domain::{Clock, Timestamp};
+use memcloud_domain::{Clock, SystemClock, Timestamp};
 use memcloud_memory::{Limits, Memory, RankingWeights};
 use memcloud_server::{ApiKeys, App, Settings, router};
 use memcloud_store_sqlite::SqliteStore;
@@ -40,7 +40,7 @@ async fn servers(keys: ApiKeys) -> Servers {
     let directory = tempfile::tempdir().unwrap();
     // 2026-01-01
     let clock = Arc::new(MovingClock(AtomicI64::new(1_767_225_600_000_000)));
-    let store = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
+    let store = Arc::new(SqliteStore::open(directory.path(), Arc::new(SystemClock)).await.unwrap());
     let (limits, weights) = (Limits::default(), RankingWeights::default());
     let memory = Arc::new(
         Memory::open(memcloud_ports::Engine::of(store), None, clock.clone(), limits, weights).await.unwrap(),

@@ -64,7 +64,7 @@ pub(crate) async fn app(
     settings: Settings,
     embedder: Option<Arc<dyn Embedder>>,
 ) -> App {
-    let engine = Engine::of(Arc::new(SqliteStore::open(directory).await.unwrap()));
+    let engine = Engine::of(Arc::new(SqliteStore::open(directory, Arc::new(SystemClock)).await.unwrap()));
     let clock = Arc::new(SystemClock);
     let memory =
         Memory::open(engine, embedder, clock, Limits::default(), RankingWeights::default()).await.unwrap();

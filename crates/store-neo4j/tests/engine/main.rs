@@ -9,8 +9,7 @@ use memcloud_ports::{Engine, RecordStore};
 use memcloud_store_neo4j::{GraphStore, Target};
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
-use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
-use memcloud_store_tests::run;
+use memcloud_store_tests::{Store, clock, memory, oracle, run};
 use memcloud_test_servers::{Database, SharedNeo4j, SharedPostgres};
 use proptest::prelude::*;
 
@@ -22,11 +21,20 @@ pub(crate) fn graph() -> Target {
 
 async fn records_in(database: &Database) -> Arc<dyn RecordStore> {
     let target = memcloud_store_postgres::Target::from_url(&database.url(), None).unwrap();
-    Arc::new(PostgresStore::open_records(target).await)
+    Arc::new(PostgresStore::open_records(target, clock()).await)
+}
+
+async fn open(database: &Database) -> Store {
+    Arc::new(GraphStore::open(graph(), records_in(database).await).await).engine()
+}
+
+fn wait_for(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(test);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_story_with_postgres() {
+async fn it_conforms_with_records_in_postgres() {
     let server = SharedPostgres::from_environment();
     let databases = std::cell::RefCell::new(Vec::new());
     run(|| {
@@ -35,7 +43,7 @@ async fn the_story_with_postgres() {
         let target =
             memcloud_store_postgres::Target::from_url(&databases.borrow().last().unwrap().url(), None);
         async move {
-            let records = Arc::new(PostgresStore::open_records(target.unwrap()).await);
+            let records = Arc::new(PostgresStore::open_records(target.unwrap(), clock()).await);
             Arc::new(GraphStore::open(graph(), records).await).engine()
         }
     })
@@ -43,34 +51,35 @@ async fn the_story_with_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_story_with_records_in_a_directory() {
+async fn it_conforms_with_records_in_a_directory() {
     let directory = tempfile::tempdir().unwrap();
     let number = std::cell::Cell::new(0);
     run(|| {
         number.set(number.get() + 1);
         let own = directory.path().join(number.get().to_string());
         async move {
-            let records = Arc::new(SqliteStore::open_records(&own).await.unwrap());
+            let records = Arc::new(SqliteStore::open_records(&own, clock()).await.unwrap());
             Arc::new(GraphStore::open(graph(), records).await).engine()
         }
     })
     .await;
 }
 
-/// The embedded engine, PostgreSQL, and Neo4j with either for its records: told the same they answer the same.
+/// The embedded engine, PostgreSQL, and Neo4j with either for its records give the same answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_engines_give_the_same_hits_in_the_same_order() {
     let (directory, server) = (tempfile::tempdir().unwrap(), SharedPostgres::from_environment());
     let (alone, records) = (server.create_database(), server.create_database());
     let target = memcloud_store_postgres::Target::from_url(&alone.url(), None).unwrap();
-    let beside = Arc::new(SqliteStore::open_records(&directory.path().join("records")).await.unwrap());
+    let beside =
+        Arc::new(SqliteStore::open_records(&directory.path().join("records"), clock()).await.unwrap());
     memcloud_store_tests::agreement::equal_answers(vec![
-        ("embedded", Engine::of(Arc::new(SqliteStore::open(&directory.path().join("all")).await.unwrap()))),
-        ("PostgreSQL", Engine::of(Arc::new(PostgresStore::open(target).await))),
         (
-            "Neo4j + PostgreSQL",
-            Arc::new(GraphStore::open(graph(), records_in(&records).await).await).engine(),
+            "embedded",
+            Engine::of(Arc::new(SqliteStore::open(&directory.path().join("all"), clock()).await.unwrap())),
         ),
+        ("PostgreSQL", Engine::of(Arc::new(PostgresStore::open(target, clock()).await))),
+        ("Neo4j + PostgreSQL", open(&records).await),
         ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), beside).await).engine()),
     ])
     .await;
@@ -80,12 +89,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
-    fn index_equals_rebuild(history in histories()) {
+    fn index_equals_rebuild_after_any_history(history in memory::histories()) {
         let database = SharedPostgres::from_environment().create_database();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let store = Arc::new(GraphStore::open(graph(), records_in(&database).await).await);
-            index_equals_rebuild_after_any_history(store.engine(), history).await;
-        });
+        wait_for(async { memory::index_equals_rebuild_after_any_history(open(&database).await, history).await });
+    }
+
+    #[test]
+    fn answers_equal_the_oracle(operations in oracle::operations()) {
+        let database = SharedPostgres::from_environment().create_database();
+        wait_for(async { oracle::answers_equal_the_oracle(open(&database).await, operations).await });
     }
 }

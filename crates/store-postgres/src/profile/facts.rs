@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{queue, subjects};
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::read::moment;
 use crate::{id, uuid};
 
@@ -29,7 +29,7 @@ macro_rules! select_facts {
     };
 }
 
-fn fact(row: &Row) -> Result<EmbeddedFact, Failure> {
+fn fact(row: &Row) -> Result<EmbeddedFact, WorkError> {
     let valid_to = match row.get::<_, Option<i64>>(9) {
         Some(_) => Some(moment(row, 9)?),
         None => None,
@@ -51,7 +51,7 @@ fn fact(row: &Row) -> Result<EmbeddedFact, Failure> {
 }
 
 /// Facts of a space, in the order in which they were learned.
-pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Failure> {
+pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>, WorkError> {
     let select = client
         .prepare_cached(select_facts!(
             "WHERE p.org = $1 AND p.project = $2 AND ($3::text[] IS NULL OR s.owner = ANY($3))
@@ -72,7 +72,7 @@ pub(super) async fn all(
     client: Object,
     after: Option<FactId>,
     limit: usize,
-) -> Result<Vec<EmbeddedFact>, Failure> {
+) -> Result<Vec<EmbeddedFact>, WorkError> {
     let select = client.prepare_cached(select_facts!("WHERE f.id > $1 ORDER BY f.id LIMIT $2")).await?;
     let (after, limit) = (after.map_or(i64::MIN, FactId::number), i64::try_from(limit).unwrap_or(i64::MAX));
     client.query(&select, &[&after, &limit]).await?.iter().map(fact).collect()
@@ -83,7 +83,7 @@ pub(super) async fn learn(
     client: &mut Object,
     assignment: &ClaimedBatch,
     lessons: &RevisionSet,
-) -> Result<bool, Failure> {
+) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     let space = subjects::lock_space(&tx, &lessons.subject.space).await?;
     let Some(leased) = queue::leased(&tx, assignment).await? else { return Ok(false) };
@@ -96,7 +96,7 @@ pub(super) async fn learn(
 }
 
 /// Changes what is known, and says how many revisions took effect.
-pub(super) async fn revise(client: &mut Object, lessons: &RevisionSet) -> Result<usize, Failure> {
+pub(super) async fn revise(client: &mut Object, lessons: &RevisionSet) -> Result<usize, WorkError> {
     let tx = client.transaction().await?;
     let Some(space) = subjects::lock_space(&tx, &lessons.subject.space).await? else { return Ok(0) };
     let effects = change(&tx, space, lessons).await?;
@@ -107,7 +107,7 @@ pub(super) async fn revise(client: &mut Object, lessons: &RevisionSet) -> Result
 /// Held by whoever gives facts their numbers, which are unique in all spaces: "memfacts" in ASCII.
 const NUMBERS: i64 = 0x6d65_6d66_6163_7473;
 
-async fn change(tx: &Transaction<'_>, space: i64, lessons: &RevisionSet) -> Result<usize, Failure> {
+async fn change(tx: &Transaction<'_>, space: i64, lessons: &RevisionSet) -> Result<usize, WorkError> {
     let subject = subjects::make(tx, space, &lessons.subject).await?;
     let stored = stored(tx, space, lessons.cited()).await?;
     let (holding, lock, newest) = tokio::try_join!(
@@ -124,7 +124,7 @@ async fn change(tx: &Transaction<'_>, space: i64, lessons: &RevisionSet) -> Resu
         tx.execute(&lock, &of_all),
         tx.query_one(&newest, &[]),
     )?;
-    let current = holding.iter().map(fact).collect::<Result<Vec<EmbeddedFact>, Failure>>()?;
+    let current = holding.iter().map(fact).collect::<Result<Vec<EmbeddedFact>, WorkError>>()?;
     let newest: Option<i64> = newest.get(0);
     let changed = lessons.change(current, newest.map(FactId::from_number), stored);
     write(tx, subject, &changed).await?;
@@ -136,14 +136,14 @@ async fn stored(
     tx: &Transaction<'_>,
     space: i64,
     episodes: impl IntoIterator<Item = EpisodeId>,
-) -> Result<HashSet<EpisodeId>, Failure> {
+) -> Result<HashSet<EpisodeId>, WorkError> {
     let select =
         tx.prepare_cached("SELECT uid FROM memcloud.episodes WHERE uid = ANY($1) AND space = $2").await?;
     let uids: Vec<Uuid> = episodes.into_iter().map(|episode| uuid(&episode)).collect();
     Ok(tx.query(&select, &[&uids, &space]).await?.iter().map(|row| id(row.get(0))).collect())
 }
 
-async fn write(tx: &Transaction<'_>, subject: i64, changed: &Changed) -> Result<(), Failure> {
+async fn write(tx: &Transaction<'_>, subject: i64, changed: &Changed) -> Result<(), WorkError> {
     insert(tx, &changed.learned.iter().map(|fact| (subject, fact)).collect::<Vec<_>>()).await?;
     cite(tx, &changed.cited).await?;
     let end = tx
@@ -166,7 +166,7 @@ const FEATURES: &str = "INSERT INTO memcloud.features
                          $8::bigint[], $9::text[], $10::text[], $11::halfvec[])";
 
 /// Writes facts, each about the subject in this row, with their citations.
-async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<(), Failure> {
+async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<(), WorkError> {
     if facts.is_empty() {
         return Ok(());
     }
@@ -192,7 +192,7 @@ async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<
     cite(tx, &cited.collect::<Vec<_>>()).await
 }
 
-async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result<(), Failure> {
+async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result<(), WorkError> {
     let (ids, uids): (Vec<i64>, Vec<Uuid>) =
         citations.iter().map(|(id, episode)| (id.number(), uuid(episode))).unzip();
     if ids.is_empty() {
@@ -209,7 +209,7 @@ async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result
 }
 
 /// Keeps facts as they are.
-pub(super) async fn put(client: &mut Object, facts: &[EmbeddedFact]) -> Result<(), Failure> {
+pub(super) async fn put(client: &mut Object, facts: &[EmbeddedFact]) -> Result<(), WorkError> {
     let tx = client.transaction().await?;
     let rows = subjects::lock_and_make(&tx, facts.iter().map(|fact| &fact.fact.subject)).await?;
     let known = tx.prepare_cached("SELECT id FROM memcloud.features WHERE id = ANY($1)").await?;
@@ -235,7 +235,7 @@ pub(super) async fn put(client: &mut Object, facts: &[EmbeddedFact]) -> Result<(
 async fn stored_with(
     tx: &Transaction<'_>,
     facts: &[EmbeddedFact],
-) -> Result<HashSet<(Space, EpisodeId)>, Failure> {
+) -> Result<HashSet<(Space, EpisodeId)>, WorkError> {
     let select = tx
         .prepare_cached(
             "SELECT p.org, p.project, e.uid FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
@@ -249,7 +249,7 @@ async fn stored_with(
 }
 
 /// Deletes a fact, if this space has it.
-pub(super) async fn delete(mut client: Object, space: &Space, id: FactId) -> Result<bool, Failure> {
+pub(super) async fn delete(mut client: Object, space: &Space, id: FactId) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     let Some(space) = subjects::lock_space(&tx, space).await? else { return Ok(false) };
     let delete = tx
@@ -265,7 +265,7 @@ pub(super) async fn delete(mut client: Object, space: &Space, id: FactId) -> Res
 
 /// Takes deleted episodes out of the queue and out of all citations, and deletes the facts that rest on no other. Their
 /// space is locked.
-pub(crate) async fn forget(tx: &Transaction<'_>, episodes: &[EpisodeId]) -> Result<(), Failure> {
+pub(crate) async fn forget(tx: &Transaction<'_>, episodes: &[EpisodeId]) -> Result<(), WorkError> {
     let (unqueue, uncite) = tokio::try_join!(
         tx.prepare_cached("DELETE FROM memcloud.lessons WHERE uid = ANY($1)"),
         tx.prepare_cached("DELETE FROM memcloud.citations WHERE uid = ANY($1) RETURNING feature"),

@@ -20,25 +20,25 @@ use crate::PostgresStore;
 #[async_trait]
 impl FactStore for PostgresStore {
     async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
-        let revise = |mut client| async move { retried!(facts::revise(&mut client, lessons)) };
-        self.at_once("revising what is known", revise).await
+        let revise = |mut client| async move { retry_conflicts!(facts::revise(&mut client, lessons)) };
+        self.run("revising what is known", revise).await
     }
 
     async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
-        self.again("reading facts", |client| facts::of(client, of)).await
+        self.run_idempotent("reading facts", |client| facts::of(client, of)).await
     }
 
     async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
-        self.again("reading facts", |client| facts::all(client, after, limit)).await
+        self.run_idempotent("reading facts", |client| facts::all(client, after, limit)).await
     }
 
     async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
-        let put = |mut client| async move { retried!(facts::put(&mut client, facts)) };
-        self.again("keeping facts", put).await
+        let put = |mut client| async move { retry_conflicts!(facts::put(&mut client, facts)) };
+        self.run_idempotent("keeping facts", put).await
     }
 
     async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
-        self.at_once("deleting a fact", |client| facts::delete(client, space, id)).await
+        self.run("deleting a fact", |client| facts::delete(client, space, id)).await
     }
 }
 
@@ -51,41 +51,42 @@ impl LearningQueue for PostgresStore {
         lease: Duration,
     ) -> Result<Option<ClaimedBatch>, Error> {
         let claim = |client| queue::claim(client, trigger, now, lease);
-        self.at_once("taking on messages to learn from", claim).await
+        self.run("taking on messages to learn from", claim).await
     }
 
     async fn learn(&self, assignment: &ClaimedBatch, lessons: &RevisionSet) -> Result<bool, Error> {
-        let learn = |mut client| async move { retried!(facts::learn(&mut client, assignment, lessons)) };
-        self.again("keeping what was learned", learn).await
+        let learn =
+            |mut client| async move { retry_conflicts!(facts::learn(&mut client, assignment, lessons)) };
+        self.run_idempotent("keeping what was learned", learn).await
     }
 
     async fn put_back(&self, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Error> {
         let put_back = |client| queue::put_back(client, assignment, setback);
-        self.again("putting messages back that were not learned from", put_back).await
+        self.run_idempotent("putting messages back that were not learned from", put_back).await
     }
 
     async fn end_leases(&self) -> Result<(), Error> {
-        self.again("ending leases", queue::end_leases).await
+        self.run_idempotent("ending leases", queue::end_leases).await
     }
 
     async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
-        self.again("counting what waits", |client| queue::waiting(client, space)).await
+        self.run_idempotent("counting what waits", |client| queue::waiting(client, space)).await
     }
 
     async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
-        self.again("listing what is parked", |client| queue::parked(client, space, limit)).await
+        self.run_idempotent("listing what is parked", |client| queue::parked(client, space, limit)).await
     }
 
     async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
-        self.at_once("unparking messages", |client| queue::unpark(client, space)).await
+        self.run("unparking messages", |client| queue::unpark(client, space)).await
     }
 
     async fn queue(&self, after: Option<&Queued>, limit: usize) -> Result<Vec<Queued>, Error> {
-        self.again("reading the queue", |client| queue::page(client, after, limit)).await
+        self.run_idempotent("reading the queue", |client| queue::page(client, after, limit)).await
     }
 
     async fn enqueue(&self, queued: &[Queued]) -> Result<(), Error> {
-        self.again("queueing messages", |client| queue::enqueue(client, queued)).await
+        self.run_idempotent("queueing messages", |client| queue::enqueue(client, queued)).await
     }
 }
 
@@ -93,15 +94,16 @@ impl LearningQueue for PostgresStore {
 impl UsageLedger for PostgresStore {
     async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error> {
         let spend = |client| usage::spend(client, spending, budget);
-        self.at_once("counting a use of the language model", spend).await
+        self.run("counting a use of the language model", spend).await
     }
 
     async fn correct(&self, at: Timestamp, calls: i64, tokens: i64) -> Result<(), Error> {
         let correct = |client| usage::correct(client, at, calls, tokens);
-        self.at_once("correcting a use of the language model", correct).await
+        self.run("correcting a use of the language model", correct).await
     }
 
     async fn usage(&self, at: Timestamp) -> Result<(Usage, Usage), Error> {
-        self.again("reading what the language model was used for", |client| usage::used(client, at)).await
+        self.run_idempotent("reading what the language model was used for", |client| usage::used(client, at))
+            .await
     }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use memcloud_domain::{EpisodeId, ProfileKey, Space, Timestamp};
-use memcloud_ports::{CLAIM_SIZES, ClaimedBatch, Lease, Outcome, Parked, Queued, Trigger, Waiting};
+use memcloud_ports::{
+    CLAIM_SIZES, ClaimedBatch, Lease, Outcome, Parked, Queued, Trigger, Waiting, unique_id,
+};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::subjects;
-use crate::error::Failure;
+use crate::error::WorkError;
 use crate::read::moment;
 use crate::{id, uuid};
 
@@ -54,7 +56,7 @@ pub(super) async fn claim(
     trigger: Trigger,
     now: Timestamp,
     duration: Duration,
-) -> Result<Option<ClaimedBatch>, Failure> {
+) -> Result<Option<ClaimedBatch>, WorkError> {
     let at = now.as_micros();
     let (enough, old) = (trigger.messages as i64, at.saturating_sub(micros(trigger.age)));
     let due: [&(dyn ToSql + Sync); 3] = [&at, &enough, &old];
@@ -67,10 +69,10 @@ pub(super) async fn claim(
     // Of several servers each locks another subject.
     let lock = tx.prepare_cached(select_due!("FOR NO KEY UPDATE OF s SKIP LOCKED")).await?;
     let Some(turn) = tx.query_opt(&lock, &due).await? else { return Ok(None) };
-    let (row, lease): (i64, Lease) = (turn.get(0), Lease::new());
+    let (row, lease): (i64, Lease) = (turn.get(0), Lease::new(now));
     let take = tx.prepare_cached(TAKE).await?;
     let most = CLAIM_SIZES.map(|most| most as i64);
-    let taken = tx.query(&take, &[&row, &at, &&most[..], &Uuid::now_v7()]).await?;
+    let taken = tx.query(&take, &[&row, &at, &&most[..], &unique_id(now)]).await?;
     let first = taken.first().map(|row| (row.get::<_, i32>(1), row.get(2)));
     let Some((attempts, call)) = first else { return Ok(None) };
     let hold =
@@ -84,7 +86,10 @@ pub(super) async fn claim(
 }
 
 /// The row of the subject that is leased, locked; `None` when the lease was lost.
-pub(super) async fn leased(tx: &Transaction<'_>, assignment: &ClaimedBatch) -> Result<Option<i64>, Failure> {
+pub(super) async fn leased(
+    tx: &Transaction<'_>,
+    assignment: &ClaimedBatch,
+) -> Result<Option<i64>, WorkError> {
     let ProfileKey { space, owner, category } = &assignment.subject;
     let lock = tx
         .prepare_cached(
@@ -103,13 +108,13 @@ pub(super) async fn finish(
     tx: &Transaction<'_>,
     subject: i64,
     assignment: &ClaimedBatch,
-) -> Result<(), Failure> {
+) -> Result<(), WorkError> {
     let done = tx.prepare_cached("DELETE FROM memcloud.lessons WHERE subject = $1 AND uid = ANY($2)").await?;
     tx.execute(&done, &[&subject, &uuids(&assignment.episodes)]).await?;
     end(tx, subject).await
 }
 
-async fn end(tx: &Transaction<'_>, subject: i64) -> Result<(), Failure> {
+async fn end(tx: &Transaction<'_>, subject: i64) -> Result<(), WorkError> {
     let end = tx
         .prepare_cached("UPDATE memcloud.subjects SET lease = NULL, leased_until = 0 WHERE id = $1")
         .await?;
@@ -122,7 +127,7 @@ pub(super) async fn put_back(
     mut client: Object,
     assignment: &ClaimedBatch,
     setback: &Outcome,
-) -> Result<(), Failure> {
+) -> Result<(), WorkError> {
     let tx = client.transaction().await?;
     // Deletions in this space wait, and no two wait for each other.
     subjects::lock_space(&tx, &assignment.subject.space).await?;
@@ -148,14 +153,14 @@ pub(super) async fn put_back(
 }
 
 /// Ends all leases.
-pub(super) async fn end_leases(client: Object) -> Result<(), Failure> {
+pub(super) async fn end_leases(client: Object) -> Result<(), WorkError> {
     let end = "UPDATE memcloud.subjects SET lease = NULL, leased_until = 0 WHERE lease IS NOT NULL";
     client.execute(end, &[]).await?;
     Ok(())
 }
 
 /// How much waits, in this space or in all.
-pub(super) async fn waiting(client: Object, space: Option<&Space>) -> Result<Waiting, Failure> {
+pub(super) async fn waiting(client: Object, space: Option<&Space>) -> Result<Waiting, WorkError> {
     let select = client
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE l.parked IS NULL), min(l.queued_at) FILTER (WHERE l.parked IS NULL),
@@ -177,7 +182,7 @@ pub(super) async fn parked(
     client: Object,
     space: Option<&Space>,
     limit: usize,
-) -> Result<Vec<Parked>, Failure> {
+) -> Result<Vec<Parked>, WorkError> {
     let select = client
         .prepare_cached(
             "SELECT p.org, p.project, s.owner, s.category, l.uid, l.attempts, l.parked
@@ -199,7 +204,7 @@ pub(super) async fn parked(
 }
 
 /// Lets parked messages be tried anew, as if they had never been.
-pub(super) async fn unpark(client: Object, space: Option<&Space>) -> Result<u64, Failure> {
+pub(super) async fn unpark(client: Object, space: Option<&Space>) -> Result<u64, WorkError> {
     let update = client
         .prepare_cached(
             "UPDATE memcloud.lessons l SET parked = NULL, attempts = 0
@@ -216,7 +221,7 @@ pub(super) async fn page(
     client: Object,
     after: Option<&Queued>,
     limit: usize,
-) -> Result<Vec<Queued>, Failure> {
+) -> Result<Vec<Queued>, WorkError> {
     let (row, uid) = match after {
         Some(after) => (known(&client, &after.subject).await?, uuid(&after.episode)),
         None => (0, Uuid::nil()),
@@ -243,7 +248,7 @@ pub(super) async fn page(
 }
 
 /// The row of a subject, 0 when it is not known.
-async fn known(client: &impl GenericClient, subject: &ProfileKey) -> Result<i64, Failure> {
+async fn known(client: &impl GenericClient, subject: &ProfileKey) -> Result<i64, WorkError> {
     let ProfileKey { space, owner, category } = subject;
     let find = client
         .prepare_cached(
@@ -256,7 +261,7 @@ async fn known(client: &impl GenericClient, subject: &ProfileKey) -> Result<i64,
 }
 
 /// Queues messages that are stored already.
-pub(super) async fn enqueue(mut client: Object, queued: &[Queued]) -> Result<(), Failure> {
+pub(super) async fn enqueue(mut client: Object, queued: &[Queued]) -> Result<(), WorkError> {
     let tx = client.transaction().await?;
     let rows = subjects::lock_and_make(&tx, queued.iter().map(|queued| &queued.subject)).await?;
     let insert = tx

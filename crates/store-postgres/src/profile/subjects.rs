@@ -7,10 +7,10 @@ use deadpool_postgres::Transaction;
 use memcloud_domain::{ProfileKey, Space};
 use tokio_postgres::Row;
 
-use crate::error::Failure;
+use crate::error::WorkError;
 
 /// The row of a space, if it is known. Whoever else changes anything in it waits until this transaction ends.
-pub(crate) async fn lock_space(tx: &Transaction<'_>, space: &Space) -> Result<Option<i64>, Failure> {
+pub(crate) async fn lock_space(tx: &Transaction<'_>, space: &Space) -> Result<Option<i64>, WorkError> {
     let lock = tx
         .prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR NO KEY UPDATE")
         .await?;
@@ -21,7 +21,7 @@ pub(crate) async fn lock_space(tx: &Transaction<'_>, space: &Space) -> Result<Op
 pub(super) async fn lock_and_make(
     tx: &Transaction<'_>,
     subjects: impl IntoIterator<Item = &ProfileKey>,
-) -> Result<HashMap<ProfileKey, i64>, Failure> {
+) -> Result<HashMap<ProfileKey, i64>, WorkError> {
     let lock = tx
         .prepare_cached(
             "SELECT s.id, s.org, s.project FROM memcloud.spaces s
@@ -44,7 +44,7 @@ pub(super) async fn lock_and_make(
 }
 
 /// The row of a subject in the row of its space, which is locked; made when it is new.
-pub(super) async fn make(tx: &Transaction<'_>, space: i64, subject: &ProfileKey) -> Result<i64, Failure> {
+pub(super) async fn make(tx: &Transaction<'_>, space: i64, subject: &ProfileKey) -> Result<i64, WorkError> {
     let make = tx
         .prepare_cached(
             "WITH known AS (SELECT id FROM memcloud.subjects WHERE space = $1 AND owner = $2 AND category = $3),

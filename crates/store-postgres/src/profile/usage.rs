@@ -1,31 +1,27 @@
-//! What the language model was used for. Whoever counts waits for the row of the day, which every minute belongs to: so no
-//! two spend the same rest, and no two wait for each other.
+//! The use of the language model. Every charge locks the row of the day, which each minute belongs to: two charges never
+//! share the same remaining budget, and they cannot deadlock.
 
 use deadpool_postgres::{Object, Transaction};
 use memcloud_domain::Timestamp;
 use memcloud_ports::{Budget, Charge, Span, Usage};
 use tokio_postgres::types::ToSql;
 
-use crate::error::Failure;
-
-/// Minutes are kept for an hour, days for a little more than a year, in microseconds.
-const MINUTES_KEPT: i64 = 3_600_000_000;
-const DAYS_KEPT: i64 = 400 * 86_400_000_000;
+use crate::error::WorkError;
 
 const LOCK_DAY: &str = "SELECT 1 FROM memcloud.usage WHERE span = 1 AND began = $1 FOR UPDATE";
 const USED: &str = "SELECT span, calls, tokens FROM memcloud.usage
                     WHERE (span = 0 AND began = $1) OR (span = 1 AND began = $2)";
 
-/// Counts a use, unless a limit has no room for it.
+/// Counts a charge, unless it would exceed a limit.
 pub(super) async fn spend(
     mut client: Object,
-    spending: Charge,
+    charge: Charge,
     budget: &Budget,
-) -> Result<Option<Span>, Failure> {
+) -> Result<Option<Span>, WorkError> {
     let tx = client.transaction().await?;
-    let (minute, day) = (Span::Minute.began(spending.at), Span::Day.began(spending.at));
+    let (minute, day) = (Span::Minute.began(charge.at), Span::Day.began(charge.at));
     let used = locked(&tx, minute, day).await?;
-    if let Some(span) = budget.exhausted(used.0, used.1, spending) {
+    if let Some(span) = budget.exhausted(used.0, used.1, charge) {
         return Ok(Some(span));
     }
     let (count, forget) = tokio::try_join!(
@@ -37,17 +33,17 @@ pub(super) async fn spend(
             "DELETE FROM memcloud.usage WHERE (span = 0 AND began < $1) OR (span = 1 AND began < $2)"
         ),
     )?;
-    let (calls, tokens) = (spending.calls.cast_signed(), spending.tokens.cast_signed());
-    let now = spending.at.as_micros();
+    let (calls, tokens) = (charge.calls.cast_signed(), charge.tokens.cast_signed());
+    let now = charge.at.as_micros();
     let counted: [&(dyn ToSql + Sync); 4] = [&minute, &day, &calls, &tokens];
-    let old: [&(dyn ToSql + Sync); 2] = [&(now - MINUTES_KEPT), &(now - DAYS_KEPT)];
+    let old: [&(dyn ToSql + Sync); 2] = [&(now - Span::Minute.kept_for()), &(now - Span::Day.kept_for())];
     tokio::try_join!(tx.execute(&count, &counted), tx.execute(&forget, &old))?;
     tx.commit().await?;
     Ok(None)
 }
 
-/// What was used, while everybody else who counts on this day waits.
-async fn locked(tx: &Transaction<'_>, minute: i64, day: i64) -> Result<(Usage, Usage), Failure> {
+/// What was used. Other charges of this day wait until the transaction ends.
+async fn locked(tx: &Transaction<'_>, minute: i64, day: i64) -> Result<(Usage, Usage), WorkError> {
     let (begin, lock, read) = tokio::try_join!(
         tx.prepare_cached(
             "INSERT INTO memcloud.usage (span, began, calls, tokens) VALUES (1, $1, 0, 0) ON CONFLICT DO NOTHING",
@@ -57,7 +53,7 @@ async fn locked(tx: &Transaction<'_>, minute: i64, day: i64) -> Result<(Usage, U
     )?;
     let of_day: [&(dyn ToSql + Sync); 1] = [&day];
     let of_both: [&(dyn ToSql + Sync); 2] = [&minute, &day];
-    // The server reads when it has the lock.
+    // The server reads after it has the lock.
     let (_, _, rows) = tokio::try_join!(
         biased;
         tx.execute(&begin, &of_day),
@@ -67,13 +63,13 @@ async fn locked(tx: &Transaction<'_>, minute: i64, day: i64) -> Result<(Usage, U
     Ok(gathered(&rows))
 }
 
-/// Corrects what was counted at that moment.
+/// Corrects the counts of that moment.
 pub(super) async fn correct(
     mut client: Object,
     at: Timestamp,
     calls: i64,
     tokens: i64,
-) -> Result<(), Failure> {
+) -> Result<(), WorkError> {
     let tx = client.transaction().await?;
     let (lock, update) = tokio::try_join!(
         tx.prepare_cached(LOCK_DAY),
@@ -91,7 +87,7 @@ pub(super) async fn correct(
 }
 
 /// What was used in the minute and in the day of this moment.
-pub(super) async fn used(client: Object, at: Timestamp) -> Result<(Usage, Usage), Failure> {
+pub(super) async fn used(client: Object, at: Timestamp) -> Result<(Usage, Usage), WorkError> {
     let read = client.prepare_cached(USED).await?;
     Ok(gathered(&client.query(&read, &[&Span::Minute.began(at), &Span::Day.began(at)]).await?))
 }

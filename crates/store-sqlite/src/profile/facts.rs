@@ -5,9 +5,8 @@ use memcloud_ports::{Changed, EmbeddedFact, FactsOf, RevisionSet};
 use rusqlite::{Connection, Row, params};
 
 use super::subjects;
-use crate::append::find_space;
-use crate::error::Failure;
-use crate::{read, vectors};
+use crate::error::WorkError;
+use crate::{read, spaces, vectors};
 
 /// What every read of facts selects, in the order that [`fact`] expects.
 macro_rules! select_facts {
@@ -46,7 +45,7 @@ fn fact(row: &Row<'_>) -> rusqlite::Result<EmbeddedFact> {
 fn cited(
     connection: &Connection,
     facts: impl Iterator<Item = rusqlite::Result<EmbeddedFact>>,
-) -> Result<Vec<EmbeddedFact>, Failure> {
+) -> Result<Vec<EmbeddedFact>, WorkError> {
     let mut select =
         connection.prepare_cached("SELECT uid FROM citations WHERE feature = ?1 ORDER BY uid")?;
     let mut all = Vec::new();
@@ -60,8 +59,8 @@ fn cited(
 }
 
 /// Facts of a space, in the order in which they were learned.
-pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Failure> {
-    let Some(space) = find_space(connection, &of.space)? else { return Ok(Vec::new()) };
+pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<EmbeddedFact>, WorkError> {
+    let Some(space) = spaces::find(connection, &of.space)? else { return Ok(Vec::new()) };
     let owners = of.owners.as_ref().map(|owners| serde_json::Value::from(owners.as_slice()).to_string());
     let mut select = connection.prepare_cached(select_facts!(
         "WHERE s.space = ?1 AND (?2 IS NULL OR s.owner IN (SELECT value FROM json_each(?2)))
@@ -79,7 +78,7 @@ pub(super) fn all(
     connection: &Connection,
     after: Option<FactId>,
     limit: usize,
-) -> Result<Vec<EmbeddedFact>, Failure> {
+) -> Result<Vec<EmbeddedFact>, WorkError> {
     let mut select = connection.prepare_cached(select_facts!("WHERE f.id > ?1 ORDER BY f.id LIMIT ?2"))?;
     let after = after.map_or(i64::MIN, FactId::number);
     cited(connection, select.query_map(params![after, limit as i64], fact)?)
@@ -91,7 +90,7 @@ pub(super) fn revise(
     space: i64,
     subject: i64,
     lessons: &RevisionSet,
-) -> Result<usize, Failure> {
+) -> Result<usize, WorkError> {
     let mut holding =
         tx.prepare_cached(select_facts!("WHERE f.subject = ?1 AND f.valid_to IS NULL ORDER BY f.id"))?;
     let current = cited(tx, holding.query_map([subject], fact)?)?;
@@ -107,12 +106,12 @@ pub(super) fn revise(
     Ok(changed.effects)
 }
 
-fn is_stored(tx: &Connection, space: i64, episode: &EpisodeId) -> Result<bool, Failure> {
+fn is_stored(tx: &Connection, space: i64, episode: &EpisodeId) -> Result<bool, WorkError> {
     let mut stored = tx.prepare_cached("SELECT 1 FROM episodes WHERE uid = ?1 AND space = ?2")?;
     Ok(stored.exists(params![episode.as_bytes(), space])?)
 }
 
-fn write(tx: &Connection, subject: i64, changed: &Changed) -> Result<(), Failure> {
+fn write(tx: &Connection, subject: i64, changed: &Changed) -> Result<(), WorkError> {
     for fact in &changed.learned {
         insert(tx, subject, fact)?;
     }
@@ -126,7 +125,7 @@ fn write(tx: &Connection, subject: i64, changed: &Changed) -> Result<(), Failure
     Ok(())
 }
 
-fn insert(tx: &Connection, subject: i64, fact: &EmbeddedFact) -> Result<(), Failure> {
+fn insert(tx: &Connection, subject: i64, fact: &EmbeddedFact) -> Result<(), WorkError> {
     let vector = fact.vector.as_deref().map(vectors::encode);
     let fact = &fact.fact;
     tx.prepare_cached(
@@ -149,17 +148,17 @@ fn insert(tx: &Connection, subject: i64, fact: &EmbeddedFact) -> Result<(), Fail
     fact.citations.iter().try_for_each(|episode| cite(tx, fact.id, episode))
 }
 
-fn cite(tx: &Connection, id: FactId, episode: &EpisodeId) -> Result<(), Failure> {
+fn cite(tx: &Connection, id: FactId, episode: &EpisodeId) -> Result<(), WorkError> {
     tx.prepare_cached("INSERT OR IGNORE INTO citations (feature, uid) VALUES (?1, ?2)")?
         .execute(params![id.number(), episode.as_bytes()])?;
     Ok(())
 }
 
 /// Keeps facts as they are.
-pub(super) fn put(tx: &Connection, facts: &[EmbeddedFact]) -> Result<(), Failure> {
+pub(super) fn put(tx: &Connection, facts: &[EmbeddedFact]) -> Result<(), WorkError> {
     let mut known = tx.prepare_cached("SELECT 1 FROM features WHERE id = ?1")?;
     for fact in facts {
-        let Some(space) = find_space(tx, &fact.fact.subject.space)? else { continue };
+        let Some(space) = spaces::find(tx, &fact.fact.subject.space)? else { continue };
         let mut fact = fact.clone();
         let mut citations = Vec::with_capacity(fact.fact.citations.len());
         for episode in fact.fact.citations {
@@ -177,15 +176,15 @@ pub(super) fn put(tx: &Connection, facts: &[EmbeddedFact]) -> Result<(), Failure
 }
 
 /// Deletes a fact, if this space has it.
-pub(super) fn delete(tx: &Connection, space: &Space, id: FactId) -> Result<bool, Failure> {
-    let Some(space) = find_space(tx, space)? else { return Ok(false) };
+pub(super) fn delete(tx: &Connection, space: &Space, id: FactId) -> Result<bool, WorkError> {
+    let Some(space) = spaces::find(tx, space)? else { return Ok(false) };
     let of_space =
         "DELETE FROM features WHERE id = ?1 AND subject IN (SELECT id FROM subjects WHERE space = ?2)";
     Ok(tx.prepare_cached(of_space)?.execute(params![id.number(), space])? == 1)
 }
 
 /// Takes a deleted episode out of the queue and out of all citations, and deletes the facts that rest on no other.
-pub(crate) fn forget(tx: &Connection, uid: &[u8; 16]) -> Result<(), Failure> {
+pub(crate) fn forget(tx: &Connection, uid: &[u8; 16]) -> Result<(), WorkError> {
     tx.prepare_cached("DELETE FROM lessons WHERE uid = ?1")?.execute([uid])?;
     let citing = tx
         .prepare_cached("SELECT feature FROM citations WHERE uid = ?1")?

@@ -16,17 +16,6 @@ use memcloud_ports::{
 use rusqlite::Connection;
 
 use crate::SqliteStore;
-use crate::error::Failure;
-
-impl SqliteStore {
-    pub(crate) async fn change<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
-    {
-        self.writer.write(doing, move |tx| work(tx).map_err(|failure| failure.doing(doing))).await
-    }
-}
 
 #[async_trait]
 impl FactStore for SqliteStore {
@@ -36,7 +25,7 @@ impl FactStore for SqliteStore {
             Some((space, subject)) => facts::revise(tx, space, subject, &lessons),
             None => Ok(0),
         };
-        self.change("revising what is known", work).await
+        self.writer.write("revising what is known", work).await
     }
 
     async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
@@ -50,14 +39,14 @@ impl FactStore for SqliteStore {
 
     async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
         let facts = facts.to_vec();
-        self.change("keeping facts", move |tx| facts::put(tx, &facts)).await
+        self.writer.write("keeping facts", move |tx| facts::put(tx, &facts)).await
     }
 
     async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
         let space = space.clone();
-        let deleted = self.change("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
+        let deleted = self.writer.write("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
         if deleted {
-            self.writer.fold_log().await;
+            self.writer.checkpoint().await;
         }
         Ok(deleted)
     }
@@ -74,7 +63,7 @@ impl LearningQueue for SqliteStore {
         const DOING: &str = "taking on messages to learn from";
         // Looking through the queue holds up no store; only what is taken is written.
         while let Some(subject) = self.readers.read(DOING, move |c| queue::due(c, trigger, now)).await? {
-            let taken = self.change(DOING, move |tx| queue::take(tx, subject, now, lease)).await?;
+            let taken = self.writer.write(DOING, move |tx| queue::take(tx, subject, now, lease)).await?;
             if taken.is_some() {
                 return Ok(taken);
             }
@@ -92,17 +81,17 @@ impl LearningQueue for SqliteStore {
             queue::finish(tx, subject, &assignment)?;
             Ok(true)
         };
-        self.change("keeping what was learned", work).await
+        self.writer.write("keeping what was learned", work).await
     }
 
     async fn put_back(&self, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Error> {
         let (assignment, setback) = (assignment.clone(), setback.clone());
         let work = move |tx: &Connection| queue::put_back(tx, &assignment, &setback);
-        self.change("putting messages back that were not learned from", work).await
+        self.writer.write("putting messages back that were not learned from", work).await
     }
 
     async fn end_leases(&self) -> Result<(), Error> {
-        self.change("ending leases", queue::end_leases).await
+        self.writer.write("ending leases", queue::end_leases).await
     }
 
     async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
@@ -117,7 +106,7 @@ impl LearningQueue for SqliteStore {
 
     async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
         let space = space.cloned();
-        self.change("unparking messages", move |tx| queue::unpark(tx, space.as_ref())).await
+        self.writer.write("unparking messages", move |tx| queue::unpark(tx, space.as_ref())).await
     }
 
     async fn queue(&self, after: Option<&Queued>, limit: usize) -> Result<Vec<Queued>, Error> {
@@ -127,7 +116,7 @@ impl LearningQueue for SqliteStore {
 
     async fn enqueue(&self, queued: &[Queued]) -> Result<(), Error> {
         let queued = queued.to_vec();
-        self.change("queueing messages", move |tx| queue::enqueue(tx, &queued)).await
+        self.writer.write("queueing messages", move |tx| queue::enqueue(tx, &queued)).await
     }
 }
 
@@ -135,13 +124,14 @@ impl LearningQueue for SqliteStore {
 impl UsageLedger for SqliteStore {
     async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error> {
         let budget = *budget;
-        self.change("counting a use of the language model", move |tx| usage::spend(tx, spending, &budget))
+        self.writer
+            .write("counting a use of the language model", move |tx| usage::spend(tx, spending, &budget))
             .await
     }
 
     async fn correct(&self, at: Timestamp, calls: i64, tokens: i64) -> Result<(), Error> {
         let work = move |tx: &Connection| usage::correct(tx, at, calls, tokens);
-        self.change("correcting a use of the language model", work).await
+        self.writer.write("correcting a use of the language model", work).await
     }
 
     async fn usage(&self, at: Timestamp) -> Result<(Usage, Usage), Error> {

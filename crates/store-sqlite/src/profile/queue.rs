@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use memcloud_domain::{EpisodeId, Space, Timestamp};
 use memcloud_ports::{
-    ClaimedBatch, FactTarget, Lease, Outcome, Parked, Prepared, Queued, Trigger, Waiting, assigned,
+    ClaimedBatch, FactTarget, Lease, Outcome, Parked, Prepared, Queued, Trigger, Waiting, assigned, unique_id,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::subjects;
-use crate::append::find_space;
-use crate::error::Failure;
-use crate::read;
+use crate::error::WorkError;
+use crate::{read, spaces};
 
 /// Queues what is to be learned from episodes that are stored in the same transaction.
-pub(crate) fn add(tx: &Connection, space: i64, episodes: &[Prepared]) -> Result<(), Failure> {
+pub(crate) fn add(tx: &Connection, space: i64, episodes: &[Prepared]) -> Result<(), WorkError> {
     // Most of a batch is about the same few people.
     let mut known: HashMap<&FactTarget, i64> = HashMap::new();
     for Prepared { episode, lessons, .. } in episodes {
@@ -41,7 +40,7 @@ fn insert(
     since: Timestamp,
     attempts: u32,
     parked: Option<&str>,
-) -> Result<(), Failure> {
+) -> Result<(), WorkError> {
     tx.prepare_cached(
         "INSERT OR IGNORE INTO lessons (subject, uid, queued_at, attempts, due, parked)
          VALUES (?1, ?2, ?3, ?4, ?3, ?5)",
@@ -51,7 +50,11 @@ fn insert(
 }
 
 /// The subject whose turn it is, if one is due.
-pub(super) fn due(connection: &Connection, trigger: Trigger, now: Timestamp) -> Result<Option<i64>, Failure> {
+pub(super) fn due(
+    connection: &Connection,
+    trigger: Trigger,
+    now: Timestamp,
+) -> Result<Option<i64>, WorkError> {
     let old = now.as_micros().saturating_sub(micros(trigger.age));
     let mut select = connection.prepare_cached(
         "WITH ready AS (SELECT subject, min(queued_at) AS since, count(*) AS messages,
@@ -71,8 +74,8 @@ pub(super) fn take(
     subject: i64,
     now: Timestamp,
     duration: Duration,
-) -> Result<Option<ClaimedBatch>, Failure> {
-    let (now, lease) = (now.as_micros(), Lease::new());
+) -> Result<Option<ClaimedBatch>, WorkError> {
+    let (lease, new_call, now) = (Lease::new(now), unique_id(now), now.as_micros());
     let until = now.saturating_add(micros(duration));
     let leased = tx
         .prepare_cached(
@@ -97,7 +100,7 @@ pub(super) fn take(
         .prepare_cached(together)?
         .query_map(params![subject, now, attempts, begun, most], |row| read::id(row, 0))?
         .collect::<Result<Vec<EpisodeId>, _>>()?;
-    let call = begun.map_or_else(Uuid::now_v7, Uuid::from_bytes);
+    let call = begun.map_or(new_call, Uuid::from_bytes);
     let mut count = tx.prepare_cached(
         "UPDATE lessons SET attempts = attempts + 1, call = ?3 WHERE subject = ?1 AND uid = ?2",
     )?;
@@ -114,7 +117,7 @@ pub(super) fn take(
 }
 
 /// The row of the subject that is leased, unless the lease was lost.
-pub(super) fn leased(tx: &Connection, assignment: &ClaimedBatch) -> Result<Option<i64>, Failure> {
+pub(super) fn leased(tx: &Connection, assignment: &ClaimedBatch) -> Result<Option<i64>, WorkError> {
     let Some(subject) = subjects::find(tx, &assignment.subject)? else { return Ok(None) };
     let holds = tx
         .prepare_cached("SELECT 1 FROM subjects WHERE id = ?1 AND lease = ?2")?
@@ -123,7 +126,7 @@ pub(super) fn leased(tx: &Connection, assignment: &ClaimedBatch) -> Result<Optio
 }
 
 /// Takes messages out of the queue that were learned from.
-pub(super) fn finish(tx: &Connection, subject: i64, assignment: &ClaimedBatch) -> Result<(), Failure> {
+pub(super) fn finish(tx: &Connection, subject: i64, assignment: &ClaimedBatch) -> Result<(), WorkError> {
     let mut done = tx.prepare_cached("DELETE FROM lessons WHERE subject = ?1 AND uid = ?2")?;
     for episode in &assignment.episodes {
         done.execute(params![subject, episode.as_bytes()])?;
@@ -131,14 +134,18 @@ pub(super) fn finish(tx: &Connection, subject: i64, assignment: &ClaimedBatch) -
     end(tx, subject, assignment.lease)
 }
 
-fn end(tx: &Connection, subject: i64, lease: Lease) -> Result<(), Failure> {
+fn end(tx: &Connection, subject: i64, lease: Lease) -> Result<(), WorkError> {
     tx.prepare_cached("UPDATE subjects SET lease = NULL, leased_until = 0 WHERE id = ?1 AND lease = ?2")?
         .execute(params![subject, lease.0.as_bytes()])?;
     Ok(())
 }
 
 /// Puts messages back that could not be learned from.
-pub(super) fn put_back(tx: &Connection, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Failure> {
+pub(super) fn put_back(
+    tx: &Connection,
+    assignment: &ClaimedBatch,
+    setback: &Outcome,
+) -> Result<(), WorkError> {
     let Some(subject) = leased(tx, assignment)? else { return Ok(()) };
     let (counted, due, reason) = match setback {
         Outcome::Interrupted => (0, None, None),
@@ -160,13 +167,13 @@ pub(super) fn put_back(tx: &Connection, assignment: &ClaimedBatch, setback: &Out
 }
 
 /// Ends the leases of learners that are gone.
-pub(crate) fn end_leases(connection: &Connection) -> Result<(), Failure> {
+pub(crate) fn end_leases(connection: &Connection) -> Result<(), WorkError> {
     connection.execute("UPDATE subjects SET lease = NULL, leased_until = 0 WHERE lease IS NOT NULL", [])?;
     Ok(())
 }
 
 /// How much waits, in this space or in all.
-pub(super) fn waiting(connection: &Connection, space: Option<&Space>) -> Result<Waiting, Failure> {
+pub(super) fn waiting(connection: &Connection, space: Option<&Space>) -> Result<Waiting, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT count(*) FILTER (WHERE l.parked IS NULL), min(l.queued_at) FILTER (WHERE l.parked IS NULL),
                 count(*) FILTER (WHERE l.parked IS NOT NULL)
@@ -185,7 +192,7 @@ pub(super) fn parked(
     connection: &Connection,
     space: Option<&Space>,
     limit: usize,
-) -> Result<Vec<Parked>, Failure> {
+) -> Result<Vec<Parked>, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT p.org, p.project, s.owner, s.category, l.uid, l.attempts, l.parked
          FROM lessons l JOIN subjects s ON s.id = l.subject JOIN spaces p ON p.id = s.space
@@ -205,12 +212,12 @@ pub(super) fn parked(
 }
 
 /// Lets parked messages be tried anew, as if they had never been.
-pub(super) fn unpark(tx: &Connection, space: Option<&Space>) -> Result<u64, Failure> {
+pub(super) fn unpark(tx: &Connection, space: Option<&Space>) -> Result<u64, WorkError> {
     const ALL: &str = "UPDATE lessons SET parked = NULL, attempts = 0 WHERE parked IS NOT NULL";
     const OF_SPACE: &str = "UPDATE lessons SET parked = NULL, attempts = 0
                             WHERE parked IS NOT NULL AND subject IN (SELECT id FROM subjects WHERE space = ?1)";
     let Some(space) = space else { return Ok(tx.prepare_cached(ALL)?.execute([])? as u64) };
-    let Some(space) = find_space(tx, space)? else { return Ok(0) };
+    let Some(space) = spaces::find(tx, space)? else { return Ok(0) };
     Ok(tx.prepare_cached(OF_SPACE)?.execute([space])? as u64)
 }
 
@@ -219,7 +226,7 @@ pub(super) fn page(
     connection: &Connection,
     after: Option<&Queued>,
     limit: usize,
-) -> Result<Vec<Queued>, Failure> {
+) -> Result<Vec<Queued>, WorkError> {
     let (subject, uid) = match after {
         Some(after) => (subjects::find(connection, &after.subject)?.unwrap_or(0), *after.episode.as_bytes()),
         None => (0, [0; 16]),
@@ -242,10 +249,10 @@ pub(super) fn page(
 }
 
 /// Queues messages that are stored already.
-pub(super) fn enqueue(tx: &Connection, queued: &[Queued]) -> Result<(), Failure> {
+pub(super) fn enqueue(tx: &Connection, queued: &[Queued]) -> Result<(), WorkError> {
     let mut stored = tx.prepare_cached("SELECT 1 FROM episodes WHERE uid = ?1 AND space = ?2")?;
     for Queued { subject, episode, since, attempts, parked } in queued {
-        let Some(space) = find_space(tx, &subject.space)? else { continue };
+        let Some(space) = spaces::find(tx, &subject.space)? else { continue };
         if stored.exists(params![episode.as_bytes(), space])? {
             let subject = subjects::make(tx, space, &subject.owner, &subject.category)?;
             insert(tx, subject, episode, *since, *attempts, parked.as_deref())?;

@@ -1,19 +1,15 @@
-//! What the language model was used for.
+//! The use of the language model.
 
 use memcloud_domain::Timestamp;
 use memcloud_ports::{Budget, Charge, Span, Usage};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::error::Failure;
+use crate::error::WorkError;
 
-/// Minutes are kept for an hour, days for a little more than a year, in microseconds.
-const MINUTES_KEPT: i64 = 3_600_000_000;
-const DAYS_KEPT: i64 = 400 * 86_400_000_000;
-
-/// Counts a use, unless a limit has no room for it.
-pub(super) fn spend(tx: &Connection, spending: Charge, budget: &Budget) -> Result<Option<Span>, Failure> {
-    let (minute, day) = used(tx, spending.at)?;
-    if let Some(span) = budget.exhausted(minute, day, spending) {
+/// Counts a charge, unless it would exceed a limit.
+pub(super) fn spend(tx: &Connection, charge: Charge, budget: &Budget) -> Result<Option<Span>, WorkError> {
+    let (minute, day) = used(tx, charge.at)?;
+    if let Some(span) = budget.exhausted(minute, day, charge) {
         return Ok(Some(span));
     }
     let mut count = tx.prepare_cached(
@@ -21,18 +17,18 @@ pub(super) fn spend(tx: &Connection, spending: Charge, budget: &Budget) -> Resul
          ON CONFLICT DO UPDATE SET calls = calls + ?3, tokens = tokens + ?4",
     )?;
     for span in [Span::Minute, Span::Day] {
-        let (calls, tokens) = (spending.calls.cast_signed(), spending.tokens.cast_signed());
-        count.execute(params![number(span), span.began(spending.at), calls, tokens])?;
+        let (calls, tokens) = (charge.calls.cast_signed(), charge.tokens.cast_signed());
+        count.execute(params![number(span), span.began(charge.at), calls, tokens])?;
     }
     let mut forget = tx.prepare_cached("DELETE FROM usage WHERE span = ?1 AND began < ?2")?;
-    for (span, kept) in [(Span::Minute, MINUTES_KEPT), (Span::Day, DAYS_KEPT)] {
-        forget.execute([number(span), spending.at.as_micros() - kept])?;
+    for span in [Span::Minute, Span::Day] {
+        forget.execute([number(span), charge.at.as_micros() - span.kept_for()])?;
     }
     Ok(None)
 }
 
-/// Corrects what was counted at that moment.
-pub(super) fn correct(tx: &Connection, at: Timestamp, calls: i64, tokens: i64) -> Result<(), Failure> {
+/// Corrects the counts of that moment.
+pub(super) fn correct(tx: &Connection, at: Timestamp, calls: i64, tokens: i64) -> Result<(), WorkError> {
     let mut update = tx.prepare_cached(
         "UPDATE usage SET calls = max(calls + ?3, 0), tokens = max(tokens + ?4, 0) WHERE span = ?1 AND began = ?2",
     )?;
@@ -43,10 +39,10 @@ pub(super) fn correct(tx: &Connection, at: Timestamp, calls: i64, tokens: i64) -
 }
 
 /// What was used in the minute and in the day of this moment.
-pub(super) fn used(connection: &Connection, at: Timestamp) -> Result<(Usage, Usage), Failure> {
+pub(super) fn used(connection: &Connection, at: Timestamp) -> Result<(Usage, Usage), WorkError> {
     let mut select =
         connection.prepare_cached("SELECT calls, tokens FROM usage WHERE span = ?1 AND began = ?2")?;
-    let mut of = |span: Span| -> Result<Usage, Failure> {
+    let mut of = |span: Span| -> Result<Usage, WorkError> {
         let found = select.query_row([number(span), span.began(at)], |row| {
             let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
             Ok(Usage { calls: count(0)?, tokens: count(1)? })
@@ -56,7 +52,7 @@ pub(super) fn used(connection: &Connection, at: Timestamp) -> Result<(Usage, Usa
     Ok((of(Span::Minute)?, of(Span::Day)?))
 }
 
-/// How a span is written in the database.
+/// The number of a span in the database.
 fn number(span: Span) -> i64 {
     match span {
         Span::Minute => 0,

@@ -142,15 +142,26 @@ impl Contender {
 
     async fn open(&self) -> Result<(Engine, Option<Arc<GraphStore>>)> {
         let Some(url) = self.setting("DATABASE_URL") else {
-            return Ok((Engine::of(Arc::new(SqliteStore::open(self.data.path()).await?)), None));
+            return Ok((
+                Engine::of(Arc::new(
+                    SqliteStore::open(self.data.path(), Arc::new(memcloud_domain::SystemClock)).await?,
+                )),
+                None,
+            ));
         };
         let target = memcloud_store_postgres::Target::from_url(&url, None)?;
         let Some(uri) = self.setting("NEO4J_URI") else {
-            return Ok((Engine::of(Arc::new(PostgresStore::open(target).await)), None));
+            return Ok((
+                Engine::of(Arc::new(
+                    PostgresStore::open(target, Arc::new(memcloud_domain::SystemClock)).await,
+                )),
+                None,
+            ));
         };
         let password = self.setting("NEO4J_PASSWORD").map(Into::into);
         let graph = memcloud_store_neo4j::Target::from_uri(&uri, self.setting("NEO4J_USER"), password, None)?;
-        let records = Arc::new(PostgresStore::open_records(target).await);
+        let records =
+            Arc::new(PostgresStore::open_records(target, Arc::new(memcloud_domain::SystemClock)).await);
         let graph = Arc::new(GraphStore::open(graph, records).await);
         Ok((Arc::clone(&graph).engine(), Some(graph)))
     }

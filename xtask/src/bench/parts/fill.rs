@@ -23,7 +23,7 @@ pub(super) const LOTS: usize = 100;
 pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Engine::of(Arc::new(SqliteStore::open(data).await?));
+        let store = Engine::of(Arc::new(SqliteStore::open(data, Arc::new(SystemClock)).await?));
         fill_store(&store, GROUP, messages, dimensions).await
     })
 }

@@ -12,7 +12,8 @@ use crate::hint::hint;
 pub(super) async fn postgres(target: &records::Target, home: ContentLocation) -> Finding {
     let part = "postgres";
     let place = target.place();
-    let found = match records::examine(target, home).await {
+    let found = match records::examine(target, home, std::sync::Arc::new(memcloud_domain::SystemClock)).await
+    {
         Ok(found) => found,
         Err(error) => return unusable(part, &place, &error),
     };

@@ -49,7 +49,7 @@ async fn fill(server: &Server) {
 /// Puts a turn that is kept for its conversation only, and facts of now and then, into this directory, and answers all that
 /// is learned there.
 async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
-    let store = SqliteStore::open(directory).await.unwrap();
+    let store = SqliteStore::open(directory, std::sync::Arc::new(SystemClock)).await.unwrap();
     let space = Space::new("universal", "home");
     let told = store.page(&space, None, None, 1).await.unwrap().remove(0);
     let turn = Episode {
@@ -157,7 +157,10 @@ async fn there_and_back_again() {
     let copy = home.path("copy");
     let report = run(&home, &settings, &["export", "--json", "--to", copy.to_str().unwrap()]).ok().json();
     assert_eq!((report["memories"].as_u64(), report["written"].as_u64()), (Some(36), Some(36)));
-    assert_eq!(learned(&SqliteStore::open(&copy).await.unwrap()).await, taught);
+    assert_eq!(
+        learned(&SqliteStore::open(&copy, std::sync::Arc::new(SystemClock)).await.unwrap()).await,
+        taught
+    );
     drop(graph);
     let back =
         serve_with_model(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy.display().to_string()));

@@ -61,7 +61,8 @@ impl Stand {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let model = DevModel::start(Options::default()).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let engine = Engine::of(Arc::new(SqliteStore::open(directory.path()).await.unwrap()));
+        let engine =
+            Engine::of(Arc::new(SqliteStore::open(directory.path(), Arc::new(SystemClock)).await.unwrap()));
         let clock = Arc::new(SystemClock);
         let embedder = Some(Arc::new(Letters) as _);
         let memory = Memory::open(

@@ -1,0 +1,169 @@
+use async_trait::async_trait;
+use memcloud_domain::{Episode, EpisodeId, Error, Purpose, Space};
+
+use super::{InMemoryEngine, Row, State};
+use crate::{
+    Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent, Prepared, REMEMBERED,
+};
+
+/// A request that may come again.
+pub(super) struct Request {
+    at: i64,
+    meaning: [u8; 32],
+    ids: Vec<EpisodeId>,
+}
+
+impl State {
+    /// Stores a batch, and settles the intent that it was written elsewhere with.
+    pub(super) fn append(&mut self, batch: Batch, intent: Option<Intent>) -> Result<Appended, Error> {
+        if let Some(ids) = batch.idempotency.map(|key| self.repeated(&key)).transpose()?.flatten() {
+            return Ok(Appended::Repeated(ids));
+        }
+        if let Some(known) = batch.episodes.iter().find(|new| self.episodes.contains_key(&new.episode.id)) {
+            let source = format!("episode {} is stored already", known.episode.id).into();
+            return Err(Error::Storage { doing: "storing episodes", source });
+        }
+        if let Some(intent) = intent {
+            self.settle(intent)?;
+        }
+        self.spaces.entry(batch.space.clone()).or_default();
+        for (name, members) in &batch.sessions {
+            self.add_members(&batch.space, name, members);
+        }
+        if let Some(idempotency) = &batch.idempotency {
+            self.remember(idempotency, &batch.episodes);
+        }
+        for prepared in batch.episodes {
+            self.insert(prepared);
+        }
+        Ok(Appended::Stored)
+    }
+
+    fn insert(&mut self, Prepared { episode, vector, analysis, lessons }: Prepared) {
+        self.add_members(&episode.space, &episode.session, &[]);
+        let history = self.spaces.entry(episode.space.clone()).or_default();
+        let sequence = history.advance();
+        history.changes.insert(sequence, episode.id);
+        for target in lessons {
+            self.queue.add(&episode, target);
+        }
+        self.episodes.insert(episode.id, Row { episode, sequence, vector, analysis });
+    }
+
+    fn remember(&mut self, idempotency: &Idempotency, episodes: &[Prepared]) {
+        let at = episodes.first().map_or(0, |first| first.episode.ingested_at.as_micros());
+        let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
+        self.requests.retain(|_, known| known.at >= at - REMEMBERED.as_micros() as i64);
+        self.requests.insert(idempotency.key, Request { at, meaning: idempotency.request, ids });
+    }
+
+    fn repeated(&self, idempotency: &Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
+        let known = self.requests.get(&idempotency.key);
+        let Some(known) = known.filter(|known| known.ids.iter().any(|id| self.episodes.contains_key(id)))
+        else {
+            return Ok(None);
+        };
+        if known.meaning != idempotency.request {
+            return Err(Error::IdempotencyConflict);
+        }
+        Ok(Some(known.ids.clone()))
+    }
+
+    /// The episode with this id, if it exists in this space.
+    pub(super) fn episode(&self, space: &Space, id: EpisodeId) -> Option<&Episode> {
+        self.episodes.get(&id).map(|row| &row.episode).filter(|episode| episode.space == *space)
+    }
+
+    /// Deletes episodes with everything that rests on them, and returns their ids in the order of storing.
+    pub(super) fn delete(&mut self, space: &Space, deletion: &Deletion) -> Vec<EpisodeId> {
+        let doomed = |episode: &Episode| match deletion {
+            Deletion::Session(name) => episode.session == *name,
+            Deletion::Episodes(ids) => ids.contains(&episode.id),
+        };
+        let rows = self.episodes.values().filter(|row| row.episode.space == *space && doomed(&row.episode));
+        let mut deleted: Vec<_> = rows.map(|row| (row.sequence, row.episode.id)).collect();
+        deleted.sort_unstable();
+        for (sequence, id) in &deleted {
+            self.episodes.remove(id);
+            if let Some(history) = self.spaces.get_mut(space) {
+                history.changes.remove(sequence);
+                let removed = history.advance();
+                history.changes.insert(removed, *id);
+            }
+            self.queue.forget(*id);
+            self.forget_citations(*id);
+        }
+        deleted.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Episodes of a space, or of a session in it, by time and id.
+    fn by_time(&self, space: &Space, session: Option<&str>) -> Vec<&Episode> {
+        let all = self.episodes.values().map(|row| &row.episode);
+        let of_session = |episode: &&Episode| session.is_none_or(|name| episode.session == name);
+        let mut found: Vec<&Episode> = all.filter(|e| e.space == *space).filter(of_session).collect();
+        found.sort_unstable_by_key(|episode| (episode.created_at, episode.id));
+        found
+    }
+
+    /// The episodes that searches find and that have no vector, oldest first.
+    pub(super) fn without_vector(&self) -> Vec<&Episode> {
+        let lacks = |row: &&Row| row.vector.is_none() && row.episode.purpose == Purpose::Recall;
+        let mut found: Vec<&Episode> = self.episodes.values().filter(lacks).map(|row| &row.episode).collect();
+        found.sort_unstable_by_key(|episode| (episode.ingested_at, episode.id));
+        found
+    }
+}
+
+#[async_trait]
+impl EpisodeStore for InMemoryEngine {
+    async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+        self.state().append(batch, None)
+    }
+
+    async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
+        self.state().repeated(&idempotency)
+    }
+
+    async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
+        let state = self.state();
+        Ok(ids.iter().filter_map(|id| state.episode(space, *id)).cloned().collect())
+    }
+
+    async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
+        let state = self.state();
+        let mut found = state.by_time(space, Some(session));
+        found.retain(|episode| episode.purpose != Purpose::ProfileOnly);
+        let older = found.len().saturating_sub(limit);
+        Ok(found.into_iter().skip(older).cloned().collect())
+    }
+
+    async fn page(
+        &self,
+        space: &Space,
+        session: Option<&str>,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Episode>, Error> {
+        let state = self.state();
+        let follows = |episode: &&Episode| {
+            after.is_none_or(|cursor| {
+                (episode.created_at.as_micros(), episode.id) > (cursor.created_at, cursor.id)
+            })
+        };
+        Ok(state.by_time(space, session).into_iter().filter(follows).take(limit).cloned().collect())
+    }
+
+    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
+        Ok(self.state().delete(space, &deletion).len() as u64)
+    }
+
+    async fn counts(&self) -> Result<Counts, Error> {
+        let state = self.state();
+        Ok(Counts {
+            spaces: state.spaces.len() as u64,
+            sessions: state.sessions.len() as u64,
+            episodes: state.episodes.len() as u64,
+            without_vector: state.without_vector().len() as u64,
+        })
+    }
+}

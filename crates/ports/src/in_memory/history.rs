@@ -1,0 +1,62 @@
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use memcloud_domain::{EpisodeId, Error, Space};
+
+use super::{InMemoryEngine, Row, State};
+use crate::{Change, ChangeKind, History, IndexRow, Sequence};
+
+/// The changes of one space that still matter.
+#[derive(Default)]
+pub(super) struct SpaceHistory {
+    pub(super) head: Sequence,
+    pub(super) changes: BTreeMap<Sequence, EpisodeId>,
+}
+
+impl SpaceHistory {
+    /// Takes the next sequence number.
+    pub(super) fn advance(&mut self) -> Sequence {
+        self.head += 1;
+        self.head
+    }
+}
+
+impl State {
+    fn change(&self, sequence: Sequence, id: EpisodeId) -> Change {
+        let kind = match self.episodes.get(&id) {
+            None => ChangeKind::Removed,
+            Some(row) => ChangeKind::Put(Box::new(row.for_ranking())),
+        };
+        Change { sequence, id, kind }
+    }
+}
+
+impl Row {
+    fn for_ranking(&self) -> IndexRow {
+        let episode = &self.episode;
+        IndexRow {
+            session: episode.session.clone(),
+            producer: episode.producer.clone(),
+            produced_for: episode.produced_for.clone(),
+            kind: episode.kind.clone(),
+            purpose: episode.purpose,
+            created_at: episode.created_at.as_micros(),
+            vector: self.vector.clone(),
+            analysis: self.analysis.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl History for InMemoryEngine {
+    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
+        Ok(self.state().spaces.get(space).map_or(0, |history| history.head))
+    }
+
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+        let state = self.state();
+        let Some(history) = state.spaces.get(space) else { return Ok(Vec::new()) };
+        let later = history.changes.range(after + 1..);
+        Ok(later.map(|(sequence, id)| state.change(*sequence, *id)).take(limit).collect())
+    }
+}

@@ -1,0 +1,53 @@
+//! What every engine must do as a [`History`](memcloud_ports::History).
+
+use half::f16;
+use memcloud_domain::Space;
+use memcloud_ports::{Change, ChangeKind, Deletion};
+
+use crate::Store;
+use crate::episodes::some_episodes;
+use crate::samples::{batch, space};
+
+/// Runs everything, each test on an empty store that `fresh` makes.
+pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
+    history_has_every_change_once(fresh().await).await;
+}
+
+pub(crate) async fn all_changes(store: &Store, space: &Space, step: usize) -> Vec<Change> {
+    let mut all: Vec<Change> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |change| change.sequence);
+        let changes = store.history.changes(space, after, step).await.unwrap();
+        if changes.is_empty() {
+            return all;
+        }
+        all.extend(changes);
+    }
+}
+
+/// The head grows by one with every episode, and the history has each change with what ranking needs.
+pub async fn history_has_every_change_once(store: Store) {
+    let space = space("history");
+    assert_eq!(store.history.head(&space).await.unwrap(), 0);
+    let episodes = some_episodes(&space, "s", 0..7);
+    store.episodes.append(batch(episodes[..4].to_vec())).await.unwrap();
+    store.episodes.append(batch(episodes[4..].to_vec())).await.unwrap();
+    assert_eq!(store.history.head(&space).await.unwrap(), 7);
+    store.episodes.delete(&space, Deletion::Episodes(vec![episodes[2].id])).await.unwrap();
+    assert_eq!(store.history.head(&space).await.unwrap(), 8);
+    for step in [1, 3, 100] {
+        let changes = all_changes(&store, &space, step).await;
+        let changed: Vec<_> = changes.iter().map(|c| (c.sequence, c.id)).collect();
+        let expected: Vec<_> = [(1, 0), (2, 1), (4, 3), (5, 4), (6, 5), (7, 6), (8, 2)]
+            .map(|(sequence, n): (u64, usize)| (sequence, episodes[n].id))
+            .to_vec();
+        assert_eq!(changed, expected, "in steps of {step}");
+        assert!(matches!(changes[6].kind, ChangeKind::Removed));
+        let ChangeKind::Put(row) = &changes[0].kind else { panic!("the first change stores") };
+        assert_eq!((row.session.as_str(), row.producer.as_str()), ("s", "producer-0"));
+        assert_eq!((row.produced_for.as_str(), row.kind.as_str()), ("someone", "message"));
+        assert_eq!(row.created_at, episodes[0].created_at.as_micros());
+        assert_eq!(row.vector.as_deref(), Some(&[0.6, 0.8].map(f16::from_f32)[..]));
+        assert!(memcloud_memory::Analysis::decode(&row.analysis).is_some());
+    }
+}
