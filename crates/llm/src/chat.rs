@@ -1,13 +1,14 @@
-//! A language model behind an endpoint.
+//! Language models behind endpoints.
 
 use async_trait::async_trait;
-use memcloud_ports::{Answer, Call, Completion, LanguageModel, ModelError};
+use memcloud_ports::{Call, Completion, LanguageModel, ModelAnswer, ModelError, RefusalKind};
 use serde_json::{Value, json};
 
-use crate::completion::{self, Said};
+use crate::completion::{self, Content};
 use crate::deltas;
 use crate::endpoint::Endpoint;
 use crate::error::EndpointError;
+use crate::refusal::Requested;
 use crate::response::Reading;
 
 /// A [`LanguageModel`] behind an endpoint.
@@ -18,39 +19,14 @@ pub struct ChatModel {
 }
 
 impl ChatModel {
-    /// The model of this name. It is not asked whether it is there.
+    /// The model of this name. Sends nothing to the endpoint.
     pub fn new(endpoint: Endpoint, name: impl Into<String>) -> Self {
         Self { endpoint, name: name.into() }
     }
 
-    /// Where it is.
+    /// Its endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
-    }
-
-    async fn completion(&self, reading: Reading) -> Result<Completion, EndpointError> {
-        let kind = reading.content_type();
-        let raw = reading.whole().await?;
-        let said = Said::whole(&completion::object(&self.endpoint, kind, &raw)?)?;
-        Ok(Completion { raw, text: said.text, calls_tools: said.calls_tools, tokens: said.tokens })
-    }
-
-    /// What the endpoint lists. Some list nothing as null, some leave out the object around the list.
-    async fn listed(&self, reading: Reading) -> Result<Value, EndpointError> {
-        let kind = reading.content_type();
-        let raw = reading.whole().await?;
-        if let Ok(Value::Array(models)) = serde_json::from_slice(&raw) {
-            return Ok(list(&models));
-        }
-        let mut listed = completion::object(&self.endpoint, kind, &raw)?;
-        match listed.get("data") {
-            Some(Value::Array(_)) => {
-                listed.entry("object").or_insert_with(|| "list".into());
-                Ok(listed.into())
-            }
-            Some(Value::Null) => Ok(list(&[])),
-            _ => Err(EndpointError::Unusable("something that is no list of models".into())),
-        }
     }
 }
 
@@ -60,29 +36,62 @@ impl LanguageModel for ChatModel {
         &self.name
     }
 
-    /// What comes back decides whether the answer is a stream, whatever was asked for: not every endpoint heeds
-    /// `stream`.
-    async fn send(&self, call: &Call) -> Result<Answer, ModelError> {
+    /// The answer itself decides whether it is a stream: not every endpoint honors `stream`.
+    async fn send(&self, call: &Call) -> Result<ModelAnswer, ModelError> {
         let key = call.idempotency_key.as_deref();
-        let reading = self.endpoint.post(&["chat", "completions"], &call.body, key).await?;
+        let requested = Requested {
+            answer_format: call.body.contains_key("response_format"),
+            stream_options: call.body.contains_key("stream_options"),
+            ..Requested::default()
+        };
+        let reading = self.endpoint.post(&["chat", "completions"], &call.body, key, requested).await?;
         if reading.is_stream() {
-            return Ok(Answer::Stream(deltas::of(self.endpoint.clone(), reading)));
+            return Ok(ModelAnswer::Stream(deltas::of(reading)));
         }
-        Ok(Answer::Whole(self.completion(reading).await?))
+        Ok(ModelAnswer::Whole(completion(reading).await?))
     }
 
-    /// An endpoint that lists no models, as a deployment of Azure, has this one.
+    /// An endpoint that cannot list models, such as a deployment of Azure, has this one.
     async fn models(&self) -> Result<Value, ModelError> {
         match self.endpoint.get(&["models"]).await {
-            Ok(reading) => Ok(self.listed(reading).await?),
-            Err(EndpointError::Refused(refusal)) if matches!(refusal.status, 404 | 405 | 501) => {
+            Ok(reading) => Ok(listed(reading).await?),
+            Err(EndpointError::Refused(refusal)) if cannot_list(refusal.kind) => {
                 Ok(list(&[json!({"id": self.name, "object": "model"})]))
             }
-            Err(trouble) => Err(trouble.into()),
+            Err(error) => Err(error.into()),
         }
     }
 }
 
+fn cannot_list(kind: RefusalKind) -> bool {
+    matches!(kind, RefusalKind::ModelUnknown | RefusalKind::OperationUnsupported)
+}
+
 fn list(models: &[Value]) -> Value {
     json!({"object": "list", "data": models})
+}
+
+async fn completion(mut reading: Reading) -> Result<Completion, EndpointError> {
+    let kind = reading.content_type();
+    let raw = reading.whole().await?;
+    let content = Content::whole(&completion::object(&reading.refusals, kind, &raw)?)?;
+    Ok(Completion { raw, text: content.text, calls_tools: content.calls_tools, tokens: content.tokens })
+}
+
+/// The models that an endpoint lists. For none, some send null; some send the list without the object around it.
+async fn listed(mut reading: Reading) -> Result<Value, EndpointError> {
+    let kind = reading.content_type();
+    let raw = reading.whole().await?;
+    if let Ok(Value::Array(models)) = serde_json::from_slice(&raw) {
+        return Ok(list(&models));
+    }
+    let mut listed = completion::object(&reading.refusals, kind, &raw)?;
+    match listed.get("data") {
+        Some(Value::Array(_)) => {
+            listed.entry("object").or_insert_with(|| "list".into());
+            Ok(listed.into())
+        }
+        Some(Value::Null) => Ok(list(&[])),
+        _ => Err(EndpointError::Unusable("something that is not a list of models".into())),
+    }
 }

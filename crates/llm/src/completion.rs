@@ -1,52 +1,52 @@
-//! What an answer of the chat completions says, be it the whole or one event of it.
+//! Reads answers of the chat completions, whole ones and events of a stream.
 //!
-//! Of the fields that the protocol has, and those that others have added, only those are looked at that the memory
-//! needs. Reasoning (`reasoning_content`, `reasoning`) is not what a model says and is left out.
+//! Only the fields that the memory needs are read. Reasoning (`reasoning_content`, `reasoning`) is not part of the text.
 
 use bytes::Bytes;
+use memcloud_domain::excerpt;
 use memcloud_ports::Tokens;
 use serde_json::{Map, Value};
 
-use crate::endpoint::Endpoint;
 use crate::error::EndpointError;
+use crate::refusal::Refusals;
 
-/// The status of an error that comes inside an answer with status 200 and does not say what it would have been.
-const FAILED: u16 = 500;
+/// The status of an error that arrives with status 200 and names no other.
+const DEFAULT_STATUS: u16 = 500;
 
-/// How much of an answer that is no JSON is told, in characters.
-const TOLD: usize = 80;
+/// How much of an answer that is not a JSON object an error quotes, in characters.
+const EXCERPT_CHARS: usize = 80;
 
-/// What is in an answer, or in a part of it.
+/// What an answer, or an event of it, contains.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct Content {
     pub(crate) text: String,
     pub(crate) calls_tools: bool,
     pub(crate) tokens: Option<Tokens>,
-    /// Whether the model says that nothing more will come.
+    /// Whether the model has finished.
     pub(crate) finished: bool,
 }
 
-impl Said {
+impl Content {
     /// Reads a whole answer.
     pub(crate) fn whole(answer: &Map<String, Value>) -> Result<Self, EndpointError> {
         let choices = answer.get("choices").and_then(Value::as_array);
         let choice = choices.and_then(|choices| first(choices).or(choices.first()));
         let choice = choice.ok_or_else(|| EndpointError::Unusable("something without choices".into()))?;
-        Ok(Self { tokens: tokens(answer), ..Self::in_choice(choice, &choice["message"]) })
+        Ok(Self { tokens: tokens(answer), ..Self::of_choice(choice, &choice["message"]) })
     }
 
-    /// Reads an event of a streamed answer. One without choices tells what the call took, or nothing.
-    pub(crate) fn part(event: &Map<String, Value>) -> Self {
+    /// Reads an event of a streamed answer. One without choices may report the tokens of the call.
+    pub(crate) fn event(event: &Map<String, Value>) -> Self {
         let choices = event.get("choices").and_then(Value::as_array);
-        let said = choices.and_then(|choices| first(choices)).map(|choice| {
-            // Some send the last event as if it were a whole answer.
+        let content = choices.and_then(|choices| first(choices)).map(|choice| {
+            // Some endpoints send the last event like a whole answer.
             let message = if choice["delta"].is_null() { &choice["message"] } else { &choice["delta"] };
-            Self::in_choice(choice, message)
+            Self::of_choice(choice, message)
         });
-        Self { tokens: tokens(event), ..said.unwrap_or_default() }
+        Self { tokens: tokens(event), ..content.unwrap_or_default() }
     }
 
-    fn in_choice(choice: &Value, message: &Value) -> Self {
+    fn of_choice(choice: &Value, message: &Value) -> Self {
         let mut text = text(&message["content"]);
         if text.is_empty() {
             text = self::text(&message["refusal"]);
@@ -58,12 +58,12 @@ impl Said {
     }
 }
 
-/// Of several choices, the one that counts: the first by number, or the first that has none.
+/// The choice that counts: the first by number, or the first without a number.
 fn first(choices: &[Value]) -> Option<&Value> {
     choices.iter().find(|choice| choice["index"].as_u64().is_none_or(|index| index == 0))
 }
 
-/// A content: a text, or a list of parts, of which those that are text count.
+/// The text of a content: a string, or the text parts of a list.
 fn text(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
@@ -74,7 +74,7 @@ fn text(content: &Value) -> String {
     }
 }
 
-/// Usage goes by the names of the chat completions, or by those of later interfaces.
+/// The usage, by the field names of the chat completions or of later APIs.
 fn tokens(answer: &Map<String, Value>) -> Option<Tokens> {
     let usage = answer.get("usage")?;
     let count = |names: [&str; 2]| {
@@ -86,9 +86,9 @@ fn tokens(answer: &Map<String, Value>) -> Option<Tokens> {
         .then(|| Tokens { prompt: prompt.unwrap_or_default(), completion: completion.unwrap_or_default() })
 }
 
-/// Reads a JSON object that an endpoint has sent with status 200; an error in it is an error.
+/// Reads a JSON object that arrived with status 200. An object that reports an error is a refusal.
 pub(crate) fn object(
-    endpoint: &Endpoint,
+    refusals: &Refusals,
     content_type: Option<String>,
     raw: &Bytes,
 ) -> Result<Map<String, Value>, EndpointError> {
@@ -97,21 +97,20 @@ pub(crate) fn object(
         Err(error) if error.is_eof() && !raw.trim_ascii().is_empty() => {
             return Err(EndpointError::Cut(Box::new(error)));
         }
-        _ => return Err(EndpointError::Unusable(no_object(&endpoint.hide(raw.clone())))),
+        _ => return Err(EndpointError::Unusable(not_an_object(&refusals.hide_key(raw.clone())))),
     };
     if is_error(&answer) {
-        return Err(failed(endpoint, content_type, raw.clone()));
+        return Err(failed(refusals, content_type, raw.clone()));
     }
     Ok(answer)
 }
 
-/// An error that came with status 200. Its status is what it says itself, in the manner of vLLM, llama.cpp and
-/// `OpenRouter`, or that of a failure.
-pub(crate) fn failed(endpoint: &Endpoint, content_type: Option<String>, raw: Bytes) -> EndpointError {
+/// A refusal that arrived with status 200. vLLM, llama.cpp and `OpenRouter` name its real status in it.
+pub(crate) fn failed(refusals: &Refusals, content_type: Option<String>, raw: Bytes) -> EndpointError {
     let error: Value = serde_json::from_slice(&raw).unwrap_or_default();
     let code = error["error"]["code"].as_u64().or(error["code"].as_u64());
     let status = code.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code));
-    endpoint.failed(status.unwrap_or(FAILED), content_type, raw)
+    refusals.error(status.unwrap_or(DEFAULT_STATUS), content_type, raw)
 }
 
 fn is_error(answer: &Map<String, Value>) -> bool {
@@ -122,12 +121,9 @@ fn is_error(answer: &Map<String, Value>) -> bool {
     }
 }
 
-fn no_object(raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(raw);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(TOLD) {
-        _ if line.is_empty() => "nothing".into(),
-        Some((end, _)) => format!("something that is no JSON object: {}…", &line[..end]),
-        None => format!("something that is no JSON object: {line}"),
+fn not_an_object(raw: &[u8]) -> String {
+    match excerpt(&String::from_utf8_lossy(raw), EXCERPT_CHARS) {
+        text if text.is_empty() => "nothing".into(),
+        text => format!("something that is not a JSON object: {text}"),
     }
 }

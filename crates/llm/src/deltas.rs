@@ -1,31 +1,29 @@
-//! A streamed answer, event by event.
+//! Streamed answers, event by event.
 
 use bytes::Bytes;
 use futures_util::stream;
 use memcloud_ports::{Delta, Deltas};
 
-use crate::completion::{self, Said};
-use crate::endpoint::Endpoint;
+use crate::completion::{self, Content};
 use crate::error::EndpointError;
 use crate::events::{Event, Events};
 use crate::response::Reading;
 
-/// What the last event says.
+/// The data of the last event.
 const DONE: &str = "[DONE]";
 
 struct Streaming {
-    endpoint: Endpoint,
     reading: Reading,
     events: Events,
-    /// Whether the model has said that it is done. Usage may still come.
+    /// Whether the model has finished. Usage may still follow.
     finished: bool,
-    /// Whether nothing will come any more.
+    /// Whether nothing follows.
     ended: bool,
 }
 
 /// The events of an answer, each as soon as it is complete.
-pub(crate) fn of(endpoint: Endpoint, reading: Reading) -> Deltas {
-    let streaming = Streaming { endpoint, reading, events: Events::default(), finished: false, ended: false };
+pub(crate) fn of(reading: Reading) -> Deltas {
+    let streaming = Streaming { reading, events: Events::default(), finished: false, ended: false };
     Box::pin(stream::unfold(streaming, |mut streaming| async move {
         if streaming.ended {
             return None;
@@ -48,20 +46,20 @@ impl Streaming {
             match self.reading.next().await {
                 Ok(Some(bytes)) => self.events.push(&bytes),
                 Ok(None) => return self.last(),
-                // What was to come after the model's last word is not missed.
+                // After the model has finished, nothing is missed.
                 Err(EndpointError::Cut(_) | EndpointError::Silent(_)) if self.finished => return self.last(),
-                Err(trouble) => return Err(trouble),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// What is there when the connection has closed.
+    /// What is left when the connection has closed.
     fn last(&mut self) -> Result<Option<Delta>, EndpointError> {
         self.ended = true;
         let Some(mut event) = self.events.finish() else {
             return if self.finished { Ok(None) } else { Err(cut()) };
         };
-        // Whatever is sent after it must not run into it.
+        // Ends the event, so that whatever the caller sends after it is an event of its own.
         event.raw = [&event.raw[..], b"\n\n"].concat().into();
         match self.delta(event) {
             Err(refused @ EndpointError::Refused(_)) => Err(refused),
@@ -82,20 +80,20 @@ impl Streaming {
         let json = Bytes::copy_from_slice(data.as_bytes());
         let kind = Some("application/json".to_owned());
         if event.name.as_deref() == Some("error") {
-            return Err(completion::failed(&self.endpoint, kind, json));
+            return Err(completion::failed(&self.reading.refusals, kind, json));
         }
-        let said = Said::part(&completion::object(&self.endpoint, kind, &json)?);
-        self.finished |= said.finished;
+        let content = Content::event(&completion::object(&self.reading.refusals, kind, &json)?);
+        self.finished |= content.finished;
         Ok(Delta {
             raw: event.raw,
-            text: said.text,
-            calls_tools: said.calls_tools,
-            tokens: said.tokens,
+            text: content.text,
+            calls_tools: content.calls_tools,
+            tokens: content.tokens,
             is_end: false,
         })
     }
 }
 
 fn cut() -> EndpointError {
-    EndpointError::Cut("the connection closed before the model was done".into())
+    EndpointError::Cut("the connection closed before the model had finished".into())
 }

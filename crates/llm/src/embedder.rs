@@ -1,4 +1,4 @@
-//! An embedding model behind an endpoint.
+//! Embedding models behind endpoints.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,46 +7,47 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use memcloud_domain::Error;
-use memcloud_ports::Embedder;
+use memcloud_ports::{Embedder, Refusal, RefusalKind};
 use serde::Serialize;
 
 use crate::completion;
 use crate::endpoint::Endpoint;
 use crate::error::EndpointError;
+use crate::refusal::Requested;
 use crate::vectors;
 
-/// The most texts, and about the most bytes of text, in one request. Endpoints that take fewer say so and get fewer.
+/// The most texts, and about the most bytes of text, in one request. An endpoint that refuses so many gets fewer.
 const REQUEST_TEXTS: usize = 96;
 const REQUEST_BYTES: usize = 200_000;
 
 /// How much of a text is sent, in characters: about eight thousand tokens of anything but the densest scripts.
 const TEXT_CHARS: usize = 24_000;
 
-/// A text that is refused at this length is not too long: the smallest models read 256 tokens, which are about this
-/// much of the densest scripts.
+/// A shorter text is never too long: the smallest models read 256 tokens, about this many characters of the densest
+/// scripts.
 const LEAST_CHARS: usize = 100;
 
-/// The longest wait that an endpoint may ask for; whoever asks for more has failed.
+/// The longest `Retry-After` that is honored.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const AGAIN: usize = 2;
+const RETRIES: usize = 2;
 
-/// What is embedded to see whether the endpoint does.
+/// The text that is embedded to test the endpoint.
 const TRIAL: &str = "What is said is kept.";
 
-/// An [`Embedder`] behind an endpoint. Its vector space is `remote/MODEL/DIMENSIONS`: where the endpoint is does not
-/// matter to the vectors.
+/// An [`Embedder`] behind an endpoint. Its vector space is `remote/MODEL/DIMENSIONS`: vectors do not depend on the
+/// endpoint's address.
 #[derive(Debug)]
 pub struct RemoteEmbedder {
     endpoint: Endpoint,
     model: String,
     dimensions: usize,
     space: String,
-    /// Whether the endpoint must be told how long vectors are to be. Not every endpoint may be told.
-    told: AtomicBool,
+    /// Whether requests must ask for the dimensions. Not every endpoint accepts that.
+    asks_dimensions: AtomicBool,
 }
 
-/// Texts of one request.
+/// The texts of one request.
 struct Piece {
     texts: Range<usize>,
     /// How much of each is sent, in characters.
@@ -62,8 +63,7 @@ struct Request<'a> {
 }
 
 impl RemoteEmbedder {
-    /// Asks the endpoint for one embedding, to learn how long its vectors are, or to see that they can be as long as
-    /// wanted.
+    /// Connects by embedding one text: learns the dimensions of the model, or tests that it has the wanted ones.
     pub async fn connect(
         endpoint: Endpoint,
         model: impl Into<String>,
@@ -80,58 +80,57 @@ impl RemoteEmbedder {
         Ok(embedder)
     }
 
-    /// Takes it as given that the endpoint can make vectors of this length, so that a server can start while it does
-    /// not answer.
+    /// Assumes that the model has these dimensions, so that a server can start while the endpoint is down.
     pub fn assume(endpoint: Endpoint, model: impl Into<String>, dimensions: usize) -> Self {
         let model = model.into();
         let space = format!("remote/{model}/{dimensions}");
-        Self { endpoint, model, dimensions, space, told: AtomicBool::new(false) }
+        Self { endpoint, model, dimensions, space, asks_dimensions: AtomicBool::new(false) }
     }
 
-    /// Where it is.
+    /// Its endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The vectors of these texts, each of which may be of any length and all of which may be many.
+    /// Embeds any number of texts of any length.
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EndpointError> {
         let mut waiting = pieces(texts);
-        // The first is worked on first.
+        // The first piece is the last on the stack.
         waiting.reverse();
         let mut vectors = Vec::with_capacity(texts.len());
         while let Some(piece) = waiting.pop() {
             let sent: Vec<&str> =
                 texts[piece.texts.clone()].iter().map(|text| cut(text, piece.chars)).collect();
-            match self.ask_for_length(&sent).await {
+            match self.ask_dimensions(&sent).await {
                 Ok(some) => vectors.extend(some),
-                Err(EndpointError::Refused(refusal)) if vectors::too_much(&refusal) => {
+                Err(EndpointError::Refused(refusal)) if refusal.kind == RefusalKind::ContextOverflow => {
                     match piece.less(&sent) {
                         Some(less) => waiting.extend(less.into_iter().rev()),
                         None => return Err(EndpointError::Refused(refusal)),
                     }
                 }
-                Err(trouble) => return Err(trouble),
+                Err(error) => return Err(error),
             }
         }
         Ok(vectors)
     }
 
-    /// Vectors of the length wanted. If they have another, the endpoint is told which, and from then on always.
-    async fn ask_for_length(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EndpointError> {
+    /// Vectors with the right dimensions. When the model's own are others, asks for the right ones from then on.
+    async fn ask_dimensions(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EndpointError> {
         let wrong =
             |vectors: &[Vec<f32>]| vectors.iter().map(Vec::len).find(|&length| length != self.dimensions);
-        let told = self.told.load(Ordering::Relaxed);
-        let mut vectors = self.ask(texts, told.then_some(self.dimensions)).await?;
+        let asks = self.asks_dimensions.load(Ordering::Relaxed);
+        let mut vectors = self.ask(texts, asks.then_some(self.dimensions)).await?;
         let Some(length) = wrong(&vectors) else { return Ok(vectors) };
         let refuse = |length| {
             EndpointError::Unusable(format!("vectors of length {length} where {} is wanted", self.dimensions))
         };
-        if told {
+        if asks {
             return Err(refuse(length));
         }
         vectors = match self.ask(texts, Some(self.dimensions)).await {
-            // It cannot be told: what is wrong is the length that it has.
-            Err(EndpointError::Refused(refusal)) if matches!(refusal.status, 400 | 422) => {
+            // The endpoint has only its own dimensions.
+            Err(EndpointError::Refused(refusal)) if refusal.kind == RefusalKind::BadRequest => {
                 return Err(refuse(length));
             }
             answered => answered?,
@@ -139,25 +138,21 @@ impl RemoteEmbedder {
         if let Some(length) = wrong(&vectors) {
             return Err(refuse(length));
         }
-        self.told.store(true, Ordering::Relaxed);
+        self.asks_dimensions.store(true, Ordering::Relaxed);
         Ok(vectors)
     }
 
-    /// Asks up to three times. Who was silent for as long as anybody waits is not asked again.
+    /// Asks up to three times. An endpoint that did not answer in time is not asked again.
     async fn ask(&self, texts: &[&str], dimensions: Option<usize>) -> Result<Vec<Vec<f32>>, EndpointError> {
         let pauses =
-            ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(AGAIN).with_jitter();
+            ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(RETRIES).with_jitter();
         let attempt = || self.ask_once(texts, dimensions);
         attempt
             .retry(pauses)
             .sleep(tokio::time::sleep)
-            .when(|trouble| match trouble {
-                EndpointError::Silent(_) => false,
-                EndpointError::Refused(refusal) if vectors::too_much(refusal) => false,
-                other => other.passes(),
-            })
-            .adjust(|trouble, pause| {
-                let EndpointError::Refused(refusal) = trouble else { return pause };
+            .when(|error| error.is_transient() && !matches!(error, EndpointError::Silent(_)))
+            .adjust(|error, pause| {
+                let EndpointError::Refused(refusal) = error else { return pause };
                 let asked = refusal.retry_after.unwrap_or_default();
                 pause.filter(|_| asked <= LONGEST_WAIT).map(|pause| pause.max(asked))
             })
@@ -170,10 +165,11 @@ impl RemoteEmbedder {
         dimensions: Option<usize>,
     ) -> Result<Vec<Vec<f32>>, EndpointError> {
         let request = Request { model: &self.model, input: texts, dimensions };
-        let reading = self.endpoint.post(&["embeddings"], &request, None).await?;
+        let requested = Requested { embeddings: true, ..Requested::default() };
+        let mut reading = self.endpoint.post(&["embeddings"], &request, None, requested).await?;
         let kind = reading.content_type();
         let raw = reading.whole().await?;
-        vectors::read(completion::object(&self.endpoint, kind, &raw)?, texts.len())
+        vectors::read(completion::object(&reading.refusals, kind, &raw)?, texts.len())
     }
 }
 
@@ -181,7 +177,7 @@ impl RemoteEmbedder {
 impl Embedder for RemoteEmbedder {
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
         let mut vectors = self.embed(&[text]).await.map_err(error)?;
-        vectors.pop().ok_or_else(|| Error::Embedding("the endpoint answered nothing".into()))
+        vectors.pop().ok_or_else(|| Error::Embedding("the endpoint returned no vector".into()))
     }
 
     async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
@@ -199,7 +195,7 @@ impl Embedder for RemoteEmbedder {
 }
 
 impl Piece {
-    /// Two halves of it, or half of its one text; `None` when that is too short to be what was too much.
+    /// Two halves of it, or half of its only text; `None` when that text is too short to be too long.
     fn less(&self, sent: &[&str]) -> Option<Vec<Self>> {
         let Range { start, end } = self.texts;
         if let [text] = sent {
@@ -211,7 +207,7 @@ impl Piece {
     }
 }
 
-/// The texts in requests that are not too large.
+/// Splits texts into requests that are not too large.
 fn pieces(texts: &[&str]) -> Vec<Piece> {
     let mut pieces = Vec::<Piece>::new();
     let mut bytes = 0;
@@ -236,10 +232,9 @@ fn cut(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-fn error(trouble: EndpointError) -> Error {
-    if trouble.passes() {
-        Error::EmbeddingUnavailable(trouble.into())
-    } else {
-        Error::Embedding(trouble.into())
-    }
+fn error(error: EndpointError) -> Error {
+    let is_out_of_quota = |refusal: &Refusal| refusal.kind == RefusalKind::QuotaExhausted;
+    let is_unavailable =
+        error.is_transient() || matches!(&error, EndpointError::Refused(refusal) if is_out_of_quota(refusal));
+    if is_unavailable { Error::EmbeddingUnavailable(error.into()) } else { Error::Embedding(error.into()) }
 }

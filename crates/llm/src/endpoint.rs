@@ -1,9 +1,8 @@
-//! Where a model is, and how it is spoken to.
+//! Endpoints: their addresses, keys and requests.
 
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use memcloud_ports::Refusal;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -16,17 +15,18 @@ use url::{Host, Url};
 
 use crate::error::EndpointError;
 use crate::key::Key;
+use crate::refusal::{Refusals, Requested};
 use crate::response::Reading;
 use crate::retry_after;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Where Azure's resources live, in each of its clouds. Deployments of Azure Machine Learning are the exception: they
-/// want the key as everybody else does.
+/// The hosts of Azure's resources, in each of its clouds. Deployments of Azure Machine Learning are an exception: they
+/// expect the key in the usual header.
 const AZURE: [&str; 3] = [".azure.com", ".azure.us", ".azure.cn"];
 const AZURE_WITH_BEARER: &str = ".inference.ml.azure.com";
 
-/// What people copy along with the base of an address, from examples and from Azure's portal.
+/// Paths that people copy along with the base address, from examples and from Azure's portal.
 const OPERATIONS: [&str; 2] = ["/chat/completions", "/embeddings"];
 
 /// How long to wait for an endpoint.
@@ -34,8 +34,8 @@ const OPERATIONS: [&str; 2] = ["/chat/completions", "/embeddings"];
 pub struct Timeouts {
     /// For a connection.
     pub connect: Duration,
-    /// For the head of an answer, and then for each next byte. A model that answers in one piece says nothing before it
-    /// is done.
+    /// For the head of an answer, and then for each next byte. A model that does not stream sends nothing before it has
+    /// finished.
     pub silence: Duration,
 }
 
@@ -45,23 +45,23 @@ impl Default for Timeouts {
     }
 }
 
-/// Why an endpoint cannot be used, and what to do about it. Neither holds the key, nor the address, which may hold one.
+/// Why an endpoint cannot be used. Contains neither the key nor the address, which may hold a key.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{what}")]
 pub struct BadEndpoint {
     /// What is wrong, to be read after the name of the setting.
     pub what: String,
-    /// What to do.
-    pub mend: &'static str,
+    /// What to do next.
+    pub hint: &'static str,
 }
 
 impl BadEndpoint {
-    fn new(what: impl Into<String>, mend: &'static str) -> Self {
-        Self { what: what.into(), mend }
+    fn new(what: impl Into<String>, hint: &'static str) -> Self {
+        Self { what: what.into(), hint }
     }
 }
 
-/// An endpoint of `OpenAI`'s shape. Clones share their connections.
+/// An endpoint with `OpenAI`'s API. Clones share their connections.
 #[derive(Clone)]
 pub struct Endpoint {
     http: Client,
@@ -81,26 +81,26 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint by the address that its operations stand below, such as `https://api.openai.com/v1`,
+    /// The endpoint whose operations are below this address, such as `https://api.openai.com/v1`,
     /// `http://127.0.0.1:11434/v1` or
-    /// `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`, whose query goes with
-    /// every request. A key without characters is none.
+    /// `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`, whose query is sent
+    /// with every request. An empty key is no key.
     ///
     /// A process-wide TLS provider must have been installed.
     pub fn new(address: &str, key: Option<SecretString>, timeouts: Timeouts) -> Result<Self, BadEndpoint> {
         let base = base(address)?;
         let key = match key.map(|key| key.expose_secret().trim().to_owned()).filter(|key| !key.is_empty()) {
             Some(key) => Some(Key::new(key.into(), is_azure(&base)).ok_or_else(|| {
-                BadEndpoint::new("the key holds characters that no key has", "copy the key again")
+                BadEndpoint::new("the key contains characters that no key has", "copy the key again")
             })?),
             None => None,
         };
         let mut http = Client::builder()
             .user_agent(concat!("memcloud/", env!("CARGO_PKG_VERSION")))
-            // A key is for this endpoint, not for where it points to.
+            // The key is for this endpoint only, not for the target of a redirect.
             .redirect(Policy::none())
             .connect_timeout(timeouts.connect)
-            // The first words of an answer are small, and somebody waits for them.
+            // The first words of an answer are small and urgent.
             .tcp_nodelay(true);
         if is_loopback(&base) {
             http = http.no_proxy();
@@ -112,7 +112,7 @@ impl Endpoint {
         Ok(Self { http, base, key, timeouts })
     }
 
-    /// Its address, fit to be shown: without the query.
+    /// Its address without the query, which may hold a secret.
     pub fn address(&self) -> String {
         let mut shown = self.base.clone();
         shown.set_query(None);
@@ -124,54 +124,33 @@ impl Endpoint {
         self.key.is_some()
     }
 
-    /// Whether the key would travel readable for everybody on the way: over plain HTTP to another machine.
+    /// Whether the key is sent unencrypted to another machine.
     pub fn exposes_key(&self) -> bool {
         self.has_key() && self.base.scheme() == "http" && !is_loopback(&self.base)
     }
 
-    /// How long it is waited for.
+    /// Its timeouts.
     pub fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 
     pub(crate) async fn get(&self, path: &[&str]) -> Result<Reading, EndpointError> {
-        self.ask(self.http.get(self.below(path))).await
+        self.ask(self.http.get(self.below(path)), Requested::default()).await
     }
 
-    /// Sends this body, once. An idempotency key that no header can hold is left out.
+    /// Sends this body once. An idempotency key that no header can hold is left out.
     pub(crate) async fn post(
         &self,
         path: &[&str],
         body: &impl Serialize,
         idempotency_key: Option<&str>,
+        requested: Requested,
     ) -> Result<Reading, EndpointError> {
         let mut request = self.http.post(self.below(path)).json(body);
         if let Some(key) = idempotency_key.and_then(|key| HeaderValue::from_str(key).ok()) {
             request = request.header(IDEMPOTENCY_KEY, key);
         }
-        self.ask(request).await
-    }
-
-    /// What an endpoint said, as an error in an answer that is none by its status.
-    pub(crate) fn failed(&self, status: u16, content_type: Option<String>, body: Bytes) -> EndpointError {
-        self.refused(Refusal { status, content_type, body, retry_after: None })
-    }
-
-    /// What an endpoint said, without the key.
-    pub(crate) fn hide(&self, said: Bytes) -> Bytes {
-        match &self.key {
-            Some(key) => key.hide(said),
-            None => said,
-        }
-    }
-
-    fn refused(&self, refusal: Refusal) -> EndpointError {
-        let kind = refusal.content_type.map(|kind| self.hide(kind.into()));
-        EndpointError::Refused(Refusal {
-            content_type: kind.map(|kind| String::from_utf8_lossy(&kind).into_owned()),
-            body: self.hide(refusal.body),
-            ..refusal
-        })
+        self.ask(request, requested).await
     }
 
     fn below(&self, path: &[&str]) -> Url {
@@ -182,7 +161,7 @@ impl Endpoint {
         url
     }
 
-    async fn ask(&self, mut request: RequestBuilder) -> Result<Reading, EndpointError> {
+    async fn ask(&self, mut request: RequestBuilder, requested: Requested) -> Result<Reading, EndpointError> {
         if let Some(key) = &self.key {
             let (name, value) = key.header();
             request = request.header(name, value);
@@ -195,25 +174,27 @@ impl Endpoint {
         };
         let status = response.status();
         let retry_after = retry_after::asked_in(response.headers());
-        let reading = Reading::new(response, silence);
+        let refusals = Refusals { requested, key: self.key.clone() };
+        let mut reading = Reading::new(response, silence, refusals);
         if status.is_success() {
             return Ok(reading);
         }
         let content_type = reading.content_type();
         let body = reading.refusal().await;
-        Err(self.refused(Refusal { status: status.as_u16(), content_type, body, retry_after }))
+        let refusal = reading.refusals.of(status.as_u16(), content_type, body);
+        Err(EndpointError::Refused(Refusal { retry_after, ..refusal }))
     }
 }
 
 fn base(address: &str) -> Result<Url, BadEndpoint> {
     let form = "write it as https://api.openai.com/v1 or http://127.0.0.1:11434/v1";
     let mut base = Url::parse(address.trim())
-        .map_err(|error| BadEndpoint::new(format!("it is no address: {error}"), form))?;
+        .map_err(|error| BadEndpoint::new(format!("it is not an address: {error}"), form))?;
     if !matches!(base.scheme(), "http" | "https") {
         return Err(BadEndpoint::new("it does not begin with http:// or https://", form));
     }
     if !base.username().is_empty() || base.password().is_some() {
-        return Err(BadEndpoint::new("it holds a user or a password", "give the key in its own setting"));
+        return Err(BadEndpoint::new("it contains a user or a password", "set the key in its own setting"));
     }
     base.set_fragment(None);
     for operation in OPERATIONS {
@@ -233,7 +214,7 @@ fn is_azure(base: &Url) -> bool {
     named || base.query_pairs().any(|(name, _)| name == "api-version")
 }
 
-/// Whether it is this machine, where no proxy belongs in between and nobody listens.
+/// Whether it is on this machine: then no proxy is used, and the key stays on the machine.
 fn is_loopback(base: &Url) -> bool {
     match base.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -1,8 +1,8 @@
-//! Server-sent events, out of bytes as they arrive.
+//! Reads server-sent events from bytes as they arrive.
 //!
-//! The crates that do this (`sse-stream` and others) give the fields of an event but not the bytes it came in, end at
-//! the first byte that is not UTF-8, and drop an event that the end of the stream cut off. Here the bytes matter: a
-//! streamed answer is handed on as it came, unknown fields and comments included, and is read only beside that.
+//! Other crates (`sse-stream` and similar) return the fields of an event but not its bytes, end at the first byte that is
+//! not UTF-8, and drop an event that the end of the stream cuts off. Here the bytes matter: a streamed answer is passed on
+//! as received, with unknown fields and comments, and is only read in passing.
 //!
 //! ```
 //! use memcloud_llm::events::Events;
@@ -18,8 +18,7 @@
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
-/// How long one event may be, unless said otherwise. The longest that is known to happen is a whole call of a tool in
-/// one event.
+/// The default limit for one event. The longest known events contain a whole tool call.
 pub const EVENT_BYTES: usize = 8 << 20;
 
 const BOM: &str = "\u{feff}";
@@ -27,31 +26,31 @@ const BOM: &str = "\u{feff}";
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The bytes it came in, with the empty line at its end. An empty line alone is an event too, which says nothing.
+    /// Its bytes, with the empty line at its end. An empty line alone is also an event, without a name or data.
     pub raw: Bytes,
-    /// What kind of event it is, when it says so.
+    /// Its name, if it has one.
     pub name: Option<String>,
-    /// What it says: its data lines, joined. `None` when it has none, as a comment that keeps a connection alive.
+    /// Its data lines, joined. `None` when it has none, such as a comment that keeps the connection alive.
     pub data: Option<String>,
 }
 
-/// An event is longer than anything that is read.
+/// An event exceeds the limit.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("an event is longer than {limit} bytes")]
 pub struct EventTooLong {
-    /// How much is read.
+    /// The limit, in bytes.
     pub limit: usize,
 }
 
-/// Takes bytes in any pieces and gives events. The `raw` of all events together are the bytes that were pushed.
+/// Takes bytes in any pieces and returns events. The `raw` bytes of all events together are the bytes that were pushed.
 #[derive(Debug)]
 pub struct Events {
     waiting: BytesMut,
-    /// Where the line begins whose end has not been found yet.
+    /// Where the current line begins.
     line: usize,
-    /// Up to where no end of a line has been found.
+    /// Up to where no line end was found.
     looked: usize,
-    /// Whether no event has been given yet: a byte order mark may stand before the first.
+    /// Whether no event has been returned yet: a byte order mark may precede the first.
     first: bool,
     limit: usize,
 }
@@ -73,10 +72,10 @@ impl Events {
         self.waiting.extend_from_slice(bytes);
     }
 
-    /// The next event that is complete, if there is one. After an error there are no more.
+    /// The next complete event, if there is one. After an error there are no more.
     ///
-    /// An event whose last byte so far is a carriage return is not known to be complete before the byte behind it has
-    /// come, because a line feed there would belong to it.
+    /// An event that ends with a carriage return so far is complete only after the next byte has arrived, because a line
+    /// feed would belong to it.
     pub fn next_event(&mut self) -> Result<Option<Event>, EventTooLong> {
         while let Some((end, after)) = self.end_of_line() {
             let empty = self.is_empty(end);
@@ -88,14 +87,14 @@ impl Events {
         if self.waiting.len() > self.limit { Err(EventTooLong { limit: self.limit }) } else { Ok(None) }
     }
 
-    /// What is left when the stream has ended: an event without its empty line, perhaps cut off. Call it when
-    /// [`next_event`](Self::next_event) gives no more.
+    /// What is left at the end of the stream: an event without its empty line, perhaps cut off. Call this after
+    /// [`next_event`](Self::next_event) has returned the last event.
     pub fn finish(&mut self) -> Option<Event> {
         let end = self.waiting.len();
         (end > 0).then(|| self.take(end).ok()).flatten()
     }
 
-    /// Where the line ends, and where the one after it begins.
+    /// Where the current line ends, and where the next one begins.
     fn end_of_line(&mut self) -> Option<(usize, usize)> {
         let rest = &self.waiting[self.looked..];
         let Some(found) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
@@ -119,7 +118,7 @@ impl Events {
     fn take(&mut self, end: usize) -> Result<Event, EventTooLong> {
         (self.line, self.looked) = (0, 0);
         if end > self.limit {
-            // It stays, so that whoever asks again is told the same.
+            // It stays in the buffer, so that the next call fails alike.
             return Err(EventTooLong { limit: self.limit });
         }
         let raw = self.waiting.split_to(end).freeze();
@@ -133,7 +132,7 @@ impl Event {
         let text = String::from_utf8_lossy(raw);
         let text = if first { text.strip_prefix(BOM).unwrap_or(&text) } else { &text };
         let (mut name, mut data) = (None, None::<String>);
-        // A carriage return and line feed gives an empty line in between, which says nothing.
+        // A carriage return with a line feed yields an empty line in between, which has no field.
         for line in text.split(['\n', '\r']) {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);

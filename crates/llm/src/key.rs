@@ -1,4 +1,4 @@
-//! The key of an endpoint: sent in a header, shown nowhere.
+//! The key of an endpoint: sent in a header, never shown.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Shorter keys are words such as `none` or `ollama` for endpoints that want any key at all. They are no secrets, and
-/// taking them out of what an endpoint says would only garble it.
+/// Shorter keys are words such as `none` or `ollama`, for endpoints that require some key. They are not secret, and
+/// removing them from an endpoint's message would only garble it.
 const SECRET_FROM: usize = 8;
 
 const HIDDEN: &[u8] = b"[key]";
 
-/// A key, and the header that it is sent in.
+/// A key and the header that it is sent in.
 #[derive(Clone)]
 pub(crate) struct Key {
     secret: SecretString,
@@ -27,7 +27,7 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// A key as Azure or as everybody else wants it; `None` if it is none that anybody gives out.
+    /// A key in the header that Azure or all others expect; `None` unless it is printable ASCII.
     pub(crate) fn new(secret: SecretString, for_azure: bool) -> Option<Self> {
         let text = secret.expose_secret();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -47,20 +47,20 @@ impl Key {
         (self.header.clone(), self.value.clone())
     }
 
-    /// What an endpoint said, without the key: some repeat it when they refuse it.
-    pub(crate) fn hide(&self, said: Bytes) -> Bytes {
+    /// A text of the endpoint without the key.
+    pub(crate) fn hide(&self, text: Bytes) -> Bytes {
         let secret = self.secret.expose_secret().as_bytes();
-        if secret.len() < SECRET_FROM || secret.len() > said.len() {
-            return said;
+        if secret.len() < SECRET_FROM || secret.len() > text.len() {
+            return text;
         }
-        let (mut shown, mut rest) = (Vec::with_capacity(said.len()), &said[..]);
+        let (mut shown, mut rest) = (Vec::with_capacity(text.len()), &text[..]);
         while let Some(at) = rest.windows(secret.len()).position(|window| window == secret) {
             shown.extend_from_slice(&rest[..at]);
             shown.extend_from_slice(HIDDEN);
             rest = &rest[at + secret.len()..];
         }
         if shown.is_empty() {
-            return said;
+            return text;
         }
         shown.extend_from_slice(rest);
         shown.into()

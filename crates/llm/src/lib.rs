@@ -1,11 +1,10 @@
-//! Language and embedding models behind any endpoint of `OpenAI`'s shape: `OpenAI` itself, Azure, Ollama, vLLM,
-//! llama.cpp.
+//! Language and embedding models behind any endpoint with `OpenAI`'s API: `OpenAI` itself, Azure, Ollama, vLLM, llama.cpp.
 //!
-//! All of them say that they speak one protocol and each speaks it in its own way: ids are missing, deltas are null,
-//! usage has other names, errors come with status 200. So answers are read tolerantly, for the few things that the
-//! memory needs to know of them, and are handed on as they came. What cannot be understood is an error, never a guess.
+//! Each endpoint implements the API in its own way: ids are missing, deltas are null, usage has other names, errors arrive
+//! with status 200. So answers are read tolerantly, for the few fields that the memory needs, and are passed on as received.
+//! An answer that cannot be understood is an error, never a guess. What a refusal means is decided in `refusal` alone.
 //!
-//! The key goes to the endpoint and nowhere else: no redirect is followed, and neither errors nor `Debug` show it.
+//! The key goes to the endpoint and nowhere else: redirects are not followed, and neither errors nor `Debug` show it.
 
 mod chat;
 mod completion;
@@ -15,6 +14,7 @@ mod endpoint;
 mod error;
 pub mod events;
 mod key;
+mod refusal;
 mod response;
 mod retry_after;
 mod vectors;

@@ -1,4 +1,4 @@
-//! Reading an answer whose head has come.
+//! Reads an answer whose head has arrived.
 
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
 use crate::error::EndpointError;
+use crate::refusal::Refusals;
 
-/// Longer answers are not read.
+/// The longest answer that is read.
 pub(crate) const ANSWER_BYTES: usize = 32 << 20;
 
-/// Of an error, no more than this is read, and for no longer than this: its status has said the most.
+/// How much of the body of a refusal is read, and for how long: its status says the most.
 const REFUSAL_BYTES: usize = 1 << 20;
 const REFUSAL_WITHIN: Duration = Duration::from_secs(5);
 
@@ -20,11 +21,12 @@ const REFUSAL_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Reading {
     response: Response,
     silence: Duration,
+    pub(crate) refusals: Refusals,
 }
 
 impl Reading {
-    pub(crate) fn new(response: Response, silence: Duration) -> Self {
-        Self { response, silence }
+    pub(crate) fn new(response: Response, silence: Duration, refusals: Refusals) -> Self {
+        Self { response, silence, refusals }
     }
 
     pub(crate) fn content_type(&self) -> Option<String> {
@@ -40,7 +42,7 @@ impl Reading {
         })
     }
 
-    /// The next bytes; `None` when it has ended as its head said it would.
+    /// The next bytes; `None` at the end that the head announced.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, EndpointError> {
         match timeout(self.silence, self.response.chunk()).await {
             Err(_) => Err(EndpointError::Silent(self.silence)),
@@ -49,8 +51,8 @@ impl Reading {
         }
     }
 
-    /// All of it.
-    pub(crate) async fn whole(mut self) -> Result<Bytes, EndpointError> {
+    /// The whole body.
+    pub(crate) async fn whole(&mut self) -> Result<Bytes, EndpointError> {
         let announced = self.response.content_length().unwrap_or_default();
         if announced > ANSWER_BYTES as u64 {
             return Err(EndpointError::TooLong(ANSWER_BYTES));
@@ -65,8 +67,8 @@ impl Reading {
         Ok(whole.freeze())
     }
 
-    /// As much as matters of the body of an error. That it breaks off or does not come is no matter.
-    pub(crate) async fn refusal(mut self) -> Bytes {
+    /// The body of a refusal, or as much of it as arrives in time.
+    pub(crate) async fn refusal(&mut self) -> Bytes {
         let mut body = BytesMut::new();
         let read = async {
             while let Ok(Some(bytes)) = self.next().await {

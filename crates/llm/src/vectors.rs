@@ -1,14 +1,9 @@
-//! What an answer of the embeddings says.
+//! Reads answers of the embeddings API.
 
-use memcloud_ports::Refusal;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::EndpointError;
-
-/// Words by which endpoints say that a text has too many tokens, or a request too many texts: `OpenAI`, vLLM, llama.cpp
-/// and text-embeddings-inference.
-const TOO_MUCH: [&str; 6] = ["too large", "too long", "maximum", "max_tokens", "exceed", "context length"];
 
 #[derive(Deserialize)]
 struct Item {
@@ -16,11 +11,11 @@ struct Item {
     embedding: Vec<f32>,
 }
 
-/// The vectors for so many texts, in the order of the texts, at unit length.
+/// The vectors of this many texts, in the order of the texts and of unit length.
 pub(crate) fn read(mut answer: Map<String, Value>, texts: usize) -> Result<Vec<Vec<f32>>, EndpointError> {
     let data = answer.remove("data").unwrap_or_default();
     let mut items: Vec<Item> = serde_json::from_value(data)
-        .map_err(|_| EndpointError::Unusable("something that is no list of vectors".into()))?;
+        .map_err(|_| EndpointError::Unusable("something that is not a list of vectors".into()))?;
     if items.len() != texts {
         return Err(EndpointError::Unusable(format!("{} vectors for {texts} texts", items.len())));
     }
@@ -42,19 +37,4 @@ fn unit(mut vector: Vec<f32>) -> Result<Vec<f32>, EndpointError> {
         *x = (f64::from(*x) / length) as f32;
     }
     Ok(vector)
-}
-
-/// Whether the endpoint says that this was too much at once.
-pub(crate) fn too_much(refusal: &Refusal) -> bool {
-    let body = || String::from_utf8_lossy(&refusal.body).to_lowercase();
-    match refusal.status {
-        413 => true,
-        400 | 422 | 500 => {
-            refusal.is_overflow() || {
-                let body = body();
-                TOO_MUCH.iter().any(|words| body.contains(words))
-            }
-        }
-        _ => false,
-    }
 }

@@ -1,4 +1,4 @@
-//! A language model behind an endpoint of OpenAI's shape.
+//! Language models behind endpoints with OpenAI's API.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,114 +6,115 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
+use memcloud_domain::excerpt;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// A request of OpenAI's chat completions.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The body, as it is sent. Its `model` and `stream` are filled in by whoever calls.
+    /// The body, as it is sent. The caller fills in `model` and `stream`.
     pub body: Map<String, Value>,
-    /// A name for the request, the same whenever it is sent again: an endpoint that heeds it answers and charges once.
+    /// A name for the request, the same for each repetition: an endpoint that honors it charges once.
     pub idempotency_key: Option<String>,
 }
 
-/// Tokens that a call took, as the endpoint counted them.
+/// The tokens of a call, as the endpoint counted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tokens {
-    /// What the model read.
+    /// Tokens that the model read.
     pub prompt: u64,
-    /// What it wrote.
+    /// Tokens that it wrote.
     pub completion: u64,
 }
 
-/// The answer to a call, once its head is there.
-pub enum Answer {
-    /// All of it.
+/// The answer to a call, as soon as its head has arrived.
+pub enum ModelAnswer {
+    /// The whole answer.
     Whole(Completion),
-    /// As it comes.
+    /// An answer that is streamed.
     Stream(Deltas),
 }
 
 /// A whole answer.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// The body as it came.
+    /// The body as received.
     pub raw: Bytes,
-    /// What the model said; empty when it said nothing or only called tools.
+    /// The model's text; empty when there is none or when it only called tools.
     pub text: String,
     /// Whether the model called tools.
     pub calls_tools: bool,
-    /// What it took, when the endpoint says so.
+    /// The tokens of the call, if the endpoint counted them.
     pub tokens: Option<Tokens>,
 }
 
-/// A streamed answer. It ends after the model said that it is done; a connection that breaks before is an error.
+/// A streamed answer. It ends after the model has finished; a connection that breaks before that is an error.
 pub type Deltas = Pin<Box<dyn Stream<Item = Result<Delta, ModelError>> + Send>>;
 
 /// One event of a streamed answer.
 #[derive(Clone, Debug, Default)]
 pub struct Delta {
-    /// The event as it came, with the empty line at its end.
+    /// The event as received, with the empty line at its end.
     pub raw: Bytes,
-    /// What the model said in it.
+    /// The text in it.
     pub text: String,
-    /// Whether it is a part of a call of tools.
+    /// Whether it is a part of a tool call.
     pub calls_tools: bool,
-    /// What the call took, when this event says so.
+    /// The tokens of the call, if this event reports them.
     pub tokens: Option<Tokens>,
-    /// Whether it says that nothing follows: `[DONE]`.
+    /// Whether it is the end marker, `[DONE]`.
     pub is_end: bool,
 }
 
 /// Why a language model did not answer.
 #[derive(Debug, Error)]
 pub enum ModelError {
-    /// There is none.
+    /// The instance has none.
     #[error("this instance has no language model")]
     Missing,
     /// The endpoint cannot be reached.
     #[error("the endpoint of the language model cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It took too long.
+    /// The endpoint did not answer in time.
     #[error("the language model did not answer within {} s", .0.as_secs())]
     Silent(Duration),
     /// The endpoint answered with an error.
-    #[error("the endpoint of the language model answered {}: {}", .0.status, .0.told())]
+    #[error("the endpoint of the language model answered {}: {}", .0.status, .0.message())]
     Refused(Refusal),
-    /// The answer broke off.
+    /// The connection was lost during the answer.
     #[error("the answer of the language model broke off")]
     Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The answer is not what was asked for.
+    /// The answer cannot be used.
     #[error("the language model answered {what}")]
     Unusable {
-        /// What it answered instead.
+        /// The answer, to be read after "answered".
         what: String,
     },
-    /// The answer is there and says nothing.
+    /// The answer is empty.
     #[error("the language model answered nothing")]
     Nothing,
-    /// The answer is longer than anything that is read.
+    /// The answer is too long.
     #[error("the language model answered more than {limit} bytes")]
     TooLong {
-        /// How much is read.
+        /// The limit.
         limit: usize,
     },
-    /// A limit of this instance is reached.
-    #[error("the instance has used what it may use of the language model in this {}", if *.daily { "day" } else { "minute" })]
+    /// This instance has used up its budget.
+    #[error("the instance has used up its budget of the language model for this {}", if *.daily { "day" } else { "minute" })]
     Exhausted {
-        /// Whether it is a limit of the day, or else of the minute.
+        /// Whether the budget of the day is used up, or else that of the minute.
         daily: bool,
-        /// When there is room again.
+        /// When the next day or minute begins.
         after: Duration,
     },
-    /// It failed too often of late, and is left alone for a while.
-    #[error("the language model failed several times in a row and is left alone for {} s", .after.as_secs().max(1))]
+    /// The circuit breaker is open after repeated failures.
+    #[error("the language model failed several times in a row; calls fail fast for {} s", .after.as_secs().max(1))]
     Resting {
         /// When it is tried again.
         after: Duration,
     },
-    /// The server stops, and waits for no more.
+    /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
     /// The memory itself failed.
@@ -121,56 +122,87 @@ pub enum ModelError {
     Memory(#[from] memcloud_domain::Error),
 }
 
-/// An endpoint's answer that is an error.
+/// An answer of an endpoint that is an error.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// The status.
+    /// What it means.
+    pub kind: RefusalKind,
+    /// Its HTTP status, to be passed on. What it means is in `kind`.
     pub status: u16,
-    /// What kind of body it is.
+    /// The type of its body.
     pub content_type: Option<String>,
-    /// The body as it came, cut at a megabyte.
+    /// Its body as received, cut at a megabyte.
     pub body: Bytes,
-    /// How long it asks to wait, if it does.
+    /// How long the endpoint asks to wait, if it does.
     pub retry_after: Option<Duration>,
 }
 
+/// What a refusal means. Only the crate that talks to endpoints decides this; all others act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusalKind {
+    /// The endpoint does not accept the key.
+    KeyRefused,
+    /// A proxy before the endpoint wants credentials.
+    ProxyRefused,
+    /// The endpoint has no such model, or there is no endpoint at this address.
+    ModelUnknown,
+    /// The account has no credit left. Waiting does not help.
+    QuotaExhausted,
+    /// The account sends too many requests at the moment.
+    RateLimited,
+    /// The endpoint is not ready for the request.
+    NotReady,
+    /// The request conflicts with another one.
+    Conflict,
+    /// The request is longer than the model can read.
+    ContextOverflow,
+    /// The endpoint does not support the format that the answer was asked for in.
+    AnswerFormatUnsupported,
+    /// The endpoint does not support `stream_options`.
+    StreamOptionsUnsupported,
+    /// The endpoint points to another address. Redirects are not followed.
+    Redirected,
+    /// The endpoint does not offer this operation.
+    OperationUnsupported,
+    /// The endpoint does not accept this request for another reason.
+    BadRequest,
+    /// The endpoint failed.
+    ServerFailed,
+}
+
+impl RefusalKind {
+    /// Whether the same request may succeed a little later.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RateLimited | Self::NotReady | Self::Conflict | Self::ServerFailed)
+    }
+
+    /// Whether the request may be the cause, so that other requests may succeed. Otherwise all requests fail alike.
+    pub fn may_be_request(self) -> bool {
+        matches!(
+            self,
+            Self::Conflict
+                | Self::ContextOverflow
+                | Self::AnswerFormatUnsupported
+                | Self::StreamOptionsUnsupported
+                | Self::BadRequest
+                | Self::ServerFailed
+        )
+    }
+}
+
 impl Refusal {
-    /// What the endpoint says, in a line: the `message` of its error, or the beginning of its body.
-    pub fn told(&self) -> String {
+    /// What the endpoint says, on one line: the `message` of its error, or the beginning of its body.
+    pub fn message(&self) -> String {
         let body = String::from_utf8_lossy(&self.body);
         let json: Value = serde_json::from_str(&body).unwrap_or_default();
         let message = [&json["error"]["message"], &json["message"], &json["error"], &json["detail"]];
-        let text = message.into_iter().find_map(Value::as_str).unwrap_or(&body);
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        match line.char_indices().nth(200) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None if line.is_empty() => "nothing more".into(),
-            None => line,
-        }
-    }
-
-    /// Whether the endpoint says that the conversation is longer than the model can read: in the words of `OpenAI`, vLLM,
-    /// llama.cpp and others.
-    pub fn is_overflow(&self) -> bool {
-        if !matches!(self.status, 400 | 413 | 422 | 500) {
-            return false;
-        }
-        let body = String::from_utf8_lossy(&self.body).to_lowercase();
-        [
-            "context_length_exceeded",
-            "exceed_context_size",
-            "context length",
-            "context size",
-            "context window",
-            "prompt is too long",
-        ]
-        .iter()
-        .any(|words| body.contains(words))
+        let text = excerpt(message.into_iter().find_map(Value::as_str).unwrap_or(&body), 200);
+        if text.is_empty() { "nothing more".into() } else { text }
     }
 }
 
 impl ModelError {
-    /// How long the endpoint or a limit asks to wait.
+    /// How long to wait before the next call.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
@@ -183,12 +215,12 @@ impl ModelError {
 /// A language model.
 #[async_trait]
 pub trait LanguageModel: Send + Sync {
-    /// The model that answers when nobody names one.
+    /// The name of the default model.
     fn name(&self) -> &str;
 
-    /// Sends a call, once, and answers as soon as the head of the answer is there.
-    async fn send(&self, call: &Call) -> Result<Answer, ModelError>;
+    /// Sends a call once. Returns as soon as the head of the answer has arrived.
+    async fn send(&self, call: &Call) -> Result<ModelAnswer, ModelError>;
 
-    /// The models of the endpoint, in OpenAI's shape: `{"object":"list","data":[{"id":…}]}`.
+    /// The models that the endpoint lists, in OpenAI's format: `{"object":"list","data":[{"id":…}]}`.
     async fn models(&self) -> Result<Value, ModelError>;
 }

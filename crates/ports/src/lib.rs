@@ -44,7 +44,7 @@ pub use in_memory::InMemoryEngine;
 pub use keys::{AdminRule, KeyStore, Revocation};
 pub use knowledge::Changed;
 pub use language_model::{
-    Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal, Tokens,
+    Call, Completion, Delta, Deltas, LanguageModel, ModelAnswer, ModelError, Refusal, RefusalKind, Tokens,
 };
 pub use learning_queue::{
     CLAIM_SIZES, ClaimedBatch, FactTarget, LearningQueue, Lease, Outcome, Parked, Queued, Trigger, Waiting,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memcloud_llm::ChatModel;
-use memcloud_ports::{Answer, LanguageModel, ModelError, Tokens};
+use memcloud_ports::{LanguageModel, ModelAnswer, ModelError, Tokens};
 use serde_json::{Value, json};
 
 use crate::server::{self, Act, Server, chunk, head, send};
@@ -24,7 +24,7 @@ async fn the_body_goes_as_it_is_and_the_answer_comes_as_it_is() {
     let mut call = call(false);
     call.body.insert("vendor".into(), json!({"kept": [1, 2.5, null]}));
     call.idempotency_key = Some("once".into());
-    let Ok(Answer::Whole(completion)) = model(&server).send(&call).await else { panic!() };
+    let Ok(ModelAnswer::Whole(completion)) = model(&server).send(&call).await else { panic!() };
     assert_eq!((&completion.raw[..], &*completion.text), (body.as_bytes(), "Hi"));
     assert_eq!((completion.calls_tools, completion.tokens), (false, None));
 
@@ -111,15 +111,15 @@ async fn what_is_no_answer_is_unusable() {
     for (body, told) in [
         ("", "nothing"),
         (" \n", "nothing"),
-        ("<html><body>Welcome</body></html>", "no JSON object: <html><body>Welcome</body></html>"),
-        ("[]", "no JSON object: []"),
-        ("null", "no JSON object: null"),
+        ("<html><body>Welcome</body></html>", "not a JSON object: <html><body>Welcome</body></html>"),
+        ("[]", "not a JSON object: []"),
+        ("null", "not a JSON object: null"),
         ("{}", "without choices"),
         (r#"{"choices": null}"#, "without choices"),
         (r#"{"choices": []}"#, "without choices"),
         (r#"{"choices": {"message": {}}}"#, "without choices"),
-        ("data: {}\n\n", "no JSON object: data: {}"),
-        ("\u{1f4a9}\u{fffd}", "no JSON object: \u{1f4a9}"),
+        ("data: {}\n\n", "not a JSON object: data: {}"),
+        ("\u{1f4a9}\u{fffd}", "not a JSON object: \u{1f4a9}"),
     ] {
         match said("application/json", body).await {
             Err(ModelError::Unusable { what }) => assert!(what.contains(told), "{body}: {what}"),
@@ -144,7 +144,7 @@ async fn an_error_with_a_good_status_is_an_error() {
         (json!({"error": {"message": "died"}, "choices": [{"message": {"content": "Hi"}}]}), 500, "died"),
     ] {
         let refusal = refused(in_json(body.clone()).await);
-        assert_eq!((refusal.status, &*refusal.told()), (status, told), "{body}");
+        assert_eq!((refusal.status, &*refusal.message()), (status, told), "{body}");
         assert_eq!(refusal.body, body.to_string());
         assert_eq!(refusal.content_type.as_deref(), Some("application/json"));
     }
@@ -222,6 +222,6 @@ async fn more_than_anybody_reads_is_too_long() {
 #[tokio::test]
 async fn a_whole_answer_to_a_call_for_a_stream_is_whole() {
     let server = Server::start([server::json(choice(&json!({"content": "Hi"})).to_string())]).await;
-    let Ok(Answer::Whole(completion)) = model(&server).send(&call(true)).await else { panic!() };
+    let Ok(ModelAnswer::Whole(completion)) = model(&server).send(&call(true)).await else { panic!() };
     assert_eq!(completion.text, "Hi");
 }

@@ -99,7 +99,7 @@ fn bad_addresses_and_keys_are_refused_without_being_told() {
     ] {
         let bad = at(address, None).unwrap_err();
         assert!(!format!("{bad:?} {bad}").contains("sesame"), "{address}: {bad:?}");
-        assert!(!bad.what.is_empty() && !bad.mend.is_empty());
+        assert!(!bad.what.is_empty() && !bad.hint.is_empty());
     }
     for key in ["open\nsesame", "open\u{7f}sesame", "sesame\u{f6}ffne"] {
         let bad = at("https://api.example.com/v1", Some(key)).unwrap_err();
@@ -158,7 +158,7 @@ async fn a_key_shows_in_no_error_even_if_the_endpoint_repeats_it() {
         let error = crate::whole(&model(&server)).await.unwrap_err();
         assert!(!shown(&error).contains(KEY), "{error:?}");
         if let ModelError::Refused(refusal) = error {
-            assert!(refusal.told().contains("wrong key: [key]"), "{}", refusal.told());
+            assert!(refusal.message().contains("wrong key: [key]"), "{}", refusal.message());
             assert!(!refusal.body.windows(KEY.len()).any(|bytes| bytes == KEY.as_bytes()));
         }
     }
@@ -193,7 +193,7 @@ async fn a_key_that_is_just_a_word_does_not_garble_what_an_endpoint_says() {
     let server = Server::start([whole("404 No", "text/plain", "ollama has no such model")]).await;
     let endpoint = at(&server.url("/v1"), Some("ollama")).unwrap();
     let refusal = crate::refused(crate::whole(&ChatModel::new(endpoint, "small")).await);
-    assert_eq!(refusal.told(), "ollama has no such model");
+    assert_eq!(refusal.message(), "ollama has no such model");
 }
 
 #[tokio::test]
@@ -214,8 +214,8 @@ async fn a_query_shows_in_no_error() {
         let server = Server::start([reply]).await;
         let endpoint = endpoint_at(&server.url("/v1?code=sesame"), silence);
         let error = match ChatModel::new(endpoint, "small").send(&call(true)).await {
-            Ok(memcloud_ports::Answer::Stream(deltas)) => all(deltas).await.1.unwrap(),
-            Ok(memcloud_ports::Answer::Whole(whole)) => panic!("{whole:?}"),
+            Ok(memcloud_ports::ModelAnswer::Stream(deltas)) => all(deltas).await.1.unwrap(),
+            Ok(memcloud_ports::ModelAnswer::Whole(whole)) => panic!("{whole:?}"),
             Err(error) => error,
         };
         assert!(!shown(&error).contains("sesame"), "{error:?}");

@@ -15,7 +15,7 @@ mod vectors;
 use std::time::Duration;
 
 use memcloud_llm::{ChatModel, Endpoint, Timeouts};
-use memcloud_ports::{Answer, Call, Completion, Delta, Deltas, LanguageModel, ModelError, Refusal};
+use memcloud_ports::{Call, Completion, Delta, Deltas, LanguageModel, ModelAnswer, ModelError, Refusal};
 use serde_json::json;
 
 use crate::server::Server;
@@ -51,15 +51,15 @@ fn call(stream: bool) -> Call {
 
 async fn whole(model: &ChatModel) -> Result<Completion, ModelError> {
     match model.send(&call(false)).await? {
-        Answer::Whole(completion) => Ok(completion),
-        Answer::Stream(_) => panic!("it is a stream"),
+        ModelAnswer::Whole(completion) => Ok(completion),
+        ModelAnswer::Stream(_) => panic!("it is a stream"),
     }
 }
 
 async fn stream(model: &ChatModel) -> Deltas {
     match model.send(&call(true)).await {
-        Ok(Answer::Stream(deltas)) => deltas,
-        Ok(Answer::Whole(completion)) => panic!("it is whole: {completion:?}"),
+        Ok(ModelAnswer::Stream(deltas)) => deltas,
+        Ok(ModelAnswer::Whole(completion)) => panic!("it is whole: {completion:?}"),
         Err(error) => panic!("{error}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memcloud_ports::{Answer, LanguageModel};
+use memcloud_ports::{LanguageModel, ModelAnswer};
 use tokio::time::timeout;
 
 use crate::server::{self, Act, Server, chunk, head, send, with_head};
@@ -26,7 +26,7 @@ async fn status_kind_and_body_are_handed_up_as_they_came() {
         for stream in [false, true] {
             let server = Server::start([server::whole(status, kind, body)]).await;
             let answer = model(&server).send(&call(stream)).await;
-            let refusal = refused(answer.map(|answer| matches!(answer, Answer::Whole(_))));
+            let refusal = refused(answer.map(|answer| matches!(answer, ModelAnswer::Whole(_))));
             assert_eq!((refusal.status, &*refusal.body), (number, body.as_bytes()));
             assert_eq!((refusal.content_type.as_deref(), refusal.retry_after), (Some(kind), None));
         }

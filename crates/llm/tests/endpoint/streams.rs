@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use memcloud_llm::ChatModel;
-use memcloud_ports::{Answer, LanguageModel, ModelError, Tokens};
+use memcloud_ports::{LanguageModel, ModelAnswer, ModelError, Tokens};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -223,7 +223,7 @@ async fn an_error_inside_a_stream_ends_it() {
     ] {
         let (deltas, failed) = streamed([&says("Hi"), &*bad].concat()).await;
         let Some(ModelError::Refused(refusal)) = failed else { panic!("{bad}: {failed:?}") };
-        assert_eq!((refusal.status, &*refusal.told()), (status, told), "{bad}");
+        assert_eq!((refusal.status, &*refusal.message()), (status, told), "{bad}");
         assert_eq!(text(&deltas), "Hi");
     }
 }
@@ -251,7 +251,7 @@ async fn a_stream_is_known_by_its_head_in_any_spelling() {
     for kind in ["text/event-stream", "Text/Event-Stream;charset=UTF-8", "text/event-stream ; x=y"] {
         let server = Server::start([server::whole("200 OK", kind, DONE)]).await;
         let answer = model(&server).send(&call(false)).await;
-        let Ok(Answer::Stream(deltas)) = answer else { panic!("{kind}") };
+        let Ok(ModelAnswer::Stream(deltas)) = answer else { panic!("{kind}") };
         assert_eq!(all(deltas).await.0.len(), 1);
     }
 }

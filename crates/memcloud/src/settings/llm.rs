@@ -114,7 +114,7 @@ pub(super) fn endpoint(
     timeouts: Timeouts,
 ) -> Result<Endpoint, Failure> {
     Endpoint::new(address, key, timeouts)
-        .map_err(|bad| Failure::usage(format!("{}: {}", setting.name, bad.what), bad.mend))
+        .map_err(|bad| Failure::usage(format!("{}: {}", setting.name, bad.what), bad.hint))
 }
 
 /// How long endpoints may take.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::chat::{ANSWER_TOKENS, Chat, ChatEvent, ChatTurn, Context, Recalled};
 use crate::llm_gate::{ModelRequest, TokenEstimate};
 use crate::text::token_count;
-use memcloud_ports::{Answer, Completion, Deltas, ModelError, Refusal, Tokens};
+use memcloud_ports::{Completion, Deltas, ModelAnswer, ModelError, RefusalKind, Tokens};
 
 /// The longest answer that is read, in bytes of the stream.
 const ANSWER_BYTES: usize = 32 << 20;
@@ -42,8 +42,8 @@ impl Chat {
         // Frees the request, which may be large, before an answer that may take long.
         turn.request = ModelRequest::default();
         match answered {
-            Ok(Answer::Whole(completion)) => read_whole(completion, &mut reply, events),
-            Ok(Answer::Stream(deltas)) => self.read_stream(deltas, &mut reply, events).await,
+            Ok(ModelAnswer::Whole(completion)) => read_whole(completion, &mut reply, events),
+            Ok(ModelAnswer::Stream(deltas)) => self.read_stream(deltas, &mut reply, events).await,
             Err(error) => reply.error = Some(error),
         }
         reply.estimate.completion = token_count::estimate(&reply.text) as u64;
@@ -56,7 +56,7 @@ impl Chat {
         turn: &mut ChatTurn,
         recalled: &mut Recalled,
         estimate: &mut Tokens,
-    ) -> Result<Answer, ModelError> {
+    ) -> Result<ModelAnswer, ModelError> {
         let mut budget = self.options.context_tokens;
         loop {
             let request = self.request(turn, &recalled.context, budget);
@@ -71,16 +71,15 @@ impl Chat {
                 Err(ModelError::Refused(refusal)) => refusal,
                 answered => return answered,
             };
-            if refusal.is_overflow() && budget > 0 && recalled.context.tokens > 0 {
+            let is_overflow = refusal.kind == RefusalKind::ContextOverflow;
+            if is_overflow && budget > 0 && recalled.context.tokens > 0 {
                 budget = if budget == self.options.context_tokens { budget / 4 } else { 0 };
                 let (memories, facts) = (&recalled.memories, &recalled.facts);
                 recalled.context =
                     Context::within(budget, turn.limit, memories, facts, &turn.request.texts());
-            } else if turn.asks_usage && refuses_usage(&refusal) {
-                tracing::info!(
-                    message = refusal.told(),
-                    "the model endpoint refused stream_options; sending none from now on"
-                );
+            } else if turn.asks_usage && refusal.kind == RefusalKind::StreamOptionsUnsupported {
+                let reason = refusal.message();
+                tracing::info!(reason, "the model endpoint refused stream_options; sending none from now on");
                 self.stream_options_refused.store(true, Ordering::Relaxed);
                 turn.asks_usage = false;
             } else {
@@ -139,9 +138,4 @@ fn read_whole(completion: Completion, reply: &mut Reply, events: &UnboundedSende
         reply.error = Some(ModelError::Nothing);
     }
     let _ = events.send(ChatEvent::Whole(completion));
-}
-
-fn refuses_usage(refusal: &Refusal) -> bool {
-    let told = String::from_utf8_lossy(&refusal.body).to_lowercase();
-    matches!(refusal.status, 400 | 422) && (told.contains("stream_options") || told.contains("include_usage"))
 }

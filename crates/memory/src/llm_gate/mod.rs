@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Clock, Error};
-use memcloud_ports::{Answer, Budget, Call, Charge, LanguageModel, ModelError, Span, Usage, UsageLedger};
+use memcloud_ports::{
+    Budget, Call, Charge, LanguageModel, ModelAnswer, ModelError, RefusalKind, Span, Usage, UsageLedger,
+};
 use serde_json::Value;
 
 use crate::llm_gate::breaker::Breaker;
@@ -148,7 +150,7 @@ impl Drop for Permit {
 
 impl Permit {
     /// Makes the call, and retries it after a transient failure. Each attempt is charged as a call.
-    pub async fn send(mut self, call: &Call, retry: Retry) -> Result<Answer, ModelError> {
+    pub async fn send(mut self, call: &Call, retry: Retry) -> Result<ModelAnswer, ModelError> {
         let gateway = Arc::clone(&self.gateway);
         let mut pauses = retry.pauses();
         loop {
@@ -173,14 +175,16 @@ impl Permit {
 }
 
 /// Settles what a whole answer used at once, and what a stream used when it ends.
-fn metered(answer: Answer, gateway: Arc<ModelGateway>, reservation: Reservation) -> Answer {
+fn metered(answer: ModelAnswer, gateway: Arc<ModelGateway>, reservation: Reservation) -> ModelAnswer {
     match answer {
-        Answer::Whole(completion) => {
+        ModelAnswer::Whole(completion) => {
             gateway.breaker.succeeded();
             reservation.settle(estimate(&completion.text), completion.tokens);
-            Answer::Whole(completion)
+            ModelAnswer::Whole(completion)
         }
-        Answer::Stream(deltas) => Answer::Stream(Box::pin(MeteredStream::new(deltas, gateway, reservation))),
+        ModelAnswer::Stream(deltas) => {
+            ModelAnswer::Stream(Box::pin(MeteredStream::new(deltas, gateway, reservation)))
+        }
     }
 }
 
@@ -188,7 +192,7 @@ fn metered(answer: Answer, gateway: Arc<ModelGateway>, reservation: Reservation)
 fn is_outage(error: &ModelError) -> bool {
     match error {
         ModelError::Unreachable(_) | ModelError::Silent(_) | ModelError::Cut(_) => true,
-        ModelError::Refused(refusal) => refusal.status >= 500 && !refusal.is_overflow(),
+        ModelError::Refused(refusal) => refusal.kind == RefusalKind::ServerFailed,
         _ => false,
     }
 }

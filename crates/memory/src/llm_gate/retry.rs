@@ -58,9 +58,7 @@ impl Pauses {
 fn is_transient(error: &ModelError) -> bool {
     match error {
         ModelError::Unreachable(_) => true,
-        ModelError::Refused(refusal) => {
-            matches!(refusal.status, 408 | 409 | 429 | 500 | 502 | 503 | 504 | 529) && !refusal.is_overflow()
-        }
+        ModelError::Refused(refusal) => refusal.kind.is_transient(),
         _ => false,
     }
 }
@@ -68,26 +66,27 @@ fn is_transient(error: &ModelError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memcloud_ports::Refusal;
+    use memcloud_ports::{Refusal, RefusalKind};
 
-    fn refused(status: u16, retry_after: Option<u64>) -> ModelError {
+    fn refused(kind: RefusalKind, retry_after: Option<u64>) -> ModelError {
         let retry_after = retry_after.map(Duration::from_secs);
-        ModelError::Refused(Refusal { status, content_type: None, body: "".into(), retry_after })
+        ModelError::Refused(Refusal { kind, status: 0, content_type: None, body: "".into(), retry_after })
     }
 
     #[test]
     fn retry_after_is_honored_up_to_the_limit() {
         let mut pauses = Retry::BRIEFLY.pauses();
-        let pause = pauses.after(&refused(429, Some(3))).unwrap();
+        let pause = pauses.after(&refused(RefusalKind::RateLimited, Some(3))).unwrap();
         assert!(pause >= Duration::from_secs(3) && pause < Duration::from_secs(4), "{pause:?}");
-        assert_eq!(pauses.after(&refused(429, Some(6))), None);
-        assert_eq!(Retry::NEVER.pauses().after(&refused(429, None)), None);
+        assert_eq!(pauses.after(&refused(RefusalKind::RateLimited, Some(6))), None);
+        assert_eq!(Retry::NEVER.pauses().after(&refused(RefusalKind::RateLimited, None)), None);
     }
 
     #[test]
     fn pauses_grow_and_end() {
         let mut pauses = Retry::PATIENTLY.pauses();
-        let all: Vec<_> = std::iter::from_fn(|| pauses.after(&refused(503, None))).collect();
+        let all: Vec<_> =
+            std::iter::from_fn(|| pauses.after(&refused(RefusalKind::ServerFailed, None))).collect();
         assert_eq!(all.len(), 3);
         for (pause, least) in all.iter().zip([500, 1_000, 2_000]) {
             assert!((least..=2 * least).contains(&pause.as_millis()), "{all:?}");
@@ -96,8 +95,9 @@ mod tests {
 
     #[test]
     fn only_transient_failures_are_retried() {
-        for status in [400, 401, 403, 404, 422, 501] {
-            assert_eq!(Retry::PATIENTLY.pauses().after(&refused(status, None)), None, "{status}");
+        use RefusalKind::{BadRequest, ContextOverflow, KeyRefused, ModelUnknown, QuotaExhausted};
+        for kind in [BadRequest, ContextOverflow, KeyRefused, ModelUnknown, QuotaExhausted] {
+            assert_eq!(Retry::PATIENTLY.pauses().after(&refused(kind, None)), None, "{kind:?}");
         }
         assert_eq!(Retry::PATIENTLY.pauses().after(&ModelError::Silent(Duration::from_secs(1))), None);
     }

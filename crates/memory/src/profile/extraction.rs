@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use memcloud_domain::{Clock, Episode, Error, ProfileKey};
 use memcloud_ports::{
-    Answer, ClaimedBatch, Completion, EmbeddedFact, FactStore, FactsOf, ModelError, Refusal, Revision,
-    RevisionSet,
+    ClaimedBatch, Completion, EmbeddedFact, FactStore, FactsOf, ModelAnswer, ModelError, RefusalKind,
+    Revision, RevisionSet,
 };
 
 use crate::embedding::Embedding;
@@ -135,13 +135,13 @@ impl Extraction {
             });
             let permit = self.gateway.admit(estimate).await?;
             match permit.send(&request.clone().into_call(key), Retry::PATIENTLY).await {
-                Ok(Answer::Whole(completion)) => return Ok(completion),
-                Ok(Answer::Stream(_)) => {
+                Ok(ModelAnswer::Whole(completion)) => return Ok(completion),
+                Ok(ModelAnswer::Stream(_)) => {
                     return Err(ModelError::Unusable { what: "with a stream that was not asked for".into() });
                 }
-                Err(ModelError::Refused(refusal)) if is_refused(format, &refusal) => {
-                    let message = refusal.told();
-                    tracing::info!(?format, message, "the model endpoint refused this format of answers");
+                Err(ModelError::Refused(refusal)) if refusal.kind == RefusalKind::AnswerFormatUnsupported => {
+                    let reason = refusal.message();
+                    tracing::info!(?format, reason, "the model endpoint refused this answer format");
                     self.format.fetch_max(format as u8 + 1, Ordering::Relaxed);
                 }
                 Err(error) => return Err(error),
@@ -163,13 +163,4 @@ impl Extraction {
     fn model(&self) -> &str {
         self.model.as_deref().unwrap_or(self.gateway.name())
     }
-}
-
-/// Whether an endpoint refuses a request because of the format.
-fn is_refused(format: AnswerFormat, refusal: &Refusal) -> bool {
-    let body = String::from_utf8_lossy(&refusal.body).to_lowercase();
-    let names_it = ["response_format", "json_schema", "json_object", "schema", "grammar"];
-    format != AnswerFormat::Prompt
-        && matches!(refusal.status, 400 | 422 | 500 | 501)
-        && names_it.iter().any(|word| body.contains(word))
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use memcloud_domain::{Clock, Error, Timestamp, with_causes};
-use memcloud_ports::{ClaimedBatch, Engine, ModelError, Outcome, RevisionSet, Trigger, assigned};
+use memcloud_ports::{
+    ClaimedBatch, Engine, ModelError, Outcome, RefusalKind, RevisionSet, Trigger, assigned,
+};
 use memcloud_tasks::Tasks;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -198,10 +200,8 @@ impl Learner {
         let counts = match error {
             ModelError::Nothing | ModelError::Unusable { .. } | ModelError::TooLong { .. } => true,
             ModelError::Refused(refusal) => {
-                let by_itself = matches!(refusal.status, 401 | 403 | 404 | 407 | 408 | 429);
-                let outage =
-                    refusal.status >= 500 && !refusal.is_overflow() && self.gateway.resting().is_some();
-                !by_itself && !outage
+                let is_outage = refusal.kind == RefusalKind::ServerFailed && self.gateway.resting().is_some();
+                refusal.kind.may_be_request() && !is_outage
             }
             ModelError::Cut(_) | ModelError::Silent(_) => self.gateway.resting().is_none(),
             _ => false,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use memcloud_domain::{Error, with_causes};
 use memcloud_instance::{Engines, Llm, RemoteModel};
-use memcloud_ports::{Answer, Call, ModelError};
+use memcloud_ports::{Call, ModelAnswer, ModelError};
 use serde_json::{Map, Value, json};
 
 use super::Finding;
@@ -38,7 +38,7 @@ pub(super) async fn model(llm: Option<&Llm>, notice: Option<Notice>) -> Finding 
     ]);
     let hint = "see OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
     match llm.open().send(&Call { body, idempotency_key: None }).await {
-        Ok(Answer::Whole(completion)) if completion.text.trim().is_empty() => {
+        Ok(ModelAnswer::Whole(completion)) if completion.text.trim().is_empty() => {
             Finding::warned(part, format!("{} answers nothing", llm.summary()), hint)
         }
         Ok(_) => {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use memcloud_api::PrefixedId;
 use memcloud_domain::with_causes;
 use memcloud_memory::FailedTurn;
-use memcloud_ports::{ModelError, Refusal};
+use memcloud_ports::{ModelError, Refusal, RefusalKind};
 use serde_json::json;
 
 use crate::failure::{Failure, Stored};
@@ -54,7 +54,7 @@ fn explained(error: &ModelError) -> (StatusCode, &'static str, &'static str) {
         }
         ModelError::Unreachable(_) => (StatusCode::BAD_GATEWAY, "model_unreachable", SETTINGS),
         ModelError::Silent(_) => (StatusCode::GATEWAY_TIMEOUT, "model_silent", AGAIN),
-        ModelError::Refused(refusal) => refused(refusal),
+        ModelError::Refused(refusal) => refused(refusal.kind),
         ModelError::Cut(_) => (StatusCode::BAD_GATEWAY, "model_cut", AGAIN),
         ModelError::Nothing | ModelError::Unusable { .. } | ModelError::TooLong { .. } => {
             (StatusCode::BAD_GATEWAY, "model_unusable", AGAIN)
@@ -74,22 +74,45 @@ fn explained(error: &ModelError) -> (StatusCode, &'static str, &'static str) {
     }
 }
 
-fn refused(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
-    if refusal.is_overflow() {
-        let hint =
-            "send fewer or shorter messages: even without any memory it is more than the model can read";
-        return (StatusCode::UNPROCESSABLE_ENTITY, "context_overflow", hint);
-    }
-    match refusal.status {
-        401 | 403 => (StatusCode::BAD_GATEWAY, "model_key_refused", "correct OPENAI_API_KEY of the instance"),
-        404 => (
+fn refused(kind: RefusalKind) -> (StatusCode, &'static str, &'static str) {
+    match kind {
+        RefusalKind::ContextOverflow => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "context_overflow",
+            "send fewer or shorter messages: even without any memory it is more than the model can read",
+        ),
+        RefusalKind::KeyRefused => {
+            (StatusCode::BAD_GATEWAY, "model_key_refused", "correct OPENAI_API_KEY of the instance")
+        }
+        RefusalKind::ModelUnknown => (
             StatusCode::BAD_GATEWAY,
             "model_unknown",
             "correct the model, MEMCLOUD_CHAT_MODEL or OPENAI_BASE_URL",
         ),
-        429 => (StatusCode::SERVICE_UNAVAILABLE, "model_busy", "wait as long as Retry-After says"),
-        400..=499 => (StatusCode::BAD_GATEWAY, "model_refused", "change the request as the endpoint says"),
-        _ => (StatusCode::BAD_GATEWAY, "model_failed", "send it again; 'memcloud doctor' tries the model"),
+        RefusalKind::RateLimited | RefusalKind::NotReady => {
+            (StatusCode::SERVICE_UNAVAILABLE, "model_busy", "wait as long as Retry-After says")
+        }
+        RefusalKind::QuotaExhausted => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "model_busy",
+            "the account at the model endpoint has no credit left: add credit or use another key",
+        ),
+        RefusalKind::ServerFailed => {
+            (StatusCode::BAD_GATEWAY, "model_failed", "send it again; 'memcloud doctor' tries the model")
+        }
+        RefusalKind::Redirected => (
+            StatusCode::BAD_GATEWAY,
+            "model_failed",
+            "correct OPENAI_BASE_URL: the endpoint redirects to another address",
+        ),
+        RefusalKind::ProxyRefused
+        | RefusalKind::Conflict
+        | RefusalKind::AnswerFormatUnsupported
+        | RefusalKind::StreamOptionsUnsupported
+        | RefusalKind::OperationUnsupported
+        | RefusalKind::BadRequest => {
+            (StatusCode::BAD_GATEWAY, "model_refused", "change the request as the endpoint says")
+        }
     }
 }
 
