@@ -12,6 +12,7 @@ mod problem;
 mod read;
 mod value;
 
+pub use deserr::Deserr;
 pub use error::{Detail, Error, StoredOfChat};
 pub use prefixed_id::PrefixedId;
 pub use problem::{Place, Problem, Step, excerpt};

@@ -24,7 +24,8 @@ pub struct Problem {
     /// What is wrong, in words.
     pub msg: String,
     /// The value that is wrong, cut when long.
-    pub input: Value,
+    #[schema(value_type = Value)]
+    pub input: Box<Value>,
     /// The stable name of the error. The wire has one for the whole answer.
     #[serde(skip)]
     pub code: &'static str,
@@ -33,7 +34,7 @@ pub struct Problem {
 impl Problem {
     /// A problem whose `input` is not known yet.
     pub fn new(loc: Place, kind: &'static str, msg: impl Into<String>, code: &'static str) -> Self {
-        Self { kind: kind.into(), loc, msg: msg.into(), input: Value::Null, code }
+        Self { kind: kind.into(), loc, msg: msg.into(), input: Box::default(), code }
     }
 
     /// A rule of the memory that the request breaks here.
@@ -42,14 +43,14 @@ impl Problem {
     }
 
     /// A value of the wrong type: `wanted` names the right one.
-    pub(crate) fn wrong_type(loc: Place, kind: &'static str, wanted: &str) -> Self {
+    pub fn wrong_type(loc: Place, kind: &'static str, wanted: &str) -> Self {
         Self::new(loc, kind, format!("Input should be {wanted}"), "wrong_type")
     }
 
     /// This problem with the wrong value, cut when long.
     #[must_use]
     pub fn showing(self, input: &Value) -> Self {
-        Self { input: shown(input), ..self }
+        Self { input: Box::new(shown(input)), ..self }
     }
 }
 

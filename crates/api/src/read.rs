@@ -20,9 +20,10 @@ pub fn read<T: Deserr<Problems>>(body: Value) -> Result<T, Problems> {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Adds a problem.
+    /// Adds a problem, unless the same one is there.
     pub fn push(&mut self, problem: Problem) {
-        if self.0.len() < MAX_PROBLEMS {
+        let is_new = |known: &Problem| known.loc != problem.loc || known.msg != problem.msg;
+        if self.0.len() < MAX_PROBLEMS && self.0.iter().all(is_new) {
             self.0.push(problem);
         }
     }
@@ -30,6 +31,11 @@ impl Problems {
     /// Takes the value, or notes the problem.
     pub fn take<T>(&mut self, read: Result<T, Problem>) -> Option<T> {
         read.map_err(|problem| self.push(problem)).ok()
+    }
+
+    /// Takes the value, or notes the problems.
+    pub fn take_all<T>(&mut self, read: Result<T, Self>) -> Option<T> {
+        read.map_err(|problems| self.extend(problems.0)).ok()
     }
 
     /// Succeeds when there is no problem.

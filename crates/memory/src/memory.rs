@@ -55,6 +55,11 @@ impl Memory {
         &self.limits
     }
 
+    /// Refuses a request to store that breaks rules, and names all of them. [`store`](Self::store) does the same.
+    pub fn check(&self, request: &StoreRequest) -> Result<(), Error> {
+        self.ingest.check(request)
+    }
+
     /// Stores episodes. When this returns, they are durable, and the very next search finds them.
     pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
         self.ingest.store(request).await

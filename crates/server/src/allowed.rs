@@ -12,7 +12,7 @@ use memcloud_domain::{Caller, Right};
 use utoipa::openapi::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use crate::failure::Failure;
+use crate::error::ApiError;
 
 /// The caller of a handler that needs the rights of `N`.
 pub(crate) struct Allowed<N> {
@@ -63,13 +63,13 @@ impl<N> Deref for Allowed<N> {
 }
 
 impl<S: Sync, N: Needs> FromRequestParts<S> for Allowed<N> {
-    type Rejection = Failure;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         // The guard leaves a caller on every request that it passes on. Without one nobody is let in.
-        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(Failure::unauthorized)?;
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(ApiError::unauthorized)?;
         match N::RIGHTS.iter().find(|right| !caller.may(**right)) {
-            Some(missing) => Err(Failure::forbidden_right(*missing)),
+            Some(missing) => Err(ApiError::forbidden_right(*missing)),
             None => Ok(Self { caller, needs: PhantomData }),
         }
     }

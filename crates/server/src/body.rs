@@ -1,4 +1,4 @@
-//! The body of a request, as fields: within its limit, within its time, and well-formed.
+//! The body of a request: within its limit, within its time, well-formed, and of its type.
 
 use std::fmt;
 
@@ -7,52 +7,75 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes};
+use memcloud_api::{Deserr, Place, Problem, Problems};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::App;
-use crate::failure::Failure;
-use crate::fields::{Fields, Place};
+use crate::error::ApiError;
 
-/// A JSON object, whatever its content type says: `curl -d` names none that fits.
-pub(crate) struct JsonBody(pub(crate) Fields);
+/// A body, read as its type. Its content type does not matter: `curl -d` sends one that does not fit.
+pub(crate) struct TypedBody<T> {
+    /// The body.
+    pub(crate) value: T,
+    /// The bytes it was read from, to show wrong values.
+    pub(crate) source: Source,
+}
 
-impl<S> FromRequest<S> for JsonBody
+/// The bytes of a body.
+pub(crate) struct Source(Bytes);
+
+impl Source {
+    /// A refusal that shows the wrong values of this body.
+    pub(crate) fn refuse(&self, error: impl Into<ApiError>) -> ApiError {
+        error.into().showing(&serde_json::from_slice(&self.0).unwrap_or_default())
+    }
+
+    /// Refuses the request when there is any problem.
+    pub(crate) fn check(&self, problems: Problems) -> Result<(), ApiError> {
+        problems.into_result().map_err(|problems| self.refuse(problems))
+    }
+}
+
+impl<S, T> FromRequest<S> for TypedBody<T>
 where
     App: FromRef<S>,
     S: Send + Sync,
+    T: Deserr<Problems>,
 {
-    type Rejection = Failure;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let settings = App::from_ref(state).settings;
         let (parts, body) = request.into_parts();
         let reading = read(&parts.headers, body, settings.body_bytes);
         let bytes = tokio::time::timeout(settings.body_timeout, reading)
             .await
-            .map_err(|_| Failure::body_too_slow())??;
-        let value = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
-        Fields::of(value, Place::body()).map(Self)
+            .map_err(|_| ApiError::body_too_slow())??;
+        let source = Source(bytes);
+        let body = parse(&source.0).map_err(|error| unreadable(&error, &source.0))?;
+        let value = memcloud_api::read(body).map_err(|problems| source.refuse(problems))?;
+        Ok(Self { value, source })
     }
 }
 
-async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Failure> {
-    // Asking for the first byte would tell a client that waits for leave to send that it has it.
+async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    // Reading the first byte would tell a client that waits for `100 Continue` to send the whole body.
     let announced = body.size_hint().lower() > limit as u64;
     if !announced {
         match Limited::new(&mut body, limit).collect().await {
             Ok(collected) => return Ok(collected.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => {}
-            Err(_) => return Err(Failure::body_broken()),
+            Err(_) => return Err(ApiError::body_broken()),
         }
     }
     if !headers.contains_key(header::EXPECT) {
         discard(body, limit).await;
     }
-    Err(Failure::body_too_large(limit))
+    Err(ApiError::body_too_large(limit))
 }
 
-/// Reads on for a while, so that a client which is still sending gets to see the answer and not a reset connection.
+/// Reads on for a while, so that a client which is still sending sees the answer and not a reset connection.
 async fn discard(mut body: Body, limit: usize) {
     let mut left = limit.saturating_mul(4);
     while let Some(Ok(frame)) = body.frame().await {
@@ -64,28 +87,18 @@ async fn discard(mut body: Body, limit: usize) {
     }
 }
 
-fn unreadable(error: &serde_json::Error, bytes: &[u8]) -> Failure {
+fn unreadable(error: &serde_json::Error, bytes: &[u8]) -> ApiError {
+    let at = Place::body();
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Place::body().wrong(
-            "missing",
-            "Field required",
-            &Value::Null,
-            "missing_field",
-            "send a JSON object",
-        );
+        let missing = Problem::new(at, "missing", "Field required", "missing_field");
+        return ApiError::from(missing).with_hint("send a JSON object");
     }
     let beginning = Value::from(String::from_utf8_lossy(&bytes[..bytes.len().min(800)]));
-    let hint = "send one JSON object in UTF-8";
-    Place::body().wrong(
-        "json_invalid",
-        format!("JSON decode error: {error}"),
-        &beginning,
-        "invalid_json",
-        hint,
-    )
+    let problem = Problem::new(at, "json_invalid", format!("JSON decode error: {error}"), "invalid_json");
+    problem.showing(&beginning).into()
 }
 
-/// Reads JSON, and refuses an object that names a field twice: of such a request nobody knows what is meant.
+/// Reads JSON, and refuses an object that names a field twice: the meaning of such a request is ambiguous.
 fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = Unambiguous.deserialize(&mut reader)?;
@@ -151,7 +164,7 @@ impl<'de> Visitor<'de> for Unambiguous {
         let mut map = Map::new();
         while let Some(key) = fields.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the field {key:?} stands there twice")));
+                return Err(A::Error::custom(format_args!("the field {key:?} is there twice")));
             }
             map.insert(key, fields.next_value_seed(self)?);
         }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use memcloud_domain::Caller;
 
 use crate::App;
-use crate::failure::Failure;
+use crate::error::ApiError;
 use crate::keys::Stranger;
 use crate::serve::Peer;
 
@@ -19,7 +19,7 @@ pub(crate) async fn callers(State(app): State<App>, mut request: Request, next: 
     let headers = request.headers();
     let caller = match app.keys.caller(bearer(headers)).await {
         Err(Stranger::Keyless) => from_this_machine(&request).map(|()| Caller::local()),
-        caller => caller.map_err(Failure::from),
+        caller => caller.map_err(ApiError::from),
     };
     match caller {
         Ok(caller) => {
@@ -38,18 +38,18 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Without keys only this machine is served: by the address of the peer, where a listener knows it, and by the names that
 /// the request gives. A foreign name in `Host` is how a web page reaches a local server through its own domain (DNS rebinding); a foreign
 /// `Origin` is a web page that says so itself.
-fn from_this_machine(request: &Request) -> Result<(), Failure> {
+fn from_this_machine(request: &Request) -> Result<(), ApiError> {
     let (headers, uri) = (request.headers(), request.uri());
     let from_elsewhere = |Peer(address): &Peer| !address.ip().to_canonical().is_loopback();
     if request.extensions().get().is_some_and(from_elsewhere) {
-        return Err(Failure::unauthorized());
+        return Err(ApiError::unauthorized());
     }
     let host = match headers.get(header::HOST) {
         Some(host) => host.to_str().ok(),
         None => uri.authority().map(axum::http::uri::Authority::as_str),
     };
     if !host.is_some_and(is_loopback) {
-        return Err(Failure::forbidden_host());
+        return Err(ApiError::forbidden_host());
     }
     let foreign_site = headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
     let foreign_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
@@ -57,7 +57,7 @@ fn from_this_machine(request: &Request) -> Result<(), Failure> {
             origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
         !authority.is_some_and(is_loopback)
     });
-    if foreign_site || foreign_origin { Err(Failure::forbidden_origin()) } else { Ok(()) }
+    if foreign_site || foreign_origin { Err(ApiError::forbidden_origin()) } else { Ok(()) }
 }
 
 /// Whether `name`, `name:port`, `address:port` or `[address]:port` is this machine's own.

@@ -51,10 +51,22 @@ pub(crate) fn of_code(code: &str) -> &'static str {
         "body_timeout" | "body_incomplete" => "send the whole body, as long as Content-Length says",
         // Who may call, and what there is.
         "unauthorized" => "send one of the instance's keys as 'Authorization: Bearer <key>'",
+        "key_revoked" => "use another key",
+        "key_expired" => "use another key, or make a new one",
         "forbidden_right" => "use a key that has it; 'memcloud keys create' makes one",
         "forbidden_space" => "name a group that the key opens, or use another key",
         "forbidden_host" => "call it as localhost or 127.0.0.1, or give the instance a key",
         "forbidden_origin" => "call it from a page on localhost, or give the instance a key",
+        "no_rights" | "unknown_right" => "name 'read', 'write' or 'admin', or several of them",
+        "no_spaces" => "name at least one group, or leave 'spaces' out for all",
+        "control_character" => "say in a few words what the key is for",
+        "expiry_in_the_past" => {
+            "send a time to come, such as '2030-01-31', or leave it out for a key that never expires"
+        }
+        "first_key_needs_admin" => "make a key with the right 'admin' for all groups first",
+        "last_admin_key" => {
+            "make another key with the right 'admin' for all groups, or revoke the other keys first"
+        }
         "not_found" => "check the id, and name its group as ?group_id=",
         "method_not_allowed" => "the Allow header lists the methods of this route",
         // What is wrong with the memory.

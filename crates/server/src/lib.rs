@@ -1,7 +1,8 @@
 //! HTTP of one memory instance.
 //!
-//! [`router()`] is the whole route table over an [`App`]; [`serve()`] puts it on a listener. The first API lives in
-//! `api/v1`, one endpoint per file; what it answers is written down in the document of [`openapi_json`].
+//! [`router()`] is the whole route table over an [`App`]; [`serve()`] puts it on a listener. Endpoints are in
+//! `api`, one a file: `api/memmachine` and `api/openai` speak the wires of others, the rest is our own. The document of
+//! [`openapi_json`] describes all of them.
 //!
 //! This crate knows no database and no model: it turns requests into calls of
 //! [`Memory`](memcloud_memory::Memory) and back.
@@ -10,12 +11,12 @@ mod allowed;
 mod api;
 mod app;
 mod body;
-mod failure;
-mod fields;
+mod error;
 mod guard;
 mod hint;
 mod keys;
 mod metrics;
+mod params;
 mod router;
 mod serve;
 

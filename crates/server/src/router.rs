@@ -10,9 +10,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::allowed::guarded;
-use crate::api::v1::{self, Shapes, V1};
-use crate::api::{chat, health, keys, live, metrics, openapi as openapi_document, ready};
-use crate::failure::{self, Failure, FailureBody};
+use crate::api::chat::native;
+use crate::api::health::{live, ready, summary};
+use crate::api::memmachine::v1::{self, Shapes, V1};
+use crate::api::{keys, memories, metrics, openai, openapi as openapi_document, profile, usage};
+use crate::error::{self, ApiError};
 use crate::{App, guard, metrics as measured};
 
 /// Where unchanged clients of the first API point their base URL when they must get its own answer shapes.
@@ -22,20 +24,20 @@ const COMPATIBLE: &str = "/memmachine";
 pub fn router(app: App) -> Router {
     let (open, _) = for_anyone().split_for_parts();
     let (held, _) = for_key_holders().split_for_parts();
-    let (chat, _) = chat::routes().split_for_parts();
-    let (plan, _) = v1::routes().split_for_parts();
-    let compatible = plan.clone().with_state(V1::new(app.clone(), Shapes::Original));
+    let (chat, _) = for_chat().split_for_parts();
+    let (plan, _) = for_memories().split_for_parts();
+    let compatible = plan.clone().with_state(V1 { app: app.clone(), shapes: Shapes::Original });
     let guarded = held
         .with_state(app.clone())
         .merge(chat.with_state(app.clone()))
-        .merge(plan.with_state(V1::new(app.clone(), Shapes::AsAsked)))
+        .merge(plan.with_state(V1 { app: app.clone(), shapes: Shapes::AsAsked }))
         .nest(COMPATIBLE, compatible)
-        .fallback(async || Failure::no_route())
-        .method_not_allowed_fallback(async || Failure::no_method())
+        .fallback(async || ApiError::no_route())
+        .method_not_allowed_fallback(async || ApiError::no_method())
         .layer(from_fn_with_state(app.clone(), guard::callers));
-    open.method_not_allowed_fallback(async || Failure::no_method())
+    open.method_not_allowed_fallback(async || ApiError::no_method())
         .merge(guarded)
-        .layer(CatchPanicLayer::custom(failure::of_panic))
+        .layer(CatchPanicLayer::custom(error::of_panic))
         .layer(from_fn_with_state(app, measured::requests))
 }
 
@@ -47,7 +49,7 @@ fn for_anyone() -> OpenApiRouter {
 /// The routes beside the memory itself that need a key, where the instance has one.
 fn for_key_holders() -> OpenApiRouter<App> {
     guarded![
-        health::health,
+        summary::health,
         ready::ready,
         metrics::metrics,
         openapi_document::openapi,
@@ -55,6 +57,36 @@ fn for_key_holders() -> OpenApiRouter<App> {
         keys::list,
         keys::revoke,
     ]
+}
+
+/// The routes of memories, facts and sessions, which are there once more for unchanged clients of v1.
+fn for_memories() -> OpenApiRouter<V1> {
+    guarded![
+        v1::store::store,
+        v1::forget::forget,
+        memories::list::list,
+        v1::store::store_episodic,
+        v1::store::store_profile,
+        profile::list::list,
+        profile::delete::delete,
+        profile::queue::queue,
+        profile::retry::retry,
+        memories::batch::store_batch,
+        v1::search::search,
+        v1::search::search_episodic,
+        v1::search::search_profile,
+        memories::get::get,
+        memories::delete::delete,
+        v1::sessions::sessions,
+        v1::sessions::sessions_of_user,
+        v1::sessions::sessions_of_group,
+        v1::sessions::sessions_of_agent,
+    ]
+}
+
+/// The routes of the language model.
+fn for_chat() -> OpenApiRouter<App> {
+    guarded![native::chat, openai::completions::completions, openai::models::models, usage::usage]
 }
 
 /// The OpenAPI document of all routes, as JSON.
@@ -67,8 +99,8 @@ fn document() -> OpenApi {
     let mut document = Description::openapi();
     document.merge(for_anyone().into_openapi());
     document.merge(for_key_holders().into_openapi());
-    document.merge(v1::routes().into_openapi());
-    document.merge(chat::routes().into_openapi());
+    document.merge(for_memories().into_openapi());
+    document.merge(for_chat().into_openapi());
     document
 }
 
@@ -82,7 +114,7 @@ fn document() -> OpenApi {
             stable `code` and a `hint`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(FailureBody)),
+    components(schemas(memcloud_api::Error)),
     modifiers(&BearerKey),
 )]
 struct Description;

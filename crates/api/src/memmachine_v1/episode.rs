@@ -4,7 +4,7 @@ use deserr::{Deserr, IntoValue, Value as Given, ValuePointerRef};
 use memcloud_domain::{Timestamp, Violation};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, OneOfBuilder, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::Session;
@@ -109,7 +109,8 @@ impl PartialSchema for Moment {
     fn schema() -> RefOr<Schema> {
         let of = |kind, description| ObjectBuilder::new().schema_type(kind).description(Some(description));
         let text = of(Type::String, "RFC 3339; without a zone it is UTC.");
-        let epoch = of(Type::Number, "Seconds of the epoch, or milliseconds when above 10^12.");
+        let epoch = of(Type::Number, "Seconds of the epoch, or milliseconds when above 10^12.")
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)));
         OneOfBuilder::new().item(text).item(epoch).description(Some("A time as clients write it.")).into()
     }
 }
@@ -185,7 +186,7 @@ impl From<memcloud_domain::Episode> for Episode {
 }
 
 /// RFC 3339 without a zone, always with microseconds.
-pub fn zoneless(moment: Timestamp) -> String {
+fn zoneless(moment: Timestamp) -> String {
     format!("{:.6}", moment.civil())
 }
 

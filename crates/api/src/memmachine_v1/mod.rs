@@ -5,7 +5,7 @@ mod fact;
 mod search;
 mod session;
 
-pub use episode::{Batch, Episode, ForgetSession, Moment, NewEpisode, Progress, Stored, zoneless};
+pub use episode::{Batch, Episode, ForgetSession, Moment, NewEpisode, Progress, Stored};
 pub use fact::{Fact, FactMetadata};
 pub use search::{Explanation, Hit, SearchAnswer, SearchContent, SearchQuery, SearchResult};
 pub use session::{KnownSession, Session, Sessions};

@@ -2,12 +2,14 @@
 
 mod chat;
 mod health;
+mod keys;
 mod memories;
 mod profile;
 mod usage;
 
 pub use chat::{ChatAnswer, ChatContext, ChatEnd, ChatRequest, ChatUsage, UsedFact, UsedMemory};
 pub use health::{Health, Live, Managers, NotReady, Part, PartState, Ready};
+pub use keys::{CreatedKey, Key, Keys, NewKey};
 pub use memories::{BatchStored, Deleted, ListedEpisode, Page};
 pub use profile::{DeletedFact, Facts, ParkedMessage, ProfileQueue, RetriedMessages};
 pub use usage::{ModelUsage, UsageSpan};

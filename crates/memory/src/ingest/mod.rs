@@ -72,8 +72,13 @@ impl Ingest {
         Self { episodes, embedding, clock, limits, learns: false }
     }
 
+    /// Refuses a request that breaks rules, and names all of them.
+    pub(crate) fn check(&self, request: &StoreRequest) -> Result<(), Error> {
+        check::request(request, &self.limits)
+    }
+
     pub(crate) async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
-        check::request(&request, &self.limits)?;
+        self.check(&request)?;
         self.embedding.bind().await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| idempotency::of(key, &request));
         if let Some(idempotency) = idempotency

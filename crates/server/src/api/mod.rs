@@ -1,10 +1,15 @@
-//! One endpoint a file.
+//! One endpoint a file. `memmachine` and `openai` speak the wires of others; the rest is our own.
 
 pub(crate) mod chat;
 pub(crate) mod health;
+mod ingest;
 pub(crate) mod keys;
-pub(crate) mod live;
+pub(crate) mod memmachine;
+pub(crate) mod memories;
 pub(crate) mod metrics;
+pub(crate) mod openai;
 pub(crate) mod openapi;
-pub(crate) mod ready;
-pub(crate) mod v1;
+pub(crate) mod profile;
+mod responses;
+mod session;
+pub(crate) mod usage;

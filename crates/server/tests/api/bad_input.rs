@@ -1,4 +1,4 @@
-//! What must not go through: each a clear JSON error with a stable code, and nothing changes.
+//! Bad input gets a clear JSON error with a stable code, and changes nothing.
 
 use crate::test_instance::{Answer, Instance};
 use axum::body::Body;
@@ -85,17 +85,18 @@ async fn too_many_members() {
         STORE,
         &[
             (body(session(1_001, 0)), "too_many_members", place.clone()),
-            (body(session(501, 500)), "too_many_members", place.clone()),
+            (body(session(501, 500)), "too_many_members", place),
         ],
     )
     .await;
     let batch = |session: Value| json!({"session": {"group_id": "g"}, "episodes": [body(session)]});
-    refuses("/v1/memories/batch", &[(batch(session(1, 1_000)), "too_many_members", place)]).await;
-    // As many as may be: stored, and the answer goes without the headers that would be too long.
+    let place_in_batch = json!(["body", "episodes", 0, "session"]);
+    refuses("/v1/memories/batch", &[(batch(session(1, 1_000)), "too_many_members", place_in_batch)]).await;
+    // A session with the most members is stored. The answer omits the headers that would be too long.
     let answer = instance().await.post(STORE, &body(session(500, 500))).await;
     assert_eq!(answer.status, 200);
-    let told = |name: &str| answer.headers.contains_key(name);
-    assert!(told("group-id") && !told("user-id") && !told("agent-id"));
+    let has = |name: &str| answer.headers.contains_key(name);
+    assert!(has("group-id") && !has("user-id") && !has("agent-id"));
 }
 
 #[tokio::test]
@@ -157,7 +158,7 @@ async fn wrongly_typed_fields() {
 }
 
 #[tokio::test]
-async fn a_bare_string_for_user_id_is_told_as_fastapi_does() {
+async fn a_bare_string_for_user_id_is_refused_as_fastapi_does() {
     let instance = instance().await;
     let body = json!({"session": {"user_id": "ann"}, "episode_content": "x"});
     let answer = instance.post(STORE, &body).await;
@@ -214,7 +215,7 @@ async fn nul_characters() {
             (
                 json!({"episode_content": "x", "session": {"user_id": ["\0"]}}),
                 "nul_character",
-                json!(["body", "session", "user_id", 0]),
+                json!(["body", "session", "user_id"]),
             ),
         ],
     )
@@ -231,25 +232,150 @@ async fn nul_characters() {
     .await;
 }
 
+/// A name one byte longer than the limit.
+fn long() -> String {
+    "n".repeat(1025)
+}
+
 #[tokio::test]
-async fn names_that_are_too_long() {
-    let long = "n".repeat(1025);
+async fn a_name_that_is_too_long_is_refused_where_it_is() {
+    let with = |key: &str, value: Value| {
+        let mut message = json!({"episode_content": "x"});
+        message[key] = value;
+        message
+    };
+    let session = |key: &str, value: Value| with("session", json!({key: value}));
+    let at = |field: &str| json!(["body", "session", field]);
     refuses(
         STORE,
         &[
-            (
-                json!({"episode_content": "x", "session": {"group_id": long}}),
-                "name_too_long",
-                json!(["body", "group_id"]),
-            ),
-            (
-                json!({"episode_content": "x", "episode_type": long}),
-                "name_too_long",
-                json!(["body", "episode_type"]),
-            ),
+            (session("group_id", json!(long())), "name_too_long", at("group_id")),
+            (session("session_id", json!(long())), "name_too_long", at("session_id")),
+            (session("user_id", json!([long()])), "name_too_long", at("user_id")),
+            (session("agent_id", json!([long()])), "name_too_long", at("agent_id")),
+            (with("producer", json!(long())), "name_too_long", json!(["body", "producer"])),
+            (with("produced_for", json!(long())), "name_too_long", json!(["body", "produced_for"])),
+            (with("role", json!(long())), "name_too_long", json!(["body", "role"])),
+            (with("episode_type", json!(long())), "name_too_long", json!(["body", "episode_type"])),
         ],
     )
     .await;
+    let batch = |second: Value| json!({"episodes": [{"episode_content": "x"}, second]});
+    let item = |path: &[&str]| {
+        let mut loc = vec![json!("body"), json!("episodes"), json!(1)];
+        loc.extend(path.iter().map(|step| json!(step)));
+        Value::from(loc)
+    };
+    refuses(
+        "/v1/memories/batch",
+        &[
+            (batch(with("role", json!(long()))), "name_too_long", item(&["role"])),
+            (batch(session("session_id", json!(long()))), "name_too_long", item(&["session", "session_id"])),
+            (batch(with("episode_content", json!(" "))), "empty_content", item(&["episode_content"])),
+        ],
+    )
+    .await;
+    refuses(
+        SEARCH,
+        &[(json!({"query": "x", "session": {"group_id": long()}}), "name_too_long", at("group_id"))],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_header_that_is_too_long_is_refused_as_a_header() {
+    let instance = instance().await;
+    let body = json!({"session": {"group_id": "g", "user_id": ["ann"]}, "episode_content": "x"}).to_string();
+    for (header, place) in [
+        ("group-id", "group-id"),
+        ("group_id", "group-id"),
+        ("session-id", "session-id"),
+        ("user-id", "user-id"),
+        ("agent-id", "agent-id"),
+        ("Idempotency-Key", "Idempotency-Key"),
+    ] {
+        let answer = instance.send("POST", STORE, &[(header, &long())], body.clone()).await;
+        assert_eq!(answer.code(422), "name_too_long", "{header}");
+        assert_eq!(answer.json()["detail"][0]["loc"], json!(["header", place]), "{header}");
+    }
+}
+
+/// The code and the places of all problems of a body.
+async fn problems(path: &str, body: &Value) -> (String, Vec<Value>) {
+    let answer = instance().await.post(path, body).await;
+    let code = answer.code(422);
+    let detail = answer.json()["detail"].as_array().unwrap().clone();
+    (code, detail.into_iter().map(|problem| problem["loc"].clone()).collect())
+}
+
+#[tokio::test]
+async fn all_problems_of_a_body_are_reported_together() {
+    let body = json!({"producer": 1, "metadata": "x", "session": {"user_id": ["ann", 2, null]}});
+    let (code, places) = problems(STORE, &body).await;
+    assert_eq!(code, "wrong_type");
+    assert_eq!(
+        places,
+        [
+            json!(["body", "producer"]),
+            json!(["body", "metadata"]),
+            json!(["body", "session", "user_id", 1]),
+            json!(["body", "session", "user_id", 2]),
+            json!(["body", "episode_content"]),
+        ]
+    );
+    let body = json!({"episode_content": " ", "role": long(), "episode_type": "a\u{0}b"});
+    let (code, places) = problems(STORE, &body).await;
+    assert_eq!(code, "name_too_long");
+    assert_eq!(
+        places,
+        [json!(["body", "role"]), json!(["body", "episode_type"]), json!(["body", "episode_content"])]
+    );
+    let body = json!({"query": "", "limit": 0, "as_of": "noon", "filter": {"user_id": "x", "m.x": []}});
+    let (code, places) = problems(SEARCH, &body).await;
+    assert_eq!(code, "empty_query");
+    assert_eq!(
+        places,
+        [
+            json!(["body", "query"]),
+            json!(["body", "filter", "user_id"]),
+            json!(["body", "filter", "m.x"]),
+            json!(["body", "limit"]),
+            json!(["body", "as_of"]),
+        ]
+    );
+    let body = json!({"episodes": [{"episode_content": ""}, {"episode_content": "x"}, {"episode_content": "\u{0}"}]});
+    let (_, places) = problems("/v1/memories/batch", &body).await;
+    assert_eq!(
+        places,
+        [
+            json!(["body", "episodes", 0, "episode_content"]),
+            json!(["body", "episodes", 2, "episode_content"])
+        ]
+    );
+}
+
+#[tokio::test]
+async fn at_most_a_hundred_problems_are_reported() {
+    let body = json!({"session": {"user_id": vec![1; 100_000]}, "episode_content": "x"});
+    let answer = instance().await.post(STORE, &body).await;
+    assert_eq!(answer.code(422), "wrong_type");
+    assert_eq!(answer.json()["detail"].as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
+async fn a_missing_field_shows_the_object_that_lacks_it() {
+    let answer = instance().await.post(STORE, &json!({"producer": "ann"})).await;
+    assert_eq!(answer.json()["detail"][0]["input"], json!({"producer": "ann"}));
+}
+
+#[tokio::test]
+async fn a_long_wrong_value_is_shown_cut() {
+    let instance = instance().await;
+    for wrong in [json!({"query": "x", "limit": "é".repeat(5_000)}), json!({"query": vec![0; 5_000]})] {
+        let answer = instance.post(SEARCH, &wrong).await;
+        assert_eq!(answer.code(422), "wrong_type");
+        assert_eq!(answer.json()["detail"][0]["input"].as_str().unwrap().chars().count(), 201);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Server-sent events, each on its way as soon as it is there.
+//! Server-sent events, each sent as soon as it happens.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-/// A stream that is silent for so long says that it is still there: proxies cut those that say nothing for a minute.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How long a stream may be silent before it sends a comment: proxies close a stream that is silent for a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What a turn's events become.
-pub(super) enum Line {
-    /// This.
+/// What an event of a turn becomes in the stream.
+pub(crate) enum Line {
+    /// These bytes.
     Bytes(Bytes),
     /// Nothing.
     Nothing,
-    /// This, and it was the last.
+    /// These bytes, and the stream ends.
     Last(Bytes),
 }
 
-/// An answer that begins with these bytes and goes on with the events of a turn.
-pub(super) fn response(
+/// An answer that begins with these bytes and continues with the events of a turn.
+pub(crate) fn response(
     first: Bytes,
     events: UnboundedReceiver<ChatEvent>,
     line: impl FnMut(ChatEvent) -> Line + Send + 'static,
@@ -40,7 +40,7 @@ pub(super) fn response(
             return Some((Ok::<_, Infallible>(first), Some((None, events, line))));
         }
         loop {
-            let Ok(event) = timeout(SIGN_OF_LIFE, events.recv()).await else {
+            let Ok(event) = timeout(KEEP_ALIVE, events.recv()).await else {
                 return Some((Ok(Bytes::from_static(b": still there\n\n")), Some((None, events, line))));
             };
             match line(event?) {
@@ -54,20 +54,20 @@ pub(super) fn response(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Proxies that gather answers before they hand them on heed this.
+    // Tells proxies not to buffer the answer.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
 /// One event of this name.
-pub(super) fn named(name: &str, data: &impl Serialize) -> Bytes {
-    // What is sent consists of texts, numbers and maps with text keys, which always become JSON.
+pub(crate) fn named(name: &str, data: &impl Serialize) -> Bytes {
+    // Texts, numbers and maps with text keys always become JSON.
     let data = serde_json::to_string(data).unwrap_or_default();
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
 /// One event without a name, as OpenAI's streams have them.
-pub(super) fn data(data: &impl Serialize) -> Bytes {
+pub(crate) fn data(data: &impl Serialize) -> Bytes {
     let data = serde_json::to_string(data).unwrap_or_default();
     Bytes::from(format!("data: {data}\n\n"))
 }

@@ -1,10 +1,10 @@
-//! What a message of OpenAI's shape says, as a memory keeps it.
+//! The text of a message in `OpenAI`'s shape, as the memory stores it.
 
 use serde_json::Value;
 
-/// The text of a message's content: texts as they are, and everything else noted by what it is called, one a line.
-/// `None` when it is no content at all.
-pub(super) fn text(content: &Value) -> Option<String> {
+/// The text of a message's content: texts as they are, and a note such as `[image: alt]` for every other part, one a line.
+/// `None` when it is not a content.
+pub(crate) fn text(content: &Value) -> Option<String> {
     match content {
         Value::String(text) => Some(text.clone()),
         Value::Array(parts) => {
@@ -20,7 +20,7 @@ fn part(part: &Value) -> Option<String> {
     if let Some(text) = part["text"].as_str().or(part["refusal"].as_str()) {
         return Some(text.to_owned());
     }
-    // `image_url`, `input_audio`, `file` and whatever comes: the data itself is for the model alone.
+    // `image_url`, `input_audio`, `file` and others: the data itself is only for the model.
     let name = match kind {
         "image_url" | "input_image" => "image",
         "input_audio" => "audio",
@@ -45,7 +45,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn notes_what_it_cannot_keep() {
+    fn parts_without_text_become_notes() {
         assert_eq!(text(&json!("hello")).unwrap(), "hello");
         let parts = json!([
             {"type": "text", "text": "Who is this?"},

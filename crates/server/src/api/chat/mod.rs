@@ -1,43 +1,30 @@
-//! Chat with memory: the plan's own endpoint (`talk`), and OpenAI's (`completions`, `models`), so that any client of that
-//! API gains a memory by changing its base URL.
+//! Chat with memory: our own endpoint (`native`), and what it shares with `OpenAI`'s.
 
 mod answer;
-mod completions;
-mod events;
-mod message;
-mod models;
-mod native;
-mod refusal;
-mod usage;
+pub(crate) mod error;
+pub(crate) mod events;
+pub(crate) mod message;
+pub(crate) mod native;
 
 use std::sync::Arc;
 
+use memcloud_api::{Place, Problem};
 use memcloud_domain::{Caller, ForeignSpace, Member};
 use memcloud_memory::{Chat, ChatSession};
 use memcloud_ports::ModelError;
-use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
 
+use super::session::NamedSession;
 use crate::App;
-use crate::allowed::guarded;
-use crate::api::v1::NamedSession;
-use crate::failure::Failure;
-use crate::fields::Place;
 
-/// The most messages of one request. `OpenAI` itself takes no more than this.
-const MOST_MESSAGES: usize = 2_048;
-/// How many memories are recalled at most, unless the request says so.
-const USUAL_MEMORIES: usize = 20;
-/// Who answers when the request names no agent.
+/// The most messages of one request. `OpenAI` itself does not accept more.
+const MAX_MESSAGES: usize = 2_048;
+/// The most memories to recall, unless the request says so.
+pub(crate) const USUAL_MEMORIES: usize = 20;
+/// The agent that answers when the request names none.
 const USUAL_AGENT: &str = "assistant";
 
-/// All its routes. Each needs a key, where the instance has one.
-pub(crate) fn routes() -> OpenApiRouter<App> {
-    guarded![native::talk, completions::completions, models::models, usage::usage]
-}
-
-/// Who talks in a turn: this user and this agent, or those that the session names first.
-fn conversation(
+/// A turn between this user and this agent, or the first ones of the session.
+pub(crate) fn chat_session(
     caller: &Caller,
     session: &NamedSession,
     user: Option<String>,
@@ -54,29 +41,22 @@ fn conversation(
     })
 }
 
-/// Refuses a conversation without an end, and one without a beginning.
-fn check_count(messages: &[Value], place: &Place) -> Result<(), Failure> {
-    if messages.is_empty() {
-        let hint = "send at least what the user says now";
-        return Err(place.clone().wrong(
-            "too_short",
-            "there are no messages",
-            &Value::Null,
-            "no_messages",
-            hint,
-        ));
+/// Refuses an empty conversation, and one with too many messages.
+pub(crate) fn check_count(messages: usize) -> Result<(), Problem> {
+    let place = Place::body().at("messages");
+    match messages {
+        0 => Err(Problem::new(place, "too_short", "there are no messages", "no_messages")),
+        1..=MAX_MESSAGES => Ok(()),
+        given => {
+            let msg = format!("there are {given} messages; the limit is {MAX_MESSAGES}");
+            Err(Problem::new(place, "too_long", msg, "too_many_messages"))
+        }
     }
-    if messages.len() > MOST_MESSAGES {
-        let msg = format!("there are {} messages; the limit is {MOST_MESSAGES}", messages.len());
-        let hint = "send the last ones: what was said before is remembered";
-        return Err(place.clone().wrong("too_long", msg, &Value::Null, "too_many_messages", hint));
-    }
-    Ok(())
 }
 
 impl App {
-    /// The conversations of this instance, if it has a language model.
-    fn chat(&self) -> Result<&Arc<Chat>, ModelError> {
+    /// The chats of this instance, if it has a language model.
+    pub(crate) fn chat(&self) -> Result<&Arc<Chat>, ModelError> {
         self.chat.as_ref().ok_or(ModelError::Missing)
     }
 }

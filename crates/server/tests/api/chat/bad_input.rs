@@ -50,6 +50,42 @@ async fn each_is_refused_by_its_name_and_place() {
 }
 
 #[tokio::test]
+async fn several_problems_of_a_turn_are_reported_together() {
+    let stand = Stand::open().await;
+    let messages = json!([{"role": "wizard", "content": "x"}, {"role": "user", "content": 7}]);
+    let body = json!({"messages": messages, "limit": 0});
+    let answer = stand.instance.post("/v1/chat", &body).await;
+    assert_eq!(answer.code(422), "limit_out_of_range");
+    let detail = answer.json()["detail"].clone();
+    let places: Vec<&Value> = detail.as_array().unwrap().iter().map(|problem| &problem["loc"]).collect();
+    assert_eq!(
+        places,
+        [
+            &json!(["body", "limit"]),
+            &json!(["body", "messages", 0, "role"]),
+            &json!(["body", "messages", 1, "content"]),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_too_long_is_refused_where_it_is() {
+    let stand = Stand::open().await;
+    let long = "n".repeat(1025);
+    let message = json!({"role": "user", "content": "hello"});
+    let body = json!({"session": {"group_id": long}, "messages": [message]});
+    let answer = stand.instance.post("/v1/chat", &body).await;
+    assert_eq!(answer.code(422), "name_too_long");
+    assert_eq!(answer.json()["detail"][0]["loc"], json!(["body", "session", "group_id"]));
+    let body = json!({"messages": [message]}).to_string();
+    let headers = [("X-Memory-Group", long.as_str())];
+    let answer = stand.instance.send("POST", "/v1/chat/completions", &headers, body).await;
+    let error = answer.json()["error"].clone();
+    assert_eq!((answer.status.as_u16(), &error["code"]), (400, &json!("name_too_long")));
+    assert!(error["message"].as_str().unwrap().starts_with("header.X-Memory-Group: "), "{error}");
+}
+
+#[tokio::test]
 async fn ten_thousand_messages_are_too_many() {
     let stand = Stand::open().await;
     let many: Vec<Value> = (0..10_000).map(|n| json!({"role": "user", "content": n.to_string()})).collect();

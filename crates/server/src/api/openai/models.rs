@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use memcloud_ports::ModelError;
 
-use super::refusal::{OpenAi, handed_on};
+use super::{Error, forwarded};
 use crate::App;
 use crate::allowed::{Allowed, Read};
 
-/// The models that the endpoint of the language model has.
+/// Lists the models of the language model's endpoint.
 #[utoipa::path(
     get,
     path = "/v1/models",
@@ -20,10 +20,10 @@ use crate::allowed::{Allowed, Read};
         (status = 503, description = "There is no model.", body = Object),
     ),
 )]
-pub(crate) async fn models(_: Allowed<Read>, State(app): State<App>) -> Result<Response, OpenAi> {
+pub(crate) async fn models(_: Allowed<Read>, State(app): State<App>) -> Result<Response, Error> {
     match app.chat()?.gateway().models().await {
         Ok(models) => Ok(Json(models).into_response()),
-        Err(ModelError::Refused(refusal)) => Ok(handed_on(refusal)),
+        Err(ModelError::Refused(refusal)) => Ok(forwarded(refusal)),
         Err(error) => Err(error.into()),
     }
 }

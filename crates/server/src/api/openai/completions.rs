@@ -5,38 +5,41 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
-use memcloud_domain::{Caller, Clock, SystemClock, with_causes};
-use memcloud_memory::{ChatEvent, ChatTurn, CompletedTurn, FailedTurn, Retry};
+use memcloud_api::{Object, Place, Problem, Problems};
+use memcloud_domain::{Violation, with_causes};
+use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, CompletedTurn, FailedTurn, Retry};
 use memcloud_ports::{Completion, ModelError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use utoipa::IntoParams;
 
-use super::events::{self, Line};
-use super::refusal::{OpenAi, handed_on};
-use super::{USUAL_MEMORIES, check_count, conversation, message};
+use super::{Error, forwarded};
 use crate::App;
 use crate::allowed::{Allowed, ReadAndWrite};
-use crate::api::v1::NamedSession;
-use crate::body::JsonBody;
-use crate::failure::Failure;
-use crate::fields::Place;
+use crate::api::chat::error::failed_turn;
+use crate::api::chat::events::{self, Line};
+use crate::api::chat::{USUAL_MEMORIES, chat_session, check_count, message};
+use crate::api::session::{HeaderNames, NamedSession, header};
+use crate::body::TypedBody;
+use crate::error::ApiError;
 
-const GROUP: &str = "x-memory-group";
-const SESSION: &str = "x-memory-session";
-const USER: &str = "x-memory-user";
-const AGENT: &str = "x-memory-agent";
-/// How many memories and facts the model was told, on every answer.
+const NAMES: HeaderNames = HeaderNames {
+    group: ["X-Memory-Group"; 2],
+    session: ["X-Memory-Session"; 2],
+    users: ["X-Memory-User"; 2],
+    agents: ["X-Memory-Agent"; 2],
+};
+/// How many memories and facts the model was given, on every answer.
 const RECALLED: HeaderName = HeaderName::from_static("x-memory-recalled");
-/// The code of what kept the turn from being stored.
-const TROUBLE: HeaderName = HeaderName::from_static("x-memory-error");
+/// The code of the error that kept the turn from being stored.
+const NOT_STORED: HeaderName = HeaderName::from_static("x-memory-error");
 
-/// Which memory is added.
+/// The headers that name the memory.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, clippy::struct_field_names, reason = "describes the headers that `session` reads")]
 pub(crate) struct MemoryHeaders {
-    /// Whose memory it is. Default: `default`.
+    /// The group whose memory it is. Default: `default`.
     #[param(rename = "X-Memory-Group")]
     memory_group: Option<String>,
     /// The conversation. Default: `default`.
@@ -50,11 +53,11 @@ pub(crate) struct MemoryHeaders {
     memory_agent: Option<String>,
 }
 
-/// OpenAI's chat completions, with memory: what is recalled for the user's last message is added to what the model is
-/// told, and both sides are stored.
+/// OpenAI's chat completions, with memory: what is recalled for the user's last message is added to the messages, and both
+/// sides are stored.
 ///
-/// Everything else goes to the model's endpoint and comes back as it is: tools, unknown fields, and its errors with their
-/// status and body. A stream's `[DONE]` comes when both sides are stored.
+/// Everything else passes through unchanged: tools, unknown fields, and the endpoint's errors with their status and body.
+/// A stream's `[DONE]` comes after both sides are stored.
 #[utoipa::path(
     post,
     path = "/v1/chat/completions",
@@ -63,45 +66,49 @@ pub(crate) struct MemoryHeaders {
     params(MemoryHeaders),
     request_body = Object,
     responses(
-        (status = 200, description = "What the model answered, or the events of it.", body = Object),
+        (status = 200, description = "The model's answer, or its events.", body = Object),
         (status = 400, description = "The request does not validate.", body = Object),
         (status = 429, description = "A limit of the instance or of the endpoint is reached.", body = Object),
-        (status = 503, description = "There is no model, or it cannot answer at present.", body = Object),
+        (status = 503, description = "There is no model, or it cannot answer now.", body = Object),
     ),
 )]
 pub(crate) async fn completions(
     allowed: Allowed<ReadAndWrite>,
     State(app): State<App>,
     headers: HeaderMap,
-    body: Result<JsonBody, Failure>,
-) -> Result<Response, OpenAi> {
-    let request = body?.0.into_map();
+    body: Result<TypedBody<Object>, ApiError>,
+) -> Result<Response, Error> {
+    let Object(request) = body?.value;
     let chat = app.chat()?;
-    let turn = turn(&app, &allowed, &headers, request)?;
+    let session = session(&headers)?;
+    let turn = turn(&app, chat_session(&allowed, &session, None, None)?, request)?;
     let streams = turn.request.is_streamed();
     let mut events = chat.begin(turn);
-    let told = match events.recv().await {
+    let recalled = match events.recv().await {
         Some(ChatEvent::Recalled(context, took)) => {
             app.measures.recalled(took);
             context.memories.len() + context.facts.len()
         }
-        Some(ChatEvent::Failed(failed)) => return Ok(refused(*failed)),
-        _ => return Err(Failure::defect().into()),
+        Some(ChatEvent::Failed(failed)) => {
+            let limits = app.memory.limits();
+            return Ok(refused(*failed, |violation| session.place(violation.field, limits)));
+        }
+        _ => return Err(ApiError::defect().into()),
     };
-    let mut response = if streams { streamed(events).await } else { whole(events).await };
-    response.headers_mut().insert(RECALLED, HeaderValue::from(told));
+    let mut response = if streams { streamed(events).await } else { whole(&app, events).await };
+    response.headers_mut().insert(RECALLED, HeaderValue::from(recalled));
     Ok(response)
 }
 
-fn refused(failed: FailedTurn) -> Response {
+fn refused(failed: FailedTurn, place: impl Fn(&Violation) -> Place) -> Response {
     match failed.error {
-        ModelError::Refused(refusal) => handed_on(refusal),
-        _ => OpenAi(failed.into()).into_response(),
+        ModelError::Refused(refusal) => forwarded(refusal),
+        _ => Error::from(failed_turn(failed, place)).into_response(),
     }
 }
 
-/// Answers what the model answered, when both sides are stored.
-async fn whole(mut events: UnboundedReceiver<ChatEvent>) -> Response {
+/// Returns the model's answer after both sides are stored.
+async fn whole(app: &App, mut events: UnboundedReceiver<ChatEvent>) -> Response {
     let (mut answered, mut calls_tools) = (None, false);
     loop {
         match events.recv().await {
@@ -109,23 +116,25 @@ async fn whole(mut events: UnboundedReceiver<ChatEvent>) -> Response {
             Some(ChatEvent::Delta(delta)) => calls_tools |= delta.calls_tools,
             Some(ChatEvent::Whole(completion)) => answered = Some(completion.raw),
             Some(ChatEvent::Done(_)) if answered.is_none() && calls_tools => {
-                let what = "with a stream that nobody asked for, and calls of tools in it".into();
-                return OpenAi::from(ModelError::Unusable { what }).into_response();
+                let what = "with a stream that was not requested, with tool calls in it".into();
+                return Error::from(ModelError::Unusable { what }).into_response();
             }
-            Some(ChatEvent::Done(done)) => return json_body(answered.unwrap_or_else(|| assembled(&done))),
+            Some(ChatEvent::Done(done)) => {
+                return json_body(answered.unwrap_or_else(|| assembled(app, &done)));
+            }
             Some(ChatEvent::Failed(failed)) => return failed_whole(answered, *failed),
-            None => return OpenAi(Failure::defect()).into_response(),
+            None => return Error::from(ApiError::defect()).into_response(),
         }
     }
 }
 
-/// What the model answered is handed on even where it could not be stored: it has been paid for. A header says so.
+/// Returns the model's answer even when it could not be stored, because it has been paid for. A header says so.
 fn failed_whole(answered: Option<Bytes>, failed: FailedTurn) -> Response {
-    let Some(answered) = answered else { return refused(failed) };
+    let Some(answered) = answered else { return refused(failed, |_| Place::body()) };
     let mut response = json_body(answered);
     if let ModelError::Memory(error) = &failed.error {
         tracing::error!(error = with_causes(error), "a turn was answered but could not be stored");
-        response.headers_mut().insert(TROUBLE, HeaderValue::from_static(error.code()));
+        response.headers_mut().insert(NOT_STORED, HeaderValue::from_static(error.code()));
     }
     response
 }
@@ -134,13 +143,13 @@ fn json_body(bytes: Bytes) -> Response {
     ([(CONTENT_TYPE, "application/json")], bytes).into_response()
 }
 
-/// The whole of an answer that came as a stream nobody had asked for.
-fn assembled(done: &CompletedTurn) -> Bytes {
+/// The whole of an answer that came as a stream although none was requested.
+fn assembled(app: &App, done: &CompletedTurn) -> Bytes {
     let message = json!({"role": "assistant", "content": done.content});
     let body = json!({
         "id": format!("chatcmpl-{}", done.assistant_message.map_or_else(String::new, |id| id.to_string())),
         "object": "chat.completion",
-        "created": SystemClock.now().as_micros() / 1_000_000,
+        "created": app.memory.clock().now().as_micros() / 1_000_000,
         "model": "",
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": done.tokens.prompt, "completion_tokens": done.tokens.completion},
@@ -148,15 +157,15 @@ fn assembled(done: &CompletedTurn) -> Bytes {
     Bytes::from(body.to_string())
 }
 
-/// Hands on what the model says as it says it. Until it says something its errors still have their status.
+/// Forwards what the model says as it arrives. An error before the first part still has its status.
 async fn streamed(mut events: UnboundedReceiver<ChatEvent>) -> Response {
     let first = match events.recv().await {
         Some(ChatEvent::Delta(delta)) if delta.is_end => Bytes::new(),
         Some(ChatEvent::Delta(delta)) => delta.raw,
         Some(ChatEvent::Whole(completion)) => as_event(&completion),
-        Some(ChatEvent::Failed(failed)) => return refused(*failed),
+        Some(ChatEvent::Failed(failed)) => return refused(*failed, |_| Place::body()),
         Some(ChatEvent::Recalled(..) | ChatEvent::Done(_)) | None => {
-            return OpenAi(Failure::defect()).into_response();
+            return Error::from(ApiError::defect()).into_response();
         }
     };
     events::response(first, events, |event| match event {
@@ -166,15 +175,15 @@ async fn streamed(mut events: UnboundedReceiver<ChatEvent>) -> Response {
         ChatEvent::Delta(delta) => Line::Bytes(delta.raw),
         ChatEvent::Whole(completion) => Line::Bytes(as_event(&completion)),
         ChatEvent::Done(_) => Line::Last(Bytes::from_static(DONE)),
-        ChatEvent::Failed(failed) => Line::Last(last_words(*failed)),
+        ChatEvent::Failed(failed) => Line::Last(end_of_failed(*failed)),
     })
 }
 
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// A stream that breaks off says why in the way that OpenAI's clients understand. One that is complete and only could not
-/// be stored ends as it should.
-fn last_words(failed: FailedTurn) -> Bytes {
+/// A stream that breaks off says why in the way that OpenAI's clients understand. A complete one that could not be stored
+/// ends normally.
+fn end_of_failed(failed: FailedTurn) -> Bytes {
     match &failed.error {
         ModelError::Memory(error) => {
             tracing::error!(error = with_causes(error), "a turn was answered but could not be stored");
@@ -182,10 +191,8 @@ fn last_words(failed: FailedTurn) -> Bytes {
         }
         ModelError::Nothing => Bytes::from_static(DONE),
         _ => {
-            let (message, code, _) = Failure::from(failed).told_in_words();
-            events::data(
-                &json!({"error": {"message": message, "type": "server_error", "param": null, "code": code}}),
-            )
+            let error = ApiError::from(failed).into_openai();
+            events::data(&error)
         }
     }
 }
@@ -206,22 +213,16 @@ fn as_event(completion: &Completion) -> Bytes {
     events::data(&body)
 }
 
-/// The turn that a request asks for. What it says beside the messages is none of the memory's business.
-fn turn(
-    app: &App,
-    caller: &Caller,
-    headers: &HeaderMap,
-    request: Map<String, Value>,
-) -> Result<ChatTurn, Failure> {
-    let session = session(headers)?;
+/// The turn that a request asks for. The memory reads only its messages.
+fn turn(app: &App, session: ChatSession, request: Map<String, Value>) -> Result<ChatTurn, Problem> {
     let none = vec![];
     let messages = request.get("messages").and_then(Value::as_array).unwrap_or(&none);
-    check_count(messages, &Place::body().at("messages"))?;
+    check_count(messages.len())?;
     let asked = messages.iter().rposition(|message| message["role"] == "user");
     let question = asked.and_then(|at| message::text(&messages[at]["content"])).unwrap_or_default();
     let limit = USUAL_MEMORIES.min(app.memory.limits().results);
     Ok(ChatTurn {
-        session: conversation(caller, &session, None, None)?,
+        session,
         question,
         is_new: asked.is_some_and(|at| at + 1 == messages.len()),
         request: request.into(),
@@ -231,12 +232,10 @@ fn turn(
     })
 }
 
-fn session(headers: &HeaderMap) -> Result<NamedSession, Failure> {
-    let name = |header| NamedSession::header(headers, header).map(Option::unwrap_or_default);
-    let one = |header| name(header).map(|name| if name.is_empty() { vec![] } else { vec![name] });
-    let or_default = |name: String| if name.is_empty() { "default".to_owned() } else { name };
-    let (group, session) = (or_default(name(GROUP)?), or_default(name(SESSION)?));
-    let users =
-        Some(one(USER)?).filter(|users| !users.is_empty()).unwrap_or_else(|| vec!["default".to_owned()]);
-    NamedSession::with_defaults(group, session, users, one(AGENT)?).checked()
+fn session(headers: &HeaderMap) -> Result<NamedSession, Problems> {
+    let name = |spellings| header(headers, spellings).map(|name| name.filter(|name| !name.is_empty()));
+    let or_default = |name: Option<String>| name.unwrap_or_else(|| "default".to_owned());
+    let (group, session) = (or_default(name(NAMES.group)?), or_default(name(NAMES.session)?));
+    let (users, agents) = (vec![or_default(name(NAMES.users)?)], name(NAMES.agents)?.into_iter().collect());
+    NamedSession::of_names(group, session, users, agents, &NAMES).checked()
 }

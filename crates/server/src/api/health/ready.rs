@@ -1,0 +1,61 @@
+//! `GET /health/ready`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Response};
+use memcloud_api::native::{NotReady, Part, PartState, Ready};
+use memcloud_domain::Database;
+use memcloud_ports::Check;
+
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::error::ApiError;
+
+/// Checks that the memory can be written and read now, and that its embedding model answers.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "operation",
+    responses(
+        (status = 200, description = "The memory works.", body = Ready),
+        (status = 503, description = "A part does not work.", body = NotReady),
+    ),
+)]
+pub(crate) async fn ready(_: Allowed<Read>, State(app): State<App>) -> Response {
+    let parts = probe(&app).await;
+    match parts.iter().find_map(|state| Some((state.part, state.failure.clone()?))) {
+        None => Json(Ready { status: "ready".into(), parts }).into_response(),
+        Some((part, failure)) => {
+            let not_ready = NotReady { status: "unavailable".into(), part, failure, parts };
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(not_ready)).into_response()
+        }
+    }
+}
+
+/// Checks every part of the memory.
+async fn probe(app: &App) -> Vec<PartState> {
+    let probed = tokio::time::timeout(app.settings.probe_timeout, app.memory.probe()).await;
+    let Ok(checks) = probed else {
+        let failure = Some(ApiError::probe_too_slow().into_body());
+        return vec![PartState { part: Part::Memory, works: false, failure }];
+    };
+    checks.into_iter().map(state).collect()
+}
+
+/// The failure of the first part that does not work.
+pub(super) async fn first_failure(app: &App) -> Option<memcloud_api::Error> {
+    probe(app).await.into_iter().find_map(|state| state.failure)
+}
+
+fn state(check: Check) -> PartState {
+    let part = match check.part {
+        memcloud_ports::Part::Store => Part::Store,
+        memcloud_ports::Part::Database(Database::Postgres) => Part::Postgres,
+        memcloud_ports::Part::Database(Database::Neo4j) => Part::Neo4j,
+        memcloud_ports::Part::Embedder => Part::Embedder,
+    };
+    let failure = check.outcome.err().map(|error| ApiError::from(error).into_body());
+    PartState { part, works: failure.is_none(), failure }
+}

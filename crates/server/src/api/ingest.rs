@@ -1,0 +1,238 @@
+//! Stores messages: what a single store and a batch have in common.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use memcloud_api::memmachine_v1::{Moment, NewEpisode};
+use memcloud_api::{Place, Problem};
+use memcloud_domain::{self as domain, Field, Member, Metadata, Purpose, Space, Timestamp, Violation};
+use memcloud_memory::{Limits, SessionMembers, StoreRequest, Stored};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::session::{NamedSession, place_of_item};
+use crate::App;
+use crate::body::Source;
+use crate::error::ApiError;
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const REPLAYED: &str = "idempotency-replayed";
+const USUAL_KIND: &str = "message";
+
+/// The headers of a store, apart from those of the session.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the header that `idempotency_key` reads")]
+pub(crate) struct StoreHeaders {
+    /// The client's name for this request, within its group. Sent again with the same request it stores nothing and
+    /// returns the first answer, with the header `Idempotency-Replayed: true`.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+}
+
+/// A request to store messages of one space, all or none.
+pub(crate) struct Store<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) source: &'a Source,
+    pub(crate) space: Space,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) since: Instant,
+}
+
+/// A message to store.
+pub(crate) struct Message {
+    origin: Origin,
+    episode: domain::NewEpisode,
+}
+
+/// What the request says about a message beside the message itself.
+struct Origin {
+    /// Messages that name no session share one.
+    session: Arc<NamedSession>,
+    /// Its number in a batch.
+    item: Option<usize>,
+    /// Whether the users of the session stand in for the producer.
+    is_usual_producer: bool,
+}
+
+impl Message {
+    /// A message of this session.
+    pub(crate) fn read(
+        session: Arc<NamedSession>,
+        new: NewEpisode,
+        purpose: Purpose,
+        item: Option<usize>,
+    ) -> Result<Self, Problem> {
+        let metadata = new.metadata.unwrap_or_default().0;
+        let is_usual_producer = new.producer.is_empty();
+        let created_at = match new.timestamp {
+            Some(Moment(at)) => Some(at),
+            None => said_at(&metadata, item)?,
+        };
+        let episode = domain::NewEpisode {
+            session: session.name.clone(),
+            content: new.episode_content,
+            producer: if is_usual_producer { session.usual_producer() } else { new.producer },
+            produced_for: new.produced_for,
+            role: new.role.unwrap_or_default(),
+            kind: if new.episode_type.is_empty() { USUAL_KIND.to_owned() } else { new.episode_type },
+            created_at,
+            metadata,
+            purpose,
+        };
+        Ok(Self { origin: Origin { session, item, is_usual_producer }, episode })
+    }
+}
+
+/// When a message was said, where clients of v1 write it.
+fn said_at(metadata: &Metadata, item: Option<usize>) -> Result<Option<Timestamp>, Problem> {
+    let Some(given) = metadata.get("timestamp").filter(|given| !given.is_null()) else { return Ok(None) };
+    let place = || place_of_item(item).at("metadata").at("timestamp");
+    Moment::read(given).map(|at| Some(at.0)).map_err(|violation| Problem::of(&violation, place()))
+}
+
+impl Origin {
+    /// Where a field of the message is in the request.
+    fn place(&self, field: Field, limits: &Limits) -> Place {
+        let at = place_of_item(self.item);
+        match field {
+            Field::Producer if self.is_usual_producer => self.session.place(Field::User, limits),
+            Field::Producer => at.at("producer"),
+            Field::Recipient => at.at("produced_for"),
+            Field::Role => at.at("role"),
+            Field::Kind => at.at("episode_type"),
+            Field::Content => at.at("episode_content"),
+            Field::Metadata => at.at("metadata"),
+            Field::Timestamp => at.at("timestamp"),
+            field => self.session.place(field, limits),
+        }
+    }
+}
+
+impl Store<'_> {
+    /// Stores the messages, and counts and times it.
+    pub(crate) async fn run(self) -> Result<Stored, ApiError> {
+        let Self { app, headers, source, space, messages, since } = self;
+        let idempotency_key = idempotency_key(headers)?;
+        let (origins, episodes): (Vec<Origin>, Vec<_>) =
+            messages.into_iter().map(|message| (message.origin, message.episode)).unzip();
+        let request = StoreRequest { space, members: session_members(&origins), episodes, idempotency_key };
+        let limits = app.memory.limits();
+        let place = |violation: &Violation| match violation.field {
+            Field::IdempotencyKey => Place::header(IDEMPOTENCY_KEY),
+            field => {
+                let origin = origins.get(violation.item.unwrap_or_default());
+                origin.map_or_else(Place::body, |origin| origin.place(field, limits))
+            }
+        };
+        app.memory.check(&request).map_err(|error| source.refuse(ApiError::of(error, place)))?;
+        for present in &request.members {
+            check_members(app, &request, present, &origins).await?;
+        }
+        let count = request.episodes.len();
+        let stored = app.memory.store(request).await?;
+        if !stored.repeated {
+            app.measures.stored(count, since);
+        }
+        Ok(stored)
+    }
+}
+
+/// The members of each session, each session once, in the order in which they are named.
+fn session_members(origins: &[Origin]) -> Vec<SessionMembers> {
+    let mut sessions: Vec<SessionMembers> = vec![];
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut seen = HashSet::new();
+    for Origin { session, .. } in origins {
+        if !seen.insert(Arc::as_ptr(session)) {
+            continue;
+        }
+        let place = *places.entry(&session.name).or_insert(sessions.len());
+        match sessions.get_mut(place) {
+            Some(present) => present.members.extend(session.members()),
+            None => sessions
+                .push(SessionMembers { session: session.name.clone(), members: session.members().collect() }),
+        }
+    }
+    for present in &mut sessions {
+        present.members.sort();
+        present.members.dedup();
+    }
+    sessions
+}
+
+/// Refuses a message whose producer or recipient is not a member of its session, now or before.
+async fn check_members(
+    app: &App,
+    request: &StoreRequest,
+    present: &SessionMembers,
+    origins: &[Origin],
+) -> Result<(), ApiError> {
+    let messages = || origins.iter().zip(&request.episodes).filter(|(_, e)| e.session == present.session);
+    let mut members: Vec<&Member> = present.members.iter().collect();
+    let names = members.iter().map(|member| member.name()).collect();
+    if messages().all(|(origin, episode)| is_among(&origin.session, episode, &names)) {
+        return Ok(());
+    }
+    let known = app.memory.session(&request.space, &present.session).await?;
+    let known = known.map(|session| session.members).unwrap_or_default();
+    members.extend(&known);
+    members.sort();
+    members.dedup();
+    let names = members.iter().map(|member| member.name()).collect();
+    match messages().find(|(origin, episode)| !is_among(&origin.session, episode, &names)) {
+        Some((_, episode)) => Err(not_a_member(episode, &members)),
+        None => Ok(()),
+    }
+}
+
+/// Whether the message is between members of these names.
+///
+/// A message for the profile may come from anyone. Several users at once can stand in for a missing producer; that joined
+/// name is not a member.
+fn is_among(session: &NamedSession, episode: &domain::NewEpisode, names: &HashSet<&str>) -> bool {
+    let (producer, recipient) = (episode.producer.as_str(), episode.produced_for.as_str());
+    let speaks = || names.contains(producer) || *producer == session.usual_producer();
+    let hears = || recipient.is_empty() || names.contains(recipient);
+    episode.purpose == Purpose::ProfileOnly || (speaks() && hears())
+}
+
+/// The documented error for a message whose producer or recipient is not among these members.
+fn not_a_member(episode: &domain::NewEpisode, members: &[&Member]) -> ApiError {
+    let (producer, recipient) = (&episode.producer, &episode.produced_for);
+    let (users, agents): (Vec<_>, Vec<_>) =
+        members.iter().partition(|member| matches!(member, Member::User(_)));
+    let listed = |members: Vec<&&Member>| {
+        members.into_iter().map(|member| format!("'{}'", member.name())).collect::<Vec<_>>().join(", ")
+    };
+    let (users, agents) = (listed(users), listed(agents));
+    let detail = format!("either {producer} or {recipient} is not in [{users}] or [{agents}]");
+    ApiError::new(StatusCode::BAD_REQUEST, detail, "not_a_member")
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() => Ok(Some(key.to_owned())),
+        _ => {
+            let msg = "the key is empty or not ASCII";
+            let problem = Problem::new(Place::header(IDEMPOTENCY_KEY), "value_error", msg, "invalid_header");
+            Err(problem.showing(&Value::from(String::from_utf8_lossy(value.as_bytes()))))
+        }
+    }
+}
+
+/// The answer to a store. A header says when it repeats an earlier answer.
+pub(crate) fn answer(mut headers: HeaderMap, stored: &Stored, body: impl Serialize) -> Response {
+    if stored.repeated {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    (headers, Json(body)).into_response()
+}

@@ -1,0 +1,3 @@
+//! The APIs of `MemMachine`.
+
+pub(crate) mod v1;

@@ -1,0 +1,36 @@
+//! `DELETE /v1/memories`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use memcloud_api::memmachine_v1::ForgetSession;
+use memcloud_ports::Deletion;
+
+use crate::App;
+use crate::allowed::{Allowed, Write};
+use crate::api::responses::Validated;
+use crate::api::session::{NamedSession, SessionHeaders};
+use crate::body::TypedBody;
+use crate::error::ApiError;
+
+/// Deletes every message of one session for good. A session without messages is not an error.
+#[utoipa::path(
+    delete,
+    path = "/v1/memories",
+    operation_id = "forget_session",
+    tag = "memories",
+    params(SessionHeaders),
+    request_body = ForgetSession,
+    responses((status = 200, description = "They are gone. The answer is `null`.", body = Option<String>), Validated),
+)]
+pub(crate) async fn forget(
+    allowed: Allowed<Write>,
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: TypedBody<ForgetSession>,
+) -> Result<(HeaderMap, Json<()>), ApiError> {
+    let session = NamedSession::of_request(&headers, body.value.session);
+    let session = session.map_err(|problems| body.source.refuse(problems))?;
+    app.memory.forget(&session.space(&allowed)?, Deletion::Session(session.name.clone())).await?;
+    Ok((session.echo(), Json(())))
+}

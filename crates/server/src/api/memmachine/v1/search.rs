@@ -1,0 +1,204 @@
+//! `POST /v1/memories/search`, and the same for one kind of memory only: `…/episodic/search` and `…/profile/search`.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use memcloud_api::memmachine_v1::{SearchAnswer, SearchContent, SearchQuery, SearchResult};
+use memcloud_api::{Integer, Place, Problem, Problems};
+use memcloud_domain::{Caller, Episode, Field, Filter, Space, Timestamp};
+use memcloud_memory::{FactHit, SearchResults};
+use memcloud_ports::FactsOf;
+
+use super::filter;
+use super::shape::{self, Shape, Shapes};
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::api::responses::Validated;
+use crate::api::session::{NamedSession, SessionHeaders};
+use crate::body::TypedBody;
+use crate::error::ApiError;
+use crate::params::QueryParams;
+
+const USUAL_LIMIT: usize = 20;
+const USUAL_FACTS: usize = 5;
+
+/// Searches what was said in a group.
+///
+/// A request that names its session in the body and has no `filter` gets a list of hits, best first. Any other request
+/// gets MemMachine's object.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/search",
+    operation_id = "search_memories",
+    tag = "search",
+    params(
+        SessionHeaders,
+        ("shape" = Option<String>, Query, description = "`list` or `memmachine`: the shape of the answer, whatever the request looks like."),
+        ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
+    ),
+    request_body = SearchQuery,
+    responses((status = 200, description = "What was found.", body = SearchAnswer), Validated),
+)]
+pub(crate) async fn search(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    State(shapes): State<Shapes>,
+    headers: HeaderMap,
+    mut query: QueryParams,
+    body: TypedBody<SearchQuery>,
+) -> Result<Response, ApiError> {
+    let shape = Shape::of_request(shapes, &headers, &mut query, &body.value)?;
+    let search = Search::read(&app, &allowed, &headers, query, body)?;
+    Ok(match shape {
+        Shape::List => {
+            let found = search.episodes(&app).await?;
+            let hits: Vec<_> = found.hits.into_iter().map(|hit| shape::scored(hit, search.explain)).collect();
+            (search.session.echo(), Json(hits)).into_response()
+        }
+        Shape::MemMachine => {
+            let newest = search.newest(&app).await?;
+            let (found, facts) = search.both(&app).await?;
+            let profile_memory = Some(shape::profile(facts));
+            let episodic = shape::episodic(newest, found.hits, search.explain);
+            search.answer(SearchContent { profile_memory, ..episodic })
+        }
+    })
+}
+
+/// Searches what was said in a group. The answer is always MemMachine's object, with `episodic_memory` only.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/episodic/search",
+    operation_id = "search_episodic_memories",
+    tag = "search",
+    params(SessionHeaders, ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
+    request_body = SearchQuery,
+    responses((status = 200, description = "What was found.", body = SearchResult), Validated),
+)]
+pub(crate) async fn search_episodic(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    headers: HeaderMap,
+    query: QueryParams,
+    body: TypedBody<SearchQuery>,
+) -> Result<Response, ApiError> {
+    let search = Search::read(&app, &allowed, &headers, query, body)?;
+    let newest = search.newest(&app).await?;
+    let found = search.episodes(&app).await?;
+    Ok(search.answer(shape::episodic(newest, found.hits, search.explain)))
+}
+
+/// Searches the facts about the users of the session. The answer is always MemMachine's object, with `profile_memory`
+/// only.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/profile/search",
+    operation_id = "search_profile",
+    tag = "search",
+    params(SessionHeaders),
+    request_body = SearchQuery,
+    responses((status = 200, description = "What was found.", body = SearchResult), Validated),
+)]
+pub(crate) async fn search_profile(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    headers: HeaderMap,
+    query: QueryParams,
+    body: TypedBody<SearchQuery>,
+) -> Result<Response, ApiError> {
+    let search = Search::read(&app, &allowed, &headers, query, body)?;
+    let facts = app.memory.search_facts(&search.facts_of(), &search.text, search.most_facts).await?;
+    Ok(search.answer(SearchContent { episodic_memory: None, profile_memory: Some(shape::profile(facts)) }))
+}
+
+/// What a request searches for.
+struct Search {
+    session: NamedSession,
+    space: Space,
+    text: String,
+    filter: Filter,
+    limit: usize,
+    most_facts: usize,
+    as_of: Option<Timestamp>,
+    explain: bool,
+    since: Instant,
+}
+
+impl Search {
+    /// Reads a request, or reports all of its problems.
+    fn read(
+        app: &App,
+        caller: &Caller,
+        headers: &HeaderMap,
+        mut query: QueryParams,
+        TypedBody { value: body, source }: TypedBody<SearchQuery>,
+    ) -> Result<Self, ApiError> {
+        let (since, limits) = (Instant::now(), app.memory.limits());
+        let refuse = |problems: Problems| source.refuse(problems);
+        let session = NamedSession::of_request(headers, body.session).map_err(refuse)?;
+        let space = session.space(caller)?;
+        let mut problems = Problems::default();
+        let at = |field| move |violation| Problem::of(&violation, Place::body().at(field));
+        problems.take(limits.check_text(Field::Query, &body.query).map_err(at("query")));
+        let named = limits.check_name(Field::Space, &space.project);
+        problems
+            .take(named.map_err(|violation| Problem::of(&violation, session.place(Field::Space, limits))));
+        let filter = problems.take_all(body.filter.value().map(filter::read).transpose());
+        let given = body.limit.map(|Integer(limit)| limit);
+        let limit = problems.take(limits.check_limit(given, USUAL_LIMIT).map_err(at("limit")));
+        let as_of = body.as_of.as_deref().map(str::parse).transpose();
+        let as_of = problems.take(as_of.map_err(at("as_of"))).flatten();
+        let explain = problems.take(query.truth("explain")).unwrap_or_default();
+        source.check(problems)?;
+        let limit = limit.unwrap_or(USUAL_LIMIT);
+        Ok(Self {
+            session,
+            space,
+            text: body.query,
+            filter: filter.flatten().unwrap_or_default(),
+            limit,
+            most_facts: given.map_or(USUAL_FACTS.min(limits.results), |_| limit),
+            as_of,
+            explain: explain || body.explain.unwrap_or_default(),
+            since,
+        })
+    }
+
+    /// The facts about the users of the session.
+    fn facts_of(&self) -> FactsOf {
+        let (space, owners) = (self.space.clone(), Some(self.session.users.clone()));
+        FactsOf { space, owners, category: None, as_of: self.as_of }
+    }
+
+    fn query(&self) -> memcloud_memory::SearchQuery {
+        let (space, text, filter) = (self.space.clone(), self.text.clone(), self.filter.clone());
+        memcloud_memory::SearchQuery { space, text, filter, limit: self.limit }
+    }
+
+    /// The newest episodes of the session, which MemMachine calls short-term memory.
+    async fn newest(&self, app: &App) -> Result<Vec<Episode>, ApiError> {
+        Ok(app.memory.newest(&self.space, &self.session.name, self.limit).await?)
+    }
+
+    /// The hits, best first.
+    async fn episodes(&self, app: &App) -> Result<SearchResults, ApiError> {
+        let found = app.memory.search(self.query()).await?;
+        app.measures.searched(found.embedding, found.ranking, self.since);
+        Ok(found)
+    }
+
+    /// The hits and the facts, best first.
+    async fn both(&self, app: &App) -> Result<(SearchResults, Vec<FactHit>), ApiError> {
+        let (found, facts) = app.memory.search_both(self.query(), &self.facts_of(), self.most_facts).await?;
+        app.measures.searched(found.embedding, found.ranking, self.since);
+        Ok((found, facts))
+    }
+
+    /// MemMachine's object with this content.
+    fn answer(&self, content: SearchContent) -> Response {
+        (self.session.echo(), Json(shape::object(content))).into_response()
+    }
+}

@@ -1,0 +1,101 @@
+//! `POST /v1/memories`, and the same for one kind of memory only: `…/episodic` and `…/profile`.
+
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use memcloud_api::memmachine_v1::{NewEpisode, Progress, Stored};
+use memcloud_domain::{Caller, Purpose};
+
+use crate::App;
+use crate::allowed::{Allowed, Write};
+use crate::api::ingest::{Message, Store, StoreHeaders, answer};
+use crate::api::responses::StoreErrors;
+use crate::api::session::{NamedSession, SessionHeaders};
+use crate::body::TypedBody;
+use crate::error::ApiError;
+
+/// Stores a message. After the answer it is durable, and the next search finds it.
+#[utoipa::path(
+    post,
+    path = "/v1/memories",
+    operation_id = "store_memory",
+    tag = "memories",
+    params(SessionHeaders, StoreHeaders),
+    request_body = NewEpisode,
+    responses((status = 200, description = "It is stored.", body = Stored), StoreErrors),
+)]
+pub(crate) async fn store(
+    allowed: Allowed<Write>,
+    app: State<App>,
+    headers: HeaderMap,
+    body: TypedBody<NewEpisode>,
+) -> Result<Response, ApiError> {
+    store_one(&app, &allowed, &headers, body, Purpose::Recall).await
+}
+
+/// Stores a message, as `POST /v1/memories` does.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/episodic",
+    operation_id = "store_episodic_memory",
+    tag = "memories",
+    params(SessionHeaders, StoreHeaders),
+    request_body = NewEpisode,
+    responses((status = 200, description = "It is stored.", body = Stored), StoreErrors),
+)]
+pub(crate) async fn store_episodic(
+    allowed: Allowed<Write>,
+    app: State<App>,
+    headers: HeaderMap,
+    body: TypedBody<NewEpisode>,
+) -> Result<Response, ApiError> {
+    store_one(&app, &allowed, &headers, body, Purpose::Recall).await
+}
+
+/// Stores a message to learn facts from. It is durable, but no search finds it. Anyone may be its producer.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/profile",
+    operation_id = "store_profile_memory",
+    tag = "memories",
+    params(SessionHeaders, StoreHeaders),
+    request_body = NewEpisode,
+    responses(
+        (status = 200, description = "It is stored, and waits for the profile.", body = Stored),
+        (status = 409, description = "The idempotency key was used before with another request.", body = memcloud_api::Error),
+        (status = 422, description = "The request does not validate; nothing is stored.", body = memcloud_api::Error),
+    ),
+)]
+pub(crate) async fn store_profile(
+    allowed: Allowed<Write>,
+    app: State<App>,
+    headers: HeaderMap,
+    body: TypedBody<NewEpisode>,
+) -> Result<Response, ApiError> {
+    store_one(&app, &allowed, &headers, body, Purpose::ProfileOnly).await
+}
+
+async fn store_one(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    TypedBody { value: mut new, source }: TypedBody<NewEpisode>,
+    purpose: Purpose,
+) -> Result<Response, ApiError> {
+    let since = Instant::now();
+    let session = NamedSession::of_request(headers, new.session.take());
+    let session = session.map_err(|problems| source.refuse(problems))?;
+    let (space, echo) = (session.space(caller)?, session.echo());
+    let message =
+        Message::read(session.into(), new, purpose, None).map_err(|problem| source.refuse(problem))?;
+    let messages = vec![message];
+    let stored = Store { app, headers, source: &source, space, messages, since }.run().await?;
+    let id = *stored.ids.first().ok_or_else(ApiError::defect)?;
+    let status = match purpose {
+        Purpose::Recall | Purpose::Transcript => Progress::Stored,
+        Purpose::ProfileOnly => Progress::Queued,
+    };
+    Ok(answer(echo, &stored, Stored { id: id.into(), status }))
+}

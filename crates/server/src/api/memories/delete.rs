@@ -1,0 +1,38 @@
+//! `DELETE /v1/memories/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::Deleted;
+use memcloud_ports::Deletion;
+
+use super::{named, no_episode};
+use crate::App;
+use crate::allowed::{Allowed, Write};
+use crate::api::responses::OneOfGroup;
+use crate::error::ApiError;
+use crate::params::{PathId, QueryParams};
+
+/// Deletes one message for good.
+#[utoipa::path(
+    delete,
+    path = "/v1/memories/{id}",
+    operation_id = "delete_memory",
+    tag = "memories",
+    params(
+        ("id" = String, Path, description = "The UUID of the message, with or without `episode-`."),
+        ("group_id" = Option<String>, Query, description = "The group it belongs to. Default: `default`."),
+    ),
+    responses((status = 200, description = "It is gone.", body = Deleted), OneOfGroup),
+)]
+pub(crate) async fn delete(
+    allowed: Allowed<Write>,
+    State(app): State<App>,
+    id: PathId,
+    query: QueryParams,
+) -> Result<Json<Deleted>, ApiError> {
+    let (space, id) = named(&allowed, id, query)?;
+    match app.memory.forget(&space, Deletion::Episodes(vec![id])).await? {
+        0 => Err(no_episode()),
+        deleted => Ok(Json(Deleted { deleted })),
+    }
+}

@@ -1,0 +1,35 @@
+//! `GET /v1/memories/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::ListedEpisode;
+
+use super::{named, no_episode};
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::api::responses::OneOfGroup;
+use crate::error::ApiError;
+use crate::params::{PathId, QueryParams};
+
+/// Reads one message.
+#[utoipa::path(
+    get,
+    path = "/v1/memories/{id}",
+    operation_id = "read_memory",
+    tag = "memories",
+    params(
+        ("id" = String, Path, description = "The UUID of the message, with or without `episode-`."),
+        ("group_id" = Option<String>, Query, description = "The group it belongs to. Default: `default`."),
+    ),
+    responses((status = 200, description = "The message.", body = ListedEpisode), OneOfGroup),
+)]
+pub(crate) async fn get(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    id: PathId,
+    query: QueryParams,
+) -> Result<Json<ListedEpisode>, ApiError> {
+    let (space, id) = named(&allowed, id, query)?;
+    let found = app.memory.episodes(&space, &[id]).await?;
+    found.into_iter().next().map(|episode| Json(episode.into())).ok_or_else(no_episode)
+}

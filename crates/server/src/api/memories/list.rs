@@ -1,0 +1,92 @@
+//! `GET /v1/memories`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::{ListedEpisode, Page};
+use memcloud_api::{Place, Problem};
+use memcloud_domain::{Episode, EpisodeId, Filter};
+use memcloud_memory::ListQuery;
+use memcloud_ports::Cursor;
+use serde_json::Value;
+
+use super::space;
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::api::responses::Validated;
+use crate::error::ApiError;
+use crate::params::QueryParams;
+
+const USUAL_LIMIT: usize = 100;
+
+/// Lists the messages of a group, or of one session of it, oldest first.
+#[utoipa::path(
+    get,
+    path = "/v1/memories",
+    operation_id = "list_memories",
+    tag = "memories",
+    params(
+        ("group_id" = Option<String>, Query, description = "The group. Default: `default`."),
+        ("session_id" = Option<String>, Query, description = "The session. Default: all of the group."),
+        ("limit" = Option<i64>, Query, description = "The most messages of one page. Default: 100."),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+    ),
+    responses((status = 200, description = "A page.", body = Page), Validated),
+)]
+pub(crate) async fn list(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    mut query: QueryParams,
+) -> Result<Json<Page>, ApiError> {
+    let memory = &app.memory;
+    let given = query.integer("limit")?;
+    let limit = memory.limits().check_limit(given, USUAL_LIMIT).map_err(|violation| {
+        Problem::of(&violation, Place::query().at("limit")).showing(&Value::from(given))
+    })?;
+    let after = query.text("cursor")?.map(|text| cursor(&text)).transpose()?;
+    let session = query.text("session_id")?;
+    let space = space(&allowed, &mut query)?;
+    // One more than the page says whether there is a next page.
+    let query = ListQuery { space, session, filter: Filter::default(), after, limit: limit + 1 };
+    let mut episodes = memory.list(&query).await?;
+    let more = episodes.len() > limit;
+    episodes.truncate(limit);
+    let next_cursor = episodes.last().filter(|_| more).map(written);
+    Ok(Json(Page { episodes: episodes.into_iter().map(ListedEpisode::from).collect(), next_cursor }))
+}
+
+/// A cursor as text: the microseconds and the id of the last episode, in hexadecimal digits.
+fn written(last: &Episode) -> String {
+    let id = u128::from_be_bytes(*last.id.as_bytes());
+    format!("{:016x}{id:032x}", last.created_at.as_micros())
+}
+
+fn cursor(text: &str) -> Result<Cursor, Problem> {
+    let read = || {
+        let is_hex = text.len() == 48 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (created_at, id) = is_hex.then(|| text.split_at(16))?;
+        let created_at = u64::from_str_radix(created_at, 16).ok()?.cast_signed();
+        let id = EpisodeId::from_bytes(u128::from_str_radix(id, 16).ok()?.to_be_bytes());
+        Some(Cursor { created_at, id })
+    };
+    read().ok_or_else(|| {
+        let msg = "this is not a valid cursor";
+        let problem = Problem::new(Place::query().at("cursor"), "value_error", msg, "invalid_cursor");
+        problem.showing(&Value::from(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cursors_are_read_or_refused(text in "[0-9a-f]{48}|.{0,60}") {
+            if let Ok(read) = cursor(&text) {
+                let id = u128::from_be_bytes(*read.id.as_bytes());
+                prop_assert_eq!(format!("{:016x}{id:032x}", read.created_at), text.to_lowercase());
+            }
+        }
+    }
+}

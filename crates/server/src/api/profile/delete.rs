@@ -1,0 +1,38 @@
+//! `DELETE /v1/memories/profile/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::DeletedFact;
+
+use crate::App;
+use crate::allowed::{Allowed, Write};
+use crate::api::memories::space;
+use crate::api::responses::OneOfGroup;
+use crate::error::ApiError;
+use crate::params::{PathId, QueryParams};
+
+/// Deletes one fact for good, whether it holds or held.
+#[utoipa::path(
+    delete,
+    path = "/v1/memories/profile/{id}",
+    operation_id = "delete_fact",
+    tag = "profile",
+    params(
+        ("id" = i64, Path, description = "The number of the fact."),
+        ("group_id" = Option<String>, Query, description = "The group it was learned in. Default: `default`."),
+    ),
+    responses((status = 200, description = "It is gone.", body = DeletedFact), OneOfGroup),
+)]
+pub(crate) async fn delete(
+    allowed: Allowed<Write>,
+    State(app): State<App>,
+    id: PathId,
+    mut query: QueryParams,
+) -> Result<Json<DeletedFact>, ApiError> {
+    let space = space(&allowed, &mut query)?;
+    if app.memory.forget_fact(&space, id.parsed(str::parse)?).await? {
+        Ok(Json(DeletedFact { deleted: 1 }))
+    } else {
+        Err(ApiError::not_found("no such fact in this group"))
+    }
+}

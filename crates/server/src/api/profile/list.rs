@@ -1,0 +1,39 @@
+//! `GET /v1/memories/profile`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::memmachine_v1::Fact;
+use memcloud_api::native::Facts;
+use memcloud_ports::FactsOf;
+
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::api::memories::space;
+use crate::api::responses::Validated;
+use crate::error::ApiError;
+use crate::params::QueryParams;
+
+/// Lists the facts about people of a group: those that hold now, or those that held at some time.
+#[utoipa::path(
+    get,
+    path = "/v1/memories/profile",
+    operation_id = "list_facts",
+    tag = "profile",
+    params(
+        ("group_id" = Option<String>, Query, description = "The group. Default: `default`."),
+        ("user_id" = Option<String>, Query, description = "The person that the facts are about. Default: everyone."),
+        ("as_of" = Option<String>, Query, description = "A time: the facts that held then. RFC 3339; UTC without a zone."),
+    ),
+    responses((status = 200, description = "The facts.", body = Facts), Validated),
+)]
+pub(crate) async fn list(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    mut query: QueryParams,
+) -> Result<Json<Facts>, ApiError> {
+    let owners = query.text("user_id")?.map(|name| vec![name]);
+    let as_of = query.parsed("as_of", str::parse)?;
+    let of = FactsOf { space: space(&allowed, &mut query)?, owners, category: None, as_of };
+    let facts = app.memory.facts(&of).await?;
+    Ok(Json(Facts { facts: facts.into_iter().map(|fact| Fact::new(fact, None)).collect() }))
+}

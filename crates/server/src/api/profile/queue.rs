@@ -1,0 +1,57 @@
+//! `GET /v1/memories/profile/queue`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::{ParkedMessage, ProfileQueue};
+use memcloud_ports::{Parked, Waiting};
+
+use super::spaces;
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::api::responses::Validated;
+use crate::error::ApiError;
+use crate::params::QueryParams;
+
+/// The most parked messages that are shown.
+const SHOWN: usize = 100;
+
+/// Shows the messages that wait to be learned from, and those that failed.
+#[utoipa::path(
+    get,
+    path = "/v1/memories/profile/queue",
+    operation_id = "profile_queue",
+    tag = "profile",
+    params(("group_id" = Option<String>, Query, description = "The group. Default: all of them.")),
+    responses((status = 200, description = "The queue.", body = ProfileQueue), Validated),
+)]
+pub(crate) async fn queue(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    mut query: QueryParams,
+) -> Result<Json<ProfileQueue>, ApiError> {
+    let (mut all, mut shown) = (Waiting::default(), vec![]);
+    for space in spaces(&allowed, &mut query)? {
+        let Waiting { waiting, since, parked } = app.memory.waiting(space.as_ref()).await?;
+        all.waiting += waiting;
+        all.parked += parked;
+        all.since = all.since.into_iter().chain(since).min();
+        shown.extend(app.memory.parked(space.as_ref(), SHOWN - shown.len()).await?);
+    }
+    Ok(Json(ProfileQueue {
+        learning: app.learns,
+        waiting: all.waiting,
+        since: all.since.map(|at| at.to_string()),
+        parked: all.parked,
+        parked_messages: shown.into_iter().map(parked_message).collect(),
+    }))
+}
+
+fn parked_message(parked: Parked) -> ParkedMessage {
+    ParkedMessage {
+        id: parked.episode.into(),
+        group_id: parked.subject.space.project,
+        user_id: parked.subject.owner,
+        attempts: parked.attempts,
+        reason: parked.reason,
+    }
+}

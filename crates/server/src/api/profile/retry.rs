@@ -1,0 +1,33 @@
+//! `POST /v1/memories/profile/queue/retry`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::RetriedMessages;
+
+use super::spaces;
+use crate::App;
+use crate::allowed::{Allowed, Write};
+use crate::api::responses::Validated;
+use crate::error::ApiError;
+use crate::params::QueryParams;
+
+/// Retries the messages whose learning failed permanently.
+#[utoipa::path(
+    post,
+    path = "/v1/memories/profile/queue/retry",
+    operation_id = "retry_profile_queue",
+    tag = "profile",
+    params(("group_id" = Option<String>, Query, description = "The group. Default: all of them.")),
+    responses((status = 200, description = "They wait again.", body = RetriedMessages), Validated),
+)]
+pub(crate) async fn retry(
+    allowed: Allowed<Write>,
+    State(app): State<App>,
+    mut query: QueryParams,
+) -> Result<Json<RetriedMessages>, ApiError> {
+    let mut retried = 0;
+    for space in spaces(&allowed, &mut query)? {
+        retried += app.memory.unpark(space.as_ref()).await?;
+    }
+    Ok(Json(RetriedMessages { retried }))
+}
