@@ -6,6 +6,7 @@ mod check;
 mod databases;
 mod examples;
 mod kept;
+mod locomo;
 mod measure;
 mod programs;
 mod steps;
@@ -30,6 +31,8 @@ enum Chore {
     Databases(databases::Args),
     /// Formatting, lints, documentation, and the rules of the project itself
     Check(check::Args),
+    /// Print conversations of the LoCoMo benchmark as lines for 'memcloud import'
+    Locomo(locomo::Args),
     /// Measure what the product promises, on release builds
     Bench(measure::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Databases(args) => databases::run(&args),
         Chore::Check(args) => Ok(check::run(&args)),
+        Chore::Locomo(args) => locomo::run(&args),
         Chore::Bench(args) => measured(&args),
     };
     match done {

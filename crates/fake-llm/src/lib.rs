@@ -4,8 +4,8 @@
 //! facts are the matches of a few fixed patterns. Everything it says was in its input, so a test that reads its
 //! answers tests the memory. On demand it fails in every way that real endpoints do: see [`Fault`].
 //!
-//! [`DevModel::start`] runs it inside a test; `memcloud dev-model` runs it by itself. Nothing of the product starts it
-//! or leads to it unasked.
+//! [`DevModel::start`] runs it inside a test, `cargo run -p memcloud-fake-llm` as a program. No crate of the product
+//! depends on it.
 //!
 //! | route | what |
 //! |---|---|

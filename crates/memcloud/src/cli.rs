@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, chat, completions, dev_model, doctor, export, forget, import, keys, list, model, reference, search,
-    serve, up,
+    add, chat, completions, doctor, export, forget, import, keys, list, model, reference, search, serve, up,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -40,8 +39,6 @@ pub(crate) enum Command {
     Keys(keys::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
-    #[command(hide = true)]
-    DevModel(dev_model::Args),
     #[command(hide = true)]
     Model(model::Args),
     #[command(hide = true)]

@@ -42,10 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
-    (
-        "memcloud",
-        &["instance", "server", "memory", "ports", "domain", "embed", "llm", "fake-llm", "tasks", "api"],
-    ),
+    ("memcloud", &["api", "instance", "server", "memory", "ports", "domain", "embed", "llm", "tasks"]),
     ("store-tests", &["memory", "ports", "domain"]),
     (
         "xtask",

@@ -8,4 +8,5 @@ mod client;
 mod embedding;
 mod extracting;
 mod failing;
+mod program;
 mod switching;

@@ -8,7 +8,6 @@ use crate::settings::Sources;
 pub(crate) mod add;
 pub(crate) mod chat;
 pub(crate) mod completions;
-pub(crate) mod dev_model;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod forget;

@@ -1,25 +1,44 @@
-//! Chats and learning through the real binary: a stand-in for a language model beside a server, both real processes.
+//! Chats and learning through the real binary, with a stand-in for a language model.
 
 use std::time::{Duration, Instant};
 
+use memcloud_fake_llm::{DevModel, Options};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::home::{ContentLocation, PATIENCE, Server, http};
 
-/// A stand-in for a language model.
-pub(crate) struct Model(Server);
+/// A stand-in for a language model, on threads of its own: tests block while they wait for processes.
+pub(crate) struct Model {
+    _model: DevModel,
+    url: String,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
 
 impl Model {
-    pub(crate) fn start(home: &ContentLocation) -> Self {
-        Self(Server::start(home.memcloud().arg("dev-model")))
+    pub(crate) fn start() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let entered = runtime.enter();
+        let model = DevModel::start(Options::default()).unwrap();
+        drop(entered);
+        Self { url: model.url(), _model: model, runtime: Some(runtime) }
     }
 
     pub(crate) fn url(&self) -> &str {
-        &self.0.url
+        &self.url
     }
 
     fn control(&self, what: &str) -> String {
-        format!("{}/dev/{what}", self.0.url.trim_end_matches("/v1"))
+        format!("{}/dev/{what}", self.url.trim_end_matches("/v1"))
     }
 
     pub(crate) async fn calls(&self) -> Value {
@@ -73,7 +92,7 @@ fn values(facts: &Value) -> Vec<String> {
 #[tokio::test]
 async fn a_chat_remembers_across_runs_and_restarts() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     let mut server = serve(&home, &model, &[]);
     let said =
         home.run(&["chat", "I moved to Lisbon because of the light.", "--user", "ann", "--url", &server.url]);
@@ -106,7 +125,7 @@ async fn a_chat_remembers_across_runs_and_restarts() {
 #[tokio::test]
 async fn lines_of_stdin_are_one_conversation() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     let server = serve(&home, &model, &[]);
     let lines = "The spare keys hang behind the green door.\n\nWhere are the spare keys?\n";
     let ran = home.run_with(&["chat", "--user", "ann", "--url", &server.url], lines).ok();
@@ -134,7 +153,7 @@ async fn what_goes_wrong_says_what_to_do() {
     let without = home.serve();
     let failed = home.run(&["chat", "hello", "--url", &without.url]).failed(1);
     assert!(failed.stderr.contains("OPENAI_BASE_URL"), "{failed:?}");
-    let model = Model::start(&home);
+    let model = Model::start();
     model.fails(json!({"faults": ["status=401"]})).await;
     let server = serve(&home, &model, &[("MEMCLOUD_DATA_DIR", home.path("other").to_str().unwrap())]);
     let failed = home.run(&["chat", "hello", "--url", &server.url]).failed(1);
@@ -175,7 +194,7 @@ fn settings_that_cannot_work_are_refused_at_the_start() {
 #[tokio::test]
 async fn nothing_is_charged_twice_after_a_kill() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     let mut server = serve(&home, &model, &[("MEMCLOUD_MODEL_CALLS_PER_DAY", "5")]);
     model.fails(json!({"faults": ["slow=1500ms"], "only": "extract"})).await;
     home.run(&["add", "I live in Oslo.", "--user", "ann", "--url", &server.url]).ok();
@@ -210,7 +229,7 @@ async fn nothing_is_charged_twice_after_a_kill() {
 #[tokio::test]
 async fn stops_count_against_no_message_and_hide_no_call() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     model.fails(json!({"faults": ["slow=30s"], "only": "extract"})).await;
     let mut id = String::new();
     for round in 0..6 {
@@ -240,7 +259,7 @@ async fn stops_count_against_no_message_and_hide_no_call() {
 #[tokio::test]
 async fn an_answered_chat_survives_a_kill() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     for round in 0..3 {
         let mut server = serve(&home, &model, &[]);
         let said = format!("Word{round} is the word of round {round}.");
@@ -258,7 +277,7 @@ async fn an_answered_chat_survives_a_kill() {
 #[tokio::test]
 async fn the_doctor_lists_what_could_not_be_learned_from() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     // A queue as a server leaves it that has tried five times: the pauses between them take minutes.
     let mut server = serve(&home, &model, &[("MEMCLOUD_PROFILE_MESSAGES", "9")]);
     let id = home.run(&["add", "I live in Oslo.", "--user", "ann", "--url", &server.url]).ok().stdout;
@@ -295,7 +314,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
 #[tokio::test]
 async fn embeddings_come_from_an_endpoint_and_are_not_mixed() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     let remote = [("MEMCLOUD_EMBEDDING_URL", model.url()), ("MEMCLOUD_EMBEDDING_MODEL", "words")];
     let start = |settings: &[(&str, &str)]| {
         let mut command = home.memcloud();
@@ -348,7 +367,7 @@ async fn a_server_starts_without_the_endpoint_that_embeds() {
 #[tokio::test]
 async fn a_stop_in_the_midst_of_an_answer_keeps_what_came() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     let mut server = serve(&home, &model, &[("MEMCLOUD_PROFILE", "false")]);
     home.run(&["add", "The spare keys hang behind the green door.", "--user", "ann", "--url", &server.url])
         .ok();

@@ -74,7 +74,7 @@ fn typescript_stores_finds_and_deletes() {
 #[test]
 fn the_openai_client_is_answered_from_another_conversation() {
     let home = ContentLocation::new();
-    let model = Model::start(&home);
+    let model = Model::start();
     let mut serve = home.memcloud();
     serve.args(["serve", "--offline", "--listen", "127.0.0.1:0"]).env("OPENAI_BASE_URL", model.url());
     let server = Server::start(serve.env("MEMCLOUD_CHAT_MODEL", "dev-model"));

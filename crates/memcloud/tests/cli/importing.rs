@@ -1,4 +1,4 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::home::ContentLocation;
 
@@ -51,29 +51,7 @@ fn what_was_listed_can_be_imported() {
 }
 
 #[test]
-fn conversations_of_the_benchmark_keep_their_times_and_captions() {
-    let home = ContentLocation::new();
-    let server = home.serve();
-    let conversation: Value = json!([{"sample_id": "conv-1", "qa": [], "conversation": {
-        "speaker_a": "Ann", "speaker_b": "Bob",
-        "session_1_date_time": "1:56 pm on 8 May, 2023",
-        "session_1": [
-            {"speaker": "Bob", "dia_id": "D1:1", "text": "Look at this!", "blip_caption": "a dog in the snow"},
-            {"speaker": "Ann", "dia_id": "D1:2", "text": "How sweet."},
-        ],
-    }}]);
-    let file = home.write("conversations.json", &conversation.to_string());
-    home.run(&["import", file.to_str().unwrap(), "--url", &server.url]).ok();
-    let stored = home.run(&["list", "--json", "--group", "locomo-conv-1", "--url", &server.url]).ok().json();
-    let first = &stored["episodes"][0];
-    assert_eq!(first["timestamp"], "2023-05-08T13:56:00.000000");
-    assert_eq!(first["user_metadata"]["blip_caption"], "a dog in the snow");
-    assert_eq!(stored["episodes"][1]["timestamp"], "2023-05-08T13:56:01.000000");
-    home.run(&["search", "snow", "--group", "locomo-conv-1", "--url", &server.url]).ok();
-}
-
-#[test]
-fn a_file_that_is_no_import_is_refused() {
+fn a_file_of_another_format_is_refused() {
     let home = ContentLocation::new();
     let server = home.serve();
     let import = |path: &str| home.run(&["import", path, "--url", &server.url]);

@@ -3,7 +3,6 @@
 
 mod chatting;
 mod databases;
-mod dev_model;
 mod disk_full;
 mod doctor;
 mod examples;

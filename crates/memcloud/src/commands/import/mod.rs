@@ -1,5 +1,4 @@
 mod jsonl;
-mod locomo;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,9 +29,9 @@ pub(crate) struct Args {
     /// count and checksum. No server may run on the directory
     #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "format", "group", "session", "skip_bad", "url", "key"])]
     from: Option<PathBuf>,
-    /// How the file is written (default: by its content)
-    #[arg(long, value_enum)]
-    format: Option<Format>,
+    /// The format of the file
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    format: Format,
     #[command(flatten)]
     place: Place,
     /// Messages in one request
@@ -49,8 +48,6 @@ pub(crate) struct Args {
 enum Format {
     /// One message per line, a JSON object
     Jsonl,
-    /// Conversations of the LoCoMo benchmark
-    Locomo,
 }
 
 /// Messages of one session, as the server takes them.
@@ -101,22 +98,13 @@ fn parse(args: &Args, path: &Path, file: &[u8]) -> Result<Content, Failure> {
         let line = file[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
         unusable(path, &format!("line {line} is not UTF-8"))
     })?;
-    match args.format.unwrap_or_else(|| format_of(text)) {
+    match args.format {
         Format::Jsonl => Ok(jsonl::read(text, &args.place)),
-        Format::Locomo => locomo::read(text, args.place.group.as_deref()).map_err(|why| unusable(path, &why)),
     }
 }
 
-/// A list is LoCoMo: each of its lines alone is no message.
-fn format_of(text: &str) -> Format {
-    if text.trim_start().starts_with('[') { Format::Locomo } else { Format::Jsonl }
-}
-
 fn unusable(file: &Path, why: &str) -> Failure {
-    Failure::new(
-        format!("{}: {why}; nothing was imported", file.display()),
-        "correct the file, or name its --format",
-    )
+    Failure::new(format!("{}: {why}; nothing was imported", file.display()), "correct the file")
 }
 
 /// Refuses a file with bad lines before anything of it is stored, unless they are to be left out.

@@ -65,15 +65,15 @@ async fn story(settings: &Settings) {
 
 #[tokio::test]
 async fn postgres_learns() {
-    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
-    let model = Model::start(&home);
+    let database = SharedPostgres::from_environment().create_database();
+    let model = Model::start();
     story(&chatting(Settings::default().shared_postgres(&database), &model)).await;
 }
 
 #[tokio::test]
 async fn neo4j_with_postgres_learns() {
-    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
-    let model = Model::start(&home);
+    let database = SharedPostgres::from_environment().create_database();
+    let model = Model::start();
     story(&chatting(Settings::default().shared_postgres(&database).shared_neo4j(), &model)).await;
 }
 
@@ -81,7 +81,7 @@ async fn neo4j_with_postgres_learns() {
 #[tokio::test]
 async fn servers_share_the_queue_and_the_budget() {
     let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
-    let model = Model::start(&home);
+    let model = Model::start();
     let settings = chatting(Settings::default().shared_postgres(&database), &model)
         .with("MEMCLOUD_MODEL_CALLS_PER_DAY", "12");
     let servers: Vec<Server> = (0..3).map(|_| serve_with_model(&home, &settings)).collect();
