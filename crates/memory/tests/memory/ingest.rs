@@ -1,0 +1,147 @@
+use memcloud_domain::{Error, Field, NewEpisode, Purpose};
+use memcloud_memory::{Limits, Memory, RankingWeights, StoreRequest};
+use memcloud_ports::{Embedder, Waiting};
+use serde_json::{Value, json};
+
+use crate::world::{World, contents, message, query, request, space};
+
+fn metadata(value: &Value) -> serde_json::Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+#[tokio::test]
+async fn stored_episodes_are_returned_as_given() {
+    let world = World::new().await;
+    let new = NewEpisode {
+        produced_for: "Bob".into(),
+        role: "user".into(),
+        metadata: metadata(&json!({"mood": "good", "image_caption": "a red kite"})),
+        ..message("Ann", "Look at this!")
+    };
+    let stored = world.memory.store(request(vec![new.clone(), message("Bob", "Nice.")])).await.unwrap();
+    assert_eq!((stored.ids.len(), stored.repeated), (2, false));
+    let episodes = world.engine.episodes.episodes(&space(), &stored.ids).await.unwrap();
+    assert_eq!(episodes.iter().map(|episode| episode.id).collect::<Vec<_>>(), stored.ids);
+    let first = &episodes[0];
+    assert_eq!((&first.content, &first.metadata, &first.role), (&new.content, &new.metadata, &new.role));
+    assert_eq!(first.created_at, first.ingested_at, "without a time of its own it happened now");
+    let session = world.engine.sessions.session(&space(), "s").await.unwrap().unwrap();
+    assert_eq!(session.members.len(), 3);
+    assert_eq!(world.embedder.texts(), ["Look at this! a red kite", "Nice."], "captions are embedded too");
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_a_rule_stores_nothing() {
+    let limits = Limits { content_bytes: 10, name_bytes: 4, ..Limits::default() };
+    let world = World::with_limits(limits).await;
+    let request_of =
+        |episode| StoreRequest { members: vec![], ..request(vec![message("Ann", "fine"), episode]) };
+    for (episode, field) in [
+        (message("Ann", " \n"), Field::Content),
+        (message("Ann", "eleven char"), Field::Content),
+        (message("Ann", "nul \0"), Field::Content),
+        (message("Carol", "hi"), Field::Producer),
+        (NewEpisode { kind: "letter".into(), ..message("Ann", "hi") }, Field::Kind),
+        (
+            NewEpisode { metadata: metadata(&json!({"a": [{"b": "\0"}]})), ..message("Ann", "hi") },
+            Field::Metadata,
+        ),
+    ] {
+        let episode =
+            NewEpisode { kind: if field == Field::Kind { episode.kind } else { "text".into() }, ..episode };
+        let first = NewEpisode { kind: "text".into(), ..message("Ann", "fine") };
+        let request = StoreRequest { members: vec![], ..request(vec![first, episode]) };
+        match world.memory.store(request).await {
+            Err(Error::Invalid(violations)) => {
+                assert!(violations.iter().any(|v| v.field == field), "{violations:?}");
+            }
+            other => panic!("{field:?}: {other:?}"),
+        }
+    }
+    assert_eq!(world.engine.episodes.counts().await.unwrap().episodes, 0);
+    assert!(world.embedder.texts().is_empty(), "nothing was embedded");
+}
+
+#[tokio::test]
+async fn a_repeated_request_stores_and_embeds_once() {
+    let world = World::new().await;
+    let keyed = |value: &Value, content: &str| StoreRequest {
+        idempotency_key: Some("key".into()),
+        ..request(vec![NewEpisode { metadata: metadata(value), ..message("Ann", content) }])
+    };
+    let first = world.memory.store(keyed(&json!({"a": 1, "b": {"c": 2, "d": 3}}), "Hi")).await.unwrap();
+    let second = world.memory.store(keyed(&json!({"b": {"d": 3, "c": 2}, "a": 1}), "Hi")).await.unwrap();
+    assert_eq!((second.ids, second.repeated), (first.ids, true), "the order of metadata does not matter");
+    assert_eq!(world.embedder.count("Hi"), 1);
+    let other = world.memory.store(keyed(&json!({"a": 1}), "Hi")).await;
+    assert!(matches!(other, Err(Error::IdempotencyConflict)), "{other:?}");
+    assert_eq!(world.engine.episodes.counts().await.unwrap().episodes, 1);
+}
+
+#[tokio::test]
+async fn only_messages_of_people_are_queued_for_learning() {
+    let world = World::learning().await;
+    let purposes = [Purpose::Recall, Purpose::Transcript, Purpose::ProfileOnly];
+    for (producer, role, queued) in
+        [("Ann", "", [1, 0, 1]), ("Ann", "assistant", [0, 0, 1]), ("Bot", "", [0, 0, 1])]
+    {
+        for (purpose, queued) in purposes.into_iter().zip(queued) {
+            let before = world.engine.learning.waiting(None).await.unwrap().waiting;
+            let episode = NewEpisode { role: role.into(), purpose, ..message(producer, "I like tea.") };
+            world.memory.store(request(vec![episode])).await.unwrap();
+            let Waiting { waiting, .. } = world.engine.learning.waiting(None).await.unwrap();
+            assert_eq!(waiting - before, queued, "{producer} {role} {purpose:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_learner_nothing_is_queued_except_what_is_for_the_profile_only() {
+    let world = World::new().await;
+    world.memory.store(request(vec![message("Ann", "I like tea.")])).await.unwrap();
+    assert_eq!(world.engine.learning.waiting(None).await.unwrap().waiting, 0);
+    let only = NewEpisode { purpose: Purpose::ProfileOnly, ..message("Ann", "I like tea.") };
+    world.memory.store(request(vec![only])).await.unwrap();
+    assert_eq!(world.engine.learning.waiting(None).await.unwrap().waiting, 1);
+}
+
+#[tokio::test]
+async fn the_backlog_is_embedded_when_there_is_an_embedder() {
+    let world = World::new().await;
+    let wordless = world.reopened(false).await;
+    wordless.store(request(vec![message("Ann", "The keys hang in the hall.")])).await.unwrap();
+    assert_eq!(wordless.embed_backlog(10).await.unwrap(), 0, "without an embedder there is nothing to do");
+    assert_eq!(world.engine.episodes.counts().await.unwrap().without_vector, 1);
+    let found = world.memory.search(query("keys hang", 1)).await.unwrap();
+    assert!(found.hits[0].explanation.parts.meaning.abs() < 1e-6, "it is found by its words");
+    assert_eq!(world.memory.embed_backlog(10).await.unwrap(), 1);
+    assert_eq!(world.memory.embed_backlog(10).await.unwrap(), 0);
+    assert_eq!(world.engine.episodes.counts().await.unwrap().without_vector, 0);
+    let found = world.memory.search(query("keys hang", 1)).await.unwrap();
+    assert_eq!(contents(&found.hits), ["The keys hang in the hall."]);
+}
+
+#[tokio::test]
+async fn vectors_of_another_model_are_refused() {
+    struct Other;
+    #[async_trait::async_trait]
+    impl Embedder for Other {
+        async fn embed_query(&self, _: &str) -> Result<Vec<f32>, Error> {
+            Ok(vec![1.0])
+        }
+        async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+            Ok(vec![vec![1.0]; texts.len()])
+        }
+        fn space(&self) -> &'static str {
+            "test/other/1"
+        }
+        fn dimensions(&self) -> usize {
+            1
+        }
+    }
+    let world = World::new().await;
+    let embedder = Some(std::sync::Arc::new(Other) as _);
+    let (limits, weights) = (Limits::default(), RankingWeights::default());
+    let opened = Memory::open(world.engine.clone(), embedder, world.clock.clone(), limits, weights).await;
+    assert!(matches!(opened, Err(Error::OtherVectorSpace { .. })));
+}

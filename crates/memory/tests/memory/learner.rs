@@ -1,0 +1,191 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use memcloud_domain::Fact;
+use memcloud_memory::{Learner, LearnerOptions};
+use memcloud_ports::{Budget, FactsOf, RefusalKind, Trigger};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::scripted_model::{Reply, ScriptedModel};
+use crate::world::{World, space};
+
+/// How long a test waits for something, in paused time.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// A learner that runs until it is dropped.
+struct Running {
+    model: Arc<ScriptedModel>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    fn start(world: &World, script: impl IntoIterator<Item = Reply>) -> Self {
+        let model = ScriptedModel::new(script);
+        let trigger = Trigger { messages: 1, age: Duration::ZERO };
+        let options = LearnerOptions { trigger, every: Duration::from_secs(1), pause: Duration::ZERO };
+        let learner = Learner::new(&world.memory, model.gateway(world, Budget::default()), None, options);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(Arc::new(learner).run(stop.clone()));
+        Self { model, stop, task }
+    }
+
+    async fn stop(self) -> Arc<ScriptedModel> {
+        self.stop.cancel();
+        self.task.await.unwrap();
+        self.model
+    }
+}
+
+/// An answer with one command.
+fn command(verb: &str, fact: Option<u8>, value: &str) -> Reply {
+    let command = json!({"command": verb, "fact": fact, "tag": "Food", "feature": "favourite drink",
+        "value": value, "messages": [1]});
+    Reply::text(json!({"commands": [command]}).to_string())
+}
+
+async fn facts(world: &World) -> Vec<Fact> {
+    let of = FactsOf { space: space(), owners: None, category: None, as_of: None };
+    world.engine.facts.facts(&of).await.unwrap().into_iter().map(|fact| fact.fact).collect()
+}
+
+/// Waits until the queue has no message that waits or, with `parked`, exactly one that is parked.
+async fn settled(world: &World, parked: u64) {
+    let settled = async {
+        loop {
+            let queue = world.engine.learning.waiting(None).await.unwrap();
+            if (queue.waiting, queue.parked) == (0, parked) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.unwrap();
+}
+
+async fn calls(model: &ScriptedModel, count: usize) {
+    let called = async {
+        while model.calls().len() < count {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, called).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_become_facts_that_cite_them() {
+    let world = World::learning().await;
+    let ids = world.tell(&["Ann: I like green tea best."]).await;
+    let learner = Running::start(&world, [command("add", None, "green tea")]);
+    settled(&world, 0).await;
+    let known = facts(&world).await;
+    assert_eq!(known.len(), 1);
+    let fact = &known[0];
+    assert_eq!((fact.subject.owner.as_str(), fact.tag.as_str()), ("Ann", "Food"));
+    assert_eq!((fact.name.as_str(), fact.value.as_str()), ("favourite drink", "green tea"));
+    assert_eq!((&fact.citations, fact.model.as_str()), (&ids, "scripted"));
+    let of = FactsOf { space: space(), owners: Some(vec!["Ann".into()]), category: None, as_of: None };
+    let found = world.memory.search_facts(&of, "What tea?", 5).await.unwrap();
+    assert_eq!(found[0].fact.value, "green tea");
+    let model = learner.stop().await;
+    let asked = model.bodies()[0]["messages"][1]["content"].as_str().unwrap().to_owned();
+    assert!(asked.contains("I like green tea best."), "{asked}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_fact_still_answers_for_its_own_time() {
+    let world = World::learning().await;
+    let script = [command("add", None, "green tea"), command("replace", Some(1), "coffee")];
+    let learner = Running::start(&world, script);
+    world.tell(&["Ann: I like green tea best."]).await;
+    settled(&world, 0).await;
+    let before = facts(&world).await[0].valid_from;
+    world.clock.advance_minutes(60);
+    world.tell(&["Ann: These days I prefer coffee."]).await;
+    settled(&world, 0).await;
+    let now = facts(&world).await;
+    assert_eq!(now.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["coffee"]);
+    let of = FactsOf { space: space(), owners: None, category: None, as_of: Some(before) };
+    assert_eq!(world.engine.facts.facts(&of).await.unwrap()[0].fact.value, "green tea");
+    learner.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_parked_after_five_unusable_answers() {
+    let world = World::learning().await;
+    world.tell(&["Ann: I like green tea best."]).await;
+    let learner = Running::start(&world, std::iter::repeat_n(Reply::text("I cannot help with that."), 9));
+    settled(&world, 1).await;
+    let model = learner.stop().await;
+    assert_eq!(model.calls().len(), 5);
+    let parked = world.engine.learning.parked(None, 10).await.unwrap();
+    assert_eq!(parked[0].attempts, 5);
+    assert!(parked[0].reason.contains("without JSON: I cannot help"), "{}", parked[0].reason);
+    assert!(facts(&world).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_refuses_everything_parks_nothing() {
+    for kind in [RefusalKind::KeyRefused, RefusalKind::ModelUnknown, RefusalKind::QuotaExhausted] {
+        let world = World::learning().await;
+        world.tell(&["Ann: I like green tea best."]).await;
+        let refusals = std::iter::repeat_n(Reply::Refuse(kind), 8);
+        let learner = Running::start(&world, refusals.chain([command("add", None, "green tea")]));
+        settled(&world, 0).await;
+        assert_eq!(learner.stop().await.calls().len(), 9, "{kind:?}");
+        assert_eq!(facts(&world).await.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_answer_format_is_not_asked_for_again() {
+    let world = World::learning().await;
+    world.tell(&["Ann: I like green tea best."]).await;
+    let refused = Reply::Refuse(RefusalKind::AnswerFormatUnsupported);
+    let script = [refused.clone(), refused, command("add", None, "green tea")];
+    let learner = Running::start(&world, script);
+    settled(&world, 0).await;
+    let model = learner.stop().await;
+    let formats: Vec<Value> =
+        model.bodies().iter().map(|body| body["response_format"]["type"].clone()).collect();
+    assert_eq!(formats, [json!("json_schema"), json!("json_object"), Value::Null]);
+    let mut keys: Vec<_> = model.calls().into_iter().map(|call| call.idempotency_key.unwrap()).collect();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "another request has another key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_a_stop_interrupted_is_made_again_under_its_key() {
+    let world = World::learning().await;
+    world.tell(&["Ann: I like green tea best."]).await;
+    let learner = Running::start(&world, [Reply::Hang]);
+    calls(&learner.model, 1).await;
+    let interrupted = learner.stop().await.calls();
+    let learner = Running::start(&world, [command("add", None, "green tea")]);
+    settled(&world, 0).await;
+    let repeated = learner.stop().await.calls();
+    assert_eq!(interrupted[0].idempotency_key, repeated[0].idempotency_key);
+    assert_eq!(Value::Object(interrupted[0].body.clone()), Value::Object(repeated[0].body.clone()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowded_tag_is_merged() {
+    let world = World::learning().await;
+    world.tell(&["Ann: I like many drinks."]).await;
+    let commands: Vec<Value> = (0..20)
+        .map(|n| {
+            json!({"command": "add", "fact": null, "tag": "Food", "feature": format!("drink {n}"),
+                "value": format!("tea {n}"), "messages": [1]})
+        })
+        .collect();
+    let merge = json!({"merges": [{"facts": [1, 2, 3], "feature": "drinks", "value": "teas 0 to 2"}]});
+    let script = [Reply::text(json!({"commands": commands}).to_string()), Reply::text(merge.to_string())];
+    let learner = Running::start(&world, script);
+    calls(&learner.model, 2).await;
+    learner.stop().await;
+    let known = facts(&world).await;
+    assert_eq!(known.len(), 18);
+    let merged = known.iter().find(|fact| fact.name == "drinks").unwrap();
+    assert_eq!((merged.value.as_str(), merged.citations.len()), ("teas 0 to 2", 1));
+}
