@@ -27,7 +27,7 @@ pub struct NewEpisode {
     pub content: String,
     /// Who said it.
     pub producer: String,
-    /// Whom it was said to; empty when nobody in particular.
+    /// Who it was said to; empty for no one in particular.
     pub produced_for: String,
     /// The producer's role in the conversation (`user`, `assistant`, …); empty when not given.
     pub role: String,
@@ -54,7 +54,7 @@ pub struct Episode {
     pub content: String,
     /// Who said it.
     pub producer: String,
-    /// Whom it was said to; empty when nobody in particular.
+    /// Who it was said to; empty for no one in particular.
     pub produced_for: String,
     /// The producer's role; empty when not given.
     pub role: String,

@@ -48,7 +48,7 @@ impl FromStr for FactId {
     }
 }
 
-/// One fact that was learned, at present or in the past.
+/// One fact that was learned, whether it holds or held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     /// Its identity.

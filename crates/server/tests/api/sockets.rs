@@ -138,8 +138,8 @@ async fn stopping_finishes_what_was_begun_and_closes_what_is_idle() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let address = served.address;
     served.stop.send(()).unwrap();
-    let told = rest(idle).await;
-    assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    let answer = rest(idle).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(TcpStream::connect(address).await.is_err(), "no more connections are accepted");
     begun.write_all(body.as_bytes()).await.unwrap();
     let answer = rest(begun).await;

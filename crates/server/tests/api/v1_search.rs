@@ -161,7 +161,7 @@ async fn filters_by_equality() {
         (json!({"m.hot": false}), &["black tea", "no coffee"]),
         (json!({"user_metadata.kind": "no coffee"}), &["no coffee"]),
         (json!({"session_id": "monday", "metadata.cup": 1.0}), &["black tea"]),
-        (json!({"metadata.nobody": "x"}), &[]),
+        (json!({"metadata.unknown": "x"}), &[]),
         (json!({"producer_id": "BOB"}), &[]),
     ] {
         let body =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use memcloud_fake_llm::{Fault, Pause};
 use serde_json::{Value, json};
 
-use super::harness::Stand;
+use super::harness::ChatInstance;
 
 const MEMORY: [(&str, &str); 4] = [
     ("x-memory-group", "g"),
@@ -18,21 +18,21 @@ fn asked(text: &str) -> Value {
     json!({"model": "dev-model", "messages": [{"role": "user", "content": text}]})
 }
 
-async fn complete(stand: &Stand, body: &Value) -> crate::test_instance::Answer {
-    stand.instance.send("POST", "/v1/chat/completions", &MEMORY, body.to_string()).await
+async fn complete(chat: &ChatInstance, body: &Value) -> crate::test_instance::Answer {
+    chat.instance.send("POST", "/v1/chat/completions", &MEMORY, body.to_string()).await
 }
 
 #[tokio::test]
 async fn any_client_gains_a_memory() {
-    let stand = Stand::open().await;
-    stand.remember("The spare keys hang behind the green door.").await;
-    let answer = complete(&stand, &asked("Where are the spare keys?")).await;
+    let chat = ChatInstance::open().await;
+    chat.remember("The spare keys hang behind the green door.").await;
+    let answer = complete(&chat, &asked("Where are the spare keys?")).await;
     assert_eq!(answer.headers["x-memory-recalled"], "1");
     let body = answer.ok();
     assert_eq!(body["object"], "chat.completion");
     assert_eq!(body["choices"][0]["message"]["content"], "The spare keys hang behind the green door.");
     assert!(body["usage"]["total_tokens"].is_number());
-    let stored = stand.stored().await;
+    let stored = chat.stored().await;
     assert_eq!(
         stored[1..],
         [
@@ -44,9 +44,9 @@ async fn any_client_gains_a_memory() {
 
 #[tokio::test]
 async fn without_headers_it_is_the_default_memory() {
-    let stand = Stand::open().await;
-    stand.instance.post("/v1/chat/completions", &asked("Is anyone there?")).await.ok();
-    let page = stand.instance.get("/v1/memories").await.ok();
+    let chat = ChatInstance::open().await;
+    chat.instance.post("/v1/chat/completions", &asked("Is anyone there?")).await.ok();
+    let page = chat.instance.get("/v1/memories").await.ok();
     let first = &page["episodes"][0];
     assert_eq!((&first["producer_id"], &first["session_id"]), (&json!("default"), &json!("default")));
     assert_eq!(page["episodes"][1]["producer_id"], "assistant");
@@ -54,11 +54,11 @@ async fn without_headers_it_is_the_default_memory() {
 
 #[tokio::test]
 async fn a_stream_is_handed_on_byte_by_byte_and_ends_when_it_is_stored() {
-    let stand = Stand::open().await;
-    stand.remember("The spare keys hang behind the green door.").await;
+    let chat = ChatInstance::open().await;
+    chat.remember("The spare keys hang behind the green door.").await;
     let mut body = asked("Where are the spare keys?");
     body["stream"] = true.into();
-    let streaming = stand.stream("/v1/chat/completions", &MEMORY, &body).await;
+    let streaming = chat.stream("/v1/chat/completions", &MEMORY, &body).await;
     assert_eq!(streaming.parts.headers["content-type"], "text/event-stream");
     let events = streaming.events().await;
     assert_eq!(events.last().unwrap().1, "[DONE]");
@@ -67,13 +67,13 @@ async fn a_stream_is_handed_on_byte_by_byte_and_ends_when_it_is_stored() {
         events.iter().filter_map(|(_, data)| data["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(said, "The spare keys hang behind the green door.");
     assert!(events.iter().any(|(_, data)| data["choices"][0]["finish_reason"] == "stop"));
-    assert!(events.iter().all(|(_, data)| data["usage"].is_null()), "nobody asked for it");
-    assert_eq!(stand.stored().await.len(), 3);
+    assert!(events.iter().all(|(_, data)| data["usage"].is_null()), "the request did not ask for it");
+    assert_eq!(chat.stored().await.len(), 3);
 }
 
 #[tokio::test]
 async fn everything_but_the_memory_is_handed_on_untouched() {
-    let stand = Stand::open().await;
+    let chat = ChatInstance::open().await;
     let mut body = asked("What is the weather?");
     let more = json!({
         "tools": [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}],
@@ -83,143 +83,143 @@ async fn everything_but_the_memory_is_handed_on_untouched() {
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }
-    stand.fails(Fault::Tools);
-    let answer = complete(&stand, &body).await.ok();
+    chat.fails(Fault::Tools);
+    let answer = complete(&chat, &body).await.ok();
     assert!(answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"].is_string(), "{answer}");
-    let told = stand.asked();
+    let request = chat.asked();
     for (name, value) in body.as_object().unwrap() {
-        assert_eq!(told[name], *value, "{name}");
+        assert_eq!(request[name], *value, "{name}");
     }
-    assert_eq!(stand.stored().await.len(), 1, "a call of a tool says nothing");
+    assert_eq!(chat.stored().await.len(), 1, "a call of a tool says nothing");
     // The answer of the tool goes on with the same turn: what the user said is not stored again.
-    stand.model.clear_faults();
+    chat.model.clear_faults();
     body["messages"].as_array_mut().unwrap().extend([
         answer["choices"][0]["message"].clone(),
         json!({"role": "tool", "tool_call_id": "c", "content": "The weather is sunny."}),
     ]);
-    let answer = complete(&stand, &body).await.ok();
+    let answer = complete(&chat, &body).await.ok();
     assert_eq!(answer["choices"][0]["message"]["content"], "The weather is sunny.");
-    let stored = stand.stored().await;
+    let stored = chat.stored().await;
     assert_eq!(stored.len(), 2, "{stored:?}");
 }
 
 #[tokio::test]
 async fn errors_of_the_endpoint_keep_their_status_and_body() {
-    let stand = Stand::open().await;
+    let chat = ChatInstance::open().await;
     for (status, streams) in [(429, false), (400, true), (503, false), (418, true)] {
-        stand.fails(Fault::Status { status, retry_after: Some(7) });
+        chat.fails(Fault::Status { status, retry_after: Some(7) });
         let mut body = asked("Where are the keys?");
         body["stream"] = streams.into();
-        let answer = complete(&stand, &body).await;
+        let answer = complete(&chat, &body).await;
         assert_eq!(answer.status, status, "{}", answer.text);
         assert!(answer.json()["error"]["message"].is_string(), "{}", answer.text);
         assert_eq!(answer.headers["retry-after"], "7");
         assert_eq!(answer.headers["content-type"], "application/json");
     }
-    assert_eq!(stand.model.calls().calls, 4, "a client of that API tries again by itself");
-    assert_eq!(stand.stored().await.len(), 1, "what was not answered and is said again is one message");
+    assert_eq!(chat.model.calls().calls, 4, "a client of that API tries again by itself");
+    assert_eq!(chat.stored().await.len(), 1, "what was not answered and is said again is one message");
 }
 
 #[tokio::test]
 async fn a_model_that_says_nothing_is_handed_on_too() {
-    let stand = Stand::open().await;
+    let chat = ChatInstance::open().await;
     for fault in [Fault::Empty, Fault::NullContent] {
-        stand.fails(fault);
-        let answer = complete(&stand, &asked("Where are the keys?")).await.ok();
+        chat.fails(fault);
+        let answer = complete(&chat, &asked("Where are the keys?")).await.ok();
         assert!(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().is_empty());
     }
-    assert_eq!(stand.stored().await.len(), 1);
+    assert_eq!(chat.stored().await.len(), 1);
 }
 
 #[tokio::test]
 async fn broken_bytes_are_handed_on_as_they_came() {
-    let stand = Stand::open().await;
-    stand.fails(Fault::InvalidUtf8);
+    let chat = ChatInstance::open().await;
+    chat.fails(Fault::InvalidUtf8);
     let mut body = asked("Where are the keys?");
     body["stream"] = true.into();
-    let bytes = stand.stream("/v1/chat/completions", &MEMORY, &body).await.bytes().await;
+    let bytes = chat.stream("/v1/chat/completions", &MEMORY, &body).await.bytes().await;
     assert!(std::str::from_utf8(&bytes).is_err(), "untouched");
     assert!(bytes.ends_with(b"data: [DONE]\n\n"));
 }
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_says_so() {
-    let stand = Stand::open().await;
-    stand.remember("The spare keys hang behind the green door.").await;
-    stand.fails(Fault::Cut { after: Some(5) });
+    let chat = ChatInstance::open().await;
+    chat.remember("The spare keys hang behind the green door.").await;
+    chat.fails(Fault::Cut { after: Some(5) });
     let mut body = asked("Where are the spare keys?");
     body["stream"] = true.into();
-    let events = stand.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
+    let events = chat.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
     assert_eq!(events.last().unwrap().1["error"]["code"], "model_cut", "{events:?}");
-    assert_eq!(stand.stored().await.len(), 3);
+    assert_eq!(chat.stored().await.len(), 3);
 }
 
 #[tokio::test]
 async fn endpoints_that_do_not_stream_still_do_for_the_client() {
-    let stand = Stand::open().await;
-    stand.fails(Fault::IgnoresStream);
+    let chat = ChatInstance::open().await;
+    chat.fails(Fault::IgnoresStream);
     let mut body = asked("Where are the keys?");
     body["stream"] = true.into();
-    let events = stand.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
+    let events = chat.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
     assert_eq!(events[0].1["choices"][0]["delta"]["content"], "I do not know.");
     assert_eq!(events.last().unwrap().1, "[DONE]");
 }
 
 #[tokio::test]
 async fn lists_the_models_of_the_endpoint() {
-    let stand = Stand::open().await;
-    let models = stand.instance.get("/v1/models").await.ok();
+    let chat = ChatInstance::open().await;
+    let models = chat.instance.get("/v1/models").await.ok();
     assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("dev-model")));
 }
 
-/// What is handed on is the same text, not only the same value: models heed the order of a schema's fields.
+/// The forwarded body is the same text, not only the same value: models follow the order of a schema's fields.
 #[tokio::test]
 async fn the_order_of_fields_is_kept() {
-    let stand = Stand::open().await;
+    let chat = ChatInstance::open().await;
     let schema = r#"{"zeta":{"type":"string"},"alpha":{"type":"string"},"middle":{"type":"string"}}"#;
     let body = format!(
         r#"{{"messages":[{{"role":"user","content":"hello"}}],"response_format":{{"type":"json_schema","json_schema":{{"name":"x","schema":{{"properties":{schema}}}}}}}}}"#
     );
-    stand.instance.send("POST", "/v1/chat/completions", &MEMORY, body).await.ok();
-    assert!(stand.asked().to_string().contains(schema), "{}", stand.asked());
+    chat.instance.send("POST", "/v1/chat/completions", &MEMORY, body).await.ok();
+    assert!(chat.asked().to_string().contains(schema), "{}", chat.asked());
 }
 
 #[tokio::test]
 async fn a_stream_that_says_nothing_ends_once() {
-    let stand = Stand::open().await;
-    stand.fails(Fault::Empty);
+    let chat = ChatInstance::open().await;
+    chat.fails(Fault::Empty);
     let mut body = asked("Where are the keys?");
     body["stream"] = true.into();
-    let events = stand.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
+    let events = chat.stream("/v1/chat/completions", &MEMORY, &body).await.events().await;
     assert_eq!(events.iter().filter(|(_, data)| data == "[DONE]").count(), 1, "{events:?}");
 }
 
 #[tokio::test]
 async fn what_is_answered_is_stored_also_when_the_client_has_gone() {
-    let stand = Stand::open().await;
-    stand.remember("The keys hang behind the door.").await;
-    stand.fails(Fault::SlowWords { time: Pause(Duration::from_millis(20)) });
+    let chat = ChatInstance::open().await;
+    chat.remember("The keys hang behind the door.").await;
+    chat.fails(Fault::SlowWords { time: Pause(Duration::from_millis(20)) });
     let mut body = asked("Where are the keys?");
     body["stream"] = true.into();
-    let mut streaming = stand.stream("/v1/chat/completions", &MEMORY, &body).await;
+    let mut streaming = chat.stream("/v1/chat/completions", &MEMORY, &body).await;
     streaming.next().await.unwrap();
     drop(streaming);
-    stand.stored_in_the_end(|stored| stored.len() == 3).await;
+    chat.stored_in_the_end(|stored| stored.len() == 3).await;
 }
 
 #[tokio::test]
 async fn names_that_cannot_be_stored_are_refused_before_anything_is_paid_for() {
-    let stand = Stand::open().await;
+    let chat = ChatInstance::open().await;
     let long = "x".repeat(1_100);
     for header in ["x-memory-group", "x-memory-session", "x-memory-user", "x-memory-agent"] {
         let headers = [(header, long.as_str())];
         let body = asked("Where are the keys?").to_string();
-        let answer = stand.instance.send("POST", "/v1/chat/completions", &headers, body).await;
+        let answer = chat.instance.send("POST", "/v1/chat/completions", &headers, body).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (400, &json!("name_too_long")));
     }
     let body = asked("Where are the keys?").to_string();
     let empty = [("x-memory-group", ""), ("x-memory-user", "")];
-    stand.instance.send("POST", "/v1/chat/completions", &empty, body).await.ok();
-    assert_eq!(stand.model.calls().calls, 1);
-    stand.usage_in_the_end(|usage| usage["day"]["calls"] == 1).await;
+    chat.instance.send("POST", "/v1/chat/completions", &empty, body).await.ok();
+    assert_eq!(chat.model.calls().calls, 1);
+    chat.usage_in_the_end(|usage| usage["day"]["calls"] == 1).await;
 }

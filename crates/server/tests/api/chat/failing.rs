@@ -5,15 +5,15 @@ use std::time::Duration;
 use memcloud_fake_llm::{Fault, Pause};
 use serde_json::{Value, json};
 
-use super::harness::{Stand, With, said};
+use super::harness::{ChatInstance, With, said};
 
 /// The code of a failure that must have stored the user's message, and perhaps a part of the answer.
-async fn fails(stand: &Stand, status: u16) -> (String, Value) {
-    let answer = stand.say("today", "Where are the spare keys?").await;
+async fn fails(chat: &ChatInstance, status: u16) -> (String, Value) {
+    let answer = chat.say("today", "Where are the spare keys?").await;
     let code = answer.code(status);
     let body = answer.json();
     let id = body["stored"]["user_message"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
-    let stored = stand.instance.get(&format!("/v1/memories/{id}?group_id=g")).await.ok();
+    let stored = chat.instance.get(&format!("/v1/memories/{id}?group_id=g")).await.ok();
     assert_eq!(stored["content"], "Where are the spare keys?");
     (code, body)
 }
@@ -31,71 +31,71 @@ async fn each_fault_is_told_by_its_name() {
         (Fault::Overflow { tokens: 0 }, 422, "context_overflow"),
         (Fault::Status { status: 429, retry_after: Some(60) }, 503, "model_busy"),
     ] {
-        let stand = Stand::open().await;
-        stand.fails(fault.clone());
-        let answer = stand.say("today", "Where are the spare keys?").await;
+        let chat = ChatInstance::open().await;
+        chat.fails(fault.clone());
+        let answer = chat.say("today", "Where are the spare keys?").await;
         assert_eq!(answer.status, expected, "{fault:?}: {}", answer.text);
         let body = answer.json();
         assert_eq!(body["code"], code, "{fault:?}");
         assert!(body["stored"]["user_message"].is_string(), "{fault:?}: {body}");
-        assert_eq!(stand.stored().await.len(), 1, "{fault:?}");
+        assert_eq!(chat.stored().await.len(), 1, "{fault:?}");
     }
 }
 
 #[tokio::test]
 async fn a_model_that_hangs_is_given_up() {
-    let stand = Stand::with(With { silence: Duration::from_millis(200), ..With::default() }).await;
-    stand.fails(Fault::Hang);
-    assert_eq!(fails(&stand, 504).await.0, "model_silent");
+    let chat = ChatInstance::with(With { silence: Duration::from_millis(200), ..With::default() }).await;
+    chat.fails(Fault::Hang);
+    assert_eq!(fails(&chat, 504).await.0, "model_silent");
 }
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
-    let stand = Stand::open().await;
-    stand.remember("The spare keys hang behind the green door.").await;
+    let chat = ChatInstance::open().await;
+    chat.remember("The spare keys hang behind the green door.").await;
     let busy = Fault::Status { status: 429, retry_after: Some(1) };
-    stand.model.set_faults(memcloud_fake_llm::Faults::from(busy).times(1));
+    chat.model.set_faults(memcloud_fake_llm::Faults::from(busy).times(1));
     let began = std::time::Instant::now();
-    let answer = stand.say("today", "Where are the spare keys?").await.ok();
+    let answer = chat.say("today", "Where are the spare keys?").await.ok();
     assert_eq!(answer["content"], "The spare keys hang behind the green door.");
     assert!(began.elapsed() >= Duration::from_secs(1), "it asked to wait");
-    stand.model.set_faults(
+    chat.model.set_faults(
         memcloud_fake_llm::Faults::from(Fault::Status { status: 500, retry_after: None }).times(2),
     );
-    stand.say("today", "Where are the spare keys?").await.ok();
-    let usage = stand.instance.get("/v1/usage").await.ok();
+    chat.say("today", "Where are the spare keys?").await.ok();
+    let usage = chat.instance.get("/v1/usage").await.ok();
     assert_eq!(usage["day"]["calls"], 5, "each attempt counts");
 }
 
 #[tokio::test]
 async fn a_model_that_fails_again_and_again_is_left_alone() {
-    let stand = Stand::open().await;
-    stand.fails(Fault::Status { status: 500, retry_after: None });
+    let chat = ChatInstance::open().await;
+    chat.fails(Fault::Status { status: 500, retry_after: None });
     // Three attempts, all of one chat.
-    let answer = stand.say("today", "Where are the spare keys?").await;
+    let answer = chat.say("today", "Where are the spare keys?").await;
     assert_eq!(answer.code(502), "model_failed");
-    let asked = stand.model.calls().calls;
-    let (code, _) = fails(&stand, 503).await;
-    assert_eq!((code.as_str(), asked), ("model_resting", stand.model.calls().calls), "it was not even asked");
-    let answer = stand.say("today", "And now?").await;
+    let asked = chat.model.calls().calls;
+    let (code, _) = fails(&chat, 503).await;
+    assert_eq!((code.as_str(), asked), ("model_resting", chat.model.calls().calls), "it was not even asked");
+    let answer = chat.say("today", "And now?").await;
     assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() <= 5);
-    assert!(stand.instance.get("/v1/usage").await.ok()["resting_seconds"].is_number());
+    assert!(chat.instance.get("/v1/usage").await.ok()["resting_seconds"].is_number());
 }
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_keeps_what_came_and_says_so() {
-    let stand = Stand::open().await;
-    stand.remember("The spare keys hang behind the green door.").await;
+    let chat = ChatInstance::open().await;
+    chat.remember("The spare keys hang behind the green door.").await;
     for fault in [Fault::Cut { after: Some(5) }, Fault::ErrorEvent] {
-        stand.fails(fault);
+        chat.fails(fault);
         let mut body = said("today", "Where are the spare keys?");
         body["stream"] = true.into();
-        let events = stand.stream("/v1/chat", &[], &body).await.events().await;
+        let events = chat.stream("/v1/chat", &[], &body).await.events().await;
         let (name, end) = events.last().unwrap();
         assert_eq!(name, "error", "{events:?}");
         assert!(end["hint"].is_string() && end["stored"]["user_message"].is_string(), "{end}");
         let id = end["stored"]["assistant_message"].as_str().unwrap();
-        let kept = stand.instance.get(&format!("/v1/memories/{id}?group_id=g")).await.ok();
+        let kept = chat.instance.get(&format!("/v1/memories/{id}?group_id=g")).await.ok();
         let said: String = events.iter().filter_map(|(_, data)| data["content"].as_str()).collect();
         assert!(!said.is_empty() && kept["content"] == said, "{kept}");
         assert_eq!(kept["user_metadata"], json!({"incomplete": true}));
@@ -104,19 +104,19 @@ async fn a_stream_that_breaks_off_keeps_what_came_and_says_so() {
 
 #[tokio::test]
 async fn too_much_for_the_model_is_told_with_less_of_the_memory() {
-    let stand = Stand::open().await;
+    let chat = ChatInstance::open().await;
     for n in 0..40 {
-        stand.remember(&format!("Bicycle number {n} is red and stands in the yard behind the house.")).await;
+        chat.remember(&format!("Bicycle number {n} is red and stands in the yard behind the house.")).await;
     }
-    stand.fails(Fault::Overflow { tokens: 500 });
-    let answer = stand.say("today", "Which bicycle stands in the yard?").await.ok();
+    chat.fails(Fault::Overflow { tokens: 500 });
+    let answer = chat.say("today", "Which bicycle stands in the yard?").await.ok();
     let used = answer["memories"].as_array().unwrap().len();
     assert!(used > 0 && used < 20, "{used}");
-    stand.fails(Fault::Overflow { tokens: 40 });
-    let answer = stand.say("today", "Which bicycle stands in the yard?").await.ok();
+    chat.fails(Fault::Overflow { tokens: 40 });
+    let answer = chat.say("today", "Which bicycle stands in the yard?").await.ok();
     assert_eq!(answer["memories"], json!([]), "without any memory it fits");
-    stand.fails(Fault::Overflow { tokens: 1 });
-    let answer = stand.say("today", "Which bicycle stands in the yard?").await;
+    chat.fails(Fault::Overflow { tokens: 1 });
+    let answer = chat.say("today", "Which bicycle stands in the yard?").await;
     assert_eq!(answer.status, 422);
     assert_eq!(answer.json()["code"], "context_overflow");
     assert!(answer.json()["hint"].as_str().unwrap().contains("without any memory"));
@@ -124,8 +124,8 @@ async fn too_much_for_the_model_is_told_with_less_of_the_memory() {
 
 #[tokio::test]
 async fn endpoints_differ_and_are_understood() {
-    let stand = Stand::open().await;
-    stand.remember("The spare keys hang behind the green door.").await;
+    let chat = ChatInstance::open().await;
+    chat.remember("The spare keys hang behind the green door.").await;
     for fault in [
         Fault::RefusesUsage,
         Fault::IgnoresStream,
@@ -135,10 +135,10 @@ async fn endpoints_differ_and_are_understood() {
         Fault::Torn,
         Fault::SlowWords { time: Pause(Duration::from_millis(1)) },
     ] {
-        stand.fails(fault.clone());
+        chat.fails(fault.clone());
         let mut body = said("today", "Where are the spare keys?");
         body["stream"] = true.into();
-        let events = stand.stream("/v1/chat", &[], &body).await.events().await;
+        let events = chat.stream("/v1/chat", &[], &body).await.events().await;
         let said: String = events
             .iter()
             .filter(|(name, _)| name == "delta")
@@ -147,40 +147,40 @@ async fn endpoints_differ_and_are_understood() {
         assert_eq!(said, "The spare keys hang behind the green door.", "{fault:?}: {events:?}");
         assert_eq!(events.last().unwrap().0, "done", "{fault:?}");
     }
-    stand.fails(Fault::InvalidUtf8);
+    chat.fails(Fault::InvalidUtf8);
     let mut body = said("today", "Where are the spare keys?");
     body["stream"] = true.into();
-    let events = stand.stream("/v1/chat", &[], &body).await.events().await;
+    let events = chat.stream("/v1/chat", &[], &body).await.events().await;
     assert_eq!(events.last().unwrap().0, "done", "{events:?}");
-    let (producer, kept) = stand.stored().await.pop().unwrap();
+    let (producer, kept) = chat.stored().await.pop().unwrap();
     assert!(producer == "bot" && kept.contains('\u{fffd}'), "{kept:?}");
 }
 
 /// A request that the endpoint does not like says that the endpoint is well.
 #[tokio::test]
 async fn bad_requests_do_not_make_a_model_rest() {
-    let stand = Stand::open().await;
+    let chat = ChatInstance::open().await;
     for status in [500, 400, 500, 429, 500, 400, 500] {
-        stand.fails(Fault::Status { status, retry_after: Some(60) });
-        let answer = stand.instance.post("/v1/chat/completions", &said("today", "hello")).await;
+        chat.fails(Fault::Status { status, retry_after: Some(60) });
+        let answer = chat.instance.post("/v1/chat/completions", &said("today", "hello")).await;
         assert_eq!(answer.status, status);
     }
-    assert_eq!(stand.instance.get("/v1/usage").await.ok()["resting_seconds"], json!(null));
+    assert_eq!(chat.instance.get("/v1/usage").await.ok()["resting_seconds"], json!(null));
 }
 
 #[tokio::test]
 async fn what_is_said_again_without_an_answer_is_one_message() {
-    let stand = Stand::open().await;
-    stand.fails(Fault::Status { status: 400, retry_after: None });
+    let chat = ChatInstance::open().await;
+    chat.fails(Fault::Status { status: 400, retry_after: None });
     let mut ids = vec![];
     for _ in 0..3 {
-        let answer = stand.say("today", "Where are the spare keys?").await.json();
+        let answer = chat.say("today", "Where are the spare keys?").await.json();
         ids.push(answer["stored"]["user_message"].as_str().unwrap().to_owned());
     }
     ids.dedup();
-    assert_eq!((ids.len(), stand.stored().await.len()), (1, 1));
-    stand.model.clear_faults();
-    stand.say("today", "Where are the spare keys?").await.ok();
-    stand.say("today", "Where are the spare keys?").await.ok();
-    assert_eq!(stand.stored().await.len(), 4, "after an answer it is said anew");
+    assert_eq!((ids.len(), chat.stored().await.len()), (1, 1));
+    chat.model.clear_faults();
+    chat.say("today", "Where are the spare keys?").await.ok();
+    chat.say("today", "Where are the spare keys?").await.ok();
+    assert_eq!(chat.stored().await.len(), 4, "after an answer it is stored again");
 }

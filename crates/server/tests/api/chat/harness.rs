@@ -38,20 +38,20 @@ impl Default for With {
 }
 
 /// An instance and its model.
-pub(crate) struct Stand {
+pub(crate) struct ChatInstance {
     pub(crate) instance: Instance,
     pub(crate) model: DevModel,
     pub(crate) chat: Arc<Chat>,
     stop: CancellationToken,
 }
 
-impl Drop for Stand {
+impl Drop for ChatInstance {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-impl Stand {
+impl ChatInstance {
     pub(crate) async fn open() -> Self {
         Self::with(With::default()).await
     }
@@ -126,7 +126,7 @@ impl Stand {
         panic!("it never was: {:?}", self.stored().await);
     }
 
-    /// Waits until the account is so: it is corrected when nobody waits for it.
+    /// Waits until the usage is this: it is corrected in the background.
     pub(crate) async fn usage_in_the_end(&self, wanted: impl Fn(&Value) -> bool) {
         let mut usage = Value::Null;
         for _ in 0..500 {

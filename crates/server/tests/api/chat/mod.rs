@@ -1,4 +1,4 @@
-//! Chat with memory, with a real client of a stand-in for a language model.
+//! Chat with memory, with a real client of a chat-in for a language model.
 
 mod bad_input;
 mod completions;

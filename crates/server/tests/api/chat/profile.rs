@@ -6,55 +6,55 @@ use memcloud_fake_llm::{Fault, Faults, Kind};
 use memcloud_ports::Budget;
 use serde_json::{Value, json};
 
-use super::harness::{Stand, With};
+use super::harness::{ChatInstance, With};
 
-async fn learning() -> Stand {
-    Stand::with(With { learns: true, ..With::default() }).await
+async fn learning() -> ChatInstance {
+    ChatInstance::with(With { learns: true, ..With::default() }).await
 }
 
 /// What is known now, as `feature: value`.
-async fn known(stand: &Stand) -> Vec<String> {
-    let facts = stand.instance.get("/v1/memories/profile?group_id=g").await.ok();
-    let told =
+async fn known(chat: &ChatInstance) -> Vec<String> {
+    let facts = chat.instance.get("/v1/memories/profile?group_id=g").await.ok();
+    let described =
         |fact: &Value| format!("{}: {}", fact["feature"].as_str().unwrap(), fact["value"].as_str().unwrap());
-    let mut facts: Vec<String> = facts["facts"].as_array().unwrap().iter().map(told).collect();
+    let mut facts: Vec<String> = facts["facts"].as_array().unwrap().iter().map(described).collect();
     facts.sort();
     facts
 }
 
 /// Waits until this is known and nothing else.
-async fn knows(stand: &Stand, wanted: &[&str]) {
+async fn knows(chat: &ChatInstance, wanted: &[&str]) {
     for _ in 0..2_000 {
-        if known(stand).await == wanted {
+        if known(chat).await == wanted {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{:?} and not {wanted:?}; {}", known(stand).await, queue(stand).await);
+    panic!("{:?} and not {wanted:?}; {}", known(chat).await, queue(chat).await);
 }
 
-async fn queue(stand: &Stand) -> Value {
-    stand.instance.get("/v1/memories/profile/queue").await.ok()
+async fn queue(chat: &ChatInstance) -> Value {
+    chat.instance.get("/v1/memories/profile/queue").await.ok()
 }
 
-async fn parked(stand: &Stand, count: u64) -> Value {
+async fn parked(chat: &ChatInstance, count: u64) -> Value {
     for _ in 0..4_000 {
-        let queue = queue(stand).await;
+        let queue = queue(chat).await;
         if queue["parked"] == count {
             return queue;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{}", queue(stand).await);
+    panic!("{}", queue(chat).await);
 }
 
 /// Stores something that Ann said at that time.
-async fn said_at(stand: &Stand, text: &str, at: &str) {
+async fn said_at(chat: &ChatInstance, text: &str, at: &str) {
     let body = json!({
         "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
         "producer": "Ann", "produced_for": "", "episode_content": text, "timestamp": at,
     });
-    stand.instance.post("/v1/memories", &body).await.ok();
+    chat.instance.post("/v1/memories", &body).await.ok();
 }
 
 fn search(query: &str) -> Value {
@@ -66,11 +66,10 @@ fn search(query: &str) -> Value {
 
 #[tokio::test]
 async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
-    let stand = learning().await;
-    let id = stand.remember("I live in Oslo, and my dog is called Rex.").await;
-    knows(&stand, &["city: Oslo", "dog: Rex"]).await;
-    let found =
-        stand.instance.post("/v1/memories/search", &search("In which city does she live?")).await.ok();
+    let chat = learning().await;
+    let id = chat.remember("I live in Oslo, and my dog is called Rex.").await;
+    knows(&chat, &["city: Oslo", "dog: Rex"]).await;
+    let found = chat.instance.post("/v1/memories/search", &search("In which city does she live?")).await.ok();
     let facts = found["content"]["profile_memory"].as_array().unwrap();
     let city = facts.iter().find(|fact| fact["feature"] == "city").unwrap();
     assert_eq!((&city["tag"], &city["value"]), (&json!("Home"), &json!("Oslo")));
@@ -79,29 +78,29 @@ async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
     assert_eq!(metadata["citations"], json!([id.trim_start_matches("episode-")]));
     assert_eq!((&metadata["user_id"], &metadata["prompt"]), (&json!("Ann"), &json!("profile/1")));
     assert_eq!(metadata["model"], "dev-model");
-    let found = stand.instance.post("/v1/memories/profile/search", &search("Rex the dog")).await.ok();
+    let found = chat.instance.post("/v1/memories/profile/search", &search("Rex the dog")).await.ok();
     assert_eq!(found["content"]["profile_memory"][0]["value"], "Rex");
     assert!(found["content"].get("episodic_memory").is_none());
-    stand.say("today", "What should I cook?").await.ok();
-    let context = stand.asked()["messages"][0]["content"].as_str().unwrap().to_owned();
+    chat.say("today", "What should I cook?").await.ok();
+    let context = chat.asked()["messages"][0]["content"].as_str().unwrap().to_owned();
     let facts = context.split("<facts>").nth(1).unwrap().split("</facts>").next().unwrap();
     assert!(
         facts.contains("city: Oslo") && facts.contains("dog: Rex") && facts.contains("\"Ann\""),
         "{context}"
     );
-    assert_eq!(stand.instance.get("/health").await.ok()["memory_managers"]["profile_memory"], true);
+    assert_eq!(chat.instance.get("/health").await.ok()["memory_managers"]["profile_memory"], true);
 }
 
 #[tokio::test]
 async fn what_changes_is_retired_and_the_past_can_be_read() {
-    let stand = learning().await;
-    said_at(&stand, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
-    knows(&stand, &["city: Oslo"]).await;
-    said_at(&stand, "I moved to Lisbon.", "2025-06-01T12:00:00Z").await;
-    knows(&stand, &["city: Lisbon"]).await;
+    let chat = learning().await;
+    said_at(&chat, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
+    knows(&chat, &["city: Oslo"]).await;
+    said_at(&chat, "I moved to Lisbon.", "2025-06-01T12:00:00Z").await;
+    knows(&chat, &["city: Lisbon"]).await;
     let then = async |at: &str| {
         let path = format!("/v1/memories/profile?group_id=g&user_id=Ann&as_of={at}");
-        stand.instance.get(&path).await.ok()["facts"].clone()
+        chat.instance.get(&path).await.ok()["facts"].clone()
     };
     assert_eq!(then("2024-12-24").await[0]["value"], "Oslo");
     assert_eq!(then("2024-12-24").await[0]["metadata"]["valid_to"], "2025-06-01T12:00:00Z");
@@ -109,45 +108,44 @@ async fn what_changes_is_retired_and_the_past_can_be_read() {
     assert_eq!(then("2024-01-01").await, json!([]));
     let mut asked = search("Where does she live?");
     asked["as_of"] = "2024-12-24".into();
-    let found = stand.instance.post("/v1/memories/profile/search", &asked).await.ok();
+    let found = chat.instance.post("/v1/memories/profile/search", &asked).await.ok();
     assert_eq!(found["content"]["profile_memory"][0]["value"], "Oslo");
     asked["as_of"] = "one day".into();
-    assert_eq!(stand.instance.post("/v1/memories/profile/search", &asked).await.code(422), "invalid_time");
+    assert_eq!(chat.instance.post("/v1/memories/profile/search", &asked).await.code(422), "invalid_time");
 }
 
 #[tokio::test]
 async fn deleted_means_gone_from_the_profile_too() {
-    let stand = learning().await;
-    let id = stand.remember("I live in Oslo.").await;
-    stand.remember("My name is Ann.").await;
-    knows(&stand, &["city: Oslo", "name: Ann"]).await;
-    stand.instance.delete(&format!("/v1/memories/{id}?group_id=g")).await.ok();
-    assert_eq!(known(&stand).await, ["name: Ann"], "what rests on nothing else is gone with it");
-    let facts = stand.instance.get("/v1/memories/profile?group_id=g").await.ok();
+    let chat = learning().await;
+    let id = chat.remember("I live in Oslo.").await;
+    chat.remember("My name is Ann.").await;
+    knows(&chat, &["city: Oslo", "name: Ann"]).await;
+    chat.instance.delete(&format!("/v1/memories/{id}?group_id=g")).await.ok();
+    assert_eq!(known(&chat).await, ["name: Ann"], "what rests on nothing else is gone with it");
+    let facts = chat.instance.get("/v1/memories/profile?group_id=g").await.ok();
     let id = facts["facts"][0]["metadata"]["id"].as_i64().unwrap();
-    assert_eq!(stand.instance.delete(&format!("/v1/memories/profile/{id}?group_id=other")).await.status, 404);
-    stand.instance.delete(&format!("/v1/memories/profile/{id}?group_id=g")).await.ok();
-    assert!(known(&stand).await.is_empty());
-    assert_eq!(stand.instance.delete("/v1/memories/profile/x?group_id=g").await.code(422), "invalid_fact_id");
+    assert_eq!(chat.instance.delete(&format!("/v1/memories/profile/{id}?group_id=other")).await.status, 404);
+    chat.instance.delete(&format!("/v1/memories/profile/{id}?group_id=g")).await.ok();
+    assert!(known(&chat).await.is_empty());
+    assert_eq!(chat.instance.delete("/v1/memories/profile/x?group_id=g").await.code(422), "invalid_fact_id");
 }
 
 #[tokio::test]
 async fn people_are_told_apart_and_programs_are_not_learned_about() {
-    let stand = learning().await;
+    let chat = learning().await;
     let say = async |group: &str, who: &str, text: &str| {
         let body = json!({
             "session": {"group_id": group, "session_id": "s", "user_id": ["Ann", "Bob"], "agent_id": ["bot"]},
             "producer": who, "produced_for": "", "episode_content": text,
         });
-        stand.instance.post("/v1/memories", &body).await.ok();
+        chat.instance.post("/v1/memories", &body).await.ok();
     };
     say("g", "bot", "I live in Silicon Valley.").await;
     say("other", "Ann", "I live in Rome.").await;
     say("g", "Bob", "I live in Bonn.").await;
     say("g", "Ann", "I live in Oslo.").await;
-    knows(&stand, &["city: Bonn", "city: Oslo"]).await;
-    let found =
-        stand.instance.post("/v1/memories/profile/search", &search("Where does she live?")).await.ok();
+    knows(&chat, &["city: Bonn", "city: Oslo"]).await;
+    let found = chat.instance.post("/v1/memories/profile/search", &search("Where does she live?")).await.ok();
     let values: Vec<&Value> =
         found["content"]["profile_memory"].as_array().unwrap().iter().map(|f| &f["value"]).collect();
     assert_eq!(values, ["Oslo"], "the session names Ann alone");
@@ -155,23 +153,23 @@ async fn people_are_told_apart_and_programs_are_not_learned_about() {
 
 #[tokio::test]
 async fn a_message_for_the_profile_only_is_learned_from() {
-    let stand = learning().await;
+    let chat = learning().await;
     let body = json!({
         "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
         "producer": "Ann", "produced_for": "", "episode_content": "I am allergic to nuts.",
     });
-    assert_eq!(stand.instance.post("/v1/memories/profile", &body).await.ok()["status"], "queued");
-    knows(&stand, &["allergy: nuts"]).await;
+    assert_eq!(chat.instance.post("/v1/memories/profile", &body).await.ok()["status"], "queued");
+    knows(&chat, &["allergy: nuts"]).await;
 }
 
 #[tokio::test]
 async fn a_poisoned_message_is_parked_after_five_attempts_and_the_others_are_learned() {
-    let stand = learning().await;
+    let chat = learning().await;
     for fault in
         [Fault::BadJson, Fault::WrongSchema, Fault::Empty, Fault::Status { status: 400, retry_after: None }]
     {
-        stand.model.clear_calls();
-        stand.model.set_faults(Faults::from(fault.clone()).only_if("POISON").only(Kind::Extract));
+        chat.model.clear_calls();
+        chat.model.set_faults(Faults::from(fault.clone()).only_if("POISON").only(Kind::Extract));
         let batch = json!({
             "session": {"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []},
             "episodes": [
@@ -180,10 +178,10 @@ async fn a_poisoned_message_is_parked_after_five_attempts_and_the_others_are_lea
                 {"producer": "Ann", "produced_for": "", "episode_content": "My name is Ann."},
             ],
         });
-        let stored = stand.instance.post("/v1/memories/batch", &batch).await.ok();
+        let stored = chat.instance.post("/v1/memories/batch", &batch).await.ok();
         let poisoned = stored["ids"][1].as_str().unwrap().to_owned();
-        knows(&stand, &["city: Oslo", "name: Ann"]).await;
-        let queue = parked(&stand, 1).await;
+        knows(&chat, &["city: Oslo", "name: Ann"]).await;
+        let queue = parked(&chat, 1).await;
         assert_eq!(queue["waiting"], 0, "{queue}");
         let message = &queue["parked_messages"][0];
         assert_eq!(
@@ -193,106 +191,106 @@ async fn a_poisoned_message_is_parked_after_five_attempts_and_the_others_are_lea
         );
         assert!(message["reason"].as_str().unwrap().contains("language model"), "{queue}");
         let tried =
-            stand.model.calls().asked.iter().filter(|call| call.body.to_string().contains("POISON")).count();
+            chat.model.calls().asked.iter().filter(|call| call.body.to_string().contains("POISON")).count();
         assert_eq!(tried, 5, "{fault:?}");
         // Let go, it is learned from like any other.
-        stand.model.clear_faults();
+        chat.model.clear_faults();
         let retried =
-            stand.instance.send("POST", "/v1/memories/profile/queue/retry?group_id=g", &[], "").await.ok();
+            chat.instance.send("POST", "/v1/memories/profile/queue/retry?group_id=g", &[], "").await.ok();
         assert_eq!(retried["retried"], 1);
-        let queue = parked(&stand, 0).await;
+        let queue = parked(&chat, 0).await;
         assert_eq!(queue["parked_messages"], json!([]));
         for id in stored["ids"].as_array().unwrap() {
-            stand.instance.delete(&format!("/v1/memories/{}?group_id=g", id.as_str().unwrap())).await.ok();
+            chat.instance.delete(&format!("/v1/memories/{}?group_id=g", id.as_str().unwrap())).await.ok();
         }
-        knows(&stand, &[]).await;
+        knows(&chat, &[]).await;
     }
 }
 
 #[tokio::test]
 async fn an_outage_parks_nothing() {
-    let stand = learning().await;
+    let chat = learning().await;
     for fault in [
         Fault::Status { status: 401, retry_after: None },
         Fault::Status { status: 429, retry_after: Some(1) },
         Fault::Status { status: 503, retry_after: None },
     ] {
-        stand.model.set_faults(Faults::from(fault));
-        stand.remember("I live in Oslo.").await;
-        let asked = stand.model.calls().calls;
+        chat.model.set_faults(Faults::from(fault));
+        chat.remember("I live in Oslo.").await;
+        let asked = chat.model.calls().calls;
         for _ in 0..200 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let queue = queue(&stand).await;
+        let queue = queue(&chat).await;
         assert_eq!(queue["parked"], 0, "{queue}");
         assert!(queue["waiting"].as_u64().unwrap() > 0, "{queue}");
-        assert!(stand.model.calls().calls - asked < 20, "it is not asked all the time");
+        assert!(chat.model.calls().calls - asked < 20, "it is not asked all the time");
     }
 }
 
 #[tokio::test]
 async fn learning_stops_at_the_limit_and_nothing_is_lost() {
     let budget = Budget { calls_per_day: Some(1), ..Budget::default() };
-    let stand = Stand::with(With { learns: true, budget, ..With::default() }).await;
-    stand.remember("I live in Oslo.").await;
-    knows(&stand, &["city: Oslo"]).await;
-    stand.remember("My name is Ann.").await;
+    let chat = ChatInstance::with(With { learns: true, budget, ..With::default() }).await;
+    chat.remember("I live in Oslo.").await;
+    knows(&chat, &["city: Oslo"]).await;
+    chat.remember("My name is Ann.").await;
     for _ in 0..300 {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        assert_eq!(stand.model.calls().calls, 1);
+        assert_eq!(chat.model.calls().calls, 1);
     }
-    let queue = queue(&stand).await;
+    let queue = queue(&chat).await;
     assert_eq!((&queue["waiting"], &queue["parked"]), (&json!(1), &json!(0)));
 }
 
 #[tokio::test]
 async fn an_endpoint_without_schemas_is_asked_in_words() {
-    let stand = learning().await;
-    stand.model.set_faults(Faults::from(Fault::RefusesFormat));
-    stand.remember("I live in Oslo.").await;
-    knows(&stand, &["city: Oslo"]).await;
-    let asked = stand.model.calls().calls;
-    stand.remember("My name is Ann.").await;
-    knows(&stand, &["city: Oslo", "name: Ann"]).await;
-    assert_eq!(stand.model.calls().calls, asked + 1, "it is not asked for what it refused again");
+    let chat = learning().await;
+    chat.model.set_faults(Faults::from(Fault::RefusesFormat));
+    chat.remember("I live in Oslo.").await;
+    knows(&chat, &["city: Oslo"]).await;
+    let asked = chat.model.calls().calls;
+    chat.remember("My name is Ann.").await;
+    knows(&chat, &["city: Oslo", "name: Ann"]).await;
+    assert_eq!(chat.model.calls().calls, asked + 1, "it is not asked for what it refused again");
 }
 
 #[tokio::test]
 async fn many_facts_of_a_tag_are_merged_and_none_is_lost() {
-    let stand = learning().await;
+    let chat = learning().await;
     let likes: Vec<String> = (0..24).map(|n| format!("I like dish number {n}.")).collect();
     let episodes: Vec<Value> = likes
         .iter()
         .map(|text| json!({"producer": "Ann", "produced_for": "", "episode_content": text}))
         .collect();
     let session = json!({"group_id": "g", "session_id": "s", "user_id": ["Ann"], "agent_id": []});
-    stand.instance.post("/v1/memories/batch", &json!({"session": session, "episodes": episodes})).await.ok();
+    chat.instance.post("/v1/memories/batch", &json!({"session": session, "episodes": episodes})).await.ok();
     for _ in 0..2_000 {
-        let known = known(&stand).await;
+        let known = known(&chat).await;
         let all = known.join("; ");
         if known.len() < 12 && (0..24).all(|n| all.contains(&format!("dish number {n}"))) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{:?}", known(&stand).await);
+    panic!("{:?}", known(&chat).await);
 }
 
 /// A history that is imported backwards leaves the same present, and the past stays readable.
 #[tokio::test]
 async fn what_was_said_long_ago_does_not_replace_what_holds() {
-    let stand = learning().await;
-    said_at(&stand, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
-    knows(&stand, &["city: Oslo"]).await;
-    said_at(&stand, "I live in Bonn.", "2019-03-01T12:00:00Z").await;
+    let chat = learning().await;
+    said_at(&chat, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
+    knows(&chat, &["city: Oslo"]).await;
+    said_at(&chat, "I live in Bonn.", "2019-03-01T12:00:00Z").await;
     for _ in 0..1_000 {
-        let queue = queue(&stand).await;
+        let queue = queue(&chat).await;
         if queue["waiting"] == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(known(&stand).await, ["city: Oslo"]);
-    let then = stand.instance.get("/v1/memories/profile?group_id=g&as_of=2020-01-01").await.ok();
+    assert_eq!(known(&chat).await, ["city: Oslo"]);
+    let then = chat.instance.get("/v1/memories/profile?group_id=g&as_of=2020-01-01").await.ok();
     assert_eq!(then["facts"][0]["value"], "Bonn", "{then}");
 }
