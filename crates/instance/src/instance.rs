@@ -210,7 +210,7 @@ async fn close_chats(chat: Arc<Chat>, stop: CancellationToken) {
 
 /// How much is stored; `None` while a database is down.
 async fn counts(memory: &Memory) -> Result<Option<Counts>, Error> {
-    match memory.counts().await {
+    match memory.engine().episodes.counts().await {
         Ok(counts) => Ok(Some(counts)),
         Err(error) if error.fault() == Fault::Unavailable => Ok(None),
         Err(error) => Err(error.into()),

@@ -1,9 +1,7 @@
 use std::sync::Arc;
 
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Fact, FactId, Fault, Session, Space};
-use memcloud_ports::{
-    Check, Counts, Deletion, Embedder, Engine, FactsOf, KeyStore, Parked, Part, SessionsOf, Waiting,
-};
+use memcloud_domain::{Clock, Episode, Error, Fact, Fault};
+use memcloud_ports::{Check, Embedder, Engine, FactsOf, Part};
 
 use crate::embedding::Embedding;
 use crate::ingest::{Ingest, StoreRequest, Stored};
@@ -12,7 +10,7 @@ use crate::search::{FactHit, ListQuery, RankingWeights, Search, SearchQuery, Sea
 
 /// A memory: stores episodes and finds them again. One is shared by all requests of a server.
 pub struct Memory {
-    pub(crate) store: Engine,
+    pub(crate) engine: Engine,
     pub(crate) embedding: Arc<Embedding>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
@@ -26,21 +24,21 @@ impl Memory {
     /// Refuses with [`Error::OtherVectorSpace`] when the stored vectors come from another model. An engine that cannot be
     /// reached cannot answer that: then the memory opens nevertheless, and asks again before its first use.
     pub async fn open(
-        store: Engine,
+        engine: Engine,
         embedder: Option<Arc<dyn Embedder>>,
         clock: Arc<dyn Clock>,
         limits: Limits,
         weights: RankingWeights,
     ) -> Result<Self, Error> {
-        let embedding = Arc::new(Embedding::new(Arc::clone(&store.vectors), embedder));
+        let embedding = Arc::new(Embedding::new(Arc::clone(&engine.vectors), embedder));
         match embedding.bind().await {
             Err(error) if error.fault() != Fault::Unavailable => return Err(error),
             _ => {}
         }
         let ingest =
-            Ingest::new(Arc::clone(&store.episodes), Arc::clone(&embedding), Arc::clone(&clock), limits);
-        let search = Search::new(store.clone(), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
-        Ok(Self { store, embedding, clock, limits, ingest, search })
+            Ingest::new(Arc::clone(&engine.episodes), Arc::clone(&embedding), Arc::clone(&clock), limits);
+        let search = Search::new(engine.clone(), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
+        Ok(Self { engine, embedding, clock, limits, ingest, search })
     }
 
     /// Also queues every message that a person writes for the [`Learner`](crate::Learner).
@@ -85,9 +83,10 @@ impl Memory {
         self.search.both(&query, of, most_facts).await
     }
 
-    /// The keys that the instance made.
-    pub fn api_keys(&self) -> &dyn KeyStore {
-        self.store.keys.as_ref()
+    /// The engine below, for everything that needs neither text analysis nor an embedder: reading, deleting, sessions, the
+    /// learning queue and keys.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// The clock that the memory reads.
@@ -95,70 +94,20 @@ impl Memory {
         &*self.clock
     }
 
-    /// The newest episodes of a session, oldest first.
-    pub async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.store.episodes.newest(space, session, limit).await
-    }
-
     /// A page of a space, or of one session in it, oldest first. Includes episodes that no search finds.
     pub async fn list(&self, query: &ListQuery) -> Result<Vec<Episode>, Error> {
         self.search.list(query).await
     }
 
-    /// The episodes with these ids that exist in this space.
-    pub async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
-        self.store.episodes.episodes(space, ids).await
-    }
-
-    /// Deletes for good, and says how many episodes there were.
-    pub async fn forget(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        self.store.episodes.delete(space, deletion).await
-    }
-
-    /// One session with its members, if it exists.
-    pub async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
-        self.store.sessions.session(space, name).await
-    }
-
-    /// Sessions in the order they were first seen.
-    pub async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.store.sessions.sessions(of).await
-    }
-
-    /// How much is stored.
-    pub async fn counts(&self) -> Result<Counts, Error> {
-        self.store.episodes.counts().await
-    }
-
     /// Facts, in the order in which they were learned.
     pub async fn facts(&self, of: &FactsOf) -> Result<Vec<Fact>, Error> {
-        let facts = self.store.facts.facts(of).await?;
+        let facts = self.engine.facts.facts(of).await?;
         Ok(facts.into_iter().map(|fact| fact.fact).collect())
-    }
-
-    /// Deletes a fact for good; `false` when this space has none of this id.
-    pub async fn forget_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
-        self.store.facts.delete_fact(space, id).await
-    }
-
-    /// How much waits to be learned from; in this space only, when one is named.
-    pub async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
-        self.store.learning.waiting(space).await
-    }
-
-    /// Messages whose learning failed permanently, and why.
-    pub async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
-        self.store.learning.parked(space, limit).await
-    }
-
-    /// Makes parked messages due again, and says how many there were.
-    pub async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
-        self.store.learning.unpark(space).await
     }
 
     /// Proves at this moment that each part of the store can be written and read, and that the embedder works.
     pub async fn probe(&self) -> Vec<Check> {
-        let mut checks = self.store.health.probe().await;
+        let mut checks = self.engine.health.probe().await;
         if self.embedding.is_available() {
             let store_works = checks.iter().all(|check| check.outcome.is_ok());
             // A store that does not work cannot say whose vectors it holds.
@@ -177,10 +126,10 @@ impl Memory {
             return Ok(0);
         }
         self.embedding.bind().await?;
-        let waiting = self.store.vectors.without_vector(limit).await?;
+        let waiting = self.engine.vectors.without_vector(limit).await?;
         let vectors = self.ingest.embed(&waiting).await?;
         let ready = waiting.iter().zip(vectors).filter_map(|(e, v)| v.map(|v| (e.id, v))).collect();
-        self.store.vectors.set_vectors(ready).await?;
+        self.engine.vectors.set_vectors(ready).await?;
         Ok(waiting.len())
     }
 }

@@ -99,7 +99,7 @@ async fn deleted_text_is_in_no_file() {
         })
     };
     assert!(holds_secret());
-    memory.forget(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
+    memory.engine().episodes.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
     assert!(!holds_secret());
 }
 
@@ -206,7 +206,7 @@ async fn a_reader_of_the_file_delays_the_checkpoint_but_no_request() {
     let outside = rusqlite::Connection::open(&file).unwrap();
     outside.execute_batch("BEGIN; SELECT count(*) FROM episodes").unwrap();
     let deletion = memcloud_ports::Deletion::Episodes(ids);
-    assert_eq!(memory.forget(&space, deletion).await.unwrap(), 1);
+    assert_eq!(memory.engine().episodes.delete(&space, deletion).await.unwrap(), 1);
     outside.execute_batch("COMMIT").unwrap();
     store("something else").await;
     let holds_secret = || {

@@ -88,10 +88,10 @@ pub async fn the_next_search_finds_a_stored_message(engine: Store) {
         assert_eq!(find(&memory, &space, content, Filter::default(), 9).await.len(), n + 1);
         assert_eq!(find(&memory, &space, content, Filter::default(), 1).await, ids[n..], "{content}");
     }
-    assert_eq!(memory.forget(&space, Deletion::Episodes(vec![ids[0]])).await.unwrap(), 1);
+    assert_eq!(memory.engine().episodes.delete(&space, Deletion::Episodes(vec![ids[0]])).await.unwrap(), 1);
     let left = find(&memory, &space, "Where are the keys?", Filter::default(), 9).await;
     assert!(left.len() == 3 && !left.contains(&ids[0]));
-    memory.forget(&space, Deletion::Session("s".into())).await.unwrap();
+    memory.engine().episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
     assert!(find(&memory, &space, "keys", Filter::default(), 9).await.is_empty());
 }
 
@@ -101,7 +101,7 @@ pub async fn a_batch_keeps_its_order(engine: Store) {
     let said: Vec<_> = (0..300).map(|n| said("s", "ann", &format!("number {n}"))).collect();
     let ids = store(&memory, &space, said).await;
     assert_eq!(list(&memory, &space, None, &Filter::default(), 300).await, ids);
-    let newest = memory.newest(&space, "s", 3).await.unwrap();
+    let newest = memory.engine().episodes.newest(&space, "s", 3).await.unwrap();
     assert_eq!(newest.iter().map(|episode| episode.id).collect::<Vec<_>>(), ids[297..]);
 }
 
@@ -131,8 +131,8 @@ pub async fn profile_only_messages_are_never_found(engine: Store) {
     let private = NewEpisode { purpose: Purpose::ProfileOnly, ..said("s", "ann", "I like plums") };
     let ids = store(&memory, &space, vec![private, said("s", "ann", "I like pears")]).await;
     assert_eq!(find(&memory, &space, "plums", Filter::default(), 9).await, ids[1..]);
-    assert_eq!(memory.newest(&space, "s", 9).await.unwrap().len(), 1);
-    assert_eq!(memory.episodes(&space, &ids).await.unwrap().len(), 2);
+    assert_eq!(memory.engine().episodes.newest(&space, "s", 9).await.unwrap().len(), 1);
+    assert_eq!(memory.engine().episodes.episodes(&space, &ids).await.unwrap().len(), 2);
 }
 
 /// Eight clients store and search at the same time. Each finds what it has just stored, and nothing is lost or doubled.
@@ -154,7 +154,7 @@ pub async fn concurrent_clients_lose_nothing(engine: Store) {
     for client in clients {
         client.await.unwrap();
     }
-    assert_eq!(memory.counts().await.unwrap().episodes, 96);
+    assert_eq!(memory.engine().episodes.counts().await.unwrap().episodes, 96);
     assert_eq!(find(&memory, &space("even"), "thought", Filter::default(), 500).await.len(), 48);
 }
 
@@ -294,11 +294,16 @@ async fn take(memory: &Memory, space: &Space, steps: Vec<Step>) {
             }
             Step::Delete(n) if !stored.is_empty() => {
                 let id = stored[n % stored.len()];
-                memory.forget(space, Deletion::Episodes(vec![id])).await.unwrap();
+                memory.engine().episodes.delete(space, Deletion::Episodes(vec![id])).await.unwrap();
             }
             Step::Delete(_) => {}
             Step::DeleteSession(session) => {
-                memory.forget(space, Deletion::Session(format!("session-{session}"))).await.unwrap();
+                memory
+                    .engine()
+                    .episodes
+                    .delete(space, Deletion::Session(format!("session-{session}")))
+                    .await
+                    .unwrap();
             }
             Step::Search => drop(find(memory, space, "apple house", Filter::default(), 3).await),
         }

@@ -156,7 +156,7 @@ impl Chat {
     /// Chats over this memory.
     pub fn new(memory: &Memory, gateway: Arc<ModelGateway>, options: ChatOptions) -> Self {
         Self {
-            episodes: Arc::clone(&memory.store.episodes),
+            episodes: Arc::clone(&memory.engine.episodes),
             ingest: memory.ingest.clone(),
             search: memory.search.clone(),
             clock: Arc::clone(&memory.clock),

@@ -38,7 +38,7 @@ pub(super) struct Extraction {
 impl Extraction {
     pub(super) fn new(memory: &Memory, gateway: Arc<ModelGateway>, model: Option<String>) -> Self {
         Self {
-            facts: Arc::clone(&memory.store.facts),
+            facts: Arc::clone(&memory.engine.facts),
             embedding: Arc::clone(&memory.embedding),
             clock: Arc::clone(&memory.clock),
             gateway,

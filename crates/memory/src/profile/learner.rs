@@ -58,7 +58,7 @@ impl Default for LearnerOptions {
 
 /// Learns facts about people from what they write.
 pub struct Learner {
-    store: Engine,
+    engine: Engine,
     clock: Arc<dyn Clock>,
     gateway: Arc<ModelGateway>,
     extraction: Extraction,
@@ -76,7 +76,7 @@ impl Learner {
         options: LearnerOptions,
     ) -> Self {
         Self {
-            store: memory.store.clone(),
+            engine: memory.engine.clone(),
             clock: Arc::clone(&memory.clock),
             extraction: Extraction::new(memory, Arc::clone(&gateway), model),
             gateway,
@@ -123,7 +123,7 @@ impl Learner {
         if paused || self.gateway.resting().is_some_and(|left| !left.is_zero()) {
             return Ok(None);
         }
-        self.store.learning.claim(self.options.trigger, self.clock.now(), LEASE).await
+        self.engine.learning.claim(self.options.trigger, self.clock.now(), LEASE).await
     }
 
     /// Learns from a batch, or puts it back.
@@ -131,7 +131,7 @@ impl Learner {
         let Some(outcome) = self.attempt(&batch, cancel).await else { return };
         let (owner, messages) = (&batch.subject.owner, batch.episodes.len());
         tracing::debug!(owner, messages, ?outcome, "returning messages to the learning queue");
-        if let Err(error) = self.store.learning.put_back(&batch, &outcome).await {
+        if let Err(error) = self.engine.learning.put_back(&batch, &outcome).await {
             // They can be claimed again when the lease ends.
             let error = with_causes(&error);
             tracing::warn!(owner, messages, error, "cannot return messages to the learning queue");
@@ -153,7 +153,7 @@ impl Learner {
 
     async fn learn(&self, batch: &ClaimedBatch) -> Result<(), ModelError> {
         let profile = &batch.subject;
-        let episodes = self.store.episodes.episodes(&profile.space, &batch.episodes).await?;
+        let episodes = self.engine.episodes.episodes(&profile.space, &batch.episodes).await?;
         let (known, revisions) = if episodes.is_empty() {
             (vec![], vec![])
         } else {
@@ -162,7 +162,7 @@ impl Learner {
         let grown = added(&revisions);
         let revisions = self.extraction.revision_set(profile, revisions);
         let owner = &profile.owner;
-        if !self.store.learning.learn(batch, &revisions).await? {
+        if !self.engine.learning.learn(batch, &revisions).await? {
             tracing::warn!(owner, "another learner has learned from the same messages");
             return Ok(());
         }
@@ -179,7 +179,7 @@ impl Learner {
 
     async fn merge(&self, batch: &ClaimedBatch, tag: &str) -> Result<(), ModelError> {
         let revisions: RevisionSet = self.extraction.merge(&batch.subject, tag).await?;
-        let merged = self.store.facts.revise(&revisions).await?;
+        let merged = self.engine.facts.revise(&revisions).await?;
         tracing::debug!(owner = batch.subject.owner, tag, merged, "merged facts");
         Ok(())
     }

@@ -27,7 +27,7 @@ impl Search {
     pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<Episode>, Error> {
         if query.filter.is_empty() {
             let session = query.session.as_deref();
-            return self.store.episodes.page(&query.space, session, query.after, query.limit).await;
+            return self.engine.episodes.page(&query.space, session, query.after, query.limit).await;
         }
         let ids = self.candidates(query).await?;
         let mut page = Vec::new();
@@ -36,7 +36,7 @@ impl Search {
             if wanted == 0 {
                 break;
             }
-            let episodes = self.store.episodes.episodes(&query.space, ids).await?;
+            let episodes = self.engine.episodes.episodes(&query.space, ids).await?;
             page.extend(episodes.into_iter().filter(|episode| query.filter.matches(episode)).take(wanted));
         }
         Ok(page)
@@ -46,7 +46,7 @@ impl Search {
     async fn candidates(&self, query: &ListQuery) -> Result<Vec<EpisodeId>, Error> {
         let session = query.session.as_ref().map(|name| Filter::equal(Attribute::Session, name.as_str()));
         let filter = Filter::All(session.into_iter().chain([query.filter.clone()]).collect());
-        let index = Snapshot::take(&self.indexes, &self.store, &query.space).await?.read().await?;
+        let index = Snapshot::take(&self.indexes, &self.engine, &query.space).await?.read().await?;
         let after = query.after.map(|cursor| (cursor.created_at, cursor.id));
         let mut listed = Vec::new();
         for table in index.tables() {

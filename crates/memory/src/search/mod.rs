@@ -70,7 +70,7 @@ pub struct Hit {
 /// Finds episodes and facts. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Search {
-    store: Engine,
+    engine: Engine,
     embedding: Arc<Embedding>,
     clock: Arc<dyn Clock>,
     limits: Limits,
@@ -90,13 +90,20 @@ struct EmbeddedQuery<'a> {
 
 impl Search {
     pub(crate) fn new(
-        store: Engine,
+        engine: Engine,
         embedding: Arc<Embedding>,
         clock: Arc<dyn Clock>,
         limits: Limits,
         weights: RankingWeights,
     ) -> Self {
-        Self { store, embedding, clock, limits, weights, indexes: Arc::new(Indexes::new(limits.index_bytes)) }
+        Self {
+            engine,
+            embedding,
+            clock,
+            limits,
+            weights,
+            indexes: Arc::new(Indexes::new(limits.index_bytes)),
+        }
     }
 
     /// Finds episodes.
@@ -112,7 +119,7 @@ impl Search {
             self.limits.check_name(Field::Space, &of.space.project),
         ])?;
         self.embedding.bind().await?;
-        let known = self.store.facts.facts(of).await?;
+        let known = self.engine.facts.facts(of).await?;
         if known.is_empty() {
             return Ok(vec![]);
         }
@@ -131,7 +138,7 @@ impl Search {
             let embedded = self.embed(query).await?;
             Ok((self.rank(&embedded).await?, embedded.vector))
         };
-        let ((results, vector), known) = tokio::try_join!(episodes, self.store.facts.facts(of))?;
+        let ((results, vector), known) = tokio::try_join!(episodes, self.engine.facts.facts(of))?;
         Ok((results, facts::rank(known, &query.text, vector.as_deref(), most_facts)))
     }
 
@@ -141,7 +148,7 @@ impl Search {
         self.embedding.bind().await?;
         let began = Instant::now();
         let text = QueryText::read(&query.text);
-        let snapshot = Snapshot::take(&self.indexes, &self.store, &query.space).await?;
+        let snapshot = Snapshot::take(&self.indexes, &self.engine, &query.space).await?;
         let in_first_person = {
             let index = snapshot.read().await?;
             names::in_first_person(&text, index.producers().map(|(_, name)| name))
@@ -182,7 +189,7 @@ impl Search {
         let mut passing = Vec::new();
         for rows in rows.chunks(STEP) {
             let ids: Vec<EpisodeId> = rows.iter().map(|&row| index.id(row)).collect();
-            let episodes = self.store.episodes.episodes(space, &ids).await?;
+            let episodes = self.engine.episodes.episodes(space, &ids).await?;
             let matching = episodes.iter().filter(|episode| filter.matches(episode));
             let matching: HashSet<EpisodeId> = matching.map(|episode| episode.id).collect();
             passing.extend(rows.iter().filter(|&&row| matching.contains(&index.id(row))));
@@ -206,7 +213,7 @@ impl Search {
         ranked: Vec<(EpisodeId, f32, Explanation)>,
     ) -> Result<Vec<Hit>, Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
-        let episodes = self.store.episodes.episodes(&query.space, &ids).await?;
+        let episodes = self.engine.episodes.episodes(&query.space, &ids).await?;
         let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| query.filter.matches(episode))?;

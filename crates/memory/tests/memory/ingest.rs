@@ -34,8 +34,6 @@ async fn stored_episodes_are_returned_as_given() {
 async fn a_request_that_breaks_a_rule_stores_nothing() {
     let limits = Limits { content_bytes: 10, name_bytes: 4, ..Limits::default() };
     let world = World::with_limits(limits).await;
-    let request_of =
-        |episode| StoreRequest { members: vec![], ..request(vec![message("Ann", "fine"), episode]) };
     for (episode, field) in [
         (message("Ann", " \n"), Field::Content),
         (message("Ann", "eleven char"), Field::Content),

@@ -179,7 +179,7 @@ async fn check_members(
     if messages().all(|(origin, episode)| is_among(&origin.session, episode, &names)) {
         return Ok(());
     }
-    let known = app.memory.session(&request.space, &present.session).await?;
+    let known = app.memory.engine().sessions.session(&request.space, &present.session).await?;
     let known = known.map(|session| session.members).unwrap_or_default();
     members.extend(&known);
     members.sort();

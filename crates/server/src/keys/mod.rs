@@ -201,7 +201,7 @@ impl Keyring {
     }
 
     fn store(&self) -> &dyn KeyStore {
-        self.memory.api_keys()
+        self.memory.engine().keys.as_ref()
     }
 
     /// Keys of the settings can manage keys, so made ones need not.

@@ -57,7 +57,7 @@ impl Picture {
     }
 
     async fn forget(&self, ids: Vec<EpisodeId>) {
-        self.memory.forget(&self.space, Deletion::Episodes(ids)).await.unwrap();
+        self.memory.engine().episodes.delete(&self.space, Deletion::Episodes(ids)).await.unwrap();
     }
 
     fn ask(&self, cypher: &str) -> Query {
@@ -143,7 +143,7 @@ async fn a_deleted_turn_leaves_no_gap() {
     picture.forget(vec![ids[5], ids[6], ids[2]]).await;
     assert_eq!(picture.path("s").await, turns([1, 3, 7, 8]));
     picture.is_sound().await;
-    picture.memory.forget(&picture.space, Deletion::Session("s".into())).await.unwrap();
+    picture.memory.engine().episodes.delete(&picture.space, Deletion::Session("s".into())).await.unwrap();
     picture.is_sound().await;
     assert_eq!(picture.number("MATCH (n {memory: $memory}) RETURN count(n) AS number").await, 5);
     picture.forget(other).await;

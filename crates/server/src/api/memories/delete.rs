@@ -31,7 +31,7 @@ pub(crate) async fn delete(
     query: QueryParams,
 ) -> Result<Json<Deleted>, ApiError> {
     let (space, id) = named(&allowed, id, query)?;
-    match app.memory.forget(&space, Deletion::Episodes(vec![id])).await? {
+    match app.memory.engine().episodes.delete(&space, Deletion::Episodes(vec![id])).await? {
         0 => Err(no_episode()),
         deleted => Ok(Json(Deleted { deleted })),
     }

@@ -30,6 +30,6 @@ pub(crate) async fn get(
     query: QueryParams,
 ) -> Result<Json<ListedEpisode>, ApiError> {
     let (space, id) = named(&allowed, id, query)?;
-    let found = app.memory.episodes(&space, &[id]).await?;
+    let found = app.memory.engine().episodes.episodes(&space, &[id]).await?;
     found.into_iter().next().map(|episode| Json(episode.into())).ok_or_else(no_episode)
 }

@@ -30,7 +30,7 @@ pub(crate) async fn delete(
     mut query: QueryParams,
 ) -> Result<Json<DeletedFact>, ApiError> {
     let space = space(&allowed, &mut query)?;
-    if app.memory.forget_fact(&space, id.parsed(str::parse)?).await? {
+    if app.memory.engine().facts.delete_fact(&space, id.parsed(str::parse)?).await? {
         Ok(Json(DeletedFact { deleted: 1 }))
     } else {
         Err(ApiError::not_found("no such fact in this group"))

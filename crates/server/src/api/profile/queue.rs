@@ -31,11 +31,11 @@ pub(crate) async fn queue(
 ) -> Result<Json<ProfileQueue>, ApiError> {
     let (mut all, mut shown) = (Waiting::default(), vec![]);
     for space in spaces(&allowed, &mut query)? {
-        let Waiting { waiting, since, parked } = app.memory.waiting(space.as_ref()).await?;
+        let Waiting { waiting, since, parked } = app.memory.engine().learning.waiting(space.as_ref()).await?;
         all.waiting += waiting;
         all.parked += parked;
         all.since = all.since.into_iter().chain(since).min();
-        shown.extend(app.memory.parked(space.as_ref(), SHOWN - shown.len()).await?);
+        shown.extend(app.memory.engine().learning.parked(space.as_ref(), SHOWN - shown.len()).await?);
     }
     Ok(Json(ProfileQueue {
         learning: app.learns,

@@ -27,7 +27,7 @@ pub(crate) async fn retry(
 ) -> Result<Json<RetriedMessages>, ApiError> {
     let mut retried = 0;
     for space in spaces(&allowed, &mut query)? {
-        retried += app.memory.unpark(space.as_ref()).await?;
+        retried += app.memory.engine().learning.unpark(space.as_ref()).await?;
     }
     Ok(Json(RetriedMessages { retried }))
 }

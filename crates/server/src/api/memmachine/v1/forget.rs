@@ -31,6 +31,10 @@ pub(crate) async fn forget(
 ) -> Result<(HeaderMap, Json<()>), ApiError> {
     let session = NamedSession::of_request(&headers, body.value.session);
     let session = session.map_err(|problems| body.source.refuse(problems))?;
-    app.memory.forget(&session.space(&allowed)?, Deletion::Session(session.name.clone())).await?;
+    app.memory
+        .engine()
+        .episodes
+        .delete(&session.space(&allowed)?, Deletion::Session(session.name.clone()))
+        .await?;
     Ok((session.echo(), Json(())))
 }

@@ -180,7 +180,7 @@ impl Search {
 
     /// The newest episodes of the session, which MemMachine calls short-term memory.
     async fn newest(&self, app: &App) -> Result<Vec<Episode>, ApiError> {
-        Ok(app.memory.newest(&self.space, &self.session.name, self.limit).await?)
+        Ok(app.memory.engine().episodes.newest(&self.space, &self.session.name, self.limit).await?)
     }
 
     /// The hits, best first.

@@ -80,7 +80,7 @@ pub(crate) async fn sessions_of_agent(
 
 /// The sessions that the caller sees. Groups are the projects of one organisation; this API does not show others.
 async fn list(app: &App, caller: &Caller, of: SessionsOf) -> Result<Json<Sessions>, ApiError> {
-    let sessions = app.memory.sessions(of).await?;
+    let sessions = app.memory.engine().sessions.sessions(of).await?;
     let sessions = sessions
         .into_iter()
         .filter(|Session { space, .. }| space.org == ORGANISATION && caller.sees(space))
