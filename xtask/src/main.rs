@@ -1,5 +1,10 @@
 //! The project's own chores: `cargo xtask test`, `databases`, `check` and `bench`.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the project's chores read the environment and wait for processes"
+)]
+
 #[cfg(feature = "bench")]
 mod bench;
 mod check;

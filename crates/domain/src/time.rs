@@ -122,6 +122,7 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Timestamp {
         // A machine whose clock stands outside the years 1000 to 2999 gets the epoch: wrong, but storable.
         Timestamp::from_micros(jiff::Timestamp::now().as_microsecond()).unwrap_or(Timestamp(0))

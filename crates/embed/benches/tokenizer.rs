@@ -3,6 +3,7 @@
 //! It needs the vocabulary of the model: `MEMCLOUD_TEST_MODEL_DIR`, or where `cargo xtask test` puts it.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot begin shall say why")]
+#![expect(clippy::disallowed_methods, reason = "the environment names the model")]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;

@@ -4,6 +4,8 @@
 //! no settings, prints nothing and ends no process: the caller resolves settings into a [`Config`], gets typed
 //! [errors](Error), and follows a [download](Progress) or a [copy] through a callback.
 
+#![expect(clippy::disallowed_types, reason = "the composition root starts the clock")]
+
 mod backlog;
 mod config;
 pub mod copy;

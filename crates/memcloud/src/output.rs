@@ -183,6 +183,7 @@ pub(crate) fn dim(text: &str) -> String {
 }
 
 /// Whether colours are seen and wanted there: on a terminal that knows them, unless `NO_COLOR` is set.
+#[expect(clippy::disallowed_methods, reason = "the terminal's own variables are no settings")]
 pub(crate) fn colours_on(stream: &impl IsTerminal) -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")

@@ -1,4 +1,5 @@
 //! PostgreSQL does what every engine must do.
+#![expect(clippy::disallowed_methods, reason = "tests read their own environment and hold their own tasks")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;

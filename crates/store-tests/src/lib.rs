@@ -10,6 +10,11 @@
 //! memcloud_store_tests::run(|| async { fresh_store().await }).await;
 //! ```
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests compose their own instances, and hold their own tasks"
+)]
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
 pub mod agreement;

@@ -65,6 +65,7 @@ impl Tasks {
     /// # Panics
     ///
     /// Outside a Tokio runtime.
+    #[expect(clippy::disallowed_methods, reason = "this is the owner")]
     pub fn spawn<F>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -10,6 +10,7 @@
 //! Tests that start servers of their own have names that begin with `fault_`: they need the installations that
 //! `cargo xtask test` makes, and are skipped when the tests use given databases.
 
+#![expect(clippy::disallowed_methods, reason = "tests read their own environment and hold their own tasks")]
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
 mod background;

@@ -1,5 +1,7 @@
 //! A PostgreSQL starts, is broken, and starts again.
 
+#![expect(clippy::disallowed_methods, reason = "tests read their own environment and hold their own tasks")]
+
 use memcloud_test_servers::{Postgres, SharedPostgres};
 
 const POINT: &str =

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 /// The folder with the default model. Its absence is a failure, so that nothing is skipped unseen.
+#[expect(clippy::disallowed_methods, reason = "the environment names the model")]
 pub(crate) fn model_dir() -> PathBuf {
     let dir = std::env::var_os("MEMCLOUD_TEST_MODEL_DIR").expect(
         "MEMCLOUD_TEST_MODEL_DIR is not set: run `cargo xtask test`, which fetches the model and sets it",

@@ -1,6 +1,7 @@
 //! What comes of endpoints that answer in every way there is: well, each in its own shape, late, half, wrong, or not at
 //! all. The sockets are real; what they say is written out here.
 
+#![expect(clippy::disallowed_methods, reason = "tests read their own environment and hold their own tasks")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod chats;

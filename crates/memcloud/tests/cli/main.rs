@@ -1,4 +1,9 @@
 //! The command line, through the real binary: a home of its own for each test, free ports, exit codes.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests compose their own instances, and hold their own tasks"
+)]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
 
 mod chatting;

@@ -189,12 +189,12 @@ pub(crate) fn added(revisions: &[Revision]) -> HashMap<String, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memcloud_domain::{Clock, Fact, FactId, Metadata, ProfileKey, Purpose, Space, SystemClock};
+    use memcloud_domain::{Fact, FactId, Metadata, ProfileKey, Purpose, Space};
     use proptest::prelude::*;
     use serde_json::json;
 
     fn episodes(count: usize) -> Vec<Episode> {
-        let now = SystemClock.now();
+        let now = Timestamp::from_micros(1_700_000_000_000_000).unwrap();
         let at = |n: usize| Timestamp::from_micros(now.as_micros() + n as i64).unwrap();
         (0..count)
             .map(|n| Episode {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn facts(count: i64) -> Vec<EmbeddedFact> {
-        let now = SystemClock.now();
+        let now = Timestamp::from_micros(1_700_000_000_000_000).unwrap();
         let fact = |n| Fact {
             id: FactId::from_number(100 + n),
             subject: ProfileKey {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use half::f16;
+#[expect(clippy::disallowed_types, reason = "the benchmark fills a store as a server does")]
 use memcloud_domain::{Clock, Episode, EpisodeId, Member, Metadata, Purpose, Space, SystemClock, Timestamp};
 use memcloud_memory::Analysis;
 use memcloud_ports::{Batch, Engine, Prepared};

@@ -100,6 +100,7 @@ fn read_request(stream: &TcpStream) -> Option<String> {
 }
 
 impl Answer {
+    #[expect(clippy::disallowed_methods, reason = "a slow server is slow")]
     fn write(self, mut stream: TcpStream) -> io::Result<()> {
         let head = |length: usize| {
             format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")
