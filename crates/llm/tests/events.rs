@@ -1,4 +1,4 @@
-//! Server-sent events, cut anywhere.
+//! Server-sent events, in pieces cut anywhere.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,7 +10,7 @@ fn event(raw: &[u8], name: Option<&str>, data: Option<&str>) -> Event {
     Event { raw: Bytes::copy_from_slice(raw), name: name.map(str::to_owned), data: data.map(str::to_owned) }
 }
 
-/// The events of a stream that comes in these pieces.
+/// The events of a stream in these pieces.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limit: usize) -> Result<Vec<Event>, EventTooLong> {
     let (mut events, mut read) = (Events::with_limit(limit), Vec::new());
     for piece in pieces {
@@ -52,7 +52,7 @@ fn only_one_space_after_the_colon_is_not_data() {
 }
 
 #[test]
-fn comments_and_unknown_fields_are_kept_but_say_nothing() {
+fn comments_and_unknown_fields_are_kept_without_data() {
     let stream = b": alive\n\nid: 7\nretry: 10\ndatum: x\n\n\ndata: one\n\n";
     let data: Vec<_> = whole(stream).into_iter().map(|event| (event.raw, event.data)).collect();
     assert_eq!(
@@ -67,7 +67,7 @@ fn comments_and_unknown_fields_are_kept_but_say_nothing() {
 }
 
 #[test]
-fn a_byte_order_mark_may_stand_before_the_first_event_only() {
+fn a_byte_order_mark_is_ignored_before_the_first_event_only() {
     let stream = "\u{feff}data: one\n\n\u{feff}data: two\n\n";
     let data: Vec<_> = whole(stream.as_bytes()).into_iter().map(|event| event.data).collect();
     assert_eq!(data, [Some("one".to_owned()), None]);
@@ -75,13 +75,13 @@ fn a_byte_order_mark_may_stand_before_the_first_event_only() {
 }
 
 #[test]
-fn bytes_that_are_no_text_come_through_as_they_are() {
+fn bytes_that_are_not_utf8_are_kept() {
     let events = whole(b"data: a\xff\xc3b\n\n");
     assert_eq!(events[0], event(b"data: a\xff\xc3b\n\n", None, Some("a\u{fffd}\u{fffd}b")));
 }
 
 #[test]
-fn an_event_is_given_at_once_unless_its_end_is_in_doubt() {
+fn an_event_is_returned_as_soon_as_it_is_complete() {
     let mut events = Events::default();
     events.push(b"data: one\n\n");
     assert!(events.next_event().unwrap().is_some());
@@ -100,7 +100,7 @@ fn the_end_of_the_stream_ends_the_last_event() {
 }
 
 #[test]
-fn an_event_that_is_too_long_is_an_error_and_stays_one() {
+fn an_event_that_is_too_long_is_a_lasting_error() {
     let limit = b"data: one\n\n".len();
     assert!(read([&b"data: one\n\n"[..]], limit).is_ok());
     assert_eq!(read([&b"data: one!\n\n"[..]], limit), Err(EventTooLong { limit }));
@@ -134,7 +134,7 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What the events say by the letter of the specification, read from the whole text at once.
+/// The events by the letter of the specification, read from the whole text at once.
 fn by_the_letter(stream: &[u8]) -> Vec<(Option<String>, Option<String>)> {
     let text = String::from_utf8_lossy(stream).replace("\r\n", "\n").replace('\r', "\n");
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

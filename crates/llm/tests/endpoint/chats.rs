@@ -18,7 +18,7 @@ fn choice(message: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_body_goes_as_it_is_and_the_answer_comes_as_it_is() {
+async fn bodies_and_answers_are_passed_on_unchanged() {
     let body = r#"{ "choices" : [{"message":{"content":"Hi"}, "vendor": [1]}], "odd": {} }"#;
     let mut server = Server::start([server::json(body)]).await;
     let mut call = call(false);
@@ -36,14 +36,14 @@ async fn the_body_goes_as_it_is_and_the_answer_comes_as_it_is() {
 }
 
 #[tokio::test]
-async fn without_an_idempotency_key_none_is_sent() {
+async fn no_idempotency_key_is_sent_without_one() {
     let mut server = Server::start([server::json(choice(&json!({"content": ""})).to_string())]).await;
     whole(&model(&server)).await.unwrap();
     assert_eq!(server.asked().await.header("idempotency-key"), None);
 }
 
 #[tokio::test]
-async fn what_a_model_says_is_found_in_every_form() {
+async fn text_is_found_in_every_form() {
     for (message, text) in [
         (json!({"role": "assistant", "content": null}), ""),
         (json!({}), ""),
@@ -63,7 +63,7 @@ async fn what_a_model_says_is_found_in_every_form() {
 }
 
 #[tokio::test]
-async fn calls_of_tools_are_seen_in_every_form() {
+async fn tool_calls_are_found_in_every_form() {
     let tool = json!({"function": {"name": "look", "arguments": "{}"}});
     for (message, calls) in [
         (json!({"content": null, "tool_calls": [tool]}), true),
@@ -76,7 +76,7 @@ async fn calls_of_tools_are_seen_in_every_form() {
 }
 
 #[tokio::test]
-async fn of_several_choices_the_first_counts_wherever_it_stands() {
+async fn the_first_of_several_choices_counts() {
     let choice = |index: Value, text: &str| json!({"index": index, "message": {"content": text}});
     for choices in [
         json!([choice(json!(1), "two"), choice(json!(0), "one")]),
@@ -88,7 +88,7 @@ async fn of_several_choices_the_first_counts_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn tokens_are_counted_by_any_name() {
+async fn usage_is_read_under_every_name() {
     let counted = |prompt, completion| Some(Tokens { prompt, completion });
     for (usage, tokens) in [
         (json!({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}), counted(3, 4)),
@@ -107,8 +107,8 @@ async fn tokens_are_counted_by_any_name() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_unusable() {
-    for (body, told) in [
+async fn an_answer_without_choices_is_unusable() {
+    for (body, message) in [
         ("", "nothing"),
         (" \n", "nothing"),
         ("<html><body>Welcome</body></html>", "not a JSON object: <html><body>Welcome</body></html>"),
@@ -122,7 +122,7 @@ async fn what_is_no_answer_is_unusable() {
         ("\u{1f4a9}\u{fffd}", "not a JSON object: \u{1f4a9}"),
     ] {
         match said("application/json", body).await {
-            Err(ModelError::Unusable { what }) => assert!(what.contains(told), "{body}: {what}"),
+            Err(ModelError::Unusable { what }) => assert!(what.contains(message), "{body}: {what}"),
             other => panic!("{body}: {other:?}"),
         }
     }
@@ -133,8 +133,8 @@ async fn what_is_no_answer_is_unusable() {
 }
 
 #[tokio::test]
-async fn an_error_with_a_good_status_is_an_error() {
-    for (body, status, told) in [
+async fn an_error_with_status_200_is_a_refusal() {
+    for (body, status, message) in [
         (json!({"error": {"message": "overloaded"}}), 500, "overloaded"),
         (json!({"error": "overloaded"}), 500, "overloaded"),
         (json!({"error": {"message": "slow down", "code": 429}}), 429, "slow down"),
@@ -144,7 +144,7 @@ async fn an_error_with_a_good_status_is_an_error() {
         (json!({"error": {"message": "died"}, "choices": [{"message": {"content": "Hi"}}]}), 500, "died"),
     ] {
         let refusal = refused(in_json(body.clone()).await);
-        assert_eq!((refusal.status, &*refusal.message()), (status, told), "{body}");
+        assert_eq!((refusal.status, &*refusal.message()), (status, message), "{body}");
         assert_eq!(refusal.body, body.to_string());
         assert_eq!(refusal.content_type.as_deref(), Some("application/json"));
     }
@@ -156,13 +156,13 @@ async fn an_error_with_a_good_status_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_is_no_matter() {
+async fn a_byte_order_mark_is_ignored() {
     let body = format!("\u{feff}{}", choice(&json!({"content": "Hi"})));
     assert_eq!(said("application/json", body).await.unwrap().text, "Hi");
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_cut() {
+async fn an_incomplete_body_is_cut() {
     let long = choice(&json!({"content": "a long story"})).to_string();
     let half = &long.as_bytes()[..long.len() / 2];
     let announced = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", long.len());
@@ -170,7 +170,7 @@ async fn a_body_that_breaks_off_is_cut() {
         vec![send([announced.as_bytes(), half].concat())],
         vec![head("200 OK", "application/json"), chunk(half)],
         vec![head("200 OK", "application/json"), send("ff\r\n{\"cho")],
-        // Nothing but the closed connection says where this one ends.
+        // Only the closed connection ends this one.
         vec![send([b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", half].concat())],
     ] {
         let server = Server::start([reply]).await;
@@ -179,12 +179,12 @@ async fn a_body_that_breaks_off_is_cut() {
 }
 
 #[tokio::test]
-async fn a_connection_that_gives_no_head_is_no_answer() {
+async fn a_connection_without_a_head_is_unreachable() {
     for reply in [vec![], vec![send("HTTP/1.1 200")], vec![send("SMTP ready\r\n\r\n")]] {
         let server = Server::start([reply]).await;
         assert!(matches!(whole(&model(&server)).await, Err(ModelError::Unreachable(_))));
     }
-    // Whoever had this port is gone.
+    // The server on this port has stopped.
     let gone = Server::start([]).await.url("/v1");
     let model = ChatModel::new(endpoint_at(&gone, PATIENCE), "small");
     let error = whole(&model).await.unwrap_err();
@@ -192,7 +192,7 @@ async fn a_connection_that_gives_no_head_is_no_answer() {
 }
 
 #[tokio::test]
-async fn silence_ends_the_wait_for_a_head_and_for_more() {
+async fn silence_before_or_after_the_head_is_an_error() {
     let silence = Duration::from_millis(200);
     let begun = vec![head("200 OK", "application/json"), chunk("{"), Act::Hang];
     for reply in [vec![Act::Hang], vec![send("HTTP/1.1 200 OK\r\n"), Act::Hang], begun] {
@@ -206,7 +206,7 @@ async fn silence_ends_the_wait_for_a_head_and_for_more() {
 }
 
 #[tokio::test]
-async fn more_than_anybody_reads_is_too_long() {
+async fn an_answer_above_the_limit_is_too_long() {
     let announced = vec![send("HTTP/1.1 200 OK\r\ncontent-length: 40000000000\r\n\r\n"), Act::Hang];
     let Act::Send(blanks) = chunk([b' '; 1 << 14]) else { panic!() };
     let endless = vec![head("200 OK", "application/json"), Act::Flood(blanks)];
@@ -220,7 +220,7 @@ async fn more_than_anybody_reads_is_too_long() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_to_a_call_for_a_stream_is_whole() {
+async fn a_whole_answer_to_a_streaming_call_is_whole() {
     let server = Server::start([server::json(choice(&json!({"content": "Hi"})).to_string())]).await;
     let Ok(ModelAnswer::Whole(completion)) = model(&server).send(&call(true)).await else { panic!() };
     assert_eq!(completion.text, "Hi");

@@ -1,4 +1,4 @@
-//! Addresses and keys: where a key goes, and where it never shows.
+//! Addresses and keys: where a key is sent, and where it is never shown.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn at(address: &str, key: Option<&str>) -> Result<Endpoint, BadEndpoint> {
     Endpoint::new(address, key.map(Into::into), Timeouts::default())
 }
 
-/// What an endpoint with this base, somewhere on the server, is asked.
+/// The request that a server receives at this base address.
 async fn asked(base: &str, key: &str) -> server::Asked {
     let mut server = Server::start([whole("503 No", "text/plain", "no")]).await;
     let endpoint = at(&server.url(base), Some(key)).unwrap();
@@ -23,7 +23,7 @@ async fn asked(base: &str, key: &str) -> server::Asked {
 }
 
 #[tokio::test]
-async fn operations_stand_below_the_base_and_before_its_query() {
+async fn operations_are_below_the_base_address_and_before_its_query() {
     let azure = "/openai/deployments/mine";
     for (base, path) in [
         ("/v1", "/v1/chat/completions"),
@@ -49,7 +49,7 @@ async fn operations_stand_below_the_base_and_before_its_query() {
 }
 
 #[tokio::test]
-async fn azure_gets_the_key_in_a_header_of_its_own() {
+async fn azure_gets_the_key_in_its_own_header() {
     let request = asked("/openai/deployments/mine?api-version=2024-10-21", KEY).await;
     assert_eq!((request.header("api-key"), request.header("authorization")), (Some(KEY), None));
     let request = asked("/v1", KEY).await;
@@ -57,9 +57,9 @@ async fn azure_gets_the_key_in_a_header_of_its_own() {
     assert_eq!((request.header("api-key"), request.header("authorization")), (None, Some(&*bearer)));
 }
 
-/// No test can be such a host; what a key shows of itself is where it goes.
+/// No test can serve such a host, so this reads the header from the debug output.
 #[test]
-fn azure_is_known_by_its_hosts() {
+fn azure_is_recognized_by_its_hosts() {
     for (host, azure) in [
         ("mine.openai.azure.com", true),
         ("MINE.OpenAI.Azure.com", true),
@@ -75,7 +75,7 @@ fn azure_is_known_by_its_hosts() {
 }
 
 #[tokio::test]
-async fn a_key_is_trimmed_and_an_empty_one_is_none() {
+async fn a_key_is_trimmed_and_an_empty_key_is_no_key() {
     let request = asked("/v1", " key-from-a-file\r\n").await;
     assert_eq!(request.header("authorization"), Some("Bearer key-from-a-file"));
     assert_eq!(asked("/v1", " \n").await.header("authorization"), None);
@@ -83,7 +83,7 @@ async fn a_key_is_trimmed_and_an_empty_one_is_none() {
 }
 
 #[test]
-fn bad_addresses_and_keys_are_refused_without_being_told() {
+fn bad_addresses_and_keys_are_refused_without_being_shown() {
     for address in [
         "",
         "api.example.com/v1",
@@ -108,14 +108,14 @@ fn bad_addresses_and_keys_are_refused_without_being_told() {
 }
 
 #[test]
-fn an_address_is_shown_without_what_may_be_secret() {
+fn an_address_is_shown_without_its_query() {
     let endpoint = at(" https://api.example.com/v1/?code=sesame ", None).unwrap();
     assert_eq!(endpoint.address(), "https://api.example.com/v1");
     assert!(!format!("{endpoint:?}").contains("sesame"));
 }
 
 #[test]
-fn a_key_that_would_travel_readable_is_told() {
+fn a_key_that_would_be_sent_unencrypted_is_reported() {
     for (address, key, exposed) in [
         ("http://api.example.com/v1", Some(KEY), true),
         ("http://192.168.1.4/v1", Some(KEY), true),
@@ -134,19 +134,19 @@ fn a_key_that_would_travel_readable_is_told() {
     }
 }
 
-/// Everything that an error shows, to people and to programmers.
+/// An error with all its causes, as shown to people and to programmers.
 fn shown(error: &(impl std::error::Error + 'static)) -> String {
     format!("{error:?} {}", with_causes(error))
 }
 
 #[tokio::test]
-async fn a_key_shows_in_no_error_even_if_the_endpoint_repeats_it() {
-    let told = format!(r#"{{"error":{{"message":"wrong key: {KEY}, {KEY}"}}}}"#);
+async fn no_error_shows_a_key_that_the_endpoint_repeats() {
+    let text = format!(r#"{{"error":{{"message":"wrong key: {KEY}, {KEY}"}}}}"#);
     let said = format!("wrong key: {KEY}{KEY}");
     for reply in [
-        whole("401 No", "application/json", &told),
+        whole("401 No", "application/json", &text),
         whole("401 No", &format!("text/plain; key={KEY}"), &said),
-        server::json(&told),
+        server::json(&text),
         server::json(&said),
         server::json(format!("{{\"a\": \"{KEY}\"")),
         server::json(format!(r#"{{"choices": "{KEY}"}}"#)),
@@ -165,7 +165,7 @@ async fn a_key_shows_in_no_error_even_if_the_endpoint_repeats_it() {
 }
 
 #[tokio::test]
-async fn a_key_shows_in_no_error_inside_a_stream_or_of_an_embedding() {
+async fn no_error_of_a_stream_or_an_embedding_shows_the_key() {
     let events = [
         format!("data: {{\"error\": \"{KEY}\"}}\n\n"),
         format!("event: error\ndata: {KEY}\n\n"),
@@ -189,7 +189,7 @@ async fn a_key_shows_in_no_error_inside_a_stream_or_of_an_embedding() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_just_a_word_does_not_garble_what_an_endpoint_says() {
+async fn a_key_that_is_a_plain_word_is_not_removed_from_messages() {
     let server = Server::start([whole("404 No", "text/plain", "ollama has no such model")]).await;
     let endpoint = at(&server.url("/v1"), Some("ollama")).unwrap();
     let refusal = crate::refused(crate::whole(&ChatModel::new(endpoint, "small")).await);
@@ -197,7 +197,7 @@ async fn a_key_that_is_just_a_word_does_not_garble_what_an_endpoint_says() {
 }
 
 #[tokio::test]
-async fn a_key_shows_in_no_debug() {
+async fn debug_output_never_shows_the_key() {
     let server = Server::start([]).await;
     let endpoint = endpoint(&server);
     let embedder = RemoteEmbedder::assume(endpoint.clone(), "small", 3);
@@ -208,7 +208,7 @@ async fn a_key_shows_in_no_debug() {
 }
 
 #[tokio::test]
-async fn a_query_shows_in_no_error() {
+async fn errors_never_show_the_query() {
     let silence = Duration::from_millis(200);
     for reply in [vec![], vec![Act::Hang], server::json("no"), vec![stream_head(), chunk("data: {")]] {
         let server = Server::start([reply]).await;
@@ -225,10 +225,10 @@ async fn a_query_shows_in_no_error() {
     assert!(!shown(&error).contains("sesame"), "{error:?}");
 }
 
-/// Runs another test of these in a process whose settings name a proxy, where nobody is.
+/// Runs another test in a process whose environment names a proxy that does not exist.
 #[test]
-fn no_proxy_stands_before_this_machine() {
-    let test = "chats::the_body_goes_as_it_is_and_the_answer_comes_as_it_is";
+fn no_proxy_is_used_on_this_machine() {
+    let test = "chats::bodies_and_answers_are_passed_on_unchanged";
     let ran = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test])
         .env_remove("NO_PROXY")
@@ -236,6 +236,6 @@ fn no_proxy_stands_before_this_machine() {
         .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")))
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success() && told.contains("1 passed"), "{told}");
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && text.contains("1 passed"), "{text}");
 }

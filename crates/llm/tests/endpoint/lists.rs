@@ -12,7 +12,7 @@ async fn listed(reply: server::Reply) -> Result<Value, ModelError> {
 }
 
 #[tokio::test]
-async fn the_endpoints_list_comes_as_it_is() {
+async fn the_list_of_the_endpoint_is_returned_unchanged() {
     let list = json!({"object": "list", "data": [{"id": "a", "vendor": 1}, {"id": "b"}], "more": false});
     let mut server = Server::start([server::json(list.to_string())]).await;
     assert_eq!(model(&server).models().await.unwrap(), list);
@@ -22,7 +22,7 @@ async fn the_endpoints_list_comes_as_it_is() {
 }
 
 #[tokio::test]
-async fn lists_in_other_shapes_are_put_into_this_one() {
+async fn lists_in_other_formats_are_converted() {
     for (body, data) in [
         (r#"{"data": [{"id": "a"}]}"#, json!([{"id": "a"}])),
         (r#"[{"id": "a"}]"#, json!([{"id": "a"}])),
@@ -33,7 +33,7 @@ async fn lists_in_other_shapes_are_put_into_this_one() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_list_it_is_the_one_model() {
+async fn an_endpoint_without_a_list_has_its_one_model() {
     for status in ["404 Not Found", "405 Method Not Allowed", "501 Not Implemented"] {
         let list = listed(whole(status, "text/plain", "no")).await.unwrap();
         assert_eq!(list, json!({"object": "list", "data": [{"id": "small", "object": "model"}]}));
@@ -41,7 +41,7 @@ async fn where_there_is_no_list_it_is_the_one_model() {
 }
 
 #[tokio::test]
-async fn other_answers_are_errors() {
+async fn all_other_answers_are_errors() {
     for (status, number) in [("401 Unauthorized", 401), ("503 Service Unavailable", 503), ("302 Found", 302)]
     {
         assert_eq!(refused(listed(whole(status, "text/plain", "no")).await).status, number);

@@ -1,5 +1,5 @@
-//! What comes of endpoints that answer in every way there is: well, each in its own shape, late, half, wrong, or not at
-//! all. The sockets are real; what they say is written out here.
+//! Endpoints that answer well, each in its own format, and late, incompletely, wrongly or not at all. The sockets are real;
+//! each test writes out the bytes that they send.
 
 #![expect(clippy::disallowed_methods, reason = "tests read their own environment and hold their own tasks")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::server::Server;
 
-/// Long enough for any machine; nothing waits so long unless it is broken.
+/// Long enough for any machine. A test waits this long only when it fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const KEY: &str = "sk-not-a-key-0123456789";
@@ -31,7 +31,7 @@ fn timeouts(silence: Duration) -> Timeouts {
 }
 
 fn endpoint_at(address: &str, silence: Duration) -> Endpoint {
-    // Another test of this process may have been first.
+    // Another test of this process may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Endpoint::new(address, Some(KEY.into()), timeouts(silence)).unwrap()
 }
@@ -65,7 +65,7 @@ async fn stream(model: &ChatModel) -> Deltas {
     }
 }
 
-/// All deltas up to the end or an error, behind which nothing comes.
+/// All deltas up to the end or an error, which must come last.
 async fn all(mut deltas: Deltas) -> (Vec<Delta>, Option<ModelError>) {
     use futures_util::StreamExt;
     let mut read = Vec::new();
@@ -80,13 +80,13 @@ async fn all(mut deltas: Deltas) -> (Vec<Delta>, Option<ModelError>) {
     (read, failed)
 }
 
-/// What a server that answers with this body, whole, is taken to have said.
+/// How a whole answer with this body is read.
 async fn said(kind: &str, body: impl AsRef<[u8]>) -> Result<Completion, ModelError> {
     let server = Server::start([server::whole("200 OK", kind, body)]).await;
     whole(&model(&server)).await
 }
 
-/// What a server that streams these bytes is taken to have said, and how it ended.
+/// How a stream of these bytes is read, and how it ends.
 async fn streamed(bytes: impl AsRef<[u8]>) -> (Vec<Delta>, Option<ModelError>) {
     let server = Server::start([server::events([bytes.as_ref()])]).await;
     all(stream(&model(&server)).await).await

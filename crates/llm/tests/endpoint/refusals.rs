@@ -1,4 +1,4 @@
-//! Answers whose status says no.
+//! Refusals.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use tokio::time::timeout;
 use crate::server::{self, Act, Server, chunk, head, send, with_head};
 use crate::{PATIENCE, call, model, refused, whole};
 
-/// How long an endpoint asks to wait that has these lines in its head.
+/// The wait that these header lines ask for.
 async fn wait(lines: &str) -> Option<Duration> {
     let server = Server::start([with_head("429 Too Many Requests", lines, "{}")]).await;
     refused(whole(&model(&server)).await).retry_after
 }
 
 #[tokio::test]
-async fn status_kind_and_body_are_handed_up_as_they_came() {
+async fn status_type_and_body_of_a_refusal_are_passed_on_unchanged() {
     for (status, number, kind, body) in [
         ("401 Unauthorized", 401, "application/json", r#"{"error":{"message":"no key"}}"#),
         ("400 Bad Request", 400, "application/json", r#"{"error":{"code":"context_length_exceeded"}}"#),
@@ -34,7 +34,7 @@ async fn status_kind_and_body_are_handed_up_as_they_came() {
 }
 
 #[tokio::test]
-async fn a_refusal_may_have_no_kind() {
+async fn a_refusal_may_have_no_content_type() {
     let server = Server::start([with_head("502 Bad Gateway", "", "bad")]).await;
     assert_eq!(refused(whole(&model(&server)).await).content_type, None);
 }
@@ -54,7 +54,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn every_form_of_waiting_is_understood() {
+async fn every_form_of_retry_after_is_read() {
     let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     for (lines, seconds) in [
         ("retry-after: 7\r\n", Some(7.0)),
@@ -70,13 +70,13 @@ async fn every_form_of_waiting_is_understood() {
         ("retry-after-ms: 1500\r\nretry-after: 7\r\n", Some(1.5)),
         ("x-ms-retry-after-ms: 250\r\n", Some(0.25)),
         ("retry-after-ms: soon\r\nretry-after: 7\r\n", Some(7.0)),
-        // By the clock of the endpoint, whatever ours shows.
+        // By the clock of the endpoint.
         (&format!("{date}retry-after: Sun, 06 Nov 1994 08:50:07 GMT\r\n"), Some(30.0)),
         (&format!("{date}retry-after: Sunday, 06-Nov-94 08:50:07 GMT\r\n"), Some(30.0)),
         (&format!("{date}retry-after: Sun Nov  6 08:50:07 1994\r\n"), Some(30.0)),
         (&format!("{date}retry-after: Mon, 07 Nov 1994 08:49:37 GMT\r\n"), Some(3600.0)),
         (&format!("{date}retry-after: Sun, 06 Nov 1994 08:00:00 GMT\r\n"), Some(0.0)),
-        // By ours, when it shows none.
+        // By our clock, when the endpoint shows none.
         ("retry-after: Sun, 06 Nov 1994 08:50:07 GMT\r\n", Some(0.0)),
         ("retry-after: Fri, 31 Dec 9999 23:59:59 GMT\r\n", Some(3600.0)),
     ] {
@@ -85,7 +85,7 @@ async fn every_form_of_waiting_is_understood() {
 }
 
 #[tokio::test]
-async fn of_a_long_refusal_a_megabyte_is_read() {
+async fn a_long_refusal_is_cut_at_a_megabyte() {
     let Act::Send(more) = chunk([b'x'; 10_000]) else { panic!() };
     let server = Server::start([vec![head("500 Oh", "text/plain"), Act::Flood(more)]]).await;
     let refusal = refused(whole(&model(&server)).await);
@@ -93,7 +93,7 @@ async fn of_a_long_refusal_a_megabyte_is_read() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_breaks_off_is_one() {
+async fn an_incomplete_refusal_is_still_a_refusal() {
     let cut = vec![send("HTTP/1.1 429 Slow\r\nretry-after: 3\r\ncontent-length: 90\r\n\r\nslow do")];
     let server = Server::start([cut]).await;
     let refusal = refused(whole(&model(&server)).await);
@@ -102,10 +102,10 @@ async fn a_refusal_that_breaks_off_is_one() {
 }
 
 #[tokio::test]
-async fn a_refusal_whose_body_never_comes_is_one() {
+async fn a_refusal_without_its_body_is_still_a_refusal() {
     let server =
         Server::start([vec![send("HTTP/1.1 429 Slow\r\ncontent-length: 90\r\n\r\n"), Act::Hang]]).await;
-    // The endpoint's silence would be waited for a minute.
+    // The timeout for silence is a minute.
     let answer = timeout(PATIENCE / 2, async { whole(&model(&server)).await });
     assert_eq!(refused(answer.await.unwrap()).status, 429);
 }

@@ -1,4 +1,4 @@
-//! A server that does what a test tells it, byte by byte.
+//! A server that sends exactly the bytes that a test writes out.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinHandle;
 
-/// What is done once a request has come, in order. At the end the connection is closed.
+/// What to do after a request, in order. Then the connection is closed.
 pub(crate) type Reply = Vec<Act>;
 
 #[derive(Clone)]
 pub(crate) enum Act {
     Send(Vec<u8>),
-    /// Waits until the test says so.
+    /// Waits for the test.
     Await(Arc<Notify>),
     Pause(Duration),
-    /// Keeps the connection open and says nothing more.
+    /// Keeps the connection open without sending anything.
     Hang,
-    /// Sends the same until the client has had enough.
+    /// Sends the same bytes until the client disconnects.
     Flood(Vec<u8>),
 }
 
-/// A request that came.
+/// A request that arrived.
 #[derive(Debug)]
 pub(crate) struct Asked {
     /// Method, path with query, version.
@@ -44,7 +44,7 @@ impl Asked {
     }
 }
 
-/// A server. It is gone when dropped.
+/// A server that runs until it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     asked: mpsc::UnboundedReceiver<Asked>,
@@ -58,7 +58,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Answers the first request with the first reply, and so on; further ones with nothing.
+    /// Answers the first request with the first reply, and so on; closes the connection of later ones.
     pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -90,12 +90,12 @@ impl Server {
         self.address.port()
     }
 
-    /// The next request, waited for.
+    /// Waits for the next request.
     pub(crate) async fn asked(&mut self) -> Asked {
         self.asked.recv().await.unwrap()
     }
 
-    /// Requests that have come and were not looked at.
+    /// The requests that have arrived and were not read yet.
     pub(crate) fn came(&mut self) -> Vec<Asked> {
         std::iter::from_fn(|| self.asked.try_recv().ok()).collect()
     }
@@ -119,7 +119,7 @@ async fn request(socket: &mut BufReader<TcpStream>) -> Option<Asked> {
     Some(Asked { line, headers, body })
 }
 
-/// The client may leave at any moment.
+/// The client may disconnect at any moment.
 async fn answer(mut socket: TcpStream, reply: Reply) {
     for act in reply {
         match act {
@@ -137,17 +137,17 @@ async fn answer(mut socket: TcpStream, reply: Reply) {
     drop(socket.shutdown().await);
 }
 
-/// Bytes as they are.
+/// Sends these bytes.
 pub(crate) fn send(bytes: impl AsRef<[u8]>) -> Act {
     Act::Send(bytes.as_ref().to_vec())
 }
 
-/// An answer in one piece.
+/// A whole answer.
 pub(crate) fn whole(status: &str, kind: &str, body: impl AsRef<[u8]>) -> Reply {
     with_head(status, &format!("content-type: {kind}\r\n"), body)
 }
 
-/// An answer in one piece, with these lines in its head.
+/// A whole answer with these header lines.
 pub(crate) fn with_head(status: &str, head: &str, body: impl AsRef<[u8]>) -> Reply {
     let body = body.as_ref();
     let head =
@@ -159,7 +159,7 @@ pub(crate) fn json(body: impl AsRef<[u8]>) -> Reply {
     whole("200 OK", "application/json", body)
 }
 
-/// The head of an answer whose length is not known beforehand.
+/// The head of a chunked answer.
 pub(crate) fn head(status: &str, kind: &str) -> Act {
     send(format!(
         "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
@@ -171,18 +171,18 @@ pub(crate) fn stream_head() -> Act {
     head("200 OK", "text/event-stream; charset=utf-8")
 }
 
-/// A piece of an answer whose length is not known beforehand.
+/// A chunk.
 pub(crate) fn chunk(bytes: impl AsRef<[u8]>) -> Act {
     let bytes = bytes.as_ref();
     send([format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())
 }
 
-/// Its end.
+/// The last chunk.
 pub(crate) fn end() -> Act {
     send("0\r\n\r\n")
 }
 
-/// A stream of events that comes in these pieces and ends as it should.
+/// A stream of events in these pieces, with a proper end.
 pub(crate) fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Reply {
     let pieces = pieces.into_iter().filter(|piece| !piece.is_empty()).map(chunk);
     [stream_head()].into_iter().chain(pieces).chain([end()]).collect()

@@ -1,4 +1,4 @@
-//! The answers of the endpoints that people use, each in its own shape.
+//! The answers of widely used endpoints, each in its own format.
 
 use memcloud_ports::Tokens;
 
@@ -11,7 +11,7 @@ const AZURE_STREAM: &str = include_str!("shapes/azure.sse");
 const OLLAMA: &str = include_str!("shapes/ollama.json");
 const OLLAMA_STREAM: &str = include_str!("shapes/ollama.sse");
 const VLLM: &str = include_str!("shapes/vllm.json");
-/// vLLM with the usage counted up in every event.
+/// vLLM with running usage in every event.
 const VLLM_STREAM: &str = include_str!("shapes/vllm.sse");
 const LLAMA_CPP: &str = include_str!("shapes/llama_cpp.json");
 const LLAMA_CPP_STREAM: &str = include_str!("shapes/llama_cpp.sse");

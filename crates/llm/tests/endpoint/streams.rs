@@ -28,7 +28,7 @@ fn finish() -> String {
 const DONE: &str = "data: [DONE]\n\n";
 
 #[tokio::test]
-async fn events_come_as_they_are_and_are_read_beside() {
+async fn events_are_passed_on_unchanged_and_read() {
     let stream = [
         ": waiting\r\n\r\n",
         "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}], \"vendor\" : 1}\r\n\r\n",
@@ -48,7 +48,7 @@ async fn events_come_as_they_are_and_are_read_beside() {
 }
 
 #[tokio::test]
-async fn a_delta_is_there_before_the_next_is_sent() {
+async fn each_delta_arrives_before_the_next_is_sent() {
     let go = Arc::new(Notify::new());
     let reply = vec![
         stream_head(),
@@ -69,7 +69,7 @@ async fn a_delta_is_there_before_the_next_is_sent() {
 }
 
 #[tokio::test]
-async fn the_head_is_an_answer_before_the_first_event() {
+async fn the_answer_begins_with_its_head() {
     let go = Arc::new(Notify::new());
     let server = Server::start([vec![stream_head(), Act::Await(go.clone()), chunk(DONE), end()]]).await;
     let deltas = stream(&model(&server)).await;
@@ -87,7 +87,7 @@ async fn a_stream_in_single_bytes_is_the_same_stream() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_come_through_and_are_read_as_well_as_can_be() {
+async fn bytes_that_are_not_utf8_are_passed_on_unchanged() {
     let odd = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xffb\"}}]}\n\n";
     let (deltas, failed) = streamed([odd, DONE.as_bytes()].concat()).await;
     assert!(failed.is_none(), "{failed:?}");
@@ -122,7 +122,7 @@ async fn deltas_of_every_form_are_read() {
 }
 
 #[tokio::test]
-async fn empty_data_and_foreign_events_are_handed_on() {
+async fn empty_data_and_unknown_events_are_passed_on() {
     let stream = ["data:\n\n", "event: ping\ndata: {\"type\": \"ping\"}\n\n", "\n", DONE];
     let (deltas, failed) = streamed(stream.concat()).await;
     assert!(failed.is_none(), "{failed:?}");
@@ -131,10 +131,10 @@ async fn empty_data_and_foreign_events_are_handed_on() {
 }
 
 #[tokio::test]
-async fn after_the_last_event_nothing_is_waited_for() {
+async fn a_stream_ends_at_its_last_event() {
     let reply = vec![stream_head(), chunk(says("Hi")), chunk(DONE), Act::Hang];
     let server = Server::start([reply]).await;
-    // The endpoint's silence would be an end as well, in a minute.
+    // Without that it would end after a minute of silence.
     let all = timeout(PATIENCE / 2, all(stream(&model(&server)).await));
     let (deltas, failed) = all.await.unwrap();
     assert!(failed.is_none(), "{failed:?}");
@@ -142,7 +142,7 @@ async fn after_the_last_event_nothing_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_model_is_done_may_just_end() {
+async fn a_stream_may_end_without_a_marker_after_the_model_has_finished() {
     let usage = event(&json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}));
     let unended = usage.trim_end();
     for (name, reply, events) in [
@@ -162,7 +162,7 @@ async fn a_stream_whose_model_is_done_may_just_end() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_is_cut_after_what_came() {
+async fn an_incomplete_stream_is_cut_after_its_last_delta() {
     let (word, long) = (says("Hi"), says("Gr\u{fc}\u{df}e"));
     let inside_a_character = long.find('\u{fc}').unwrap() + 1;
     for (name, reply) in [
@@ -182,20 +182,20 @@ async fn a_stream_that_breaks_off_is_cut_after_what_came() {
 }
 
 #[tokio::test]
-async fn silence_inside_a_stream_ends_it() {
+async fn silence_ends_a_stream() {
     let silence = Duration::from_millis(200);
     for (begun, finished) in [(says("Hi"), false), (finish(), true)] {
         let server = Server::start([vec![stream_head(), chunk(begun), Act::Hang]]).await;
         let model = ChatModel::new(endpoint_at(&server.url("/v1"), silence), "small");
         let (deltas, failed) = all(stream(&model).await).await;
         assert_eq!(deltas.len(), 1);
-        // What a model that is done might have added is not missed.
+        // After the model has finished, nothing is missed.
         assert_eq!(matches!(failed, Some(ModelError::Silent(_))), !finished, "{failed:?}");
     }
 }
 
 #[tokio::test]
-async fn a_slow_stream_that_is_never_silent_for_long_comes_to_its_end() {
+async fn a_slow_stream_is_read_to_its_end() {
     let (silence, pause) = (Duration::from_secs(3), Duration::from_millis(700));
     let slow = (0..5).flat_map(|_| [Act::Pause(pause), chunk(says("x"))]);
     let reply = [stream_head()].into_iter().chain(slow).chain([chunk(DONE), end()]).collect();
@@ -207,8 +207,8 @@ async fn a_slow_stream_that_is_never_silent_for_long_comes_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_error_inside_a_stream_ends_it() {
-    for (bad, status, told) in [
+async fn an_error_event_ends_a_stream() {
+    for (bad, status, message) in [
         (event(&json!({"error": {"message": "overloaded", "code": 503}})), 503, "overloaded"),
         (event(&json!({"error": "overloaded"})), 500, "overloaded"),
         (
@@ -218,18 +218,18 @@ async fn an_error_inside_a_stream_ends_it() {
         ),
         ("event: error\ndata: {\"message\": \"died\"}\n\n".into(), 500, "died"),
         ("event: error\ndata: died\n\n".into(), 500, "died"),
-        // Not even its empty line came.
+        // Without the empty line at its end.
         ("data: {\"error\": {\"message\": \"died\"}}".into(), 500, "died"),
     ] {
         let (deltas, failed) = streamed([&says("Hi"), &*bad].concat()).await;
         let Some(ModelError::Refused(refusal)) = failed else { panic!("{bad}: {failed:?}") };
-        assert_eq!((refusal.status, &*refusal.message()), (status, told), "{bad}");
+        assert_eq!((refusal.status, &*refusal.message()), (status, message), "{bad}");
         assert_eq!(text(&deltas), "Hi");
     }
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_json_is_unusable() {
+async fn an_event_that_is_not_json_is_unusable() {
     for bad in ["data: Hello\n\n", "data: [1]\n\n", "data: 7\n\n"] {
         let (deltas, failed) = streamed([&says("Hi"), bad, &says("there"), DONE].concat()).await;
         assert!(matches!(failed, Some(ModelError::Unusable { .. })), "{bad}: {failed:?}");
@@ -247,7 +247,7 @@ async fn an_event_without_end_is_too_long() {
 }
 
 #[tokio::test]
-async fn a_stream_is_known_by_its_head_in_any_spelling() {
+async fn a_stream_is_recognized_by_its_content_type() {
     for kind in ["text/event-stream", "Text/Event-Stream;charset=UTF-8", "text/event-stream ; x=y"] {
         let server = Server::start([server::whole("200 OK", kind, DONE)]).await;
         let answer = model(&server).send(&call(false)).await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::server::{self, Act, Asked, Reply, Server, whole, with_head};
 use crate::{PATIENCE, endpoint, endpoint_at};
 
-/// An answer with these vectors, in the shape of most endpoints.
+/// An answer with these vectors, in the format of most endpoints.
 fn vectors(vectors: impl IntoIterator<Item = Value>) -> Reply {
     let data: Vec<Value> = vectors
         .into_iter()
@@ -47,7 +47,7 @@ async fn question(reply: Reply) -> Result<Vec<f32>, Error> {
 }
 
 #[tokio::test]
-async fn vectors_come_at_unit_length_in_the_order_of_the_texts() {
+async fn vectors_have_unit_length_and_the_order_of_the_texts() {
     let data = json!([{"index": 1, "embedding": [0, -5]}, {"index": 0, "embedding": [3, 4.0]}]);
     let mut server = Server::start([server::json(json!({"data": data}).to_string())]).await;
     let embedder = embedder(&server);
@@ -60,7 +60,7 @@ async fn vectors_come_at_unit_length_in_the_order_of_the_texts() {
 }
 
 #[tokio::test]
-async fn the_order_of_vectors_without_an_index_is_that_of_the_texts() {
+async fn vectors_without_an_index_have_the_order_of_the_texts() {
     for index in ["", "\"index\": null, "] {
         let body = format!(r#"{{"data": [{{{index}"embedding": [1, 0]}}, {{{index}"embedding": [0, 1]}}]}}"#);
         let server = Server::start([server::json(body)]).await;
@@ -70,14 +70,14 @@ async fn the_order_of_vectors_without_an_index_is_that_of_the_texts() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_for_no_texts() {
+async fn no_texts_need_no_request() {
     let mut server = Server::start([]).await;
     assert!(embedder(&server).embed_documents(Vec::new()).await.unwrap().is_empty());
     assert!(server.came().is_empty());
 }
 
 #[tokio::test]
-async fn many_texts_go_in_several_requests() {
+async fn many_texts_are_sent_in_several_requests() {
     let mut server = Server::start([many(96), many(96), many(8)]).await;
     assert_eq!(embedder(&server).embed_documents(texts(200)).await.unwrap().len(), 200);
     assert_eq!(sizes(&server.came()), [96, 96, 8]);
@@ -90,14 +90,14 @@ async fn many_texts_go_in_several_requests() {
 }
 
 #[tokio::test]
-async fn of_a_long_text_the_beginning_is_sent() {
+async fn only_the_beginning_of_a_long_text_is_sent() {
     let mut server = Server::start([many(1)]).await;
     embedder(&server).embed_query(&"\u{1f642}".repeat(30_000)).await.unwrap();
     assert_eq!(server.asked().await.json()["input"][0], "\u{1f642}".repeat(24_000));
 }
 
 #[tokio::test]
-async fn what_is_too_much_is_sent_in_smaller_pieces() {
+async fn a_request_that_is_too_large_is_split() {
     let too_many =
         || whole("422 Unprocessable", "application/json", r#"{"error":"batch size 4 > maximum allowed"}"#);
     let replies = [too_many(), vectors([json!([1, 0]), json!([0, 1])]), too_many(), many(1), many(1)];
@@ -124,14 +124,14 @@ async fn a_text_that_is_too_long_for_the_model_is_cut_until_it_fits() {
             server.came().iter().map(|asked| asked.json()["input"][0].as_str().unwrap().len()).collect();
         assert_eq!(lengths, [4_000, 2_000, 1_000]);
     }
-    // What is short is not what is wrong.
+    // A short text is not split.
     let mut server = Server::start([whole("400 Bad", "text/plain", "maximum context length")]).await;
     assert!(matches!(embedder(&server).embed_query("What?").await, Err(Error::Embedding(_))));
     assert_eq!(server.came().len(), 1);
 }
 
 #[tokio::test]
-async fn answers_that_are_none_are_errors_and_not_asked_for_again() {
+async fn unusable_answers_are_errors_and_not_retried() {
     for body in [
         json!({"data": []}),
         json!({"data": [{"embedding": [1, 0]}, {"embedding": [1, 0]}]}),
@@ -150,7 +150,7 @@ async fn answers_that_are_none_are_errors_and_not_asked_for_again() {
     ] {
         match question(server::json(body.to_string())).await {
             Err(Error::Embedding(_)) => {}
-            // Three numbers are asked for again as two, where this server says nothing.
+            // Three dimensions lead to a second request, for two, which this server does not answer.
             Err(Error::EmbeddingUnavailable(_)) if body["data"][0]["embedding"] == json!([1, 0, 0]) => {}
             other => panic!("{body}: {other:?}"),
         }
@@ -172,7 +172,7 @@ async fn answers_that_are_none_are_errors_and_not_asked_for_again() {
     }
 }
 
-/// Whether this is asked for again twice, and no more often.
+/// Asserts that this reply is retried twice and no more often.
 async fn is_tried_three_times(name: &str, bad: Reply) {
     let mut server = Server::start([bad.clone(), bad.clone(), many(1)]).await;
     assert_eq!(embedder(&server).embed_query("What?").await.unwrap(), [0.6, 0.8], "{name}");
@@ -185,7 +185,7 @@ async fn is_tried_three_times(name: &str, bad: Reply) {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_three_times() {
+async fn transient_failures_are_tried_three_times() {
     let cases = [
         ("busy", with_head("429 Slow", "retry-after: 0\r\n", "slow")),
         ("down", whole("503 Down", "text/html", "<html>")),
@@ -199,7 +199,7 @@ async fn what_may_pass_is_tried_three_times() {
 }
 
 #[tokio::test]
-async fn where_nobody_is_nothing_is_embedded() {
+async fn an_endpoint_that_is_down_is_unavailable() {
     let gone = Server::start([]).await.url("/v1");
     let embedder = RemoteEmbedder::assume(endpoint_at(&gone, PATIENCE), "small", 2);
     let failed = embedder.embed_query("What?").await.unwrap_err();
@@ -207,7 +207,7 @@ async fn where_nobody_is_nothing_is_embedded() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_asked_for_is_kept_if_it_is_not_too_long() {
+async fn a_short_retry_after_is_honored() {
     let begun = Instant::now();
     let mut server = Server::start([with_head("429 Slow", "retry-after-ms: 1200\r\n", ""), many(1)]).await;
     embedder(&server).embed_query("What?").await.unwrap();
@@ -220,7 +220,7 @@ async fn a_wait_that_is_asked_for_is_kept_if_it_is_not_too_long() {
 }
 
 #[tokio::test]
-async fn who_is_silent_is_not_asked_again() {
+async fn a_silent_endpoint_is_not_retried() {
     let mut server = Server::start([vec![Act::Hang], many(1)]).await;
     let endpoint = endpoint_at(&server.url("/v1"), Duration::from_millis(200));
     let failed = RemoteEmbedder::assume(endpoint, "small", 2).embed_query("What?").await;
@@ -229,7 +229,7 @@ async fn who_is_silent_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn the_length_of_vectors_is_learned() {
+async fn connecting_learns_the_dimensions() {
     let mut server = Server::start([vectors([json!([1, 2, 3])])]).await;
     let embedder = RemoteEmbedder::connect(endpoint(&server), "small", None).await.unwrap();
     assert_eq!((embedder.dimensions(), embedder.space()), (3, "remote/small/3"));
@@ -238,7 +238,7 @@ async fn the_length_of_vectors_is_learned() {
 }
 
 #[tokio::test]
-async fn a_length_that_is_wanted_is_told_only_to_those_who_need_it() {
+async fn dimensions_are_requested_only_where_needed() {
     let mut server = Server::start([many(1), many(1)]).await;
     let embedder = RemoteEmbedder::connect(endpoint(&server), "small", Some(2)).await.unwrap();
     embedder.embed_query("What?").await.unwrap();
@@ -247,13 +247,14 @@ async fn a_length_that_is_wanted_is_told_only_to_those_who_need_it() {
     let mut server = Server::start([vectors([json!([1, 0, 0, 0])]), many(1), many(1)]).await;
     let embedder = RemoteEmbedder::connect(endpoint(&server), "large", Some(2)).await.unwrap();
     embedder.embed_query("What?").await.unwrap();
-    let told: Vec<Value> = server.came().iter().map(|asked| asked.json()["dimensions"].clone()).collect();
-    assert_eq!(told, [Value::Null, json!(2), json!(2)]);
+    let dimensions: Vec<Value> =
+        server.came().iter().map(|asked| asked.json()["dimensions"].clone()).collect();
+    assert_eq!(dimensions, [Value::Null, json!(2), json!(2)]);
     assert_eq!(embedder.space(), "remote/large/2");
 }
 
 #[tokio::test]
-async fn a_length_that_cannot_be_had_is_an_error() {
+async fn dimensions_that_the_model_cannot_have_are_an_error() {
     let four = || vectors([json!([1, 0, 0, 0])]);
     let no = whole("400 Bad", "application/json", r#"{"error":{"message":"no dimensions here"}}"#);
     for second in [four(), no] {

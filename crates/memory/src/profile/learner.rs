@@ -27,7 +27,7 @@ const CONCURRENCY: usize = 4;
 /// How long no other learner may claim the messages, and the time limit for the work within that.
 const LEASE: Duration = Duration::from_mins(10);
 const WORK_TIMEOUT: Duration = Duration::from_mins(8);
-/// How long running work may still take after the learner is told to stop.
+/// How long running work may still take after the learner is stopped.
 const STOP_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// After this many failed attempts messages are parked.
 const MAX_ATTEMPTS: u32 = 5;

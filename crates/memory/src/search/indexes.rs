@@ -110,7 +110,7 @@ async fn catch_up(
     read_history(index, store, space, head).await
 }
 
-/// Reads the engine's history from where the index stands.
+/// Reads the engine's history after the index's sequence number.
 async fn read_history(
     index: &mut SpaceIndex,
     store: &Engine,

@@ -141,19 +141,19 @@ mod tests {
 
     #[test]
     fn names_become_first_person() {
-        let told = |query| {
+        let rewritten = |query| {
             in_first_person(
                 &QueryText::read(query),
                 ["Caroline", "Mary Ann Smith", "user", "@bob"].into_iter(),
             )
         };
-        assert_eq!(told("What is Caroline's plan?"), "What is my plan?");
-        assert_eq!(told("When did caroline and MARY go?"), "When did I and I go?");
-        assert_eq!(told("Did Mary Ann Smith call Carolines?"), "Did I call Carolines?");
-        assert_eq!(told("What does a user want?"), "What does a user want?");
-        assert_eq!(told("Caroline’s"), "my");
-        assert_eq!(told("l'amie d'Caroline"), "l'amie d'I");
-        assert_eq!(told("Ask @bob, not bob or x@bob."), "Ask I, not bob or x@bob.");
+        assert_eq!(rewritten("What is Caroline's plan?"), "What is my plan?");
+        assert_eq!(rewritten("When did caroline and MARY go?"), "When did I and I go?");
+        assert_eq!(rewritten("Did Mary Ann Smith call Carolines?"), "Did I call Carolines?");
+        assert_eq!(rewritten("What does a user want?"), "What does a user want?");
+        assert_eq!(rewritten("Caroline’s"), "my");
+        assert_eq!(rewritten("l'amie d'Caroline"), "l'amie d'I");
+        assert_eq!(rewritten("Ask @bob, not bob or x@bob."), "Ask I, not bob or x@bob.");
     }
 
     #[test]
@@ -173,9 +173,9 @@ mod tests {
         #[test]
         fn a_name_is_rewritten_exactly_when_it_is_found(query in "\\PC{0,40}", name in "\\PC{0,8}") {
             let query = QueryText::read(&query);
-            let told = in_first_person(&query, [name.as_str()].into_iter());
+            let rewritten = in_first_person(&query, [name.as_str()].into_iter());
             let named = first_named(&query, [(0, name.as_str())].into_iter());
-            prop_assert_eq!(named.is_empty(), told == query.text);
+            prop_assert_eq!(named.is_empty(), rewritten == query.text);
         }
     }
 }
