@@ -1,7 +1,7 @@
 use std::error::Error as StdError;
 
 use deadpool_postgres::{HookError, PoolError};
-use memcloud_domain::{Database, DatabaseErrorKind, Error};
+use memcloud_domain::{Database, DatabaseErrorKind, Error, with_causes};
 use tokio_postgres::error::SqlState;
 
 /// Why a piece of work on the database failed: an error of PostgreSQL or of the pool, or one of the domain.
@@ -64,16 +64,22 @@ impl WorkError {
 }
 
 /// What an error says about the database. `None` if it is about the statement.
+///
+/// The driver reports some failures in words only. Tests pin the words of the driver in use.
 fn kind(error: &tokio_postgres::Error) -> Option<DatabaseErrorKind> {
-    match error.code() {
-        Some(code) => kind_of_code(code),
-        None if inner::<rustls::Error>(error) || refuses_tls(error) => Some(DatabaseErrorKind::Untrusted),
-        None if error.is_closed() || inner::<std::io::Error>(error) => Some(DatabaseErrorKind::Unreachable),
-        None if error.to_string().contains("connect") => Some(DatabaseErrorKind::Unreachable),
-        None if error.to_string().contains("authentic") || error.to_string().contains("password") => {
-            Some(DatabaseErrorKind::Refused)
-        }
-        None => None,
+    if let Some(code) = error.code() {
+        return kind_of_code(code);
+    }
+    let words = with_causes(error);
+    let says = |word: &str| words.contains(word);
+    if inner::<rustls::Error>(error) || says("TLS") {
+        Some(DatabaseErrorKind::Untrusted)
+    } else if error.is_closed() || inner::<std::io::Error>(error) || says("connect") {
+        Some(DatabaseErrorKind::Unreachable)
+    } else if says("authentic") || says("password") {
+        Some(DatabaseErrorKind::Refused)
+    } else {
+        None
     }
 }
 
@@ -109,15 +115,6 @@ fn kind_of_code(code: &SqlState) -> Option<DatabaseErrorKind> {
 
 /// The driver has no constant for it.
 const IDLE_SESSION_TIMEOUT: &str = "57P05";
-
-/// Whether the server refused TLS. The driver says so only in words, which a test pins.
-fn refuses_tls(error: &tokio_postgres::Error) -> bool {
-    let mut text = error.to_string();
-    if let Some(cause) = error.source() {
-        text.push_str(&cause.to_string());
-    }
-    text.contains("TLS")
-}
 
 /// Whether an error of this kind is among the causes.
 fn inner<E: StdError + 'static>(error: &tokio_postgres::Error) -> bool {
