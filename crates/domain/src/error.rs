@@ -74,6 +74,12 @@ pub enum Error {
         /// Where they were expected.
         wanted: String,
     },
+    /// The graph belongs to another memory than the records.
+    #[error("the Neo4j at {place} does not hold the episodes of these records")]
+    OtherGraph {
+        /// Where the graph is.
+        place: String,
+    },
     /// Storing took so long that another server has undone it.
     #[error("storing took too long and was undone")]
     Withdrawn,
@@ -120,7 +126,7 @@ impl Error {
             Self::StorageNewer { .. } => "storage_newer",
             Self::Storage { .. } => "storage_failed",
             Self::Database { trouble, .. } => trouble.code(),
-            Self::EpisodesElsewhere { .. } => "episodes_elsewhere",
+            Self::EpisodesElsewhere { .. } | Self::OtherGraph { .. } => "episodes_elsewhere",
             Self::Withdrawn => "store_withdrawn",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::EmbeddingUnavailable(_) => "embedding_unavailable",
@@ -140,6 +146,7 @@ impl Error {
             | Self::StorageNewer { .. }
             | Self::Database { .. }
             | Self::EpisodesElsewhere { .. }
+            | Self::OtherGraph { .. }
             | Self::Withdrawn
             | Self::OutcomeUnknown { .. }
             | Self::EmbeddingUnavailable(_)

@@ -7,10 +7,10 @@ use crate::{
     UsageLedger, VectorStore,
 };
 
-/// One engine: a store for each noun. Cheap to clone.
+/// One engine: a store for each noun. Cheap to clone. A part that needs one noun takes only that field.
 ///
-/// Most engines implement all traits on one type: see [`Engine::of`]. An engine made of two databases names for each
-/// noun the one that keeps it.
+/// Most engines implement all traits on one type: see [`Engine::of`]. An engine of two databases sets each field to the
+/// database that has this noun.
 #[derive(Clone)]
 pub struct Engine {
     /// Episodes.
@@ -29,7 +29,7 @@ pub struct Engine {
     pub usage: Arc<dyn UsageLedger>,
     /// API keys.
     pub keys: Arc<dyn KeyStore>,
-    /// Whether its parts work.
+    /// Whether its components work.
     pub health: Arc<dyn Health>,
 }
 

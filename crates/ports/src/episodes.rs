@@ -1,4 +1,4 @@
-//! Episodes: what was said, as an engine keeps it.
+//! Episodes: the stored messages.
 
 use std::time::Duration;
 
@@ -8,49 +8,49 @@ use memcloud_domain::{Episode, EpisodeId, Error, Member, Space};
 
 use crate::{FactTarget, Intent};
 
-/// An episode with all that is derived from it, ready to be kept.
+/// An episode with everything that is derived from it, ready to be stored.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// The episode.
     pub episode: Episode,
-    /// Its embedding, normalised; `None` while no model runs.
+    /// Its embedding, normalised; `None` without an embedder.
     pub vector: Option<Vec<f16>>,
-    /// Its analysis, encoded. An engine keeps it as it is.
+    /// Its encoded analysis. An engine stores these bytes unchanged.
     pub analysis: Vec<u8>,
-    /// What is to be learned from it.
+    /// What to learn from it.
     pub lessons: Vec<FactTarget>,
 }
 
-/// What makes a repeated request recognisable.
+/// Identifies a repeated request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Idempotency {
     /// SHA-256 of the space and the client's key.
     pub key: [u8; 32],
-    /// SHA-256 of the request's meaning.
+    /// SHA-256 of the content of the request.
     pub request: [u8; 32],
 }
 
-/// Episodes of one space that are stored together or not at all.
+/// Episodes of one space to store, all or none.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// The space of all the episodes.
     pub space: Space,
-    /// Sessions and who takes part in them; members are united with those already known.
+    /// Sessions and their members, which are added to the known ones.
     pub sessions: Vec<(String, Vec<Member>)>,
     /// The episodes, in order.
     pub episodes: Vec<Prepared>,
-    /// Set when the client may send the same request again.
+    /// Set if the client may repeat the request.
     pub idempotency: Option<Idempotency>,
-    /// What the engine answered when the episodes were [begun](EpisodeStore::begin).
+    /// The result of [`EpisodeStore::begin`] for these episodes.
     pub intent: Option<Intent>,
 }
 
-/// What became of a batch.
+/// The result of storing a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is durable now.
+    /// It is stored, durably.
     Stored,
-    /// The same request was stored before, under these ids; nothing was written.
+    /// The same request was stored before, under these ids. Nothing was written.
     Repeated(Vec<EpisodeId>),
 }
 
@@ -63,10 +63,10 @@ pub enum Deletion {
     Episodes(Vec<EpisodeId>),
 }
 
-/// Where a page of a listing begins.
+/// The last episode of a page. The next page begins after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// When the last episode of the page before happened, in microseconds of the epoch.
+    /// When it happened, in microseconds of the epoch.
     pub created_at: i64,
     /// Its id.
     pub id: EpisodeId,
@@ -81,43 +81,42 @@ pub struct Counts {
     pub sessions: u64,
     /// Episodes.
     pub episodes: u64,
-    /// Episodes without a vector, which are found by their words alone.
+    /// Episodes without a vector, which searches find by their words alone.
     pub without_vector: u64,
 }
 
-/// How long a request is remembered by its idempotency key.
+/// How long an idempotency key is kept.
 pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
-/// Keeps episodes. The engine is the truth; everything in memory is derived from it.
+/// Stores episodes. The engine is the source of truth. Everything in memory is derived from it.
 ///
 /// Every method may be called at any time from many tasks.
-/// As for every port: what returns `Ok` is durable, and what returns an error has changed nothing.
+/// As in every port, an operation that returns `Ok` is durable, and one that returns an error has changed nothing.
 #[async_trait]
 pub trait EpisodeStore: Send + Sync {
-    /// Begins to store episodes of one space whose vectors are still being worked out: an engine that must write elsewhere
-    /// first can do so meanwhile. `embedded` says whether those to be recalled will have vectors.
+    /// Begins to store episodes of one space while their vectors are being computed. An engine that must write to another
+    /// database first can do so meanwhile. `embedded` says whether episodes for recall will have vectors.
     ///
-    /// What is begun is [appended](Self::append) under this intent, in less than half a minute. Whoever does not has
-    /// stored nothing.
+    /// The caller must [append](Self::append) the episodes under this intent within half a minute. Otherwise nothing is
+    /// stored.
     async fn begin(&self, episodes: &[Episode], embedded: bool) -> Result<Option<Intent>, Error> {
         let _ = (episodes, embedded);
         Ok(None)
     }
 
-    /// Stores a batch, all or nothing, giving its episodes the space's next sequence numbers in order.
+    /// Stores a batch, all or nothing. Its episodes get the space's next sequence numbers, in order.
     ///
-    /// A batch whose idempotency key is known with the same request answers [`Appended::Repeated`]; with another
-    /// request, [`Error::IdempotencyConflict`]. A key is known for thirty days, and as long as anything is left of what
-    /// was stored under it.
+    /// If the idempotency key is known with the same request, returns [`Appended::Repeated`]; with another request, fails
+    /// with [`Error::IdempotencyConflict`]. A key is known for thirty days, while any episode stored under it exists.
     async fn append(&self, batch: Batch) -> Result<Appended, Error>;
 
-    /// The ids stored under this idempotency key before, if any. Errs as [`append`](Self::append) does.
+    /// The ids stored under this idempotency key before, if any. Fails as [`append`](Self::append) does.
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error>;
 
-    /// The episodes with these ids that exist in this space, in the order asked for.
+    /// The episodes with these ids that exist in this space, in the order of the ids.
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error>;
 
-    /// The newest episodes of a session, oldest first: its conversation. Those kept for the profile only are left out.
+    /// The newest episodes of a session, oldest first. Profile-only episodes are left out.
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error>;
 
     /// A page of a space, or of one session in it, by time and id, oldest first.
@@ -129,8 +128,9 @@ pub trait EpisodeStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Episode>, Error>;
 
-    /// Deletes episodes for good, and says how many there were. What does not exist is no error. From an engine in two
-    /// databases an error may mean that it is hidden already, and removed when both can be reached.
+    /// Deletes episodes permanently, and returns how many there were. Each takes a sequence number, in the order of storing.
+    /// Unknown ids are not an error. After an error of an engine in two databases, the episodes may be hidden already; they
+    /// are removed when both databases can be reached.
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error>;
 
     /// How much is stored.

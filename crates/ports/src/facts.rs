@@ -4,59 +4,60 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{EpisodeId, Error, Fact, FactId, ProfileKey, Space, Timestamp};
 
-/// A fact as it is to be kept.
+/// A fact to store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewFact {
     /// The group of facts inside the category.
     pub tag: String,
-    /// What is said about the owner.
+    /// What the fact is about.
     pub name: String,
     /// What it is.
     pub value: String,
-    /// The messages that tell it.
+    /// The messages that state it.
     pub citations: Vec<EpisodeId>,
-    /// Since when it holds.
+    /// Since when it is true.
     pub valid_from: Timestamp,
     /// Its embedding, normalised; `None` while no model runs.
     pub vector: Option<Vec<f16>>,
 }
 
-/// One change to what is known about a subject.
+/// One change to the facts of a profile.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Revision {
-    /// A fact. If a current one has the same tag, feature and value, that one gains the citations instead.
+    /// Adds a fact. If a current one has the same tag, name and value, that one gains the citations instead.
     Add(NewFact),
-    /// A fact that takes the place of a current one, which held until this one began. If that one is no longer current it is
-    /// an [`Add`](Self::Add). One that was said before the current one is kept as what held before it.
+    /// Replaces a current fact, which ends when the new one begins. If the old fact is not current, this is an
+    /// [`Add`](Self::Add). If the new fact began earlier than the current one, it is stored as a past fact that ended when
+    /// the current one began.
     Replace {
-        /// The fact that held up to now.
+        /// The current fact.
         old: FactId,
-        /// The one that holds from now on.
+        /// The new fact.
         new: NewFact,
     },
-    /// A fact that no longer holds. Nothing happens when it is not current.
+    /// Ends a fact. Nothing happens if it is not current.
     Retire {
         /// The fact.
         old: FactId,
-        /// Until when it held.
+        /// When it ended.
         at: Timestamp,
     },
-    /// Several facts become one, which takes over their citations and holds since the last of them began; they are retired as
-    /// of then. Left undone unless all of them are current facts of the subject.
+    /// Merges facts into one. It takes over their citations, and begins when the last of them began; they end then. Nothing
+    /// happens unless all of them are current facts of the profile.
     Merge {
         /// The facts, at least two.
         old: Vec<FactId>,
-        /// The one that says the same; its citations and its `valid_from` are not looked at.
+        /// The merged fact. Its citations and its `valid_from` are ignored.
         new: NewFact,
     },
 }
 
-/// What a language model has made of messages.
+/// The revisions that a language model derived from messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RevisionSet {
-    /// What to learn about.
+    /// The profile.
     pub subject: ProfileKey,
-    /// What changes, in order.
+    /// The revisions, in order.
     pub revisions: Vec<Revision>,
     /// When it was learned.
     pub at: Timestamp,
@@ -69,13 +70,13 @@ pub struct RevisionSet {
 /// Which facts to read.
 #[derive(Clone, Debug)]
 pub struct FactsOf {
-    /// Where.
+    /// The space.
     pub space: Space,
-    /// About whom; `None` for everyone.
+    /// The owners; `None` for all.
     pub owners: Option<Vec<String>>,
-    /// Of which category; `None` for all.
+    /// The category; `None` for all.
     pub category: Option<String>,
-    /// Those that held then; `None` for those that hold now.
+    /// The time at which they were current; `None` for now.
     pub as_of: Option<Timestamp>,
 }
 
@@ -88,25 +89,25 @@ pub struct EmbeddedFact {
     pub vector: Option<Vec<f16>>,
 }
 
-/// Keeps facts. Deleting an episode removes it from all citations and deletes the facts, current or past, that rest on no
+/// Stores facts. Deleting an episode removes it from all citations, and deletes the facts, current and past, that cite no
 /// other episode.
 ///
-/// As for every port: what returns `Ok` is durable, and what returns an error has changed nothing.
+/// As in every port, an operation that returns `Ok` is durable, and one that returns an error has changed nothing.
 #[async_trait]
 pub trait FactStore: Send + Sync {
     /// Facts, in the order in which they were learned.
     async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error>;
 
-    /// Changes what is known without any messages, in one transaction, and says how many revisions took effect.
+    /// Revises facts without a claimed batch, in one transaction. Returns how many revisions took effect.
     async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error>;
 
-    /// Deletes a fact for good; `false` when this space has none of this id.
+    /// Deletes a fact permanently. Returns `false` if this space has no fact with this id.
     async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error>;
 
-    /// Every fact that was ever learned and not deleted, of all spaces, by id, after this one.
+    /// All facts of all spaces, current and past, by id, after this one.
     async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error>;
 
-    /// Keeps facts as they are, from another engine. Those whose id is there already are passed over, and so are citations of
-    /// episodes that are not stored, and facts of which no citation is left.
+    /// Stores facts of another engine unchanged. Skips facts whose id exists, citations of episodes that are not stored, and
+    /// facts without a remaining citation.
     async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error>;
 }

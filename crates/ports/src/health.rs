@@ -1,14 +1,14 @@
-//! Whether the parts of an engine work at this moment.
+//! Whether the components of an engine work.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use memcloud_domain::{Database, Error};
 
-/// How long proving a part may take, for engines that must ask elsewhere.
+/// How long a probe of a database may take.
 pub const PROBE_WITHIN: Duration = Duration::from_millis(1_500);
 
-/// A part of a memory that can fail on its own.
+/// A component of a memory that can fail by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The data directory.
@@ -19,18 +19,18 @@ pub enum Part {
     Embedder,
 }
 
-/// What became of trying a part.
+/// The result of probing a component.
 #[derive(Debug)]
 pub struct Check {
-    /// The part.
+    /// The component.
     pub part: Part,
     /// Whether it works.
     pub outcome: Result<(), Error>,
 }
 
-/// Tries the parts of an engine.
+/// Probes the components of an engine.
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// Proves that each of its parts can be written and read at this moment, without leaving anything behind.
+    /// Proves that each component can be read and written now. Leaves nothing behind.
     async fn probe(&self) -> Vec<Check>;
 }

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{EpisodeId, Error, Purpose, Space};
 
-/// The place of a change in the history of one space: 1 for the first, growing by one with every episode
-/// stored or deleted, never used twice. 0 is the empty space.
+/// The number of a change in the history of one space. The first is 1. Every stored or deleted episode takes the next one,
+/// and none is used twice. 0 is the empty space.
 pub type Sequence = u64;
 
 /// One step in the history of a space, as the ranking index needs it.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Its place in the history.
+    /// Its number in the history.
     pub sequence: Sequence,
     /// The episode concerned.
     pub id: EpisodeId,
@@ -22,13 +22,13 @@ pub struct Change {
 /// What happened to an episode.
 #[derive(Clone, Debug)]
 pub enum ChangeKind {
-    /// It was stored, or what is derived from it was renewed: this replaces what was known of it.
+    /// It was stored, or its derived data changed. Replaces an earlier row of the same id.
     Put(Box<IndexRow>),
     /// It was deleted.
     Removed,
 }
 
-/// What ranking needs to know of an episode.
+/// What ranking needs of an episode.
 #[derive(Clone, Debug)]
 pub struct IndexRow {
     /// The session it belongs to.
@@ -39,7 +39,7 @@ pub struct IndexRow {
     pub produced_for: String,
     /// Its kind.
     pub kind: String,
-    /// What it is kept for. Searches find only what is kept for recall.
+    /// Its purpose. Searches find only episodes for recall.
     pub purpose: Purpose,
     /// When it happened, in microseconds of the epoch.
     pub created_at: i64,
@@ -49,13 +49,13 @@ pub struct IndexRow {
     pub analysis: Vec<u8>,
 }
 
-/// Tells what changed in a space, in order. Every index is caught up from here before each search.
+/// The changes of each space, in order. Before each search the index reads the latest ones.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// The sequence number of the newest change; 0 for a space that is not known. One cheap read.
+    /// The sequence number of the newest change; 0 for an unknown space. One cheap read.
     async fn head(&self, space: &Space) -> Result<Sequence, Error>;
 
-    /// The changes after this sequence number, oldest first, at most `limit`. Of an episode that was stored and deleted again
-    /// in the meantime only the removal is left.
+    /// The changes after this sequence number, oldest first, at most `limit`. If an episode was stored and deleted after
+    /// it, only the removal is returned.
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error>;
 }

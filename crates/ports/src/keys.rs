@@ -6,13 +6,13 @@ use memcloud_domain::{ApiKey, Error, KeyId, Timestamp};
 /// Whether live keys must include one that can manage keys: see [`memcloud_domain::lacks_admin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminRule {
-    /// They must: without such a key nobody could manage the others.
+    /// They must: without such a key, no key could be managed.
     Required,
-    /// They need not: the settings have a key that can.
+    /// They need not: a key in the settings can.
     NotRequired,
 }
 
-/// What became of revoking a key.
+/// The result of revoking a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
     /// It is revoked, now or since an earlier call, whose moment it keeps.
@@ -37,7 +37,7 @@ pub trait KeyStore: Send + Sync {
     /// Revokes a key from this moment on, unless the rule forbids it.
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error>;
 
-    /// Notes that a key was used, unless a later use is noted already or the key is unknown.
+    /// Records the use of a key, unless a later use is recorded or the key is unknown.
     async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error>;
 
     /// Removes the keys that were revoked or expired before this moment, and says how many there were.

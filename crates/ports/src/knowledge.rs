@@ -1,5 +1,5 @@
-//! How revisions change what is known about a subject: the same on every engine. An engine reads the facts, has them
-//! revised, and writes what has changed, all while nobody else changes the same subject.
+//! How revisions change the facts of a profile, the same on every engine. An engine reads the facts, revises them here and
+//! writes the changes, while it locks the profile.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,32 +7,32 @@ use memcloud_domain::{EpisodeId, Fact, FactId, Timestamp};
 
 use super::{EmbeddedFact, NewFact, Revision, RevisionSet};
 
-/// What is known about a subject at present, while revisions change it.
+/// The facts of a profile, while revisions change them.
 struct Knowledge<'a> {
     lessons: &'a RevisionSet,
     stored: HashSet<EpisodeId>,
-    /// Facts that hold, and those that held until a revision ended them.
+    /// The current facts, and those that a revision ended.
     facts: BTreeMap<FactId, EmbeddedFact>,
     /// Facts of this id and above are new.
     first: FactId,
     cited: BTreeSet<(FactId, EpisodeId)>,
 }
 
-/// What an engine has to write after revisions.
+/// What an engine must write after revisions.
 #[derive(Debug, Default)]
 pub struct Changed {
-    /// New facts with their citations; some may hold no longer.
+    /// New facts with their citations. Some may have ended.
     pub learned: Vec<EmbeddedFact>,
     /// Citations that known facts gain.
     pub cited: Vec<(FactId, EpisodeId)>,
-    /// Known facts that hold no longer, and until when they held.
+    /// Known facts that ended, and when.
     pub ended: Vec<(FactId, Timestamp)>,
     /// How many revisions took effect.
     pub effects: usize,
 }
 
 impl RevisionSet {
-    /// The episodes that new facts are to rest on.
+    /// The episodes that new facts cite.
     pub fn cited(&self) -> BTreeSet<EpisodeId> {
         let new = self.revisions.iter().filter_map(|revision| match revision {
             Revision::Add(new) | Revision::Replace { new, .. } => Some(new),
@@ -41,8 +41,8 @@ impl RevisionSet {
         new.flat_map(|new| new.citations.iter().copied()).collect()
     }
 
-    /// What changes by these lessons. `current` are all facts that hold about the subject, `newest` is the id of the newest
-    /// fact about anybody, and `stored` are those of the [cited](Self::cited) episodes that exist in the subject's space.
+    /// What these revisions change. `current` are all current facts of the profile, `newest` is the id of the newest fact of
+    /// any profile, and `stored` are the [cited](Self::cited) episodes that exist in the profile's space.
     pub fn change(
         &self,
         current: Vec<EmbeddedFact>,
@@ -88,11 +88,11 @@ impl Knowledge<'_> {
         }
         let began = self.facts.get(&old).map_or(new.valid_from, |fact| fact.fact.valid_from);
         if new.valid_from < began {
-            // Told of a time before the fact that holds, which it does not end.
+            // The new fact is older than the current one, so it does not end it.
             let citations = self.existing(new);
             return self.learn(new, citations, new.valid_from, Some(began));
         }
-        // What nothing tells any more takes nobody's place.
+        // A replacement whose citations were all deleted must not retire the old fact.
         !self.existing(new).is_empty() && self.end(old, new.valid_from) && (self.add(new) || like.is_some())
     }
 
@@ -101,7 +101,7 @@ impl Knowledge<'_> {
         if old.len() < 2 || !old.iter().all(|&id| self.holds(id)) {
             return false;
         }
-        // One that says the same already becomes part of it.
+        // A current fact with the merged value becomes part of it.
         old.extend(self.like(new));
         let merged: Vec<&Fact> = old.iter().map(|id| &self.facts[id].fact).collect();
         let Some(last) = merged.iter().map(|fact| fact.valid_from).max() else { return false };
@@ -112,7 +112,7 @@ impl Knowledge<'_> {
         self.learn(new, citations, last, None)
     }
 
-    /// Ends a fact that holds; not before it began.
+    /// Ends a current fact, not before it began.
     fn end(&mut self, id: FactId, at: Timestamp) -> bool {
         if !self.holds(id) {
             return false;
@@ -134,7 +134,7 @@ impl Knowledge<'_> {
         !gained.is_empty()
     }
 
-    /// Notes a fact, unless nothing tells it.
+    /// Adds a fact, unless it has no citations.
     fn learn(
         &mut self,
         new: &NewFact,
@@ -168,7 +168,7 @@ impl Knowledge<'_> {
         self.facts.get(&id).is_some_and(|fact| fact.fact.valid_to.is_none())
     }
 
-    /// The fact that holds and says the same.
+    /// The current fact with the same tag, name and value.
     fn like(&self, new: &NewFact) -> Option<FactId> {
         let same = |fact: &Fact| {
             fact.valid_to.is_none()

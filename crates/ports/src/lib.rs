@@ -1,17 +1,20 @@
-//! The traits between the memory and what it stands on: engines, embedders and language models.
+//! The traits between the memory and what it uses: engines, embedders and language models.
 //!
 //! # Add an engine
 //!
 //! 1. Make a crate `store-<name>` that depends on this one and on `memcloud-domain`. Implement [`EpisodeStore`],
 //!    [`History`], [`SessionStore`], [`VectorStore`], [`FactStore`], [`LearningQueue`], [`UsageLedger`], [`KeyStore`] and
-//!    [`Health`], and [`RecordStore`] if it can keep the records of episodes whose content a graph keeps. Each method's
-//!    documentation says what durable, repeated, empty and gone mean. How revisions change facts is the same on every
-//!    engine: [`RevisionSet::change`].
-//! 2. Run `memcloud-store-tests` on it. Ranking needs nothing of an engine: it reads one derived index, which is fed
-//!    through [`History`].
-//! 3. Let the composition root open it, by settings of its own, and give it a place in `xtask/src/arrows.rs`.
-//! 4. If it is a server of its own, name it in `memcloud_domain::Database`, connect through
-//!    `memcloud-store-connection`, and let readiness and `doctor` report it.
+//!    [`Health`]; and [`RecordStore`] if it can keep the records of episodes whose content is in a graph. The documentation
+//!    of each method says what durable, repeated, empty and gone mean. `InMemoryEngine` (feature "testing") is the shortest
+//!    engine to read. The engine takes an `Arc<dyn Clock>` when it is opened, and gets revised facts from
+//!    [`RevisionSet::change`].
+//! 2. Run `memcloud-store-tests` on it, with the oracle. Ranking needs nothing of an engine: it reads one derived index,
+//!    which it updates from [`History`].
+//! 3. Open it in `instance/src/engines.rs`, configured by a struct in `instance/src/config.rs` that
+//!    `memcloud/src/settings` fills; and allow its arrows in `xtask/src/check/arrows.rs`.
+//! 4. If it is a server of its own: add it to `memcloud_domain::Database`, connect through `memcloud-store-connection`,
+//!    report it in `server/src/api/ready.rs` and in `memcloud/src/commands/doctor/databases.rs`, and let
+//!    `cargo xtask databases` start one.
 
 mod embedder;
 mod engine;

@@ -12,7 +12,7 @@ use crate::{
     SessionStore, UsageLedger, VectorStore, unique_id,
 };
 
-/// Names what is under way in another database: see [`RecordStore`].
+/// The id of a write or a removal in another database: see [`RecordStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Intent(Uuid);
 
@@ -22,33 +22,33 @@ impl Intent {
         Self(unique_id(at))
     }
 
-    /// The 16 bytes that engines keep.
+    /// The 16 bytes that engines store.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// The intent kept in these 16 bytes.
+    /// The intent with these 16 bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 }
 
-/// Episodes that may stand in another database without having a record here, and must not stay there.
+/// Episodes without a record that the other database may have, and must remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
-    /// The note of them.
+    /// Their intent.
     pub intent: Intent,
     /// The episodes.
     pub ids: Vec<EpisodeId>,
 }
 
-/// An engine that can keep the records of episodes whose content is kept in another database.
+/// An engine that can keep the records of episodes whose content is in another database.
 ///
-/// Two databases cannot commit together, so this one keeps a note, an [`Intent`], of every episode that is or may be in
-/// the other without being recorded here. A store is intended, written there, and recorded, which takes the note away in
-/// the same transaction; whoever finds a note that is old withdraws it, and from then on the episodes can no longer be
-/// recorded. Withdrawn notes are [orphans](Orphan): their episodes are removed there, then the note is
-/// [cleared](RecordStore::clear). A deletion leaves such a note at once.
+/// Two databases cannot commit together. So this one keeps an [`Intent`] for all episodes that the other has, or may have,
+/// without a record here. A store records its intent, writes to the other database, and records the episodes, which
+/// removes the intent in the same transaction. Any server withdraws an intent that is too old, and from then on its
+/// episodes cannot be recorded. The episodes of withdrawn intents are [orphans](Orphan): a sweeper removes them from the
+/// other database and [clears](RecordStore::clear) the intent. A deletion leaves a withdrawn intent at once.
 #[async_trait]
 pub trait RecordStore:
     EpisodeStore
@@ -61,39 +61,39 @@ pub trait RecordStore:
     + KeyStore
     + Health
 {
-    /// The name of the memory that these are the records of: a UUID made when the records were, never changed.
+    /// The name of the memory: a UUID that is made with the records and never changes.
     async fn memory(&self) -> Result<String, Error>;
 
-    /// The vectors of those of these episodes that are recorded and have one.
+    /// The vectors of these episodes. Those that are not recorded or have none are left out.
     async fn vectors(&self, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Error>;
 
-    /// Notes, durably, that these episodes are about to be written elsewhere.
+    /// Records, durably, that these episodes are about to be written to the other database.
     async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error>;
 
-    /// As [`EpisodeStore::append`], and takes the note away. Errs with [`Error::Withdrawn`] when the intent was
-    /// withdrawn. The note stays when the batch is a repeated one.
+    /// As [`EpisodeStore::append`], and removes the intent. Fails with [`Error::Withdrawn`] if the intent was withdrawn. A
+    /// repeated batch leaves the intent.
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error>;
 
-    /// Makes sure that an intent can no longer be recorded. `false` when there is no note of it: most likely it has been
-    /// recorded.
+    /// Makes sure that the episodes of an intent can no longer be recorded. Returns `false` if the intent is unknown: then
+    /// they most likely have been.
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error>;
 
-    /// Deletes as [`EpisodeStore::delete`] does, and leaves a withdrawn note of what was deleted; `None` if nothing was.
+    /// Deletes as [`EpisodeStore::delete`] does, and leaves a withdrawn intent for the deleted episodes. `None` if there were
+    /// none.
     async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error>;
 
-    /// Withdraws every intent that is older than this, and lists what is left to remove elsewhere.
+    /// Withdraws every intent that is older than this, and lists the orphans that are due.
     async fn orphans(&self, older: Duration) -> Result<Vec<Orphan>, Error>;
 
-    /// Notes that the episodes have been removed elsewhere. They are listed once more [later](AGAIN_AFTER): a write that
-    /// was thought lost may still arrive there.
+    /// Records that the other database has removed the episodes. They are listed once more [later](AGAIN_AFTER): a write
+    /// that seemed lost may still arrive there.
     async fn clear(&self, intent: Intent) -> Result<(), Error>;
 }
 
-/// After this time what was withdrawn is removed once more. Longer than any database holds a request that nobody waits
-/// for.
+/// After this time orphans are removed once more. Longer than a database works on a request without a caller.
 pub const AGAIN_AFTER: Duration = Duration::from_mins(10);
 
-/// Where the content of the episodes is that an engine has the records of.
+/// Where the content of recorded episodes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentLocation {
     /// With the records.
@@ -103,7 +103,7 @@ pub enum ContentLocation {
 }
 
 impl ContentLocation {
-    /// As engines keep it.
+    /// The name that engines store.
     pub fn name(self) -> &'static str {
         match self {
             Self::Records => "records",
@@ -111,13 +111,13 @@ impl ContentLocation {
         }
     }
 
-    /// Refuses records in this `place` that were made for another home.
+    /// Refuses records in this `place` whose content is elsewhere.
     pub fn check(self, kept: &str, place: &str) -> Result<(), Error> {
-        let told = |name: &str| if name == Self::Graph.name() { "in Neo4j" } else { "beside them" };
+        let location = |name: &str| if name == Self::Graph.name() { "in Neo4j" } else { "beside them" };
         if kept == self.name() {
             return Ok(());
         }
-        let (kept, wanted) = (told(kept).to_owned(), told(self.name()).to_owned());
+        let (kept, wanted) = (location(kept).to_owned(), location(self.name()).to_owned());
         Err(Error::EpisodesElsewhere { place: place.to_owned(), kept, wanted })
     }
 }

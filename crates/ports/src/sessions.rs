@@ -1,4 +1,4 @@
-//! Sessions: conversations and who takes part in them.
+//! Sessions: conversations and their members.
 
 use async_trait::async_trait;
 use memcloud_domain::{Error, Session, Space};
@@ -8,9 +8,9 @@ use memcloud_domain::{Error, Session, Space};
 pub enum SessionsOf {
     /// All of them.
     Everyone,
-    /// Those that this user takes part in.
+    /// Those with this user.
     User(String),
-    /// Those that this agent takes part in.
+    /// Those with this agent.
     Agent(String),
     /// Those of this space.
     Space(Space),

@@ -1,11 +1,11 @@
-//! How much the language model was used, and how much it may be used.
+//! The use of the language model, and its budget.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use memcloud_domain::{Error, Timestamp};
 
-/// What one use of the language model takes, before it is known exactly.
+/// The estimated cost of one use of the language model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// When.
@@ -16,7 +16,7 @@ pub struct Charge {
     pub tokens: u64,
 }
 
-/// How much the language model may be used. `None` for as much as anybody likes.
+/// The limits of the language model's use. `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// Calls in a minute of the clock.
@@ -29,7 +29,7 @@ pub struct Budget {
     pub tokens_per_day: Option<u64>,
 }
 
-/// A stretch of time for which use is counted.
+/// A span of time for which use is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Span {
     /// A minute of the clock.
@@ -67,7 +67,7 @@ impl Span {
     }
 }
 
-/// What has been used in a span.
+/// The use in a span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Usage {
     /// Calls.
@@ -77,8 +77,8 @@ pub struct Usage {
 }
 
 impl Budget {
-    /// The span that has no room for so much more, if one has none. What is used already and what comes on top count
-    /// together, so that the limit is never passed by what is known beforehand.
+    /// The span whose limit this charge would exceed, if any. The charge counts in full before the call, so the limits hold
+    /// for estimates, too.
     pub fn exhausted(&self, minute: Usage, day: Usage, more: Charge) -> Option<Span> {
         let over = |used: u64, more: u64, limit: Option<u64>| {
             limit.is_some_and(|limit| used.saturating_add(more) > limit)
@@ -94,17 +94,18 @@ impl Budget {
     }
 }
 
-/// Counts what the language model is used for.
-/// As for every port: what returns `Ok` is durable, and what returns an error has changed nothing.
+/// Counts the use of the language model.
+///
+/// As in every port, an operation that returns `Ok` is durable, and one that returns an error has changed nothing.
 #[async_trait]
 pub trait UsageLedger: Send + Sync {
-    /// Counts a use of the language model, unless a limit has no room for it: then nothing is counted, and the span is
-    /// named. One transaction, so that no two servers spend the same rest. Old minutes are forgotten.
+    /// Counts a charge. If it would exceed a limit, counts nothing and returns the span of that limit. One transaction, so two
+    /// servers cannot spend the same remainder. Deletes old counts.
     async fn spend(&self, spending: Charge, budget: &Budget) -> Result<Option<Span>, Error>;
 
-    /// Corrects what was counted at that moment, once it is known exactly. Counts do not fall below zero.
+    /// Corrects the counts of that moment, when the cost is known. Counts do not fall below zero.
     async fn correct(&self, at: Timestamp, calls: i64, tokens: i64) -> Result<(), Error>;
 
-    /// What was used in the minute and in the day that hold this moment.
+    /// The use in the minute and in the day of this moment.
     async fn usage(&self, at: Timestamp) -> Result<(Usage, Usage), Error>;
 }

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Error};
 
-/// Keeps the embeddings of episodes. All vectors of a store belong to one vector space.
-/// As for every port: what returns `Ok` is durable, and what returns an error has changed nothing.
+/// Stores the embeddings of episodes. All of them belong to one vector space.
+///
+/// As in every port, an operation that returns `Ok` is durable, and one that returns an error has changed nothing.
 #[async_trait]
 pub trait VectorStore: Send + Sync {
-    /// Ties the store to a vector space (provider, model, dimensions). The first call decides; later ones with another
-    /// space are refused with [`Error::OtherVectorSpace`].
+    /// Ties the store to a vector space (provider, model, dimensions). The first call decides. Later calls with another
+    /// space fail with [`Error::OtherVectorSpace`].
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error>;
 
     /// The vector space that the store is tied to, if it is tied to one.
@@ -18,7 +19,6 @@ pub trait VectorStore: Send + Sync {
     /// Some episodes that have no vector yet, oldest first.
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error>;
 
-    /// Gives episodes their vectors, each under a new sequence number of its space. Episodes that are gone are passed
-    /// over.
+    /// Sets the vectors of episodes, each under a new sequence number of its space. Skips episodes that do not exist.
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error>;
 }

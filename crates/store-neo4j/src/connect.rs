@@ -1,4 +1,4 @@
-//! Opens sessions: a pool of connections with everything in the database that operations rely on.
+//! Opens the graph: a connection pool, over a schema that is up to date.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::{graph, schema};
 
 /// The most connections of one server.
 const CONNECTIONS: usize = 8;
-/// The most rows that one message asks for: a page of a listing.
+/// The most rows in one message: a page of a listing.
 const FETCH: usize = 1_000;
 
-/// Opens sessions with one Neo4j.
+/// Opens one Neo4j.
 pub(crate) struct Opener {
     pub(crate) target: Target,
 }
@@ -31,7 +31,7 @@ impl Connector for Opener {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        connect(&self.target)?.run(query("RETURN 1")).await.map_err(doing("looking at Neo4j"))
+        connect(&self.target)?.run(query("RETURN 1")).await.map_err(doing("pinging Neo4j"))
     }
 
     async fn open(&self) -> Result<Graph, Error> {
@@ -42,9 +42,9 @@ impl Connector for Opener {
     }
 }
 
-/// A pool of connections, none of them made yet.
+/// A connection pool without connections.
 fn connect(target: &Target) -> Result<Graph, Error> {
-    // Longer than the link waits, which knows better when to give up.
+    // Longer than `Connection` waits, which decides when to give up.
     let timeout = Timeouts::default().operation + Duration::from_secs(1);
     let mut config = ConfigBuilder::new()
         .uri(target.place())
@@ -59,7 +59,7 @@ fn connect(target: &Target) -> Result<Graph, Error> {
             let why = format!("{}: {error}", authority.display());
             Error::database(Database::Neo4j, DatabaseErrorKind::Untrusted, why)
         })?;
-        // Its name says otherwise, but this is the authority that servers are checked by.
+        // Despite its name, this sets the authority that verifies servers.
         config = config.with_client_certificate(authority);
     }
     config.build().and_then(Graph::connect).map_err(doing("opening the connection to Neo4j"))

@@ -10,57 +10,57 @@ use crate::graph;
 use crate::schema::{self, IndexState};
 use crate::target::Target;
 
-/// What a plan has room for.
+/// The limits of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// Nodes.
     pub nodes: i64,
     /// Relationships.
     pub relationships: i64,
-    /// The share of either at which it is time to warn.
+    /// The share of either from which to warn.
     pub warn_at: f64,
 }
 
-/// What Aura Free has room for, as Neo4j says of it.
+/// The limits of Aura Free, as Neo4j documents them.
 pub const AURA_FREE: Room = Room { nodes: 200_000, relationships: 400_000, warn_at: 0.8 };
 
 impl Room {
-    /// How much of it is taken, from 0 to 1 and beyond.
+    /// The share in use: 1 at the limit.
     pub fn share(&self, nodes: i64, relationships: i64) -> f64 {
         (nodes as f64 / self.nodes as f64).max(relationships as f64 / self.relationships as f64)
     }
 
-    /// How many more memories fit: each takes a node and two relationships.
-    pub fn memories_left(&self, nodes: i64, relationships: i64) -> i64 {
+    /// How many more episodes fit: each takes one node and two relationships.
+    pub fn episodes_left(&self, nodes: i64, relationships: i64) -> i64 {
         (self.nodes - nodes).min((self.relationships - relationships) / 2).max(0)
     }
 
-    /// The same in words.
-    pub fn told(&self, nodes: i64, relationships: i64) -> String {
+    /// What is in use and how much is left, in words.
+    pub fn usage(&self, nodes: i64, relationships: i64) -> String {
         format!(
-            "{nodes} nodes and {relationships} relationships: {:.0} % of what Aura Free holds ({} and {}), room for {} more memories",
+            "{nodes} nodes and {relationships} relationships: {:.0} % of the limits of Aura Free ({} and {}), room for {} more episodes",
             self.share(nodes, relationships) * 100.0,
             self.nodes,
             self.relationships,
-            self.memories_left(nodes, relationships),
+            self.episodes_left(nodes, relationships),
         )
     }
 }
 
-/// What was found of a Neo4j.
+/// The state of a Neo4j.
 #[derive(Clone, Debug)]
 pub struct Findings {
     /// The version of the server.
     pub version: String,
     /// Its edition.
     pub edition: String,
-    /// How long a question and its answer take.
+    /// How long a round trip takes.
     pub latency: Duration,
-    /// How the way there is protected, in words.
+    /// How the connection is protected, in words.
     pub protection: String,
-    /// Why it takes no writes, if it does not.
+    /// Why it refuses writes, if it does.
     pub refuses_writes: Option<String>,
-    /// The step that the schema is at.
+    /// How many migrations were run.
     pub schema: usize,
     /// The indexes of memories.
     pub indexes: Vec<IndexState>,
@@ -70,16 +70,16 @@ pub struct Findings {
     pub relationships: i64,
 }
 
-/// Opens a connection to this Neo4j and looks at all that a memory needs.
+/// Opens this Neo4j and checks everything that a memory needs.
 pub async fn examine(target: &Target) -> Result<Findings, Error> {
-    let looked = async {
+    let inspection = async {
         let graph = Opener { target: target.clone() }.open().await?;
-        look(&graph, target).await
+        inspect(&graph, target).await
     };
-    within(Timeouts::default().operation, Database::Neo4j, Box::pin(looked)).await
+    within(Timeouts::default().operation, Database::Neo4j, Box::pin(inspection)).await
 }
 
-async fn look(graph: &Graph, target: &Target) -> Result<Findings, Error> {
+async fn inspect(graph: &Graph, target: &Target) -> Result<Findings, Error> {
     let (version, edition) = schema::version(graph).await?;
     let (nodes, relationships) = graph::size(graph).await?;
     let refuses_writes = schema::prove_writable(graph).await.err();
@@ -88,7 +88,7 @@ async fn look(graph: &Graph, target: &Target) -> Result<Findings, Error> {
         edition,
         latency: round_trip(async || graph.run(query("RETURN 1")).await)
             .await
-            .map_err(doing("measuring the way to Neo4j"))?,
+            .map_err(doing("measuring the round trip to Neo4j"))?,
         protection: protection(target),
         refuses_writes: refuses_writes.map(|error| error.to_string()),
         schema: schema::steps_done(graph).await?,
@@ -102,7 +102,7 @@ fn protection(target: &Target) -> String {
     use crate::target::Scheme::{Bolt, BoltAnyTls, BoltTls, Neo4j, Neo4jAnyTls, Neo4jTls};
     match (target.scheme, &target.authority) {
         (Bolt | Neo4j, _) => "no TLS".into(),
-        (BoltAnyTls | Neo4jAnyTls, _) => "TLS with any certificate: nobody knows who answers".into(),
+        (BoltAnyTls | Neo4jAnyTls, _) => "TLS with any certificate: the server is not verified".into(),
         (BoltTls | Neo4jTls, Some(file)) => format!("TLS, verified by {}", file.display()),
         (BoltTls | Neo4jTls, None) => "TLS, verified by this machine's authorities".into(),
     }

@@ -1,4 +1,4 @@
-//! What is done in the graph. Everything may be done twice without harm, so the driver and the link may try again.
+//! The queries of the graph. Each may run twice, so the driver and the connection may retry.
 
 use std::collections::HashMap;
 
@@ -7,34 +7,34 @@ use memcloud_domain::{EpisodeId, Error, Metadata};
 use neo4rs::{BoltType, Graph, Query, query};
 
 use crate::error::{doing, unreadable};
-use crate::turn::{Turn, map, numbers, space_name, turn};
+use crate::node::{EpisodeNode, map, numbers, parameter, space_name};
 
-/// How many turns one transaction writes or removes: few enough to end within the time of an operation.
+/// How many episodes one transaction writes or removes: few enough to end within the timeout of an operation.
 pub(crate) const STEP: usize = 200;
 
-/// The server itself ends a transaction that nobody can be waiting for any more, in milliseconds.
+/// After this time no caller waits for a transaction any more, and the server ends it. In milliseconds.
 const TRANSACTION_MILLIS: i64 = 6_000;
 
-/// What only the graph keeps of an episode.
+/// The part of an episode that only the graph keeps.
 pub(crate) struct Content {
     pub(crate) content: String,
     pub(crate) metadata: Metadata,
 }
 
-/// Writes turns of one space, each linked to its neighbours in its conversation.
-pub(crate) async fn put(graph: Graph, memory: &str, turns: &[Turn<'_>]) -> Result<(), Error> {
-    let Some(first) = turns.first() else { return Ok(()) };
+/// Writes episodes of one space, each linked to its neighbours in its conversation.
+pub(crate) async fn put(graph: Graph, memory: &str, nodes: &[EpisodeNode<'_>]) -> Result<(), Error> {
+    let Some(first) = nodes.first() else { return Ok(()) };
     let space = space_name(&first.episode.space);
-    let turns: Vec<BoltType> = turns.iter().map(|one| turn(memory, *one)).collect();
+    let turns: Vec<BoltType> = nodes.iter().map(|node| parameter(memory, *node)).collect();
     let put = write(include_str!("cypher/put.cypher"))
         .param("memory", memory)
         .param("space", space)
         .param("turns", turns);
-    graph.run(put).await.map_err(doing("writing turns to the graph"))
+    graph.run(put).await.map_err(doing("writing episodes to the graph"))
 }
 
-/// Has Neo4j plan the queries of stores and searches. When it has just started that takes seconds, which then nobody waits
-/// for.
+/// Lets Neo4j plan the queries of stores and searches. Just after it has started, that takes seconds, which no request then
+/// has to wait.
 pub(crate) async fn plan(graph: &Graph) {
     let none = Vec::<BoltType>::new;
     let put = write(include_str!("cypher/put.cypher"))
@@ -44,26 +44,26 @@ pub(crate) async fn plan(graph: &Graph) {
     let read = query(include_str!("cypher/contents.cypher")).param("memory", "").param("uids", none());
     for planned in [put, read] {
         if let Err(error) = graph.run(planned).await {
-            // Not a reason to do without: a database may be read that takes no writes.
-            tracing::debug!(%error, "Neo4j could not plan a query");
+            // A read-only database cannot plan a write, but can be read.
+            tracing::debug!(%error, "cannot plan a query in Neo4j");
         }
     }
 }
 
-/// Removes turns. What is not there is no error.
+/// Removes episodes. Unknown ids are not an error.
 pub(crate) async fn remove(graph: Graph, memory: &str, ids: &[EpisodeId]) -> Result<(), Error> {
     let remove =
         write(include_str!("cypher/remove.cypher")).param("memory", memory).param("uids", texts(ids));
-    graph.run(remove).await.map_err(doing("removing turns from the graph"))
+    graph.run(remove).await.map_err(doing("removing episodes from the graph"))
 }
 
-/// The contents of the turns that are there.
+/// The contents of those of these episodes that are in the graph.
 pub(crate) async fn contents(
     graph: Graph,
     memory: &str,
     ids: &[EpisodeId],
 ) -> Result<HashMap<EpisodeId, Content>, Error> {
-    const DOING: &str = "reading turns from the graph";
+    const DOING: &str = "reading episodes from the graph";
     let read =
         query(include_str!("cypher/contents.cypher")).param("memory", memory).param("uids", texts(ids));
     let mut rows = graph.execute(read).await.map_err(doing(DOING))?;
@@ -78,9 +78,9 @@ pub(crate) async fn contents(
     Ok(contents)
 }
 
-/// Some turns that wait for their embeddings.
+/// Some episodes that have no embedding yet.
 pub(crate) async fn unembedded(graph: Graph, memory: &str) -> Result<Vec<EpisodeId>, Error> {
-    const DOING: &str = "looking for turns without embeddings";
+    const DOING: &str = "finding episodes without embeddings";
     let most = i64::try_from(STEP).unwrap_or(i64::MAX);
     let read = query(include_str!("cypher/unembedded.cypher")).param("memory", memory).param("most", most);
     let mut rows = graph.execute(read).await.map_err(doing(DOING))?;
@@ -91,7 +91,7 @@ pub(crate) async fn unembedded(graph: Graph, memory: &str) -> Result<Vec<Episode
     Ok(ids)
 }
 
-/// Gives turns their embeddings.
+/// Writes the embeddings of episodes.
 pub(crate) async fn embed(
     graph: Graph,
     memory: &str,
@@ -107,10 +107,9 @@ pub(crate) async fn embed(
     graph.run(embed).await.map_err(doing("writing embeddings to the graph"))
 }
 
-/// Whether the turns of this memory are in this graph: it says so itself, since its first turn. A `fresh` memory may begin
-/// anywhere.
+/// Whether the graph holds this memory: it has a node for it since its first episode. A `fresh` memory begins in any graph.
 pub(crate) async fn knows(graph: Graph, memory: &str, fresh: bool) -> Result<bool, Error> {
-    const DOING: &str = "looking for the memory in the graph";
+    const DOING: &str = "finding the memory in the graph";
     let find = query("MATCH (m:Memory {name: $memory}) RETURN count(m) AS known").param("memory", memory);
     let mut rows = graph.execute(find).await.map_err(doing(DOING))?;
     let known = rows.single().await.map_err(doing(DOING))?.get::<i64>("known").map_err(unreadable)?;
@@ -119,14 +118,14 @@ pub(crate) async fn knows(graph: Graph, memory: &str, fresh: bool) -> Result<boo
         return Ok(known > 0);
     }
     let begin = write("MERGE (m:Memory {name: $memory})").param("memory", memory);
-    graph.run(begin).await.map_err(doing("beginning a memory in the graph"))?;
+    graph.run(begin).await.map_err(doing("creating the memory in the graph"))?;
     Ok(true)
 }
 
-/// How many nodes and relationships there are, of this memory and of all else in the database.
+/// How many nodes and relationships the whole database has.
 pub(crate) async fn size(graph: &Graph) -> Result<(i64, i64), Error> {
     const DOING: &str = "counting the graph";
-    // Both come from the store's own counts, at once.
+    // Neo4j answers both from its count store.
     let count = "CALL () { MATCH (n) RETURN count(n) AS nodes }
                  CALL () { MATCH ()-[r]->() RETURN count(r) AS relationships }
                  RETURN nodes, relationships";

@@ -1,12 +1,12 @@
-//! Constraints and indexes: looked at whenever a session is opened, made when they are missing.
+//! Constraints and indexes: checked whenever the graph is opened, created if they are missing.
 
 use memcloud_domain::{Database, DatabaseErrorKind, Error};
 use neo4rs::{Graph, Query, query};
 
 use crate::error::{doing, unreadable};
 
-/// The schema, step by step, each a row of statements that may be run again. A step that was released is never changed;
-/// the node `MemCloud` counts the steps done.
+/// The migrations, in order, each a list of statements that may run again. A released migration is never changed. The node
+/// `MemCloud` counts those that were run.
 const MIGRATIONS: &[&[&str]] = &[&[
     "CREATE CONSTRAINT memcloud_episode IF NOT EXISTS FOR (e:Episode) REQUIRE (e.memory, e.uid) IS UNIQUE",
     "CREATE CONSTRAINT memcloud_memory IF NOT EXISTS FOR (m:Memory) REQUIRE m.name IS UNIQUE",
@@ -15,20 +15,18 @@ const MIGRATIONS: &[&[&str]] = &[&[
     "CREATE CONSTRAINT memcloud_producer IF NOT EXISTS
      FOR (p:Producer) REQUIRE (p.memory, p.space, p.name) IS UNIQUE",
     "CREATE INDEX memcloud_turn IF NOT EXISTS FOR (e:Episode) ON (e.turn)",
-    // A moment behind the graph: it serves people's own Cypher, and a commit of Lucene in every store would cost as much as
-    // the rest of it.
+    // Eventually consistent: it serves operators' own Cypher, and a Lucene commit in every store would double its cost.
     "CREATE FULLTEXT INDEX memcloud_words IF NOT EXISTS FOR (e:Episode) ON EACH [e.content]
      OPTIONS {indexConfig: {`fulltext.analyzer`: 'english', `fulltext.eventually_consistent`: true}}",
 ]];
 
-/// The oldest Neo4j: the first that calls subqueries with variables in parentheses.
+/// The oldest supported Neo4j: the first with `CALL (variables)` subqueries.
 pub(crate) const OLDEST: (u32, u32) = (5, 23);
 
-/// How long opening waits for indexes, in seconds. On a graph that is full already they take longer, and go on by
-/// themselves.
+/// How long opening waits for indexes, in seconds. On a large graph they take longer, and continue in the background.
 const AWAIT_SECONDS: i64 = 2;
 
-/// Makes sure that everything is there. Writes nothing when nothing is missing.
+/// Creates what is missing. Writes nothing if nothing is.
 pub(crate) async fn prepare(graph: &Graph) -> Result<(), Error> {
     check_version(&version(graph).await?.0)?;
     let done = steps_done(graph).await?;
@@ -38,14 +36,14 @@ pub(crate) async fn prepare(graph: &Graph) -> Result<(), Error> {
     }
     for (number, step) in MIGRATIONS.iter().enumerate().skip(done) {
         for statement in *step {
-            make(graph, query(statement)).await?;
+            create(graph, query(statement)).await?;
         }
         let taken = i64::try_from(number + 1).unwrap_or(i64::MAX);
         graph
             .run(query("MERGE (m:MemCloud) SET m.steps = $steps").param("steps", taken))
             .await
-            .map_err(doing("noting the schema"))?;
-        tracing::info!("brought the schema in Neo4j to step {taken}");
+            .map_err(doing("recording the migration"))?;
+        tracing::info!(step = taken, "migrated the schema in Neo4j");
     }
     if done < MIGRATIONS.len() {
         await_indexes(graph).await;
@@ -53,13 +51,13 @@ pub(crate) async fn prepare(graph: &Graph) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a constraint or an index. Another server that starts just now may have made it.
-async fn make(graph: &Graph, statement: Query) -> Result<(), Error> {
+/// Creates a constraint or an index, unless another server that is starting has created it.
+async fn create(graph: &Graph, statement: Query) -> Result<(), Error> {
     match graph.run(statement).await {
-        Err(neo4rs::Error::Neo4j(told)) if told.code().ends_with(".EquivalentSchemaRuleAlreadyExists") => {
+        Err(neo4rs::Error::Neo4j(error)) if error.code().ends_with(".EquivalentSchemaRuleAlreadyExists") => {
             Ok(())
         }
-        made => made.map_err(doing("making constraints and indexes")),
+        created => created.map_err(doing("creating constraints and indexes")),
     }
 }
 
@@ -85,7 +83,7 @@ fn check_version(version: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many steps of the schema have been taken.
+/// How many migrations were run.
 pub(crate) async fn steps_done(graph: &Graph) -> Result<usize, Error> {
     let count = "OPTIONAL MATCH (m:MemCloud) RETURN coalesce(max(m.steps), 0) AS steps";
     let mut rows = graph.execute_read(query(count)).await.map_err(doing("reading the schema"))?;
@@ -93,17 +91,17 @@ pub(crate) async fn steps_done(graph: &Graph) -> Result<usize, Error> {
     Ok(usize::try_from(row.get::<i64>("steps").map_err(unreadable)?).unwrap_or_default())
 }
 
-/// Makes the vector index for vectors of this length, for people's own Cypher, unless it is there. There can be only one.
-pub(crate) async fn make_vector_index(graph: &Graph, dimensions: i64) -> Result<(), Error> {
-    // A database that takes no writes refuses even to make what is there.
+/// Creates the vector index for vectors of this length, for operators' own Cypher, unless there is one.
+pub(crate) async fn create_vector_index(graph: &Graph, dimensions: i64) -> Result<(), Error> {
+    // A read-only database refuses even `IF NOT EXISTS`.
     if indexes(graph).await?.iter().any(|index| index.name == "memcloud_meaning") {
         return Ok(());
     }
-    let made = query(
+    let statement = query(
         "CREATE VECTOR INDEX memcloud_meaning IF NOT EXISTS FOR (e:Episode) ON e.embedding
          OPTIONS {indexConfig: {`vector.dimensions`: $dimensions, `vector.similarity_function`: 'cosine'}}",
     );
-    make(graph, made.param("dimensions", dimensions)).await?;
+    create(graph, statement.param("dimensions", dimensions)).await?;
     await_indexes(graph).await;
     Ok(())
 }
@@ -112,18 +110,18 @@ pub(crate) async fn make_vector_index(graph: &Graph, dimensions: i64) -> Result<
 async fn await_indexes(graph: &Graph) {
     let awaited = graph.run(query("CALL db.awaitIndexes($seconds)").param("seconds", AWAIT_SECONDS)).await;
     if awaited.is_err() {
-        tracing::info!("Neo4j is still filling its indexes; 'memcloud doctor' shows how far they are");
+        tracing::info!("Neo4j is still building its indexes; 'memcloud doctor' shows the progress");
     }
 }
 
-/// An index, as it stands.
+/// The state of an index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexState {
     /// Its name.
     pub name: String,
     /// `ONLINE`, `POPULATING` or `FAILED`.
     pub state: String,
-    /// How much of the graph it knows, in percent.
+    /// How much of the graph is indexed, in percent.
     pub percent: f64,
 }
 
@@ -144,7 +142,7 @@ pub(crate) async fn indexes(graph: &Graph) -> Result<Vec<IndexState>, Error> {
     Ok(indexes)
 }
 
-/// Proves that the graph can be written, and leaves nothing behind: a node is made and taken back.
+/// Proves that the graph can be written: creates a node and rolls it back.
 pub(crate) async fn prove_writable(graph: &Graph) -> Result<(), Error> {
     let prove = async {
         let mut tx = graph.start_txn().await?;

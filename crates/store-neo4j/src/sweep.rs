@@ -1,8 +1,8 @@
-//! What every server does for the graph beside its requests; done twice it does no harm.
+//! The sweeper: what every server does for the graph in the background. Two servers may sweep at the same time.
 //!
-//! It removes what no record tells of: turns of stores that failed or whose server was killed, and of deletions that
-//! could not be finished. And it gives turns their embeddings, which only people's own Cypher reads: written many at a
-//! time they cost a tenth of what they cost in each store.
+//! It removes orphaned episodes: of stores that failed or whose server was killed, and of deletions that could not finish.
+//! And it writes embeddings, which only operators' own Cypher reads. Written in batches they cost a tenth of what they
+//! cost in each store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,67 +12,72 @@ use tokio::time::Instant;
 
 use crate::examine::AURA_FREE;
 use crate::graph;
-use crate::store::Shared;
+use crate::shared::Shared;
 
-/// How often it is looked for something to do.
+/// How often to sweep.
 const EVERY: Duration = Duration::from_secs(2);
-/// No store takes this long: an intent that is older was left by a server that is gone.
+/// Longer than any store takes: the server that recorded an older intent has ended.
 const STALE: Duration = Duration::from_secs(45);
-/// How often the room in the graph is looked at.
-const LOOK_AT_ROOM_EVERY: Duration = Duration::from_mins(10);
+/// How often to check the room in the graph.
+const CHECK_ROOM_EVERY: Duration = Duration::from_mins(10);
 
-/// Sweeps again and again.
+/// Sweeps until the task is cut off.
 pub(crate) async fn forever(shared: Arc<Shared>) {
-    let mut looked_at_room = None;
+    let mut checked_room = None;
     loop {
         if let Err(error) = once(&shared).await {
-            // The links tell their troubles themselves.
-            tracing::debug!(%error, "what is left in the graph stays for now");
+            // The connection logs its own outages.
+            tracing::debug!(%error, "cannot remove orphaned episodes from Neo4j; will retry");
         }
         if let Err(error) = embed(&shared).await {
-            tracing::debug!(%error, "turns wait for their embeddings");
+            tracing::debug!(%error, "cannot write embeddings to Neo4j; will retry");
         }
-        if shared.is_aura && looked_at_room.is_none_or(|at: Instant| at.elapsed() > LOOK_AT_ROOM_EVERY) {
-            looked_at_room = Some(Instant::now());
-            warn_of_little_room(&shared).await;
+        if shared.is_aura && checked_room.is_none_or(|at: Instant| at.elapsed() > CHECK_ROOM_EVERY) {
+            checked_room = Some(Instant::now());
+            warn_if_nearly_full(&shared).await;
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-/// Sweeps once. Errs when something had to stay.
+/// Removes orphaned episodes once. Fails if one could not be removed.
 pub(crate) async fn once(shared: &Shared) -> Result<(), Error> {
     for orphan in shared.records.orphans(STALE).await? {
         shared.remove(&orphan.ids).await?;
         shared.records.clear(orphan.intent).await?;
-        tracing::info!(turns = orphan.ids.len(), "removed from the graph what no record tells of");
+        tracing::info!(episodes = orphan.ids.len(), "removed orphaned episodes from Neo4j");
     }
     Ok(())
 }
 
-/// Gives all turns that wait for one their embedding.
+/// Writes all missing embeddings.
 pub(crate) async fn embed(shared: &Shared) -> Result<(), Error> {
     let memory = shared.memory().await?;
-    let _alone = shared.embedding.lock().await;
+    let _guard = shared.embedding.lock().await;
     loop {
         let waiting = shared.link.run_idempotent(|graph| graph::unembedded(graph, memory)).await?;
-        // What is not recorded yet gets its own the next time, or is removed.
+        // Episodes that are not recorded yet are embedded by a later sweep, or removed.
         let vectors = if waiting.is_empty() { Vec::new() } else { shared.records.vectors(&waiting).await? };
         if vectors.is_empty() {
             return Ok(());
         }
         let began = Instant::now();
         shared.link.run_idempotent(|graph| graph::embed(graph, memory, &vectors)).await?;
-        // Half of the time is for the requests: nobody waits for this.
+        // Leave half of the time to requests, because no caller waits for this.
         tokio::time::sleep(began.elapsed()).await;
     }
 }
 
-async fn warn_of_little_room(shared: &Shared) {
+async fn warn_if_nearly_full(shared: &Shared) {
     let size = async |graph| graph::size(&graph).await;
     if let Ok((nodes, relationships)) = shared.link.run_idempotent(size).await
         && AURA_FREE.share(nodes, relationships) >= AURA_FREE.warn_at
     {
-        tracing::warn!(nodes, relationships, "{}", AURA_FREE.told(nodes, relationships));
+        tracing::warn!(
+            nodes,
+            relationships,
+            "Neo4j is nearly full: {}",
+            AURA_FREE.usage(nodes, relationships)
+        );
     }
 }

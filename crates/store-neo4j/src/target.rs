@@ -3,10 +3,10 @@ use std::path::PathBuf;
 use memcloud_store_connection::address::{self, InvalidAddress};
 use secrecy::SecretString;
 
-/// Which Neo4j, as whom, and by which way.
+/// A Neo4j, the account, and how to connect.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// How the way there is protected, and what the server is told of it.
+    /// How the connection is protected, and whether the server learns the address.
     pub scheme: Scheme,
     /// A name or an address; an IPv6 address in brackets.
     pub host: String,
@@ -16,15 +16,15 @@ pub struct Target {
     pub user: String,
     /// The user's password.
     pub password: SecretString,
-    /// The authority that signed the server's certificate, instead of those that this machine believes. Of no meaning
-    /// where certificates are not checked.
+    /// The authority that signed the server's certificate, instead of those that this machine trusts. Ignored if
+    /// certificates are not verified.
     pub authority: Option<PathBuf>,
 }
 
 /// The scheme of an address.
 ///
-/// With the `neo4j` schemes the server is told which address it was called by, so that it may hand on what another member
-/// of its cluster must do; all else is the same.
+/// With the `neo4j` schemes the server learns the address, so it may forward requests to another member of its cluster.
+/// Otherwise they are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// `bolt://`: no TLS.
@@ -46,7 +46,7 @@ impl Scheme {
     pub const ALL: [Self; 6] =
         [Self::Bolt, Self::BoltTls, Self::BoltAnyTls, Self::Neo4j, Self::Neo4jTls, Self::Neo4jAnyTls];
 
-    /// As it is written before `://`.
+    /// The text before `://`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bolt => "bolt",
@@ -63,15 +63,15 @@ impl Scheme {
         Self::ALL.into_iter().find(|scheme| scheme.name() == name)
     }
 
-    /// Whether certificates are checked.
+    /// Whether certificates are verified.
     pub fn verifies(self) -> bool {
         matches!(self, Self::BoltTls | Self::Neo4jTls)
     }
 }
 
 impl Target {
-    /// The target of an address such as `neo4j+s://host:7687`. User and password may stand in it; those that are given
-    /// beside it win.
+    /// The target of an address such as `neo4j+s://host:7687`. The address may have a user and a password; the separate
+    /// ones win.
     pub fn from_uri(
         text: &str,
         user: Option<String>,
@@ -82,11 +82,11 @@ impl Target {
         let bad = |what: String| InvalidAddress::new(what, form);
         let url = address::read(text, form)?;
         let scheme = Scheme::named(url.scheme())
-            .ok_or_else(|| bad(format!("'{}' is no scheme of Neo4j", url.scheme())))?;
+            .ok_or_else(|| bad(format!("'{}' is not a scheme of Neo4j", url.scheme())))?;
         let host =
-            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it names no host".into()))?;
+            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host".into()))?;
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-            return Err(bad("it goes on after the port".into()));
+            return Err(bad("it has something after the port".into()));
         }
         let decoded = |text: &str| address::decoded(text, form);
         let inside = Some(decoded(url.username())?).filter(|user| !user.is_empty());
@@ -94,8 +94,8 @@ impl Target {
             (Some(password), _) => password,
             (None, Some(inside)) => decoded(inside)?.into(),
             (None, None) => {
-                let mend = "set NEO4J_PASSWORD, or NEO4J_PASSWORD_FILE";
-                return Err(InvalidAddress::new("there is no password for it", mend));
+                let hint = "set NEO4J_PASSWORD, or NEO4J_PASSWORD_FILE";
+                return Err(InvalidAddress::new("there is no password for it", hint));
             }
         };
         Ok(Self {
@@ -108,12 +108,12 @@ impl Target {
         })
     }
 
-    /// Where it leads, without user and password.
+    /// The address without user and password.
     pub fn place(&self) -> String {
         format!("{}://{}:{}", self.scheme.name(), self.host, self.port)
     }
 
-    /// Whether it is one of Neo4j's own cloud.
+    /// Whether it is in Neo4j's own cloud.
     pub fn is_aura(&self) -> bool {
         self.host.ends_with(".databases.neo4j.io")
     }

@@ -70,7 +70,7 @@ pub(super) async fn neo4j(target: &graph::Target) -> Finding {
         format!("indexes: {}", waiting.join(", "))
     };
     let room = if target.is_aura() {
-        AURA_FREE.told(found.nodes, found.relationships)
+        AURA_FREE.usage(found.nodes, found.relationships)
     } else {
         format!("{} nodes, {} relationships", found.nodes, found.relationships)
     };

@@ -1,4 +1,4 @@
-//! An episode as the graph keeps it, and its place in its conversation.
+//! The node of an episode, and its place in its conversation.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use memcloud_ports::Prepared;
 use neo4rs::{BoltMap, BoltType};
 use sha2::{Digest, Sha256};
 
-/// How a space is written in the graph: `org/project`, with the slashes and percent signs of both escaped.
+/// The name of a space in the graph: `org/project`, with the slashes and percent signs of both escaped.
 pub(crate) fn space_name(space: &Space) -> String {
     let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F");
     format!("{}/{}", escaped(&space.org), escaped(&space.project))
 }
 
-/// What every turn's place in a conversation begins with: a hash of memory, space and session, and a colon.
+/// The prefix of all places in a conversation: a hash of memory, space and session, and a colon.
 fn conversation(memory: &str, space: &str, session: &str) -> String {
     let mut hash = Sha256::new();
     for name in [memory, space, session] {
@@ -25,29 +25,29 @@ fn conversation(memory: &str, space: &str, session: &str) -> String {
     format!("{:032x}:", u128::from_be_bytes(std::array::from_fn(|at| hash[at])))
 }
 
-/// The place of an episode: conversation, time, id. Compared as text, places are in the order of the conversation.
+/// The place of an episode: conversation, time, id. As texts, places sort in the order of the conversation.
 fn place(conversation: &str, episode: &Episode) -> String {
-    // Times before 1970 are negative; moved up they sort as they should.
+    // Times before 1970 are negative. Flipping the sign bit makes them sort first.
     let moment = episode.created_at.as_micros().cast_unsigned() ^ (1 << 63);
     format!("{conversation}{moment:016x}:{}", episode.id)
 }
 
-/// An episode that is to be written, and whether its embedding is to follow.
+/// An episode to write, and whether its embedding is written later.
 #[derive(Clone, Copy)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct EpisodeNode<'a> {
     pub(crate) episode: &'a Episode,
     pub(crate) unembedded: bool,
 }
 
-impl<'a> Turn<'a> {
-    /// One whose vector is known.
+impl<'a> EpisodeNode<'a> {
+    /// The node of an episode whose vector is known.
     pub(crate) fn of(prepared: &'a Prepared) -> Self {
         Self { episode: &prepared.episode, unembedded: prepared.vector.is_some() }
     }
 }
 
-/// A turn, as `put.cypher` expects it.
-pub(crate) fn turn(memory: &str, Turn { episode, unembedded }: Turn<'_>) -> BoltType {
+/// The parameter of `put.cypher`.
+pub(crate) fn parameter(memory: &str, EpisodeNode { episode, unembedded }: EpisodeNode<'_>) -> BoltType {
     let space = space_name(&episode.space);
     let conversation = conversation(memory, &space, &episode.session);
     let place = place(&conversation, episode);
@@ -81,12 +81,12 @@ pub(crate) fn turn(memory: &str, Turn { episode, unembedded }: Turn<'_>) -> Bolt
     ]))
 }
 
-/// A vector as a list of numbers, which is what Neo4j's own index reads.
+/// A vector as a list of numbers, which Neo4j's own index reads.
 pub(crate) fn numbers(vector: &[f16]) -> BoltType {
     vector.iter().map(|number| number.to_f64()).collect::<Vec<f64>>().into()
 }
 
-/// A map out of names and values.
+/// A map of these entries.
 pub(crate) fn map<const N: usize>(entries: [(&str, BoltType); N]) -> BoltMap {
     BoltMap {
         value: entries.into_iter().map(|(name, value)| (name.into(), value)).collect::<HashMap<_, _>>(),
