@@ -21,8 +21,8 @@ async fn server(answer: &'static [u8]) -> u16 {
                 let mut message = [0; 1024];
                 if socket.read(&mut message).await.is_ok_and(|bytes| bytes > 0) {
                     socket.write_all(answer).await.ok();
-                    // The client closes the connection.
-                    socket.read(&mut message).await.ok();
+                    // Until the client closes the connection.
+                    socket.read_to_end(&mut Vec::new()).await.ok();
                 }
             });
         }
