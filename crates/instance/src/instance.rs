@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Clock, Fault, SystemClock};
+use memcloud_http::{ServeOptions, serve};
 use memcloud_memory::{Chat, Learner, Memory, ModelGateway, RankingWeights};
 use memcloud_ports::{Counts, Embedder, Engine, LanguageModel};
-use memcloud_server::{App, ServeOptions, may_have_admin_key, require_key_beyond_loopback};
+use memcloud_server::{App, may_have_admin_key, require_key_beyond_loopback};
 use memcloud_tasks::Tasks;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -173,9 +174,9 @@ impl Instance {
         }
         let (listener, router) = (self.listener, memcloud_server::router(self.app));
         let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
-        let mut serving = std::pin::pin!(tasks.run("server", |stop| {
-            memcloud_server::serve(listener, router, options, stop.cancelled_owned())
-        }));
+        let mut serving = std::pin::pin!(
+            tasks.run("server", |stop| { serve(listener, router, options, stop.cancelled_owned()) })
+        );
         let ended = tokio::select! {
             ended = &mut serving => Some(ended),
             () = stop => None,

@@ -1,6 +1,6 @@
 //! HTTP of one memory instance.
 //!
-//! [`router()`] is the whole route table over an [`App`]; [`serve()`] puts it on a listener. Endpoints are in
+//! [`router()`] is the whole route table over an [`App`]; `memcloud_http::serve` puts it on a listener. Endpoints are in
 //! `api`, one a file: `api/memmachine` and `api/openai` speak the wires of others, the rest is our own. The document of
 //! [`openapi_json`] describes all of them.
 //!
@@ -18,10 +18,8 @@ mod keys;
 mod metrics;
 mod params;
 mod router;
-mod serve;
 
 pub use app::{App, Settings};
 pub use hint::hint;
 pub use keys::{ApiKeys, BadKey, Exposed, may_have_admin_key, require_key_beyond_loopback};
 pub use router::{openapi_json, router};
-pub use serve::{ServeOptions, serve};

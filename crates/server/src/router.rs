@@ -1,5 +1,7 @@
 //! The whole route table, by who may call, and the document that is made of it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -15,13 +17,14 @@ use crate::api::health::{live, ready, summary};
 use crate::api::memmachine::v1::{self, Shapes, V1};
 use crate::api::{keys, memories, metrics, openai, openapi as openapi_document, profile, usage};
 use crate::error::{self, ApiError};
-use crate::{App, guard, metrics as measured};
+use crate::{App, guard};
 
 /// Where unchanged clients of the first API point their base URL when they must get its own answer shapes.
 const COMPATIBLE: &str = "/memmachine";
 
 /// All routes of an instance.
 pub fn router(app: App) -> Router {
+    let metrics = Arc::clone(app.measures.metrics());
     let (open, _) = for_anyone().split_for_parts();
     let (held, _) = for_key_holders().split_for_parts();
     let (chat, _) = for_chat().split_for_parts();
@@ -34,11 +37,11 @@ pub fn router(app: App) -> Router {
         .nest(COMPATIBLE, compatible)
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::no_method())
-        .layer(from_fn_with_state(app.clone(), guard::callers));
+        .layer(from_fn_with_state(app, guard::callers));
     open.method_not_allowed_fallback(async || ApiError::no_method())
         .merge(guarded)
         .layer(CatchPanicLayer::custom(error::of_panic))
-        .layer(from_fn_with_state(app, measured::requests))
+        .layer(from_fn_with_state(metrics, memcloud_http::observe))
 }
 
 /// The routes that need no key: no more than whether the process lives.

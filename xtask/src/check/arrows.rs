@@ -26,11 +26,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store-sqlite", &["ports", "domain"]),
     ("store-postgres", &["ports", "domain", "store-connection"]),
     ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
-    ("server", &["memory", "api", "ports", "domain", "tasks"]),
+    ("http", &["domain", "tasks"]),
+    ("server", &["memory", "api", "http", "ports", "domain", "tasks"]),
     (
         "instance",
         &[
             "server",
+            "http",
             "memory",
             "ports",
             "domain",

@@ -14,6 +14,7 @@ mod fuzz;
 mod idempotency;
 mod keys;
 mod made_keys;
+mod observing;
 mod openapi;
 mod sockets;
 mod test_instance;

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::test_instance::app;
-use memcloud_server::{ApiKeys, ServeOptions, Settings, router, serve};
+use memcloud_http::{ServeOptions, serve};
+use memcloud_server::{ApiKeys, Settings, router};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

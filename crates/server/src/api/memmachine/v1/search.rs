@@ -186,14 +186,14 @@ impl Search {
     /// The hits, best first.
     async fn episodes(&self, app: &App) -> Result<SearchResults, ApiError> {
         let found = app.memory.search(self.query()).await?;
-        app.measures.searched(found.embedding, found.ranking, self.since);
+        app.measures.searched(&found, self.since);
         Ok(found)
     }
 
     /// The hits and the facts, best first.
     async fn both(&self, app: &App) -> Result<(SearchResults, Vec<FactHit>), ApiError> {
         let (found, facts) = app.memory.search_both(self.query(), &self.facts_of(), self.most_facts).await?;
-        app.measures.searched(found.embedding, found.ranking, self.since);
+        app.measures.searched(&found, self.since);
         Ok((found, facts))
     }
 

@@ -17,19 +17,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-/// How long a failing `accept` rests: long enough for connections to end when the process is out of descriptors.
+/// The pause after a failed `accept`: long enough for connections to end when the process is out of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// The address that a request came from. The listener leaves it on every request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub struct Peer(pub SocketAddr);
 
 /// What connections may take.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
     /// How long the head of a request may take to arrive, and how long an idle connection is kept. Default 10 s.
     pub header_timeout: Duration,
-    /// How long begun requests may still take once the server is told to stop. Default 5 s.
+    /// How long requests in progress may still take when the server stops. Default 5 s.
     pub drain: Duration,
     /// The most connections at a time; more wait until one ends. Default 1,024.
     pub connections: usize,
@@ -41,8 +41,8 @@ impl Default for ServeOptions {
     }
 }
 
-/// Serves until `shutdown` is ready. Then it accepts no more, closes idle connections, lets begun requests end, and
-/// is back after [`ServeOptions::drain`] at the latest.
+/// Serves until `shutdown` is ready. Then it accepts no more connections, closes idle ones, lets requests in progress end,
+/// and returns after [`ServeOptions::drain`] at the latest.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -79,7 +79,7 @@ pub async fn serve(
     }
     drop(listener);
     if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests were cut off at shutdown");
+        tracing::warn!(connections = connections.len(), "cut off requests at shutdown");
     }
     connections.drain(Duration::ZERO).await;
     Ok(())
@@ -90,7 +90,7 @@ async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
 ) -> (Option<tokio::sync::OwnedSemaphorePermit>, TcpStream, SocketAddr) {
-    // Nobody closes the semaphore, so there always is a permit in the end.
+    // The semaphore is never closed, so this waits until there is a permit.
     let permit = Arc::clone(room).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
@@ -109,7 +109,7 @@ async fn accept(
     }
 }
 
-/// Whether it was the connecting side that gave up before it was accepted.
+/// Whether the client gave up before its connection was accepted.
 fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),

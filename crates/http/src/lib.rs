@@ -1,0 +1,21 @@
+//! What every HTTP server of MemCloud shares.
+//!
+//! [`serve()`] puts a router on a listener. [`observe`] is the outermost layer: it gives every request an id, a span, an
+//! access line and its metrics. [`from_this_machine`] is the guard of a server without keys. [`EventLog`] is a stream of
+//! server-sent events that a client can resume.
+//!
+//! Nothing here knows what a server serves.
+
+mod events;
+mod listener;
+mod local_only;
+mod metrics;
+mod observe;
+mod request_id;
+
+pub use events::{EventLog, last_event_id};
+pub use listener::{Peer, ServeOptions, serve};
+pub use local_only::{NotLocal, from_this_machine};
+pub use metrics::Metrics;
+pub use observe::{note_caller, note_found, note_stored, observe};
+pub use request_id::RequestId;

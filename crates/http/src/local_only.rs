@@ -1,0 +1,117 @@
+//! The guard of a server without keys: only programs on this machine are served, and no web page of another site.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::header;
+use axum::http::uri::Authority;
+
+use crate::Peer;
+
+/// Why a request may not come from a program on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLocal {
+    /// It came from another machine.
+    Peer,
+    /// It names another host: so a web page reaches a local server through a domain of its own (DNS rebinding).
+    Host,
+    /// A web page of another site sent it.
+    Origin,
+}
+
+/// Checks the address of the peer, where a listener knows it, and the names that the request gives.
+pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
+    let (headers, uri) = (request.headers(), request.uri());
+    let from_elsewhere = |Peer(address): &Peer| !address.ip().to_canonical().is_loopback();
+    if request.extensions().get().is_some_and(from_elsewhere) {
+        return Err(NotLocal::Peer);
+    }
+    let host = match headers.get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => uri.authority().map(Authority::as_str),
+    };
+    if !host.is_some_and(is_loopback) {
+        return Err(NotLocal::Host);
+    }
+    let other_site = headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
+    let other_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
+        let authority =
+            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+        !authority.is_some_and(is_loopback)
+    });
+    if other_site || other_origin { Err(NotLocal::Origin) } else { Ok(()) }
+}
+
+/// Whether `name`, `name:port`, `address:port` or `[address]:port` is this machine's own.
+fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if port.is_empty() || port.strip_prefix(':').is_some_and(is_port) => address,
+        Some(_) => return false,
+        None => match authority.split_once(':') {
+            Some((host, port)) if is_port(port) => host,
+            Some(_) => return false,
+            None => authority,
+        },
+    };
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return address.to_canonical().is_loopback();
+    }
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok() && !text.starts_with('+')
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_elsewhere_is_refused_whatever_it_says() {
+        for (peer, is_local) in
+            [("127.0.0.1:5000", true), ("[::ffff:127.0.0.1]:5000", true), ("10.0.0.7:5000", false)]
+        {
+            let request = Request::get("/").header(header::HOST, "localhost");
+            let request = request.extension(Peer(peer.parse().unwrap())).body(Body::empty()).unwrap();
+            assert_eq!(from_this_machine(&request).is_ok(), is_local, "{peer}");
+        }
+    }
+
+    #[test]
+    fn knows_this_machine() {
+        for own in [
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "app.localhost:80",
+            "127.0.0.1",
+            "127.1.2.3:8080",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for foreign in [
+            "",
+            ":8080",
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.example.com:80",
+            "10.0.0.1",
+            "0.0.0.0:8080",
+            "[::2]:80",
+            "[::1]evil",
+            "[::1",
+            "localhost:evil",
+            "localhost:+80",
+            "evil@localhost",
+            "notlocalhost",
+        ] {
+            assert!(!is_loopback(foreign), "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The outermost layer of a server: an id, a span, an access line and metrics for every request.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use memcloud_domain::KeyId;
+use tracing::Instrument;
+
+use crate::metrics::{Metrics, name};
+use crate::request_id::{self, RequestId};
+
+/// What the handler of a request notes for its access line.
+#[derive(Default)]
+struct Notes {
+    caller: OnceLock<KeyId>,
+    stored: AtomicU64,
+    found: AtomicU64,
+}
+
+tokio::task_local! {
+    static NOTES: Arc<Notes>;
+}
+
+/// Notes who sent the request that this task answers.
+pub fn note_caller(caller: &KeyId) {
+    // The first caller of a request is its only one. Outside of a request there is nothing to note.
+    let _ = NOTES.try_with(|notes| notes.caller.set(caller.clone()));
+}
+
+/// Notes that the request that this task answers stored so much more.
+pub fn note_stored(count: usize) {
+    let _ = NOTES.try_with(|notes| notes.stored.fetch_add(count as u64, Ordering::Relaxed));
+}
+
+/// Notes that the request that this task answers found so much more.
+pub fn note_found(count: usize) {
+    let _ = NOTES.try_with(|notes| notes.found.fetch_add(count as u64, Ordering::Relaxed));
+}
+
+/// Gives every request an id, which its answer carries, and a span; then writes its access line and its metrics.
+///
+/// Everything is known when the head of the answer is: a stream may go on after that.
+pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+    let since = Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    request.extensions_mut().insert(id.clone());
+    let notes = Arc::new(Notes::default());
+    let span = tracing::info_span!("request", request_id = %id);
+    let answering = NOTES.scope(Arc::clone(&notes), next.run(request));
+    let mut response = answering.instrument(span.clone()).await;
+    response.headers_mut().insert(request_id::HEADER, id.header());
+    let (status, took) = (response.status(), since.elapsed());
+    metrics.answered(&method, &route, status, took);
+    span.in_scope(|| {
+        tracing::info!(
+            method = name(&method),
+            route,
+            status = status.as_u16(),
+            ms = took.as_micros() as f64 / 1e3,
+            caller = notes.caller.get().map(KeyId::as_str),
+            stored = counted(&notes.stored),
+            found = counted(&notes.found),
+            "answered"
+        );
+    });
+    response
+}
+
+/// A count for the log, unless nothing was counted.
+fn counted(count: &AtomicU64) -> Option<u64> {
+    Some(count.load(Ordering::Relaxed)).filter(|count| *count > 0)
+}
