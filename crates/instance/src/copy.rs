@@ -149,7 +149,7 @@ async fn copy_episodes(
         let prepared = episodes.into_iter().filter_map(|episode| {
             let row = rows.remove(&episode.id)?;
             let analysis = Analysis::of(&episode).encode();
-            Some(Prepared { episode, vector: row.vector, analysis, lessons: Vec::new() })
+            Some(Prepared { episode, vector: row.vector, analysis, fact_targets: Vec::new() })
         });
         write(target, space, prepared.collect(), counter).await?;
     }

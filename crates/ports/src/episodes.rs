@@ -18,7 +18,7 @@ pub struct Prepared {
     /// Its encoded analysis. An engine stores these bytes unchanged.
     pub analysis: Vec<u8>,
     /// What to learn from it.
-    pub lessons: Vec<FactTarget>,
+    pub fact_targets: Vec<FactTarget>,
 }
 
 /// Identifies a repeated request.

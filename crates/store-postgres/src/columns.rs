@@ -102,7 +102,7 @@ impl<'a> LessonColumns<'a> {
     pub(crate) fn of(batch: &'a Batch) -> Self {
         let mut columns = Self::default();
         for prepared in &batch.episodes {
-            for lesson in &prepared.lessons {
+            for lesson in &prepared.fact_targets {
                 columns.uids.push(uuid(&prepared.episode.id));
                 columns.owners.push(&lesson.owner);
                 columns.categories.push(&lesson.category);

@@ -37,7 +37,7 @@ pub async fn store_messages(
 ) -> Vec<EpisodeId> {
     let mut messages = batch(numbers.map(|n| episode(space, "s", n)).collect());
     for prepared in &mut messages.episodes {
-        prepared.lessons = vec![FactTarget { owner: owner.into(), category: "profile".into() }];
+        prepared.fact_targets = vec![FactTarget { owner: owner.into(), category: "profile".into() }];
     }
     let ids = messages.episodes.iter().map(|prepared| prepared.episode.id).collect();
     assert_eq!(store.episodes.append(messages).await.unwrap(), Appended::Stored);
@@ -58,8 +58,8 @@ pub async fn storing_a_message_queues_it(store: Store) {
         messages.idempotency = idempotency(request);
         for owner in ["ann", "bob"] {
             let lesson = FactTarget { owner: owner.into(), category: "profile".into() };
-            messages.episodes[1].lessons.push(lesson.clone());
-            messages.episodes[2].lessons.push(lesson);
+            messages.episodes[1].fact_targets.push(lesson.clone());
+            messages.episodes[2].fact_targets.push(lesson);
         }
         messages
     };

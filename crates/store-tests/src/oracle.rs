@@ -160,7 +160,7 @@ impl Pair {
         for (prepared, purpose) in batch.episodes.iter_mut().zip(purposes) {
             let owner = ["ann", "bob"][usize::from(purpose % 2)].to_owned();
             if *purpose != 4 {
-                prepared.lessons.push(FactTarget { owner, category: "profile".into() });
+                prepared.fact_targets.push(FactTarget { owner, category: "profile".into() });
             }
             if !embedded {
                 prepared.vector = None;

@@ -65,7 +65,7 @@ pub(crate) fn batch(episodes: Vec<Episode>) -> Batch {
         vector: Some([0.6, 0.8].map(half::f16::from_f32).to_vec()),
         analysis: Analysis::of(&episode).encode(),
         episode,
-        lessons: Vec::new(),
+        fact_targets: Vec::new(),
     });
     Batch {
         space,

@@ -135,7 +135,7 @@ impl Ingest {
             .zip(vectors)
             .map(|(episode, vector)| Prepared {
                 analysis: Analysis::of(&episode).encode(),
-                lessons: self.fact_targets(&episode, members),
+                fact_targets: self.fact_targets(&episode, members),
                 episode,
                 vector,
             })

@@ -39,12 +39,12 @@ impl State {
         Ok(Appended::Stored)
     }
 
-    fn insert(&mut self, Prepared { episode, vector, analysis, lessons }: Prepared) {
+    fn insert(&mut self, Prepared { episode, vector, analysis, fact_targets }: Prepared) {
         self.add_members(&episode.space, &episode.session, &[]);
         let history = self.spaces.entry(episode.space.clone()).or_default();
         let sequence = history.advance();
         history.changes.insert(sequence, episode.id);
-        for target in lessons {
+        for target in fact_targets {
             self.queue.add(&episode, target);
         }
         self.episodes.insert(episode.id, Row { episode, sequence, vector, analysis });

@@ -19,12 +19,12 @@ use crate::{read, spaces};
 pub(crate) fn add(tx: &Connection, space: i64, episodes: &[Prepared]) -> Result<(), WorkError> {
     // Most of a batch is about the same few people.
     let mut known: HashMap<&FactTarget, i64> = HashMap::new();
-    for Prepared { episode, lessons, .. } in episodes {
-        for lesson in lessons {
-            let subject = match known.entry(lesson) {
+    for Prepared { episode, fact_targets, .. } in episodes {
+        for target in fact_targets {
+            let subject = match known.entry(target) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(new) => {
-                    *new.insert(subjects::make(tx, space, &lesson.owner, &lesson.category)?)
+                    *new.insert(subjects::make(tx, space, &target.owner, &target.category)?)
                 }
             };
             insert(tx, subject, &episode.id, episode.ingested_at, 0, None)?;

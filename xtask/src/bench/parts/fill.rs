@@ -74,7 +74,7 @@ fn prepared(group: &str, number: usize, began: Timestamp, dimensions: usize) -> 
         analysis: Analysis::of(&episode).encode(),
         vector: Some(unit_vector(number, dimensions)),
         episode,
-        lessons: Vec::new(),
+        fact_targets: Vec::new(),
     }
 }
 

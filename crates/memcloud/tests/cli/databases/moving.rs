@@ -59,7 +59,7 @@ async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
         ..told.clone()
     };
     let analysis = Analysis::of(&turn).encode();
-    let episodes = vec![Prepared { episode: turn, vector: None, analysis, lessons: vec![] }];
+    let episodes = vec![Prepared { episode: turn, vector: None, analysis, fact_targets: vec![] }];
     let batch = Batch { space: space.clone(), sessions: vec![], episodes, idempotency: None, intent: None };
     store.append(batch).await.unwrap();
     let fact = |value: &str| NewFact {
