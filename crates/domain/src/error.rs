@@ -190,6 +190,14 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     line
 }
 
+impl Violation {
+    /// An error that names every broken rule among these checks; `Ok` if there is none.
+    pub fn all(checks: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Error> {
+        let broken: Vec<Self> = checks.into_iter().filter_map(Result::err).collect();
+        if broken.is_empty() { Ok(()) } else { Err(Error::Invalid(broken)) }
+    }
+}
+
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         Self::Invalid(vec![violation])

@@ -1,7 +1,5 @@
 use std::fmt;
 
-use crate::Error;
-
 /// The longest part of a wrong value that an error repeats, in characters.
 const SHOWN: usize = 80;
 
@@ -146,12 +144,6 @@ impl Violation {
     /// A filter on a field that episodes do not have.
     pub fn unknown_key(key: &str) -> Self {
         Self::new(Field::Filter, Rule::UnknownKey { key: beginning(key) })
-    }
-
-    /// An error that names every broken rule among these checks; `Ok` if there is none.
-    pub fn all(checks: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Error> {
-        let broken: Vec<Self> = checks.into_iter().filter_map(Result::err).collect();
-        if broken.is_empty() { Ok(()) } else { Err(Error::Invalid(broken)) }
     }
 
     /// The stable code, for programs.
