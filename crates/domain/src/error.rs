@@ -114,6 +114,12 @@ pub enum Fault {
 }
 
 impl Error {
+    /// An error that names every broken rule among these checks; `Ok` if there is none.
+    pub fn check_all(checks: impl IntoIterator<Item = Result<(), Violation>>) -> Result<(), Self> {
+        let broken: Vec<Violation> = checks.into_iter().filter_map(Result::err).collect();
+        if broken.is_empty() { Ok(()) } else { Err(Self::Invalid(broken)) }
+    }
+
     /// The stable code of the error, for programs.
     pub fn code(&self) -> &'static str {
         match self {

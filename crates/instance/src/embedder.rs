@@ -12,7 +12,17 @@ use memcloud_ports::Embedder;
 
 use crate::config::{Embedding, LocalModel, RemoteModel};
 use crate::error::Error;
-use crate::instance::EmbedderInfo;
+
+/// A running embedding model.
+#[derive(Clone, Debug)]
+pub struct EmbedderInfo {
+    /// The vector space.
+    pub space: String,
+    /// A folder, or the address of an endpoint.
+    pub place: String,
+    /// The instructions it computes with, if it computes in this process.
+    pub kernel: Option<String>,
+}
 
 /// What happens to the local model while an instance opens.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backlog;
 use crate::config::{Config, LlmOptions};
-use crate::embedder::Report;
+use crate::embedder::{EmbedderInfo, Report};
 use crate::error::Error;
 
 /// How long requests in progress may take after the signal to stop.
@@ -63,17 +63,6 @@ pub struct Instance {
     learner: Option<Arc<Learner>>,
     gateway: Option<Arc<ModelGateway>>,
     app: App,
-}
-
-/// A running embedding model.
-#[derive(Clone, Debug)]
-pub struct EmbedderInfo {
-    /// The vector space.
-    pub space: String,
-    /// A folder, or the address of an endpoint.
-    pub place: String,
-    /// The instructions it computes with, if it computes in this process.
-    pub kernel: Option<String>,
 }
 
 impl Instance {

@@ -16,6 +16,6 @@ mod instance;
 mod llm;
 
 pub use config::{Config, Embedding, Engines, Llm, LlmOptions, LocalModel, Profile, RemoteModel};
-pub use embedder::{MissingModel, Progress};
+pub use embedder::{EmbedderInfo, MissingModel, Progress};
 pub use error::Error;
-pub use instance::{EmbedderInfo, Instance, Parts};
+pub use instance::{Instance, Parts};

@@ -24,6 +24,7 @@ mod health;
 mod history;
 #[cfg(feature = "testing")]
 mod in_memory;
+mod intent;
 mod keys;
 mod knowledge;
 mod language_model;
@@ -44,6 +45,7 @@ pub use health::{Check, Health, PROBE_WITHIN, Part};
 pub use history::{Change, ChangeKind, History, IndexRow, Sequence};
 #[cfg(feature = "testing")]
 pub use in_memory::InMemoryEngine;
+pub use intent::Intent;
 pub use keys::{AdminRule, KeyStore, Revocation};
 pub use knowledge::Changed;
 pub use language_model::{
@@ -53,7 +55,7 @@ pub use learning_queue::{
     CLAIM_SIZES, ClaimedBatch, FactTarget, LearningQueue, Lease, Outcome, Parked, Queued, Trigger, Waiting,
     assigned,
 };
-pub use records::{AGAIN_AFTER, ContentLocation, Intent, Orphan, RecordStore};
+pub use records::{AGAIN_AFTER, ContentLocation, Orphan, RecordStore};
 pub use sessions::{SessionStore, SessionsOf};
 pub use unique_id::unique_id;
 pub use usage::{Budget, Charge, Span, Usage, UsageLedger};

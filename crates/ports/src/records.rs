@@ -4,34 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{EpisodeId, Error, Space, Timestamp};
-use uuid::Uuid;
+use memcloud_domain::{EpisodeId, Error, Space};
 
 use crate::{
-    Appended, Batch, Deletion, EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue,
-    SessionStore, UsageLedger, VectorStore, unique_id,
+    Appended, Batch, Deletion, EpisodeStore, FactStore, Health, History, Intent, KeyStore, LearningQueue,
+    SessionStore, UsageLedger, VectorStore,
 };
-
-/// The id of a write or a removal in another database: see [`RecordStore`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Intent(Uuid);
-
-impl Intent {
-    /// A new intent, made at this moment. No other intent is equal to it.
-    pub fn new(at: Timestamp) -> Self {
-        Self(unique_id(at))
-    }
-
-    /// The 16 bytes that engines store.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
-
-    /// The intent with these 16 bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
-}
 
 /// Episodes without a record that the other database may have, and must remove.
 #[derive(Clone, Debug, PartialEq, Eq)]

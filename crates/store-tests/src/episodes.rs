@@ -1,11 +1,11 @@
 //! What every engine must do as a [`EpisodeStore`](memcloud_ports::EpisodeStore).
 
-use memcloud_domain::{Episode, EpisodeId, Error, Member, Purpose, Space};
+use memcloud_domain::{Episode, EpisodeId, Error, Member, Purpose};
 use memcloud_ports::{Appended, Batch, ChangeKind, Cursor, Deletion, Idempotency, SessionsOf};
 
 use crate::Store;
 use crate::history::all_changes;
-use crate::samples::{batch, episode, minute, space};
+use crate::samples::{batch, minute, some_episodes, space};
 
 /// Runs everything, each test on an empty store that `fresh` makes.
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
@@ -17,10 +17,6 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     spaces_are_separate(fresh().await).await;
     empty_requests_change_nothing(fresh().await).await;
     long_texts_and_names_are_stored(fresh().await).await;
-}
-
-pub(crate) fn some_episodes(space: &Space, session: &str, numbers: std::ops::Range<i64>) -> Vec<Episode> {
-    numbers.map(|n| episode(space, session, n)).collect()
 }
 
 /// Every field of an episode comes back as it was given, after a batch as after a single store.

@@ -5,8 +5,7 @@ use memcloud_domain::Space;
 use memcloud_ports::{Change, ChangeKind, Deletion};
 
 use crate::Store;
-use crate::episodes::some_episodes;
-use crate::samples::{batch, space};
+use crate::samples::{batch, some_episodes, space};
 
 /// Runs everything, each test on an empty store that `fresh` makes.
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {

@@ -75,3 +75,7 @@ pub(crate) fn batch(episodes: Vec<Episode>) -> Batch {
         intent: None,
     }
 }
+
+pub(crate) fn some_episodes(space: &Space, session: &str, numbers: std::ops::Range<i64>) -> Vec<Episode> {
+    numbers.map(|n| episode(space, session, n)).collect()
+}

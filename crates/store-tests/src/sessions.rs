@@ -4,7 +4,7 @@ use memcloud_domain::Member;
 use memcloud_ports::SessionsOf;
 
 use crate::Store;
-use crate::episodes::some_episodes;
+use crate::samples::some_episodes;
 use crate::samples::{batch, space};
 
 /// Runs everything, each test on an empty store that `fresh` makes.

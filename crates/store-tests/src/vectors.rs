@@ -5,8 +5,8 @@ use memcloud_domain::{EpisodeId, Error, Purpose};
 use memcloud_ports::ChangeKind;
 
 use crate::Store;
-use crate::episodes::some_episodes;
 use crate::history::all_changes;
+use crate::samples::some_episodes;
 use crate::samples::{batch, minute, space};
 
 /// Runs everything, each test on an empty store that `fresh` makes.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space, Violation};
+use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space};
 use memcloud_ports::{Completion, Delta, EpisodeStore, FactsOf, ModelError, Tokens};
 use memcloud_tasks::Tasks;
 use tokio::sync::mpsc;
@@ -273,7 +273,7 @@ impl Chat {
         let ChatSession { space, session, members, .. } = session;
         let names = [(Field::Space, &space.project), (Field::Session, session)];
         let names = names.into_iter().map(|(field, name)| self.limits.check_name(field, name));
-        Violation::all(names.chain(members.iter().map(|member| self.limits.check_member(member))))
+        Error::check_all(names.chain(members.iter().map(|member| self.limits.check_member(member))))
     }
 
     /// The memories and facts that are most similar to the question.

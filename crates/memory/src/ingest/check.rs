@@ -19,7 +19,7 @@ pub(super) fn request(request: &StoreRequest, limits: &Limits) -> Result<(), Err
     let episodes = request.episodes.iter().enumerate().flat_map(|(item, new)| {
         episode(new, limits).map(move |checked| checked.map_err(|violation| violation.of_item(item)))
     });
-    Violation::all(names.chain(members).chain(episodes))
+    Error::check_all(names.chain(members).chain(episodes))
 }
 
 fn episode(episode: &NewEpisode, limits: &Limits) -> impl Iterator<Item = Result<(), Violation>> {

@@ -10,6 +10,7 @@ mod indexes;
 mod list;
 mod names;
 mod query;
+mod query_text;
 mod rank;
 mod snapshot;
 mod table;
@@ -20,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Space, Violation};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Space};
 use memcloud_ports::{Engine, FactsOf};
 
 use crate::embedding::Embedding;
@@ -28,7 +29,8 @@ use crate::limits::Limits;
 use crate::search::filter::Candidates;
 use crate::search::index::{Row, SpaceIndex};
 use crate::search::indexes::Indexes;
-use crate::search::query::{ParsedQuery, QueryText};
+use crate::search::query::ParsedQuery;
+use crate::search::query_text::QueryText;
 use crate::search::rank::Ranked;
 use crate::search::snapshot::{LockedIndex, Snapshot};
 
@@ -114,7 +116,7 @@ impl Search {
 
     /// Finds facts.
     pub(crate) async fn facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
-        Violation::all([
+        Error::check_all([
             self.limits.check_text(Field::Query, query),
             self.limits.check_name(Field::Space, &of.space.project),
         ])?;
@@ -163,7 +165,7 @@ impl Search {
     async fn rank(&self, embedded: &EmbeddedQuery<'_>) -> Result<SearchResults, Error> {
         let EmbeddedQuery { query, text, snapshot, vector, began, embedding } = embedded;
         let index = snapshot.read().await?;
-        let parsed = text.parse(vector.clone(), index.producers(), self.clock.now());
+        let parsed = ParsedQuery::parse(&text, vector.clone(), index.producers(), self.clock.now());
         let index = Arc::new(index);
         let rows = self.passing(&query.space, &query.filter, &index).await?;
         let (limit, weights, size) = (query.limit, self.weights.clone(), index.end());
@@ -199,7 +201,7 @@ impl Search {
 
     /// Refuses a query that breaks rules, and names all of them.
     fn check(&self, query: &SearchQuery) -> Result<(), Error> {
-        Violation::all([
+        Error::check_all([
             self.limits.check_text(Field::Query, &query.text),
             self.limits.check_name(Field::Space, &query.space.project),
             self.limits.check_limit(Some(query.limit as i64), query.limit).map(drop),

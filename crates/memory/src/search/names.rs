@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use crate::search::query::QueryText;
+use crate::search::query_text::QueryText;
 use crate::text::stop_words::is_stop_word;
 use crate::text::tokens::Token;
 

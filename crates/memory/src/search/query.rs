@@ -5,13 +5,12 @@ use std::sync::Arc;
 use memcloud_domain::{Filter, Space, TimeRange, Timestamp};
 
 use crate::search::names;
+use crate::search::query_text::QueryText;
 use crate::search::time_phrases::time_range;
 use crate::text::cues::asks_when;
 use crate::text::terms::{term, term_id};
-use crate::text::tokens::{Token, tokens};
 
-/// How much of a long query is read, in bytes and in different terms. The embedder reads no more than this either.
-const MAX_BYTES: usize = 8_192;
+/// How many different terms of a long query are read.
 const MAX_TERMS: usize = 64;
 
 /// A search.
@@ -25,12 +24,6 @@ pub struct SearchQuery {
     pub filter: Filter,
     /// The most hits to return: at least 1, at most [`Limits::results`](crate::Limits::results).
     pub limit: usize,
-}
-
-/// The text of a query with its tokens. Everything that reads a query reads these.
-pub(crate) struct QueryText<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) tokens: Vec<Token<'a>>,
 }
 
 /// A query, ready for ranking.
@@ -55,36 +48,31 @@ pub(crate) struct Term {
     pub(crate) stem: String,
 }
 
-impl<'a> QueryText<'a> {
-    pub(crate) fn read(text: &'a str) -> Self {
-        let text = &text[..text.floor_char_boundary(MAX_BYTES)];
-        Self { text, tokens: tokens(text).collect() }
-    }
-
-    /// Parses the query for a space with these producers, as seen from `now`.
+impl ParsedQuery {
+    /// Parses a query for a space with these producers, as seen from `now`.
     pub(crate) fn parse<'p>(
-        &self,
+        text: &QueryText<'_>,
         vector: Option<Arc<[f32]>>,
         producers: impl Iterator<Item = (u32, &'p str)>,
         now: Timestamp,
-    ) -> ParsedQuery {
-        ParsedQuery {
-            terms: self.terms(),
+    ) -> Self {
+        Self {
+            terms: terms(text),
             vector,
-            named: names::first_named(self, producers),
-            time_range: time_range(self, now),
-            asks_when: asks_when(&self.tokens),
+            named: names::first_named(text, producers),
+            time_range: time_range(text, now),
+            asks_when: asks_when(&text.tokens),
         }
     }
+}
 
-    fn terms(&self) -> Vec<Term> {
-        let mut terms = Vec::<Term>::new();
-        for stem in self.tokens.iter().filter_map(term) {
-            let id = term_id(&stem);
-            if terms.len() < MAX_TERMS && terms.iter().all(|known| known.id != id) {
-                terms.push(Term { id, stem });
-            }
+fn terms(text: &QueryText<'_>) -> Vec<Term> {
+    let mut terms = Vec::<Term>::new();
+    for stem in text.tokens.iter().filter_map(term) {
+        let id = term_id(&stem);
+        if terms.len() < MAX_TERMS && terms.iter().all(|known| known.id != id) {
+            terms.push(Term { id, stem });
         }
-        terms
     }
+    terms
 }

@@ -10,7 +10,7 @@ use jiff::civil::{Date, date};
 use jiff::{Span, ToSpan};
 use memcloud_domain::{TimeRange, Timestamp};
 
-use crate::search::query::QueryText;
+use crate::search::query_text::QueryText;
 use crate::text::calendar::{month, season, weekday};
 use crate::text::tokens::Token;
 
