@@ -13,13 +13,13 @@ use crate::commands::{
 #[command(name = "memcloud", version, arg_required_else_help = true, max_term_width = 110)]
 pub(crate) struct Cli {
     /// Answer in JSON: data on stdout, an error as one line on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
     /// Say nothing but data and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// The settings file (`MEMCLOUD_CONFIG`; default: ~/.config/memcloud/config.toml)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,

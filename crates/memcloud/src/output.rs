@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::{OwoColorize, Style};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::failure::Failure;
 
@@ -38,10 +39,14 @@ impl Output {
     }
 
     /// Data as JSON: for people to read when it goes to a terminal, one line otherwise.
-    pub(crate) fn value(self, value: &Value) {
-        let pretty = io::stdout().is_terminal();
-        let text = if pretty { format!("{value:#}") } else { value.to_string() };
-        self.data(text);
+    pub(crate) fn value(self, value: &impl Serialize) {
+        let text = if io::stdout().is_terminal() {
+            serde_json::to_string_pretty(value)
+        } else {
+            serde_json::to_string(value)
+        };
+        // Data of a command has text for its keys, which is all that this could fail on.
+        self.data(text.unwrap_or_default());
     }
 
     /// A piece of data that more follows, shown at once.

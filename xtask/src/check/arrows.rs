@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store-sqlite", &["ports", "domain"]),
     ("store-postgres", &["ports", "domain", "store-connection"]),
     ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
+    ("client", &["api", "domain", "llm"]),
     ("http", &["domain", "tasks"]),
     ("server", &["memory", "api", "http", "ports", "domain", "tasks"]),
     (
@@ -44,7 +45,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
-    ("memcloud", &["api", "instance", "server", "memory", "ports", "domain", "embed", "llm", "tasks"]),
+    (
+        "memcloud",
+        &["api", "client", "instance", "server", "memory", "ports", "domain", "embed", "llm", "tasks"],
+    ),
     ("store-tests", &["memory", "ports", "domain"]),
     (
         "xtask",

@@ -1,8 +1,10 @@
 use std::io::Read;
 
-use serde_json::{Map, Value, json};
+use memcloud_api::Object;
+use memcloud_api::memmachine_v1::{Moment, NewEpisode};
+use serde_json::Value;
 
-use crate::client::Client;
+use crate::client::connect;
 use crate::commands::{Context, Place, metadata};
 use crate::failure::{Exit, Failure};
 use crate::settings::ClientFlags;
@@ -37,44 +39,36 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, &args.client)?;
-    let answer = client.post(&["v1", "memories"], &[], &body(args)?).await?;
+    let client = connect(&context.sources, &args.client)?;
+    let answer = client.store(&episode(args)?).await?;
     if context.output.json {
         context.output.value(&answer);
     } else {
-        context.output.data(answer["id"].as_str().unwrap_or_default());
+        context.output.data(answer.id.to_string());
         context.output.say("stored");
     }
     Ok(Exit::Ok)
 }
 
-fn body(mut args: Args) -> Result<Value, Failure> {
+fn episode(mut args: Args) -> Result<NewEpisode, Failure> {
     let content = if args.text == "-" { from_stdin()? } else { args.text };
     let first = args.user.first().or(args.agent.first()).cloned();
     let producer = args.producer.or(first).unwrap_or_else(|| "user".into());
-    // Whoever speaks or is spoken to takes part in the session.
+    // The producer and the recipient take part in the session.
     for name in [Some(&producer), args.produced_for.as_ref()].into_iter().flatten() {
         if !args.user.contains(name) && !args.agent.contains(name) {
             args.user.push(name.clone());
         }
     }
-    let mut body = json!({
-        "session": {
-            "group_id": args.place.group(),
-            "session_id": args.place.session(),
-            "user_id": args.user,
-            "agent_id": args.agent,
-        },
-        "producer": producer,
-        "produced_for": args.produced_for.unwrap_or_default(),
-        "episode_content": content,
-        "episode_type": "message",
-        "metadata": args.metadata.into_iter().collect::<Map<_, _>>(),
-    });
-    if let Some(at) = args.at {
-        body["timestamp"] = at.to_string().into();
-    }
-    Ok(body)
+    Ok(NewEpisode {
+        session: Some(args.place.session_of(args.user, args.agent)),
+        producer,
+        produced_for: args.produced_for.unwrap_or_default(),
+        episode_content: content,
+        metadata: Some(Object(args.metadata.into_iter().collect())),
+        timestamp: args.at.map(Moment),
+        ..NewEpisode::default()
+    })
 }
 
 fn from_stdin() -> Result<String, Failure> {

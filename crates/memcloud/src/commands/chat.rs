@@ -1,11 +1,10 @@
-use futures_util::StreamExt;
-use memcloud_domain::with_causes;
-use memcloud_llm::events::Events;
-use reqwest::Response;
+use memcloud_api::Integer;
+use memcloud_api::native::{ChatAnswer, ChatContext, ChatRequest};
+use memcloud_client::{ChatEvent, ChatStream, Client};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::client::Client;
+use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, dim, harmless};
@@ -41,7 +40,7 @@ pub(crate) struct Args {
 const HISTORY: usize = 20;
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client)?;
     let mut conversation = Conversation { client, args, history: vec![], output: context.output };
     if let Some(message) = conversation.args.message.take() {
         conversation.say(&message).await?;
@@ -98,8 +97,8 @@ impl Conversation {
         self.history.push(json!({"role": "user", "content": message}));
         let keep_from = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..keep_from);
-        let response = self.client.stream(&["v1", "chat"], &self.body()).await?;
-        match self.show(response).await {
+        let stream = self.client.chat_stream(&self.request()).await?;
+        match self.show(stream).await {
             Ok(answer) => {
                 self.history.push(json!({"role": "assistant", "content": answer}));
                 Ok(())
@@ -112,125 +111,62 @@ impl Conversation {
         }
     }
 
-    fn body(&self) -> Value {
-        let mut body = json!({
-            "session": {
-                "group_id": self.args.place.group(),
-                "session_id": self.args.place.session(),
-                "user_id": [self.args.user],
-                "agent_id": [self.args.agent],
-            },
-            "messages": self.history,
-            "stream": true,
-            "limit": self.args.limit,
-        });
-        if let Some(model) = &self.args.model {
-            body["model"] = model.clone().into();
+    fn request(&self) -> ChatRequest {
+        let (users, agents) = (vec![self.args.user.clone()], vec![self.args.agent.clone()]);
+        ChatRequest {
+            session: Some(self.args.place.session_of(users, agents)),
+            messages: self.history.clone(),
+            model: self.args.model.clone(),
+            stream: Some(true),
+            limit: Some(Integer(self.args.limit.into())),
         }
-        body
     }
 
-    /// Shows the events of an answer, and answers what the model said in all.
-    async fn show(&self, response: Response) -> Result<String, Failure> {
-        let mut bytes = response.bytes_stream();
-        let mut events = Events::default();
-        let mut shown = Shown {
-            output: self.output,
-            explain: self.args.explain,
-            answer: String::new(),
-            memories: json!({}),
-        };
-        while let Some(piece) = bytes.next().await {
-            let piece = piece.map_err(|error| broken(&with_causes(&error)))?;
-            events.push(&piece);
-            while let Some(event) = events.next_event().map_err(|error| broken(&error.to_string()))? {
-                let data = serde_json::from_str(&event.data.unwrap_or_default()).unwrap_or_default();
-                if shown.event(event.name.as_deref().unwrap_or_default(), data)? {
-                    return Ok(shown.answer);
+    /// Shows the events of an answer, and returns what the model said in all.
+    async fn show(&self, mut stream: ChatStream) -> Result<String, Failure> {
+        let (output, mut content) = (self.output, String::new());
+        let mut context = ChatContext { memories: vec![], profile: vec![], context_tokens: 0 };
+        loop {
+            match stream.next().await {
+                Ok(ChatEvent::Memories(recalled)) => {
+                    if self.args.explain && !output.json {
+                        explain(&recalled, output);
+                    }
+                    context = recalled;
+                }
+                Ok(ChatEvent::Delta(text)) => {
+                    if !output.json {
+                        output.piece(&text);
+                    }
+                    content.push_str(&text);
+                }
+                Ok(ChatEvent::Done(end)) => {
+                    if output.json {
+                        output.value(&ChatAnswer { content: content.clone(), context, end });
+                    } else {
+                        output.data("");
+                    }
+                    return Ok(content);
+                }
+                Err(error) => {
+                    if !output.json && !content.is_empty() {
+                        output.data("");
+                    }
+                    return Err(error.into());
                 }
             }
         }
-        Err(broken("the server closed the connection"))
     }
 }
 
-fn broken(why: &str) -> Failure {
-    Failure::new(
-        format!("the answer broke off: {why}"),
-        "what was answered up to then is stored; see the server's log",
-    )
-}
-
-/// What has been shown of an answer.
-struct Shown {
-    output: Output,
-    explain: bool,
-    answer: String,
-    memories: Value,
-}
-
-impl Shown {
-    /// Shows one event; whether it was the last.
-    fn event(&mut self, name: &str, data: Value) -> Result<bool, Failure> {
-        match name {
-            "memories" => {
-                if self.explain && !self.output.json {
-                    explain(&data, self.output);
-                }
-                self.memories = data;
-            }
-            "delta" => {
-                let text = data["content"].as_str().unwrap_or_default();
-                self.answer.push_str(text);
-                if !self.output.json {
-                    self.output.piece(text);
-                }
-            }
-            "done" => {
-                if self.output.json {
-                    self.output.value(&self.whole(&data));
-                } else {
-                    self.output.data("");
-                }
-                return Ok(true);
-            }
-            "error" => {
-                if !self.output.json && !self.answer.is_empty() {
-                    self.output.data("");
-                }
-                let told = data["detail"].as_str().unwrap_or("the model failed").to_owned();
-                let hint = data["hint"].as_str().unwrap_or("run 'memcloud doctor'").to_owned();
-                let stored = data["stored"]["user_message"].is_string();
-                let told = if stored { format!("{told}; what you said is stored") } else { told };
-                return Err(Failure::new(told, hint));
-            }
-            _ => {}
-        }
-        Ok(false)
+/// Shows what was recalled.
+fn explain(recalled: &ChatContext, output: Output) {
+    for fact in &recalled.profile {
+        output.data(dim(&format!("  fact    {}: {}", harmless(&fact.feature), harmless(&fact.value))));
     }
-
-    /// The answer as the endpoint gives it without a stream.
-    fn whole(&self, end: &Value) -> Value {
-        let mut whole = json!({"content": self.answer});
-        for part in [&self.memories, end] {
-            for (name, value) in part.as_object().into_iter().flatten() {
-                whole[name] = value.clone();
-            }
-        }
-        whole
-    }
-}
-
-/// What was recalled, for the one who wants to know.
-fn explain(recalled: &Value, output: Output) {
-    let text = |value: &Value| harmless(value.as_str().unwrap_or_default());
-    for fact in recalled["profile"].as_array().into_iter().flatten() {
-        output.data(dim(&format!("  fact    {}: {}", text(&fact["feature"]), text(&fact["value"]))));
-    }
-    for memory in recalled["memories"].as_array().into_iter().flatten() {
-        let at = day_and_time(&text(&memory["timestamp"]));
-        let score = memory["score"].as_f64().unwrap_or_default();
-        let said = format!("{}: {}", text(&memory["producer"]), text(&memory["content"]));
-        output.data(dim(&format!("  {score:6.3}  {at}  {said}")));
+    for memory in &recalled.memories {
+        let at = day_and_time(&memory.timestamp);
+        let said = harmless(&format!("{}: {}", memory.producer, memory.content));
+        output.data(dim(&format!("  {:6.3}  {at}  {said}", memory.score)));
     }
 }

@@ -1,6 +1,8 @@
+use memcloud_api::memmachine_v1::{ForgetSession, Session};
+use memcloud_client::{Client, ListQuery};
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::connect;
 use crate::commands::{Context, DEFAULT_GROUP};
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -26,7 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client)?;
     match &args.session {
         Some(session) => forget_session(&client, session, &args, context).await,
         None => forget_messages(&client, &args, context).await,
@@ -39,16 +41,22 @@ async fn forget_session(
     args: &Args,
     context: &Context,
 ) -> Result<Exit, Failure> {
-    let query = [("group_id", args.group.as_str()), ("session_id", session), ("limit", "1")];
-    let any =
-        client.get(&["v1", "memories"], &query).await?["episodes"].as_array().is_some_and(|e| !e.is_empty());
+    let group_id = args.group.clone();
+    let query = ListQuery {
+        group_id: group_id.clone(),
+        session_id: Some(session.to_owned()),
+        limit: 1,
+        cursor: None,
+    };
+    let any = !client.list(&query).await?.episodes.is_empty();
     if any && !args.yes && !agreed(session, &args.group)? {
         context.output.say("nothing was deleted");
         return Ok(Exit::Failed);
     }
     // Asked for in any case: a session can hold what is not listed, such as what waits for the profile.
-    let whole = json!({"group_id": args.group, "session_id": session, "user_id": [], "agent_id": []});
-    client.delete(&["v1", "memories"], &[], Some(&json!({"session": whole}))).await?;
+    let (user_id, agent_id) = (Some(vec![]), Some(vec![]));
+    let whole = Session { group_id, session_id: session.to_owned(), user_id, agent_id };
+    client.delete_session(&ForgetSession { session: Some(whole) }).await?;
     if context.output.json {
         context.output.value(&json!({"session": session, "found": any}));
     }
@@ -59,8 +67,7 @@ async fn forget_session(
 async fn forget_messages(client: &Client, args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut deleted = 0;
     for id in &args.ids {
-        match client.delete(&["v1", "memories", &id.0.to_string()], &[("group_id", &args.group)], None).await
-        {
+        match client.delete(&args.group, *id).await.map_err(Failure::from) {
             Ok(_) => deleted += 1,
             Err(failure) if failure.exit == Exit::Nothing => {
                 context.output.say(format!("there is no {} in group '{}'", id, args.group));
@@ -77,10 +84,6 @@ async fn forget_messages(client: &Client, args: &Args, context: &Context) -> Res
 
 fn agreed(session: &str, group: &str) -> Result<bool, Failure> {
     let question = format!("Delete every message of session '{session}' in group '{group}' for good?");
-    output::ask(&question).ok_or_else(|| {
-        Failure::usage(
-            "deleting a session wants an agreement, and nobody is there to ask",
-            "add --yes to delete it",
-        )
-    })
+    output::ask(&question)
+        .ok_or_else(|| Failure::usage("refusing to delete a session without confirmation", "pass --yes"))
 }

@@ -1,9 +1,9 @@
 use clap::Subcommand;
 use jiff::{Span, Timestamp, tz::TimeZone};
+use memcloud_api::native::{Key, NewKey};
 use memcloud_domain::Right;
-use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::connect;
 use crate::commands::{Context, day_and_time};
 use crate::failure::{Exit, Failure};
 use crate::settings::ClientFlags;
@@ -60,29 +60,27 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 }
 
 async fn create(new: &Create, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, &new.client)?;
-    let rights: Vec<&str> = new.rights.iter().map(|right| right.as_str()).collect();
-    let mut body = json!({"name": new.name, "rights": rights});
-    if !new.spaces.is_empty() {
-        body["spaces"] = new.spaces.clone().into();
-    }
-    if let Some(end) = &new.expires {
-        body["expires_at"] = end.as_str().into();
-    }
-    let created = client.post(&["v1", "keys"], &[], &body).await?;
+    let client = connect(&context.sources, &new.client)?;
+    let key = NewKey {
+        name: new.name.clone(),
+        rights: new.rights.iter().map(|right| right.as_str().into()).collect(),
+        spaces: Some(new.spaces.clone()).filter(|spaces| !spaces.is_empty()),
+        expires_at: new.expires.clone(),
+    };
+    let created = client.create_key(&key).await?;
     if context.output.json {
         context.output.value(&created);
     } else {
-        context.output.data(text(&created, "key"));
-        context.output.say(format!("key {} created; it cannot be shown again", text(&created, "id")));
+        context.output.data(&created.key);
+        context.output.say(format!("key {} created; it cannot be shown again", created.about.id));
     }
     Ok(Exit::Ok)
 }
 
 async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, flags)?;
-    let listed = client.get(&["v1", "keys"], &[]).await?;
-    let keys = listed["keys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let client = connect(&context.sources, flags)?;
+    let listed = client.keys().await?;
+    let keys = &listed.keys;
     if context.output.json {
         context.output.value(&listed);
     } else if keys.is_empty() {
@@ -95,36 +93,28 @@ async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// A key as one line: id, state, rights, groups, last use, end, name.
-fn line(key: &Value) -> String {
-    let time = |field: &str, none: &str| key[field].as_str().map_or_else(|| none.to_owned(), day_and_time);
-    let names = |field: &str| {
-        let names = key[field].as_array()?.iter().filter_map(Value::as_str);
-        Some(names.collect::<Vec<_>>().join(","))
-    };
+fn line(key: &Key) -> String {
+    let time = |time: &Option<String>| time.as_deref().map_or_else(|| "never".to_owned(), day_and_time);
     format!(
         "{}  {:<7}  {}  groups: {}  used: {}  ends: {}  {}",
-        text(key, "id"),
-        text(key, "state"),
-        names("rights").unwrap_or_default(),
-        names("spaces").unwrap_or_else(|| "all".to_owned()),
-        time("last_used_at", "never"),
-        time("expires_at", "never"),
-        text(key, "name"),
+        key.id,
+        key.state,
+        key.rights.join(","),
+        key.spaces.as_ref().map_or_else(|| "all".to_owned(), |spaces| spaces.join(",")),
+        time(&key.last_used_at),
+        time(&key.expires_at),
+        key.name,
     )
 }
 
 async fn revoke(id: &str, flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, flags)?;
-    let revoked = client.delete(&["v1", "keys", id], &[], None).await?;
+    let client = connect(&context.sources, flags)?;
+    let revoked = client.revoke_key(id).await?;
     if context.output.json {
         context.output.value(&revoked);
     }
-    context.output.say(format!("key {} ({}) revoked", text(&revoked, "id"), text(&revoked, "name")));
+    context.output.say(format!("key {} ({}) revoked", revoked.id, revoked.name));
     Ok(Exit::Ok)
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value[field].as_str().unwrap_or_default()
 }
 
 /// The end that a span from now on or a date names, in RFC 3339.

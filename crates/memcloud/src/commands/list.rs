@@ -1,6 +1,7 @@
-use serde_json::{Value, json};
+use memcloud_api::native::{ListedEpisode, Page};
+use memcloud_client::ListQuery;
 
-use crate::client::Client;
+use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time};
 use crate::failure::{Exit, Failure};
 use crate::output::dim;
@@ -25,14 +26,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client)?;
     let limit = if args.all { usize::MAX } else { args.limit };
     let mut listed = Vec::new();
     let mut cursor = None;
     let mut count = 0;
     loop {
-        let (episodes, next) =
-            page(&client, &args.place, cursor.as_deref(), (limit - count).min(PAGE)).await?;
+        let query = ListQuery {
+            group_id: args.place.group().to_owned(),
+            session_id: args.place.session.clone(),
+            limit: (limit - count).min(PAGE),
+            cursor,
+        };
+        let Page { episodes, next_cursor } = client.list(&query).await?;
         count += episodes.len();
         if context.output.json {
             listed.extend(episodes);
@@ -41,13 +47,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
                 show(episode, context);
             }
         }
-        cursor = next;
+        cursor = next_cursor;
         if cursor.is_none() || count >= limit {
             break;
         }
     }
     if context.output.json {
-        context.output.value(&json!({"episodes": listed, "next_cursor": cursor}));
+        context.output.value(&Page { episodes: listed, next_cursor: cursor });
     } else if count == 0 {
         context.output.say("nothing is stored there");
     } else if cursor.is_some() {
@@ -56,28 +62,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-/// One page and where the next one begins.
-async fn page(
-    client: &Client,
-    place: &Place,
-    cursor: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<Value>, Option<String>), Failure> {
-    let limit = limit.to_string();
-    let mut query = vec![("group_id", place.group()), ("limit", limit.as_str())];
-    query.extend(place.session.as_deref().map(|session| ("session_id", session)));
-    query.extend(cursor.map(|cursor| ("cursor", cursor)));
-    let mut answer = client.get(&["v1", "memories"], &query).await?;
-    let next = answer["next_cursor"].as_str().map(str::to_owned);
-    let episodes = match answer["episodes"].take() {
-        Value::Array(episodes) => episodes,
-        _ => Vec::new(),
-    };
-    Ok((episodes, next))
-}
-
-fn show(episode: &Value, context: &Context) {
-    let text = |key: &str| episode[key].as_str().unwrap_or_default();
-    let place = dim(&format!("{}  {}", text("uuid"), day_and_time(text("timestamp"))));
-    context.output.data(format!("{place}  {}: {}", text("producer_id"), text("content")));
+fn show(listed: &ListedEpisode, context: &Context) {
+    let episode = &listed.episode;
+    let place = dim(&format!("{}  {}", episode.uuid, day_and_time(&episode.timestamp)));
+    context.output.data(format!("{place}  {}: {}", episode.producer_id, episode.content));
 }

@@ -1,5 +1,6 @@
 //! One command per file, and what several of them share.
 
+use memcloud_api::memmachine_v1::Session;
 use serde_json::Value;
 
 use crate::output::Output;
@@ -51,6 +52,16 @@ impl Place {
     /// The session, named or not.
     pub(crate) fn session(&self) -> &str {
         self.session.as_deref().unwrap_or(DEFAULT_SESSION)
+    }
+
+    /// The session with these members.
+    pub(crate) fn session_of(&self, users: Vec<String>, agents: Vec<String>) -> Session {
+        Session {
+            group_id: self.group().to_owned(),
+            session_id: self.session().to_owned(),
+            user_id: Some(users),
+            agent_id: Some(agents),
+        }
     }
 }
 

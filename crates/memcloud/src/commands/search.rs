@@ -1,6 +1,8 @@
-use serde_json::{Map, Value, json};
+use memcloud_api::memmachine_v1::{Hit, SearchQuery};
+use memcloud_api::{Integer, Nullable, Object};
+use serde_json::{Map, Value};
 
-use crate::client::Client;
+use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time, metadata};
 use crate::failure::{Exit, Failure};
 use crate::output::{dim, harmless};
@@ -28,12 +30,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client)?;
     let explain = args.explain;
-    let answer = client.post(&["v1", "memories", "search"], &[("shape", "list")], &body(args)).await?;
-    let hits = answer.as_array().cloned().unwrap_or_default();
+    let hits = client.search(&query(args)).await?;
     if context.output.json {
-        context.output.value(&answer);
+        context.output.value(&hits);
     } else {
         for hit in &hits {
             show(hit, explain, context);
@@ -46,41 +47,32 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-fn body(args: Args) -> Value {
+fn query(args: Args) -> SearchQuery {
     let mut filter: Map<String, Value> = args.filter.into_iter().collect();
     // A search covers a whole group; a session narrows it.
     if let Some(session) = &args.place.session {
         filter.insert("session_id".into(), session.clone().into());
     }
-    let mut body = json!({
-        "session": {
-            "group_id": args.place.group(),
-            "session_id": args.place.session(),
-            "user_id": [],
-            "agent_id": [],
-        },
-        "query": args.question,
-        "limit": args.limit,
-        "explain": args.explain,
-    });
-    if !filter.is_empty() {
-        body["filter"] = filter.into();
+    SearchQuery {
+        session: Some(args.place.session_of(vec![], vec![])),
+        query: args.question,
+        limit: Some(Integer(args.limit.into())),
+        explain: Some(args.explain),
+        filter: if filter.is_empty() { Nullable::Absent } else { Nullable::Value(Object(filter)) },
+        ..SearchQuery::default()
     }
-    body
 }
 
-fn show(hit: &Value, explain: bool, context: &Context) {
-    let said = harmless(&format!("{}: {}", text(hit, "producer_id"), text(hit, "content")));
-    let score = hit["score"].as_f64().unwrap_or_default();
-    context.output.data(format!("{score:6.3}  {}  {said}", dim(&day_and_time(text(hit, "timestamp")))));
-    if explain && let Some(parts) = hit["explain"].as_object() {
+fn show(hit: &Hit, explain: bool, context: &Context) {
+    let Hit { episode, score, explain: explanation } = hit;
+    let said = harmless(&format!("{}: {}", episode.producer_id, episode.content));
+    let score = score.unwrap_or_default();
+    context.output.data(format!("{score:6.3}  {}  {said}", dim(&day_and_time(&episode.timestamp))));
+    let explanation = explanation.as_ref().filter(|_| explain).map(serde_json::to_value);
+    if let Some(Ok(Value::Object(parts))) = explanation {
         let parts: Vec<String> = parts.iter().filter_map(|(name, value)| part(name, value)).collect();
         context.output.data(dim(&format!("        {}", parts.join(", "))));
     }
-}
-
-fn text<'a>(hit: &'a Value, key: &str) -> &'a str {
-    hit[key].as_str().unwrap_or_default()
 }
 
 /// One part of a score; nothing for a part that adds nothing.

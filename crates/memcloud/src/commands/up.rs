@@ -1,11 +1,11 @@
 use std::time::Duration;
 
+use memcloud_client::Client;
 use memcloud_instance::{Config, Instance};
 use memcloud_server::{ApiKeys, require_key_beyond_loopback};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::client::Client;
 use crate::commands::Context;
 use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let instance = opening::open(&settings.config, listener, context.output).await?;
     let current = Current { url: instance.url() };
     let facts = facts(&instance, &settings.config, fresh.as_ref());
-    let client = Client::at(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?;
+    let client = Client::new(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?;
     let mut serving = Box::pin(instance.serve(stop_signal()?));
     tokio::select! {
         served = &mut serving => return ended(served),
@@ -99,8 +99,8 @@ fn facts(instance: &Instance, config: &Config, fresh: Option<&SecretString>) -> 
 async fn ready(client: &Client) -> Result<(), Failure> {
     let asking = async {
         // Of a key made by an earlier run only the hash is known: then its refusal shows that it serves.
-        while let Err(failure) = client.get(&["health", "ready"], &[]).await {
-            if failure.exit == Exit::KeyRefused {
+        while let Err(error) = client.ready().await {
+            if error.refusal().is_some_and(|refusal| refusal.status == 401) {
                 break;
             }
             tokio::time::sleep(ASK_EVERY).await;

@@ -10,7 +10,7 @@ use crate::home::{ContentLocation, PATIENCE, Server, http};
 
 /// A stand-in for a language model, on threads of its own: tests block while they wait for processes.
 pub(crate) struct Model {
-    _model: DevModel,
+    _server: DevModel,
     url: String,
     runtime: Option<Runtime>,
 }
@@ -30,7 +30,7 @@ impl Model {
         let entered = runtime.enter();
         let model = DevModel::start(Options::default()).unwrap();
         drop(entered);
-        Self { url: model.url(), _model: model, runtime: Some(runtime) }
+        Self { url: model.url(), _server: model, runtime: Some(runtime) }
     }
 
     pub(crate) fn url(&self) -> &str {

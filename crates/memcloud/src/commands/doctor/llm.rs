@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::time::Instant;
 
+use memcloud_client::Client;
 use memcloud_domain::{Error, with_causes};
 use memcloud_instance::{Engines, Llm, RemoteModel};
 use memcloud_ports::{Call, ModelAnswer, ModelError};
 use serde_json::{Map, Value, json};
 
 use super::Finding;
-use crate::client::Client;
 use crate::failure::Failure;
 use crate::hint::hint;
 use crate::output::harmless;
@@ -69,28 +69,21 @@ pub(super) async fn embedding(settings: &RemoteModel) -> Finding {
 /// What waits to be learned from, as a running server tells.
 pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
     let asking = async {
-        let retried = if retry {
-            client.post(&["v1", "memories", "profile", "queue", "retry"], &[], &json!({})).await?
-        } else {
-            Value::Null
-        };
-        let queue = client.get(&["v1", "memories", "profile", "queue"], &[]).await?;
-        Ok::<_, Failure>((retried["retried"].as_u64(), queue))
+        let retried = if retry { Some(client.retry_parked().await?.retried) } else { None };
+        Ok::<_, Failure>((retried, client.profile_queue().await?))
     };
     let (retried, queue) = match asking.await {
         Ok(found) => found,
         Err(failure) => return Finding::failed("profile", failure.message, failure.hint),
     };
-    let number = |name: &str| queue[name].as_u64().unwrap_or_default();
-    let parked = queue["parked_messages"].as_array().into_iter().flatten().map(|message| Stuck {
-        id: message["id"].as_str().unwrap_or_default().to_owned(),
-        attempts: message["attempts"].as_u64().unwrap_or_default(),
-        reason: message["reason"].as_str().unwrap_or_default().to_owned(),
+    let stuck = queue.parked_messages.into_iter().map(|message| Stuck {
+        id: message.id.to_string(),
+        attempts: message.attempts,
+        reason: message.reason,
     });
-    let learning = queue["learning"].as_bool().unwrap_or_default();
-    let since = queue["since"].as_str().map(str::to_owned);
-    let queue = Queue { learning, waiting: number("waiting"), since, parked: number("parked"), retried };
-    queue.found(&parked.collect::<Vec<_>>())
+    let stuck: Vec<_> = stuck.collect();
+    let (waiting, parked, learning) = (queue.waiting, queue.parked, queue.learning);
+    Queue { learning, waiting, since: queue.since, parked, retried }.found(&stuck)
 }
 
 /// The same from the store itself, where no server runs. `None` where one does.
@@ -108,7 +101,7 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
     };
     let stuck = parked.into_iter().map(|parked| Stuck {
         id: memcloud_api::PrefixedId(parked.episode).to_string(),
-        attempts: parked.attempts.into(),
+        attempts: parked.attempts,
         reason: parked.reason,
     });
     let since = waiting.since.map(|at| at.to_string());
@@ -119,7 +112,7 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
 /// A message that is not tried any more.
 struct Stuck {
     id: String,
-    attempts: u64,
+    attempts: u32,
     reason: String,
 }
 

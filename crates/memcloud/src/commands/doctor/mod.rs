@@ -3,12 +3,15 @@ mod llm;
 
 use std::path::Path;
 
+use memcloud_api::Integer;
+use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
+use memcloud_client::{Client, ListQuery};
 use memcloud_domain::{Error, with_causes};
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::{Engines, LocalModel};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{connect, named_url};
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::hint::hint;
@@ -80,7 +83,8 @@ impl Finding {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = Client::new(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client)?;
+    let is_named = named_url(&context.sources, &args.client).is_some();
     if args.live {
         return alive(&client, context.output).await;
     }
@@ -101,7 +105,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         None => embedding_model(&model).await,
     }]);
     found(vec![llm::model(language.as_ref(), notice).await]);
-    let server = server(&client).await;
+    let server = server(&client, is_named).await;
     let serves = server.iter().any(|finding| finding.part == "round trip");
     found(server);
     if serves {
@@ -123,7 +127,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 
 /// Asks for liveness alone, which needs no key and costs the server nothing.
 async fn alive(client: &Client, output: Output) -> Result<Exit, Failure> {
-    let answer = client.get(&["health", "live"], &[]).await?;
+    let answer = client.live().await?;
     if output.json {
         output.value(&answer);
     } else {
@@ -247,23 +251,24 @@ async fn store(dir: &Path, engines: &Engines) -> Finding {
 }
 
 /// The running server: whether it answers, is ready, takes the key, and stores, finds and deletes.
-async fn server(client: &Client) -> Vec<Finding> {
+async fn server(client: &Client, is_named: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match client.get(&["health", "live"], &[]).await {
+    match client.live().await.map_err(Failure::from) {
         Ok(_) => findings.push(Finding::ok("server", client.url())),
-        Err(failure) if failure.exit == Exit::Unreachable && !client.named => {
+        Err(failure) if failure.exit == Exit::Unreachable && !is_named => {
             return vec![Finding::skipped("server", format!("none is running at {}", client.url()))];
         }
         Err(failure) => return vec![Finding::failed("server", failure.message, failure.hint)],
     }
-    let key = client.get(&["v1", "memories"], &[("group_id", GROUP), ("limit", "1")]).await;
+    let any = ListQuery { group_id: GROUP.into(), limit: 1, ..ListQuery::default() };
+    let key = client.list(&any).await.map_err(Failure::from);
     let refused = matches!(&key, Err(failure) if failure.exit == Exit::KeyRefused);
     let accepted = if client.has_key() { "accepted" } else { "none is wanted" };
     findings.push(Finding::of("key", key.map(|_| accepted.to_owned())));
     if refused {
         return findings;
     }
-    let ready = client.get(&["health", "ready"], &[]).await;
+    let ready = client.ready().await.map_err(Failure::from);
     findings.push(Finding::of("ready", ready.map(|_| "it says that its parts work".into())));
     findings.push(Finding::of("round trip", round_trip(client).await));
     findings
@@ -271,21 +276,22 @@ async fn server(client: &Client) -> Vec<Finding> {
 
 /// Stores a message, finds it, deletes it, and sees that it is gone.
 async fn round_trip(client: &Client) -> Result<String, Failure> {
-    let session = json!({"group_id": GROUP, "session_id": GROUP, "user_id": ["doctor"], "agent_id": []});
-    let said = format!("The stethoscope of {} lies in the blue drawer.", std::process::id());
-    let stored = client
-        .post(
-            &["v1", "memories"],
-            &[],
-            &json!({
-                "session": session, "producer": "doctor", "produced_for": "", "episode_content": said,
-                "episode_type": "message", "metadata": {},
-            }),
-        )
-        .await?;
-    let id = stored["id"].as_str().unwrap_or_default();
+    let session = Session {
+        group_id: GROUP.into(),
+        session_id: GROUP.into(),
+        user_id: Some(vec!["doctor".into()]),
+        agent_id: Some(vec![]),
+    };
+    let said = format!("The stethoscope of {} is in the blue drawer.", std::process::id());
+    let episode = NewEpisode {
+        session: Some(session.clone()),
+        producer: "doctor".into(),
+        episode_content: said.clone(),
+        ..NewEpisode::default()
+    };
+    let stored = client.store(&episode).await?;
     let found = find(client, &session, &said).await;
-    client.delete(&["v1", "memories", id], &[("group_id", GROUP)], None).await?;
+    client.delete(GROUP, stored.id).await?;
     let hint = "see the server's log";
     if !found? {
         return Err(Failure::new("a message that was stored is not found", hint));
@@ -296,8 +302,12 @@ async fn round_trip(client: &Client) -> Result<String, Failure> {
     Ok("stored, found, deleted".into())
 }
 
-async fn find(client: &Client, session: &Value, said: &str) -> Result<bool, Failure> {
-    let question = json!({"session": session, "query": "Where is the stethoscope?", "limit": 100});
-    let hits = client.post(&["v1", "memories", "search"], &[("shape", "list")], &question).await?;
-    Ok(hits.as_array().is_some_and(|hits| hits.iter().any(|hit| hit["content"] == said)))
+async fn find(client: &Client, session: &Session, said: &str) -> Result<bool, Failure> {
+    let query = SearchQuery {
+        session: Some(session.clone()),
+        query: "Where is the stethoscope?".into(),
+        limit: Some(Integer(100)),
+        ..SearchQuery::default()
+    };
+    Ok(client.search(&query).await?.iter().any(|hit| hit.episode.content == said))
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use memcloud_domain::Timestamp;
+use memcloud_api::Object;
+use memcloud_api::memmachine_v1::{Moment, NewEpisode, Session};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Content, Conversation};
 use crate::commands::Place;
@@ -25,7 +26,7 @@ struct Line {
     #[serde(alias = "user_metadata")]
     metadata: Option<Map<String, Value>>,
     #[serde(alias = "created_at")]
-    timestamp: Option<Value>,
+    timestamp: Option<Moment>,
     group_id: Option<String>,
     #[serde(alias = "session")]
     session_id: Option<String>,
@@ -51,7 +52,7 @@ struct Line {
 struct Gathered {
     users: Vec<String>,
     agents: Vec<String>,
-    episodes: Vec<Value>,
+    episodes: Vec<NewEpisode>,
 }
 
 /// Reads all lines. A flag's group or session wins over none in the line, and a line's own wins over the default.
@@ -69,17 +70,13 @@ pub(super) fn read(text: &str, place: &Place) -> Content {
 }
 
 fn parse(line: &str) -> Result<Line, String> {
-    let mut line: Line = serde_json::from_str(line).map_err(|error| reason(&error))?;
+    let line: Line = serde_json::from_str(line).map_err(|error| reason(&error))?;
     if line.content.trim().is_empty() {
         return Err("the content is empty".into());
     }
     if line.content.contains('\0') {
         return Err("the content holds a NUL character".into());
     }
-    line.timestamp = match line.timestamp.take() {
-        None | Some(Value::Null) => None,
-        Some(given) => Some(moment(&given)?.to_string().into()),
-    };
     Ok(line)
 }
 
@@ -87,15 +84,6 @@ fn parse(line: &str) -> Result<Line, String> {
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
-}
-
-fn moment(given: &Value) -> Result<Timestamp, String> {
-    let moment = match given {
-        Value::String(text) => text.parse(),
-        Value::Number(number) => Timestamp::from_epoch(number.as_f64().unwrap_or(f64::NAN)),
-        _ => return Err(format!("'{given}' is not a time")),
-    };
-    moment.map_err(|error| error.to_string())
 }
 
 fn gather(line: Line, place: &Place, sessions: &mut BTreeMap<(String, String), Gathered>) {
@@ -115,20 +103,16 @@ fn gather(line: Line, place: &Place, sessions: &mut BTreeMap<(String, String), G
             add(&mut gathered.users, name);
         }
     }
-    let mut episode = json!({
-        "producer": producer,
-        "produced_for": produced_for,
-        "episode_content": line.content,
-        "episode_type": line.episode_type.unwrap_or_else(|| "message".into()),
-        "metadata": line.metadata.unwrap_or_default(),
+    gathered.episodes.push(NewEpisode {
+        session: None,
+        producer,
+        produced_for,
+        episode_content: line.content,
+        episode_type: line.episode_type.unwrap_or_default(),
+        metadata: Some(Object(line.metadata.unwrap_or_default())),
+        timestamp: line.timestamp,
+        role: line.role,
     });
-    if let Some(role) = line.role {
-        episode["role"] = role.into();
-    }
-    if let Some(timestamp) = line.timestamp {
-        episode["timestamp"] = timestamp;
-    }
-    gathered.episodes.push(episode);
 }
 
 fn add(names: &mut Vec<String>, name: &str) {
@@ -138,12 +122,12 @@ fn add(names: &mut Vec<String>, name: &str) {
 }
 
 fn conversation(((group, session), gathered): ((String, String), Gathered)) -> Conversation {
-    let session = json!({
-        "group_id": group,
-        "session_id": session,
-        "user_id": gathered.users,
-        "agent_id": gathered.agents,
-    });
+    let session = Session {
+        group_id: group,
+        session_id: session,
+        user_id: Some(gathered.users),
+        agent_id: Some(gathered.agents),
+    };
     Conversation { session, episodes: gathered.episodes }
 }
 
@@ -162,14 +146,15 @@ mod tests {
             "{\"episode_content\":\"two\",\"producer\":\"bob\",\"produced_for\":\"ann\",\"session_id\":\"other\"}\n",
             "{\"content\":\"three\",\"producer\":\"ann\",\"metadata\":{\"n\":1},\"timestamp\":1683547200}\n",
         );
+        let noon = Some(Moment("2023-05-08T12:00:00Z".parse().unwrap()));
         let content = read(text, &place());
         assert!(content.bad.is_empty());
         let [first, second] = &content.conversations[..] else { panic!("two sessions") };
-        assert_eq!(first.session["session_id"], "default");
-        assert_eq!(first.episodes[0]["timestamp"], "2023-05-08T12:00:00Z");
-        assert_eq!(first.episodes[1]["episode_content"], "three");
-        assert_eq!(first.episodes[1]["timestamp"], "2023-05-08T12:00:00Z");
-        assert_eq!(second.session["user_id"], json!(["bob", "ann"]));
+        assert_eq!(first.session.session_id, "default");
+        assert_eq!(first.episodes[0].timestamp, noon);
+        assert_eq!(first.episodes[1].episode_content, "three");
+        assert_eq!(first.episodes[1].timestamp, noon);
+        assert_eq!(second.session.user_id.as_deref().unwrap(), ["bob", "ann"]);
     }
 
     #[test]

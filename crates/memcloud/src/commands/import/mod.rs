@@ -3,13 +3,15 @@ mod jsonl;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use memcloud_api::memmachine_v1::{Batch, NewEpisode, Session};
+use memcloud_client::Client;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use memcloud_instance::engines::{holds_memory, open_directory};
 
 use crate::api_keys::hex;
-use crate::client::Client;
+use crate::client::connect;
 use crate::commands::{Context, Place};
 use crate::failure::{Exit, Failure};
 use crate::opening;
@@ -17,7 +19,7 @@ use crate::output::Unit;
 use crate::settings::{ClientFlags, DataFlags, engines};
 
 /// How often a batch is sent before an import gives up on a server that cannot be reached.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: usize = 4;
 
 /// Store the messages of a file, or copy a whole memory; repeating either, whole or interrupted, stores nothing twice
 #[derive(clap::Args, Debug)]
@@ -53,9 +55,9 @@ enum Format {
 /// Messages of one session, as the server takes them.
 struct Conversation {
     /// The `session` of the requests.
-    session: Value,
+    session: Session,
     /// The messages, in order.
-    episodes: Vec<Value>,
+    episodes: Vec<NewEpisode>,
 }
 
 /// What a file holds.
@@ -71,7 +73,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         std::fs::read(path).map_err(|error| Failure::file("read", path, &error).ending(Exit::Usage))?;
     let content = parse(&args, path, &file)?;
     check(&content, path, &args, context)?;
-    let client = Client::new(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client)?.retrying(ATTEMPTS);
     let began = Instant::now();
     let key = key(&file, &args.place);
     let stored = send(&client, &content.conversations, args.batch as usize, &key, context).await?;
@@ -143,29 +145,17 @@ async fn send(
     let mut stored = 0;
     for conversation in conversations {
         for episodes in conversation.episodes.chunks(batch) {
-            let body = json!({"session": conversation.session, "episodes": episodes});
-            send_batch(client, &format!("import-{key}-{stored}"), &body)
+            let batch = Batch { session: Some(conversation.session.clone()), episodes: episodes.to_vec() };
+            client
+                .store_batch(&format!("import-{key}-{stored}"), &batch)
                 .await
-                .map_err(|failure| stopped(&failure, stored, total))?;
+                .map_err(|error| stopped(&error.into(), stored, total))?;
             stored += episodes.len() as u64;
             progress.set(stored, total);
         }
     }
     progress.finish();
     Ok(stored)
-}
-
-/// Sends a batch again when its answer got lost: under the same key it is stored once.
-async fn send_batch(client: &Client, key: &str, body: &Value) -> Result<Value, Failure> {
-    let mut pause = Duration::from_millis(200);
-    for _ in 1..ATTEMPTS {
-        match client.post_once(&["v1", "memories", "batch"], key, body).await {
-            Err(failure) if failure.exit == Exit::Unreachable => tokio::time::sleep(pause).await,
-            answered => return answered,
-        }
-        pause *= 3;
-    }
-    client.post_once(&["v1", "memories", "batch"], key, body).await
 }
 
 fn stopped(failure: &Failure, stored: u64, total: u64) -> Failure {

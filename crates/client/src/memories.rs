@@ -1,0 +1,84 @@
+use memcloud_api::PrefixedId;
+use memcloud_api::memmachine_v1::{
+    Batch, ForgetSession, Hit, NewEpisode, SearchAnswer, SearchQuery, Sessions, Stored,
+};
+use memcloud_api::native::{BatchStored, Deleted, ListedEpisode, Page};
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use crate::{Client, Error};
+
+/// Which messages to list.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ListQuery {
+    /// The group.
+    pub group_id: String,
+    /// One session of the group; all when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The most messages.
+    pub limit: usize,
+    /// Where a page before ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl Client {
+    /// Stores a message. Sent under an `Idempotency-Key` of its own.
+    pub async fn store(&self, episode: &NewEpisode) -> Result<Stored, Error> {
+        let key = format!("{:032x}", rand::random::<u128>());
+        self.store_once(&["v1", "memories"], &key, episode).await
+    }
+
+    /// Stores messages together. The same key stores them once, however often it is sent.
+    pub async fn store_batch(&self, key: &str, batch: &Batch) -> Result<BatchStored, Error> {
+        self.store_once(&["v1", "memories", "batch"], key, batch).await
+    }
+
+    async fn store_once<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &[&str],
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.repeated(|| self.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    }
+
+    /// Finds messages, best first.
+    pub async fn search(&self, query: &SearchQuery) -> Result<Vec<Hit>, Error> {
+        let path = ["v1", "memories", "search"];
+        let shape = [("shape", "list")];
+        match self.repeated(|| self.request(Method::POST, &path).query(&shape).json(query)).await? {
+            SearchAnswer::List(hits) => Ok(hits),
+            SearchAnswer::MemMachine(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Lists messages, oldest first.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
+        self.get(&["v1", "memories"], query).await
+    }
+
+    /// One message.
+    pub async fn episode(&self, group: &str, id: PrefixedId) -> Result<ListedEpisode, Error> {
+        self.get(&["v1", "memories", &id.0.to_string()], &[("group_id", group)]).await
+    }
+
+    /// Deletes a message for good.
+    pub async fn delete(&self, group: &str, id: PrefixedId) -> Result<Deleted, Error> {
+        let path = ["v1", "memories", &id.0.to_string()];
+        self.send(self.request(Method::DELETE, &path).query(&[("group_id", group)])).await
+    }
+
+    /// Deletes a session for good.
+    pub async fn delete_session(&self, session: &ForgetSession) -> Result<(), Error> {
+        let request = self.request(Method::DELETE, &["v1", "memories"]).json(session);
+        self.send::<IgnoredAny>(request).await.map(drop)
+    }
+
+    /// All sessions, in the order they were first seen.
+    pub async fn sessions(&self) -> Result<Sessions, Error> {
+        self.get(&["v1", "sessions"], &()).await
+    }
+}
