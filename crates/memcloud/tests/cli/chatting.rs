@@ -6,7 +6,7 @@ use memcloud_fake_llm::{DevModel, Options};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::home::{ContentLocation, PATIENCE, Server, http};
+use crate::home::{Home, PATIENCE, Server, http};
 
 /// A stand-in for a language model, on threads of its own: tests block while they wait for processes.
 pub(crate) struct Model {
@@ -56,7 +56,7 @@ impl Model {
 }
 
 /// A server that chats with this model and learns after one message.
-fn serve(home: &ContentLocation, model: &Model, more: &[(&str, &str)]) -> Server {
+fn serve(home: &Home, model: &Model, more: &[(&str, &str)]) -> Server {
     let mut command = home.memcloud();
     command
         .args(["serve", "--offline", "--listen", "127.0.0.1:0"])
@@ -91,7 +91,7 @@ fn values(facts: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn a_chat_remembers_across_runs_and_restarts() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     let mut server = serve(&home, &model, &[]);
     let said =
@@ -124,7 +124,7 @@ async fn a_chat_remembers_across_runs_and_restarts() {
 
 #[tokio::test]
 async fn lines_of_stdin_are_one_conversation() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     let server = serve(&home, &model, &[]);
     let lines = "The spare keys hang behind the green door.\n\nWhere are the spare keys?\n";
@@ -149,7 +149,7 @@ async fn lines_of_stdin_are_one_conversation() {
 
 #[tokio::test]
 async fn what_goes_wrong_says_what_to_do() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let without = home.serve();
     let failed = home.run(&["chat", "hello", "--url", &without.url]).failed(1);
     assert!(failed.stderr.contains("OPENAI_BASE_URL"), "{failed:?}");
@@ -167,7 +167,7 @@ async fn what_goes_wrong_says_what_to_do() {
 
 #[test]
 fn settings_that_cannot_work_are_refused_at_the_start() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let serve = |settings: &[(&str, &str)]| {
         let mut command = home.memcloud();
         command.args(["serve", "--offline", "--listen", "127.0.0.1:0"]).envs(settings.iter().copied());
@@ -193,7 +193,7 @@ fn settings_that_cannot_work_are_refused_at_the_start() {
 /// name, so that the endpoint charges once, and what it answers is kept once.
 #[tokio::test]
 async fn nothing_is_charged_twice_after_a_kill() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     let mut server = serve(&home, &model, &[("MEMCLOUD_MODEL_CALLS_PER_DAY", "5")]);
     model.fails(json!({"faults": ["slow=1500ms"], "only": "extract"})).await;
@@ -228,7 +228,7 @@ async fn nothing_is_charged_twice_after_a_kill() {
 /// A server that is told to stop puts back what it was learning from: no attempt is lost, no call forgotten, none made twice.
 #[tokio::test]
 async fn stops_count_against_no_message_and_hide_no_call() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     model.fails(json!({"faults": ["slow=30s"], "only": "extract"})).await;
     let mut id = String::new();
@@ -258,7 +258,7 @@ async fn stops_count_against_no_message_and_hide_no_call() {
 /// Every answered chat survives a kill: both sides are there.
 #[tokio::test]
 async fn an_answered_chat_survives_a_kill() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     for round in 0..3 {
         let mut server = serve(&home, &model, &[]);
@@ -276,7 +276,7 @@ async fn an_answered_chat_survives_a_kill() {
 
 #[tokio::test]
 async fn the_doctor_lists_what_could_not_be_learned_from() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     // A queue as a server leaves it that has tried five times: the pauses between them take minutes.
     let mut server = serve(&home, &model, &[("MEMCLOUD_PROFILE_MESSAGES", "9")]);
@@ -313,7 +313,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
 
 #[tokio::test]
 async fn embeddings_come_from_an_endpoint_and_are_not_mixed() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     let remote = [("MEMCLOUD_EMBEDDING_URL", model.url()), ("MEMCLOUD_EMBEDDING_MODEL", "words")];
     let start = |settings: &[(&str, &str)]| {
@@ -346,7 +346,7 @@ async fn embeddings_come_from_an_endpoint_and_are_not_mixed() {
 /// With the length of its vectors known, a server starts without the endpoint, and says what is wrong until it is there.
 #[tokio::test]
 async fn a_server_starts_without_the_endpoint_that_embeds() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let nowhere = [
         ("MEMCLOUD_EMBEDDING_URL", "http://127.0.0.1:1/v1"),
         ("MEMCLOUD_EMBEDDING_MODEL", "words"),
@@ -366,7 +366,7 @@ async fn a_server_starts_without_the_endpoint_that_embeds() {
 /// What is running when the server is told to stop is stored as far as it came.
 #[tokio::test]
 async fn a_stop_in_the_midst_of_an_answer_keeps_what_came() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     let mut server = serve(&home, &model, &[("MEMCLOUD_PROFILE", "false")]);
     home.run(&["add", "The spare keys hang behind the green door.", "--user", "ann", "--url", &server.url])

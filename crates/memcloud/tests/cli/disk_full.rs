@@ -4,10 +4,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::home::{ContentLocation, Server, finish, http};
+use crate::home::{Home, Server, finish, http};
 
 /// Runs a script in which `$DISK` is a small file system and `$MEMCLOUD` the binary.
-fn on_small_disk(home: &ContentLocation, kilobytes: usize, script: &str) -> Command {
+fn on_small_disk(home: &Home, kilobytes: usize, script: &str) -> Command {
     let disk = home.path("disk");
     std::fs::create_dir(&disk).unwrap();
     let mut command = home.program("unshare".as_ref());
@@ -21,7 +21,7 @@ fn on_small_disk(home: &ContentLocation, kilobytes: usize, script: &str) -> Comm
 
 #[test]
 fn a_full_disk_at_the_start_is_told_and_the_data_left_as_it_is() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut server = home.serve();
     home.run(&["add", "keep me", "--url", &server.url]).ok();
     server.signal("TERM");
@@ -41,7 +41,7 @@ fn a_full_disk_at_the_start_is_told_and_the_data_left_as_it_is() {
 
 #[tokio::test]
 async fn a_disk_that_fills_up_refuses_stores_and_keeps_what_it_has() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let script = "exec \"$MEMCLOUD\" serve --offline --listen 127.0.0.1:0 --data-dir \"$DISK/data\"";
     let server = Server::start(&mut on_small_disk(&home, 1_024, script));
     let http = http();

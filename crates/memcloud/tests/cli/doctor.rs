@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::home::ContentLocation;
+use crate::home::Home;
 
 fn state<'a>(report: &'a Value, part: &str) -> &'a str {
     let parts = report["parts"].as_array().unwrap();
@@ -11,7 +11,7 @@ fn state<'a>(report: &'a Value, part: &str) -> &'a str {
 
 #[test]
 fn checks_what_it_can_without_a_server() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut command = home.memcloud();
     // An address that nobody named is only tried.
     let ran = crate::home::finish(command.args(["doctor", "--json"]));
@@ -23,7 +23,7 @@ fn checks_what_it_can_without_a_server() {
 
 #[test]
 fn tries_a_running_server_end_to_end_and_leaves_nothing_behind() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let report = home.run(&["doctor", "--json", "--url", &server.url]).ok().json();
     for part in ["data", "disk", "server", "key", "ready", "round trip"] {
@@ -37,7 +37,7 @@ fn tries_a_running_server_end_to_end_and_leaves_nothing_behind() {
 
 #[test]
 fn names_what_is_broken_and_how_to_fix_it() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let ran = home.run(&["doctor", "--url", "http://127.0.0.1:1"]);
     assert_eq!(ran.code, 1);
     assert!(ran.stdout.contains("failed server") && ran.stdout.contains("hint: "), "{ran:?}");
@@ -49,7 +49,7 @@ fn names_what_is_broken_and_how_to_fix_it() {
 
 #[test]
 fn live_asks_the_server_and_nothing_else() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     assert!(home.run(&["doctor", "--live", "--url", &server.url]).ok().stdout.contains("is alive"));
     assert_eq!(home.run(&["doctor", "--live", "--json", "--url", &server.url]).json()["status"], "alive");

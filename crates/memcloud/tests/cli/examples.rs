@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::chatting::Model;
-use crate::home::{ContentLocation, Server, finish};
+use crate::home::{Home, Server, finish};
 
 /// What each example stores and finds again.
 const ANSWER: &str = "The spare key is under the blue pot.";
@@ -23,7 +23,7 @@ fn packages(name: &str) -> PathBuf {
 
 /// Runs an example in its home against a server, and answers what it printed.
 #[track_caller]
-fn printed(command: &mut Command, home: &ContentLocation, server: &Server) -> String {
+fn printed(command: &mut Command, home: &Home, server: &Server) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("HOME", home.path("")).env("PATH", path).env("MEMCLOUD_URL", &server.url);
     finish(command).ok().stdout
@@ -31,14 +31,14 @@ fn printed(command: &mut Command, home: &ContentLocation, server: &Server) -> St
 
 /// Whether nothing is left of what an example stored.
 #[track_caller]
-fn is_clean(home: &ContentLocation, server: &Server, group: &str) {
+fn is_clean(home: &Home, server: &Server, group: &str) {
     let left = home.run(&["list", "--all", "--group", group, "--url", &server.url]).ok();
     assert_eq!(left.stdout, "");
 }
 
 #[test]
 fn curl_stores_finds_and_deletes() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let printed = printed(Command::new("bash").arg(example("curl.sh")), &home, &server);
     let (_, found) = printed.split_once("Search:").unwrap();
@@ -48,7 +48,7 @@ fn curl_stores_finds_and_deletes() {
 
 #[test]
 fn python_stores_finds_and_deletes() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let printed = printed(Command::new("python3").arg(example("python/memory.py")), &home, &server);
     assert!(printed.lines().next().unwrap().ends_with(ANSWER), "{printed}");
@@ -57,7 +57,7 @@ fn python_stores_finds_and_deletes() {
 
 #[test]
 fn typescript_stores_finds_and_deletes() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let folder = home.path("typescript");
     std::fs::create_dir(&folder).unwrap();
@@ -73,7 +73,7 @@ fn typescript_stores_finds_and_deletes() {
 
 #[test]
 fn the_openai_client_is_answered_from_another_conversation() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let model = Model::start();
     let mut serve = home.memcloud();
     serve.args(["serve", "--offline", "--listen", "127.0.0.1:0"]).env("OPENAI_BASE_URL", model.url());

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A home directory without any settings.
-pub(crate) struct ContentLocation {
+pub(crate) struct Home {
     dir: TempDir,
 }
 
@@ -47,7 +47,7 @@ impl Ran {
     }
 }
 
-impl ContentLocation {
+impl Home {
     pub(crate) fn new() -> Self {
         Self { dir: TempDir::new().unwrap() }
     }

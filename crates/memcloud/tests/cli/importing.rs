@@ -1,15 +1,15 @@
 use serde_json::json;
 
-use crate::home::ContentLocation;
+use crate::home::Home;
 
-fn count(home: &ContentLocation, url: &str, group: &str) -> usize {
+fn count(home: &Home, url: &str, group: &str) -> usize {
     let listed = home.run(&["list", "--all", "--json", "--group", group, "--url", url]).ok().json();
     listed["episodes"].as_array().unwrap().len()
 }
 
 #[test]
 fn importing_twice_stores_once() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let lines: Vec<String> =
         (0..25).map(|n| format!("{{\"content\":\"message {n}\",\"producer\":\"ann\"}}")).collect();
@@ -23,7 +23,7 @@ fn importing_twice_stores_once() {
 
 #[test]
 fn bad_lines_are_named_and_nothing_is_imported() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let file =
         home.write("messages.jsonl", "{\"content\":\"good\"}\nnot json\n{\"content\":\"also good\"}\n");
@@ -37,7 +37,7 @@ fn bad_lines_are_named_and_nothing_is_imported() {
 
 #[test]
 fn what_was_listed_can_be_imported() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     home.run(&["add", "remember me", "--at", "2024-05-01", "--metadata", "a=1", "--url", &server.url]).ok();
     let mut listed = home.run(&["list", "--json", "--url", &server.url]).ok().json();
@@ -52,7 +52,7 @@ fn what_was_listed_can_be_imported() {
 
 #[test]
 fn a_file_of_another_format_is_refused() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let import = |path: &str| home.run(&["import", path, "--url", &server.url]);
     import("/nowhere.jsonl").failed(2);

@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::home::{ContentLocation, Server};
+use crate::home::{Home, Server};
 
 #[test]
 fn keys_are_created_listed_and_revoked() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let run = |args: &[&str], key: &str| {
         let key: &[&str] = if key.is_empty() { &[] } else { &["--key", key] };
@@ -43,7 +43,7 @@ fn keys_are_created_listed_and_revoked() {
 
 #[test]
 fn a_made_key_lets_an_instance_listen_to_the_network() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut server = home.serve();
     let url = server.url.clone();
     home.run(&["keys", "create", "root", "--right", "admin", "--url", &url]).ok();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::home::{ContentLocation, PATIENCE, Server, http};
+use crate::home::{Home, PATIENCE, Server, http};
 use crate::with_model::serve;
 
 const ROUNDS: usize = 10;
@@ -19,7 +19,7 @@ type Answers = HashMap<String, Option<String>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_every_answered_store_survives_a_kill() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut all = Answers::new();
     let mut server = serve(&home);
     for round in 0..ROUNDS {
@@ -139,7 +139,7 @@ async fn check(url: &str, all: &Answers) {
 }
 
 /// Looks into the database itself: intact, and no row without a vector of the right length. Answers the rows.
-fn look_inside(home: &ContentLocation) -> usize {
+fn look_inside(home: &Home) -> usize {
     let file = home.data().join(memcloud_store_sqlite::FILE);
     let database = rusqlite::Connection::open(file).unwrap();
     let count = |sql: &'static str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
-use crate::home::ContentLocation;
+use crate::home::Home;
 
 /// The pages of the reference are what the program itself prints. `UPDATE_DOCS=1` writes them.
 #[test]
 fn the_reference_is_up_to_date() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
     for page in ["cli", "settings"] {
         let printed = home.run(&["reference", page]).ok().stdout;

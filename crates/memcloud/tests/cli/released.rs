@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::home::{ContentLocation, PATIENCE, Server, finish, http};
+use crate::home::{Home, PATIENCE, Server, finish, http};
 use crate::with_model::model_dir;
 
 /// The key whose hash is in the data directory. Databases have no keys, and take any.
@@ -43,7 +43,7 @@ struct Exchange {
 
 #[tokio::test]
 async fn the_released_data_directory_answers_the_same() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let data = home.path("released");
     copy(&fixture("data-directory"), &data);
     let database = rusqlite::Connection::open(data.join("memory.sqlite3")).unwrap();

@@ -3,13 +3,13 @@
 
 use serde_json::json;
 
-use crate::home::{ContentLocation, Server, finish, http};
+use crate::home::{Home, Server, finish, http};
 
 const SERVE: [&str; 4] = ["serve", "--offline", "--listen", "127.0.0.1:0"];
 
 #[tokio::test]
 async fn a_key_in_quotes_is_the_key_without_them() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     for keys in ["\"abc123\"", "'abc123'", "\"abc123\",\"other\"", "abc123\r"] {
         let server = Server::start(home.memcloud().args(SERVE).env("MEMCLOUD_API_KEYS", keys));
         let url = format!("{}/v1/memories?group_id=g", server.url);
@@ -26,7 +26,7 @@ async fn a_key_in_quotes_is_the_key_without_them() {
 
 #[test]
 fn listen_wins_over_host_and_port_and_over_the_file() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let config = home.write("config.toml", "host = '192.0.2.1'\nport = 1\n");
     let mut command = home.memcloud();
     command.args(SERVE).args(["--config", config.to_str().unwrap()]);
@@ -37,7 +37,7 @@ fn listen_wins_over_host_and_port_and_over_the_file() {
 
 #[test]
 fn host_alone_is_not_an_address_to_listen_on() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let config = home.write("config.toml", "listen = '127.0.0.1:0'\n");
     let mut command = home.memcloud();
     command.args(["serve", "--offline", "--config", config.to_str().unwrap()]);
@@ -47,7 +47,7 @@ fn host_alone_is_not_an_address_to_listen_on() {
 
 #[test]
 fn a_port_that_is_an_address_is_refused_by_name() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let address = "tcp://10.0.0.9:5432";
     for (name, args) in [("DB_PORT", &SERVE[..]), ("PORT", &SERVE[..2])] {
         let mut command = home.memcloud();
@@ -59,7 +59,7 @@ fn a_port_that_is_an_address_is_refused_by_name() {
 
 #[tokio::test]
 async fn an_endpoint_without_a_model_leaves_the_memory_without_chat() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     for url in ["http://127.0.0.1:9/v1", "not an address"] {
         let mut server = Server::start(home.memcloud().args(SERVE).env("OPENAI_BASE_URL", url));
         for words in ["OPENAI_BASE_URL is set, but MEMCLOUD_CHAT_MODEL is not", "hint: to enable both, set"] {
@@ -86,7 +86,7 @@ async fn an_endpoint_without_a_model_leaves_the_memory_without_chat() {
 #[test]
 fn the_home_folder_in_a_path_is_the_home_folder() {
     for dir in ["~/mem", "$HOME/mem", "${HOME}/mem", "\\\"~/mem\\\"", "~/mem\\r"] {
-        let home = ContentLocation::new();
+        let home = Home::new();
         let config = format!("listen = '127.0.0.1:0'\noffline = true\ndata_dir = \"{dir}\"\n");
         let config = home.write("config.toml", &config);
         let serve = |folder: &str| {
@@ -110,7 +110,7 @@ fn the_home_folder_in_a_path_is_the_home_folder() {
 
 #[test]
 fn the_home_folder_is_found_in_the_environment_and_in_flags() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let memory = home.path("mem").join(memcloud_store_sqlite::FILE);
     drop(Server::start(home.memcloud().args(SERVE).env("MEMCLOUD_DATA_DIR", "\"~/mem\"\r")));
     assert!(memory.exists());
@@ -120,7 +120,7 @@ fn the_home_folder_is_found_in_the_environment_and_in_flags() {
 
 #[test]
 fn a_path_with_another_variable_is_refused() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     for dir in ["$XDG_DATA/mem", "~somebody/mem"] {
         let mut command = home.memcloud();
         let ran = finish(command.args(SERVE).env("MEMCLOUD_DATA_DIR", dir)).failed(2);

@@ -3,14 +3,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use crate::home::{ContentLocation, Server, finish};
+use crate::home::{Home, Server, finish};
 use crate::with_model::{model_dir, serve};
 
 const OFFLINE: [&str; 4] = ["serve", "--offline", "--listen", "127.0.0.1:0"];
 
 #[test]
 fn a_taken_port_is_told_and_not_avoided() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (command, flag) in [("serve", "--listen"), ("up", "--instance-listen")] {
@@ -22,7 +22,7 @@ fn a_taken_port_is_told_and_not_avoided() {
 
 #[test]
 fn is_never_open_to_the_network_without_a_key() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let ran = home.run(&["serve", "--offline", "--listen", "0.0.0.0:0"]).failed(2);
     assert!(ran.stderr.contains("MEMCLOUD_API_KEYS"), "{ran:?}");
     assert!(!home.data().exists());
@@ -37,7 +37,7 @@ fn is_never_open_to_the_network_without_a_key() {
 
 #[test]
 fn data_that_another_process_holds_is_left_alone() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let ran = home.run(&OFFLINE).failed(1);
     assert!(ran.stderr.contains("another process") && ran.stderr.contains("--data-dir"), "{ran:?}");
@@ -55,7 +55,7 @@ fn data_that_another_process_holds_is_left_alone() {
 
 #[test]
 fn data_that_cannot_be_written_is_told() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     drop(home.serve());
     // Root may write anywhere: then the server runs as another user, from a copy that this user can reach.
     let program = home.path("memcloud");
@@ -78,7 +78,7 @@ fn data_that_cannot_be_written_is_told() {
 
 #[test]
 fn a_truncated_model_is_told() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let dir = home.data().join("models/all-MiniLM-L6-v2");
     std::fs::create_dir_all(&dir).unwrap();
     for file in std::fs::read_dir(model_dir()).unwrap() {
@@ -95,7 +95,7 @@ fn a_truncated_model_is_told() {
 
 #[test]
 fn wrong_settings_are_told_by_name() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     for (name, value) in [
         ("MEMCLOUD_LOG", "very loud"),
         ("MEMCLOUD_LOG_FORMAT", "xml"),
@@ -117,7 +117,7 @@ fn wrong_settings_are_told_by_name() {
 
 #[test]
 fn keys_that_are_none_are_told_and_not_taken_for_no_lock() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let empty = home.write("empty", "\n");
     for (name, value) in [("MEMCLOUD_API_KEYS", ","), ("MEMCLOUD_API_KEYS_FILE", empty.to_str().unwrap())] {
         let mut command = home.memcloud();
@@ -134,7 +134,7 @@ fn keys_that_are_none_are_told_and_not_taken_for_no_lock() {
 
 #[test]
 fn data_of_another_vector_space_is_refused_and_left_alone() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut server = serve(&home);
     home.run(&["add", "I adopted a puppy", "--url", &server.url]).ok();
     server.signal("TERM");
@@ -155,7 +155,7 @@ fn data_of_another_vector_space_is_refused_and_left_alone() {
 
 #[test]
 fn settings_come_from_a_file() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let data = home.path("elsewhere");
     let config = format!(
         "listen = '127.0.0.1:0'\noffline = true\ndata_dir = '{}'\nlog_format = 'json'\n",

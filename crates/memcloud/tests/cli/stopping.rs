@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::home::{ContentLocation, PATIENCE};
+use crate::home::{Home, PATIENCE};
 use crate::with_model::serve;
 
 #[test]
 fn a_signal_ends_it_soon_and_nothing_is_lost() {
     for name in ["TERM", "INT"] {
-        let home = ContentLocation::new();
+        let home = Home::new();
         let mut server = home.serve();
         home.run(&["add", "remember this", "--url", &server.url]).ok();
         let told = Instant::now();
@@ -24,7 +24,7 @@ fn a_signal_ends_it_soon_and_nothing_is_lost() {
 
 #[test]
 fn a_batch_that_has_begun_is_stored_whole_or_not_at_all() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut server = serve(&home);
     let mut stream = begin_batch(server.url.trim_start_matches("http://"));
     let told = Instant::now();

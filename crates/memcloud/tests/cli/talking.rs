@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::home::{ContentLocation, Server};
+use crate::home::{Home, Server};
 
 #[test]
 fn what_was_added_is_found_listed_and_forgotten() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let run = |args: &[&str]| home.run(&[args, &["--url", &server.url]].concat());
 
@@ -31,7 +31,7 @@ fn what_was_added_is_found_listed_and_forgotten() {
 
 #[test]
 fn nothing_found_has_a_code_of_its_own() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let ran = home.run(&["search", "anything", "--json", "--url", &server.url]);
     assert_eq!((ran.code, ran.stdout.trim()), (3, "[]"));
@@ -39,7 +39,7 @@ fn nothing_found_has_a_code_of_its_own() {
 
 #[test]
 fn groups_and_sessions_are_kept_apart() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let run = |args: &[&str]| home.run(&[args, &["--url", &server.url]].concat());
     run(&["add", "a red boat", "--group", "one", "--session", "s1"]).ok();
@@ -53,7 +53,7 @@ fn groups_and_sessions_are_kept_apart() {
 
 #[test]
 fn text_can_come_from_stdin() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     home.run_with(&["add", "-", "--url", &server.url], "first line\nsecond line\n").ok();
     let listed = home.run(&["list", "--json", "--url", &server.url]).ok().json();
@@ -62,7 +62,7 @@ fn text_can_come_from_stdin() {
 
 #[test]
 fn a_session_is_forgotten_only_when_somebody_agrees() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let run = |args: &[&str]| home.run(&[args, &["--url", &server.url]].concat());
     run(&["add", "keep me", "--session", "s"]).ok();
@@ -75,7 +75,7 @@ fn a_session_is_forgotten_only_when_somebody_agrees() {
 
 #[test]
 fn all_pages_are_listed() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     let lines: Vec<String> = (0..1_203).map(|n| format!("{{\"content\":\"message {n}\"}}")).collect();
     let file = home.write("many.jsonl", &lines.join("\n"));
@@ -86,7 +86,7 @@ fn all_pages_are_listed() {
 
 #[test]
 fn a_server_that_is_not_there_has_a_code_of_its_own() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let ran = home.run(&["list", "--url", "http://127.0.0.1:1"]).failed(4);
     assert!(ran.stderr.contains("memcloud up"), "{ran:?}");
     let ran = home.run(&["list", "--json", "--url", "http://127.0.0.1:1"]);
@@ -96,7 +96,7 @@ fn a_server_that_is_not_there_has_a_code_of_its_own() {
 
 #[test]
 fn a_key_is_shown_and_checked() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut command = home.memcloud();
     let server = Server::start(
         command
@@ -117,7 +117,7 @@ fn a_key_is_shown_and_checked() {
 
 #[test]
 fn a_wrong_command_line_changes_nothing_and_says_why() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     for args in [
         &["add"][..],
         &["search", "x", "--limit", "many"],

@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::home::ContentLocation;
+use crate::home::Home;
 
 /// `up`, with what it says once it is ready.
 struct Up {
@@ -13,7 +13,7 @@ struct Up {
 }
 
 impl Up {
-    fn start(home: &ContentLocation, listen: &str) -> Self {
+    fn start(home: &Home, listen: &str) -> Self {
         let mut command = home.memcloud();
         command.args(["up", "--offline", "--json", "--instance-listen", listen]);
         let mut child =
@@ -34,7 +34,7 @@ impl Drop for Up {
 
 #[test]
 fn becomes_the_current_instance() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let up = Up::start(&home, "127.0.0.1:0");
     assert_eq!(up.facts["memories"], 0);
     assert!(up.facts["key"].is_null());
@@ -46,7 +46,7 @@ fn becomes_the_current_instance() {
 
 #[test]
 fn serves_even_if_nobody_can_be_told_where() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     std::fs::create_dir_all(home.path(".local")).unwrap();
     home.write(".local/state", "in the way");
     let up = Up::start(&home, "127.0.0.1:0");
@@ -55,7 +55,7 @@ fn serves_even_if_nobody_can_be_told_where() {
 
 #[test]
 fn makes_a_key_once_for_other_machines() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let up = Up::start(&home, "0.0.0.0:0");
     let key = up.facts["key"].as_str().unwrap().to_owned();
     assert!(key.starts_with("mc_"));
@@ -71,7 +71,7 @@ fn makes_a_key_once_for_other_machines() {
 
 #[test]
 fn prints_commands_that_work() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut command = home.memcloud();
     command.args(["up", "--offline", "--instance-listen", "127.0.0.1:0"]);
     let mut child =

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::home::{ContentLocation, Server};
+use crate::home::{Home, Server};
 
 /// The embedding model that tests use.
 pub(crate) fn model_dir() -> PathBuf {
@@ -9,7 +9,7 @@ pub(crate) fn model_dir() -> PathBuf {
     dir.into()
 }
 
-pub(crate) fn serve(home: &ContentLocation) -> Server {
+pub(crate) fn serve(home: &Home) -> Server {
     let mut command = home.memcloud();
     command.args(["serve", "--offline", "--listen", "127.0.0.1:0", "--model-dir"]).arg(model_dir());
     Server::start(&mut command)
@@ -17,7 +17,7 @@ pub(crate) fn serve(home: &ContentLocation) -> Server {
 
 #[test]
 fn finds_by_meaning() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = serve(&home);
     for text in ["I adopted a puppy", "The train was late again", "We painted the kitchen"] {
         home.run(&["add", text, "--user", "ann", "--url", &server.url]).ok();
@@ -32,7 +32,7 @@ fn finds_by_meaning() {
 
 #[test]
 fn what_was_stored_without_a_model_is_embedded_later() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut without = home.serve();
     home.run(&["add", "I adopted a puppy", "--url", &without.url]).ok();
     home.run(&["add", "The train was late again", "--url", &without.url]).ok();
@@ -47,7 +47,7 @@ fn what_was_stored_without_a_model_is_embedded_later() {
 
 #[test]
 fn a_kernel_can_be_chosen_and_an_unknown_one_is_refused() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let report = |kernel: &str| {
         let mut command = home.memcloud();
         command.args(["doctor", "--model-dir"]).arg(model_dir()).env("MEMCLOUD_KERNEL", kernel);

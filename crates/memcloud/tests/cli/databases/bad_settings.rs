@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use super::harness::Settings;
-use crate::home::{ContentLocation, Ran, finish};
+use crate::home::{Home, Ran, finish};
 
-fn refused(home: &ContentLocation, settings: &Settings) -> Ran {
+fn refused(home: &Home, settings: &Settings) -> Ran {
     let mut command = home.memcloud();
     let ran = finish(settings.apply(&mut command).args(["serve", "--offline", "--listen", "127.0.0.1:0"]));
     assert!(!home.data().exists(), "nothing is touched");
@@ -26,7 +26,7 @@ const SECRET: &str = "s3cret-pa55word";
 
 #[test]
 fn addresses_of_neo4j() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let with = |uri: &str| Settings::default().neo4j_at(uri).with("NEO4J_PASSWORD", SECRET);
     for (uri, words) in [
         ("http://localhost:7474", &["NEO4J_URI", "'http' is no scheme", "bolt+s"][..]),
@@ -53,7 +53,7 @@ fn addresses_of_neo4j() {
 
 #[test]
 fn addresses_of_postgres() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let long = format!("/tmp/{}", "x".repeat(90));
     for (name, value, words) in [
         ("DB_HOST", "/nowhere/cloudsql/p:r:i", &["DB_HOST", "is no directory", "name the folder"][..]),
@@ -103,7 +103,7 @@ fn addresses_of_postgres() {
 /// The commands that use the databases refuse the same.
 #[test]
 fn other_commands_refuse_them_too() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let bad = Settings::default().neo4j_at("http://localhost").with("NEO4J_PASSWORD", SECRET);
     let to = home.path("copy");
     for args in

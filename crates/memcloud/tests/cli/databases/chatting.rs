@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::harness::{Settings, serve_with_model};
 use crate::chatting::{Model, until};
-use crate::home::{ContentLocation, Server, http};
+use crate::home::{Home, Server, http};
 
 fn chatting(settings: Settings, model: &Model) -> Settings {
     settings
@@ -39,7 +39,7 @@ const FACTS: &str = "/v1/memories/profile?group_id=g";
 
 /// The story of somebody who moves, told to servers that are restarted in between.
 async fn story(settings: &Settings) {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = serve_with_model(&home, settings);
     until(&server, "/health/ready", |ready| ready["status"] == "ready").await;
     let said = chat(&server, "I live in Oslo, and my dog is called Rex.").await;
@@ -80,7 +80,7 @@ async fn neo4j_with_postgres_learns() {
 /// Three servers on one database learn from each message once, and spend one budget.
 #[tokio::test]
 async fn servers_share_the_queue_and_the_budget() {
-    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
+    let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
     let model = Model::start();
     let settings = chatting(Settings::default().shared_postgres(&database), &model)
         .with("MEMCLOUD_MODEL_CALLS_PER_DAY", "12");

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::harness::{
     Answer, BACK_WITHIN, Behind, Client, OWN_NEO4J, Settings, serve, serve_with_model, until,
 };
-use crate::home::{ContentLocation, finish};
+use crate::home::{Home, finish};
 
 fn row(fault: &str, seen: &str, back: Duration) {
     // Not captured: the table is there to be read.
@@ -48,7 +48,7 @@ async fn everything(client: &Client, group: &str) -> Vec<Answer> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn databases_that_hang_make_nobody_wait() {
     for (name, part) in [("PostgreSQL", "postgres"), ("Neo4j", "neo4j")] {
-        let (home, behind) = (ContentLocation::new(), Behind::proxies());
+        let (home, behind) = (Home::new(), Behind::proxies());
         let server = serve(&home, &behind.settings);
         let client = Client::of(&server);
         client.store("hang", "hello").await.ok();
@@ -99,7 +99,7 @@ async fn no_half_is_left(behind: &Behind, memory: &str) {
 /// The same under load: what was answered is there, and what was refused is not, unless the answer said that nobody knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_hangs_under_load_loses_nothing() {
-    let (home, behind) = (ContentLocation::new(), Behind::proxies());
+    let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
     let load = Load::start(&client, "hanging");
@@ -126,7 +126,7 @@ async fn a_database_that_hangs_under_load_loses_nothing() {
 /// A database that is only busy keeps its pool: a server opens no more connections than it may.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_database_is_given_no_more_connections() {
-    let (home, behind) = (ContentLocation::new(), Behind::proxies());
+    let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
     client.store("busy", "hello").await.ok();
@@ -150,7 +150,7 @@ async fn a_busy_database_is_given_no_more_connections() {
 /// Idle connections that somebody cuts are not noticed by anybody.
 #[tokio::test]
 async fn cut_connections_are_made_anew_unseen() {
-    let (home, behind) = (ContentLocation::new(), Behind::proxies());
+    let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
     client.store("cut", "hello").await.ok();
@@ -169,7 +169,7 @@ async fn cut_connections_are_made_anew_unseen() {
 /// A server may start before its databases do.
 #[tokio::test]
 async fn databases_that_start_later_are_waited_for() {
-    let (home, behind) = (ContentLocation::new(), Behind::proxies());
+    let (home, behind) = (Home::new(), Behind::proxies());
     behind.postgres.set(Mode::Refuse);
     behind.neo4j.set(Mode::Refuse);
     let server = serve(&home, &behind.settings);
@@ -204,7 +204,7 @@ async fn databases_that_start_later_are_waited_for() {
 /// A network that loses every connection again and again under load: what was answered is there, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_break_under_load_lose_nothing() {
-    let (home, behind) = (ContentLocation::new(), Behind::proxies());
+    let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
     let load = Load::start(&client, "breaking");
@@ -318,8 +318,7 @@ async fn breaks_under_load(client: &Client, name: &str, part: &str, mut act: imp
 async fn fault_postgres_restarts_under_load() {
     let mut postgres = Postgres::start();
     let database = postgres.create_database();
-    let (home, settings) =
-        (ContentLocation::new(), Settings::default().postgres(&postgres, &database).shared_neo4j());
+    let (home, settings) = (Home::new(), Settings::default().postgres(&postgres, &database).shared_neo4j());
     let server = serve(&home, &settings);
     let client = Client::of(&server);
     breaks_under_load(&client, "PostgreSQL", "postgres", |act| match act {
@@ -335,8 +334,7 @@ async fn fault_neo4j_restarts_under_load() {
     let _alone = OWN_NEO4J.lock().await;
     let mut neo4j = Neo4j::start();
     let database = SharedPostgres::from_environment().create_database();
-    let (home, settings) =
-        (ContentLocation::new(), Settings::default().shared_postgres(&database).neo4j(&neo4j));
+    let (home, settings) = (Home::new(), Settings::default().shared_postgres(&database).neo4j(&neo4j));
     // Two at once on an empty graph: one makes what the other wants to make.
     let (server, _other) = std::thread::scope(|scope| {
         let other = scope.spawn(|| serve_with_model(&home, &settings));
@@ -380,7 +378,7 @@ async fn fault_passwords_that_are_refused_are_reported_and_can_be_corrected() {
     let database = postgres.create_database();
     let right = Settings::default().postgres(&postgres, &database).neo4j(&neo4j);
     let wrong = right.clone().with("DB_PASSWORD", "wr0ng-0ne").with("NEO4J_PASSWORD", "wr0ng-tw0");
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut server = serve(&home, &wrong);
     let client = Client::of(&server);
     client.until_broken(&[("postgres", "database_refused"), ("neo4j", "database_refused")]).await;
@@ -413,7 +411,7 @@ async fn fault_postgres_without_connections_or_room_to_write() {
     postgres.execute(&database, "CREATE EXTENSION vector");
     let settings =
         Settings::default().postgres(&postgres, &database).with("DB_USER", "app").with("DB_PASSWORD", "app");
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = serve(&home, &settings);
     let client = Client::of(&server);
     client.store("room", "hello").await.ok();
@@ -480,7 +478,7 @@ async fn fault_databases_that_are_too_old_or_lack_something() {
             "Neo4j 5.23",
         ),
     ] {
-        let home = ContentLocation::new();
+        let home = Home::new();
         let server = serve(&home, &settings);
         let client = Client::of(&server);
         client.until_broken(&[(part, code)]).await;
@@ -529,7 +527,7 @@ fn as_root(command: &[&str], folder: &Path) {
 #[tokio::test]
 async fn fault_postgres_on_a_full_disk() {
     let postgres = Postgres::start();
-    let home = ContentLocation::new();
+    let home = Home::new();
     let disk =
         SmallDisk::mount(PathBuf::from("/tmp").join(format!("memcloud-full-{}", std::process::id())), 24);
     let database = postgres.create_database_in(&disk.0);
@@ -564,7 +562,7 @@ async fn fault_neo4j_on_a_full_disk() {
         SmallDisk::mount(PathBuf::from("/tmp").join(format!("memcloud-graph-{}", std::process::id())), 48);
     let mut neo4j = Neo4j::options().home_in(&disk.0).start();
     let database = SharedPostgres::from_environment().create_database();
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = serve(&home, &Settings::default().shared_postgres(&database).neo4j(&neo4j));
     let client = Client::of(&server);
     let (stored, refusal) = loop_until_full(&client, "full").await;
@@ -585,7 +583,7 @@ async fn fault_neo4j_on_a_full_disk() {
 /// Two servers between which a proxy is slow: slow is not broken.
 #[tokio::test]
 async fn a_slow_network_is_only_slow() {
-    let (home, behind) = (ContentLocation::new(), Behind::proxies());
+    let (home, behind) = (Home::new(), Behind::proxies());
     for proxy in [&behind.postgres, &behind.neo4j] {
         proxy.set(Mode::Slow(Duration::from_millis(40)));
     }
@@ -601,7 +599,7 @@ async fn a_slow_network_is_only_slow() {
 
 #[tokio::test]
 async fn a_deletion_that_neo4j_does_not_hear_of_is_finished_later() {
-    let (home, behind) = (ContentLocation::new(), Behind::proxies());
+    let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
     let id = client.store("gone", "a secret").await.ok()["id"].as_str().unwrap().to_owned();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use memcloud_test_servers::{Database, Neo4j, Postgres, Proxy, SharedNeo4j, SharedPostgres};
 use serde_json::{Value, json};
 
-use crate::home::{ContentLocation, PATIENCE, Server};
+use crate::home::{Home, PATIENCE, Server};
 use crate::with_model::model_dir;
 
 /// No answer may take longer, whatever has happened to the databases.
@@ -64,13 +64,13 @@ impl Settings {
 }
 
 /// An instance without a model.
-pub(crate) fn serve(home: &ContentLocation, settings: &Settings) -> Server {
+pub(crate) fn serve(home: &Home, settings: &Settings) -> Server {
     let mut command = home.memcloud();
     Server::start(settings.apply(&mut command).args(["serve", "--offline", "--listen", "127.0.0.1:0"]))
 }
 
 /// An instance with the model.
-pub(crate) fn serve_with_model(home: &ContentLocation, settings: &Settings) -> Server {
+pub(crate) fn serve_with_model(home: &Home, settings: &Settings) -> Server {
     let mut command = home.memcloud();
     settings.apply(&mut command).args(["serve", "--offline", "--listen", "127.0.0.1:0", "--model-dir"]);
     Server::start(command.arg(model_dir()))

@@ -13,12 +13,12 @@ use memcloud_test_servers::SharedPostgres;
 use serde_json::{Value, json};
 
 use super::harness::{Client, Settings, serve_with_model};
-use crate::home::{ContentLocation, Ran, Server, finish, http};
+use crate::home::{Home, Ran, Server, finish, http};
 
 const QUESTIONS: [&str; 4] =
     ["Which pets live in the house?", "What does Ann do on Mondays?", "When did it rain?", "number seven"];
 
-fn run(home: &ContentLocation, settings: &Settings, args: &[&str]) -> Ran {
+fn run(home: &Home, settings: &Settings, args: &[&str]) -> Ran {
     let mut command = home.memcloud();
     finish(settings.apply(&mut command).args(args))
 }
@@ -109,7 +109,7 @@ fn checked(ran: Ran, memories: u64, facts: u64) -> Value {
 
 #[tokio::test]
 async fn there_and_back_again() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut embedded = serve_with_model(&home, &Settings::default());
     fill(&embedded).await;
     embedded.signal("TERM");
@@ -131,11 +131,11 @@ async fn there_and_back_again() {
     let again = checked(run(&home, &settings, &["import", "--json", "--from", &from]), 35, 2);
     assert_eq!(again["written"], 0, "a second time there is nothing to do");
     assert_eq!(again["checksum"], there["checksum"]);
-    let elsewhere = ContentLocation::new();
+    let elsewhere = Home::new();
     let graph = serve_with_model(&elsewhere, &settings);
     assert_eq!(seen(&graph).await, before, "hits, scores, order, metadata and sessions");
     // A copy of it in the same Neo4j, with the same ids, is a memory of its own.
-    let third = ContentLocation::new();
+    let third = Home::new();
     let another = SharedPostgres::from_environment().create_database();
     let staging = Settings::default().shared_postgres(&another).shared_neo4j();
     checked(run(&third, &staging, &["import", "--json", "--from", &from]), 35, 2);
@@ -169,7 +169,7 @@ async fn there_and_back_again() {
 
 #[tokio::test]
 async fn from_postgres_alone_to_a_graph() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let (one, two) = {
         let server = SharedPostgres::from_environment();
         (server.create_database(), server.create_database())
@@ -190,7 +190,7 @@ async fn from_postgres_alone_to_a_graph() {
 /// A database that keeps everything is not taken for the records of a graph.
 #[tokio::test]
 async fn another_home_of_the_episodes_is_told() {
-    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
+    let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
     let alone = Settings::default().shared_postgres(&database);
     let server = serve_with_model(&home, &alone);
     Client::of(&server).store("home", "hello").await.ok();

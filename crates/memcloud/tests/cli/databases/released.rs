@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::harness::{OWN_NEO4J, Settings};
-use crate::home::ContentLocation;
+use crate::home::Home;
 use crate::released::{answers_the_same, text, used_today};
 
 /// A part of the released graph.
@@ -19,7 +19,7 @@ struct Statement {
 
 #[tokio::test]
 async fn the_released_postgres_answers_the_same() {
-    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
+    let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
     database.execute(&text("postgres.sql"));
     database.execute(&used_today("memcloud."));
     let settings = Settings::default().shared_postgres(&database);
@@ -35,7 +35,7 @@ async fn the_released_postgres_answers_the_same() {
 #[tokio::test]
 async fn the_released_neo4j_with_postgres_answers_the_same() {
     let _alone = OWN_NEO4J.lock().await;
-    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
+    let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
     database.execute(&text("neo4j/records.sql"));
     database.execute(&used_today("memcloud."));
     let server = Neo4j::start();

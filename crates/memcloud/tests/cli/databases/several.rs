@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::harness::{Client, Settings, serve, serve_with_model, until};
-use crate::home::{ContentLocation, Server, http};
+use crate::home::{Home, Server, http};
 
 fn shared() -> (Database, Settings) {
     let database = SharedPostgres::from_environment().create_database();
@@ -42,14 +42,14 @@ async fn agree(clients: &[Client]) {
 
 #[tokio::test]
 async fn two_servers_agree_at_once() {
-    let (home, (_database, settings)) = (ContentLocation::new(), shared());
+    let (home, (_database, settings)) = (Home::new(), shared());
     let servers = [serve(&home, &settings), serve(&home, &settings)];
     agree(&servers.each_ref().map(Client::of)).await;
 }
 
 #[tokio::test]
 async fn two_servers_on_postgres_alone_agree_at_once() {
-    let (home, database) = (ContentLocation::new(), SharedPostgres::from_environment().create_database());
+    let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
     let settings = Settings::default().shared_postgres(&database);
     let servers = [serve(&home, &settings), serve(&home, &settings)];
     agree(&servers.each_ref().map(Client::of)).await;
@@ -58,7 +58,7 @@ async fn two_servers_on_postgres_alone_agree_at_once() {
 /// A vector that one server works out later is used by another at its next search.
 #[tokio::test]
 async fn what_one_updates_another_uses() {
-    let (home, (_database, settings)) = (ContentLocation::new(), shared());
+    let (home, (_database, settings)) = (Home::new(), shared());
     let knowing = serve_with_model(&home, &settings);
     let reader = Client::of(&knowing);
     let wordy = serve(&home, &settings);
@@ -84,7 +84,7 @@ async fn fault_five_servers_of_which_four_are_killed() {
     let postgres = Postgres::start();
     let database = postgres.create_database();
     let settings = Settings::default().postgres(&postgres, &database).shared_neo4j();
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut servers: Vec<Server> = (0..5).map(|_| serve(&home, &settings)).collect();
     let clients: Vec<Client> = servers.iter().map(Client::of).collect();
     agree(&clients).await;

@@ -4,9 +4,9 @@ use memcloud_test_servers::{Certificates, Postgres, SharedNeo4j, SharedPostgres,
 use serde_json::Value;
 
 use super::harness::{Client, Settings, serve};
-use crate::home::{ContentLocation, finish};
+use crate::home::{Home, finish};
 
-fn doctor(home: &ContentLocation, settings: &Settings) -> Value {
+fn doctor(home: &Home, settings: &Settings) -> Value {
     let mut command = home.memcloud();
     finish(settings.apply(&mut command).args(["doctor", "--json", "--offline"])).json()
 }
@@ -19,7 +19,7 @@ fn part<'a>(report: &'a Value, name: &str) -> &'a Value {
 
 /// Stores and finds over these settings, and has the doctor look at the part. Answers what it says.
 async fn works(settings: &Settings, name: &str) -> String {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = serve(&home, settings);
     let client = Client::of(&server);
     client.store("ways", "The key hangs in the hall").await.ok();
@@ -63,7 +63,7 @@ async fn neo4j_with_credentials_in_its_address() {
     let encoded = server.password().bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let uri = format!("bolt://{}:{encoded}@{}:{}", server.user(), server.host(), server.port());
     let settings = Settings::default().shared_postgres(&database).neo4j_at(uri).with("MEMCLOUD_LOG", "trace");
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut instance = serve(&home, &settings);
     Client::of(&instance).store("ways", "hello").await.ok();
     instance.signal("TERM");
@@ -99,7 +99,7 @@ async fn fault_postgres_on_a_socket_as_cloud_sql_has_it() {
 async fn fault_postgres_over_tcp_with_a_hostile_password() {
     let server = Postgres::start();
     let settings = Settings::default().postgres(&server, &server.create_database());
-    let home = ContentLocation::new();
+    let home = Home::new();
     let mut instance = serve(&home, &settings.clone().with("MEMCLOUD_LOG", "trace"));
     Client::of(&instance).store("ways", "hello").await.ok();
     instance.signal("TERM");
@@ -134,7 +134,7 @@ async fn fault_postgres_over_tls() {
     assert!(detail.contains("TLS, verified by"), "{detail}");
     works(&to("127.0.0.1", certificates.ca_file()).with("DB_SSLMODE", "verify-full"), "postgres").await;
     // An authority that did not sign it.
-    let home = ContentLocation::new();
+    let home = Home::new();
     let wrong = to("localhost", certificates.other_ca_file());
     let instance = serve(&home, &wrong);
     let client = Client::of(&instance);
@@ -161,7 +161,7 @@ async fn a_neo4j_that_somebody_else_vouches_for_is_not_trusted() {
         .shared_neo4j()
         .neo4j_at(server.uri_with("neo4j+s"))
         .with("NEO4J_CA_FILE", certificates.other_ca_file().display().to_string());
-    let home = ContentLocation::new();
+    let home = Home::new();
     let instance = serve(&home, &settings);
     let client = Client::of(&instance);
     assert_eq!(client.broken().await, [("neo4j".into(), "database_untrusted".into())]);
@@ -173,7 +173,7 @@ async fn a_neo4j_that_somebody_else_vouches_for_is_not_trusted() {
 /// Without PostgreSQL the records are in the data directory, and what was stored is there after a restart.
 #[tokio::test]
 async fn neo4j_with_records_in_the_data_directory() {
-    let (home, settings) = (ContentLocation::new(), Settings::default().shared_neo4j());
+    let (home, settings) = (Home::new(), Settings::default().shared_neo4j());
     let mut server = serve(&home, &settings);
     Client::of(&server).store("ways", "The key hangs in the hall").await.ok();
     server.signal("TERM");
