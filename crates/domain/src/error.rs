@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::{Database, DatabaseErrorKind, Violation};
+use crate::{Database, DatabaseErrorKind, Space, Violation};
 
 /// What can go wrong with a memory.
 ///
@@ -16,6 +16,9 @@ pub enum Error {
     /// The same idempotency key came with another request.
     #[error("this idempotency key was used before with another request")]
     IdempotencyConflict,
+    /// The space is being deleted.
+    #[error("the space '{0}' is being deleted")]
+    SpaceDeleting(Space),
     /// The stored vectors come from another model than the one that runs.
     #[error("the stored vectors come from '{stored}', but the embedding model is '{running}'")]
     OtherVectorSpace {
@@ -125,6 +128,7 @@ impl Error {
         match self {
             Self::Invalid(violations) => violations.first().map_or("invalid", Violation::code),
             Self::IdempotencyConflict => "idempotency_conflict",
+            Self::SpaceDeleting(_) => "space_deleting",
             Self::OtherVectorSpace { .. } => "other_vector_space",
             Self::StorageFull(_) => "storage_full",
             Self::StorageReadOnly(_) => "storage_read_only",
@@ -145,7 +149,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Invalid(_) => Fault::Request,
-            Self::IdempotencyConflict => Fault::Conflict,
+            Self::IdempotencyConflict | Self::SpaceDeleting(_) => Fault::Conflict,
             Self::StorageFull(_)
             | Self::StorageReadOnly(_)
             | Self::StorageLocked { .. }

@@ -28,6 +28,6 @@ pub use excerpt::excerpt;
 pub use fact::{Fact, FactId, ProfileKey};
 pub use filter::{Attribute, Comparison, Filter, Number, Operand, Scalar, Test};
 pub use id::EpisodeId;
-pub use space::{Member, Session, Space};
+pub use space::{Member, Session, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceState};
 pub use time::{Clock, SystemClock, TimeRange, Timestamp};
 pub use violation::{Field, Rule, Violation};

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// What a memory belongs to. Nothing is ever found across spaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Space {
@@ -22,6 +24,50 @@ impl fmt::Display for Space {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.org, self.project)
     }
+}
+
+/// What is known of a space apart from what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpaceInfo {
+    /// Its name.
+    pub space: Space,
+    /// When it was created; `None` when it is older than this record and has no episode.
+    pub created_at: Option<Timestamp>,
+    /// A description for people; empty when there is none.
+    pub description: String,
+    /// Whether messages that are stored in it are learned from.
+    pub learns: bool,
+    /// Whether it can be used.
+    pub state: SpaceState,
+}
+
+/// Whether a space can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpaceState {
+    /// It can be used.
+    Active,
+    /// It is being deleted: nothing in it is found, and nothing can be stored in it.
+    Deleting,
+}
+
+/// How much a space holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpaceCounts {
+    /// Sessions.
+    pub sessions: u64,
+    /// Episodes.
+    pub episodes: u64,
+    /// Facts, including those that no longer hold.
+    pub facts: u64,
+}
+
+/// What to change of a space. `None` leaves a setting as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpaceChanges {
+    /// The new description.
+    pub description: Option<String>,
+    /// Whether messages that are stored from now on are learned from.
+    pub learns: Option<bool>,
 }
 
 /// Someone who takes part in a session.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use data_encoding::HEXLOWER;
 use half::f16;
-use memcloud_domain::{Episode, EpisodeId, Member, Session, Space};
+use memcloud_domain::{Episode, EpisodeId, Member, Session, Space, SpaceChanges};
 use memcloud_memory::Analysis;
 use memcloud_ports::{Batch, Change, ChangeKind, Cursor, Engine, IndexRow, Prepared, SessionsOf};
 use serde_json::json;
@@ -66,6 +66,7 @@ pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) ->
     let spaces = copy_sessions(source, target).await?;
     let mut counter = Counter { done: 0, total, written: 0, progress };
     for space in &spaces {
+        copy_settings(source, target, space).await?;
         copy_episodes(source, target, space, &mut counter).await?;
     }
     facts::copy(source, target).await?;
@@ -129,6 +130,14 @@ async fn make_sessions(
         .episodes
         .append(Batch { space, sessions, episodes: Vec::new(), idempotency: None, intent: None })
         .await?;
+    Ok(())
+}
+
+/// Copies the settings of a space.
+async fn copy_settings(source: &Engine, target: &Engine, space: &Space) -> Result<(), Error> {
+    let Some((info, _)) = source.spaces.describe_space(space).await? else { return Ok(()) };
+    let changes = SpaceChanges { description: Some(info.description), learns: Some(info.learns) };
+    target.spaces.configure_space(space, changes).await?;
     Ok(())
 }
 

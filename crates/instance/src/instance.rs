@@ -152,6 +152,8 @@ impl Instance {
         }
         let tasks = Tasks::new();
         let memory = self.memory;
+        let deleter = Arc::clone(&memory);
+        tasks.spawn("deleter of spaces", |stop| deleter.delete_spaces(stop));
         tasks.spawn("embedding backlog", |stop| async move {
             stop.run_until_cancelled(backlog::embed(memory)).await;
         });

@@ -21,6 +21,7 @@ mod llm_gate;
 mod memory;
 pub mod profile;
 mod search;
+mod spaces;
 mod text;
 
 pub use chat::{Chat, ChatEvent, ChatOptions, ChatSession, ChatTurn, CompletedTurn, Context, FailedTurn};

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use memcloud_domain::{Clock, Episode, Error, Fact, Fault};
 use memcloud_ports::{Check, Embedder, Engine, FactsOf, Part};
+use tokio::sync::Notify;
 
 use crate::embedding::Embedding;
 use crate::ingest::{Ingest, StoreRequest, Stored};
@@ -16,6 +17,8 @@ pub struct Memory {
     pub(crate) limits: Limits,
     pub(crate) ingest: Ingest,
     pub(crate) search: Search,
+    /// Wakes the deleter of spaces.
+    pub(crate) deletions: Notify,
 }
 
 impl Memory {
@@ -38,7 +41,7 @@ impl Memory {
         let ingest =
             Ingest::new(Arc::clone(&engine.episodes), Arc::clone(&embedding), Arc::clone(&clock), limits);
         let search = Search::new(engine.clone(), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
-        Ok(Self { engine, embedding, clock, limits, ingest, search })
+        Ok(Self { engine, embedding, clock, limits, ingest, search, deletions: Notify::new() })
     }
 
     /// Also queues every message that a person writes for the [`Learner`](crate::Learner).

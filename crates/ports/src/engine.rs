@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue, RecordStore, SessionStore,
+    EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue, RecordStore, SessionStore, SpaceStore,
     UsageLedger, VectorStore,
 };
 
@@ -19,6 +19,8 @@ pub struct Engine {
     pub history: Arc<dyn History>,
     /// Sessions and their members.
     pub sessions: Arc<dyn SessionStore>,
+    /// Spaces.
+    pub spaces: Arc<dyn SpaceStore>,
     /// Embeddings.
     pub vectors: Arc<dyn VectorStore>,
     /// Facts.
@@ -40,6 +42,7 @@ impl Engine {
         S: EpisodeStore
             + History
             + SessionStore
+            + SpaceStore
             + VectorStore
             + FactStore
             + LearningQueue
@@ -52,6 +55,7 @@ impl Engine {
             episodes: store.clone(),
             history: store.clone(),
             sessions: store.clone(),
+            spaces: store.clone(),
             vectors: store.clone(),
             facts: store.clone(),
             learning: store.clone(),
@@ -68,6 +72,7 @@ impl From<Arc<dyn RecordStore>> for Engine {
             episodes: records.clone(),
             history: records.clone(),
             sessions: records.clone(),
+            spaces: records.clone(),
             vectors: records.clone(),
             facts: records.clone(),
             learning: records.clone(),

@@ -6,7 +6,18 @@ use memcloud_domain::{EpisodeId, Error, Purpose, Space};
 
 /// The number of a change in the history of one space. The first is 1. Every stored or deleted episode takes the next one,
 /// and none is used twice. 0 is the empty space.
+///
+/// The bits above [`LIFE_BITS`] count lives. A space that is created after other spaces were deleted starts in a later life,
+/// so that a server recognizes its index of a deleted space with the same name.
 pub type Sequence = u64;
+
+/// How many bits of a sequence number count changes.
+pub const LIFE_BITS: u32 = 40;
+
+/// The life that a sequence number belongs to.
+pub fn life(sequence: Sequence) -> u64 {
+    sequence >> LIFE_BITS
+}
 
 /// One step in the history of a space, as the ranking index needs it.
 #[derive(Clone, Debug)]

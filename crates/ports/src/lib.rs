@@ -3,8 +3,8 @@
 //! # Add an engine
 //!
 //! 1. Make a crate `store-<name>` that depends on this one and on `memcloud-domain`. Implement [`EpisodeStore`],
-//!    [`History`], [`SessionStore`], [`VectorStore`], [`FactStore`], [`LearningQueue`], [`UsageLedger`], [`KeyStore`] and
-//!    [`Health`]; and [`RecordStore`] if it can keep the records of episodes whose content is in a graph. The documentation
+//!    [`History`], [`SessionStore`], [`SpaceStore`], [`VectorStore`], [`FactStore`], [`LearningQueue`], [`UsageLedger`],
+//!    [`KeyStore`] and [`Health`]; and [`RecordStore`] if it can keep the records of episodes whose content is in a graph. The documentation
 //!    of each method says what durable, repeated, empty and gone mean. `InMemoryEngine` (feature "testing") is the shortest
 //!    engine to read. The engine takes an `Arc<dyn Clock>` when it is opened, and gets revised facts from
 //!    [`RevisionSet::change`].
@@ -31,6 +31,7 @@ mod language_model;
 mod learning_queue;
 mod records;
 mod sessions;
+mod spaces;
 mod unique_id;
 mod usage;
 mod vectors;
@@ -42,7 +43,7 @@ pub use episodes::{
 };
 pub use facts::{EmbeddedFact, FactStore, FactsOf, NewFact, Revision, RevisionSet};
 pub use health::{Check, Health, PROBE_WITHIN, Part};
-pub use history::{Change, ChangeKind, History, IndexRow, Sequence};
+pub use history::{Change, ChangeKind, History, IndexRow, LIFE_BITS, Sequence, life};
 #[cfg(feature = "testing")]
 pub use in_memory::InMemoryEngine;
 pub use intent::Intent;
@@ -57,6 +58,7 @@ pub use learning_queue::{
 };
 pub use records::{AGAIN_AFTER, ContentLocation, Orphan, RecordStore};
 pub use sessions::{SessionStore, SessionsOf};
+pub use spaces::SpaceStore;
 pub use unique_id::unique_id;
 pub use usage::{Budget, Charge, Span, Usage, UsageLedger};
 pub use vectors::VectorStore;

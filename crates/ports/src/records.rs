@@ -8,7 +8,7 @@ use memcloud_domain::{EpisodeId, Error, Space};
 
 use crate::{
     Appended, Batch, Deletion, EpisodeStore, FactStore, Health, History, Intent, KeyStore, LearningQueue,
-    SessionStore, UsageLedger, VectorStore,
+    SessionStore, SpaceStore, UsageLedger, VectorStore,
 };
 
 /// Episodes without a record that the other database may have, and must remove.
@@ -32,6 +32,7 @@ pub trait RecordStore:
     EpisodeStore
     + History
     + SessionStore
+    + SpaceStore
     + VectorStore
     + FactStore
     + LearningQueue

@@ -47,6 +47,7 @@ pub(crate) fn of_code(code: &str) -> &'static str {
         "unknown_role" => "use 'system', 'user' or 'assistant'; for tools there is POST /v1/chat/completions",
         "not_a_member" => "name producer and produced_for in the session's user_id or agent_id",
         "idempotency_conflict" => "use a new key for a new request",
+        "space_deleting" => "send it again when the deletion has ended, or use another space",
         "payload_too_large" => "send several smaller requests, or raise MEMCLOUD_MAX_BODY_BYTES",
         "body_timeout" | "body_incomplete" => "send the whole body, as long as Content-Length says",
         // Who may call, and what there is.

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use memcloud_domain::{Database, EpisodeId, Error};
-use memcloud_ports::{Appended, Batch, Idempotency, Intent, REMEMBERED};
+use memcloud_ports::{Appended, Batch, Idempotency, Intent, LIFE_BITS, REMEMBERED};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::columns::{EpisodeColumns, LessonColumns, MemberColumns, session_names};
 use crate::error::WorkError;
+use crate::spaces;
 use crate::{id, intents, uuid};
 
 /// Stores a batch, and settles the intent under which Neo4j wrote it. May be called again with the same batch: it is
@@ -90,6 +91,9 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
         return Ok(Written::NotIntended);
     }
     let count = batch.episodes.len() as u64;
+    if inserted == 0 && spaces::is_being_deleted(tx, &batch.space).await? {
+        return Err(Error::SpaceDeleting(batch.space.clone()).into());
+    }
     if inserted == count {
         return Ok(Written::New);
     }
@@ -124,8 +128,12 @@ impl Statements {
 }
 
 // Existing rows are excluded first, because an insert that does nothing still takes a number from the sequence.
-const SPACE: &str = "INSERT INTO memcloud.spaces (org, project) SELECT $1, $2
-    WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces WHERE org = $1 AND project = $2)
+// Nothing is inserted while a space of this name is being deleted.
+const SPACE: &str = "INSERT INTO memcloud.spaces (org, project, head, created_at)
+    SELECT $1, $2, coalesce((SELECT value::bigint FROM memcloud.meta WHERE name = 'lives'), 0) << $3::integer,
+           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+    WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces
+                      WHERE (org = $1 AND project = $2) OR (deleting_org = $1 AND deleting_project = $2))
     ON CONFLICT DO NOTHING";
 
 const SESSIONS: &str = "INSERT INTO memcloud.sessions (space, name)
@@ -165,7 +173,7 @@ const EPISODES: &str = "WITH space AS (
 const LESSONS: &str = "WITH wanted AS (
         SELECT s.id AS space, l.* FROM memcloud.spaces s,
                unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[]) AS l (uid, owner, category, at)
-        WHERE s.org = $1 AND s.project = $2
+        WHERE s.org = $1 AND s.project = $2 AND s.learns
     ),
     made AS (
         INSERT INTO memcloud.subjects (space, owner, category)
@@ -192,7 +200,8 @@ async fn settle(
 }
 
 async fn make_space(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
-    tx.execute(&statements.space, &[&batch.space.org, &batch.space.project]).await?;
+    let (org, project, bits) = (&batch.space.org, &batch.space.project, LIFE_BITS as i32);
+    tx.execute(&statements.space, &[org, project, &bits]).await?;
     Ok(())
 }
 

@@ -34,6 +34,7 @@ mod keys;
 mod profile;
 mod read;
 mod schema;
+mod spaces;
 mod target;
 mod tls;
 mod vectors;

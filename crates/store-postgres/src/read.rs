@@ -223,7 +223,7 @@ pub(crate) async fn session(client: Object, space: &Space, name: &str) -> Result
 pub(crate) async fn sessions(client: Object, of: &SessionsOf) -> Result<Vec<Session>, WorkError> {
     let rows = match of {
         SessionsOf::Everyone => {
-            let select = client.prepare_cached(select_sessions!("")).await?;
+            let select = client.prepare_cached(select_sessions!("WHERE p.deleting_org IS NULL")).await?;
             client.query(&select, &[]).await?
         }
         SessionsOf::Space(space) => {
@@ -240,7 +240,8 @@ pub(crate) async fn sessions(client: Object, of: &SessionsOf) -> Result<Vec<Sess
 async fn of_member(client: &Object, role: i16, name: &str) -> Result<Vec<Row>, WorkError> {
     let select = client
         .prepare_cached(select_sessions!(
-            "WHERE t.id IN (SELECT session FROM memcloud.members WHERE name = $1 AND role = $2)"
+            "WHERE p.deleting_org IS NULL
+               AND t.id IN (SELECT session FROM memcloud.members WHERE name = $1 AND role = $2)"
         ))
         .await?;
     Ok(client.query(&select, &[&name, &role]).await?)

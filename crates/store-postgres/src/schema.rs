@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_memory.sql"),
     include_str!("../migrations/0002_profile.sql"),
     include_str!("../migrations/0003_keys.sql"),
+    include_str!("../migrations/0004_spaces.sql"),
 ];
 
 /// The oldest supported server, as `server_version_num`: 14.

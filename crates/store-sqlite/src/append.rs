@@ -1,4 +1,4 @@
-use memcloud_domain::{EpisodeId, Error, Member, Purpose};
+use memcloud_domain::{EpisodeId, Error, Member, Purpose, Timestamp};
 use memcloud_ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
@@ -7,7 +7,12 @@ use crate::profile::queue;
 use crate::{intents, spaces, vectors};
 
 /// Stores a batch inside the writer's transaction, and settles the intent under which the other database wrote it.
-pub(crate) fn append(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> Result<Appended, WorkError> {
+pub(crate) fn append(
+    tx: &Connection,
+    batch: &Batch,
+    intent: Option<Intent>,
+    now: Timestamp,
+) -> Result<Appended, WorkError> {
     if let Some(idempotency) = &batch.idempotency
         && let Some(ids) = repeated(tx, idempotency)?
     {
@@ -16,7 +21,7 @@ pub(crate) fn append(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> 
     if let Some(intent) = intent {
         intents::settle(tx, intent)?;
     }
-    let space = spaces::make(tx, &batch.space)?;
+    let space = spaces::make(tx, &batch.space, now)?;
     for (name, members) in &batch.sessions {
         let session = session(tx, space, name)?;
         add_members(tx, session, members)?;
@@ -31,7 +36,9 @@ pub(crate) fn append(tx: &Connection, batch: &Batch, intent: Option<Intent>) -> 
         let session = session(tx, space, &prepared.episode.session)?;
         insert_episode(&mut insert, space, session, sequence, prepared)?;
     }
-    queue::add(tx, space, &batch.episodes)?;
+    if spaces::learns(tx, space)? {
+        queue::add(tx, space, &batch.episodes)?;
+    }
     if let Some(idempotency) = &batch.idempotency {
         remember(tx, idempotency, &batch.episodes)?;
     }

@@ -147,7 +147,8 @@ impl RecordStore for SqliteStore {
     }
 
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
-        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, Some(intent))).await
+        let now = self.clock.now();
+        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, Some(intent), now)).await
     }
 
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {
@@ -176,7 +177,8 @@ impl RecordStore for SqliteStore {
 #[async_trait]
 impl EpisodeStore for SqliteStore {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, None)).await
+        let now = self.clock.now();
+        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, None, now)).await
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {

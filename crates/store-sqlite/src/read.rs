@@ -203,13 +203,13 @@ pub(crate) fn session(
 /// Sessions in the order they were first seen.
 pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<Session>, WorkError> {
     const ALL: &str = "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
-                       WHERE ?1 IS NULL AND ?2 IS NULL ORDER BY s.id";
+                       WHERE ?1 IS NULL AND ?2 IS NULL AND p.deleting_org IS NULL ORDER BY s.id";
     const OF_SPACE: &str =
         "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
                             WHERE p.org = ?1 AND p.project = ?2 ORDER BY s.id";
     const OF_MEMBER: &str = "SELECT s.id, p.org, p.project, s.name
                              FROM members m JOIN sessions s ON s.id = m.session JOIN spaces p ON p.id = s.space
-                             WHERE m.name = ?1 AND m.role = CAST(?2 AS INTEGER) ORDER BY s.id";
+                             WHERE m.name = ?1 AND m.role = CAST(?2 AS INTEGER) AND p.deleting_org IS NULL ORDER BY s.id";
     let (sql, first, second) = match of {
         SessionsOf::Everyone => (ALL, None, None),
         SessionsOf::Space(space) => (OF_SPACE, Some(&space.org), Some(space.project.as_str())),

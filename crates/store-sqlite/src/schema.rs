@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_intents.sql"),
     include_str!("../migrations/0003_profile.sql"),
     include_str!("../migrations/0004_keys.sql"),
+    include_str!("../migrations/0005_spaces.sql"),
 ];
 
 /// Creates the database file if it is missing, for its owner only. SQLite gives the write-ahead log the same permissions.

@@ -1,26 +1,73 @@
-//! The rows of spaces and their sequence numbers.
+//! Spaces: see [`SpaceStore`].
 
-use memcloud_domain::Space;
-use rusqlite::{Connection, OptionalExtension, params};
+use async_trait::async_trait;
+use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceState, Timestamp};
+use memcloud_ports::{LIFE_BITS, SpaceStore};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::SqliteStore;
 use crate::error::WorkError;
 
-/// The row of a space, created when it is new.
-pub(crate) fn make(tx: &Connection, space: &Space) -> Result<i64, WorkError> {
-    if let Some(id) = find(tx, space)? {
-        return Ok(id);
+#[async_trait]
+impl SpaceStore for SqliteStore {
+    async fn spaces(&self, after: Option<&Space>, limit: usize) -> Result<Vec<SpaceInfo>, Error> {
+        let after = after.cloned().unwrap_or(Space { org: String::new(), project: String::new() });
+        self.readers.read("reading spaces", move |connection| list(connection, &after, limit)).await
     }
-    tx.prepare_cached("INSERT INTO spaces (org, project) VALUES (?1, ?2)")?
-        .execute(params![space.org, space.project])?;
-    Ok(tx.last_insert_rowid())
+
+    async fn describe_space(&self, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, Error> {
+        let space = space.clone();
+        self.readers.read("reading a space", move |connection| describe(connection, &space)).await
+    }
+
+    async fn configure_space(&self, space: &Space, changes: SpaceChanges) -> Result<bool, Error> {
+        let space = space.clone();
+        self.writer.write("configuring a space", move |tx| configure(tx, &space, &changes)).await
+    }
+
+    async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
+        let space = space.clone();
+        self.writer.write("deleting a space", move |tx| begin_deletion(tx, &space)).await
+    }
+
+    async fn hidden_spaces(&self) -> Result<Vec<Space>, Error> {
+        self.readers.read("reading spaces", hidden).await
+    }
+
+    async fn remove_space(&self, hidden: &Space) -> Result<(), Error> {
+        let hidden = hidden.clone();
+        self.writer.write("removing a space", move |tx| remove(tx, &hidden)).await
+    }
 }
 
-/// The row of a space, if it is known.
+/// The row of a space, if it is known and not being deleted.
 pub(crate) fn find(connection: &Connection, space: &Space) -> Result<Option<i64>, WorkError> {
     Ok(connection
         .prepare_cached("SELECT id FROM spaces WHERE org = ?1 AND project = ?2")?
         .query_row(params![space.org, space.project], |row| row.get(0))
         .optional()?)
+}
+
+/// The row of a space, made when it is new.
+pub(crate) fn make(tx: &Connection, space: &Space, now: Timestamp) -> Result<i64, WorkError> {
+    if let Some(id) = find(tx, space)? {
+        return Ok(id);
+    }
+    if is_being_deleted(tx, space)? {
+        return Err(Error::SpaceDeleting(space.clone()).into());
+    }
+    tx.prepare_cached(
+        "INSERT INTO spaces (org, project, head, created_at)
+         VALUES (?1, ?2, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'lives'), 0) << ?3, ?4)",
+    )?
+    .execute(params![space.org, space.project, LIFE_BITS, now.as_micros()])?;
+    Ok(tx.last_insert_rowid())
+}
+
+fn is_being_deleted(connection: &Connection, space: &Space) -> Result<bool, WorkError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM spaces WHERE deleting_org = ?1 AND deleting_project = ?2")?
+        .exists(params![space.org, space.project])?)
 }
 
 /// Takes the next `count` sequence numbers of a space and returns the first of them.
@@ -30,4 +77,100 @@ pub(crate) fn advance(tx: &Connection, space: i64, count: usize) -> Result<i64, 
         .prepare_cached("UPDATE spaces SET head = head + ?2 WHERE id = ?1 RETURNING head")?
         .query_row(params![space, count], |row| row.get(0))?;
     Ok(head - count + 1)
+}
+
+/// Whether messages that are stored in a space are learned from.
+pub(crate) fn learns(connection: &Connection, space: i64) -> Result<bool, WorkError> {
+    let mut select = connection.prepare_cached("SELECT learns FROM spaces WHERE id = ?1")?;
+    Ok(select.query_row([space], |row| row.get(0))?)
+}
+
+fn list(connection: &Connection, after: &Space, limit: usize) -> Result<Vec<SpaceInfo>, WorkError> {
+    let mut select = connection.prepare_cached(
+        "SELECT ifnull(deleting_org, org) AS named_org, ifnull(deleting_project, project) AS named_project,
+                created_at, description, learns, deleting_org IS NOT NULL
+         FROM spaces WHERE (named_org, named_project) > (?1, ?2)
+         ORDER BY named_org, named_project LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![after.org, after.project, limit as i64], info)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn info(row: &Row<'_>) -> rusqlite::Result<SpaceInfo> {
+    Ok(SpaceInfo {
+        space: Space { org: row.get(0)?, project: row.get(1)? },
+        created_at: row.get::<_, Option<i64>>(2)?.and_then(Timestamp::from_micros),
+        description: row.get(3)?,
+        learns: row.get(4)?,
+        state: if row.get(5)? { SpaceState::Deleting } else { SpaceState::Active },
+    })
+}
+
+fn describe(connection: &Connection, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, WorkError> {
+    let mut select = connection.prepare_cached(
+        "SELECT ?1, ?2, created_at, description, learns, deleting_org IS NOT NULL,
+                (SELECT count(*) FROM sessions t WHERE t.space = s.id),
+                (SELECT count(*) FROM episodes e WHERE e.space = s.id),
+                (SELECT count(*) FROM features f JOIN subjects b ON b.id = f.subject WHERE b.space = s.id)
+         FROM spaces s WHERE (org = ?1 AND project = ?2) OR (deleting_org = ?1 AND deleting_project = ?2)",
+    )?;
+    let described = select.query_row(params![space.org, space.project], |row| {
+        let (info, count) = (info(row)?, |column| row.get::<_, i64>(column).map(i64::cast_unsigned));
+        let counts = match info.state {
+            SpaceState::Active => SpaceCounts { sessions: count(6)?, episodes: count(7)?, facts: count(8)? },
+            SpaceState::Deleting => SpaceCounts::default(),
+        };
+        Ok((info, counts))
+    });
+    Ok(described.optional()?)
+}
+
+fn configure(tx: &Connection, space: &Space, changes: &SpaceChanges) -> Result<bool, WorkError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE spaces SET description = ifnull(?3, description), learns = ifnull(?4, learns)
+             WHERE org = ?1 AND project = ?2",
+        )?
+        .execute(params![space.org, space.project, changes.description, changes.learns])?;
+    Ok(changed == 1)
+}
+
+fn begin_deletion(tx: &Connection, space: &Space) -> Result<bool, WorkError> {
+    let Some(id) = find(tx, space)? else { return is_being_deleted(tx, space) };
+    tx.execute("DELETE FROM lessons WHERE subject IN (SELECT id FROM subjects WHERE space = ?1)", [id])?;
+    tx.execute(
+        "UPDATE spaces SET deleting_org = org, deleting_project = project, description = '', org = '',
+                           project = lower(hex(randomblob(16)))
+         WHERE id = ?1",
+        [id],
+    )?;
+    Ok(true)
+}
+
+fn hidden(connection: &Connection) -> Result<Vec<Space>, WorkError> {
+    let mut select = connection
+        .prepare_cached("SELECT org, project FROM spaces WHERE deleting_org IS NOT NULL ORDER BY id")?;
+    let rows = select.query_map([], |row| Ok(Space { org: row.get(0)?, project: row.get(1)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn remove(tx: &Connection, hidden: &Space) -> Result<(), WorkError> {
+    let Some(id) = find(tx, hidden)? else { return Ok(()) };
+    for rest in [
+        "DELETE FROM features WHERE subject IN (SELECT id FROM subjects WHERE space = ?1)",
+        "DELETE FROM lessons WHERE subject IN (SELECT id FROM subjects WHERE space = ?1)",
+        "DELETE FROM subjects WHERE space = ?1",
+        "DELETE FROM members WHERE session IN (SELECT id FROM sessions WHERE space = ?1)",
+        "DELETE FROM sessions WHERE space = ?1",
+        "DELETE FROM deletions WHERE space = ?1",
+        "DELETE FROM spaces WHERE id = ?1 AND deleting_org IS NOT NULL",
+    ] {
+        tx.execute(rest, [id])?;
+    }
+    tx.execute(
+        "INSERT INTO meta (name, value) VALUES ('lives', '1')
+         ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+        [],
+    )?;
+    Ok(())
 }

@@ -31,6 +31,7 @@ pub mod records;
 pub mod revisions;
 mod samples;
 pub mod sessions;
+pub mod spaces;
 pub mod usage;
 pub mod vectors;
 
@@ -52,5 +53,6 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     learning_queue::run(&fresh).await;
     usage::run(&fresh).await;
     keys::run(&fresh).await;
+    spaces::run(&fresh).await;
     memory::run(&fresh).await;
 }

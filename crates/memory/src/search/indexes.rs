@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memcloud_domain::{EpisodeId, Error, Space};
 use tokio::sync::RwLock;
 
 use crate::search::index::SpaceIndex;
 use crate::text::analysis::Analysis;
-use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Sequence};
+use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Sequence, life};
 
 /// How many changes are read from the engine at once.
 const STEP: usize = 4_096;
@@ -45,13 +45,14 @@ impl Indexes {
     ) -> Result<(SharedIndex, Sequence), Error> {
         let head = store.history.head(space).await?;
         if head == 0 {
-            // Nothing was ever stored there: a search in an unknown space must take no memory.
+            // Nothing was stored there, or the space was deleted: a search must take no memory.
+            self.lock().remove(space);
             return Ok((SharedIndex::default(), head));
         }
         let index = self.take(space);
         let mut known = index.read().await.sequence;
-        if known > head && known > store.history.head(space).await? {
-            // The engine was restored from a backup: its numbers continue from there.
+        if life(known) != life(head) || (known > head && known > store.history.head(space).await?) {
+            // The space was deleted and created again, or the engine was restored from a backup.
             *index.write().await = SpaceIndex::default();
             known = 0;
         }
@@ -65,9 +66,13 @@ impl Indexes {
         Ok((index, head))
     }
 
+    fn lock(&self) -> MutexGuard<'_, HashMap<Space, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self, space: &Space) -> SharedIndex {
         let used = self.uses.fetch_add(1, Ordering::Relaxed);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         let entry = held.entry(space.clone()).or_insert_with(|| Held {
             index: SharedIndex::default(),
             bytes: 0,
@@ -79,7 +84,7 @@ impl Indexes {
 
     /// Records the size of an index, and drops others while all together are too large.
     fn account(&self, space: &Space, bytes: usize) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         if let Some(entry) = held.get_mut(space) {
             entry.bytes = bytes;
         }

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
-use memcloud_domain::{Episode, EpisodeId, Error, Purpose, Space};
+use memcloud_domain::{Episode, EpisodeId, Error, Purpose, Space, Timestamp};
 
+use super::spaces::KnownSpace;
 use super::{InMemoryEngine, Row, State};
 use crate::{
     Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent, Prepared, REMEMBERED,
@@ -15,7 +16,12 @@ pub(super) struct Request {
 
 impl State {
     /// Stores a batch, and settles the intent that it was written elsewhere with.
-    pub(super) fn append(&mut self, batch: Batch, intent: Option<Intent>) -> Result<Appended, Error> {
+    pub(super) fn append(
+        &mut self,
+        batch: Batch,
+        intent: Option<Intent>,
+        now: Timestamp,
+    ) -> Result<Appended, Error> {
         if let Some(ids) = batch.idempotency.map(|key| self.repeated(&key)).transpose()?.flatten() {
             return Ok(Appended::Repeated(ids));
         }
@@ -23,17 +29,21 @@ impl State {
             let source = format!("episode {} is stored already", known.episode.id).into();
             return Err(Error::Storage { doing: "storing episodes", source });
         }
+        if self.is_being_deleted(&batch.space) {
+            return Err(Error::SpaceDeleting(batch.space));
+        }
         if let Some(intent) = intent {
             self.settle(intent)?;
         }
-        self.spaces.entry(batch.space.clone()).or_default();
+        let learns = self.make_space(&batch.space, now).info.learns;
         for (name, members) in &batch.sessions {
             self.add_members(&batch.space, name, members);
         }
         if let Some(idempotency) = &batch.idempotency {
             self.remember(idempotency, &batch.episodes);
         }
-        for prepared in batch.episodes {
+        for mut prepared in batch.episodes {
+            prepared.fact_targets.retain(|_| learns);
             self.insert(prepared);
         }
         Ok(Appended::Stored)
@@ -41,9 +51,9 @@ impl State {
 
     fn insert(&mut self, Prepared { episode, vector, analysis, fact_targets }: Prepared) {
         self.add_members(&episode.space, &episode.session, &[]);
-        let history = self.spaces.entry(episode.space.clone()).or_default();
-        let sequence = history.advance();
-        history.changes.insert(sequence, episode.id);
+        let Some(known) = self.spaces.get_mut(&episode.space) else { return };
+        let sequence = known.history.advance();
+        known.history.changes.insert(sequence, episode.id);
         for target in fact_targets {
             self.queue.add(&episode, target);
         }
@@ -85,7 +95,7 @@ impl State {
         deleted.sort_unstable();
         for (sequence, id) in &deleted {
             self.episodes.remove(id);
-            if let Some(history) = self.spaces.get_mut(space) {
+            if let Some(KnownSpace { history, .. }) = self.spaces.get_mut(space) {
                 history.changes.remove(sequence);
                 let removed = history.advance();
                 history.changes.insert(removed, *id);
@@ -117,7 +127,7 @@ impl State {
 #[async_trait]
 impl EpisodeStore for InMemoryEngine {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        self.state().append(batch, None)
+        self.state().append(batch, None, self.clock.now())
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {

@@ -50,13 +50,13 @@ impl Row {
 #[async_trait]
 impl History for InMemoryEngine {
     async fn head(&self, space: &Space) -> Result<Sequence, Error> {
-        Ok(self.state().spaces.get(space).map_or(0, |history| history.head))
+        Ok(self.state().spaces.get(space).map_or(0, |known| known.history.head))
     }
 
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
         let state = self.state();
-        let Some(history) = state.spaces.get(space) else { return Ok(Vec::new()) };
-        let later = history.changes.range(after + 1..);
+        let Some(known) = state.spaces.get(space) else { return Ok(Vec::new()) };
+        let later = known.history.changes.range(after + 1..);
         Ok(later.map(|(sequence, id)| state.change(*sequence, *id)).take(limit).collect())
     }
 }

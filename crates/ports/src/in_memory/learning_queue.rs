@@ -75,6 +75,12 @@ impl Queue {
         self.messages.entry((profile, id)).or_insert(message);
     }
 
+    /// Removes what waits to be learned from in a space.
+    pub(super) fn forget_space(&mut self, space: &Space) {
+        let profiles = &self.profiles;
+        self.messages.retain(|(profile, _), _| profiles[*profile].key.space != *space);
+    }
+
     /// Removes a deleted message.
     pub(super) fn forget(&mut self, id: EpisodeId) {
         self.messages.retain(|(_, queued), _| *queued != id);

@@ -10,6 +10,7 @@ mod keys;
 mod learning_queue;
 mod records;
 mod sessions;
+mod spaces;
 mod usage;
 mod vectors;
 
@@ -32,7 +33,9 @@ pub struct InMemoryEngine {
 /// All that the engine keeps. One lock guards it, so every operation is one transaction.
 #[derive(Default)]
 struct State {
-    spaces: HashMap<Space, history::SpaceHistory>,
+    spaces: BTreeMap<Space, spaces::KnownSpace>,
+    /// How many spaces have been deleted.
+    lives: u64,
     /// In the order in which they were first seen.
     sessions: Vec<Session>,
     episodes: BTreeMap<EpisodeId, Row>,

@@ -58,7 +58,7 @@ impl RecordStore for InMemoryEngine {
     }
 
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
-        self.state().append(batch, Some(intent))
+        self.state().append(batch, Some(intent), self.clock.now())
     }
 
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {

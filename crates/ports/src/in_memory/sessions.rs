@@ -33,6 +33,11 @@ impl SessionStore for InMemoryEngine {
             SessionsOf::User(name) => session.users().any(|user| user == name),
             SessionsOf::Agent(name) => session.agents().any(|agent| agent == name),
         };
-        Ok(self.state().sessions.iter().filter(matches).cloned().collect())
+        let state = self.state();
+        let is_hidden = |session: &&Session| {
+            state.spaces.get(&session.space).is_some_and(|known| known.own_name.is_some())
+        };
+        let shown = |session: &&Session| matches!(of, SessionsOf::Space(_)) || !is_hidden(session);
+        Ok(state.sessions.iter().filter(matches).filter(shown).cloned().collect())
     }
 }

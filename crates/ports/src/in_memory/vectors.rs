@@ -2,13 +2,14 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Error};
 
+use super::spaces::KnownSpace;
 use super::{InMemoryEngine, State};
 use crate::VectorStore;
 
 impl State {
     fn set_vector(&mut self, id: EpisodeId, vector: Vec<f16>) {
         let Some(row) = self.episodes.get_mut(&id) else { return };
-        let Some(history) = self.spaces.get_mut(&row.episode.space) else { return };
+        let Some(KnownSpace { history, .. }) = self.spaces.get_mut(&row.episode.space) else { return };
         history.changes.remove(&row.sequence);
         row.sequence = history.advance();
         history.changes.insert(row.sequence, id);

@@ -1,0 +1,148 @@
+//! Spaces: see [`SpaceStore`].
+
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Object};
+use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceState, Timestamp};
+use memcloud_ports::SpaceStore;
+use tokio_postgres::Row;
+
+use crate::PostgresStore;
+use crate::error::WorkError;
+
+#[async_trait]
+impl SpaceStore for PostgresStore {
+    async fn spaces(&self, after: Option<&Space>, limit: usize) -> Result<Vec<SpaceInfo>, Error> {
+        let (org, project) = after.map_or(("", ""), |after| (&after.org, &after.project));
+        self.run_idempotent("reading spaces", |client| list(client, org, project, limit)).await
+    }
+
+    async fn describe_space(&self, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, Error> {
+        self.run_idempotent("reading a space", |client| describe(client, space)).await
+    }
+
+    async fn configure_space(&self, space: &Space, changes: SpaceChanges) -> Result<bool, Error> {
+        let changes = &changes;
+        self.run_idempotent("configuring a space", |client| configure(client, space, changes)).await
+    }
+
+    async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
+        self.run_idempotent("deleting a space", |client| begin_deletion(client, space)).await
+    }
+
+    async fn hidden_spaces(&self) -> Result<Vec<Space>, Error> {
+        self.run_idempotent("reading spaces", hidden).await
+    }
+
+    async fn remove_space(&self, hidden: &Space) -> Result<(), Error> {
+        self.run_idempotent("removing a space", |client| remove(client, hidden)).await
+    }
+}
+
+/// Whether a space is being deleted.
+pub(crate) async fn is_being_deleted(client: &impl GenericClient, space: &Space) -> Result<bool, WorkError> {
+    let select = "SELECT 1 FROM memcloud.spaces WHERE deleting_org = $1 AND deleting_project = $2";
+    let select = client.prepare_cached(select).await?;
+    Ok(client.query_opt(&select, &[&space.org, &space.project]).await?.is_some())
+}
+
+async fn list(client: Object, org: &str, project: &str, limit: usize) -> Result<Vec<SpaceInfo>, WorkError> {
+    let select = client
+        .prepare_cached(
+            "SELECT * FROM (SELECT coalesce(deleting_org, org) AS org, coalesce(deleting_project, project) AS project,
+                                   created_at, description, learns, deleting_org IS NOT NULL
+                            FROM memcloud.spaces) AS s
+             WHERE (org, project) > ($1, $2) ORDER BY org, project LIMIT $3",
+        )
+        .await?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(client.query(&select, &[&org, &project, &limit]).await?.iter().map(info).collect())
+}
+
+fn info(row: &Row) -> SpaceInfo {
+    SpaceInfo {
+        space: Space { org: row.get(0), project: row.get(1) },
+        created_at: row.get::<_, Option<i64>>(2).and_then(Timestamp::from_micros),
+        description: row.get(3),
+        learns: row.get(4),
+        state: if row.get(5) { SpaceState::Deleting } else { SpaceState::Active },
+    }
+}
+
+async fn describe(client: Object, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, WorkError> {
+    let select = client
+        .prepare_cached(
+            "SELECT $1::text, $2::text, created_at, description, learns, deleting_org IS NOT NULL,
+                    (SELECT count(*) FROM memcloud.sessions t WHERE t.space = s.id),
+                    (SELECT count(*) FROM memcloud.episodes e WHERE e.space = s.id),
+                    (SELECT count(*) FROM memcloud.features f JOIN memcloud.subjects b ON b.id = f.subject
+                     WHERE b.space = s.id)
+             FROM memcloud.spaces s
+             WHERE (org = $1 AND project = $2) OR (deleting_org = $1 AND deleting_project = $2)",
+        )
+        .await?;
+    let Some(row) = client.query_opt(&select, &[&space.org, &space.project]).await? else { return Ok(None) };
+    let count = |column| row.get::<_, i64>(column).cast_unsigned();
+    let info = info(&row);
+    let counts = match info.state {
+        SpaceState::Active => SpaceCounts { sessions: count(6), episodes: count(7), facts: count(8) },
+        SpaceState::Deleting => SpaceCounts::default(),
+    };
+    Ok(Some((info, counts)))
+}
+
+async fn configure(client: Object, space: &Space, changes: &SpaceChanges) -> Result<bool, WorkError> {
+    let update =
+        "UPDATE memcloud.spaces SET description = coalesce($3, description), learns = coalesce($4, learns)
+                  WHERE org = $1 AND project = $2";
+    let update = client.prepare_cached(update).await?;
+    let changed =
+        client.execute(&update, &[&space.org, &space.project, &changes.description, &changes.learns]).await?;
+    Ok(changed == 1)
+}
+
+async fn begin_deletion(mut client: Object, space: &Space) -> Result<bool, WorkError> {
+    let tx = client.transaction().await?;
+    let hide = "UPDATE memcloud.spaces SET deleting_org = org, deleting_project = project, description = '', org = '',
+                                           project = replace(gen_random_uuid()::text, '-', '')
+                WHERE org = $1 AND project = $2 RETURNING id";
+    let Some(row) = tx.query_opt(hide, &[&space.org, &space.project]).await? else {
+        return is_being_deleted(&tx, space).await;
+    };
+    let id: i64 = row.get(0);
+    let forget = "DELETE FROM memcloud.lessons
+                  WHERE subject IN (SELECT id FROM memcloud.subjects WHERE space = $1)";
+    tx.execute(forget, &[&id]).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn hidden(client: Object) -> Result<Vec<Space>, WorkError> {
+    let select = "SELECT org, project FROM memcloud.spaces WHERE deleting_org IS NOT NULL ORDER BY id";
+    let select = client.prepare_cached(select).await?;
+    let rows = client.query(&select, &[]).await?;
+    Ok(rows.iter().map(|row| Space { org: row.get(0), project: row.get(1) }).collect())
+}
+
+async fn remove(mut client: Object, hidden: &Space) -> Result<(), WorkError> {
+    let tx = client.transaction().await?;
+    let find = "SELECT id FROM memcloud.spaces
+                WHERE org = $1 AND project = $2 AND deleting_org IS NOT NULL FOR UPDATE";
+    let Some(row) = tx.query_opt(find, &[&hidden.org, &hidden.project]).await? else { return Ok(()) };
+    let id: i64 = row.get(0);
+    for rest in [
+        "DELETE FROM memcloud.features WHERE subject IN (SELECT id FROM memcloud.subjects WHERE space = $1)",
+        "DELETE FROM memcloud.lessons WHERE subject IN (SELECT id FROM memcloud.subjects WHERE space = $1)",
+        "DELETE FROM memcloud.subjects WHERE space = $1",
+        "DELETE FROM memcloud.members WHERE session IN (SELECT id FROM memcloud.sessions WHERE space = $1)",
+        "DELETE FROM memcloud.sessions WHERE space = $1",
+        "DELETE FROM memcloud.deletions WHERE space = $1",
+        "DELETE FROM memcloud.spaces WHERE id = $1",
+    ] {
+        tx.execute(rest, &[&id]).await?;
+    }
+    let live = "INSERT INTO memcloud.meta (name, value) VALUES ('lives', '1')
+                ON CONFLICT (name) DO UPDATE SET value = (memcloud.meta.value::bigint + 1)::text";
+    tx.execute(live, &[]).await?;
+    tx.commit().await?;
+    Ok(())
+}
