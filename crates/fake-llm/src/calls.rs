@@ -12,7 +12,7 @@ use crate::request::Kind;
 /// How many calls are kept. The totals keep counting.
 const KEPT: usize = 10_000;
 
-/// All calls since the last [`clear_calls`](crate::DevModel::clear_calls).
+/// All calls since the last [`clear_calls`](crate::FakeLlm::clear_calls).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calls {
     /// The number of calls.

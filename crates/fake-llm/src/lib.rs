@@ -4,7 +4,7 @@
 //! facts are the matches of a few fixed patterns. Everything it says was in its input, so a test that reads its
 //! answers tests the memory. On demand it fails in every way that real endpoints do: see [`Fault`].
 //!
-//! [`DevModel::start`] runs it inside a test, `cargo run -p memcloud-fake-llm` as a program. No crate of the product
+//! [`FakeLlm::start`] runs it inside a test, `cargo run -p memcloud-fake-llm` as a program. No crate of the product
 //! depends on it.
 //!
 //! | route | what |
@@ -43,7 +43,7 @@ pub use fault::{BadFault, Fault};
 pub use faults::Faults;
 pub use pause::{BadPause, Pause};
 pub use request::Kind;
-pub use server::{DevModel, Options, StartError};
+pub use server::{FakeLlm, Options, StartError};
 
 /// The model name that it lists. It accepts any name.
-pub const NAME: &str = "dev-model";
+pub const NAME: &str = "fake-llm";

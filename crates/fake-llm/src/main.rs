@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use memcloud_fake_llm::{DevModel, Fault, NAME, Options, Pause, StartError};
+use memcloud_fake_llm::{FakeLlm, Fault, NAME, Options, Pause, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -51,7 +51,7 @@ fn run(options: Options) -> io::Result<()> {
         let has_key = options.key.is_some();
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let model = DevModel::start(options).map_err(not_started)?;
+        let model = FakeLlm::start(options).map_err(not_started)?;
         tracing::info!("listening on {}", model.url());
         writeln!(io::stdout(), "{}", welcome(&model.url(), has_key))?;
         tokio::select! {

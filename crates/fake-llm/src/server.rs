@@ -72,13 +72,13 @@ pub enum StartError {
 /// A running stand-in for a language model. It stops when it is dropped, and so do
 /// its unfinished answers.
 #[derive(Debug)]
-pub struct DevModel {
+pub struct FakeLlm {
     address: SocketAddr,
     state: Arc<State>,
     accepting: AbortHandle,
 }
 
-impl DevModel {
+impl FakeLlm {
     /// Starts it on the current tokio runtime. It accepts calls at once.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let listen = options.listen;
@@ -130,7 +130,7 @@ impl DevModel {
     }
 }
 
-impl Drop for DevModel {
+impl Drop for FakeLlm {
     fn drop(&mut self) {
         self.accepting.abort();
     }

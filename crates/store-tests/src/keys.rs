@@ -1,4 +1,4 @@
-//! What every engine must do as a [`KeyStore`](memcloud_ports::KeyStore).
+//! What every engine must do as a [`KeyStore`].
 
 use memcloud_domain::{ApiKey, KeyHash, KeyId, Right, Space, Timestamp, lacks_admin};
 use memcloud_ports::{AdminRule, KeyStore, Revocation};

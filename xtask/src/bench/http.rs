@@ -86,7 +86,7 @@ fn whole(path: &str, mut response: Response<Body>) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use memcloud_fake_llm::{DevModel, Options};
+    use memcloud_fake_llm::{FakeLlm, Options};
     use serde_json::json;
 
     use super::*;
@@ -97,7 +97,7 @@ mod tests {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let model = {
             let _inside = runtime.enter();
-            DevModel::start(Options::default()).unwrap()
+            FakeLlm::start(Options::default()).unwrap()
         };
         let address = model.url().trim_start_matches("http://").trim_end_matches("/v1").parse().unwrap();
         let client = Client::new(address).with_header("authorization", "Bearer any");

@@ -7,7 +7,7 @@ async fn a_whole_answer_has_openais_shape() {
     let client = Client::new();
     let answer = json(client.send(&question()).await, 200).await;
     assert_eq!(answer["object"], "chat.completion");
-    assert_eq!(answer["model"], "dev-model");
+    assert_eq!(answer["model"], "fake-llm");
     assert!(answer["id"].is_string() && answer["created"].is_u64());
     let choice = &answer["choices"][0];
     assert_eq!(choice["message"], json!({"role": "assistant", "content": ANSWER}));
@@ -87,5 +87,5 @@ async fn it_lists_itself() {
     let client = Client::new();
     let listed = json(client.at("GET", "/v1/models").send().await.unwrap(), 200).await;
     assert_eq!(listed["object"], "list");
-    assert_eq!(listed["data"][0]["id"], "dev-model");
+    assert_eq!(listed["data"][0]["id"], "fake-llm");
 }

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use memcloud_fake_llm::{DevModel, Options, StartError};
+use memcloud_fake_llm::{FakeLlm, Options, StartError};
 use serde_json::json;
 
 use crate::client::{Client, json, question};
@@ -52,16 +52,16 @@ async fn the_key_is_nowhere_to_be_read() {
 async fn it_listens_on_this_machine_only() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let listen: SocketAddr = address.parse().unwrap();
-        let started = DevModel::start(Options { listen, ..Options::default() });
+        let started = FakeLlm::start(Options { listen, ..Options::default() });
         assert!(matches!(started, Err(StartError::Exposed(_))), "{started:?}");
     }
-    let taken = DevModel::start(Options::default()).unwrap();
-    let second = DevModel::start(Options { listen: taken.address(), ..Options::default() });
+    let taken = FakeLlm::start(Options::default()).unwrap();
+    let second = FakeLlm::start(Options { listen: taken.address(), ..Options::default() });
     assert!(matches!(second, Err(StartError::Listen(..))), "{second:?}");
     assert!(taken.url().starts_with("http://127.0.0.1:") && taken.url().ends_with("/v1"), "{}", taken.url());
 }
 
 #[test]
 fn it_needs_a_runtime() {
-    assert!(matches!(DevModel::start(Options::default()), Err(StartError::NoRuntime)));
+    assert!(matches!(FakeLlm::start(Options::default()), Err(StartError::NoRuntime)));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memcloud_fake_llm::{DevModel, Fault, Faults, Options};
+use memcloud_fake_llm::{FakeLlm, Fault, Faults, Options};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server and a client of it.
 pub(crate) struct Client {
-    pub(crate) model: DevModel,
+    pub(crate) model: FakeLlm,
     http: reqwest::Client,
 }
 
@@ -24,7 +24,7 @@ impl Client {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        Self { model: DevModel::start(options).unwrap(), http }
+        Self { model: FakeLlm::start(options).unwrap(), http }
     }
 
     /// A server with this fault until it is changed.
@@ -101,7 +101,7 @@ pub(crate) async fn json(response: Response, status: u16) -> Value {
 /// A question with the answer in its context, not streamed.
 pub(crate) fn question() -> Value {
     let memory = r#"- [2026-05-08 13:56] "Ann": "I live in \u003cOslo\u003e now.""#;
-    json!({"model": "dev-model", "messages": [
+    json!({"model": "fake-llm", "messages": [
         {"role": "system", "content": format!("<memories>\n{memory}\n</memories>")},
         {"role": "user", "content": [{"type": "text", "text": "Where does Ann live?"}]},
     ]})

@@ -45,7 +45,7 @@ async fn it_answers_until_a_signal_stops_it() {
     for signal in ["TERM", "INT"] {
         let mut program = start(&["--key", "sk-dev", "--latency", "5ms", "--jitter", "5ms"]);
         assert!(program.url.ends_with("/v1"), "{}", program.url);
-        let body = json!({"model": "dev-model", "messages": [
+        let body = json!({"model": "fake-llm", "messages": [
             {"role": "system", "content": "- [2026-05-08 13:56] \"Ann\": \"I live in Oslo.\""},
             {"role": "user", "content": "Where does Ann live?"},
         ]});

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use memcloud_fake_llm::{DevModel, Options};
+use memcloud_fake_llm::{FakeLlm, Options};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -10,7 +10,7 @@ use crate::home::{Home, PATIENCE, Server, http};
 
 /// A stand-in for a language model, on threads of its own: tests block while they wait for processes.
 pub(crate) struct Model {
-    _server: DevModel,
+    _server: FakeLlm,
     url: String,
     runtime: Option<Runtime>,
 }
@@ -28,7 +28,7 @@ impl Model {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let entered = runtime.enter();
-        let model = DevModel::start(Options::default()).unwrap();
+        let model = FakeLlm::start(Options::default()).unwrap();
         drop(entered);
         Self { url: model.url(), _server: model, runtime: Some(runtime) }
     }
@@ -61,7 +61,7 @@ fn serve(home: &Home, model: &Model, more: &[(&str, &str)]) -> Server {
     command
         .args(["serve", "--offline", "--listen", "127.0.0.1:0"])
         .env("OPENAI_BASE_URL", model.url())
-        .env("MEMCLOUD_CHAT_MODEL", "dev-model")
+        .env("MEMCLOUD_CHAT_MODEL", "fake-llm")
         .env("MEMCLOUD_PROFILE_MESSAGES", "1");
     Server::start(command.envs(more.iter().copied()))
 }
@@ -294,7 +294,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
     let doctor = |more: &[&str]| {
         let mut command = home.memcloud();
         command.args(["doctor", "--offline", "--url", &server.url]).args(more);
-        command.env("OPENAI_BASE_URL", model.url()).env("MEMCLOUD_CHAT_MODEL", "dev-model");
+        command.env("OPENAI_BASE_URL", model.url()).env("MEMCLOUD_CHAT_MODEL", "fake-llm");
         crate::home::finish(&mut command).ok()
     };
     let report = doctor(&[]);
@@ -306,7 +306,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
     model.fails(json!({"faults": ["status=401"]})).await;
     let mut command = home.memcloud();
     command.args(["doctor", "--offline", "--url", &server.url]).env("OPENAI_BASE_URL", model.url());
-    let report = crate::home::finish(command.env("MEMCLOUD_CHAT_MODEL", "dev-model"));
+    let report = crate::home::finish(command.env("MEMCLOUD_CHAT_MODEL", "fake-llm"));
     assert!(report.code == 1 && report.stdout.contains("failed llm"), "{report:?}");
     model.works().await;
 }

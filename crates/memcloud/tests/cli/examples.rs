@@ -77,7 +77,7 @@ fn the_openai_client_is_answered_from_another_conversation() {
     let model = Model::start();
     let mut serve = home.memcloud();
     serve.args(["serve", "--offline", "--listen", "127.0.0.1:0"]).env("OPENAI_BASE_URL", model.url());
-    let server = Server::start(serve.env("MEMCLOUD_CHAT_MODEL", "dev-model"));
+    let server = Server::start(serve.env("MEMCLOUD_CHAT_MODEL", "fake-llm"));
     // Cleared by `printed`, so it is passed through `env`.
     let mut python = Command::new("env");
     let packages = format!("PYTHONPATH={}", packages("python").display());

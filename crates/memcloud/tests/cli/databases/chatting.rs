@@ -10,7 +10,7 @@ use crate::home::{Home, Server, http};
 fn chatting(settings: Settings, model: &Model) -> Settings {
     settings
         .with("OPENAI_BASE_URL", model.url())
-        .with("MEMCLOUD_CHAT_MODEL", "dev-model")
+        .with("MEMCLOUD_CHAT_MODEL", "fake-llm")
         .with("MEMCLOUD_PROFILE_MESSAGES", "1")
 }
 

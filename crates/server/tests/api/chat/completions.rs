@@ -15,7 +15,7 @@ const MEMORY: [(&str, &str); 4] = [
 ];
 
 fn asked(text: &str) -> Value {
-    json!({"model": "dev-model", "messages": [{"role": "user", "content": text}]})
+    json!({"model": "fake-llm", "messages": [{"role": "user", "content": text}]})
 }
 
 async fn complete(chat: &ChatInstance, body: &Value) -> crate::test_instance::Answer {
@@ -169,7 +169,7 @@ async fn endpoints_that_do_not_stream_still_do_for_the_client() {
 async fn lists_the_models_of_the_endpoint() {
     let chat = ChatInstance::open().await;
     let models = chat.instance.get("/v1/models").await.ok();
-    assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("dev-model")));
+    assert_eq!((&models["object"], &models["data"][0]["id"]), (&json!("list"), &json!("fake-llm")));
 }
 
 /// The forwarded body is the same text, not only the same value: models follow the order of a schema's fields.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use http_body_util::BodyExt;
 use memcloud_domain::SystemClock;
-use memcloud_fake_llm::{DevModel, Fault, Faults, Kind, Options};
+use memcloud_fake_llm::{FakeLlm, Fault, Faults, Kind, Options};
 use memcloud_llm::{ChatModel, Endpoint, Timeouts};
 use memcloud_memory::{
     Chat, ChatOptions, Learner, LearnerOptions, Limits, Memory, ModelGateway, RankingWeights,
@@ -40,7 +40,7 @@ impl Default for With {
 /// An instance and its model.
 pub(crate) struct ChatInstance {
     pub(crate) instance: Instance,
-    pub(crate) model: DevModel,
+    pub(crate) model: FakeLlm,
     pub(crate) chat: Arc<Chat>,
     stop: CancellationToken,
 }
@@ -59,7 +59,7 @@ impl ChatInstance {
     pub(crate) async fn with(with: With) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let model = DevModel::start(Options::default()).unwrap();
+        let model = FakeLlm::start(Options::default()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let engine =
             Engine::of(Arc::new(SqliteStore::open(directory.path(), Arc::new(SystemClock)).await.unwrap()));
@@ -76,7 +76,7 @@ impl ChatInstance {
         let memory = Arc::new(if with.learns { memory.learning() } else { memory });
         let timeouts = Timeouts { silence: with.silence, ..Timeouts::default() };
         let endpoint = Endpoint::new(&model.url(), None, timeouts).unwrap();
-        let client = Arc::new(ChatModel::new(endpoint, "dev-model"));
+        let client = Arc::new(ChatModel::new(endpoint, "fake-llm"));
         let gate = Arc::new(ModelGateway::new(client, engine.usage, clock, with.budget));
         let options = ChatOptions { context_tokens: with.context_tokens };
         let chat = Arc::new(Chat::new(&memory, Arc::clone(&gate), options));

@@ -65,7 +65,7 @@ async fn tools_count() {
 async fn openai_clients_are_told_in_their_own_shape() {
     let budget = Budget { tokens_per_minute: Some(10), ..Budget::default() };
     let chat = ChatInstance::with(With { budget, ..With::default() }).await;
-    let body = json!({"model": "dev-model", "messages": [{"role": "user", "content": "Hello?"}]});
+    let body = json!({"model": "fake-llm", "messages": [{"role": "user", "content": "Hello?"}]});
     let answer = chat.instance.post("/v1/chat/completions", &body).await;
     assert_eq!(answer.status, 429);
     assert!(answer.headers.contains_key("retry-after"));

@@ -77,7 +77,7 @@ async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
     assert!(metadata["id"].is_i64() && metadata["similarity_score"].is_number(), "{city}");
     assert_eq!(metadata["citations"], json!([id.trim_start_matches("episode-")]));
     assert_eq!((&metadata["user_id"], &metadata["prompt"]), (&json!("Ann"), &json!("profile/1")));
-    assert_eq!(metadata["model"], "dev-model");
+    assert_eq!(metadata["model"], "fake-llm");
     let found = chat.instance.post("/v1/memories/profile/search", &search("Rex the dog")).await.ok();
     assert_eq!(found["content"]["profile_memory"][0]["value"], "Rex");
     assert!(found["content"].get("episodic_memory").is_none());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use memcloud_fake_llm::{DevModel, Options};
+use memcloud_fake_llm::{FakeLlm, Options};
 use serde_json::{Value, json};
 
 use super::settings;
@@ -27,7 +27,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let model = {
         let _inside = runtime.enter();
-        DevModel::start(Options { latency: Duration::from_millis(300), ..Options::default() })?
+        FakeLlm::start(Options { latency: Duration::from_millis(300), ..Options::default() })?
     };
     let data = [tempfile::tempdir()?, tempfile::tempdir()?];
     let serve = |at: usize, learns: bool| {
@@ -52,7 +52,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 /// The median times of a store on each, in milliseconds, and how often the model was asked meanwhile.
-fn by_turns(clients: &[Client; 2], model: &DevModel) -> Result<([f64; 2], u64)> {
+fn by_turns(clients: &[Client; 2], model: &FakeLlm) -> Result<([f64; 2], u64)> {
     let mut warm = 0;
     while warm < WARM || model.calls().calls == 0 {
         ensure!(warm < NEVER_ASKED, "nothing is learned");
