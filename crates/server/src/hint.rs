@@ -26,6 +26,7 @@ pub(crate) fn of_code(code: &str) -> &'static str {
         "empty_query" => "ask something",
         "empty_name" => "leave empty names out",
         "nul_character" => "remove the NUL character",
+        "description_too_long" => "use a shorter description",
         "name_too_long" => "use a shorter name",
         "invalid_time" => "send RFC 3339, such as 2026-05-08T13:56:00Z; without a zone it is read as UTC",
         "invalid_id" => "use the id from the answer to the store, with or without 'episode-'",

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use memcloud_api::{Place, Problem};
-use memcloud_domain::{Field, Rule, Violation};
+use memcloud_domain::{Field, Rule, Space, Violation};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -89,6 +89,24 @@ impl PathId {
     pub(crate) fn parsed<T>(self, read: impl FnOnce(&str) -> Result<T, Violation>) -> Result<T, Problem> {
         let problem = |violation| Problem::of(&violation, Place::path("id")).showing(&Value::from(&*self.0));
         read(&self.0).map_err(problem)
+    }
+}
+
+/// The `{org}/{project}` of a path.
+pub(crate) struct PathSpace(pub(crate) Space);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathSpace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Ok(Path((org, project))) = read else {
+            let msg = "the name of the space is not UTF-8";
+            let problem = Problem::new(Place::path("project"), "string_unicode", msg, "invalid_path");
+            return Err(problem.showing(&Value::from(parts.uri.path())).into());
+        };
+        let org = plain(org, || Place::path("org"))?;
+        Ok(Self(Space { org, project: plain(project, || Place::path("project"))? }))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::allowed::guarded;
 use crate::api::chat::native;
 use crate::api::health::{live, ready, summary};
 use crate::api::memmachine::v1::{self, Shapes, V1};
-use crate::api::{keys, memories, metrics, openai, openapi as openapi_document, profile, usage};
+use crate::api::{keys, memories, metrics, openai, openapi as openapi_document, profile, spaces, usage};
 use crate::error::{self, ApiError};
 use crate::{App, guard};
 
@@ -59,6 +59,10 @@ fn for_key_holders() -> OpenApiRouter<App> {
         keys::create,
         keys::list,
         keys::revoke,
+        spaces::list::list,
+        spaces::describe::describe,
+        spaces::configure::configure,
+        spaces::delete::delete,
     ]
 }
 

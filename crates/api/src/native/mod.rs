@@ -5,6 +5,7 @@ mod health;
 mod keys;
 mod memories;
 mod profile;
+mod spaces;
 mod usage;
 
 pub use chat::{ChatAnswer, ChatContext, ChatEnd, ChatRequest, ChatUsage, UsedFact, UsedMemory};
@@ -12,4 +13,5 @@ pub use health::{Health, Live, Managers, NotReady, Part, PartState, Ready};
 pub use keys::{CreatedKey, Key, Keys, NewKey};
 pub use memories::{BatchStored, Deleted, ListedEpisode, Page};
 pub use profile::{DeletedFact, Facts, ParkedMessage, ProfileQueue, RetriedMessages};
+pub use spaces::{Space, SpaceChanges, SpaceDetails, Spaces};
 pub use usage::{ModelUsage, UsageSpan};

@@ -12,4 +12,5 @@ pub(crate) mod openapi;
 pub(crate) mod profile;
 mod responses;
 mod session;
+pub(crate) mod spaces;
 pub(crate) mod usage;

@@ -24,6 +24,7 @@ pub(crate) fn every_route() -> Vec<(Method, String, Vec<String>)> {
             assert!(open || !rights.is_empty(), "{method} {path} names no right");
             let rights: Vec<String> = rights.iter().map(|right| right.as_str().unwrap().to_owned()).collect();
             let path = path.replace("{id}", "0190a0a0-0000-7000-8000-000000000000");
+            let path = path.replace("{org}", "universal").replace("{project}", "cafe");
             if path.starts_with("/v1/memories") || path.ends_with("/sessions") {
                 routes.push((method.clone(), format!("/memmachine{path}"), rights.clone()));
             }

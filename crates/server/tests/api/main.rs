@@ -17,6 +17,7 @@ mod made_keys;
 mod observing;
 mod openapi;
 mod sockets;
+mod spaces;
 mod test_instance;
 mod v1_additions;
 mod v1_search;

@@ -1,0 +1,67 @@
+//! `PATCH /v1/spaces/{org}/{project}`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::{SpaceChanges as Changes, SpaceDetails};
+use memcloud_api::{Place, Problem, Problems};
+use memcloud_domain::{Error, SpaceChanges, SpaceState};
+
+use super::{details, named, unknown};
+use crate::App;
+use crate::allowed::{Admin, Allowed};
+use crate::api::responses::Validated;
+use crate::body::TypedBody;
+use crate::error::ApiError;
+use crate::params::{PathSpace, plain};
+
+/// The longest description, in characters.
+const MAX_DESCRIPTION: usize = 1_000;
+
+/// Changes a space. The change takes effect for messages that are stored from now on.
+#[utoipa::path(
+    patch,
+    path = "/v1/spaces/{org}/{project}",
+    operation_id = "configure_space",
+    tag = "spaces",
+    params(
+        ("org" = String, Path, description = "The organization; `universal` for v1 groups."),
+        ("project" = String, Path, description = "The project, or the v1 group."),
+    ),
+    request_body = Changes,
+    responses(
+        (status = 200, description = "The space as it is now.", body = SpaceDetails),
+        (status = 404, description = "There is no such space.", body = memcloud_api::Error),
+        (status = 409, description = "The space is being deleted.", body = memcloud_api::Error),
+        Validated,
+    ),
+)]
+pub(crate) async fn configure(
+    allowed: Allowed<Admin>,
+    State(app): State<App>,
+    space: PathSpace,
+    TypedBody { value, source }: TypedBody<Changes>,
+) -> Result<Json<SpaceDetails>, ApiError> {
+    let space = named(&allowed, space)?;
+    let mut problems = Problems::default();
+    problems.take(check_description(value.description.as_deref()));
+    source.check(problems)?;
+    let changes = SpaceChanges { description: value.description, learns: value.learns };
+    let spaces = &app.memory.engine().spaces;
+    if !spaces.configure_space(&space, changes).await? {
+        let known = spaces.describe_space(&space).await?;
+        let deleting = known.is_some_and(|(info, _)| info.state == SpaceState::Deleting);
+        return Err(if deleting { Error::SpaceDeleting(space).into() } else { unknown() });
+    }
+    tracing::info!(%space, by = %allowed.id(), "space configured");
+    details(&app.memory, &space).await.map(Json)
+}
+
+fn check_description(description: Option<&str>) -> Result<(), Problem> {
+    let Some(description) = description else { return Ok(()) };
+    let place = || Place::body().at("description");
+    if description.chars().nth(MAX_DESCRIPTION).is_some() {
+        let msg = format!("the description has more than {MAX_DESCRIPTION} characters");
+        return Err(Problem::new(place(), "value_error", msg, "description_too_long"));
+    }
+    plain(description.to_owned(), place).map(drop)
+}

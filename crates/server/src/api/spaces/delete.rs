@@ -1,0 +1,46 @@
+//! `DELETE /v1/spaces/{org}/{project}`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use memcloud_api::native::SpaceDetails;
+
+use super::{details, named, unknown};
+use crate::App;
+use crate::allowed::{Admin, Allowed};
+use crate::error::ApiError;
+use crate::params::PathSpace;
+
+/// Deletes a space with all its sessions, messages and facts.
+///
+/// From the answer on, nothing in the space is found, and stores in it are refused. Its data are removed in the background;
+/// then `GET` answers 404, and a new space can be created under its name.
+#[utoipa::path(
+    delete,
+    path = "/v1/spaces/{org}/{project}",
+    operation_id = "delete_space",
+    tag = "spaces",
+    params(
+        ("org" = String, Path, description = "The organization; `universal` for v1 groups."),
+        ("project" = String, Path, description = "The project, or the v1 group."),
+    ),
+    responses(
+        (status = 202, description = "It is being deleted.", body = SpaceDetails),
+        (status = 404, description = "There is no such space.", body = memcloud_api::Error),
+    ),
+)]
+pub(crate) async fn delete(
+    allowed: Allowed<Admin>,
+    State(app): State<App>,
+    space: PathSpace,
+) -> Result<(StatusCode, Json<SpaceDetails>), ApiError> {
+    let space = named(&allowed, space)?;
+    let before = details(&app.memory, &space).await?;
+    if !app.memory.delete_space(&space).await? {
+        return Err(unknown());
+    }
+    tracing::info!(%space, by = %allowed.id(), "space deleted");
+    let mut deleted = SpaceDetails { sessions: 0, episodes: 0, facts: 0, ..before };
+    (deleted.space.state, deleted.space.description) = ("deleting".into(), String::new());
+    Ok((StatusCode::ACCEPTED, Json(deleted)))
+}

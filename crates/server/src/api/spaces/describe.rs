@@ -1,0 +1,35 @@
+//! `GET /v1/spaces/{org}/{project}`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::SpaceDetails;
+
+use super::{details, named};
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::error::ApiError;
+use crate::params::PathSpace;
+
+/// Describes a space and counts what it holds.
+#[utoipa::path(
+    get,
+    path = "/v1/spaces/{org}/{project}",
+    operation_id = "describe_space",
+    tag = "spaces",
+    params(
+        ("org" = String, Path, description = "The organization; `universal` for v1 groups."),
+        ("project" = String, Path, description = "The project, or the v1 group."),
+    ),
+    responses(
+        (status = 200, description = "The space.", body = SpaceDetails),
+        (status = 404, description = "There is no such space.", body = memcloud_api::Error),
+    ),
+)]
+pub(crate) async fn describe(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    space: PathSpace,
+) -> Result<Json<SpaceDetails>, ApiError> {
+    let space = named(&allowed, space)?;
+    details(&app.memory, &space).await.map(Json)
+}

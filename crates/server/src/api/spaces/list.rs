@@ -1,0 +1,80 @@
+//! `GET /v1/spaces`
+
+use axum::Json;
+use axum::extract::State;
+use memcloud_api::native::Spaces;
+use memcloud_api::{Place, Problem};
+use memcloud_domain::{Caller, Error, Space, SpaceInfo};
+use memcloud_memory::Memory;
+use serde_json::Value;
+
+use super::shown;
+use crate::App;
+use crate::allowed::{Allowed, Read};
+use crate::api::responses::Validated;
+use crate::error::ApiError;
+use crate::params::QueryParams;
+
+const USUAL_LIMIT: usize = 100;
+
+/// Lists spaces by organization and project. A caller that is limited to some spaces sees those.
+#[utoipa::path(
+    get,
+    path = "/v1/spaces",
+    operation_id = "list_spaces",
+    tag = "spaces",
+    params(
+        ("limit" = Option<i64>, Query, description = "The most spaces of one page. Default: 100."),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+    ),
+    responses((status = 200, description = "A page.", body = Spaces), Validated),
+)]
+pub(crate) async fn list(
+    allowed: Allowed<Read>,
+    State(app): State<App>,
+    mut query: QueryParams,
+) -> Result<Json<Spaces>, ApiError> {
+    let given = query.integer("limit")?;
+    let limit = app.memory.limits().check_limit(given, USUAL_LIMIT).map_err(|violation| {
+        Problem::of(&violation, Place::query().at("limit")).showing(&Value::from(given))
+    })?;
+    let after = query.text("cursor")?.map(|text| cursor(&text)).transpose()?;
+    // One more than the page says whether there is a next page.
+    let mut spaces = visible(&allowed, &app.memory, after.as_ref(), limit + 1).await?;
+    let more = spaces.len() > limit;
+    spaces.truncate(limit);
+    let next_cursor = spaces.last().filter(|_| more).map(|last| last.space.to_string());
+    Ok(Json(Spaces { spaces: spaces.into_iter().map(shown).collect(), next_cursor }))
+}
+
+async fn visible(
+    caller: &Caller,
+    memory: &Memory,
+    after: Option<&Space>,
+    limit: usize,
+) -> Result<Vec<SpaceInfo>, Error> {
+    let store = &memory.engine().spaces;
+    let Some(open) = caller.spaces() else { return store.spaces(after, limit).await };
+    let mut open: Vec<&Space> =
+        open.iter().filter(|space| after.is_none_or(|after| *space > after)).collect();
+    open.sort_unstable();
+    open.dedup();
+    let mut spaces = Vec::new();
+    for space in open {
+        if spaces.len() == limit {
+            break;
+        }
+        spaces.extend(store.describe_space(space).await?.map(|(info, _)| info));
+    }
+    Ok(spaces)
+}
+
+/// A cursor is the name of the last space: the organization has no slash.
+fn cursor(text: &str) -> Result<Space, Problem> {
+    let (org, project) = text.split_once('/').ok_or_else(|| {
+        let msg = "this is not a valid cursor";
+        let problem = Problem::new(Place::query().at("cursor"), "value_error", msg, "invalid_cursor");
+        problem.showing(&Value::from(text))
+    })?;
+    Ok(Space::new(org, project))
+}

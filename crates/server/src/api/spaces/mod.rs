@@ -1,0 +1,49 @@
+//! Spaces as things: `/v1/spaces` and `/v1/spaces/{org}/{project}`.
+
+pub(crate) mod configure;
+pub(crate) mod delete;
+pub(crate) mod describe;
+pub(crate) mod list;
+
+use memcloud_api::native::{Space as ShownSpace, SpaceDetails};
+use memcloud_domain::{Caller, Space, SpaceInfo, SpaceState};
+use memcloud_memory::Memory;
+
+use crate::error::ApiError;
+use crate::params::PathSpace;
+
+/// The space that a path names, if it is open to the caller.
+fn named(caller: &Caller, PathSpace(space): PathSpace) -> Result<Space, ApiError> {
+    Ok(caller.enter(space)?)
+}
+
+/// A space with its counts.
+async fn details(memory: &Memory, space: &Space) -> Result<SpaceDetails, ApiError> {
+    let known = memory.engine().spaces.describe_space(space).await?;
+    let (info, counts) = known.ok_or_else(unknown)?;
+    Ok(SpaceDetails {
+        space: shown(info),
+        sessions: counts.sessions,
+        episodes: counts.episodes,
+        facts: counts.facts,
+    })
+}
+
+fn shown(info: SpaceInfo) -> ShownSpace {
+    let state = match info.state {
+        SpaceState::Active => "active",
+        SpaceState::Deleting => "deleting",
+    };
+    ShownSpace {
+        org: info.space.org,
+        project: info.space.project,
+        description: info.description,
+        learns: info.learns,
+        state: state.into(),
+        created_at: info.created_at.map(|time| time.to_string()),
+    }
+}
+
+fn unknown() -> ApiError {
+    ApiError::not_found("no such space").with_hint("GET /v1/spaces lists the spaces")
+}
