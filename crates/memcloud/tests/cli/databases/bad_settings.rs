@@ -29,16 +29,16 @@ fn addresses_of_neo4j() {
     let home = Home::new();
     let with = |uri: &str| Settings::default().neo4j_at(uri).with("NEO4J_PASSWORD", SECRET);
     for (uri, words) in [
-        ("http://localhost:7474", &["NEO4J_URI", "'http' is no scheme", "bolt+s"][..]),
-        ("neo4j+x://localhost", &["NEO4J_URI", "'neo4j+x' is no scheme"]),
-        ("localhost:7687", &["NEO4J_URI", "'localhost' is no scheme"]),
+        ("http://localhost:7474", &["NEO4J_URI", "'http' is not a scheme", "bolt+s"][..]),
+        ("neo4j+x://localhost", &["NEO4J_URI", "'neo4j+x' is not a scheme"]),
+        ("localhost:7687", &["NEO4J_URI", "'localhost' is not a scheme"]),
         ("localhost", &["NEO4J_URI", "bolt://host:7687"]),
         ("bolt://", &["NEO4J_URI", "host"]),
         ("bolt://:7687", &["NEO4J_URI", "host"]),
         ("bolt://localhost:port", &["NEO4J_URI", "port"]),
         ("bolt://localhost/memory?x=1", &["NEO4J_URI", "after the port"]),
         (&format!("bolt://neo4j:12/{SECRET}@localhost"), &["NEO4J_URI", "%XX"]),
-        (&format!("http://neo4j:{SECRET}@localhost:7474"), &["NEO4J_URI", "no scheme"]),
+        (&format!("http://neo4j:{SECRET}@localhost:7474"), &["NEO4J_URI", "not a scheme"]),
         (&format!("bolt://neo4j:{SECRET}@localhost:70000"), &["NEO4J_URI", "port"]),
     ] {
         let ran = refused(&home, &with(uri));
