@@ -35,7 +35,6 @@ const HARMLESS: &[(&[&str], &str)] = &[
         &["crates/store-tests/src/facts.rs", "crates/store-tests/src/learning_queue.rs"],
         "facts are learned from the queue, so the tests of each use the other's samples",
     ),
-    (&["crates/store-neo4j/src/store.rs", "crates/store-neo4j/src/sweep.rs"], "still to be untied"),
 ];
 
 /// Every cycle that has no reason.

@@ -47,19 +47,26 @@ fn cli() -> String {
     program.build();
     page.push_str("\n## Flags of every command\n\n");
     flags(&mut page, program.get_arguments().filter(|arg| arg.is_global_set()));
-    for command in
-        program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
-    {
-        section(&mut page, command);
+    for command in shown(&program) {
+        section(&mut page, command.get_name(), command);
     }
     page
 }
 
-fn section(page: &mut String, command: &Command) {
+/// The subcommands that a reader may use.
+fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
+}
+
+/// A section for a command, or one for each of its subcommands.
+fn section(page: &mut String, name: &str, command: &Command) {
+    if command.has_subcommands() {
+        return shown(command).for_each(|inner| section(page, &format!("{name} {}", inner.get_name()), inner));
+    }
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
-    line(page, &format!("\n## memcloud {}\n\n{about}.\n\n```\n{usage}\n```\n", command.get_name()));
+    line(page, &format!("\n## memcloud {name}\n\n{about}.\n\n```\n{usage}\n```\n"));
     flags(page, command.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help"));
 }
 
