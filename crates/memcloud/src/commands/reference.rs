@@ -61,7 +61,8 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 /// A section for a command, or one for each of its subcommands.
 fn section(page: &mut String, name: &str, command: &Command) {
     if command.has_subcommands() {
-        return shown(command).for_each(|inner| section(page, &format!("{name} {}", inner.get_name()), inner));
+        return shown(command)
+            .for_each(|inner| section(page, &format!("{name} {}", inner.get_name()), inner));
     }
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let usage = command.clone().render_usage().to_string();

@@ -18,6 +18,7 @@ mod killing;
 mod reference;
 mod released;
 mod settings;
+mod snapshots;
 mod starting;
 mod stopping;
 mod talking;

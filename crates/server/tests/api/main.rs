@@ -16,6 +16,7 @@ mod keys;
 mod made_keys;
 mod observing;
 mod openapi;
+mod snapshots;
 mod sockets;
 mod spaces;
 mod test_instance;
