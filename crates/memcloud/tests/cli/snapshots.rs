@@ -1,12 +1,12 @@
 //! What a person sees: help, errors, a search, the doctor. `INSTA_UPDATE=always cargo test -p memcloud` accepts changes.
 
-use crate::home::{ContentLocation, Ran};
+use crate::home::{Home, Ran};
 
 /// What differs from run to run, and what is shown in its place.
 const CHANGING: [(&str, &str); 5] = [
     (r"(127\.0\.0\.1|0\.0\.0\.0):\d{5}", "$1:PORT"),
     (r"\S*/\.tmp\w+", "HOME"),
-    (r"[0-9a-f-]{36}", "UUID"),
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
     (r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?(\.\d+)?Z?", "TIME"),
     (r"\d+\.\d GB free on the disk of \S+", "SIZE GB free on the disk of PLACE"),
 ];
@@ -28,14 +28,14 @@ fn check(name: &str, ran: &Ran) {
 
 #[test]
 fn help() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     check("help", &home.run(&["--help"]));
     check("help_of_search", &home.run(&["search", "--help"]));
 }
 
 #[test]
 fn errors() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     check("unknown_flag", &home.run(&["search", "key", "--nowhere"]));
     check("missing_argument", &home.run(&["add"]));
     check("unreachable", &home.run(&["search", "key", "--url", "http://127.0.0.1:1"]));
@@ -47,7 +47,7 @@ fn errors() {
 
 #[test]
 fn a_search() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     for (user, text) in [("ann", "The spare key is under the blue pot."), ("bob", "On Sundays I bake bread.")]
     {
@@ -65,7 +65,7 @@ fn a_search() {
 
 #[test]
 fn the_doctor() {
-    let home = ContentLocation::new();
+    let home = Home::new();
     let server = home.serve();
     check("doctor", &home.run(&["doctor", "--offline", "--url", &server.url]));
 }
