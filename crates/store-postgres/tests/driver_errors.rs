@@ -1,6 +1,10 @@
 //! The driver reports some failures in words only, which `error.rs` matches. These tests pin them for the driver in
 //! `Cargo.lock`: after an update that changes the words, a wrong password would be an internal error.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed; tests hold their own tasks"
+)]
 
 use std::path::PathBuf;
 

@@ -165,7 +165,7 @@ impl Search {
     async fn rank(&self, embedded: &EmbeddedQuery<'_>) -> Result<SearchResults, Error> {
         let EmbeddedQuery { query, text, snapshot, vector, began, embedding } = embedded;
         let index = snapshot.read().await?;
-        let parsed = ParsedQuery::parse(&text, vector.clone(), index.producers(), self.clock.now());
+        let parsed = ParsedQuery::parse(text, vector.clone(), index.producers(), self.clock.now());
         let index = Arc::new(index);
         let rows = self.passing(&query.space, &query.filter, &index).await?;
         let (limit, weights, size) = (query.limit, self.weights.clone(), index.end());
