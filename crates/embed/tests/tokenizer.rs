@@ -70,7 +70,7 @@ fn limits_cut_the_end_and_keep_the_frame() {
         assert_eq!(cut[..cut.len() - 1], whole[..cut.len() - 1]);
         assert_eq!(cut.last(), whole.last());
     }
-    // A word of many pieces at the limit, and a text of which most must never be looked at.
+    // A word of many pieces at the limit, and a text of which most must never be read.
     assert_eq!(tokenizer.encode("pneumonoultramicroscopicsilicovolcanoconiosis", 5).len(), 5);
     assert_eq!(tokenizer.encode(&"word ".repeat(2_000_000), 256).len(), 256);
     assert_eq!(tokenizer.count(&"word ".repeat(1000)), 1002);

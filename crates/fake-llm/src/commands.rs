@@ -57,7 +57,7 @@ pub(crate) fn commands(asked: &str) -> String {
     if let Ok(asked) = serde_json::from_str::<Asked>(asked) {
         for said in &asked.messages {
             for statement in statements(&said.text) {
-                answer.heed(statement, &said.number, &asked.facts);
+                answer.apply(statement, &said.number, &asked.facts);
             }
         }
     }
@@ -66,7 +66,7 @@ pub(crate) fn commands(asked: &str) -> String {
 }
 
 impl Commands {
-    fn heed(&mut self, statement: Statement, number: &Value, facts: &[Fact]) {
+    fn apply(&mut self, statement: Statement, number: &Value, facts: &[Fact]) {
         // An earlier statement about the same thing in these messages is outdated.
         self.commands.retain(|command| !command.yields_to(&statement));
         let known = facts.iter().find(|fact| fact.is_about(&statement));

@@ -33,7 +33,7 @@ impl Current {
         if Self::read().as_ref() == Some(self)
             && let Some(place) = place()
         {
-            // A note that stays behind does no harm: it names an address where nobody answers.
+            // A stale file does no harm: no server answers at its address.
             let _ = std::fs::remove_file(place);
         }
     }

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(told) => return usage(&told),
+        Err(error) => return usage(&error),
     };
     let output = Output { json: cli.json, quiet: cli.quiet };
     let exit = run(cli, output).unwrap_or_else(|failure| {
@@ -74,8 +74,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
 }
 
 /// Help goes to stdout and is no failure; anything else is a wrong command line.
-fn usage(told: &clap::Error) -> ExitCode {
-    // Nobody is there to read it when it cannot be printed.
-    let _ = told.print();
-    if told.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+fn usage(error: &clap::Error) -> ExitCode {
+    // When it cannot be printed there is no reader.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }

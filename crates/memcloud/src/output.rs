@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 
-/// How often progress is told where no bar can be drawn.
+/// How often progress is printed where no bar can be drawn.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
 /// Where a command's words go.
@@ -104,11 +104,11 @@ impl Output {
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style(unit));
         bar.set_message(doing.to_owned());
-        Progress { output: self, bar, unit, plain: !on_terminal, told: Instant::now() }
+        Progress { output: self, bar, unit, plain: !on_terminal, printed: Instant::now() }
     }
 }
 
-/// Asks a question that has yes or no for an answer. `None` when nobody is there to answer.
+/// Asks a yes-or-no question. `None` when the input is not a terminal.
 pub(crate) fn ask(question: &str) -> Option<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return None;
@@ -127,7 +127,7 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     unit: Unit,
     plain: bool,
-    told: Instant,
+    printed: Instant,
 }
 
 impl Progress {
@@ -135,8 +135,8 @@ impl Progress {
     pub(crate) fn set(&mut self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
-        if self.plain && (self.told.elapsed() >= PLAIN_EVERY) {
-            self.told = Instant::now();
+        if self.plain && (self.printed.elapsed() >= PLAIN_EVERY) {
+            self.printed = Instant::now();
             let amount = match self.unit {
                 Unit::Messages => format!("{done} of {total} messages"),
                 Unit::Bytes => format!("{:.1} of {:.1} MB", done as f64 / 1e6, total as f64 / 1e6),
@@ -168,7 +168,7 @@ fn style(unit: Unit) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// A text of somebody else as it may be shown on a terminal: what could steer it is replaced. Elsewhere it stays as it is.
+/// Untrusted text made safe for a terminal: control characters are replaced. Elsewhere it stays as it is.
 pub(crate) fn harmless(text: &str) -> String {
     if !io::stdout().is_terminal() {
         return text.to_owned();

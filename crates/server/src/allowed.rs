@@ -66,7 +66,7 @@ impl<S: Sync, N: Needs> FromRequestParts<S> for Allowed<N> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        // The guard leaves a caller on every request that it passes on. Without one nobody is let in.
+        // The guard leaves a caller on every request that it passes on. Without one the request is refused.
         let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(ApiError::unauthorized)?;
         match N::RIGHTS.iter().find(|right| !caller.may(**right)) {
             Some(missing) => Err(ApiError::forbidden_right(*missing)),

@@ -47,7 +47,7 @@ const SOCKET_PATH: usize = 107;
 impl Tls {
     /// What an `sslmode` asks for, for a server at this host. Nothing said: TLS, but not on this machine itself.
     ///
-    /// `require` and `verify-ca` are taken for `verify-full`: encryption with nobody knows whom protects nothing.
+    /// `require` and `verify-ca` are taken for `verify-full`: encryption with an unverified server protects nothing.
     pub fn of_mode(
         mode: Option<&str>,
         host: &str,
@@ -129,8 +129,8 @@ impl Target {
                 }
                 "sslmode" => mode = Some(value.into_owned()),
                 _ => {
-                    let mend = "use 'host', 'port' and 'sslmode' only";
-                    return Err(InvalidAddress::new("it has a parameter that memcloud does not know", mend));
+                    let hint = "use 'host', 'port' and 'sslmode' only";
+                    return Err(InvalidAddress::new("it has a parameter that memcloud does not know", hint));
                 }
             }
         }

@@ -46,7 +46,7 @@ pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     path: PathBuf,
     memory: String,
-    // Fields are dropped in this order: nobody reads or writes any more when the lock is released.
+    // Fields are dropped in this order: reading and writing have ended when the lock is released.
     readers: Readers,
     writer: Writer,
     _lock: DirectoryLock,

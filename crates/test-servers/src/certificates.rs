@@ -31,7 +31,7 @@ impl Certificates {
         leaf.is_ca = IsCa::ExplicitNoCa;
         let leaf = leaf.signed_by(&key, &authority)?;
         write(&made.ca_file(), &authority.pem())?;
-        write(&made.other_ca_file(), &self::authority("somebody else")?.pem())?;
+        write(&made.other_ca_file(), &self::authority("another authority")?.pem())?;
         write(&made.certificate_file(), &leaf.pem())?;
         write(&made.key_file(), &key.serialize_pem())?;
         Ok(made)

@@ -1,6 +1,5 @@
 //! The words to avoid: the table in STYLE.md, searched in every source file and document.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -16,8 +15,6 @@ const STYLE: &str = "STYLE.md";
 const HEADING: &str = "## Words to avoid";
 /// Where a word may stay, and why.
 const ALLOWED: &str = "xtask/words-allowed.toml";
-/// How many words each file may still contain, while old texts are rewritten. Without this file the number is zero.
-const REMAINING: &str = "xtask/words-remaining.txt";
 
 /// Every use of a word to avoid.
 pub(super) fn violations() -> Result<Vec<String>> {
@@ -25,16 +22,8 @@ pub(super) fn violations() -> Result<Vec<String>> {
     let entries = table(&fs::read_to_string(root.join(STYLE))?)?;
     let allowed = fs::read_to_string(root.join(ALLOWED)).with_context(|| format!("cannot read {ALLOWED}"))?;
     let allowed: Allowed = toml::from_str(&allowed).with_context(|| format!("{ALLOWED} is wrong"))?;
-    let remaining = remaining(&fs::read_to_string(root.join(REMAINING)).unwrap_or_default());
-    let mut violations = Vec::new();
-    for source in with_extensions(&["rs", "md"])? {
-        let found = uses(&source, &entries, &allowed);
-        let limit = source.path.to_str().and_then(|path| remaining.get(path)).copied().unwrap_or_default();
-        if found.len() > limit {
-            violations.extend(found);
-        }
-    }
-    Ok(violations)
+    let sources = with_extensions(&["rs", "md"])?;
+    Ok(sources.iter().flat_map(|source| uses(source, &entries, &allowed)).collect())
 }
 
 /// A row of the table.
@@ -84,14 +73,6 @@ impl Exception {
             && path.starts_with(&self.path)
             && self.word.as_ref().is_none_or(|word| word == phrase)
     }
-}
-
-/// The limits in the file of what remains: a number and a path in each line.
-fn remaining(text: &str) -> HashMap<String, usize> {
-    let line = |line: &str| {
-        line.split_once(' ').and_then(|(count, path)| Some((path.to_owned(), count.parse().ok()?)))
-    };
-    text.lines().filter_map(line).collect()
 }
 
 /// Every use of a word to avoid in one file, with the line and what to write instead.

@@ -30,7 +30,7 @@ async fn a_stream_has_openais_shape() {
     for event in &events {
         assert_eq!(event["object"], "chat.completion.chunk");
         assert_eq!(event["id"], events[0]["id"]);
-        assert!(event.get("usage").is_none(), "nobody asked");
+        assert!(event.get("usage").is_none(), "it was not requested");
     }
     let last = &events[events.len() - 1]["choices"][0];
     assert_eq!((&last["delta"], &last["finish_reason"]), (&json!({}), &json!("stop")));

@@ -225,7 +225,7 @@ async fn nothing_is_charged_twice_after_a_kill() {
     assert_eq!(model.calls().await["calls"], calls["calls"]);
 }
 
-/// A server that is told to stop puts back what it was learning from: no attempt is lost, no call forgotten, none made twice.
+/// A server that gets a stop signal puts back what it was learning from: no attempt is lost, no call forgotten, none made twice.
 #[tokio::test]
 async fn stops_count_against_no_message_and_hide_no_call() {
     let home = Home::new();
@@ -363,7 +363,7 @@ async fn a_server_starts_without_the_endpoint_that_embeds() {
     assert_eq!(get(&server, "/health/ready").await["part"], "embedder");
 }
 
-/// What is running when the server is told to stop is stored as far as it came.
+/// A chat that is running when the server gets a stop signal is stored as far as it came.
 #[tokio::test]
 async fn a_stop_in_the_midst_of_an_answer_keeps_what_came() {
     let home = Home::new();

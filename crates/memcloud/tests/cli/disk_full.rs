@@ -20,7 +20,7 @@ fn on_small_disk(home: &Home, kilobytes: usize, script: &str) -> Command {
 }
 
 #[test]
-fn a_full_disk_at_the_start_is_told_and_the_data_left_as_it_is() {
+fn a_full_disk_at_the_start_is_reported_and_the_data_stays() {
     let home = Home::new();
     let mut server = home.serve();
     home.run(&["add", "keep me", "--url", &server.url]).ok();

@@ -13,7 +13,7 @@ fn state<'a>(report: &'a Value, part: &str) -> &'a str {
 fn checks_what_it_can_without_a_server() {
     let home = Home::new();
     let mut command = home.memcloud();
-    // An address that nobody named is only tried.
+    // The default address is only tried.
     let ran = crate::home::finish(command.args(["doctor", "--json"]));
     assert_eq!(state(&ran.json(), "disk"), "ok");
     assert_eq!(state(&ran.json(), "data"), "skipped");

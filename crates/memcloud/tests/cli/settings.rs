@@ -52,8 +52,8 @@ fn a_port_that_is_an_address_is_refused_by_name() {
     for (name, args) in [("DB_PORT", &SERVE[..]), ("PORT", &SERVE[..2])] {
         let mut command = home.memcloud();
         let ran = finish(command.args(args).env("DB_HOST", "127.0.0.1").env(name, address)).failed(2);
-        let told = format!("error: {name} is '{address}', which is an address");
-        assert!(ran.stderr.contains(&told) && ran.stderr.contains("enableServiceLinks"), "{ran:?}");
+        let expected = format!("error: {name} is '{address}', which is an address");
+        assert!(ran.stderr.contains(&expected) && ran.stderr.contains("enableServiceLinks"), "{ran:?}");
     }
 }
 
@@ -121,7 +121,7 @@ fn the_home_folder_is_found_in_the_environment_and_in_flags() {
 #[test]
 fn a_path_with_another_variable_is_refused() {
     let home = Home::new();
-    for dir in ["$XDG_DATA/mem", "~somebody/mem"] {
+    for dir in ["$XDG_DATA/mem", "~ann/mem"] {
         let mut command = home.memcloud();
         let ran = finish(command.args(SERVE).env("MEMCLOUD_DATA_DIR", dir)).failed(2);
         assert!(ran.stderr.contains("MEMCLOUD_DATA_DIR") && ran.stderr.contains("in full"), "{ran:?}");

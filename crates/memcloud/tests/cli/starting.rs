@@ -9,7 +9,7 @@ use crate::with_model::{model_dir, serve};
 const OFFLINE: [&str; 4] = ["serve", "--offline", "--listen", "127.0.0.1:0"];
 
 #[test]
-fn a_taken_port_is_told_and_not_avoided() {
+fn a_taken_port_is_reported_and_not_avoided() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -41,7 +41,7 @@ fn data_that_another_process_holds_is_left_alone() {
     let server = home.serve();
     let ran = home.run(&OFFLINE).failed(1);
     assert!(ran.stderr.contains("another process") && ran.stderr.contains("--data-dir"), "{ran:?}");
-    // It is told before a model is fetched.
+    // The error comes before a model is fetched.
     let hub = TcpListener::bind("127.0.0.1:0").unwrap();
     hub.set_nonblocking(true).unwrap();
     let address = format!("http://{}", hub.local_addr().unwrap());
@@ -54,7 +54,7 @@ fn data_that_another_process_holds_is_left_alone() {
 }
 
 #[test]
-fn data_that_cannot_be_written_is_told() {
+fn data_that_cannot_be_written_is_reported() {
     let home = Home::new();
     drop(home.serve());
     // Root may write anywhere: then the server runs as another user, from a copy that this user can reach.
@@ -77,7 +77,7 @@ fn data_that_cannot_be_written_is_told() {
 }
 
 #[test]
-fn a_truncated_model_is_told() {
+fn a_truncated_model_is_reported() {
     let home = Home::new();
     let dir = home.data().join("models/all-MiniLM-L6-v2");
     std::fs::create_dir_all(&dir).unwrap();
@@ -94,7 +94,7 @@ fn a_truncated_model_is_told() {
 }
 
 #[test]
-fn wrong_settings_are_told_by_name() {
+fn wrong_settings_are_reported_by_name() {
     let home = Home::new();
     for (name, value) in [
         ("MEMCLOUD_LOG", "very loud"),
@@ -116,7 +116,7 @@ fn wrong_settings_are_told_by_name() {
 }
 
 #[test]
-fn keys_that_are_none_are_told_and_not_taken_for_no_lock() {
+fn invalid_keys_are_reported_and_never_mean_no_keys() {
     let home = Home::new();
     let empty = home.write("empty", "\n");
     for (name, value) in [("MEMCLOUD_API_KEYS", ","), ("MEMCLOUD_API_KEYS_FILE", empty.to_str().unwrap())] {

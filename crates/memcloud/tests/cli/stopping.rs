@@ -13,10 +13,10 @@ fn a_signal_ends_it_soon_and_nothing_is_lost() {
         let home = Home::new();
         let mut server = home.serve();
         home.run(&["add", "remember this", "--url", &server.url]).ok();
-        let told = Instant::now();
+        let signalled = Instant::now();
         server.signal(name);
         assert!(server.ended().success(), "{}", server.logged);
-        assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+        assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
         let again = home.serve();
         home.run(&["search", "remember", "--url", &again.url]).ok();
     }
@@ -27,13 +27,13 @@ fn a_batch_that_has_begun_is_stored_whole_or_not_at_all() {
     let home = Home::new();
     let mut server = serve(&home);
     let mut stream = begin_batch(server.url.trim_start_matches("http://"));
-    let told = Instant::now();
+    let signalled = Instant::now();
     server.signal("TERM");
     let mut answer = Vec::new();
     // An end of the connection, orderly or not, is no answer.
     let read = stream.read_to_end(&mut answer);
     assert!(server.ended().success(), "{}", server.logged);
-    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
     let answer = String::from_utf8(answer).unwrap();
     let answered = read.is_ok() && answer.contains("HTTP/1.1 200 ");
     assert!(answered || answer.is_empty(), "{answer}");

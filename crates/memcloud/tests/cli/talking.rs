@@ -61,7 +61,7 @@ fn text_can_come_from_stdin() {
 }
 
 #[test]
-fn a_session_is_forgotten_only_when_somebody_agrees() {
+fn a_session_is_forgotten_only_after_confirmation() {
     let home = Home::new();
     let server = home.serve();
     let run = |args: &[&str]| home.run(&[args, &["--url", &server.url]].concat());
@@ -90,8 +90,8 @@ fn a_server_that_is_not_there_has_a_code_of_its_own() {
     let ran = home.run(&["list", "--url", "http://127.0.0.1:1"]).failed(4);
     assert!(ran.stderr.contains("memcloud up"), "{ran:?}");
     let ran = home.run(&["list", "--json", "--url", "http://127.0.0.1:1"]);
-    let told: serde_json::Value = serde_json::from_str(ran.stderr.trim()).unwrap();
-    assert_eq!(told["exit"], 4);
+    let error: serde_json::Value = serde_json::from_str(ran.stderr.trim()).unwrap();
+    assert_eq!(error["exit"], 4);
 }
 
 #[test]

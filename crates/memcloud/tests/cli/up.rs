@@ -45,7 +45,7 @@ fn becomes_the_current_instance() {
 }
 
 #[test]
-fn serves_even_if_nobody_can_be_told_where() {
+fn serves_even_if_its_output_is_closed() {
     let home = Home::new();
     std::fs::create_dir_all(home.path(".local")).unwrap();
     home.write(".local/state", "in the way");

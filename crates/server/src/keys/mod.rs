@@ -136,7 +136,7 @@ impl Keyring {
         Ok(caller)
     }
 
-    /// The made keys. Whoever comes while they are read waits, so they are read once.
+    /// The made keys. Requests that come while they are read wait, so they are read once.
     async fn made(&self, now: Timestamp) -> Result<tokio::sync::MutexGuard<'_, Made>, Error> {
         let mut made = self.made.lock().await;
         if made.tried_at.is_some_and(|at| !has_passed(CACHED, at, now)) {

@@ -47,7 +47,7 @@ async fn with(embedder: Broken) -> Instance {
 }
 
 #[tokio::test]
-async fn a_failing_model_is_told_without_its_inner_causes() {
+async fn a_failing_model_is_reported_without_its_inner_causes() {
     let instance = with(Broken::Failing).await;
     let answer = instance.post("/v1/memories", &json!({"episode_content": "x"})).await;
     assert_eq!(answer.code(500), "embedding_failed");

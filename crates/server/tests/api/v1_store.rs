@@ -151,7 +151,7 @@ async fn only_members_speak_and_hear() {
 }
 
 #[tokio::test]
-async fn whoever_joined_once_is_a_member() {
+async fn a_user_who_joined_once_stays_a_member() {
     let instance = Instance::open().await;
     instance.post("/v1/memories", &message("first")).await.ok();
     let session = json!({"group_id": "team", "user_id": ["zoe"], "session_id": "monday"});

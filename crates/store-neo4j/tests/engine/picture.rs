@@ -112,7 +112,7 @@ fn turns(minutes: impl IntoIterator<Item = i64>) -> Vec<String> {
     minutes.into_iter().map(|minute| format!("turn {minute}")).collect()
 }
 
-/// A conversation is a path in the order in which it happened, however it was told.
+/// A conversation is a path in the order in which it happened, in whatever order it was stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_is_a_path() {
     let picture = Picture::new().await;
@@ -202,14 +202,14 @@ async fn people_find_turns_with_their_own_cypher() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
 
-    /// Whatever is told and deleted, and in whatever pieces: the path is the conversation in its order.
+    /// Whatever is stored and deleted, in batches of any size: the path is the conversation in its order.
     #[test]
-    fn any_story_is_a_path(told in prop::collection::vec((prop::collection::vec(-50..50i64, 1..12), any::<u8>()), 1..6)) {
+    fn any_story_is_a_path(batches in prop::collection::vec((prop::collection::vec(-50..50i64, 1..12), any::<u8>()), 1..6)) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let picture = Picture::new().await;
             let mut there: Vec<(i64, EpisodeId)> = Vec::new();
-            for (minutes, forgotten) in told {
+            for (minutes, forgotten) in batches {
                 there.extend(minutes.iter().copied().zip(picture.tell("s", &minutes).await));
                 let gone: Vec<EpisodeId> = there.iter().map(|(_, id)| *id).skip(1).step_by(2 + usize::from(forgotten % 5)).collect();
                 picture.forget(gone.clone()).await;

@@ -104,7 +104,7 @@ pub(super) async fn revise(client: &mut Object, lessons: &RevisionSet) -> Result
     Ok(effects)
 }
 
-/// Held by whoever gives facts their numbers, which are unique in all spaces: "memfacts" in ASCII.
+/// The lock held while facts get their numbers, which are unique in all spaces: "memfacts" in ASCII.
 const NUMBERS: i64 = 0x6d65_6d66_6163_7473;
 
 async fn change(tx: &Transaction<'_>, space: i64, lessons: &RevisionSet) -> Result<usize, WorkError> {

@@ -31,7 +31,7 @@ macro_rules! select_due {
     };
 }
 
-/// Counts an attempt at messages that go together: those of one that nobody ended, or else the oldest and as many more of
+/// Counts an attempt at messages that go together: those of an unfinished attempt, or else the oldest and as many more of
 /// its kind as that allows.
 const TAKE: &str = "
     WITH first AS (
@@ -203,7 +203,7 @@ pub(super) async fn parked(
     Ok(parked.collect())
 }
 
-/// Lets parked messages be tried anew, as if they had never been.
+/// Queues parked messages again, with no attempts counted.
 pub(super) async fn unpark(client: Object, space: Option<&Space>) -> Result<u64, WorkError> {
     let update = client
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! What is learned together, as a row that everything learned hangs on; and the rows of spaces, which whoever changes
+//! What is learned together, as a row that everything learned hangs on; and the rows of spaces, which any transaction that changes
 //! anything in them waits for.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use crate::error::WorkError;
 
-/// The row of a space, if it is known. Whoever else changes anything in it waits until this transaction ends.
+/// The row of a space, if it is known. Other transactions that change anything in it wait until this one ends.
 pub(crate) async fn lock_space(tx: &Transaction<'_>, space: &Space) -> Result<Option<i64>, WorkError> {
     let lock = tx
         .prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR NO KEY UPDATE")

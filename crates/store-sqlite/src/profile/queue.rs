@@ -68,7 +68,7 @@ pub(super) fn due(
     Ok(found.optional()?)
 }
 
-/// Takes on messages of a subject, unless somebody else has done so meanwhile.
+/// Takes on messages of a subject, unless another learner has done so meanwhile.
 pub(super) fn take(
     tx: &Connection,
     subject: i64,
@@ -211,7 +211,7 @@ pub(super) fn parked(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Lets parked messages be tried anew, as if they had never been.
+/// Queues parked messages again, with no attempts counted.
 pub(super) fn unpark(tx: &Connection, space: Option<&Space>) -> Result<u64, WorkError> {
     const ALL: &str = "UPDATE lessons SET parked = NULL, attempts = 0 WHERE parked IS NOT NULL";
     const OF_SPACE: &str = "UPDATE lessons SET parked = NULL, attempts = 0

@@ -38,15 +38,15 @@ pub fn java() -> Result<PathBuf> {
 }
 
 fn fits(java: &Path) -> bool {
-    let told = Command::new(java).arg("-version").output();
-    told.is_ok_and(|told| {
-        major(&String::from_utf8_lossy(&told.stderr)).is_some_and(|it| VERSIONS.contains(&it))
+    let output = Command::new(java).arg("-version").output();
+    output.is_ok_and(|output| {
+        major(&String::from_utf8_lossy(&output.stderr)).is_some_and(|it| VERSIONS.contains(&it))
     })
 }
 
 /// The 17 of `openjdk version "17.0.15" 2025-04-15`.
-fn major(told: &str) -> Option<u32> {
-    let version = told.split('"').nth(1)?;
+fn major(output: &str) -> Option<u32> {
+    let version = output.split('"').nth(1)?;
     version.split(['.', '-', '+']).next()?.parse().ok()
 }
 

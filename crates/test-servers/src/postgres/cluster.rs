@@ -167,13 +167,13 @@ mod tests {
     use crate::{ports, variables};
 
     #[test]
-    fn fault_a_taken_port_is_told_from_other_failures() {
+    fn fault_a_taken_port_differs_from_other_failures() {
         let install = Install::in_folder(variables::folder(variables::POSTGRES_DIR).unwrap()).unwrap();
-        let somebody = ports::listen().unwrap();
-        let port = somebody.local_addr().unwrap().port();
+        let other = ports::listen().unwrap();
+        let port = other.local_addr().unwrap().port();
         let cluster = Cluster::make(&install, &Options::default(), port).unwrap();
         assert!(cluster.launch().unwrap_err().is::<Taken>());
-        drop(somebody);
+        drop(other);
         drop(cluster.launch().unwrap());
         let wrong = Options::default().setting("shared_buffers = nonsense");
         let error = Cluster::make(&install, &wrong, port).unwrap().launch().unwrap_err();

@@ -31,7 +31,7 @@ pub(super) fn run(config: &Config, sql: &str) -> Result<Result<String, Error>> {
 /// PostgreSQL's error with its code.
 pub(super) fn describe(error: &Error) -> String {
     match (error.as_db_error(), error.source()) {
-        (Some(told), _) => format!("{} ({})", told.message(), told.code().code()),
+        (Some(database), _) => format!("{} ({})", database.message(), database.code().code()),
         (None, Some(cause)) => format!("{error}: {cause}"),
         (None, None) => error.to_string(),
     }

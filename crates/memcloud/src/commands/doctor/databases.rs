@@ -1,4 +1,4 @@
-//! The databases of an instance: opened as a server would, and looked at.
+//! The databases of an instance: opened as a server would, and examined.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ pub(super) async fn neo4j(target: &graph::Target) -> Finding {
         return Finding::failed(part, format!("{detail}; {why}"), hint);
     }
     if found.indexes.iter().any(|index| index.state == "FAILED") {
-        let hint = "DROP INDEX <name> in Neo4j and start a server: it makes the index anew";
+        let hint = "DROP INDEX <name> in Neo4j and start a server: it creates the index again";
         return Finding::failed(part, detail, hint);
     }
     if !waiting.is_empty() {

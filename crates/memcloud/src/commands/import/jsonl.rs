@@ -34,7 +34,7 @@ struct Line {
     user_id: Vec<String>,
     #[serde(default)]
     agent_id: Vec<String>,
-    // What an answer carries beyond a message, and an import gives anew.
+    // What an answer carries beyond a message, and an import assigns again.
     #[serde(rename = "id")]
     _id: Option<Value>,
     #[serde(rename = "uuid")]

@@ -14,7 +14,7 @@ fn refused(home: &Home, settings: &Settings) -> Ran {
 }
 
 #[track_caller]
-fn told(ran: &Ran, words: &[&str]) {
+fn names_all(ran: &Ran, words: &[&str]) {
     let error = ran.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
     let hint = ran.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap();
     for word in words {
@@ -42,13 +42,13 @@ fn addresses_of_neo4j() {
         (&format!("bolt://neo4j:{SECRET}@localhost:70000"), &["NEO4J_URI", "port"]),
     ] {
         let ran = refused(&home, &with(uri));
-        told(&ran, words);
+        names_all(&ran, words);
         assert!(!ran.stderr.contains(SECRET), "{ran:?}");
     }
     let no_password = Settings::default().neo4j_at("bolt://localhost:7687");
-    told(&refused(&home, &no_password), &["NEO4J_URI", "no password", "NEO4J_PASSWORD"]);
+    names_all(&refused(&home, &no_password), &["NEO4J_URI", "no password", "NEO4J_PASSWORD"]);
     let no_file = with("bolt+s://localhost").with("NEO4J_CA_FILE", "/nowhere/ca.pem");
-    told(&refused(&home, &no_file), &["NEO4J_CA_FILE", "/nowhere/ca.pem", "PEM"]);
+    names_all(&refused(&home, &no_file), &["NEO4J_CA_FILE", "/nowhere/ca.pem", "PEM"]);
 }
 
 #[test]
@@ -81,23 +81,23 @@ fn addresses_of_postgres() {
         ("DATABASE_URL", SECRET, &["DATABASE_URL", "postgres://user"]),
     ] {
         let ran = refused(&home, &Settings::default().with(name, value));
-        told(&ran, words);
+        names_all(&ran, words);
         assert!(!ran.stderr.contains(SECRET), "{ran:?}");
     }
     // A file is no directory, and neither is the socket itself.
     let file = home.write("socket", "");
     let ran = refused(&home, &Settings::default().with("DB_HOST", file.display().to_string()));
-    told(&ran, &["DB_HOST", "is no directory"]);
+    names_all(&ran, &["DB_HOST", "is no directory"]);
     for (name, value) in
         [("DB_PORT", "http"), ("DB_SSLMODE", "maybe"), ("DB_POOL", "0"), ("DB_CA_FILE", "/nowhere")]
     {
         let ran = refused(&home, &Settings::default().with("DB_HOST", "localhost").with(name, value));
-        told(&ran, &[name]);
+        names_all(&ran, &[name]);
     }
     let both = Settings::default().with("DB_HOST", "localhost").with("DATABASE_URL", "postgres://a@b/c");
-    told(&refused(&home, &both), &["DATABASE_URL", "DB_HOST", "both"]);
+    names_all(&refused(&home, &both), &["DATABASE_URL", "DB_HOST", "both"]);
     let no_secret = Settings::default().with("DB_HOST", "localhost").with("DB_PASSWORD_FILE", "/nowhere");
-    told(&refused(&home, &no_secret), &["DB_PASSWORD_FILE", "/nowhere"]);
+    names_all(&refused(&home, &no_secret), &["DB_PASSWORD_FILE", "/nowhere"]);
 }
 
 /// The commands that use the databases refuse the same.
@@ -111,9 +111,9 @@ fn other_commands_refuse_them_too() {
     {
         let mut command = home.memcloud();
         let ran = finish(bad.apply(&mut command).args(args)).failed(2);
-        told(&ran, &["NEO4J_URI"]);
+        names_all(&ran, &["NEO4J_URI"]);
     }
     assert!(!Path::new(&to).exists());
     let ran = home.run(&["import", "--from", "/nowhere"]).failed(2);
-    told(&ran, &["/nowhere", "data directory"]);
+    names_all(&ran, &["/nowhere", "data directory"]);
 }

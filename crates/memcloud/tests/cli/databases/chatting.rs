@@ -37,7 +37,7 @@ fn values(facts: &Value) -> Vec<&str> {
 
 const FACTS: &str = "/v1/memories/profile?group_id=g";
 
-/// The story of somebody who moves, told to servers that are restarted in between.
+/// A user moves to another city, and the servers are restarted in between.
 async fn story(settings: &Settings) {
     let home = Home::new();
     let server = serve_with_model(&home, settings);

@@ -46,7 +46,7 @@ async fn everything(client: &Client, group: &str) -> Vec<Answer> {
 /// A database that takes connections and answers nothing: everything that needs it is refused within five seconds, the
 /// other part goes on, and what was refused is not there afterwards, though all that was sent arrives late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn databases_that_hang_make_nobody_wait() {
+async fn databases_that_hang_delay_no_client_for_long() {
     for (name, part) in [("PostgreSQL", "postgres"), ("Neo4j", "neo4j")] {
         let (home, behind) = (Home::new(), Behind::proxies());
         let server = serve(&home, &behind.settings);
@@ -61,7 +61,7 @@ async fn databases_that_hang_make_nobody_wait() {
         assert_eq!(answers[1].unavailable(), "database_silent");
         assert!(answers.iter().all(|answer| answer.status != 500), "{answers:?}");
         client.until_broken(&[(part, "database_silent")]).await;
-        // From now on it is known, and nobody waits at all.
+        // The outage is known by now, and no client waits.
         assert!(client.store("hang", "at once").await.took < Duration::from_secs(1));
         client.get("/health/live").await.ok();
         let hung = began.elapsed();
@@ -96,7 +96,7 @@ async fn no_half_is_left(behind: &Behind, memory: &str) {
     }
 }
 
-/// The same under load: what was answered is there, and what was refused is not, unless the answer said that nobody knows.
+/// The same under load: what was answered is there, and what was refused is not, unless the answer said that the outcome is unknown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_hangs_under_load_loses_nothing() {
     let (home, behind) = (Home::new(), Behind::proxies());
@@ -106,7 +106,7 @@ async fn a_database_that_hangs_under_load_loses_nothing() {
     for proxy in [&behind.postgres, &behind.neo4j, &behind.postgres] {
         client.until_back("hanging").await;
         proxy.set(Mode::Hang);
-        // Until somebody was refused for it.
+        // Until a client was refused because of it.
         let refused = loop {
             let answer = client.store("hanging", &format!("asked {:?}", Instant::now())).await;
             if answer.status != 200 {
@@ -147,9 +147,9 @@ async fn a_busy_database_is_given_no_more_connections() {
     assert!(most <= 5, "{most} connections");
 }
 
-/// Idle connections that somebody cuts are not noticed by anybody.
+/// Clients do not notice that idle connections were cut.
 #[tokio::test]
-async fn cut_connections_are_made_anew_unseen() {
+async fn cut_idle_connections_are_replaced_unnoticed() {
     let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
@@ -187,9 +187,9 @@ async fn databases_that_start_later_are_waited_for() {
         "--url",
         &server.url,
     ]));
-    let told = report.stdout.clone();
+    let output = report.stdout.clone();
     assert!(
-        report.code == 1 && told.contains("cannot be reached") && told.contains("NEO4J_URI"),
+        report.code == 1 && output.contains("cannot be reached") && output.contains("NEO4J_URI"),
         "{report:?}"
     );
     behind.postgres.set(Mode::Pass);
@@ -214,13 +214,13 @@ async fn connections_that_break_under_load_lose_nothing() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         behind.neo4j.cut_now();
     }
-    let told = load.end(&client).await;
-    row("connections break under load, 40 times", &told, Duration::ZERO);
+    let output = load.end(&client).await;
+    row("connections break under load, 40 times", &output, Duration::ZERO);
     let memory = behind.database.execute("SELECT value FROM memcloud.meta WHERE name = 'memory'");
     no_half_is_left(&behind, memory.trim()).await;
 }
 
-/// What was answered as stored, what nobody could know, and how often a client was refused.
+/// What was answered as stored, what is unknown, and how often a client was refused.
 type Outcome = (BTreeSet<String>, BTreeSet<String>, usize);
 
 /// Eight clients that store without a pause.
@@ -249,7 +249,7 @@ impl Load {
                             continue;
                         }
                         refused += 1;
-                        // Nobody could know: it may or may not be there.
+                        // The outcome is unknown: it may or may not be there.
                         if answer.unavailable() == "outcome_unknown" {
                             unknown.insert(content);
                         }

@@ -51,12 +51,12 @@ async fn fill(server: &Server) {
 async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
     let store = SqliteStore::open(directory, std::sync::Arc::new(SystemClock)).await.unwrap();
     let space = Space::new("universal", "home");
-    let told = store.page(&space, None, None, 1).await.unwrap().remove(0);
+    let first = store.page(&space, None, None, 1).await.unwrap().remove(0);
     let turn = Episode {
         id: EpisodeId::new(SystemClock.now(), 0),
         content: "Hello, how can I help?".into(),
         purpose: Purpose::Transcript,
-        ..told.clone()
+        ..first.clone()
     };
     let analysis = Analysis::of(&turn).encode();
     let episodes = vec![Prepared { episode: turn, vector: None, analysis, fact_targets: vec![] }];
@@ -66,8 +66,8 @@ async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
         tag: "Pets".into(),
         name: "dog".into(),
         value: value.into(),
-        citations: vec![told.id],
-        valid_from: told.created_at,
+        citations: vec![first.id],
+        valid_from: first.created_at,
         vector: Some([0.6, 0.8].map(half::f16::from_f32).to_vec()),
     };
     let learn = async |revisions| {
@@ -181,15 +181,15 @@ async fn from_postgres_alone_to_a_graph() {
     let alone = Settings::default().shared_postgres(&one);
     checked(run(&home, &alone, &["export", "--json", "--to", copy.to_str().unwrap()]), 34, 0);
     let settings = Settings::default().shared_postgres(&two).shared_neo4j();
-    let told = run(&home, &settings, &["import", "--from", copy.to_str().unwrap()]).ok();
-    assert!(told.stdout.contains("agree on both sides"), "{told:?}");
+    let first = run(&home, &settings, &["import", "--from", copy.to_str().unwrap()]).ok();
+    assert!(first.stdout.contains("agree on both sides"), "{first:?}");
     let graph = serve_with_model(&home, &settings);
     assert_eq!(seen(&graph).await, before);
 }
 
 /// A database that keeps everything is not taken for the records of a graph.
 #[tokio::test]
-async fn another_home_of_the_episodes_is_told() {
+async fn episodes_kept_elsewhere_are_reported() {
     let (home, database) = (Home::new(), SharedPostgres::from_environment().create_database());
     let alone = Settings::default().shared_postgres(&database);
     let server = serve_with_model(&home, &alone);

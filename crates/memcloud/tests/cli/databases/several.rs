@@ -98,7 +98,7 @@ async fn fault_five_servers_of_which_four_are_killed() {
                 for n in 0..STORES {
                     let content = format!("word{number}x{n} was said by client {number}");
                     let id = loop {
-                        // The last servers live; whoever gets no answer asks the next one.
+                        // The last servers live; a client without an answer asks the next one.
                         let living = alive.load(Ordering::SeqCst);
                         let client = &clients[5 - living + (n + number) % living];
                         match client.try_store("killed", &content).await {

@@ -50,8 +50,8 @@ async fn neo4j_by_every_scheme() {
         }
         let detail = works(&settings, "neo4j").await;
         assert!(detail.contains(protection), "{scheme}: {detail}");
-        for told in ["Neo4j 5.", "community", " ms there and back", "indexes online", "may write"] {
-            assert!(detail.contains(told), "{told}: {detail}");
+        for expected in ["Neo4j 5.", "community", " ms there and back", "indexes online", "may write"] {
+            assert!(detail.contains(expected), "{expected}: {detail}");
         }
     }
 }
@@ -84,10 +84,10 @@ async fn fault_postgres_on_a_socket_as_cloud_sql_has_it() {
         .with("DB_PASSWORD", server.password())
         .with("DB_NAME", database.clone());
     let detail = works(&parts, "postgres").await;
-    for told in
+    for expected in
         ["PostgreSQL 18", "pgvector 0.8", "a unix socket", "may change the schema", "of 25 connections"]
     {
-        assert!(detail.contains(told), "{told}: {detail}");
+        assert!(detail.contains(expected), "{expected}: {detail}");
     }
     // The same as one address, with the graph beside it.
     let both =
@@ -152,7 +152,7 @@ async fn fault_postgres_over_tls() {
 }
 
 #[tokio::test]
-async fn a_neo4j_that_somebody_else_vouches_for_is_not_trusted() {
+async fn a_neo4j_with_an_unknown_authority_is_not_trusted() {
     let (server, database) =
         (SharedNeo4j::from_environment(), SharedPostgres::from_environment().create_database());
     let certificates = Certificates::make();

@@ -19,7 +19,7 @@ async fn fails(chat: &ChatInstance, status: u16) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn each_fault_is_told_by_its_name() {
+async fn each_fault_has_its_own_code() {
     let status = |status| Fault::Status { status, retry_after: None };
     for (fault, expected, code) in [
         (status(400), 502, "model_refused"),
@@ -103,7 +103,7 @@ async fn a_stream_that_breaks_off_keeps_what_came_and_says_so() {
 }
 
 #[tokio::test]
-async fn too_much_for_the_model_is_told_with_less_of_the_memory() {
+async fn an_overflow_is_retried_with_less_of_the_memory() {
     let chat = ChatInstance::open().await;
     for n in 0..40 {
         chat.remember(&format!("Bicycle number {n} is red and stands in the yard behind the house.")).await;

@@ -37,7 +37,7 @@ async fn tokens_are_counted_as_they_were_used() {
 
 /// Numbers that no call has, from a client.
 #[tokio::test]
-async fn absurd_numbers_of_tokens_stop_nobody() {
+async fn absurd_numbers_of_tokens_block_no_caller() {
     let budget = Budget { tokens_per_day: Some(10_000_000_000), ..Budget::default() };
     let chat = ChatInstance::with(With { budget, ..With::default() }).await;
     for most in [json!(u64::MAX), json!(9_000_000_000_000_000_000_u64), json!(1e300), json!(-5)] {
@@ -62,7 +62,7 @@ async fn tools_count() {
 }
 
 #[tokio::test]
-async fn openai_clients_are_told_in_their_own_shape() {
+async fn openai_clients_get_limits_in_their_own_shape() {
     let budget = Budget { tokens_per_minute: Some(10), ..Budget::default() };
     let chat = ChatInstance::with(With { budget, ..With::default() }).await;
     let body = json!({"model": "fake-llm", "messages": [{"role": "user", "content": "Hello?"}]});

@@ -131,7 +131,7 @@ async fn deleted_means_gone_from_the_profile_too() {
 }
 
 #[tokio::test]
-async fn people_are_told_apart_and_programs_are_not_learned_about() {
+async fn people_are_kept_apart_and_programs_are_not_learned_about() {
     let chat = learning().await;
     let say = async |group: &str, who: &str, text: &str| {
         let body = json!({
