@@ -189,6 +189,20 @@ impl Test {
         }
     }
 
+    /// The same test for moments, with each text that reads as a time as that moment: texts are then read only once.
+    #[must_use]
+    pub fn for_moments(&self) -> Self {
+        let moment = |scalar: &Scalar| match scalar {
+            Scalar::Text(text) => read_time(text).map_or_else(|| scalar.clone(), Scalar::Time),
+            other => other.clone(),
+        };
+        match self {
+            Self::Compare(comparison, scalar) => Self::Compare(*comparison, moment(scalar)),
+            Self::In(scalars) => Self::In(scalars.iter().map(moment).collect()),
+            Self::IsNull => Self::IsNull,
+        }
+    }
+
     /// The values that the test compares with.
     pub fn scalars(&self) -> &[Scalar] {
         match self {

@@ -99,10 +99,13 @@ impl Evaluation<'_> {
             Attribute::Id => {
                 self.keep(within, |row| passes(Operand::Text(&table.ids[row as usize].to_string())))
             }
-            Attribute::CreatedAt => self.keep(within, |row| {
-                let moment = Timestamp::from_micros(table.created_at[row as usize]);
-                moment.is_some_and(|moment| passes(Operand::Time(moment)))
-            }),
+            Attribute::CreatedAt => {
+                let test = test.for_moments();
+                self.keep(within, |row| {
+                    let moment = Timestamp::from_micros(table.created_at[row as usize]);
+                    moment.is_some_and(|moment| test.passes(Some(Operand::Time(moment))) == Some(wanted))
+                })
+            }
             Attribute::Content => {
                 self.exact = false;
                 self.keep(within, |_| true)
