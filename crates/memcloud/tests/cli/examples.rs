@@ -72,6 +72,18 @@ fn typescript_stores_finds_and_deletes() {
 }
 
 #[test]
+fn rust_stores_finds_and_deletes() {
+    let home = Home::new();
+    let server = home.serve();
+    // Cargo builds examples when it is asked for all tests of a crate, not for one file of them.
+    let built = Path::new(env!("CARGO_BIN_EXE_memcloud")).with_file_name("examples").join("memory");
+    assert!(built.exists(), "{} is missing: run 'cargo build -p memcloud --example memory'", built.display());
+    let printed = printed(&mut Command::new(built), &home, &server);
+    assert!(printed.lines().next().unwrap().ends_with(ANSWER), "{printed}");
+    is_clean(&home, &server, "example-rust");
+}
+
+#[test]
 fn the_openai_client_is_answered_from_another_conversation() {
     let home = Home::new();
     let model = Model::start();
