@@ -42,7 +42,8 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 pub(super) fn searches(bench: &Bench, client: &Client, count: usize) -> Result<(f64, f64)> {
     let (mut searches, mut embeddings) = (Vec::new(), Vec::new());
     for number in 0..WARM + count {
-        let question = texts::question(number);
+        // Each question is new: the server keeps the vectors of recent queries.
+        let question = format!("{} (asked {number})", texts::question(number));
         let (_, took) = client.post("/v1/memories/search?shape=list", &search_request(&question))?;
         let began = Instant::now();
         std::hint::black_box(bench.model.embed_one(&question));
