@@ -272,6 +272,8 @@ impl Load {
             unknown.extend(u);
             refused += r;
         }
+        // The last fault may have come just now: what is there can be listed once the databases are back.
+        client.until_broken(&[]).await;
         let listed = client.listed(self.group).await;
         let there: BTreeSet<String> =
             listed.iter().filter(|content| content.starts_with("word")).cloned().collect();
