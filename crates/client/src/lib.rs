@@ -6,9 +6,12 @@
 
 mod chat;
 mod error;
+mod facts;
 mod keys;
 mod memories;
 mod operations;
+mod sessions;
+mod spaces;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,7 +24,9 @@ use serde::de::DeserializeOwned;
 
 pub use chat::{ChatEvent, ChatStream};
 pub use error::{Error, Refusal};
+pub use facts::FactQuery;
 pub use memories::ListQuery;
+pub use spaces::SpacesQuery;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -34,6 +39,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 pub struct Client {
     http: reqwest::Client,
     url: Url,
+    shown: String,
     key: Option<SecretString>,
     attempts: usize,
 }
@@ -42,12 +48,14 @@ impl Client {
     /// The instance at this address, called with this key.
     pub fn new(url: &str, key: Option<SecretString>) -> Result<Self, Error> {
         let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = parsed.filter(Url::has_host).ok_or_else(|| Error::InvalidUrl { given: url.to_owned() })?;
+        let url =
+            parsed.filter(Url::has_host).ok_or_else(|| Error::InvalidUrl { given: without_userinfo(url) })?;
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
         if is_loopback(&url) {
             builder = builder.no_proxy();
         }
-        Ok(Self { http: builder.build().map_err(Error::Setup)?, url, key, attempts: 1 })
+        let shown = without_userinfo(url.as_str().trim_end_matches('/'));
+        Ok(Self { http: builder.build().map_err(Error::Setup)?, url, shown, key, attempts: 1 })
     }
 
     /// The same client, which makes up to so many attempts when the server cannot be reached.
@@ -56,9 +64,9 @@ impl Client {
         Self { attempts: attempts.max(1), ..self }
     }
 
-    /// The address of the instance, without a slash at its end.
+    /// The address of the instance, without a user and password in it, and without a slash at its end.
     pub fn url(&self) -> &str {
-        self.url.as_str().trim_end_matches('/')
+        &self.shown
     }
 
     /// Whether it sends a key.
@@ -113,8 +121,17 @@ impl Client {
     }
 
     fn unreachable(&self, source: reqwest::Error) -> Error {
-        Error::Unreachable { url: self.url().to_owned(), source }
+        Error::Unreachable { url: self.url().to_owned(), source: source.without_url() }
     }
+}
+
+/// An address without a user and password, which are secret: what is before the last `@` of its host.
+fn without_userinfo(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// Whether the address is this machine's own: then no proxy is between.
@@ -143,6 +160,16 @@ mod tests {
         for url in ["http://10.0.0.1", "http://localhost.example.com", "http://[::2]"] {
             assert!(!loopback(url), "{url}");
         }
+    }
+
+    #[test]
+    fn a_user_and_password_are_not_shown() {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::new("http://ann:pa@ss@localhost:1/base/", None).unwrap();
+        assert_eq!(client.url(), "http://localhost:1/base");
+        let error = Client::new("ftp://ann:secret@there/x@y", None).unwrap_err();
+        assert_eq!(error.to_string(), "'ftp://there/x@y' is not the address of an instance");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use memcloud_api::PrefixedId;
 use memcloud_api::memmachine_v1::{
-    Batch, ForgetSession, Hit, NewEpisode, SearchAnswer, SearchQuery, Sessions, Stored,
+    Batch, ForgetSession, Hit, NewEpisode, SearchAnswer, SearchContent, SearchQuery, Stored,
 };
 use memcloud_api::native::{BatchStored, Deleted, ListedEpisode, Page};
 use reqwest::Method;
@@ -47,12 +47,23 @@ impl Client {
 
     /// Finds messages, best first.
     pub async fn search(&self, query: &SearchQuery) -> Result<Vec<Hit>, Error> {
-        let path = ["v1", "memories", "search"];
-        let shape = [("shape", "list")];
-        match self.repeated(|| self.request(Method::POST, &path).query(&shape).json(query)).await? {
+        match self.search_as("list", query).await? {
             SearchAnswer::List(hits) => Ok(hits),
             SearchAnswer::MemMachine(_) => Ok(Vec::new()),
         }
+    }
+
+    /// Finds messages and facts in one request, as MemMachine's v1 API answers them.
+    pub async fn search_all(&self, query: &SearchQuery) -> Result<SearchContent, Error> {
+        match self.search_as("memmachine", query).await? {
+            SearchAnswer::MemMachine(found) => Ok(found.content),
+            SearchAnswer::List(_) => Ok(SearchContent::default()),
+        }
+    }
+
+    async fn search_as(&self, shape: &str, query: &SearchQuery) -> Result<SearchAnswer, Error> {
+        let path = ["v1", "memories", "search"];
+        self.repeated(|| self.request(Method::POST, &path).query(&[("shape", shape)]).json(query)).await
     }
 
     /// Lists messages, oldest first.
@@ -75,10 +86,5 @@ impl Client {
     pub async fn delete_session(&self, session: &ForgetSession) -> Result<(), Error> {
         let request = self.request(Method::DELETE, &["v1", "memories"]).json(session);
         self.send::<IgnoredAny>(request).await.map(drop)
-    }
-
-    /// All sessions, in the order they were first seen.
-    pub async fn sessions(&self) -> Result<Sessions, Error> {
-        self.get(&["v1", "sessions"], &()).await
     }
 }

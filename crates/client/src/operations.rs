@@ -1,4 +1,4 @@
-use memcloud_api::native::{Live, ModelUsage, ProfileQueue, Ready, RetriedMessages};
+use memcloud_api::native::{Health, Live, ModelUsage, Ready};
 use reqwest::Method;
 
 use crate::{Client, Error};
@@ -9,20 +9,22 @@ impl Client {
         self.send(self.request(Method::GET, &["health", "live"])).await
     }
 
-    /// Whether the memory works. Makes one attempt.
+    /// Whether the memory works, part by part. Makes one attempt. A memory that does not work is an [`Error::Refused`],
+    /// which says why.
     pub async fn ready(&self) -> Result<Ready, Error> {
         self.send(self.request(Method::GET, &["health", "ready"])).await
     }
 
-    /// The messages that wait to be learned from.
-    pub async fn profile_queue(&self) -> Result<ProfileQueue, Error> {
-        self.get(&["v1", "memories", "profile", "queue"], &()).await
+    /// The version of the server, and which kinds of memory it has. Makes one attempt. A memory that does not work is an
+    /// [`Error::Refused`], which says why.
+    pub async fn health(&self) -> Result<Health, Error> {
+        self.send(self.request(Method::GET, &["health"])).await
     }
 
-    /// Queues parked messages again.
-    pub async fn retry_parked(&self) -> Result<RetriedMessages, Error> {
-        let path = ["v1", "memories", "profile", "queue", "retry"];
-        self.send(self.request(Method::POST, &path).json(&serde_json::json!({}))).await
+    /// The metrics, in the text format of Prometheus. Makes one attempt.
+    pub async fn metrics(&self) -> Result<String, Error> {
+        let answer = self.answer(self.request(Method::GET, &["metrics"])).await?;
+        answer.text().await.map_err(|error| self.unreachable(error))
     }
 
     /// How much the language model was used.

@@ -19,6 +19,7 @@ pub(crate) mod model;
 pub(crate) mod reference;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod spaces;
 pub(crate) mod up;
 
 /// What every command is given: where its words go and where its settings come from.

@@ -19,6 +19,7 @@ mod reference;
 mod released;
 mod settings;
 mod snapshots;
+mod spaces;
 mod starting;
 mod stopping;
 mod talking;

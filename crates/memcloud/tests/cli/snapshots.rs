@@ -31,6 +31,7 @@ fn help() {
     let home = Home::new();
     check("help", &home.run(&["--help"]));
     check("help_of_search", &home.run(&["search", "--help"]));
+    check("help_of_spaces", &home.run(&["spaces", "--help"]));
 }
 
 #[test]
@@ -61,6 +62,9 @@ fn a_search() {
     );
     check("nothing_found", &home.run(&["search", "submarine", "--group", "empty", "--url", &server.url]));
     check("list", &home.run(&["list", "--url", &server.url]));
+    let description = ["spaces", "configure", "default", "--description", "the family", "--url", &server.url];
+    check("space", &home.run(&description));
+    check("spaces", &home.run(&["spaces", "list", "--url", &server.url]));
 }
 
 #[test]

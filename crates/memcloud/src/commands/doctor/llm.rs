@@ -69,8 +69,8 @@ pub(super) async fn embedding(settings: &RemoteModel) -> Finding {
 /// What waits to be learned from, as a running server tells.
 pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
     let asking = async {
-        let retried = if retry { Some(client.retry_parked().await?.retried) } else { None };
-        Ok::<_, Failure>((retried, client.profile_queue().await?))
+        let retried = if retry { Some(client.retry_parked(None).await?.retried) } else { None };
+        Ok::<_, Failure>((retried, client.profile_queue(None).await?))
     };
     let (retried, queue) = match asking.await {
         Ok(found) => found,

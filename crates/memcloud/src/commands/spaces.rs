@@ -1,0 +1,176 @@
+use clap::Subcommand;
+use memcloud_api::memmachine_v1::ORGANISATION;
+use memcloud_api::native::{Space, SpaceChanges, SpaceDetails, Spaces};
+use memcloud_client::{Client, SpacesQuery};
+
+use crate::client::connect;
+use crate::commands::{Context, day_and_time};
+use crate::failure::{Exit, Failure};
+use crate::output;
+use crate::settings::ClientFlags;
+
+/// List, show, configure and delete the spaces of an instance; a group is a space
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the spaces
+    List {
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+    /// Show a space, and how much it holds
+    Show {
+        #[command(flatten)]
+        name: Name,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+    /// Describe a space, or say whether it learns
+    Configure(Configure),
+    /// Delete a space with all its sessions, messages and facts, for good
+    Delete {
+        #[command(flatten)]
+        name: Name,
+        /// Delete it without asking
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+}
+
+/// The name of a space.
+#[derive(clap::Args, Debug)]
+struct Name {
+    /// The project; of a group, its name
+    project: String,
+    /// The organization; all groups belong to 'universal'
+    #[arg(long, value_name = "NAME", default_value = ORGANISATION)]
+    org: String,
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = true, args = ["description", "learns"])]
+struct Configure {
+    #[command(flatten)]
+    name: Name,
+    /// A description for people; '' removes it
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Whether messages that are stored from now on are learned from
+    #[arg(long, value_name = "TRUTH")]
+    learns: Option<bool>,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    match args.command {
+        Command::List { client } => list(&client, context).await,
+        Command::Show { name, client } => show(&name, &client, context).await,
+        Command::Configure(new) => configure(new, context).await,
+        Command::Delete { name, yes, client } => {
+            let client = connect(&context.sources, &client)?;
+            delete(&client, &name, yes, context).await
+        }
+    }
+}
+
+async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
+    let client = connect(&context.sources, flags)?;
+    let (mut listed, mut query) = (Vec::new(), SpacesQuery::default());
+    loop {
+        let Spaces { spaces, next_cursor } = client.spaces(&query).await?;
+        listed.extend(spaces);
+        query.cursor = next_cursor;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    if context.output.json {
+        context.output.value(&Spaces { spaces: listed, next_cursor: None });
+        return Ok(Exit::Ok);
+    }
+    if listed.is_empty() {
+        context.output.say("no spaces");
+    }
+    for space in &listed {
+        context.output.data(line(space));
+    }
+    Ok(Exit::Ok)
+}
+
+/// A space as one line: name, state, whether it learns, since when, description.
+fn line(space: &Space) -> String {
+    let learns = if space.learns { "learns" } else { "learns not" };
+    let Space { org, project, state, description, .. } = space;
+    format!("{org}/{project}  {state}  {learns}  since: {}  {description}", created(space))
+        .trim_end()
+        .to_owned()
+}
+
+fn created(space: &Space) -> String {
+    space.created_at.as_deref().map_or_else(|| "unknown".to_owned(), day_and_time)
+}
+
+async fn show(name: &Name, flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
+    let client = connect(&context.sources, flags)?;
+    print(&client.space(&name.org, &name.project).await?, context);
+    Ok(Exit::Ok)
+}
+
+fn print(details: &SpaceDetails, context: &Context) {
+    if context.output.json {
+        context.output.value(details);
+        return;
+    }
+    let space = &details.space;
+    for (name, value) in [
+        ("space", format!("{}/{}", space.org, space.project)),
+        ("description", space.description.clone()),
+        ("learns", if space.learns { "yes" } else { "no" }.to_owned()),
+        ("state", space.state.to_string()),
+        ("created", created(space)),
+        ("sessions", details.sessions.to_string()),
+        ("messages", details.episodes.to_string()),
+        ("facts", details.facts.to_string()),
+    ] {
+        context.output.data(format!("{name:<13}{value}").trim_end());
+    }
+}
+
+async fn configure(new: Configure, context: &Context) -> Result<Exit, Failure> {
+    let client = connect(&context.sources, &new.client)?;
+    let changes = SpaceChanges { description: new.description, learns: new.learns };
+    print(&client.configure_space(&new.name.org, &new.name.project, &changes).await?, context);
+    Ok(Exit::Ok)
+}
+
+async fn delete(client: &Client, name: &Name, yes: bool, context: &Context) -> Result<Exit, Failure> {
+    let Name { org, project } = name;
+    if !yes && !agreed(&client.space(org, project).await?)? {
+        context.output.say("nothing was deleted");
+        return Ok(Exit::Failed);
+    }
+    let deleted = client.delete_space(org, project).await?;
+    if context.output.json {
+        context.output.value(&deleted);
+    }
+    context.output.say("deleted; nothing in it is found any more, and the server is removing its data");
+    Ok(Exit::Ok)
+}
+
+fn agreed(found: &SpaceDetails) -> Result<bool, Failure> {
+    let SpaceDetails { space, sessions, episodes, facts } = found;
+    let question = format!(
+        "Delete the space '{}/{}' with {episodes} messages in {sessions} sessions, and {facts} facts, for good?",
+        space.org, space.project
+    );
+    output::ask(&question)
+        .ok_or_else(|| Failure::usage("refusing to delete a space without confirmation", "pass --yes"))
+}
