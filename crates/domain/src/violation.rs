@@ -28,6 +28,8 @@ pub enum Field {
     Content,
     /// What came with it.
     Metadata,
+    /// A text in the metadata that describes the content, such as a caption.
+    Caption,
     /// When it was said, or another moment.
     Timestamp,
     /// The question of a search.
@@ -58,6 +60,7 @@ impl fmt::Display for Field {
             Self::Kind => "the kind of message",
             Self::Content => "the content",
             Self::Metadata => "the metadata",
+            Self::Caption => "a caption in the metadata",
             Self::Timestamp => "the time",
             Self::Query => "the query",
             Self::Filter => "the filter",
@@ -91,6 +94,16 @@ pub enum Rule {
         /// The bytes that it has.
         bytes: usize,
         /// The bytes that it may have.
+        limit: usize,
+    },
+    /// Its objects and lists are nested too deeply.
+    TooDeep {
+        /// The most levels that it may have.
+        limit: usize,
+    },
+    /// It has too many values.
+    TooManyValues {
+        /// The values that it may have.
         limit: usize,
     },
     /// It contains a NUL character, which not every engine can store.
@@ -153,7 +166,11 @@ impl Violation {
             (Rule::Empty, Field::Query) => "empty_query",
             (Rule::Empty, _) => "empty_name",
             (Rule::TooLong { .. }, Field::Content | Field::Query) => "content_too_long",
+            (Rule::TooLong { .. }, Field::Metadata) => "metadata_too_large",
+            (Rule::TooLong { .. }, Field::Caption) => "caption_too_long",
             (Rule::TooLong { .. }, _) => "name_too_long",
+            (Rule::TooDeep { .. }, _) => "metadata_too_deep",
+            (Rule::TooManyValues { .. }, _) => "too_many_values",
             (Rule::NulCharacter, _) => "nul_character",
             (Rule::NotATime { .. }, _) => "invalid_time",
             (Rule::NotAnId { .. }, Field::Fact) => "invalid_fact_id",
@@ -167,6 +184,17 @@ impl Violation {
         let field = self.field;
         match &self.rule {
             Rule::Empty => format!("{field} is empty"),
+            Rule::TooLong { bytes, limit } if field == Field::Metadata => {
+                format!(
+                    "{field} has {bytes} bytes, counting each value with the keys above it; the limit is {limit}"
+                )
+            }
+            Rule::TooDeep { limit } => {
+                format!("{field} is nested more than {limit} levels deep")
+            }
+            Rule::TooManyValues { limit } => {
+                format!("{field} has more than {limit} values")
+            }
             Rule::TooLong { bytes, limit } => format!("{field} has {bytes} bytes; the limit is {limit}"),
             Rule::NulCharacter => format!("{field} contains a NUL character"),
             Rule::NotATime { given } => format!("'{given}' is not a time between the years 1000 and 2999"),

@@ -19,6 +19,7 @@ mod ingest;
 mod limits;
 mod llm_gate;
 mod memory;
+mod metadata_size;
 pub mod profile;
 mod search;
 mod spaces;

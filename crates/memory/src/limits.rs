@@ -1,10 +1,23 @@
-use memcloud_domain::{Field, Member, Rule, Violation};
+use memcloud_domain::{Field, Member, Metadata, Rule, Violation};
+
+use crate::metadata_size::MetadataSize;
+use crate::text::analysis::descriptions;
 
 /// What a memory accepts, and how much RAM its indexes may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The longest content of one episode, in bytes of UTF-8. Default 1 MiB.
     pub content_bytes: usize,
+    /// The largest metadata of one episode, in bytes of its JSON, with each value counted with the keys above it. Default
+    /// 64 KiB.
+    pub metadata_bytes: usize,
+    /// The most levels of metadata: 1 where no value is an object or a list. Default 16.
+    pub metadata_levels: usize,
+    /// The most values in the metadata of one episode, objects and lists included. Default 1,000.
+    pub metadata_values: usize,
+    /// The longest caption, title or other description in the metadata, in bytes. It is embedded with the content. Default
+    /// 16 KiB.
+    pub caption_bytes: usize,
     /// The longest name of a session, member or kind, in bytes. Default 1 KiB.
     pub name_bytes: usize,
     /// The most results of one search. Default 1,000.
@@ -16,7 +29,16 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { content_bytes: 1 << 20, name_bytes: 1 << 10, results: 1_000, index_bytes: 1 << 30 }
+        Self {
+            content_bytes: 1 << 20,
+            metadata_bytes: 64 << 10,
+            metadata_levels: 16,
+            metadata_values: 1_000,
+            caption_bytes: 16 << 10,
+            name_bytes: 1 << 10,
+            results: 1_000,
+            index_bytes: 1 << 30,
+        }
     }
 }
 
@@ -40,6 +62,30 @@ impl Limits {
             return Err(Violation::new(field, Rule::Empty));
         }
         check(field, text, self.content_bytes)
+    }
+
+    /// Refuses metadata that is too large, too deep or of too many values, or that not every engine can store.
+    pub fn check_metadata(&self, metadata: &Metadata) -> Result<(), Violation> {
+        let refused = |rule| Err(Violation::new(Field::Metadata, rule));
+        let MetadataSize { bytes, levels, values, has_nul } = MetadataSize::of(metadata);
+        if bytes > self.metadata_bytes {
+            return refused(Rule::TooLong { bytes, limit: self.metadata_bytes });
+        }
+        if levels > self.metadata_levels {
+            return refused(Rule::TooDeep { limit: self.metadata_levels });
+        }
+        if values > self.metadata_values {
+            return refused(Rule::TooManyValues { limit: self.metadata_values });
+        }
+        if has_nul {
+            return refused(Rule::NulCharacter);
+        }
+        let longest = descriptions(metadata).map(str::len).max().unwrap_or_default();
+        if longest > self.caption_bytes {
+            let rule = Rule::TooLong { bytes: longest, limit: self.caption_bytes };
+            return Err(Violation::new(Field::Caption, rule));
+        }
+        Ok(())
     }
 
     /// The number of results that a request asks for, or the usual number.

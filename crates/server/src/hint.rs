@@ -22,6 +22,9 @@ pub(crate) fn of_code(code: &str) -> &'static str {
             "send the header in UTF-8; an idempotency key is one or more ASCII characters, such as a UUID"
         }
         "content_too_long" => "split the text, or raise MEMCLOUD_MAX_CONTENT_BYTES",
+        "metadata_too_large" => "send less metadata, or raise MEMCLOUD_MAX_METADATA_BYTES",
+        "metadata_too_deep" | "too_many_values" => "send flatter metadata, or put a long list into one text",
+        "caption_too_long" => "shorten the caption, or send it as content",
         "empty_content" => "send what was said",
         "empty_query" => "ask something",
         "empty_name" => "leave empty names out",

@@ -7,7 +7,9 @@ use memcloud_memory::Limits;
 use memcloud_server::Settings;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::names::{API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONTENT_BYTES};
+use super::names::{
+    API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONTENT_BYTES, MAX_METADATA_BYTES,
+};
 use super::notice::Notice;
 use super::source::{Sources, unquoted};
 use super::{DataFlags, engines, llm, remote_embedding};
@@ -57,6 +59,7 @@ fn limits(sources: &Sources) -> Result<Limits, Failure> {
     let usual = Limits::default();
     Ok(Limits {
         content_bytes: sources.parsed(&MAX_CONTENT_BYTES)?.unwrap_or(usual.content_bytes),
+        metadata_bytes: sources.parsed(&MAX_METADATA_BYTES)?.unwrap_or(usual.metadata_bytes),
         index_bytes: sources.parsed(&INDEX_BYTES)?.unwrap_or(usual.index_bytes),
         ..usual
     })
@@ -121,6 +124,7 @@ mod tests {
             (&MAX_BODY_BYTES, server.body_bytes.to_string()),
             (&BODY_TIMEOUT, server.body_timeout.as_secs().to_string()),
             (&MAX_CONTENT_BYTES, memory.content_bytes.to_string()),
+            (&MAX_METADATA_BYTES, memory.metadata_bytes.to_string()),
             (&INDEX_BYTES, memory.index_bytes.to_string()),
         ] {
             assert!(setting.default.starts_with(&format!("`{real}`")), "{}", setting.name);

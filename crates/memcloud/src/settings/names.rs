@@ -126,6 +126,12 @@ pub(crate) const MAX_CONTENT_BYTES: Setting = setting(
     "`1048576` (1 MiB)",
     "The longest content of one message, in bytes.",
 );
+pub(crate) const MAX_METADATA_BYTES: Setting = setting(
+    "MEMCLOUD_MAX_METADATA_BYTES",
+    "",
+    "`65536` (64 KiB)",
+    "The largest metadata of one message, in bytes of its JSON, with each value counted with the keys above it. It may have 1,000 values on 16 levels, and captions of 16 KiB.",
+);
 pub(crate) const MAX_BODY_BYTES: Setting = setting(
     "MEMCLOUD_MAX_BODY_BYTES",
     "",
@@ -288,7 +294,7 @@ pub(crate) const LOG_FORMAT: Setting = setting(
 );
 
 /// All of them, in the order of the reference.
-pub(crate) const ALL: [&Setting; 52] = [
+pub(crate) const ALL: [&Setting; 53] = [
     &CONFIG,
     &DATA_DIR,
     &LISTEN,
@@ -305,6 +311,7 @@ pub(crate) const ALL: [&Setting; 52] = [
     &KERNEL,
     &THREADS,
     &MAX_CONTENT_BYTES,
+    &MAX_METADATA_BYTES,
     &MAX_BODY_BYTES,
     &BODY_TIMEOUT,
     &INDEX_BYTES,

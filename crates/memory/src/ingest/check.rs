@@ -1,7 +1,6 @@
 //! What is refused before anything is embedded or stored.
 
-use memcloud_domain::{Error, Field, Metadata, NewEpisode, Rule, Violation};
-use serde_json::Value;
+use memcloud_domain::{Error, Field, NewEpisode, Violation};
 
 use crate::ingest::StoreRequest;
 use crate::limits::Limits;
@@ -30,26 +29,8 @@ fn episode(episode: &NewEpisode, limits: &Limits) -> impl Iterator<Item = Result
         (Field::Role, &episode.role),
         (Field::Kind, &episode.kind),
     ];
-    let metadata = if has_nul(&episode.metadata) {
-        Err(Violation::new(Field::Metadata, Rule::NulCharacter))
-    } else {
-        Ok(())
-    };
+    let metadata = limits.check_metadata(&episode.metadata);
     let content = limits.check_text(Field::Content, &episode.content);
     let names = names.map(|(field, name)| limits.check_name(field, name));
     names.into_iter().chain([content, metadata])
-}
-
-/// Whether any text in the metadata holds NUL. JSON allows it, but PostgreSQL cannot store it, and an engine must not
-/// accept what another cannot.
-fn has_nul(metadata: &Metadata) -> bool {
-    fn inside(value: &Value) -> bool {
-        match value {
-            Value::String(text) => text.contains('\0'),
-            Value::Array(items) => items.iter().any(inside),
-            Value::Object(map) => has_nul(map),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
-    }
-    metadata.iter().any(|(key, value)| key.contains('\0') || inside(value))
 }

@@ -122,8 +122,8 @@ impl Evaluation<'_> {
                 None => vec![],
             };
         }
-        let passes = |name: &String| test.passes(Some(Operand::Text(name))) == Some(wanted);
-        let passing: Vec<bool> = self.table.names().iter().map(passes).collect();
+        let passes = |name: &str| test.passes(Some(Operand::Text(name))) == Some(wanted);
+        let passing: Vec<bool> = self.table.names().map(passes).collect();
         self.keep(within, |row| passing[column[row as usize] as usize])
     }
 

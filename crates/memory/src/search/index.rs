@@ -25,6 +25,15 @@ const SEGMENT_GAP: i64 = 6 * 3_600 * 1_000_000;
 /// How far to walk back for the place of an out-of-order row before the whole session is sorted instead.
 const MAX_BACKTRACK: usize = 64;
 
+/// About what an index of one row takes beside that row: the first allocation of each of its collections.
+const FIXED_BYTES: usize = 2_048;
+
+/// About what a word takes beside its postings: its entry, a share of empty ones, and a first list.
+const WORD_BYTES: usize = 112;
+
+/// About what a posting takes: lists double when they grow.
+const POSTING_BYTES: usize = 12;
+
 /// An occurrence of a word: in which row, and how often (255 stands for more).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Posting {
@@ -51,6 +60,8 @@ pub(crate) struct SpaceIndex {
     cues: Vec<Cues>,
     pub(crate) vectors: Vectors,
     postings: HashMap<u32, Vec<Posting>>,
+    /// About how much memory the postings take.
+    postings_bytes: usize,
     /// How many live rows each producer has.
     producers: HashMap<Name, usize>,
 }
@@ -120,7 +131,12 @@ impl SpaceIndex {
         self.link(number);
         self.vectors.push(row.vector.as_deref());
         for &(term, count) in &analysis.terms {
-            self.postings.entry(term).or_default().push(Posting { row: number, count });
+            let postings = self.postings.entry(term).or_insert_with(|| {
+                self.postings_bytes += WORD_BYTES;
+                Vec::new()
+            });
+            postings.push(Posting { row: number, count });
+            self.postings_bytes += POSTING_BYTES;
         }
     }
 
@@ -139,11 +155,13 @@ impl SpaceIndex {
             }
         }
         if ranked {
-            let live = &self.table.live;
+            let (live, mut bytes) = (&self.table.live, 0);
             self.postings.retain(|_, list| {
                 list.retain(|posting| live[posting.row as usize]);
+                bytes += if list.is_empty() { 0 } else { WORD_BYTES + list.len() * POSTING_BYTES };
                 !list.is_empty()
             });
+            self.postings_bytes = bytes;
             self.producers.retain(|_, count| *count > 0);
             self.table.sweep();
         }
@@ -332,15 +350,13 @@ impl SpaceIndex {
 
     /// The producers of live rows, with their numbers.
     pub(crate) fn producers(&self) -> impl Iterator<Item = (Name, &str)> {
-        self.producers.keys().map(|&number| (number, self.table.names()[number as usize].as_str()))
+        self.producers.keys().map(|&number| (number, self.table.name(number)))
     }
 
-    /// About how much memory the index takes, in bytes.
+    /// About how much memory the index takes, in bytes. The time that this takes does not grow with the index.
     pub(crate) fn bytes(&self) -> usize {
-        let postings: usize =
-            self.postings.values().map(|list| 48 + list.capacity() * size_of::<Posting>()).sum();
         // Links, segment, cues and the scale of the vector.
         let rows = self.end() * (18 + self.vectors.dimensions * 3);
-        self.table.bytes() + self.unranked.bytes() + postings + rows
+        FIXED_BYTES + self.table.bytes() + self.unranked.bytes() + self.postings_bytes + rows
     }
 }

@@ -2,9 +2,9 @@
 //! used first, when they take more memory than allowed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hashlink::LruCache;
 use memcloud_domain::{EpisodeId, Error, Space};
 use tokio::sync::RwLock;
 
@@ -20,21 +20,44 @@ pub(crate) type SharedIndex = Arc<RwLock<SpaceIndex>>;
 pub(crate) struct Indexes {
     /// The most memory that the indexes may take together, in bytes.
     budget: usize,
-    held: Mutex<HashMap<Space, Held>>,
-    /// Counts the uses of all indexes.
-    uses: AtomicU64,
+    held: Mutex<Held>,
 }
 
+/// The indexes in memory, in the order of their last use.
 struct Held {
-    index: SharedIndex,
+    indexes: LruCache<Space, (SharedIndex, usize)>,
+    /// What they take together, in bytes.
     bytes: usize,
-    /// The number of the last use; the lowest is dropped first.
-    used: u64,
+}
+
+impl Held {
+    fn remove(&mut self, space: &Space) {
+        if let Some((_, bytes)) = self.indexes.remove(space) {
+            self.bytes -= bytes;
+        }
+    }
+
+    /// Records the size of an index in use, and takes out others, least recently used first, while all together are larger
+    /// than `budget`.
+    fn account(&mut self, space: &Space, bytes: usize, budget: usize) -> Vec<SharedIndex> {
+        let bytes = bytes + space.org.len() + space.project.len();
+        if let Some((_, known)) = self.indexes.get_mut(space) {
+            self.bytes = self.bytes - *known + bytes;
+            *known = bytes;
+        }
+        let mut dropped = vec![];
+        while self.bytes > budget && self.indexes.len() > 1 {
+            let Some((_, (index, bytes))) = self.indexes.remove_lru() else { break };
+            self.bytes -= bytes;
+            dropped.push(index);
+        }
+        dropped
+    }
 }
 
 impl Indexes {
     pub(crate) fn new(budget: usize) -> Self {
-        Self { budget, held: Mutex::default(), uses: AtomicU64::new(0) }
+        Self { budget, held: Mutex::new(Held { indexes: LruCache::new_unbounded(), bytes: 0 }) }
     }
 
     /// The index of a space with everything that is stored by now, and a sequence number that it has reached.
@@ -66,35 +89,26 @@ impl Indexes {
         Ok((index, head))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Space, Held>> {
+    fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, space: &Space) -> SharedIndex {
-        let used = self.uses.fetch_add(1, Ordering::Relaxed);
         let mut held = self.lock();
-        let entry = held.entry(space.clone()).or_insert_with(|| Held {
-            index: SharedIndex::default(),
-            bytes: 0,
-            used,
-        });
-        entry.used = used;
-        entry.index.clone()
+        if let Some((index, _)) = held.indexes.get(space) {
+            return index.clone();
+        }
+        let (index, bytes) = (SharedIndex::default(), SpaceIndex::default().bytes());
+        held.bytes += bytes;
+        held.indexes.insert(space.clone(), (index.clone(), bytes));
+        index
     }
 
-    /// Records the size of an index, and drops others while all together are too large.
+    /// Records the size of an index in use, and drops others while all together are too large.
     fn account(&self, space: &Space, bytes: usize) {
-        let mut held = self.lock();
-        if let Some(entry) = held.get_mut(space) {
-            entry.bytes = bytes;
-        }
-        while held.values().map(|h| h.bytes).sum::<usize>() > self.budget {
-            let others = held.iter().filter(|(name, _)| *name != space);
-            let Some(oldest) = others.min_by_key(|(_, h)| h.used).map(|(name, _)| name.clone()) else {
-                break;
-            };
-            held.remove(&oldest);
-        }
+        let dropped = self.lock().account(space, bytes, self.budget);
+        // Freeing a large index takes a while, and other searches must not wait for the lock meanwhile.
+        drop(dropped);
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexSet;
 use memcloud_domain::EpisodeId;
 use memcloud_ports::IndexRow;
 
@@ -19,11 +20,26 @@ pub(crate) type Name = u32;
 /// The rows of a property, by its encoded value. Ascending; live rows only.
 pub(crate) type Property = HashMap<Box<[u8]>, Vec<Row>>;
 
+/// About what a name takes beside its text: its slot, its hash, and what the allocator adds.
+const NAME_BYTES: usize = 64;
+
+/// About what a path or value takes beside its bytes: its entry, a share of empty ones, a first list of rows, and what the
+/// allocator adds.
+const ENTRY_BYTES: usize = 144;
+
+/// About what a row in a list takes: lists double when they grow.
+const ROW_BYTES: usize = 6;
+
 /// The rows of a space.
 #[derive(Default)]
 pub(crate) struct Table {
     rows: HashMap<EpisodeId, Row>,
-    names: Names,
+    /// The names of sessions, people, roles and kinds, by number.
+    names: IndexSet<Box<str>>,
+    /// About how much memory the names take.
+    names_bytes: usize,
+    /// About how much memory the properties take.
+    properties_bytes: usize,
     pub(crate) ids: Vec<EpisodeId>,
     pub(crate) live: Vec<bool>,
     pub(crate) sessions: Vec<Name>,
@@ -37,25 +53,6 @@ pub(crate) struct Table {
     properties: HashMap<Box<[u8]>, Property>,
 }
 
-/// Names (of sessions, people, roles and kinds) and their numbers.
-#[derive(Default)]
-struct Names {
-    numbers: HashMap<String, Name>,
-    names: Vec<String>,
-}
-
-impl Names {
-    fn number(&mut self, name: &str) -> Name {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let number = self.names.len() as Name;
-        self.numbers.insert(name.to_owned(), number);
-        self.names.push(name.to_owned());
-        number
-    }
-}
-
 impl Table {
     /// Adds a row for an episode that has none.
     pub(crate) fn put(&mut self, id: EpisodeId, row: &IndexRow, analysis: &Analysis) -> Row {
@@ -63,16 +60,22 @@ impl Table {
         self.rows.insert(id, number);
         self.ids.push(id);
         self.live.push(true);
-        self.sessions.push(self.names.number(&row.session));
-        self.producers.push(self.names.number(&row.producer));
-        self.recipients.push(self.names.number(&row.produced_for));
-        self.roles.push(self.names.number(&analysis.role));
-        self.kinds.push(self.names.number(&row.kind));
+        let mut name = |name: &str| {
+            self.names.get_index_of(name).unwrap_or_else(|| {
+                self.names_bytes += NAME_BYTES + name.len();
+                self.names.insert_full(name.into()).0
+            }) as Name
+        };
+        self.sessions.push(name(&row.session));
+        self.producers.push(name(&row.producer));
+        self.recipients.push(name(&row.produced_for));
+        self.roles.push(name(&analysis.role));
+        self.kinds.push(name(&row.kind));
         self.created_at.push(row.created_at);
         for (path, value) in analysis.properties.iter() {
-            update(&mut self.properties, path, |property| {
-                update(property, value, |rows: &mut Vec<Row>| rows.push(number));
-            });
+            let property = entry(&mut self.properties, path, &mut self.properties_bytes);
+            entry(property, value, &mut self.properties_bytes).push(number);
+            self.properties_bytes += ROW_BYTES;
         }
         number
     }
@@ -86,14 +89,17 @@ impl Table {
 
     /// Takes removed rows out of the properties. One pass, however many there are.
     pub(crate) fn sweep(&mut self) {
-        let live = &self.live;
-        self.properties.retain(|_, property| {
-            property.retain(|_, rows| {
+        let (live, mut bytes) = (&self.live, 0);
+        self.properties.retain(|path, property| {
+            property.retain(|value, rows| {
                 rows.retain(|&row| live[row as usize]);
+                bytes += if rows.is_empty() { 0 } else { ENTRY_BYTES + value.len() + rows.len() * ROW_BYTES };
                 !rows.is_empty()
             });
+            bytes += if property.is_empty() { 0 } else { ENTRY_BYTES + path.len() };
             !property.is_empty()
         });
+        self.properties_bytes = bytes;
     }
 
     /// How many live rows there are.
@@ -118,28 +124,30 @@ impl Table {
 
     /// The number of a name, if any row has had it.
     pub(crate) fn number_of(&self, name: &str) -> Option<Name> {
-        self.names.numbers.get(name).copied()
+        self.names.get_index_of(name).map(|number| number as Name)
     }
 
     /// The names, by number.
-    pub(crate) fn names(&self) -> &[String] {
-        &self.names.names
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(Box::as_ref)
     }
 
-    /// About how much memory the table takes, in bytes.
+    /// The name with this number.
+    pub(crate) fn name(&self, number: Name) -> &str {
+        &self.names[number as usize]
+    }
+
+    /// About how much memory the table takes, in bytes. Does not grow with the table, so it may be asked after each change.
     pub(crate) fn bytes(&self) -> usize {
-        let values = self.properties.values().flatten();
-        let properties: usize =
-            values.map(|(value, rows)| 64 + value.len() + rows.capacity() * size_of::<Row>()).sum();
         // An id, its entry in the map, and the columns.
-        properties + self.end() * (16 + 40 + 29)
+        self.names_bytes + self.properties_bytes + self.end() * (16 + 40 + 29)
     }
 }
 
-/// Changes the value under these bytes, which begins as the default. Copies the bytes only then.
-fn update<V: Default>(map: &mut HashMap<Box<[u8]>, V>, bytes: &[u8], change: impl FnOnce(&mut V)) {
-    match map.get_mut(bytes) {
-        Some(value) => change(value),
-        None => change(map.entry(bytes.into()).or_default()),
+/// The value under these bytes, which begins as the default. Copies the bytes only then, and counts what that takes.
+fn entry<'m, V: Default>(map: &'m mut HashMap<Box<[u8]>, V>, key: &[u8], counted: &mut usize) -> &'m mut V {
+    if !map.contains_key(key) {
+        *counted += ENTRY_BYTES + key.len();
     }
+    map.entry(key.into()).or_default()
 }

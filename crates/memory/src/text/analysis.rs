@@ -102,7 +102,7 @@ pub(crate) fn embedded_text(episode: &Episode) -> String {
 }
 
 /// The texts in the metadata that describe the message.
-fn descriptions(metadata: &Metadata) -> impl Iterator<Item = &str> {
+pub(crate) fn descriptions(metadata: &Metadata) -> impl Iterator<Item = &str> {
     metadata.iter().filter_map(|(key, value)| match value {
         Value::String(text) if DESCRIBING_KEYS.iter().any(|end| key.to_lowercase().ends_with(end)) => {
             Some(text.as_str())

@@ -107,7 +107,7 @@ impl Origin {
             Field::Role => at.at("role"),
             Field::Kind => at.at("episode_type"),
             Field::Content => at.at("episode_content"),
-            Field::Metadata => at.at("metadata"),
+            Field::Metadata | Field::Caption => at.at("metadata"),
             Field::Timestamp => at.at("timestamp"),
             field => self.session.place(field, limits),
         }

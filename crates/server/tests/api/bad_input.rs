@@ -100,6 +100,33 @@ async fn too_many_members() {
 }
 
 #[tokio::test]
+async fn metadata_beyond_its_limits() {
+    let nested = |levels: usize| (1..levels).fold(json!({"a": 1}), |inner, _| json!({ "a": inner }));
+    let under_long_key: serde_json::Map<_, _> = (0..100).map(|n| (n.to_string(), json!(n))).collect();
+    let cases = [
+        (json!({"text": "x".repeat(70_000)}), "metadata_too_large"),
+        (json!({"k".repeat(1_000): under_long_key}), "metadata_too_large"),
+        (nested(17), "metadata_too_deep"),
+        (json!({"list": vec![0; 1_000]}), "too_many_values"),
+        (json!({"image_caption": "x".repeat(17_000)}), "caption_too_long"),
+    ];
+    let message = |metadata: &Value| json!({"episode_content": "x", "metadata": metadata});
+    let alone = cases.clone().map(|(metadata, code)| (message(&metadata), code, json!(["body", "metadata"])));
+    refuses(STORE, &alone).await;
+    let in_batch = cases.map(|(metadata, code)| {
+        let batch = json!({"episodes": [message(&json!({})), message(&metadata)]});
+        (batch, code, json!(["body", "episodes", 1, "metadata"]))
+    });
+    refuses("/v1/memories/batch", &in_batch).await;
+    let instance = instance().await;
+    let longest = "x".repeat(16 << 10);
+    for accepted in [nested(16), json!({"list": vec![0; 999]}), json!({"caption": longest, "text": longest})]
+    {
+        instance.post(STORE, &message(&accepted)).await.ok();
+    }
+}
+
+#[tokio::test]
 async fn wrongly_typed_fields() {
     let message = |key: &str, value: Value| {
         let mut message = json!({"episode_content": "x"});
