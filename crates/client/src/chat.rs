@@ -2,7 +2,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use memcloud_api::native::{ChatAnswer, ChatContext, ChatEnd, ChatRequest};
 use memcloud_domain::with_causes;
-use memcloud_llm::events::{Event, Events};
+use memcloud_sse::{Event, Events};
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -13,10 +13,10 @@ mod operations;
 mod sessions;
 mod spaces;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use memcloud_domain::is_loopback;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -51,7 +51,8 @@ impl Client {
         let url =
             parsed.filter(Url::has_host).ok_or_else(|| Error::InvalidUrl { given: without_userinfo(url) })?;
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
-        if is_loopback(&url) {
+        // No proxy is between this machine and itself.
+        if url.host_str().is_some_and(is_loopback) {
             builder = builder.no_proxy();
         }
         let shown = without_userinfo(url.as_str().trim_end_matches('/'));
@@ -134,33 +135,9 @@ fn without_userinfo(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-/// Whether the address is this machine's own: then no proxy is between.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let is_local_name = host == "localhost" || host.ends_with(".localhost");
-    is_local_name || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_and_mapped_addresses_of_this_machine_are_loopback() {
-        let loopback = |url: &str| is_loopback(&Url::parse(url).unwrap());
-        for url in [
-            "http://localhost:1",
-            "http://a.localhost",
-            "http://127.0.0.2",
-            "http://[::1]",
-            "http://[::ffff:127.0.0.1]",
-        ] {
-            assert!(loopback(url), "{url}");
-        }
-        for url in ["http://10.0.0.1", "http://localhost.example.com", "http://[::2]"] {
-            assert!(!loopback(url), "{url}");
-        }
-    }
 
     #[test]
     fn a_user_and_password_are_not_shown() {

@@ -1,21 +1,41 @@
-//! Server-sent events that a client can resume where its connection broke.
+//! Server-sent events as an answer, and a log of them that a client can resume where its connection broke.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt};
+use hyper::body::Bytes;
 use serde::Serialize;
+use serde_json::Map;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// A stream that is silent for so long sends a comment: proxies cut connections that are silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The name of the event that says that events before the next one are lost.
 const LOST: &str = "lost";
+/// Tells proxies not to buffer the answer.
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// An answer of these events, each sent as soon as it is there.
+pub fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let body = unfold(Box::pin(events), async |mut events| {
+        let event = match timeout(KEEP_ALIVE, events.next()).await {
+            Ok(event) => event?,
+            Err(_) => Bytes::from_static(b": still there\n\n"),
+        };
+        Some((Ok::<_, Infallible>(event), events))
+    });
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store"), (UNBUFFERED, "no")];
+    (headers, Body::from_stream(body)).into_response()
+}
 
 /// Events in order, numbered from 1. The newest are kept for clients that come back with a `Last-Event-ID`.
 ///
@@ -29,23 +49,15 @@ pub struct EventLog {
 
 #[derive(Default)]
 struct Kept {
-    events: VecDeque<Published>,
+    /// The newest events with their numbers, as they are sent.
+    events: VecDeque<(u64, Bytes)>,
     /// The number of the newest event.
     newest: u64,
     closed: bool,
 }
 
-#[derive(Clone)]
-struct Published {
-    number: u64,
-    name: &'static str,
-    data: Arc<str>,
-}
-
 enum Next {
-    Event(Published),
-    /// Events were dropped; the next one that is kept follows this number.
-    Lost(u64),
+    Event(u64, Bytes),
     Wait,
     End,
 }
@@ -57,21 +69,20 @@ impl EventLog {
     }
 
     /// Publishes an event and answers its number. After [`EventLog::close`] it is dropped.
-    pub fn publish(&self, name: &'static str, data: &impl Serialize) -> Result<u64, serde_json::Error> {
-        let data = serde_json::to_string(data)?.into();
+    pub fn publish(&self, name: &str, data: &impl Serialize) -> u64 {
         let mut kept = self.kept();
         if kept.closed {
-            return Ok(kept.newest);
+            return kept.newest;
         }
         kept.newest += 1;
         let number = kept.newest;
-        kept.events.push_back(Published { number, name, data });
+        kept.events.push_back((number, memcloud_sse::numbered(number, name, data)));
         if kept.events.len() > self.capacity {
             kept.events.pop_front();
         }
         drop(kept);
         self.newest.send_replace(number);
-        Ok(number)
+        number
     }
 
     /// Ends the streams of all clients after the newest event.
@@ -81,43 +92,33 @@ impl EventLog {
     }
 
     /// The events after this number, as an answer.
-    pub fn response(
-        self: Arc<Self>,
-        after: u64,
-    ) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+    pub fn response(self: Arc<Self>, after: u64) -> Response {
         let news = self.newest.subscribe();
-        let stream = unfold((self, news, after), async |(log, mut news, after)| {
+        event_stream(unfold((self, news, after), async |(log, mut news, after)| {
             loop {
                 match log.next(after) {
-                    Next::Event(Published { number, name, data }) => {
-                        let event = Event::default().id(number.to_string()).event(name).data(&*data);
-                        return Some((Ok(event), (log, news, number)));
-                    }
-                    Next::Lost(number) => {
-                        let event = Event::default().id(number.to_string()).event(LOST).data("{}");
-                        return Some((Ok(event), (log, news, number)));
-                    }
+                    Next::Event(number, event) => return Some((event, (log, news, number))),
                     Next::End => return None,
                     // The log is part of the stream, so its sender lives.
                     Next::Wait => news.changed().await.ok()?,
                 }
             }
-        });
-        Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        }))
     }
 
     fn next(&self, after: u64) -> Next {
         let kept = self.kept();
         // A number from before a restart may be larger than any; then everything that is kept is new.
         let after = if after > kept.newest { 0 } else { after };
-        let Some(first) = kept.events.front().map(|event| event.number) else {
+        let Some(first) = kept.events.front().map(|(number, _)| *number) else {
             return if kept.closed { Next::End } else { Next::Wait };
         };
         if after + 1 < first {
-            return Next::Lost(first - 1);
+            // The next one that is kept follows this number.
+            return Next::Event(first - 1, memcloud_sse::numbered(first - 1, LOST, &Map::new()));
         }
         match kept.events.get((after + 1 - first) as usize) {
-            Some(event) => Next::Event(event.clone()),
+            Some((number, event)) => Next::Event(*number, event.clone()),
             None if kept.closed => Next::End,
             None => Next::Wait,
         }
@@ -136,7 +137,6 @@ pub fn last_event_id(headers: &HeaderMap) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
     use http_body_util::BodyExt;
 
     use super::*;
@@ -144,13 +144,13 @@ mod tests {
     fn log(capacity: usize, events: u64) -> Arc<EventLog> {
         let log = EventLog::new(capacity);
         for number in 1..=events {
-            assert_eq!(log.publish("step", &number).unwrap(), number);
+            assert_eq!(log.publish("step", &number), number);
         }
         Arc::new(log)
     }
 
     async fn read(log: &Arc<EventLog>, after: u64) -> String {
-        let body = Arc::clone(log).response(after).into_response().into_body();
+        let body = Arc::clone(log).response(after).into_body();
         String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
 
@@ -179,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn later_events_arrive_as_they_are_published() {
         let log = log(10, 1);
-        let mut body = Arc::clone(&log).response(0).into_response().into_body();
+        let mut body = Arc::clone(&log).response(0).into_body();
         let mut frame = async || {
             let frame = body.frame().await.map(|frame| frame.unwrap().into_data().unwrap());
             frame.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
@@ -187,18 +187,18 @@ mod tests {
         assert_eq!(frame().await, Some(step(1)));
         let publishing = Arc::clone(&log);
         let (arrived, ()) = tokio::join!(frame(), async move {
-            publishing.publish("step", &2).unwrap();
+            publishing.publish("step", &2);
         });
         assert_eq!(arrived, Some(step(2)));
         log.close();
-        assert_eq!(log.publish("step", &3).unwrap(), 2, "nothing follows the end");
+        assert_eq!(log.publish("step", &3), 2, "nothing follows the end");
         assert_eq!(frame().await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_stream_is_kept_alive() {
         let log = log(10, 0);
-        let mut body = log.response(0).into_response().into_body();
+        let mut body = log.response(0).into_body();
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(frame.starts_with(b":"), "{frame:?}");
     }

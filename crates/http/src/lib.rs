@@ -1,8 +1,8 @@
 //! What every HTTP server of MemCloud shares.
 //!
 //! [`serve()`] puts a router on a listener. [`observe`] is the outermost layer: it gives every request an id, a span, an
-//! access line and its metrics. [`from_this_machine`] is the guard of a server without keys. [`EventLog`] is a stream of
-//! server-sent events that a client can resume.
+//! access line and its metrics. [`from_this_machine`] is the guard of a server without keys. [`event_stream`] answers with
+//! server-sent events; with an [`EventLog`] a client can resume them.
 //!
 //! Nothing here knows what a server serves.
 
@@ -13,7 +13,7 @@ mod metrics;
 mod observe;
 mod request_id;
 
-pub use events::{EventLog, last_event_id};
+pub use events::{EventLog, event_stream, last_event_id};
 pub use listener::{Peer, ServeOptions, serve};
 pub use local_only::{NotLocal, from_this_machine};
 pub use metrics::Metrics;

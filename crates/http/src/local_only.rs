@@ -1,10 +1,9 @@
 //! The guard of a server without keys: only programs on this machine are served, and no web page of another site.
 
-use std::net::IpAddr;
-
 use axum::extract::Request;
 use axum::http::header;
 use axum::http::uri::Authority;
+use memcloud_domain::is_loopback;
 
 use crate::Peer;
 
@@ -30,34 +29,24 @@ pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
         Some(host) => host.to_str().ok(),
         None => uri.authority().map(Authority::as_str),
     };
-    if !host.is_some_and(is_loopback) {
+    if !host.is_some_and(is_own) {
         return Err(NotLocal::Host);
     }
     let other_site = headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
     let other_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
-        let authority =
-            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-        !authority.is_some_and(is_loopback)
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        !origin.is_some_and(|(scheme, authority)| matches!(scheme, "http" | "https") && is_own(authority))
     });
     if other_site || other_origin { Err(NotLocal::Origin) } else { Ok(()) }
 }
 
 /// Whether `name`, `name:port`, `address:port` or `[address]:port` is this machine's own.
-fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) if port.is_empty() || port.strip_prefix(':').is_some_and(is_port) => address,
-        Some(_) => return false,
-        None => match authority.split_once(':') {
-            Some((host, port)) if is_port(port) => host,
-            Some(_) => return false,
-            None => authority,
-        },
-    };
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return address.to_canonical().is_loopback();
+fn is_own(authority: &str) -> bool {
+    let after_host = authority.rfind(']').map_or(0, |end| end + 1);
+    match authority[after_host..].split_once(':') {
+        Some((host, port)) => is_port(port) && is_loopback(&authority[..after_host + host.len()]),
+        None => is_loopback(authority),
     }
-    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn is_port(text: &str) -> bool {
@@ -82,6 +71,23 @@ mod tests {
     }
 
     #[test]
+    fn only_web_pages_of_this_machine_may_send() {
+        for (origin, is_local) in [
+            ("http://localhost:3000", true),
+            ("https://127.0.0.1", true),
+            ("https://example.com", false),
+            ("null", false),
+            ("chrome-extension://localhost", false),
+            ("javascript://localhost", false),
+            ("file://localhost", false),
+        ] {
+            let request = Request::builder().header("host", "localhost").header("origin", origin);
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(from_this_machine(&request).is_ok(), is_local, "{origin}");
+        }
+    }
+
+    #[test]
     fn knows_this_machine() {
         for own in [
             "localhost",
@@ -93,7 +99,7 @@ mod tests {
             "[::1]",
             "[::1]:8080",
         ] {
-            assert!(is_loopback(own), "{own}");
+            assert!(is_own(own), "{own}");
         }
         for foreign in [
             "",
@@ -110,8 +116,11 @@ mod tests {
             "localhost:+80",
             "evil@localhost",
             "notlocalhost",
+            "..localhost",
+            "[127.0.0.1]:80",
+            "::1:80",
         ] {
-            assert!(!is_loopback(foreign), "{foreign}");
+            assert!(!is_own(foreign), "{foreign}");
         }
     }
 }

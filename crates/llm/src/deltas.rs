@@ -6,8 +6,8 @@ use memcloud_ports::{Delta, Deltas};
 
 use crate::completion::{self, Content};
 use crate::error::EndpointError;
-use crate::events::{Event, Events};
 use crate::response::Reading;
+use memcloud_sse::{Event, Events};
 
 /// The data of the last event.
 const DONE: &str = "[DONE]";

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use memcloud_domain::is_loopback;
 use memcloud_ports::Refusal;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -11,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::time::timeout;
-use url::{Host, Url};
+use url::Url;
 
 use crate::error::EndpointError;
 use crate::key::Key;
@@ -102,7 +103,8 @@ impl Endpoint {
             .connect_timeout(timeouts.connect)
             // The first words of an answer are small and urgent.
             .tcp_nodelay(true);
-        if is_loopback(&base) {
+        // No proxy is between this machine and itself, and the key stays on it.
+        if base.host_str().is_some_and(is_loopback) {
             http = http.no_proxy();
         }
         let http = http.build().map_err(|error| {
@@ -126,7 +128,7 @@ impl Endpoint {
 
     /// Whether the key is sent unencrypted to another machine.
     pub fn exposes_key(&self) -> bool {
-        self.has_key() && self.base.scheme() == "http" && !is_loopback(&self.base)
+        self.has_key() && self.base.scheme() == "http" && !self.base.host_str().is_some_and(is_loopback)
     }
 
     /// Its timeouts.
@@ -212,14 +214,4 @@ fn is_azure(base: &Url) -> bool {
     let host = base.host_str().unwrap_or_default();
     let named = AZURE.iter().any(|end| host.ends_with(end)) && !host.ends_with(AZURE_WITH_BEARER);
     named || base.query_pairs().any(|(name, _)| name == "api-version")
-}
-
-/// Whether it is on this machine: then no proxy is used, and the key stays on the machine.
-fn is_loopback(base: &Url) -> bool {
-    match base.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    }
 }

@@ -12,7 +12,6 @@ mod deltas;
 mod embedder;
 mod endpoint;
 mod error;
-pub mod events;
 mod key;
 mod refusal;
 mod response;

@@ -66,8 +66,7 @@ impl Tls {
 }
 
 fn is_this_machine(host: &str) -> bool {
-    host == "localhost"
-        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    memcloud_domain::is_loopback(host)
 }
 
 fn check_name(host: &str) -> Result<(), InvalidAddress> {

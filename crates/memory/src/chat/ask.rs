@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
-use tokio::sync::mpsc::UnboundedSender;
 
+use crate::chat::listener::Listener;
 use crate::chat::{ANSWER_TOKENS, Chat, ChatEvent, ChatTurn, Context, Recalled};
 use crate::llm_gate::{ModelRequest, TokenEstimate};
 use crate::text::token_count;
@@ -32,7 +32,7 @@ impl Chat {
         &self,
         turn: &mut ChatTurn,
         recalled: &mut Recalled,
-        events: &UnboundedSender<ChatEvent>,
+        listener: &mut Listener,
     ) -> Reply {
         let mut reply = Reply::default();
         let answered = tokio::select! {
@@ -42,8 +42,8 @@ impl Chat {
         // Frees the request, which may be large, before an answer that may take long.
         turn.request = ModelRequest::default();
         match answered {
-            Ok(ModelAnswer::Whole(completion)) => read_whole(completion, &mut reply, events),
-            Ok(ModelAnswer::Stream(deltas)) => self.read_stream(deltas, &mut reply, events).await,
+            Ok(ModelAnswer::Whole(completion)) => read_whole(completion, &mut reply, listener).await,
+            Ok(ModelAnswer::Stream(deltas)) => self.read_stream(deltas, &mut reply, listener).await,
             Err(error) => reply.error = Some(error),
         }
         reply.estimate.completion = token_count::estimate(&reply.text) as u64;
@@ -101,7 +101,7 @@ impl Chat {
         request
     }
 
-    async fn read_stream(&self, mut deltas: Deltas, reply: &mut Reply, events: &UnboundedSender<ChatEvent>) {
+    async fn read_stream(&self, mut deltas: Deltas, reply: &mut Reply, listener: &mut Listener) {
         let (mut bytes, mut is_empty) = (0, true);
         loop {
             let next = tokio::select! {
@@ -114,8 +114,7 @@ impl Chat {
                     reply.text.push_str(&delta.text);
                     reply.tokens = delta.tokens.or(reply.tokens);
                     is_empty &= delta.text.is_empty() && !delta.calls_tools;
-                    // The client may have disconnected; the answer is stored nevertheless.
-                    let _ = events.send(ChatEvent::Delta(delta));
+                    listener.send(ChatEvent::Delta(delta)).await;
                 }
                 Some(Err(error)) => reply.error = Some(error),
                 None if is_empty => reply.error = Some(ModelError::Nothing),
@@ -131,11 +130,11 @@ impl Chat {
     }
 }
 
-fn read_whole(completion: Completion, reply: &mut Reply, events: &UnboundedSender<ChatEvent>) {
+async fn read_whole(completion: Completion, reply: &mut Reply, listener: &mut Listener) {
     reply.text.clone_from(&completion.text);
     reply.tokens = completion.tokens;
     if completion.text.is_empty() && !completion.calls_tools {
         reply.error = Some(ModelError::Nothing);
     }
-    let _ = events.send(ChatEvent::Whole(completion));
+    listener.send(ChatEvent::Whole(completion)).await;
 }

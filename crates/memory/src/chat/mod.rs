@@ -7,6 +7,7 @@
 mod ask;
 mod context;
 mod echo;
+mod listener;
 mod transcript;
 
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use crate::memory::Memory;
 use crate::search::{FactHit, Hit, Search, SearchQuery};
 
 pub use context::Context;
+
+use listener::Listener;
 
 /// How much a chat recalls.
 #[derive(Clone, Copy, Debug)]
@@ -186,30 +189,29 @@ impl Chat {
     }
 
     /// Begins a turn: recalls what helps, asks the model, and stores both sides. The turn runs to its end even when the
-    /// receiver of its events is dropped.
-    pub fn begin(self: &Arc<Self>, turn: ChatTurn) -> mpsc::UnboundedReceiver<ChatEvent> {
-        let (events, receiver) = mpsc::unbounded_channel();
+    /// receiver of its events is dropped, or takes none for ten seconds; then the events end without a last one.
+    pub fn begin(self: &Arc<Self>, turn: ChatTurn) -> mpsc::Receiver<ChatEvent> {
+        let (mut listener, receiver) = Listener::new(self.stop.clone());
         let chat = Arc::clone(self);
         self.turns.spawn("chat turn", |_| async move {
-            let last = chat.run(turn, &events).await;
-            // The client may have disconnected.
-            let _ = events.send(last);
+            let last = chat.run(turn, &mut listener).await;
+            listener.send(last).await;
         });
         receiver
     }
 
-    async fn run(&self, mut turn: ChatTurn, events: &mpsc::UnboundedSender<ChatEvent>) -> ChatEvent {
+    async fn run(&self, mut turn: ChatTurn, listener: &mut Listener) -> ChatEvent {
         let (began, asked_at) = (Instant::now(), self.clock.now());
         let mut recalled = match self.recall(&turn).await {
             Ok(recalled) => recalled,
             Err(error) => return self.fail_before_asking(&turn, error).await,
         };
-        let _ = events.send(ChatEvent::Recalled(Box::new(recalled.context.clone()), began.elapsed()));
+        listener.send(ChatEvent::Recalled(Box::new(recalled.context.clone()), began.elapsed())).await;
         let recalled_tokens = recalled.context.tokens;
         let session = turn.session.clone();
         let question = if turn.is_new { std::mem::take(&mut turn.question) } else { String::new() };
         let answering = async {
-            let reply = self.ask(&mut turn, &mut recalled, events).await;
+            let reply = self.ask(&mut turn, &mut recalled, listener).await;
             let memories = recalled.context.quoted_memories(self.options.context_tokens);
             let is_echo = reply.error.is_none() && echo::is_echo(&reply.text, memories);
             let answer = self.store_answer(&session, &reply, is_echo).await;

@@ -4,16 +4,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use hyper::body::Bytes;
 use memcloud_api::memmachine_v1::Session;
 use memcloud_api::native::{ChatAnswer, ChatContext, ChatRequest};
 use memcloud_api::{Error, Integer, Place, Problem, Problems};
 use memcloud_domain::{Field, Rule, Violation};
 use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Limits, Retry};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::Receiver;
 
 use super::error::failed_turn;
-use super::events::{self, Line};
+use super::events;
 use super::{USUAL_MEMORIES, answer, chat_session, check_count, message};
 use crate::App;
 use crate::allowed::{Allowed, ReadAndWrite};
@@ -75,7 +76,7 @@ fn first_members(session: Option<&Session>) -> (Option<String>, Option<String>) 
     session.map_or((None, None), |session| (first(&session.user_id), first(&session.agent_id)))
 }
 
-async fn whole(mut events: UnboundedReceiver<ChatEvent>) -> Result<Response, ApiError> {
+async fn whole(mut events: Receiver<ChatEvent>) -> Result<Response, ApiError> {
     while let Some(event) = events.recv().await {
         match event {
             ChatEvent::Recalled(..) | ChatEvent::Delta(_) | ChatEvent::Whole(_) => {}
@@ -86,22 +87,18 @@ async fn whole(mut events: UnboundedReceiver<ChatEvent>) -> Result<Response, Api
     Err(ApiError::defect())
 }
 
-fn streamed(context: &ChatContext, events: UnboundedReceiver<ChatEvent>) -> Response {
-    events::response(events::named("memories", context), events, |event| match event {
-        ChatEvent::Recalled(..) => Line::Nothing,
-        ChatEvent::Delta(delta) => delta_line(&delta.text),
-        ChatEvent::Whole(completion) => delta_line(&completion.text),
-        ChatEvent::Done(done) => Line::Last(events::named("done", &answer::end(&done))),
-        ChatEvent::Failed(failed) => Line::Last(events::named("error", &ApiError::from(*failed).into_body())),
+fn streamed(context: &ChatContext, events: Receiver<ChatEvent>) -> Response {
+    events::response(memcloud_sse::named("memories", context), events, |event| match event {
+        ChatEvent::Recalled(..) => Bytes::new(),
+        ChatEvent::Delta(delta) => delta_event(&delta.text),
+        ChatEvent::Whole(completion) => delta_event(&completion.text),
+        ChatEvent::Done(done) => memcloud_sse::named("done", &answer::end(&done)),
+        ChatEvent::Failed(failed) => memcloud_sse::named("error", &ApiError::from(*failed).into_body()),
     })
 }
 
-fn delta_line(text: &str) -> Line {
-    if text.is_empty() {
-        Line::Nothing
-    } else {
-        Line::Bytes(events::named("delta", &json!({"content": text})))
-    }
+fn delta_event(text: &str) -> Bytes {
+    if text.is_empty() { Bytes::new() } else { memcloud_sse::named("delta", &json!({"content": text})) }
 }
 
 /// The turn that a request asks for, or all of its problems.

@@ -10,14 +10,14 @@ use memcloud_domain::{Violation, with_causes};
 use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, CompletedTurn, FailedTurn, Retry};
 use memcloud_ports::{Completion, ModelError};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::Receiver;
 use utoipa::IntoParams;
 
 use super::{Error, forwarded};
 use crate::App;
 use crate::allowed::{Allowed, ReadAndWrite};
 use crate::api::chat::error::failed_turn;
-use crate::api::chat::events::{self, Line};
+use crate::api::chat::events;
 use crate::api::chat::{USUAL_MEMORIES, chat_session, check_count, message};
 use crate::api::session::{HeaderNames, NamedSession, header};
 use crate::body::TypedBody;
@@ -108,7 +108,7 @@ fn refused(failed: FailedTurn, place: impl Fn(&Violation) -> Place) -> Response 
 }
 
 /// Returns the model's answer after both sides are stored.
-async fn whole(app: &App, mut events: UnboundedReceiver<ChatEvent>) -> Response {
+async fn whole(app: &App, mut events: Receiver<ChatEvent>) -> Response {
     let (mut answered, mut calls_tools) = (None, false);
     loop {
         match events.recv().await {
@@ -158,7 +158,7 @@ fn assembled(app: &App, done: &CompletedTurn) -> Bytes {
 }
 
 /// Forwards what the model says as it arrives. An error before the first part still has its status.
-async fn streamed(mut events: UnboundedReceiver<ChatEvent>) -> Response {
+async fn streamed(mut events: Receiver<ChatEvent>) -> Response {
     let first = match events.recv().await {
         Some(ChatEvent::Delta(delta)) if delta.is_end => Bytes::new(),
         Some(ChatEvent::Delta(delta)) => delta.raw,
@@ -169,13 +169,13 @@ async fn streamed(mut events: UnboundedReceiver<ChatEvent>) -> Response {
         }
     };
     events::response(first, events, |event| match event {
-        ChatEvent::Recalled(..) => Line::Nothing,
+        ChatEvent::Recalled(..) => Bytes::new(),
         // The end of a stream waits until both sides are stored.
-        ChatEvent::Delta(delta) if delta.is_end => Line::Nothing,
-        ChatEvent::Delta(delta) => Line::Bytes(delta.raw),
-        ChatEvent::Whole(completion) => Line::Bytes(as_event(&completion)),
-        ChatEvent::Done(_) => Line::Last(Bytes::from_static(DONE)),
-        ChatEvent::Failed(failed) => Line::Last(end_of_failed(*failed)),
+        ChatEvent::Delta(delta) if delta.is_end => Bytes::new(),
+        ChatEvent::Delta(delta) => delta.raw,
+        ChatEvent::Whole(completion) => as_event(&completion),
+        ChatEvent::Done(_) => Bytes::from_static(DONE),
+        ChatEvent::Failed(failed) => end_of_failed(*failed),
     })
 }
 
@@ -192,7 +192,7 @@ fn end_of_failed(failed: FailedTurn) -> Bytes {
         ModelError::Nothing => Bytes::from_static(DONE),
         _ => {
             let error = ApiError::from(failed).into_openai();
-            events::data(&error)
+            memcloud_sse::data(&error)
         }
     }
 }
@@ -210,7 +210,7 @@ fn as_event(completion: &Completion) -> Bytes {
         }
     }
     body["object"] = "chat.completion.chunk".into();
-    events::data(&body)
+    memcloud_sse::data(&body)
 }
 
 /// The turn that a request asks for. The memory reads only its messages.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
-use memcloud_llm::events::{Event, EventTooLong, Events};
+use memcloud_sse::{Event, EventTooLong, Events};
 use proptest::prelude::*;
 
 fn event(raw: &[u8], name: Option<&str>, data: Option<&str>) -> Event {
@@ -185,4 +185,23 @@ proptest! {
         let bytewise = read(stream.chunks(1), limit);
         prop_assert_eq!(whole, bytewise);
     }
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let written = [
+        memcloud_sse::named("delta", &"one\ntwo\r"),
+        memcloud_sse::numbered(7, "step", &[1, 2]),
+        memcloud_sse::data(&serde_json::json!({"a": "\u{2028}"})),
+    ];
+    let read = whole(&written.concat());
+    let fields: Vec<_> = read.iter().map(|event| (event.name.as_deref(), event.data.as_deref())).collect();
+    assert_eq!(
+        fields,
+        [
+            (Some("delta"), Some(r#""one\ntwo\r""#)),
+            (Some("step"), Some("[1,2]")),
+            (None, Some("{\"a\":\"\u{2028}\"}")),
+        ]
+    );
 }

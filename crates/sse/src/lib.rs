@@ -1,11 +1,11 @@
-//! Reads server-sent events from bytes as they arrive.
+//! Server-sent events: [`Events`] reads them from bytes as they arrive; [`named`], [`numbered`] and [`data`] write them.
 //!
 //! Other crates (`sse-stream` and similar) return the fields of an event but not its bytes, end at the first byte that is
 //! not UTF-8, and drop an event that the end of the stream cuts off. Here the bytes matter: a streamed answer is passed on
 //! as received, with unknown fields and comments, and is only read in passing.
 //!
 //! ```
-//! use memcloud_llm::events::Events;
+//! use memcloud_sse::Events;
 //!
 //! let mut events = Events::default();
 //! events.push(b"data: one\n\nda");
@@ -16,12 +16,33 @@
 //! ```
 
 use bytes::{Bytes, BytesMut};
+use serde::Serialize;
 use thiserror::Error;
 
 /// The default limit for one event. The longest known events contain a whole tool call.
 pub const EVENT_BYTES: usize = 8 << 20;
 
 const BOM: &str = "\u{feff}";
+
+/// The bytes of an event with this name.
+pub fn named(name: &str, data: &impl Serialize) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {}\n\n", json(data)))
+}
+
+/// The bytes of an event with this name and id. A client that comes back sends the id as its `Last-Event-ID`.
+pub fn numbered(id: u64, name: &str, data: &impl Serialize) -> Bytes {
+    Bytes::from(format!("id: {id}\nevent: {name}\ndata: {}\n\n", json(data)))
+}
+
+/// The bytes of an event without a name, as `OpenAI`'s streams have them.
+pub fn data(data: &impl Serialize) -> Bytes {
+    Bytes::from(format!("data: {}\n\n", json(data)))
+}
+
+fn json(data: &impl Serialize) -> String {
+    // Texts, numbers and maps with text keys always become JSON, which has no line ends.
+    serde_json::to_string(data).unwrap_or_default()
+}
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
