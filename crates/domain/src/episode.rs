@@ -6,16 +6,25 @@ use crate::{EpisodeId, Space, Timestamp};
 /// What a client attaches to an episode: any JSON object, given back as it came.
 pub type Metadata = Map<String, Value>;
 
-/// What an episode is kept for.
+/// What an episode is kept for. Engines store the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Purpose {
     /// Found by searches, and learned from.
     #[default]
-    Recall,
+    Recall = 0,
     /// Only learned from: it waits for the profile and no search finds it.
-    ProfileOnly,
+    ProfileOnly = 1,
     /// Only a part of its conversation: no search finds it and nothing is learned from it.
-    Transcript,
+    Transcript = 2,
+}
+
+impl Purpose {
+    /// The purpose with this number.
+    pub fn numbered(number: i64) -> Option<Self> {
+        [Self::Recall, Self::ProfileOnly, Self::Transcript]
+            .into_iter()
+            .find(|purpose| *purpose as i64 == number)
+    }
 }
 
 /// One message as a client hands it in, before it has an identity.

@@ -2,17 +2,18 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::collections::BTreeSet;
+
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use memcloud_domain::{Database, EpisodeId, Error};
-use memcloud_ports::{Appended, Batch, Idempotency, Intent, LIFE_BITS, REMEMBERED};
-use tokio_postgres::Statement;
-use tokio_postgres::types::ToSql;
+use memcloud_domain::{Database, EpisodeId, Error, Member};
+use memcloud_ports::{Appended, Batch, FactTarget, Idempotency, Intent, LIFE_BITS, Prepared, REMEMBERED};
+use pgvector::HalfVector;
+use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
-use crate::columns::{EpisodeColumns, LessonColumns, MemberColumns, session_names};
 use crate::error::WorkError;
-use crate::spaces;
-use crate::{id, intents, uuid};
+use crate::query::Query;
+use crate::{id, intents, spaces, uuid};
 
 /// Stores a batch, and settles the intent under which Neo4j wrote it. May be called again with the same batch: it is
 /// stored once.
@@ -75,17 +76,26 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     {
         return Ok(Written::Repeated(ids));
     }
-    let statements = Statements::prepare(tx).await?;
+    // Preparing takes a round trip: all statements are prepared before the first is sent.
+    tokio::try_join!(
+        tx.prepare_cached(intents::SETTLE),
+        tx.prepare_cached(SPACE),
+        tx.prepare_cached(SESSIONS),
+        tx.prepare_cached(MEMBERS),
+        tx.prepare_cached(REQUEST),
+        tx.prepare_cached(EPISODES),
+        tx.prepare_cached(LESSONS),
+    )?;
     // They are sent in this order when they are first polled. The server runs them one after the other.
     let (settled, (), (), (), (), inserted, ()) = tokio::try_join!(
         biased;
-        settle(tx, &statements, intent),
-        make_space(tx, &statements, batch),
-        make_sessions(tx, &statements, batch),
-        add_members(tx, &statements, batch),
-        remember(tx, &statements, batch),
-        insert(tx, &statements, batch),
-        queue(tx, &statements, batch),
+        settle(tx, intent),
+        make_space(tx, batch),
+        make_sessions(tx, batch),
+        add_members(tx, batch),
+        remember(tx, batch),
+        insert(tx, batch),
+        queue(tx, batch),
     )?;
     if !settled {
         return Ok(Written::NotIntended);
@@ -99,32 +109,6 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     }
     let source = format!("{inserted} of {count} rows were inserted").into();
     Err(Error::Storage { doing: "storing episodes", source }.into())
-}
-
-/// The statements of a store. All are prepared before the first is sent, because preparing takes a round trip.
-struct Statements {
-    space: Statement,
-    sessions: Statement,
-    members: Statement,
-    request: Statement,
-    episodes: Statement,
-    lessons: Statement,
-    settle: Statement,
-}
-
-impl Statements {
-    async fn prepare(tx: &Transaction<'_>) -> Result<Self, WorkError> {
-        let (space, sessions, members, request, episodes, lessons, settle) = tokio::try_join!(
-            tx.prepare_cached(SPACE),
-            tx.prepare_cached(SESSIONS),
-            tx.prepare_cached(MEMBERS),
-            tx.prepare_cached(REQUEST),
-            tx.prepare_cached(EPISODES),
-            tx.prepare_cached(LESSONS),
-            tx.prepare_cached(intents::SETTLE),
-        )?;
-        Ok(Self { space, sessions, members, request, episodes, lessons, settle })
-    }
 }
 
 // Existing rows are excluded first, because an insert that does nothing still takes a number from the sequence.
@@ -188,90 +172,103 @@ const LESSONS: &str = "WITH wanted AS (
     LEFT JOIN made m ON m.owner = w.owner AND m.category = w.category
     ON CONFLICT DO NOTHING";
 
-async fn settle(
-    tx: &Transaction<'_>,
-    statements: &Statements,
-    intent: Option<Intent>,
-) -> Result<bool, WorkError> {
+async fn settle(tx: &Transaction<'_>, intent: Option<Intent>) -> Result<bool, WorkError> {
     match intent {
-        Some(intent) => Ok(tx.execute(&statements.settle, &[&intents::name(intent)]).await? == 1),
+        Some(intent) => Ok(tx.run(intents::SETTLE, &[&intents::name(intent)]).await? == 1),
         None => Ok(true),
     }
 }
 
-async fn make_space(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
-    let (org, project, bits) = (&batch.space.org, &batch.space.project, LIFE_BITS as i32);
-    tx.execute(&statements.space, &[org, project, &bits]).await?;
+async fn make_space(tx: &Transaction<'_>, batch: &Batch) -> Result<(), WorkError> {
+    tx.run(SPACE, &[&batch.space.org, &batch.space.project, &(LIFE_BITS as i32)]).await?;
     Ok(())
 }
 
-async fn make_sessions(
-    tx: &Transaction<'_>,
-    statements: &Statements,
-    batch: &Batch,
-) -> Result<(), WorkError> {
-    let names = session_names(batch);
-    tx.execute(&statements.sessions, &[&batch.space.org, &batch.space.project, &names]).await?;
+/// Makes all sessions of the batch that are new, in the order of their first mention.
+async fn make_sessions(tx: &Transaction<'_>, batch: &Batch) -> Result<(), WorkError> {
+    let named = batch.sessions.iter().map(|(name, _)| name);
+    let mut seen = BTreeSet::new();
+    let names: Vec<_> = named
+        .chain(batch.episodes.iter().map(|p| &p.episode.session))
+        .filter(|name| seen.insert(*name))
+        .collect();
+    tx.run(SESSIONS, &[&batch.space.org, &batch.space.project, &names]).await?;
     Ok(())
 }
 
-async fn add_members(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
-    let (space, members) = (&batch.space, MemberColumns::of(batch));
-    let columns: &[&(dyn ToSql + Sync)] =
-        &[&space.org, &space.project, &members.sessions, &members.roles, &members.names];
-    tx.execute(&statements.members, columns).await?;
+async fn add_members(tx: &Transaction<'_>, batch: &Batch) -> Result<(), WorkError> {
+    let members: Vec<(&String, &Member)> = batch
+        .sessions
+        .iter()
+        .flat_map(|(session, members)| members.iter().map(move |member| (session, member)))
+        .collect();
+    let sessions = column(&members, |(session, _)| *session);
+    let roles = column(&members, |(_, member)| member_role(member));
+    let names = column(&members, |(_, member)| member.name());
+    tx.run(MEMBERS, &[&batch.space.org, &batch.space.project, &sessions, &roles, &names]).await?;
     Ok(())
+}
+
+/// The number of a member's role in the database.
+pub(crate) fn member_role(member: &Member) -> i16 {
+    match member {
+        Member::User(_) => 0,
+        Member::Agent(_) => 1,
+    }
 }
 
 /// Records the request with the ids that it stored.
-async fn remember(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
-    let Some(idempotency) = &batch.idempotency else { return Ok(()) };
-    let at = stored_at(batch);
-    let columns: &[&(dyn ToSql + Sync)] =
-        &[&&idempotency.key[..], &at, &&idempotency.request[..], &uids(batch)];
-    tx.execute(&statements.request, columns).await?;
+async fn remember(tx: &Transaction<'_>, batch: &Batch) -> Result<(), WorkError> {
+    let Some(Idempotency { key, request }) = &batch.idempotency else { return Ok(()) };
+    tx.run(REQUEST, &[&&key[..], &stored_at(batch), &&request[..], &uids(batch)]).await?;
     Ok(())
 }
 
 /// Writes the episodes, and returns how many there were.
-async fn insert(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<u64, WorkError> {
-    let (space, count, columns) = (&batch.space, batch.episodes.len() as i64, EpisodeColumns::of(batch));
-    let columns: &[&(dyn ToSql + Sync)] = &[
-        &space.org,
-        &space.project,
-        &count,
-        &columns.uids,
-        &columns.sessions,
-        &columns.purposes,
-        &columns.producers,
-        &columns.recipients,
-        &columns.roles,
-        &columns.kinds,
-        &columns.created_at,
-        &columns.ingested_at,
-        &columns.analyses,
-        &columns.vectors,
-        &columns.metadata,
-        &columns.contents,
-    ];
-    Ok(tx.execute(&statements.episodes, columns).await?)
+async fn insert(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, WorkError> {
+    let (space, episodes) = (&batch.space, &batch.episodes);
+    tx.run(
+        EPISODES,
+        &[
+            &space.org,
+            &space.project,
+            &(episodes.len() as i64),
+            &uids(batch),
+            &column(episodes, |p| &p.episode.session),
+            &column(episodes, |p| p.episode.purpose as i16),
+            &column(episodes, |p| &p.episode.producer),
+            &column(episodes, |p| &p.episode.produced_for),
+            &column(episodes, |p| &p.episode.role),
+            &column(episodes, |p| &p.episode.kind),
+            &column(episodes, |p| p.episode.created_at.as_micros()),
+            &column(episodes, |p| p.episode.ingested_at.as_micros()),
+            &column(episodes, |p| &p.analysis),
+            &column(episodes, |p| p.vector.clone().map(HalfVector::from)),
+            &column(episodes, |p| Json(&p.episode.metadata)),
+            &column(episodes, |p| &p.episode.content),
+        ],
+    )
+    .await
 }
 
-async fn queue(tx: &Transaction<'_>, statements: &Statements, batch: &Batch) -> Result<(), WorkError> {
-    let (space, lessons) = (&batch.space, LessonColumns::of(batch));
-    if lessons.uids.is_empty() {
+async fn queue(tx: &Transaction<'_>, batch: &Batch) -> Result<(), WorkError> {
+    let lessons: Vec<(&Prepared, &FactTarget)> =
+        batch.episodes.iter().flat_map(|p| p.fact_targets.iter().map(move |target| (p, target))).collect();
+    if lessons.is_empty() {
         return Ok(());
     }
-    let columns: &[&(dyn ToSql + Sync)] = &[
-        &space.org,
-        &space.project,
-        &lessons.uids,
-        &lessons.owners,
-        &lessons.categories,
-        &lessons.queued_at,
-    ];
-    tx.execute(&statements.lessons, columns).await?;
+    let uids = column(&lessons, |(p, _)| uuid(&p.episode.id));
+    let owners = column(&lessons, |(_, target)| &target.owner);
+    let categories = column(&lessons, |(_, target)| &target.category);
+    let queued_at = column(&lessons, |(p, _)| p.episode.ingested_at.as_micros());
+    let (org, project) = (&batch.space.org, &batch.space.project);
+    tx.run(LESSONS, &[org, project, &uids, &owners, &categories, &queued_at]).await?;
     Ok(())
+}
+
+/// One column of many rows that a statement inserts at once.
+fn column<'a, Row, Value>(rows: &'a [Row], value: impl FnMut(&'a Row) -> Value) -> Vec<Value> {
+    rows.iter().map(value).collect()
 }
 
 fn stored_at(batch: &Batch) -> i64 {
@@ -279,14 +276,14 @@ fn stored_at(batch: &Batch) -> i64 {
 }
 
 fn uids(batch: &Batch) -> Vec<Uuid> {
-    batch.episodes.iter().map(|prepared| uuid(&prepared.episode.id)).collect()
+    column(&batch.episodes, |prepared| uuid(&prepared.episode.id))
 }
 
 /// Whether the whole batch is stored.
 async fn is_stored(client: &Object, batch: &Batch) -> Result<bool, WorkError> {
     let uids = uids(batch);
-    let count = client.prepare_cached("SELECT count(*) FROM memcloud.episodes WHERE uid = ANY($1)").await?;
-    let there: i64 = client.query_one(&count, &[&uids]).await?.get(0);
+    let row = client.row("SELECT count(*) FROM memcloud.episodes WHERE uid = ANY($1)", &[&uids]).await?;
+    let there: i64 = row.get(0);
     Ok(!uids.is_empty() && there == uids.len() as i64)
 }
 
@@ -299,37 +296,26 @@ async fn repeated_under_lock(
 ) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
     let long_ago = now - REMEMBERED.as_micros() as i64;
-    let (lock, forget, read) = tokio::try_join!(
-        tx.prepare_cached("SELECT pg_advisory_xact_lock($1)"),
-        tx.prepare_cached("DELETE FROM memcloud.requests WHERE at < $1"),
-        tx.prepare_cached(REPEATED),
-    )?;
+    tokio::try_join!(tx.prepare_cached(LOCK), tx.prepare_cached(FORGET), tx.prepare_cached(REPEATED))?;
     // The server reads after it has the lock.
-    let locked = async { tx.execute(&lock, &[&number]).await.map_err(WorkError::from) };
-    let forgotten = async { tx.execute(&forget, &[&long_ago]).await.map_err(WorkError::from) };
-    let (_, _, known) = tokio::try_join!(biased; locked, forgotten, known(tx, &read, idempotency))?;
+    let (lock, forget): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) = (&[&number], &[&long_ago]);
+    let (_, _, known) =
+        tokio::try_join!(biased; tx.run(LOCK, lock), tx.run(FORGET, forget), repeated(tx, idempotency))?;
     Ok(known)
 }
+
+const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
+const FORGET: &str = "DELETE FROM memcloud.requests WHERE at < $1";
+const REPEATED: &str = "SELECT r.request, r.uids FROM memcloud.requests r
+                        WHERE r.key = $1 AND EXISTS (SELECT 1 FROM memcloud.episodes e WHERE e.uid = ANY(r.uids))";
 
 /// The ids stored under this key before, unless all of them have been deleted since. The same key with another request
 /// is a conflict.
 pub(crate) async fn repeated(
-    client: Object,
-    idempotency: &Idempotency,
-) -> Result<Option<Vec<EpisodeId>>, WorkError> {
-    let read = client.prepare_cached(REPEATED).await?;
-    known(&client, &read, idempotency).await
-}
-
-const REPEATED: &str = "SELECT r.request, r.uids FROM memcloud.requests r
-                        WHERE r.key = $1 AND EXISTS (SELECT 1 FROM memcloud.episodes e WHERE e.uid = ANY(r.uids))";
-
-async fn known(
     client: &impl GenericClient,
-    read: &Statement,
     idempotency: &Idempotency,
 ) -> Result<Option<Vec<EpisodeId>>, WorkError> {
-    let Some(row) = client.query_opt(read, &[&&idempotency.key[..]]).await? else { return Ok(None) };
+    let Some(row) = client.row_if_any(REPEATED, &[&&idempotency.key[..]]).await? else { return Ok(None) };
     if row.get::<_, &[u8]>(0) != idempotency.request {
         return Err(Error::IdempotencyConflict.into());
     }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::error::WorkError;
 use crate::profile::{facts, subjects};
+use crate::query::Query;
 use crate::{id, intents, uuid};
 
 /// Deletes the episodes of space `$1` for which this holds, each under a sequence number of its own.
@@ -40,24 +41,21 @@ pub(crate) async fn delete(
     };
     let rows = match deletion {
         Deletion::Session(name) => {
-            let delete = tx
-                .prepare_cached(delete_where!(
-                    "e.session = (SELECT id FROM memcloud.sessions WHERE space = $1 AND name = $2)"
-                ))
-                .await?;
-            tx.query(&delete, &[&owner, &name]).await?
+            let delete = delete_where!(
+                "e.session = (SELECT id FROM memcloud.sessions WHERE space = $1 AND name = $2)"
+            );
+            tx.rows(delete, &[&owner, &name]).await?
         }
         Deletion::Episodes(ids) => {
             let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
-            let delete = tx.prepare_cached(delete_where!("e.uid = ANY($2)")).await?;
-            tx.query(&delete, &[&owner, &uids]).await?
+            tx.rows(delete_where!("e.uid = ANY($2)"), &[&owner, &uids]).await?
         }
     };
     let ids: Vec<EpisodeId> = rows.iter().map(|row| id(row.get(0))).collect();
-    if let Some(intent) = removal.filter(|_| !ids.is_empty()) {
-        intents::record_removal(&tx, intent, &ids).await?;
-    }
     if !ids.is_empty() {
+        if let Some(intent) = removal {
+            intents::record_removal(&tx, intent, &ids).await?;
+        }
         facts::forget(&tx, &ids).await?;
     }
     tx.commit().await?;

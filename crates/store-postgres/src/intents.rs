@@ -10,17 +10,15 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::WorkError;
+use crate::query::Query;
 use crate::{id, uuid};
 
 /// Records that these episodes are about to be written to Neo4j.
 pub(crate) async fn intend(client: Object, intent: Intent, ids: &[EpisodeId]) -> Result<(), WorkError> {
     // An intent with this id was recorded by the first of two attempts.
-    let insert = client
-        .prepare_cached(
-            "INSERT INTO memcloud.intents (id, rounds, uids) VALUES ($1, 2, $2) ON CONFLICT (id) DO NOTHING",
-        )
-        .await?;
-    client.execute(&insert, &[&name(intent), &uuids(ids)]).await?;
+    let insert =
+        "INSERT INTO memcloud.intents (id, rounds, uids) VALUES ($1, 2, $2) ON CONFLICT (id) DO NOTHING";
+    client.run(insert, &[&name(intent), &uuids(ids)]).await?;
     Ok(())
 }
 
@@ -30,10 +28,8 @@ pub(crate) async fn record_removal(
     intent: Intent,
     ids: &[EpisodeId],
 ) -> Result<(), WorkError> {
-    let insert = tx
-        .prepare_cached("INSERT INTO memcloud.intents (id, withdrawn, rounds, uids) VALUES ($1, true, 2, $2)")
-        .await?;
-    tx.execute(&insert, &[&name(intent), &uuids(ids)]).await?;
+    let insert = "INSERT INTO memcloud.intents (id, withdrawn, rounds, uids) VALUES ($1, true, 2, $2)";
+    tx.run(insert, &[&name(intent), &uuids(ids)]).await?;
     Ok(())
 }
 
@@ -43,33 +39,21 @@ pub(crate) const SETTLE: &str = "DELETE FROM memcloud.intents WHERE id = $1 AND 
 
 /// Makes sure that an intent can no longer be recorded. Waits for a transaction that is recording it.
 pub(crate) async fn withdraw(client: Object, intent: Intent) -> Result<bool, WorkError> {
-    let update = client
-        .prepare_cached(
-            "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
-             WHERE id = $1 AND NOT withdrawn",
-        )
-        .await?;
-    let known = client.prepare_cached("SELECT 1 FROM memcloud.intents WHERE id = $1").await?;
-    client.execute(&update, &[&name(intent)]).await?;
-    Ok(client.query_opt(&known, &[&name(intent)]).await?.is_some())
+    let withdraw = "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
+                    WHERE id = $1 AND NOT withdrawn";
+    client.run(withdraw, &[&name(intent)]).await?;
+    let known = client.row_if_any("SELECT 1 FROM memcloud.intents WHERE id = $1", &[&name(intent)]).await?;
+    Ok(known.is_some())
 }
 
 /// The episodes that must be removed from Neo4j by now.
 pub(crate) async fn orphans(client: Object, older: Duration) -> Result<Vec<Orphan>, WorkError> {
-    let withdraw = client
-        .prepare_cached(
-            "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
-             WHERE NOT withdrawn AND at <= clock_timestamp() - make_interval(secs => $1)",
-        )
-        .await?;
-    let list = client
-        .prepare_cached(
-            "SELECT id, uids FROM memcloud.intents WHERE withdrawn AND due <= clock_timestamp()
-             ORDER BY due LIMIT 100",
-        )
-        .await?;
-    client.execute(&withdraw, &[&older.as_secs_f64()]).await?;
-    Ok(client.query(&list, &[]).await?.iter().map(orphan).collect())
+    let withdraw = "UPDATE memcloud.intents SET withdrawn = true, due = clock_timestamp()
+                    WHERE NOT withdrawn AND at <= clock_timestamp() - make_interval(secs => $1)";
+    client.run(withdraw, &[&older.as_secs_f64()]).await?;
+    let due = "SELECT id, uids FROM memcloud.intents WHERE withdrawn AND due <= clock_timestamp()
+               ORDER BY due LIMIT 100";
+    Ok(client.rows(due, &[]).await?.iter().map(orphan).collect())
 }
 
 fn orphan(row: &Row) -> Orphan {
@@ -79,17 +63,13 @@ fn orphan(row: &Row) -> Orphan {
 
 /// Records that the episodes have been removed from Neo4j.
 pub(crate) async fn clear(client: Object, intent: Intent) -> Result<(), WorkError> {
-    let clear = client
-        .prepare_cached(
-            // If two sweepers have listed the same intent, only the first removal counts.
-            "WITH cleared AS (DELETE FROM memcloud.intents
-                              WHERE id = $1 AND withdrawn AND due <= clock_timestamp() AND rounds <= 1)
-             UPDATE memcloud.intents
-             SET rounds = rounds - 1, due = clock_timestamp() + make_interval(secs => $2)
-             WHERE id = $1 AND withdrawn AND due <= clock_timestamp() AND rounds > 1",
-        )
-        .await?;
-    client.execute(&clear, &[&name(intent), &AGAIN_AFTER.as_secs_f64()]).await?;
+    // If two sweepers have listed the same intent, only the first removal counts.
+    let clear = "WITH cleared AS (DELETE FROM memcloud.intents
+                                  WHERE id = $1 AND withdrawn AND due <= clock_timestamp() AND rounds <= 1)
+                 UPDATE memcloud.intents
+                 SET rounds = rounds - 1, due = clock_timestamp() + make_interval(secs => $2)
+                 WHERE id = $1 AND withdrawn AND due <= clock_timestamp() AND rounds > 1";
+    client.run(clear, &[&name(intent), &AGAIN_AFTER.as_secs_f64()]).await?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use tokio_postgres::types::Json;
 
 use crate::PostgresStore;
 use crate::error::WorkError;
+use crate::query::Query;
 
 const DOING: &str = "reading keys";
 const LOCK: &str = "LOCK TABLE memcloud.api_keys IN SHARE ROW EXCLUSIVE MODE";
@@ -30,12 +31,8 @@ impl KeyStore for PostgresStore {
 
     async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
         let note = |client: Object| async move {
-            let update = client
-                .prepare_cached(
-                    "UPDATE memcloud.api_keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1",
-                )
-                .await?;
-            client.execute(&update, &[&id.as_str(), &at.as_micros()]).await?;
+            let note = "UPDATE memcloud.api_keys SET last_used_at = greatest(last_used_at, $2) WHERE id = $1";
+            client.run(note, &[&id.as_str(), &at.as_micros()]).await?;
             Ok(())
         };
         self.run_idempotent("noting the use of a key", note).await
@@ -51,13 +48,9 @@ impl KeyStore for PostgresStore {
 }
 
 async fn all(client: &impl GenericClient) -> Result<Vec<ApiKey>, WorkError> {
-    let select = client
-        .prepare_cached(
-            "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
-             FROM memcloud.api_keys ORDER BY created_at, id",
-        )
-        .await?;
-    client.query(&select, &[]).await?.iter().map(key).collect()
+    let select = "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
+                  FROM memcloud.api_keys ORDER BY created_at, id";
+    client.rows(select, &[]).await?.iter().map(key).collect()
 }
 
 async fn create(mut client: Object, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkError> {

@@ -24,16 +24,18 @@ macro_rules! retry_conflicts {
 }
 
 mod append;
-mod columns;
 mod connect;
 mod delete;
 mod error;
 mod examine;
+mod history;
 mod intents;
 mod keys;
 mod profile;
+mod query;
 mod read;
 mod schema;
+mod sessions;
 mod spaces;
 mod target;
 mod tls;
@@ -46,11 +48,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::Object;
 use half::f16;
-use memcloud_domain::{Clock, Database, Episode, EpisodeId, Error, Session, Space};
+use memcloud_domain::{Clock, Database, Episode, EpisodeId, Error, Space};
 use memcloud_ports::{
-    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, History,
-    Idempotency, Intent, Orphan, PROBE_WITHIN, Part, RecordStore, Sequence, SessionStore, SessionsOf,
-    VectorStore,
+    Appended, Batch, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, Idempotency,
+    Intent, Orphan, PROBE_WITHIN, Part, RecordStore, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use uuid::Uuid;
@@ -162,8 +163,8 @@ impl EpisodeStore for PostgresStore {
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {
-        self.run_idempotent("looking for a repeated request", |client| append::repeated(client, &idempotency))
-            .await
+        let repeated = |client: Object| async move { append::repeated(&client, &idempotency).await };
+        self.run_idempotent("looking for a repeated request", repeated).await
     }
 
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
@@ -194,28 +195,6 @@ impl EpisodeStore for PostgresStore {
 }
 
 #[async_trait]
-impl History for PostgresStore {
-    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
-        self.run_idempotent("reading a space's head", |client| read::head(client, space)).await
-    }
-
-    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
-        self.run_idempotent("reading changes", |client| read::changes(client, space, after, limit)).await
-    }
-}
-
-#[async_trait]
-impl SessionStore for PostgresStore {
-    async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
-        self.run_idempotent("reading a session", |client| read::session(client, space, name)).await
-    }
-
-    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.run_idempotent("listing sessions", |client| read::sessions(client, &of)).await
-    }
-}
-
-#[async_trait]
 impl VectorStore for PostgresStore {
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
         let bind = |client| schema::bind_vector_space(client, running);
@@ -228,7 +207,7 @@ impl VectorStore for PostgresStore {
     }
 
     async fn vector_space(&self) -> Result<Option<String>, Error> {
-        self.run_idempotent("reading the vector space", read::vector_space).await
+        self.run_idempotent("reading the vector space", schema::vector_space).await
     }
 
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {

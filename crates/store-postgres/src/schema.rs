@@ -164,6 +164,12 @@ pub(crate) async fn bind_vector_space(client: Object, running: &str) -> Result<S
     get_or_set(&client, "vector_space", running).await
 }
 
+/// The vector space that the store is tied to.
+pub(crate) async fn vector_space(client: Object) -> Result<Option<String>, WorkError> {
+    let row = client.query_opt("SELECT value FROM memcloud.meta WHERE name = 'vector_space'", &[]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 /// Proves that the database can be written: inserts a row and rolls it back.
 pub(crate) async fn prove_writable(mut client: Object) -> Result<(), WorkError> {
     let tx = client.transaction().await?;

@@ -8,21 +8,33 @@ use tokio_postgres::Row;
 
 use crate::PostgresStore;
 use crate::error::WorkError;
+use crate::query::Query;
+use crate::read::limited;
 
 #[async_trait]
 impl SpaceStore for PostgresStore {
     async fn spaces(&self, after: Option<&Space>, limit: usize) -> Result<Vec<SpaceInfo>, Error> {
-        let (org, project) = after.map_or(("", ""), |after| (&after.org, &after.project));
-        self.run_idempotent("reading spaces", |client| list(client, org, project, limit)).await
+        let list = |client: Object| async move {
+            let (org, project) = after.map_or(("", ""), |after| (&after.org, &after.project));
+            Ok(client.rows(LIST, &[&org, &project, &limited(limit)]).await?.iter().map(info).collect())
+        };
+        self.run_idempotent("reading spaces", list).await
     }
 
     async fn describe_space(&self, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, Error> {
-        self.run_idempotent("reading a space", |client| describe(client, space)).await
+        let describe = |client: Object| async move {
+            let row = client.row_if_any(DESCRIBE, &[&space.org, &space.project]).await?;
+            Ok(row.map(|row| (info(&row), counts(&row))))
+        };
+        self.run_idempotent("reading a space", describe).await
     }
 
     async fn configure_space(&self, space: &Space, changes: SpaceChanges) -> Result<bool, Error> {
-        let changes = &changes;
-        self.run_idempotent("configuring a space", |client| configure(client, space, changes)).await
+        let SpaceChanges { description, learns } = &changes;
+        let configure = |client: Object| async move {
+            Ok(client.run(CONFIGURE, &[&space.org, &space.project, description, learns]).await? == 1)
+        };
+        self.run_idempotent("configuring a space", configure).await
     }
 
     async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
@@ -30,6 +42,12 @@ impl SpaceStore for PostgresStore {
     }
 
     async fn hidden_spaces(&self) -> Result<Vec<Space>, Error> {
+        let hidden = |client: Object| async move {
+            let select =
+                "SELECT org, project FROM memcloud.spaces WHERE deleting_org IS NOT NULL ORDER BY id";
+            let rows = client.rows(select, &[]).await?;
+            Ok(rows.iter().map(|row| Space { org: row.get(0), project: row.get(1) }).collect())
+        };
         self.run_idempotent("reading spaces", hidden).await
     }
 
@@ -38,25 +56,23 @@ impl SpaceStore for PostgresStore {
     }
 }
 
-/// Whether a space is being deleted.
-pub(crate) async fn is_being_deleted(client: &impl GenericClient, space: &Space) -> Result<bool, WorkError> {
-    let select = "SELECT 1 FROM memcloud.spaces WHERE deleting_org = $1 AND deleting_project = $2";
-    let select = client.prepare_cached(select).await?;
-    Ok(client.query_opt(&select, &[&space.org, &space.project]).await?.is_some())
-}
+const LIST: &str = "SELECT * FROM (
+        SELECT coalesce(deleting_org, org) AS org, coalesce(deleting_project, project) AS project, created_at,
+               description, learns, deleting_org IS NOT NULL
+        FROM memcloud.spaces) AS s
+    WHERE (org, project) > ($1, $2) ORDER BY org, project LIMIT $3";
 
-async fn list(client: Object, org: &str, project: &str, limit: usize) -> Result<Vec<SpaceInfo>, WorkError> {
-    let select = client
-        .prepare_cached(
-            "SELECT * FROM (SELECT coalesce(deleting_org, org) AS org, coalesce(deleting_project, project) AS project,
-                                   created_at, description, learns, deleting_org IS NOT NULL
-                            FROM memcloud.spaces) AS s
-             WHERE (org, project) > ($1, $2) ORDER BY org, project LIMIT $3",
-        )
-        .await?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(client.query(&select, &[&org, &project, &limit]).await?.iter().map(info).collect())
-}
+const DESCRIBE: &str = "SELECT $1::text, $2::text, created_at, description, learns, deleting_org IS NOT NULL,
+           (SELECT count(*) FROM memcloud.sessions t WHERE t.space = s.id),
+           (SELECT count(*) FROM memcloud.episodes e WHERE e.space = s.id),
+           (SELECT count(*) FROM memcloud.features f JOIN memcloud.subjects b ON b.id = f.subject
+            WHERE b.space = s.id)
+    FROM memcloud.spaces s
+    WHERE (org = $1 AND project = $2) OR (deleting_org = $1 AND deleting_project = $2)";
+
+const CONFIGURE: &str = "UPDATE memcloud.spaces
+    SET description = coalesce($3, description), learns = coalesce($4, learns)
+    WHERE org = $1 AND project = $2";
 
 fn info(row: &Row) -> SpaceInfo {
     SpaceInfo {
@@ -68,36 +84,19 @@ fn info(row: &Row) -> SpaceInfo {
     }
 }
 
-async fn describe(client: Object, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, WorkError> {
-    let select = client
-        .prepare_cached(
-            "SELECT $1::text, $2::text, created_at, description, learns, deleting_org IS NOT NULL,
-                    (SELECT count(*) FROM memcloud.sessions t WHERE t.space = s.id),
-                    (SELECT count(*) FROM memcloud.episodes e WHERE e.space = s.id),
-                    (SELECT count(*) FROM memcloud.features f JOIN memcloud.subjects b ON b.id = f.subject
-                     WHERE b.space = s.id)
-             FROM memcloud.spaces s
-             WHERE (org = $1 AND project = $2) OR (deleting_org = $1 AND deleting_project = $2)",
-        )
-        .await?;
-    let Some(row) = client.query_opt(&select, &[&space.org, &space.project]).await? else { return Ok(None) };
+/// What an active space holds. One that is being deleted holds nothing.
+fn counts(row: &Row) -> SpaceCounts {
     let count = |column| row.get::<_, i64>(column).cast_unsigned();
-    let info = info(&row);
-    let counts = match info.state {
-        SpaceState::Active => SpaceCounts { sessions: count(6), episodes: count(7), facts: count(8) },
-        SpaceState::Deleting => SpaceCounts::default(),
-    };
-    Ok(Some((info, counts)))
+    if row.get(5) {
+        return SpaceCounts::default();
+    }
+    SpaceCounts { sessions: count(6), episodes: count(7), facts: count(8) }
 }
 
-async fn configure(client: Object, space: &Space, changes: &SpaceChanges) -> Result<bool, WorkError> {
-    let update =
-        "UPDATE memcloud.spaces SET description = coalesce($3, description), learns = coalesce($4, learns)
-                  WHERE org = $1 AND project = $2";
-    let update = client.prepare_cached(update).await?;
-    let changed =
-        client.execute(&update, &[&space.org, &space.project, &changes.description, &changes.learns]).await?;
-    Ok(changed == 1)
+/// Whether a space is being deleted.
+pub(crate) async fn is_being_deleted(client: &impl GenericClient, space: &Space) -> Result<bool, WorkError> {
+    let select = "SELECT 1 FROM memcloud.spaces WHERE deleting_org = $1 AND deleting_project = $2";
+    Ok(client.row_if_any(select, &[&space.org, &space.project]).await?.is_some())
 }
 
 async fn begin_deletion(mut client: Object, space: &Space) -> Result<bool, WorkError> {
@@ -114,13 +113,6 @@ async fn begin_deletion(mut client: Object, space: &Space) -> Result<bool, WorkE
     tx.execute(forget, &[&id]).await?;
     tx.commit().await?;
     Ok(true)
-}
-
-async fn hidden(client: Object) -> Result<Vec<Space>, WorkError> {
-    let select = "SELECT org, project FROM memcloud.spaces WHERE deleting_org IS NOT NULL ORDER BY id";
-    let select = client.prepare_cached(select).await?;
-    let rows = client.query(&select, &[]).await?;
-    Ok(rows.iter().map(|row| Space { org: row.get(0), project: row.get(1) }).collect())
 }
 
 async fn remove(mut client: Object, hidden: &Space) -> Result<(), WorkError> {

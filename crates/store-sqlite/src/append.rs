@@ -1,4 +1,4 @@
-use memcloud_domain::{EpisodeId, Error, Member, Purpose, Timestamp};
+use memcloud_domain::{EpisodeId, Error, Member, Timestamp};
 use memcloud_ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
@@ -59,7 +59,7 @@ fn insert_episode(
         space,
         session,
         sequence,
-        purpose(episode.purpose),
+        episode.purpose as i64,
         episode.producer,
         episode.produced_for,
         episode.role,
@@ -72,15 +72,6 @@ fn insert_episode(
         episode.content,
     ])?;
     Ok(())
-}
-
-/// The number of a purpose in the database.
-fn purpose(purpose: Purpose) -> i64 {
-    match purpose {
-        Purpose::Recall => 0,
-        Purpose::ProfileOnly => 1,
-        Purpose::Transcript => 2,
-    }
 }
 
 /// Records the request with the ids that it stored, and forgets requests of long ago.

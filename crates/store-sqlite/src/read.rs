@@ -88,12 +88,8 @@ fn episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
 }
 
 fn purpose(row: &Row<'_>, column: usize) -> rusqlite::Result<Purpose> {
-    match row.get(column)? {
-        0_i64 => Ok(Purpose::Recall),
-        1 => Ok(Purpose::ProfileOnly),
-        2 => Ok(Purpose::Transcript),
-        other => Err(rusqlite::Error::IntegralValueOutOfRange(column, other)),
-    }
+    let number = row.get(column)?;
+    Purpose::numbered(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
 pub(crate) fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<EpisodeId> {

@@ -1,0 +1,61 @@
+use async_trait::async_trait;
+use deadpool_postgres::Object;
+use half::f16;
+use memcloud_domain::{Error, Space};
+use memcloud_ports::{Change, ChangeKind, History, IndexRow, Sequence};
+use pgvector::HalfVector;
+use tokio_postgres::Row;
+
+use crate::error::WorkError;
+use crate::query::Query;
+use crate::read::{limited, purpose};
+use crate::{PostgresStore, id};
+
+#[async_trait]
+impl History for PostgresStore {
+    async fn head(&self, space: &Space) -> Result<Sequence, Error> {
+        let head = |client: Object| async move {
+            let head = "SELECT head FROM memcloud.spaces WHERE org = $1 AND project = $2";
+            let row = client.row_if_any(head, &[&space.org, &space.project]).await?;
+            Ok(row.map_or(0, |row| row.get::<_, i64>(0).cast_unsigned()))
+        };
+        self.run_idempotent("reading a space's head", head).await
+    }
+
+    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+        let changes = |client: Object| async move {
+            let (after, limit) = (after.cast_signed(), limited(limit));
+            let rows = client.rows(CHANGES, &[&space.org, &space.project, &after, &limit]).await?;
+            rows.iter().map(change).collect()
+        };
+        self.run_idempotent("reading changes", changes).await
+    }
+}
+
+const CHANGES: &str = "WITH here AS (SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2)
+    (SELECT e.seq, e.uid, t.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis, e.purpose
+     FROM memcloud.episodes e JOIN memcloud.sessions t ON t.id = e.session
+     WHERE e.space = (SELECT id FROM here) AND e.seq > $3
+     ORDER BY e.seq LIMIT $4)
+    UNION ALL
+    (SELECT d.seq, d.uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+     FROM memcloud.deletions d WHERE d.space = (SELECT id FROM here) AND d.seq > $3
+     ORDER BY d.seq LIMIT $4)
+    ORDER BY 1 LIMIT $4";
+
+fn change(row: &Row) -> Result<Change, WorkError> {
+    let kind = match row.get::<_, Option<String>>(2) {
+        None => ChangeKind::Removed,
+        Some(session) => ChangeKind::Put(Box::new(IndexRow {
+            session,
+            producer: row.get(3),
+            produced_for: row.get(4),
+            kind: row.get(5),
+            created_at: row.get(6),
+            vector: row.get::<_, Option<HalfVector>>(7).map(Vec::<f16>::from),
+            analysis: row.get(8),
+            purpose: purpose(row, 9)?,
+        })),
+    };
+    Ok(Change { sequence: row.get::<_, i64>(0).cast_unsigned(), id: id(row.get(1)), kind })
+}
