@@ -90,20 +90,9 @@ impl fmt::Display for Isa {
 }
 
 /// The name is not in [`Isa::ALL`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown instruction set {0:?}; known are {all}", all = names(&Isa::ALL))]
 pub struct UnknownIsa(String);
-
-impl fmt::Display for UnknownIsa {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown instruction set {:?}; known are", self.0)?;
-        for isa in Isa::ALL {
-            write!(f, " {isa}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for UnknownIsa {}
 
 impl FromStr for Isa {
     type Err = UnknownIsa;
@@ -114,17 +103,10 @@ impl FromStr for Isa {
 }
 
 /// This machine lacks the instruction set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("this machine does not have {0}; it has {available}", available = names(&Isa::available()))]
 pub struct UnavailableIsa(pub Isa);
 
-impl fmt::Display for UnavailableIsa {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this machine does not have {}; it has", self.0)?;
-        for isa in Isa::available() {
-            write!(f, " {isa}")?;
-        }
-        Ok(())
-    }
+fn names(isas: &[Isa]) -> String {
+    isas.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(" ")
 }
-
-impl std::error::Error for UnavailableIsa {}

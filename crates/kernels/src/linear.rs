@@ -1,7 +1,7 @@
 //! A linear layer with its weights packed for the instruction set.
 
 use crate::Kernels;
-use crate::simd::{Shape, Simd};
+use crate::simd::Shape;
 
 /// Scratch space for [`PackedLinear::forward`]. Keep one per thread and reuse it.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub enum Store {
 /// zeros. bf16 kernels store pairs of neighbouring inputs.
 #[derive(Debug)]
 pub struct PackedLinear {
-    simd: Simd,
+    kernels: Kernels,
     inputs: usize,
     outputs: usize,
     panels: Panels,
@@ -51,16 +51,15 @@ impl PackedLinear {
         assert!(outputs > 0 && inputs > 0, "a layer of {outputs} x {inputs} has no weights");
         assert!(weights.len() == outputs * inputs, "{} weights for {outputs} x {inputs}", weights.len());
         assert!(bias.len() == outputs, "{} biases for {outputs} outputs", bias.len());
-        let simd = kernels.simd();
-        let panel = simd.panel();
-        let panels = if simd.isa().is_bf16() {
+        let panel = kernels.panel();
+        let panels = if kernels.isa().is_bf16() {
             Panels::Bf16(pack_bf16(weights, outputs, inputs, panel))
         } else {
             Panels::F32(pack_f32(weights, outputs, inputs, panel))
         };
         let mut padded_bias = bias.to_vec();
         padded_bias.resize(outputs.next_multiple_of(panel), 0.0);
-        Self { simd, inputs, outputs, panels, bias: padded_bias }
+        Self { kernels, inputs, outputs, panels, bias: padded_bias }
     }
 
     /// Width of an input row.
@@ -94,7 +93,7 @@ impl PackedLinear {
             gelu: store == Store::Gelu,
         };
         match &self.panels {
-            Panels::F32(panels) => self.simd.product_f32(shape, x, panels, &self.bias, out),
+            Panels::F32(panels) => self.kernels.product_f32(shape, x, panels, &self.bias, out),
             Panels::Bf16(panels) => {
                 assert!(x.len() >= rows * self.inputs, "input is shorter than rows * inputs");
                 let pairs = rows * self.inputs.div_ceil(2);
@@ -102,8 +101,8 @@ impl PackedLinear {
                     scratch.pairs.resize(pairs, 0);
                 }
                 let pairs = &mut scratch.pairs[..pairs];
-                self.simd.pack_bf16_rows(&x[..rows * self.inputs], self.inputs, pairs);
-                self.simd.product_bf16(shape, pairs, panels, &self.bias, out);
+                self.kernels.pack_bf16_rows(&x[..rows * self.inputs], self.inputs, pairs);
+                self.kernels.product_bf16(shape, pairs, panels, &self.bias, out);
             }
         }
     }
@@ -135,8 +134,8 @@ fn pack_bf16(weights: &[f32], outputs: usize, inputs: usize, panel: usize) -> Ve
     for (rows, packed) in weights.chunks(panel * inputs).zip(packed.chunks_exact_mut(panel * pairs)) {
         for (column, row) in rows.chunks_exact(inputs).enumerate() {
             for (to, two) in packed[column..].iter_mut().step_by(panel).zip(row.chunks(2)) {
-                let odd = two.get(1).map_or(0, |&w| Simd::bf16(w));
-                *to = Simd::bf16(two[0]) | (odd << 16);
+                let odd = two.get(1).map_or(0, |&w| Kernels::bf16(w));
+                *to = Kernels::bf16(two[0]) | (odd << 16);
             }
         }
     }

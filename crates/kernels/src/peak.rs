@@ -11,7 +11,7 @@ pub fn flops_per_second(kernels: Kernels, runs: usize) -> f64 {
     let mut best = 0.0_f64;
     for _ in 0..=runs.max(1) {
         let start = Instant::now();
-        let operations = kernels.simd().multiply_adds(std::hint::black_box(steps));
+        let operations = kernels.multiply_adds(std::hint::black_box(steps));
         let seconds = start.elapsed().as_secs_f64().max(1e-9);
         best = best.max(operations / seconds);
         // The first run shows how many steps the next ones need.

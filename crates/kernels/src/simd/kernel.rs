@@ -45,6 +45,19 @@ pub(super) trait Vector: Copy {
     unsafe fn largest(self) -> f32;
 }
 
+/// The methods of [`Vector`] that combine two registers by one intrinsic.
+macro_rules! lane_wise {
+    ($($method:ident = $intrinsic:ident),*) => {$(
+        #[inline(always)]
+        unsafe fn $method(self, other: Self) -> Self {
+            Self($intrinsic(self.0, other.0))
+        }
+    )*};
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(super) use lane_wise;
+
 /// One instruction set together with the precision of its matrix product.
 ///
 /// # Safety

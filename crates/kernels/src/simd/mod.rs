@@ -1,8 +1,8 @@
 //! The one place with `unsafe` code.
 //!
 //! Two invariants make it sound. First, an instruction set is used only where the CPU has it: the only way in is
-//! [`Simd`], and [`Simd::new`] asks the CPU. Second, pointers stay within their slices: each method of
-//! `Simd` compares the lengths of the slices with the shape before it turns them into pointers, and panics
+//! [`Kernels`], and [`Kernels::new`] asks the CPU. Second, pointers stay within their slices: each method of
+//! `Kernels` compares the lengths of the slices with the shape before it turns them into pointers, and panics
 //! when they do not match. Everything below relies on these two invariants; the shapes are documented at the
 //! job structs in `kernel`.
 #![expect(unsafe_code, reason = "intrinsics need it; all other modules and crates do without")]
@@ -38,14 +38,15 @@ mod x86_64;
 use kernel::{Attention, Kernel, LayerNorm, Product};
 
 use crate::isa::{Isa, UnavailableIsa};
+use crate::scan::MAX_LEN;
 
-/// Proof that the CPU has an instruction set, and access to its kernels.
+/// The kernels of one instruction set. A value proves that this machine has it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Simd(Isa);
+pub struct Kernels(Isa);
 
 /// Runs `$call` in the entry points of the instruction set; bf16 sets use their `f32` entry points.
 ///
-/// Safety: `Simd` exists only for what the CPU has; the caller has checked the shapes.
+/// Safety: [`Kernels`] exist only for what the CPU has; the caller has checked the shapes.
 macro_rules! in_f32 {
     ($isa:expr, $name:ident($($argument:expr),*)) => {
         match $isa {
@@ -56,7 +57,7 @@ macro_rules! in_f32 {
             Isa::Avx512 | Isa::Avx512Bf16 => unsafe { x86_64::avx512::$name($($argument),*) },
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { neon::entry::$name($($argument),*) },
-            _ => unreachable!("Simd exists only for available instruction sets"),
+            _ => unreachable!("Kernels exist only for available instruction sets"),
         }
     };
 }
@@ -104,12 +105,12 @@ macro_rules! with_kernel {
                 type $kernel = neon::Neon;
                 $value
             }
-            _ => unreachable!("Simd exists only for available instruction sets"),
+            _ => unreachable!("Kernels exist only for available instruction sets"),
         }
     };
 }
 
-/// Rows, widths and modes of a product; see [`Simd::product_f32`].
+/// Rows, widths and modes of a product; see [`Kernels::product_f32`].
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     /// Rows of input and output.
@@ -124,13 +125,23 @@ pub(crate) struct Shape {
     pub gelu: bool,
 }
 
-impl Simd {
-    /// The kernels of `isa`, if the CPU has it.
-    pub(crate) fn new(isa: Isa) -> Result<Self, UnavailableIsa> {
+impl Kernels {
+    /// The fastest kernels of this machine.
+    pub fn detect() -> Self {
+        Self(Isa::detect())
+    }
+
+    /// The kernels of `isa`.
+    ///
+    /// # Errors
+    ///
+    /// If this machine lacks the instruction set.
+    pub fn new(isa: Isa) -> Result<Self, UnavailableIsa> {
         if isa.is_available() { Ok(Self(isa)) } else { Err(UnavailableIsa(isa)) }
     }
 
-    pub(crate) fn isa(self) -> Isa {
+    /// The instruction set.
+    pub fn isa(self) -> Isa {
         self.0
     }
 
@@ -206,8 +217,16 @@ impl Simd {
         }
     }
 
-    /// See [`crate::Kernels::attention`].
-    pub(crate) fn attention(
+    /// Attention of every token of one sequence to every other.
+    ///
+    /// `qkv` is `[tokens][3 * heads * head_dim]`: queries, already divided by the square root of
+    /// `head_dim`, then keys, then values. `out` is `[tokens][heads * head_dim]`. `scratch` grows as needed;
+    /// reuse it.
+    ///
+    /// # Panics
+    ///
+    /// If a slice is shorter than its shape.
+    pub fn attention(
         self,
         qkv: &[f32],
         tokens: usize,
@@ -238,15 +257,14 @@ impl Simd {
         in_f32!(self.0, attention(&job));
     }
 
-    /// See [`crate::Kernels::layer_norm`].
-    pub(crate) fn layer_norm(
-        self,
-        x: &mut [f32],
-        residuals: &[&[f32]],
-        gamma: &[f32],
-        beta: &[f32],
-        epsilon: f32,
-    ) {
+    /// Normalises each row of `x + residuals`, in place: mean 0, variance 1, times `gamma`, plus `beta`.
+    ///
+    /// `x` and each residual are `[rows][width]`, `gamma` and `beta` have `width` values, a multiple of 16.
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not match or the width is not a multiple of 16.
+    pub fn layer_norm(self, x: &mut [f32], residuals: &[&[f32]], gamma: &[f32], beta: &[f32], epsilon: f32) {
         let width = gamma.len();
         assert!(width > 0 && width.is_multiple_of(16), "width {width} is not a multiple of 16");
         assert!(beta.len() == width, "gamma and beta differ in length");
@@ -264,19 +282,29 @@ impl Simd {
         in_f32!(self.0, layer_norm(&job));
     }
 
-    /// GELU in place.
-    pub(crate) fn gelu(self, x: &mut [f32]) {
+    /// GELU in its exact form, `x / 2 * (1 + erf(x / sqrt 2))`, in place.
+    pub fn gelu(self, x: &mut [f32]) {
         in_f32!(self.0, gelu(x));
     }
 
-    /// See [`crate::scan`].
-    pub(crate) fn dot_rows(self, query: &[i8], rows: &[i8], out: &mut [i32]) {
+    /// See [`crate::scan::dot_i8`].
+    ///
+    /// # Panics
+    ///
+    /// As [`crate::scan::dot_i8`].
+    pub fn dot_i8(self, query: &[i8], rows: &[i8], out: &mut [i32]) {
+        check_query(query);
         assert!(rows.len() >= area(query.len(), out.len()), "fewer rows than results");
         in_f32!(self.0, dot_rows(query, rows, out));
     }
 
-    /// See [`crate::scan`].
-    pub(crate) fn dot_rows_at(self, query: &[i8], rows: &[i8], indices: &[u32], out: &mut [i32]) {
+    /// See [`crate::scan::dot_i8_at`].
+    ///
+    /// # Panics
+    ///
+    /// As [`crate::scan::dot_i8_at`].
+    pub fn dot_i8_at(self, query: &[i8], rows: &[i8], indices: &[u32], out: &mut [i32]) {
+        check_query(query);
         assert!(indices.len() == out.len(), "indices and results differ in length");
         let last = indices.iter().max().map_or(0, |&index| index as usize + 1);
         assert!(rows.len() >= area(query.len(), last), "an index lies beyond the rows");
@@ -299,6 +327,10 @@ impl Simd {
         let per_lane = if self.0.is_bf16() { 4.0 } else { 2.0 };
         steps as f64 * sums * lanes * per_lane
     }
+}
+
+fn check_query(query: &[i8]) {
+    assert!(query.len() <= MAX_LEN, "a query of {} values may overflow", query.len());
 }
 
 /// Product of two sizes. Saturates, so that a shape that overflows never matches a slice.

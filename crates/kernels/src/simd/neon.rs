@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::dot::{Dot, dot_tail};
-use super::kernel::{Kernel, Tile, Vector};
+use super::kernel::{Kernel, Tile, Vector, lane_wise};
 
 /// Four lanes.
 #[derive(Clone, Copy)]
@@ -24,30 +24,14 @@ impl Vector for Quad {
     unsafe fn store(self, to: *mut f32) {
         vst1q_f32(to, self.0);
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(vaddq_f32(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(vsubq_f32(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(vmulq_f32(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Self(vdivq_f32(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        Self(vminq_f32(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        Self(vmaxq_f32(self.0, other.0))
-    }
+    lane_wise!(
+        add = vaddq_f32,
+        sub = vsubq_f32,
+        mul = vmulq_f32,
+        div = vdivq_f32,
+        min = vminq_f32,
+        max = vmaxq_f32
+    );
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(vfmaq_f32(addend.0, self.0, factor.0))

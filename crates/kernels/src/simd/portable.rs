@@ -8,14 +8,17 @@ use super::kernel::{Kernel, Tile, Vector};
 pub(super) struct Lanes([f32; 4]);
 
 macro_rules! lane_wise {
-    ($left:expr, $right:expr, |$a:ident, $b:ident| $value:expr) => {{
-        let mut out = [0.0_f32; 4];
-        for i in 0..4 {
-            let ($a, $b) = ($left.0[i], $right.0[i]);
-            out[i] = $value;
+    ($($method:ident = |$a:ident, $b:ident| $value:expr),*) => {$(
+        #[inline(always)]
+        unsafe fn $method(self, other: Self) -> Self {
+            let mut out = [0.0_f32; 4];
+            for i in 0..4 {
+                let ($a, $b) = (self.0[i], other.0[i]);
+                out[i] = $value;
+            }
+            Self(out)
         }
-        Self(out)
-    }};
+    )*};
 }
 
 impl Vector for Lanes {
@@ -33,30 +36,14 @@ impl Vector for Lanes {
     unsafe fn store(self, to: *mut f32) {
         to.cast::<[f32; 4]>().write_unaligned(self.0);
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        lane_wise!(self, other, |a, b| a + b)
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        lane_wise!(self, other, |a, b| a - b)
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        lane_wise!(self, other, |a, b| a * b)
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        lane_wise!(self, other, |a, b| a / b)
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        lane_wise!(self, other, |a, b| if b < a { b } else { a })
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        lane_wise!(self, other, |a, b| if b > a { b } else { a })
-    }
+    lane_wise!(
+        add = |a, b| a + b,
+        sub = |a, b| a - b,
+        mul = |a, b| a * b,
+        div = |a, b| a / b,
+        min = |a, b| if b < a { b } else { a },
+        max = |a, b| if b > a { b } else { a }
+    );
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         // Rounded once, as the other instruction sets do: rounded twice, the polynomials of `math` miss their errors.

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::dot::{Dot, dot_tail};
-use super::kernel::{Kernel, Tile, Vector};
+use super::kernel::{Kernel, Tile, Vector, lane_wise};
 
 /// Eight lanes.
 #[derive(Clone, Copy)]
@@ -24,30 +24,14 @@ impl Vector for Ymm {
     unsafe fn store(self, to: *mut f32) {
         _mm256_storeu_ps(to, self.0);
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(_mm256_add_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(_mm256_sub_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(_mm256_mul_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Self(_mm256_div_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        Self(_mm256_min_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        Self(_mm256_max_ps(self.0, other.0))
-    }
+    lane_wise!(
+        add = _mm256_add_ps,
+        sub = _mm256_sub_ps,
+        mul = _mm256_mul_ps,
+        div = _mm256_div_ps,
+        min = _mm256_min_ps,
+        max = _mm256_max_ps
+    );
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(_mm256_fmadd_ps(self.0, factor.0, addend.0))
@@ -151,30 +135,14 @@ impl Vector for Zmm {
     unsafe fn store(self, to: *mut f32) {
         _mm512_storeu_ps(to, self.0);
     }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(_mm512_add_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(_mm512_sub_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(_mm512_mul_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Self(_mm512_div_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        Self(_mm512_min_ps(self.0, other.0))
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        Self(_mm512_max_ps(self.0, other.0))
-    }
+    lane_wise!(
+        add = _mm512_add_ps,
+        sub = _mm512_sub_ps,
+        mul = _mm512_mul_ps,
+        div = _mm512_div_ps,
+        min = _mm512_min_ps,
+        max = _mm512_max_ps
+    );
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         Self(_mm512_fmadd_ps(self.0, factor.0, addend.0))
