@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use crate::completion::{self, Content};
 use crate::deltas;
 use crate::endpoint::Endpoint;
-use crate::error::EndpointError;
 use crate::refusal::Requested;
 use crate::response::Reading;
 
@@ -54,11 +53,11 @@ impl LanguageModel for ChatModel {
     /// An endpoint that cannot list models, such as a deployment of Azure, has this one.
     async fn models(&self) -> Result<Value, ModelError> {
         match self.endpoint.get(&["models"]).await {
-            Ok(reading) => Ok(listed(reading).await?),
-            Err(EndpointError::Refused(refusal)) if cannot_list(refusal.kind) => {
+            Ok(reading) => listed(reading).await,
+            Err(ModelError::Refused(refusal)) if cannot_list(refusal.kind) => {
                 Ok(list(&[json!({"id": self.name, "object": "model"})]))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 }
@@ -71,7 +70,7 @@ fn list(models: &[Value]) -> Value {
     json!({"object": "list", "data": models})
 }
 
-async fn completion(mut reading: Reading) -> Result<Completion, EndpointError> {
+async fn completion(mut reading: Reading) -> Result<Completion, ModelError> {
     let kind = reading.content_type();
     let raw = reading.whole().await?;
     let content = Content::whole(&completion::object(&reading.refusals, kind, &raw)?)?;
@@ -79,7 +78,7 @@ async fn completion(mut reading: Reading) -> Result<Completion, EndpointError> {
 }
 
 /// The models that an endpoint lists. For none, some send null; some send the list without the object around it.
-async fn listed(mut reading: Reading) -> Result<Value, EndpointError> {
+async fn listed(mut reading: Reading) -> Result<Value, ModelError> {
     let kind = reading.content_type();
     let raw = reading.whole().await?;
     if let Ok(Value::Array(models)) = serde_json::from_slice(&raw) {
@@ -92,6 +91,6 @@ async fn listed(mut reading: Reading) -> Result<Value, EndpointError> {
             Ok(listed.into())
         }
         Some(Value::Null) => Ok(list(&[])),
-        _ => Err(EndpointError::Unusable("something that is not a list of models".into())),
+        _ => Err(ModelError::Unusable { what: "something that is not a list of models".into() }),
     }
 }

@@ -4,10 +4,9 @@
 
 use bytes::Bytes;
 use memcloud_domain::excerpt;
-use memcloud_ports::Tokens;
+use memcloud_ports::{ModelError, Tokens};
 use serde_json::{Map, Value};
 
-use crate::error::EndpointError;
 use crate::refusal::Refusals;
 
 /// The status of an error that arrives with status 200 and names no other.
@@ -28,10 +27,11 @@ pub(crate) struct Content {
 
 impl Content {
     /// Reads a whole answer.
-    pub(crate) fn whole(answer: &Map<String, Value>) -> Result<Self, EndpointError> {
+    pub(crate) fn whole(answer: &Map<String, Value>) -> Result<Self, ModelError> {
         let choices = answer.get("choices").and_then(Value::as_array);
         let choice = choices.and_then(|choices| first(choices).or(choices.first()));
-        let choice = choice.ok_or_else(|| EndpointError::Unusable("something without choices".into()))?;
+        let choice =
+            choice.ok_or_else(|| ModelError::Unusable { what: "something without choices".into() })?;
         Ok(Self { tokens: tokens(answer), ..Self::of_choice(choice, &choice["message"]) })
     }
 
@@ -91,13 +91,13 @@ pub(crate) fn object(
     refusals: &Refusals,
     content_type: Option<String>,
     raw: &Bytes,
-) -> Result<Map<String, Value>, EndpointError> {
+) -> Result<Map<String, Value>, ModelError> {
     let answer = match serde_json::from_slice(raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw)) {
         Ok(Value::Object(answer)) => answer,
         Err(error) if error.is_eof() && !raw.trim_ascii().is_empty() => {
-            return Err(EndpointError::Cut(Box::new(error)));
+            return Err(ModelError::Cut(Box::new(error)));
         }
-        _ => return Err(EndpointError::Unusable(not_an_object(&refusals.hide_key(raw.clone())))),
+        _ => return Err(ModelError::Unusable { what: not_an_object(&refusals.hide_key(raw.clone())) }),
     };
     if is_error(&answer) {
         return Err(failed(refusals, content_type, raw.clone()));
@@ -106,7 +106,7 @@ pub(crate) fn object(
 }
 
 /// A refusal that arrived with status 200. vLLM, llama.cpp and `OpenRouter` name its real status in it.
-pub(crate) fn failed(refusals: &Refusals, content_type: Option<String>, raw: Bytes) -> EndpointError {
+pub(crate) fn failed(refusals: &Refusals, content_type: Option<String>, raw: Bytes) -> ModelError {
     let error: Value = serde_json::from_slice(&raw).unwrap_or_default();
     let code = error["error"]["code"].as_u64().or(error["code"].as_u64());
     let status = code.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code));

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use futures_util::stream;
-use memcloud_ports::{Delta, Deltas};
+use memcloud_ports::{Delta, Deltas, ModelError};
 
 use crate::completion::{self, Content};
-use crate::error::EndpointError;
 use crate::response::Reading;
 use memcloud_sse::{Event, Events};
 
@@ -30,16 +29,15 @@ pub(crate) fn of(reading: Reading) -> Deltas {
         }
         let next = streaming.next().await;
         streaming.ended |= !matches!(next, Ok(Some(_)));
-        let item = next.map_err(Into::into).transpose()?;
-        Some((item, streaming))
+        Some((next.transpose()?, streaming))
     }))
 }
 
 impl Streaming {
-    async fn next(&mut self) -> Result<Option<Delta>, EndpointError> {
+    async fn next(&mut self) -> Result<Option<Delta>, ModelError> {
         loop {
             if let Some(event) =
-                self.events.next_event().map_err(|long| EndpointError::TooLong(long.limit))?
+                self.events.next_event().map_err(|long| ModelError::TooLong { limit: long.limit })?
             {
                 return self.delta(event).map(Some);
             }
@@ -47,14 +45,14 @@ impl Streaming {
                 Ok(Some(bytes)) => self.events.push(&bytes),
                 Ok(None) => return self.last(),
                 // After the model has finished, nothing is missed.
-                Err(EndpointError::Cut(_) | EndpointError::Silent(_)) if self.finished => return self.last(),
+                Err(ModelError::Cut(_) | ModelError::Silent(_)) if self.finished => return self.last(),
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// What is left when the connection has closed.
-    fn last(&mut self) -> Result<Option<Delta>, EndpointError> {
+    fn last(&mut self) -> Result<Option<Delta>, ModelError> {
         self.ended = true;
         let Some(mut event) = self.events.finish() else {
             return if self.finished { Ok(None) } else { Err(cut()) };
@@ -62,14 +60,14 @@ impl Streaming {
         // Ends the event, so that whatever the caller sends after it is an event of its own.
         event.raw = [&event.raw[..], b"\n\n"].concat().into();
         match self.delta(event) {
-            Err(refused @ EndpointError::Refused(_)) => Err(refused),
+            Err(refused @ ModelError::Refused(_)) => Err(refused),
             Ok(delta) if self.finished => Ok(Some(delta)),
             _ if self.finished => Ok(None),
             _ => Err(cut()),
         }
     }
 
-    fn delta(&mut self, event: Event) -> Result<Delta, EndpointError> {
+    fn delta(&mut self, event: Event) -> Result<Delta, ModelError> {
         let data = event.data.as_deref().unwrap_or_default().trim();
         if data == DONE {
             (self.finished, self.ended) = (true, true);
@@ -94,6 +92,6 @@ impl Streaming {
     }
 }
 
-fn cut() -> EndpointError {
-    EndpointError::Cut("the connection closed before the model had finished".into())
+fn cut() -> ModelError {
+    ModelError::Cut("the connection closed before the model had finished".into())
 }

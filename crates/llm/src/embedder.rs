@@ -7,12 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use memcloud_domain::Error;
-use memcloud_ports::{Embedder, Refusal, RefusalKind};
+use memcloud_ports::{Embedder, ModelError, RefusalKind};
 use serde::Serialize;
 
 use crate::completion;
 use crate::endpoint::Endpoint;
-use crate::error::EndpointError;
 use crate::refusal::Requested;
 use crate::vectors;
 
@@ -93,7 +92,7 @@ impl RemoteEmbedder {
     }
 
     /// Embeds any number of texts of any length.
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EndpointError> {
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut waiting = pieces(texts);
         // The first piece is the last on the stack.
         waiting.reverse();
@@ -103,10 +102,10 @@ impl RemoteEmbedder {
                 texts[piece.texts.clone()].iter().map(|text| cut(text, piece.chars)).collect();
             match self.ask_dimensions(&sent).await {
                 Ok(some) => vectors.extend(some),
-                Err(EndpointError::Refused(refusal)) if refusal.kind == RefusalKind::ContextOverflow => {
+                Err(ModelError::Refused(refusal)) if refusal.kind == RefusalKind::ContextOverflow => {
                     match piece.less(&sent) {
                         Some(less) => waiting.extend(less.into_iter().rev()),
-                        None => return Err(EndpointError::Refused(refusal)),
+                        None => return Err(ModelError::Refused(refusal)),
                     }
                 }
                 Err(error) => return Err(error),
@@ -116,21 +115,21 @@ impl RemoteEmbedder {
     }
 
     /// Vectors with the right dimensions. When the model's own are others, asks for the right ones from then on.
-    async fn ask_dimensions(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EndpointError> {
+    async fn ask_dimensions(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
         let wrong =
             |vectors: &[Vec<f32>]| vectors.iter().map(Vec::len).find(|&length| length != self.dimensions);
         let asks = self.asks_dimensions.load(Ordering::Relaxed);
         let mut vectors = self.ask(texts, asks.then_some(self.dimensions)).await?;
         let Some(length) = wrong(&vectors) else { return Ok(vectors) };
-        let refuse = |length| {
-            EndpointError::Unusable(format!("vectors of length {length} where {} is wanted", self.dimensions))
+        let refuse = |length| ModelError::Unusable {
+            what: format!("vectors of length {length} where {} is wanted", self.dimensions),
         };
         if asks {
             return Err(refuse(length));
         }
         vectors = match self.ask(texts, Some(self.dimensions)).await {
             // The endpoint has only its own dimensions.
-            Err(EndpointError::Refused(refusal)) if refusal.kind == RefusalKind::BadRequest => {
+            Err(ModelError::Refused(refusal)) if refusal.kind == RefusalKind::BadRequest => {
                 return Err(refuse(length));
             }
             answered => answered?,
@@ -143,27 +142,23 @@ impl RemoteEmbedder {
     }
 
     /// Asks up to three times. An endpoint that did not answer in time is not asked again.
-    async fn ask(&self, texts: &[&str], dimensions: Option<usize>) -> Result<Vec<Vec<f32>>, EndpointError> {
+    async fn ask(&self, texts: &[&str], dimensions: Option<usize>) -> Result<Vec<Vec<f32>>, ModelError> {
         let pauses =
             ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(RETRIES).with_jitter();
         let attempt = || self.ask_once(texts, dimensions);
         attempt
             .retry(pauses)
             .sleep(tokio::time::sleep)
-            .when(|error| error.is_transient() && !matches!(error, EndpointError::Silent(_)))
+            .when(|error| is_transient(error) && !matches!(error, ModelError::Silent(_)))
             .adjust(|error, pause| {
-                let EndpointError::Refused(refusal) = error else { return pause };
+                let ModelError::Refused(refusal) = error else { return pause };
                 let asked = refusal.retry_after.unwrap_or_default();
                 pause.filter(|_| asked <= LONGEST_WAIT).map(|pause| pause.max(asked))
             })
             .await
     }
 
-    async fn ask_once(
-        &self,
-        texts: &[&str],
-        dimensions: Option<usize>,
-    ) -> Result<Vec<Vec<f32>>, EndpointError> {
+    async fn ask_once(&self, texts: &[&str], dimensions: Option<usize>) -> Result<Vec<Vec<f32>>, ModelError> {
         let request = Request { model: &self.model, input: texts, dimensions };
         let requested = Requested { embeddings: true, ..Requested::default() };
         let mut reading = self.endpoint.post(&["embeddings"], &request, None, requested).await?;
@@ -232,9 +227,21 @@ fn cut(text: &str, chars: usize) -> &str {
     text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
 
-fn error(error: EndpointError) -> Error {
-    let is_out_of_quota = |refusal: &Refusal| refusal.kind == RefusalKind::QuotaExhausted;
-    let is_unavailable =
-        error.is_transient() || matches!(&error, EndpointError::Refused(refusal) if is_out_of_quota(refusal));
-    if is_unavailable { Error::EmbeddingUnavailable(error.into()) } else { Error::Embedding(error.into()) }
+/// Whether the same request may succeed a little later.
+fn is_transient(error: &ModelError) -> bool {
+    match error {
+        ModelError::Unreachable(_) | ModelError::Silent(_) | ModelError::Cut(_) => true,
+        ModelError::Refused(refusal) => refusal.kind.is_transient(),
+        _ => false,
+    }
+}
+
+fn error(error: ModelError) -> Error {
+    let out_of_quota =
+        matches!(&error, ModelError::Refused(refusal) if refusal.kind == RefusalKind::QuotaExhausted);
+    if out_of_quota || is_transient(&error) {
+        Error::EmbeddingUnavailable(error.into())
+    } else {
+        Error::Embedding(error.into())
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use memcloud_domain::is_loopback;
-use memcloud_ports::Refusal;
+use memcloud_ports::{ModelError, Refusal};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
@@ -14,7 +14,6 @@ use thiserror::Error;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::error::EndpointError;
 use crate::key::Key;
 use crate::refusal::{Refusals, Requested};
 use crate::response::Reading;
@@ -136,7 +135,7 @@ impl Endpoint {
         self.timeouts
     }
 
-    pub(crate) async fn get(&self, path: &[&str]) -> Result<Reading, EndpointError> {
+    pub(crate) async fn get(&self, path: &[&str]) -> Result<Reading, ModelError> {
         self.ask(self.http.get(self.below(path)), Requested::default()).await
     }
 
@@ -147,7 +146,7 @@ impl Endpoint {
         body: &impl Serialize,
         idempotency_key: Option<&str>,
         requested: Requested,
-    ) -> Result<Reading, EndpointError> {
+    ) -> Result<Reading, ModelError> {
         let mut request = self.http.post(self.below(path)).json(body);
         if let Some(key) = idempotency_key.and_then(|key| HeaderValue::from_str(key).ok()) {
             request = request.header(IDEMPOTENCY_KEY, key);
@@ -163,15 +162,16 @@ impl Endpoint {
         url
     }
 
-    async fn ask(&self, mut request: RequestBuilder, requested: Requested) -> Result<Reading, EndpointError> {
+    async fn ask(&self, mut request: RequestBuilder, requested: Requested) -> Result<Reading, ModelError> {
         if let Some(key) = &self.key {
             let (name, value) = key.header();
             request = request.header(name, value);
         }
         let silence = self.timeouts.silence;
         let response = match timeout(silence, request.send()).await {
-            Err(_) => return Err(EndpointError::Silent(silence)),
-            Ok(Err(error)) => return Err(EndpointError::Unreachable(EndpointError::source(error))),
+            Err(_) => return Err(ModelError::Silent(silence)),
+            // The query of the address may hold a secret.
+            Ok(Err(error)) => return Err(ModelError::Unreachable(error.without_url().into())),
             Ok(Ok(response)) => response,
         };
         let status = response.status();
@@ -184,7 +184,7 @@ impl Endpoint {
         let content_type = reading.content_type();
         let body = reading.refusal().await;
         let refusal = reading.refusals.of(status.as_u16(), content_type, body);
-        Err(EndpointError::Refused(Refusal { retry_after, ..refusal }))
+        Err(ModelError::Refused(Refusal { retry_after, ..refusal }))
     }
 }
 

@@ -11,7 +11,6 @@ mod completion;
 mod deltas;
 mod embedder;
 mod endpoint;
-mod error;
 mod key;
 mod refusal;
 mod response;

@@ -1,9 +1,8 @@
 //! Decides what a refusal of an endpoint means. No other module and no other crate judges statuses or error texts.
 
 use bytes::Bytes;
-use memcloud_ports::{Refusal, RefusalKind};
+use memcloud_ports::{ModelError, Refusal, RefusalKind};
 
-use crate::error::EndpointError;
 use crate::key::Key;
 
 /// Words by which `OpenAI`, vLLM, llama.cpp and others say that a request is longer than the model can read.
@@ -52,8 +51,8 @@ impl Refusals {
     }
 
     /// The same as an error.
-    pub(crate) fn error(&self, status: u16, content_type: Option<String>, body: Bytes) -> EndpointError {
-        EndpointError::Refused(self.of(status, content_type, body))
+    pub(crate) fn error(&self, status: u16, content_type: Option<String>, body: Bytes) -> ModelError {
+        ModelError::Refused(self.of(status, content_type, body))
     }
 
     /// A text of the endpoint without the key: some endpoints repeat a key that they refuse.

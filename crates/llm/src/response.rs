@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use memcloud_ports::ModelError;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
-use crate::error::EndpointError;
 use crate::refusal::Refusals;
 
 /// The longest answer that is read.
@@ -43,24 +43,24 @@ impl Reading {
     }
 
     /// The next bytes; `None` at the end that the head announced.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, EndpointError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ModelError> {
         match timeout(self.silence, self.response.chunk()).await {
-            Err(_) => Err(EndpointError::Silent(self.silence)),
-            Ok(Err(error)) => Err(EndpointError::Cut(EndpointError::source(error))),
+            Err(_) => Err(ModelError::Silent(self.silence)),
+            Ok(Err(error)) => Err(ModelError::Cut(error.without_url().into())),
             Ok(Ok(bytes)) => Ok(bytes),
         }
     }
 
     /// The whole body.
-    pub(crate) async fn whole(&mut self) -> Result<Bytes, EndpointError> {
+    pub(crate) async fn whole(&mut self) -> Result<Bytes, ModelError> {
         let announced = self.response.content_length().unwrap_or_default();
         if announced > ANSWER_BYTES as u64 {
-            return Err(EndpointError::TooLong(ANSWER_BYTES));
+            return Err(ModelError::TooLong { limit: ANSWER_BYTES });
         }
         let mut whole = BytesMut::with_capacity(announced as usize);
         while let Some(bytes) = self.next().await? {
             if whole.len() + bytes.len() > ANSWER_BYTES {
-                return Err(EndpointError::TooLong(ANSWER_BYTES));
+                return Err(ModelError::TooLong { limit: ANSWER_BYTES });
             }
             whole.extend_from_slice(&bytes);
         }

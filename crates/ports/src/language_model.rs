@@ -67,26 +67,26 @@ pub struct Delta {
     pub is_end: bool,
 }
 
-/// Why a language model did not answer.
+/// Why a language model, or an embedding model behind an endpoint, did not answer.
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// The instance has none.
     #[error("this instance has no language model")]
     Missing,
     /// The endpoint cannot be reached.
-    #[error("the endpoint of the language model cannot be reached")]
+    #[error("the model's endpoint cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The endpoint did not answer in time.
-    #[error("the language model did not answer within {} s", .0.as_secs())]
+    #[error("the model did not answer within {} s", .0.as_secs_f32())]
     Silent(Duration),
     /// The endpoint answered with an error.
-    #[error("the endpoint of the language model answered {}: {}", .0.status, .0.message())]
+    #[error("the model's endpoint answered {}: {}", .0.status, .0.message())]
     Refused(Refusal),
     /// The connection was lost during the answer.
-    #[error("the answer of the language model broke off")]
+    #[error("the answer of the model broke off")]
     Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The answer cannot be used.
-    #[error("the language model answered {what}")]
+    #[error("the model answered {what}")]
     Unusable {
         /// The answer, to be read after "answered".
         what: String,
@@ -95,7 +95,7 @@ pub enum ModelError {
     #[error("the language model answered nothing")]
     Nothing,
     /// The answer is too long.
-    #[error("the language model answered more than {limit} bytes")]
+    #[error("the model answered more than {limit} bytes")]
     TooLong {
         /// The limit.
         limit: usize,
