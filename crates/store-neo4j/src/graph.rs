@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use half::f16;
 use memcloud_domain::{EpisodeId, Error, Metadata};
-use neo4rs::{BoltType, Graph, Query, query};
+use neo4rs::{BoltType, DetachedRowStream, Graph, Query, Row, query};
 
 use crate::error::{doing, unreadable};
 use crate::node::{EpisodeNode, map, numbers, parameter, space_name};
@@ -33,8 +33,8 @@ pub(crate) async fn put(graph: Graph, memory: &str, nodes: &[EpisodeNode<'_>]) -
     graph.run(put).await.map_err(doing("writing episodes to the graph"))
 }
 
-/// Lets Neo4j plan the queries of stores and searches. Just after it has started, that takes seconds, which no request then
-/// has to wait.
+/// Lets Neo4j plan the queries of stores and searches. Just after Neo4j has started, planning takes seconds, which no
+/// request should have to wait.
 pub(crate) async fn plan(graph: &Graph) {
     let none = Vec::<BoltType>::new;
     let put = write(include_str!("cypher/put.cypher"))
@@ -66,9 +66,8 @@ pub(crate) async fn contents(
     const DOING: &str = "reading episodes from the graph";
     let read =
         query(include_str!("cypher/contents.cypher")).param("memory", memory).param("uids", texts(ids));
-    let mut rows = graph.execute(read).await.map_err(doing(DOING))?;
     let mut contents = HashMap::with_capacity(ids.len());
-    while let Some(row) = rows.next().await.map_err(doing(DOING))? {
+    for row in rows(graph.execute(read).await, DOING).await? {
         let id: EpisodeId = row.get::<&str>("uid").map_err(unreadable)?.parse()?;
         let metadata: &str = row.get("metadata").map_err(unreadable)?;
         let metadata = serde_json::from_str(metadata)
@@ -80,15 +79,10 @@ pub(crate) async fn contents(
 
 /// Some episodes that have no embedding yet.
 pub(crate) async fn unembedded(graph: Graph, memory: &str) -> Result<Vec<EpisodeId>, Error> {
-    const DOING: &str = "finding episodes without embeddings";
     let most = i64::try_from(STEP).unwrap_or(i64::MAX);
     let read = query(include_str!("cypher/unembedded.cypher")).param("memory", memory).param("most", most);
-    let mut rows = graph.execute(read).await.map_err(doing(DOING))?;
-    let mut ids = Vec::new();
-    while let Some(row) = rows.next().await.map_err(doing(DOING))? {
-        ids.push(row.get::<&str>("uid").map_err(unreadable)?.parse()?);
-    }
-    Ok(ids)
+    let rows = rows(graph.execute(read).await, "finding episodes without embeddings").await?;
+    rows.iter().map(|row| Ok(row.get::<&str>("uid").map_err(unreadable)?.parse()?)).collect()
 }
 
 /// Writes the embeddings of episodes.
@@ -109,11 +103,9 @@ pub(crate) async fn embed(
 
 /// Whether the graph holds this memory: it has a node for it since its first episode. A `fresh` memory begins in any graph.
 pub(crate) async fn knows(graph: Graph, memory: &str, fresh: bool) -> Result<bool, Error> {
-    const DOING: &str = "finding the memory in the graph";
     let find = query("MATCH (m:Memory {name: $memory}) RETURN count(m) AS known").param("memory", memory);
-    let mut rows = graph.execute(find).await.map_err(doing(DOING))?;
-    let known = rows.single().await.map_err(doing(DOING))?.get::<i64>("known").map_err(unreadable)?;
-    drop(rows);
+    let row = row(graph.execute(find).await, "finding the memory in the graph").await?;
+    let known = row.get::<i64>("known").map_err(unreadable)?;
     if known > 0 || !fresh {
         return Ok(known > 0);
     }
@@ -124,14 +116,29 @@ pub(crate) async fn knows(graph: Graph, memory: &str, fresh: bool) -> Result<boo
 
 /// How many nodes and relationships the whole database has.
 pub(crate) async fn size(graph: &Graph) -> Result<(i64, i64), Error> {
-    const DOING: &str = "counting the graph";
     // Neo4j answers both from its count store.
     let count = "CALL () { MATCH (n) RETURN count(n) AS nodes }
                  CALL () { MATCH ()-[r]->() RETURN count(r) AS relationships }
                  RETURN nodes, relationships";
-    let mut rows = graph.execute_read(query(count)).await.map_err(doing(DOING))?;
-    let row = rows.single().await.map_err(doing(DOING))?;
+    let row = row(graph.execute_read(query(count)).await, "counting the graph").await?;
     Ok((row.get("nodes").map_err(unreadable)?, row.get("relationships").map_err(unreadable)?))
+}
+
+type Answer = neo4rs::Result<DetachedRowStream>;
+
+/// The rows of an answer.
+pub(crate) async fn rows(answer: Answer, purpose: &'static str) -> Result<Vec<Row>, Error> {
+    let mut answer = answer.map_err(doing(purpose))?;
+    let mut rows = Vec::new();
+    while let Some(row) = answer.next().await.map_err(doing(purpose))? {
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// The only row of an answer.
+pub(crate) async fn row(answer: Answer, purpose: &'static str) -> Result<Row, Error> {
+    answer.map_err(doing(purpose))?.single().await.map_err(doing(purpose))
 }
 
 fn write(cypher: &str) -> Query {

@@ -2,8 +2,10 @@
 
 use memcloud_domain::{Database, DatabaseErrorKind, Error};
 use neo4rs::{Graph, Query, query};
+use serde::Deserialize;
 
 use crate::error::{doing, unreadable};
+use crate::graph::{row, rows};
 
 /// The migrations, in order, each a list of statements that may run again. A released migration is never changed. The node
 /// `MemCloud` counts those that were run.
@@ -65,8 +67,7 @@ async fn create(graph: &Graph, statement: Query) -> Result<(), Error> {
 pub(crate) async fn version(graph: &Graph) -> Result<(String, String), Error> {
     let components = "CALL dbms.components() YIELD name, versions, edition WHERE name = 'Neo4j Kernel'
                       RETURN versions[0] AS version, edition";
-    let mut rows = graph.execute_read(query(components)).await.map_err(doing("asking for the version"))?;
-    let row = rows.single().await.map_err(doing("asking for the version"))?;
+    let row = row(graph.execute_read(query(components)).await, "asking for the version").await?;
     Ok((row.get("version").map_err(unreadable)?, row.get("edition").map_err(unreadable)?))
 }
 
@@ -86,8 +87,7 @@ fn check_version(version: &str) -> Result<(), Error> {
 /// How many migrations were run.
 pub(crate) async fn steps_done(graph: &Graph) -> Result<usize, Error> {
     let count = "OPTIONAL MATCH (m:MemCloud) RETURN coalesce(max(m.steps), 0) AS steps";
-    let mut rows = graph.execute_read(query(count)).await.map_err(doing("reading the schema"))?;
-    let row = rows.single().await.map_err(doing("reading the schema"))?;
+    let row = row(graph.execute_read(query(count)).await, "reading the schema").await?;
     Ok(usize::try_from(row.get::<i64>("steps").map_err(unreadable)?).unwrap_or_default())
 }
 
@@ -115,7 +115,7 @@ async fn await_indexes(graph: &Graph) {
 }
 
 /// The state of an index.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct IndexState {
     /// Its name.
     pub name: String,
@@ -130,16 +130,8 @@ pub(crate) async fn indexes(graph: &Graph) -> Result<Vec<IndexState>, Error> {
     let show =
         "SHOW INDEXES YIELD name, state, populationPercent AS percent WHERE name STARTS WITH 'memcloud_'
                 RETURN name, state, percent ORDER BY name";
-    let mut rows = graph.execute_read(query(show)).await.map_err(doing("listing the indexes"))?;
-    let mut indexes = Vec::new();
-    while let Some(row) = rows.next().await.map_err(doing("listing the indexes"))? {
-        indexes.push(IndexState {
-            name: row.get("name").map_err(unreadable)?,
-            state: row.get("state").map_err(unreadable)?,
-            percent: row.get("percent").map_err(unreadable)?,
-        });
-    }
-    Ok(indexes)
+    let rows = rows(graph.execute_read(query(show)).await, "listing the indexes").await?;
+    rows.iter().map(|row| row.to().map_err(unreadable)).collect()
 }
 
 /// Proves that the graph can be written: creates a node and rolls it back.
