@@ -111,7 +111,7 @@ impl Instance {
                 Arc::new(Learner::new(&memory, Arc::clone(&model), profile.model, profile.learner))
             });
             let chats = Arc::new(Chat::new(&memory, Arc::clone(&model), options.chat));
-            app = app.chatting(Arc::clone(&chats), learner.is_some());
+            app = app.chatting(Arc::clone(&chats));
             (chat, gateway) = (Some(chats), Some(model));
         }
         let kept_in = config.engines.summary(&config.data_dir);

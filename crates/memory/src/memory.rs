@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use memcloud_domain::{Clock, Episode, Error, Fact, Fault};
-use memcloud_ports::{Check, Embedder, Engine, FactsOf, Part};
+use memcloud_ports::{Component, Embedder, Engine, FactsOf, HealthCheck};
 use tokio::sync::Notify;
 
 use crate::embedding::Embedding;
@@ -49,6 +49,11 @@ impl Memory {
     pub fn learning(mut self) -> Self {
         self.ingest.learns = true;
         self
+    }
+
+    /// Whether messages are queued for the [`Learner`](crate::Learner).
+    pub fn learns(&self) -> bool {
+        self.ingest.learns
     }
 
     /// What the memory accepts.
@@ -108,8 +113,8 @@ impl Memory {
         Ok(facts.into_iter().map(|fact| fact.fact).collect())
     }
 
-    /// Proves at this moment that each part of the store can be written and read, and that the embedder works.
-    pub async fn probe(&self) -> Vec<Check> {
+    /// Proves at this moment that each component of the store can be written and read, and that the embedder works.
+    pub async fn probe(&self) -> Vec<HealthCheck> {
         let mut checks = self.engine.health.probe().await;
         if self.embedding.is_available() {
             let store_works = checks.iter().all(|check| check.outcome.is_ok());
@@ -118,7 +123,7 @@ impl Memory {
                 Ok(()) => self.embedding.probe().await,
                 Err(error) => Err(error),
             };
-            checks.push(Check { part: Part::Embedder, outcome });
+            checks.push(HealthCheck { component: Component::Embedder, outcome });
         }
         checks
     }

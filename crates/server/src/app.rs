@@ -12,8 +12,6 @@ use crate::metrics::Measures;
 pub struct App {
     pub(crate) memory: Arc<Memory>,
     pub(crate) chat: Option<Arc<Chat>>,
-    /// Whether facts are learned.
-    pub(crate) learns: bool,
     pub(crate) keys: Arc<Keyring>,
     pub(crate) settings: Settings,
     pub(crate) measures: Arc<Measures>,
@@ -50,12 +48,12 @@ impl App {
     pub fn new(memory: Arc<Memory>, keys: ApiKeys, settings: Settings) -> Self {
         let keys = Arc::new(Keyring::new(keys, Arc::clone(&memory)));
         let measures = Arc::new(Measures::new());
-        Self { memory, chat: None, learns: false, keys, settings, measures }
+        Self { memory, chat: None, keys, settings, measures }
     }
 
-    /// The same with a language model to chat with. `learns` says whether facts are learned from what people say.
+    /// The same with a language model to chat with.
     #[must_use]
-    pub fn chatting(self, chat: Arc<Chat>, learns: bool) -> Self {
-        Self { chat: Some(chat), learns, ..self }
+    pub fn chatting(self, chat: Arc<Chat>) -> Self {
+        Self { chat: Some(chat), ..self }
     }
 }

@@ -7,7 +7,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use memcloud_api::native::{NotReady, Part, PartState, Ready};
 use memcloud_domain::Database;
-use memcloud_ports::Check;
+use memcloud_ports::{Component, HealthCheck};
 
 use crate::App;
 use crate::allowed::{Allowed, Read};
@@ -49,12 +49,12 @@ pub(super) async fn first_failure(app: &App) -> Option<memcloud_api::Error> {
     probe(app).await.into_iter().find_map(|state| state.failure)
 }
 
-fn state(check: Check) -> PartState {
-    let part = match check.part {
-        memcloud_ports::Part::Store => Part::Store,
-        memcloud_ports::Part::Database(Database::Postgres) => Part::Postgres,
-        memcloud_ports::Part::Database(Database::Neo4j) => Part::Neo4j,
-        memcloud_ports::Part::Embedder => Part::Embedder,
+fn state(check: HealthCheck) -> PartState {
+    let part = match check.component {
+        Component::Store => Part::Store,
+        Component::Database(Database::Postgres) => Part::Postgres,
+        Component::Database(Database::Neo4j) => Part::Neo4j,
+        Component::Embedder => Part::Embedder,
     };
     let failure = check.outcome.err().map(|error| ApiError::from(error).into_body());
     PartState { part, works: failure.is_none(), failure }

@@ -26,7 +26,7 @@ pub(crate) async fn health(_: Allowed<Read>, State(app): State<App>) -> (StatusC
         status: if works { "healthy".into() } else { "unhealthy".into() },
         service: "memcloud".into(),
         version: App::VERSION.into(),
-        memory_managers: Managers { profile_memory: app.learns, episodic_memory: works },
+        memory_managers: Managers { profile_memory: app.memory.learns(), episodic_memory: works },
         failure,
     };
     (if works { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))

@@ -38,7 +38,7 @@ pub(crate) async fn queue(
         shown.extend(app.memory.engine().learning.parked(space.as_ref(), SHOWN - shown.len()).await?);
     }
     Ok(Json(ProfileQueue {
-        learning: app.learns,
+        learning: app.memory.learns(),
         waiting: all.waiting,
         since: all.since.map(|at| at.to_string()),
         parked: all.parked,

@@ -88,8 +88,7 @@ impl ChatInstance {
             let learner = Learner::new(&memory, gate, None, options);
             tokio::spawn(Arc::new(learner).run(stop.clone()));
         }
-        let app =
-            App::new(memory, ApiKeys::none(), Settings::default()).chatting(Arc::clone(&chat), with.learns);
+        let app = App::new(memory, ApiKeys::none(), Settings::default()).chatting(Arc::clone(&chat));
         Self { instance: Instance::of(router(app), directory), model, chat, stop }
     }
 
