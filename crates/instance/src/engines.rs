@@ -18,23 +18,15 @@ pub use memcloud_store_postgres as postgres;
 impl Engines {
     /// Opens the engine. A database that is down now is connected to later, by the engine itself.
     pub async fn open(&self, data_dir: &Path) -> Result<Engine, Error> {
-        let Some(graph) = &self.graph else {
-            return Ok(match &self.postgres {
-                Some(target) => {
-                    Engine::of(Arc::new(PostgresStore::open(target.clone(), Arc::new(SystemClock)).await))
-                }
-                None => open_directory(data_dir).await?,
-            });
-        };
+        let (clock, content) = (Arc::new(SystemClock), self.content_location());
         let records: Arc<dyn RecordStore> = match &self.postgres {
-            Some(target) => {
-                Arc::new(PostgresStore::open_records(target.clone(), Arc::new(SystemClock)).await)
-            }
-            None => Arc::new(
-                SqliteStore::open_records(data_dir, Arc::new(SystemClock)).await.map_err(Error::Data)?,
-            ),
+            Some(target) => Arc::new(PostgresStore::open_for(target.clone(), clock, content).await),
+            None => Arc::new(SqliteStore::open_for(data_dir, clock, content).await.map_err(Error::Data)?),
         };
-        Ok(Arc::new(GraphStore::open(graph.clone(), records).await).engine())
+        Ok(match &self.graph {
+            Some(graph) => Arc::new(GraphStore::open(graph.clone(), records).await).engine(),
+            None => Engine::of(records),
+        })
     }
 
     /// Opens the engine of an instance that is not running, if it has one: a data directory must hold a memory already.
@@ -53,10 +45,7 @@ impl Engines {
 
     /// Opens the store of the data directory alone, which holds everything or only the records.
     pub async fn open_local(&self, data_dir: &Path) -> Result<Engine, memcloud_domain::Error> {
-        let store = match self.content_location() {
-            ContentLocation::Records => SqliteStore::open(data_dir, Arc::new(SystemClock)).await?,
-            ContentLocation::Graph => SqliteStore::open_records(data_dir, Arc::new(SystemClock)).await?,
-        };
+        let store = SqliteStore::open_for(data_dir, Arc::new(SystemClock), self.content_location()).await?;
         Ok(Engine::of(Arc::new(store)))
     }
 

@@ -3,9 +3,24 @@
 use std::sync::Arc;
 
 use crate::{
-    EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue, RecordStore, SessionStore, SpaceStore,
-    UsageLedger, VectorStore,
+    EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue, SessionStore, SpaceStore, UsageLedger,
+    VectorStore,
 };
+
+/// An engine that implements every port on one type.
+pub trait Store:
+    EpisodeStore
+    + History
+    + SessionStore
+    + SpaceStore
+    + VectorStore
+    + FactStore
+    + LearningQueue
+    + UsageLedger
+    + KeyStore
+    + Health
+{
+}
 
 /// One engine: a store for each noun. Cheap to clone. A part that needs one noun takes only that field.
 ///
@@ -37,20 +52,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine whose every port is this store.
-    pub fn of<S>(store: Arc<S>) -> Self
-    where
-        S: EpisodeStore
-            + History
-            + SessionStore
-            + SpaceStore
-            + VectorStore
-            + FactStore
-            + LearningQueue
-            + UsageLedger
-            + KeyStore
-            + Health
-            + 'static,
-    {
+    pub fn of(store: Arc<dyn Store>) -> Self {
         Self {
             episodes: store.clone(),
             history: store.clone(),
@@ -62,23 +64,6 @@ impl Engine {
             usage: store.clone(),
             keys: store.clone(),
             health: store,
-        }
-    }
-}
-
-impl From<Arc<dyn RecordStore>> for Engine {
-    fn from(records: Arc<dyn RecordStore>) -> Self {
-        Self {
-            episodes: records.clone(),
-            history: records.clone(),
-            sessions: records.clone(),
-            spaces: records.clone(),
-            vectors: records.clone(),
-            facts: records.clone(),
-            learning: records.clone(),
-            usage: records.clone(),
-            keys: records.clone(),
-            health: records,
         }
     }
 }

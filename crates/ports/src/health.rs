@@ -10,10 +10,10 @@ pub const PROBE_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// A component of a memory that can fail by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Component {
     /// The data directory.
     Store,
-    /// A database of its own.
+    /// A database server.
     Database(Database),
     /// The embedding model.
     Embedder,
@@ -21,9 +21,9 @@ pub enum Part {
 
 /// The result of probing a component.
 #[derive(Debug)]
-pub struct Check {
+pub struct HealthCheck {
     /// The component.
-    pub part: Part,
+    pub component: Component,
     /// Whether it works.
     pub outcome: Result<(), Error>,
 }
@@ -32,5 +32,5 @@ pub struct Check {
 #[async_trait]
 pub trait Health: Send + Sync {
     /// Proves that each component can be read and written now. Leaves nothing behind.
-    async fn probe(&self) -> Vec<Check>;
+    async fn probe(&self) -> Vec<HealthCheck>;
 }

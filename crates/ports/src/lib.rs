@@ -2,12 +2,10 @@
 //!
 //! # Add an engine
 //!
-//! 1. Make a crate `store-<name>` that depends on this one and on `memcloud-domain`. Implement [`EpisodeStore`],
-//!    [`History`], [`SessionStore`], [`SpaceStore`], [`VectorStore`], [`FactStore`], [`LearningQueue`], [`UsageLedger`],
-//!    [`KeyStore`] and [`Health`]; and [`RecordStore`] if it can keep the records of episodes whose content is in a graph. The documentation
-//!    of each method says what durable, repeated, empty and gone mean. `InMemoryEngine` (feature "testing") is the shortest
-//!    engine to read. The engine takes an `Arc<dyn Clock>` when it is opened, and gets revised facts from
-//!    [`RevisionSet::change`].
+//! 1. Make a crate `store-<name>` that depends on this one and on `memcloud-domain`. Implement the traits of [`Store`]; and
+//!    [`RecordStore`] if the engine can keep the records of episodes whose content is in a graph. The documentation of each
+//!    method says what durable, repeated, empty and gone mean. `InMemoryEngine` (feature "testing") is the shortest engine to
+//!    read. The engine takes an `Arc<dyn Clock>` when it is opened, and gets revised facts from [`RevisionSet::change`].
 //! 2. Run `memcloud-store-tests` on it, with the oracle. Ranking needs nothing of an engine: it reads one derived index,
 //!    which it updates from [`History`].
 //! 3. Open it in `instance/src/engines.rs`, configured by a struct in `instance/src/config.rs` that
@@ -37,12 +35,12 @@ mod usage;
 mod vectors;
 
 pub use embedder::Embedder;
-pub use engine::Engine;
+pub use engine::{Engine, Store};
 pub use episodes::{
     Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Prepared, REMEMBERED,
 };
 pub use facts::{EmbeddedFact, FactStore, FactsOf, NewFact, Revision, RevisionSet};
-pub use health::{Check, Health, PROBE_WITHIN, Part};
+pub use health::{Component, Health, HealthCheck, PROBE_WITHIN};
 pub use history::{Change, ChangeKind, History, IndexRow, LIFE_BITS, Sequence, life};
 #[cfg(feature = "testing")]
 pub use in_memory::InMemoryEngine;

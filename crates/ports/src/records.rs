@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{EpisodeId, Error, Space};
 
-use crate::{
-    Appended, Batch, Deletion, EpisodeStore, FactStore, Health, History, Intent, KeyStore, LearningQueue,
-    SessionStore, SpaceStore, UsageLedger, VectorStore,
-};
+use crate::{Appended, Batch, Deletion, Intent, Store};
 
 /// Episodes without a record that the other database may have, and must remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,18 +25,7 @@ pub struct Orphan {
 /// episodes cannot be recorded. The episodes of withdrawn intents are [orphans](Orphan): a sweeper removes them from the
 /// other database and [clears](RecordStore::clear) the intent. A deletion leaves a withdrawn intent at once.
 #[async_trait]
-pub trait RecordStore:
-    EpisodeStore
-    + History
-    + SessionStore
-    + SpaceStore
-    + VectorStore
-    + FactStore
-    + LearningQueue
-    + UsageLedger
-    + KeyStore
-    + Health
-{
+pub trait RecordStore: Store {
     /// The name of the memory: a UUID that is made with the records and never changes.
     async fn memory(&self) -> Result<String, Error>;
 
@@ -49,7 +35,7 @@ pub trait RecordStore:
     /// Records, durably, that these episodes are about to be written to the other database.
     async fn intend(&self, ids: Vec<EpisodeId>) -> Result<Intent, Error>;
 
-    /// As [`EpisodeStore::append`], and removes the intent. Fails with [`Error::Withdrawn`] if the intent was withdrawn. A
+    /// As [`EpisodeStore::append`](crate::EpisodeStore::append), and removes the intent. Fails with [`Error::Withdrawn`] if the intent was withdrawn. A
     /// repeated batch leaves the intent.
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error>;
 
@@ -57,7 +43,7 @@ pub trait RecordStore:
     /// they most likely have been.
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error>;
 
-    /// Deletes as [`EpisodeStore::delete`] does, and leaves a withdrawn intent for the deleted episodes. `None` if there were
+    /// Deletes as [`EpisodeStore::delete`](crate::EpisodeStore::delete) does, and leaves a withdrawn intent for the deleted episodes. `None` if there were
     /// none.
     async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error>;
 

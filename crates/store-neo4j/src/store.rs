@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Space};
 use memcloud_ports::{
-    Appended, Batch, Check, Counts, Cursor, Deletion, Engine, EpisodeStore, Health, Idempotency, Intent,
-    PROBE_WITHIN, Part, RecordStore, VectorStore,
+    Appended, Batch, Component, Counts, Cursor, Deletion, Engine, EpisodeStore, Health, HealthCheck,
+    Idempotency, Intent, PROBE_WITHIN, RecordStore, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use memcloud_tasks::Tasks;
@@ -46,7 +46,7 @@ impl GraphStore {
 
     /// The engine: episodes and their embeddings in the graph, everything else with the records.
     pub fn engine(self: Arc<Self>) -> Engine {
-        let records = Engine::from(Arc::clone(&self.shared.records));
+        let records = Engine::of(self.shared.records.clone());
         Engine { episodes: self.clone(), vectors: self.clone(), health: self, ..records }
     }
 
@@ -185,11 +185,11 @@ impl VectorStore for GraphStore {
 
 #[async_trait]
 impl Health for GraphStore {
-    async fn probe(&self) -> Vec<Check> {
+    async fn probe(&self) -> Vec<HealthCheck> {
         let probe = async |graph| schema::prove_writable(&graph).await;
         let (mut checks, outcome) =
             tokio::join!(self.shared.records.probe(), self.shared.link.run_within(PROBE_WITHIN, probe));
-        checks.push(Check { part: Part::Database(Database::Neo4j), outcome });
+        checks.push(HealthCheck { component: Component::Database(Database::Neo4j), outcome });
         checks
     }
 }

@@ -50,8 +50,8 @@ use deadpool_postgres::Object;
 use half::f16;
 use memcloud_domain::{Clock, Database, Episode, EpisodeId, Error, Space};
 use memcloud_ports::{
-    Appended, Batch, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, Idempotency,
-    Intent, Orphan, PROBE_WITHIN, Part, RecordStore, VectorStore,
+    Appended, Batch, Component, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, HealthCheck,
+    Idempotency, Intent, Orphan, PROBE_WITHIN, RecordStore, Store, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use uuid::Uuid;
@@ -78,12 +78,8 @@ impl PostgresStore {
         Self::open_for(target, clock, ContentLocation::Records).await
     }
 
-    /// Opens a store for the records of episodes whose content is in Neo4j.
-    pub async fn open_records(target: Target, clock: Arc<dyn Clock>) -> Self {
-        Self::open_for(target, clock, ContentLocation::Graph).await
-    }
-
-    async fn open_for(target: Target, clock: Arc<dyn Clock>, content: ContentLocation) -> Self {
+    /// The same for a memory whose episodes have their content there.
+    pub async fn open_for(target: Target, clock: Arc<dyn Clock>, content: ContentLocation) -> Self {
         let opener = Opener { target, content, clock: Arc::clone(&clock) };
         Self { link: Connection::start(opener, Timeouts::default()).await, clock }
     }
@@ -222,12 +218,14 @@ impl VectorStore for PostgresStore {
 
 #[async_trait]
 impl Health for PostgresStore {
-    async fn probe(&self) -> Vec<Check> {
+    async fn probe(&self) -> Vec<HealthCheck> {
         let probe = |database| with_client(database, "probing the store", schema::prove_writable);
         let outcome = self.link.run_within(PROBE_WITHIN, probe).await;
-        vec![Check { part: Part::Database(Database::Postgres), outcome }]
+        vec![HealthCheck { component: Component::Database(Database::Postgres), outcome }]
     }
 }
+
+impl Store for PostgresStore {}
 
 #[async_trait]
 impl RecordStore for PostgresStore {

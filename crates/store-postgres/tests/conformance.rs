@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use memcloud_domain::Error;
-use memcloud_ports::{Deletion, Engine, EpisodeStore, RecordStore, Revision};
+use memcloud_ports::{ContentLocation, Deletion, Engine, EpisodeStore, RecordStore, Revision};
 use memcloud_store_postgres::{PostgresStore, Target};
 use memcloud_store_tests::{Store, clock, memory, oracle, records, run};
 use memcloud_test_servers::{Database, SharedPostgres};
@@ -45,7 +45,7 @@ async fn its_records_conform() {
         let database = server.create_database();
         let target = target(&database);
         databases.borrow_mut().push(database);
-        async move { Arc::new(PostgresStore::open_records(target, clock()).await) as _ }
+        async move { Arc::new(PostgresStore::open_for(target, clock(), ContentLocation::Graph).await) as _ }
     })
     .await;
 }
@@ -54,10 +54,10 @@ async fn its_records_conform() {
 async fn records_of_another_engine_are_refused() {
     let database = SharedPostgres::from_environment().create_database();
     // A store without episodes may still be opened either way.
-    PostgresStore::open_records(target(&database), clock()).await.counts().await.unwrap();
+    PostgresStore::open_for(target(&database), clock(), ContentLocation::Graph).await.counts().await.unwrap();
     let store = open(&database).await;
     memcloud_store_tests::episodes::deleted_episodes_are_gone(store).await;
-    let other = PostgresStore::open_records(target(&database), clock()).await;
+    let other = PostgresStore::open_for(target(&database), clock(), ContentLocation::Graph).await;
     let refused = other.counts().await;
     assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })), "{refused:?}");
 }
@@ -66,8 +66,9 @@ async fn records_of_another_engine_are_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_can_start_at_the_same_time() {
     let database = SharedPostgres::from_environment().create_database();
-    let starts: Vec<_> =
-        (0..5).map(|_| tokio::spawn(PostgresStore::open_records(target(&database), clock()))).collect();
+    let starts: Vec<_> = (0..5)
+        .map(|_| tokio::spawn(PostgresStore::open_for(target(&database), clock(), ContentLocation::Graph)))
+        .collect();
     let mut names = Vec::new();
     for start in starts {
         names.push(start.await.unwrap().memory().await.unwrap());

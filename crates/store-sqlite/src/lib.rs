@@ -27,8 +27,9 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Session, Space, Timestamp};
 use memcloud_ports::{
-    Appended, Batch, Change, Check, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, History,
-    Idempotency, Intent, Orphan, Part, RecordStore, Sequence, SessionStore, SessionsOf, VectorStore,
+    Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health,
+    HealthCheck, History, Idempotency, Intent, Orphan, RecordStore, Sequence, SessionStore, SessionsOf,
+    Store, VectorStore,
 };
 
 use rusqlite::Connection;
@@ -62,12 +63,8 @@ impl SqliteStore {
         Self::open_for(directory, clock, ContentLocation::Records).await
     }
 
-    /// The same for the records of episodes whose content is kept elsewhere.
-    pub async fn open_records(directory: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Self::open_for(directory, clock, ContentLocation::Graph).await
-    }
-
-    async fn open_for(
+    /// The same for a memory whose episodes have their content there.
+    pub async fn open_for(
         directory: &Path,
         clock: Arc<dyn Clock>,
         content: ContentLocation,
@@ -127,6 +124,8 @@ fn prepare(
     profile::queue::end_leases(connection)?;
     meta::memory(connection, now)
 }
+
+impl Store for SqliteStore {}
 
 #[async_trait]
 impl RecordStore for SqliteStore {
@@ -268,7 +267,7 @@ impl VectorStore for SqliteStore {
 
 #[async_trait]
 impl Health for SqliteStore {
-    async fn probe(&self) -> Vec<Check> {
-        vec![Check { part: Part::Store, outcome: self.prove().await }]
+    async fn probe(&self) -> Vec<HealthCheck> {
+        vec![HealthCheck { component: Component::Store, outcome: self.prove().await }]
     }
 }

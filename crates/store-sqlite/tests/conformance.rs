@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memcloud_domain::Error;
-use memcloud_ports::Engine;
+use memcloud_ports::{ContentLocation, Engine};
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::{Store, clock, memory, oracle, records, run};
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ async fn its_records_conform() {
     records::run(|| {
         number.set(number.get() + 1);
         let own = directory.path().join(number.get().to_string());
-        async move { Arc::new(SqliteStore::open_records(&own, clock()).await.unwrap()) as _ }
+        async move { Arc::new(SqliteStore::open_for(&own, clock(), ContentLocation::Graph).await.unwrap()) as _ }
     })
     .await;
 }
@@ -42,9 +42,9 @@ async fn its_records_conform() {
 async fn records_of_another_engine_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     // A store without episodes may still be opened either way.
-    drop(SqliteStore::open_records(directory.path(), clock()).await.unwrap());
+    drop(SqliteStore::open_for(directory.path(), clock(), ContentLocation::Graph).await.unwrap());
     memcloud_store_tests::episodes::deleted_episodes_are_gone(open(directory.path()).await).await;
-    let refused = SqliteStore::open_records(directory.path(), clock()).await;
+    let refused = SqliteStore::open_for(directory.path(), clock(), ContentLocation::Graph).await;
     assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })));
     SqliteStore::open(directory.path(), clock()).await.unwrap();
 }

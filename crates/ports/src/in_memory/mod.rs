@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{ApiKey, Clock, Episode, EpisodeId, FactId, Session, Space};
 
-use crate::{Check, EmbeddedFact, Engine, Health, Intent, Part, Usage, unique_id};
+use crate::{Component, EmbeddedFact, Engine, Health, HealthCheck, Intent, Store, Usage, unique_id};
 
 /// An engine without a disk.
 pub struct InMemoryEngine {
@@ -74,9 +74,11 @@ impl InMemoryEngine {
     }
 }
 
+impl Store for InMemoryEngine {}
+
 #[async_trait]
 impl Health for InMemoryEngine {
-    async fn probe(&self) -> Vec<Check> {
-        vec![Check { part: Part::Store, outcome: Ok(()) }]
+    async fn probe(&self) -> Vec<HealthCheck> {
+        vec![HealthCheck { component: Component::Store, outcome: Ok(()) }]
     }
 }

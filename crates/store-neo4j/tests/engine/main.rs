@@ -6,7 +6,7 @@ mod picture;
 
 use std::sync::Arc;
 
-use memcloud_ports::{Engine, RecordStore};
+use memcloud_ports::{ContentLocation, Engine, RecordStore};
 use memcloud_store_neo4j::{GraphStore, Target};
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
@@ -22,7 +22,7 @@ pub(crate) fn graph() -> Target {
 
 async fn records_in(database: &Database) -> Arc<dyn RecordStore> {
     let target = memcloud_store_postgres::Target::from_url(&database.url(), None).unwrap();
-    Arc::new(PostgresStore::open_records(target, clock()).await)
+    Arc::new(PostgresStore::open_for(target, clock(), ContentLocation::Graph).await)
 }
 
 async fn open(database: &Database) -> Store {
@@ -44,7 +44,8 @@ async fn it_conforms_with_records_in_postgres() {
         let target =
             memcloud_store_postgres::Target::from_url(&databases.borrow().last().unwrap().url(), None);
         async move {
-            let records = Arc::new(PostgresStore::open_records(target.unwrap(), clock()).await);
+            let records =
+                Arc::new(PostgresStore::open_for(target.unwrap(), clock(), ContentLocation::Graph).await);
             Arc::new(GraphStore::open(graph(), records).await).engine()
         }
     })
@@ -59,7 +60,8 @@ async fn it_conforms_with_records_in_a_directory() {
         number.set(number.get() + 1);
         let own = directory.path().join(number.get().to_string());
         async move {
-            let records = Arc::new(SqliteStore::open_records(&own, clock()).await.unwrap());
+            let records =
+                Arc::new(SqliteStore::open_for(&own, clock(), ContentLocation::Graph).await.unwrap());
             Arc::new(GraphStore::open(graph(), records).await).engine()
         }
     })
@@ -72,8 +74,11 @@ async fn all_engines_give_the_same_hits_in_the_same_order() {
     let (directory, server) = (tempfile::tempdir().unwrap(), SharedPostgres::from_environment());
     let (alone, records) = (server.create_database(), server.create_database());
     let target = memcloud_store_postgres::Target::from_url(&alone.url(), None).unwrap();
-    let beside =
-        Arc::new(SqliteStore::open_records(&directory.path().join("records"), clock()).await.unwrap());
+    let beside = Arc::new(
+        SqliteStore::open_for(&directory.path().join("records"), clock(), ContentLocation::Graph)
+            .await
+            .unwrap(),
+    );
     memcloud_store_tests::agreement::equal_answers(vec![
         (
             "embedded",

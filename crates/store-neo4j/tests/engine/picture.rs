@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use memcloud_domain::{EpisodeId, NewEpisode, Space, Timestamp};
 use memcloud_memory::{Memory, SessionMembers, StoreRequest};
-use memcloud_ports::{Deletion, EpisodeStore};
+use memcloud_ports::{ContentLocation, Deletion, EpisodeStore};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::{clock, memory::memory, said, space};
@@ -28,7 +28,8 @@ struct Picture {
 impl Picture {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let records = Arc::new(SqliteStore::open_records(directory.path(), clock()).await.unwrap());
+        let records =
+            Arc::new(SqliteStore::open_for(directory.path(), clock(), ContentLocation::Graph).await.unwrap());
         let name = memcloud_ports::RecordStore::memory(records.as_ref()).await.unwrap();
         let store = Arc::new(GraphStore::open(graph(), records).await);
         let server = SharedNeo4j::from_environment();

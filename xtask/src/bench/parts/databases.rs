@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use memcloud_ports::Engine;
+use memcloud_ports::{ContentLocation, Engine};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
@@ -160,8 +160,10 @@ impl Contender {
         };
         let password = self.setting("NEO4J_PASSWORD").map(Into::into);
         let graph = memcloud_store_neo4j::Target::from_uri(&uri, self.setting("NEO4J_USER"), password, None)?;
-        let records =
-            Arc::new(PostgresStore::open_records(target, Arc::new(memcloud_domain::SystemClock)).await);
+        let records = Arc::new(
+            PostgresStore::open_for(target, Arc::new(memcloud_domain::SystemClock), ContentLocation::Graph)
+                .await,
+        );
         let graph = Arc::new(GraphStore::open(graph, records).await);
         Ok((Arc::clone(&graph).engine(), Some(graph)))
     }
