@@ -117,6 +117,28 @@ impl Place {
         self
     }
 
+    /// Whether this place is the other one or inside it.
+    pub(crate) fn is_in(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// Puts a value at this place of a body.
+    pub(crate) fn set(&self, body: &mut Value, value: Value) {
+        let mut found = Some(body);
+        for step in self.0.iter().skip(1) {
+            found = found.and_then(|found| match (step, found) {
+                (Step::Name(name), Value::Object(map)) => {
+                    Some(map.entry(name.as_str()).or_insert(Value::Null))
+                }
+                (Step::Index(index), Value::Array(items)) => items.get_mut(*index),
+                _ => None,
+            });
+        }
+        if let Some(found) = found {
+            *found = value;
+        }
+    }
+
     /// The value at this place of a body. Of a field that is missing, the object that lacks it.
     pub(crate) fn find<'v>(&self, body: &'v Value) -> Option<&'v Value> {
         let mut found = body;

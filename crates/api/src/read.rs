@@ -1,30 +1,82 @@
-//! Reads a typed body from JSON and reports every problem of it.
+//! Reads a typed body from JSON and reports every problem of it: of its types, and of the rules that its values break.
 
 use std::ops::ControlFlow;
 
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, ValueKind, ValuePointerRef};
-use serde_json::Value;
+use memcloud_domain::Violation;
+use serde_json::{Map, Value};
 
 use crate::{Place, Problem};
 
 /// The most problems that one answer reports. A body of megabytes may have millions.
 pub const MAX_PROBLEMS: usize = 100;
 
+/// The most times that [`read_rest`] reads a body again. A neutral value may need others inside it: no body is deeper.
+const MAX_READS: usize = 8;
+
 /// Reads a body. Fields that `T` does not have are ignored.
 pub fn read<T: Deserr<Problems>>(body: Value) -> Result<T, Problems> {
-    deserr::deserialize(body)
+    deserr::deserialize(body).map_err(|Problems { all, .. }| Problems { unread: all.len(), all })
+}
+
+/// Reads the rest of a body with these problems, so that its rules can be checked as well: a neutral value stands for
+/// each one that cannot be read. `None` when there are as many problems as an answer reports.
+pub fn read_rest<T: Deserr<Problems>>(mut body: Value, problems: &Problems) -> Option<T> {
+    let mut unread = problems.all.clone();
+    for _ in 0..MAX_READS {
+        if unread.len() >= MAX_PROBLEMS {
+            break;
+        }
+        for problem in &unread {
+            problem.loc.set(&mut body, neutral(problem));
+        }
+        match read(body.clone()) {
+            Ok(value) => return Some(value),
+            Err(more) => unread = more.all,
+        }
+    }
+    None
+}
+
+/// A value of the type that is missing, as far as that is known: a field that is not there is tried with null.
+fn neutral(problem: &Problem) -> Value {
+    match &*problem.kind {
+        "string_type" => Value::from(""),
+        "list_type" => Value::Array(vec![]),
+        "dict_type" => Value::Object(Map::new()),
+        "bool_type" => Value::from(false),
+        "int_type" | "float_type" => Value::from(0),
+        _ => Value::Null,
+    }
 }
 
 /// The problems of a request, in the order of the fields, at most [`MAX_PROBLEMS`] of them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    all: Vec<Problem>,
+    /// How many of them, the first ones, are of values that could not be read. Rules say nothing about such values.
+    unread: usize,
+}
 
 impl Problems {
-    /// Adds a problem, unless the same one is there.
+    /// What `check` makes of a request, or the problems that it finds.
+    pub fn none_in<T>(check: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Self> {
+        Self::default().and_none_in(check)
+    }
+
+    /// What `check` makes of the request with these problems, or all of them with those that it finds.
+    pub fn and_none_in<T>(mut self, check: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, Self> {
+        let made = check(&mut self);
+        made.filter(|_| self.all.is_empty()).ok_or(self)
+    }
+
+    /// Adds a problem, unless the same one is there, or the value or what contains it could not be read.
     pub fn push(&mut self, problem: Problem) {
-        let is_new = |known: &Problem| known.loc != problem.loc || known.msg != problem.msg;
-        if self.0.len() < MAX_PROBLEMS && self.0.iter().all(is_new) {
-            self.0.push(problem);
+        let is_same = |known: &Problem| known.loc == problem.loc && known.code == problem.code;
+        let is_unread = |known: &Problem| problem.loc.is_in(&known.loc);
+        let is_known = self.all.iter().any(is_same) || self.all[..self.unread].iter().any(is_unread);
+        if self.all.len() < MAX_PROBLEMS && !is_known {
+            self.all.push(problem);
         }
     }
 
@@ -33,20 +85,31 @@ impl Problems {
         read.map_err(|problem| self.push(problem)).ok()
     }
 
-    /// Takes the value, or notes the problems.
-    pub fn take_all<T>(&mut self, read: Result<T, Self>) -> Option<T> {
-        read.map_err(|problems| self.extend(problems.0)).ok()
+    /// Takes the value, or notes the broken rule at this place.
+    pub fn take_at<T>(&mut self, loc: Place, checked: Result<T, Violation>) -> Option<T> {
+        self.take(checked.map_err(|violation| Problem::of(&violation, loc)))
     }
 
-    /// Succeeds when there is no problem.
-    pub fn into_result(self) -> Result<(), Self> {
-        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    /// Takes the value, or notes the broken rules, each at its place.
+    pub fn take_all<T>(
+        &mut self,
+        checked: Result<T, Vec<Violation>>,
+        place: impl Fn(&Violation) -> Place,
+    ) -> Option<T> {
+        let note =
+            |violations: Vec<Violation>| self.extend(violations.iter().map(|v| Problem::of(v, place(v))));
+        checked.map_err(note).ok()
+    }
+
+    /// Whether there is a problem at this place or inside it.
+    pub fn touch(&self, place: &Place) -> bool {
+        self.all.iter().any(|problem| problem.loc.is_in(place))
     }
 
     /// Fills in the wrong values from the body that they are in.
     #[must_use]
     pub fn showing(mut self, body: &Value) -> Self {
-        for problem in self.0.iter_mut().filter(|problem| problem.input.is_null()) {
+        for problem in self.all.iter_mut().filter(|problem| problem.input.is_null()) {
             if let Some(input) = problem.loc.find(body) {
                 *problem = problem.clone().showing(input);
             }
@@ -56,13 +119,13 @@ impl Problems {
 
     /// Each problem.
     pub fn into_vec(self) -> Vec<Problem> {
-        self.0
+        self.all
     }
 }
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        Self { all: vec![problem], unread: 0 }
     }
 }
 
@@ -83,8 +146,8 @@ impl FromIterator<Problem> for Problems {
 impl MergeWithError<Self> for Problems {
     fn merge(known: Option<Self>, more: Self, _at: ValuePointerRef) -> ControlFlow<Self, Self> {
         let mut all = known.unwrap_or_default();
-        all.extend(more.0);
-        if all.0.len() < MAX_PROBLEMS { ControlFlow::Continue(all) } else { ControlFlow::Break(all) }
+        all.extend(more.all);
+        if all.all.len() < MAX_PROBLEMS { ControlFlow::Continue(all) } else { ControlFlow::Break(all) }
     }
 }
 

@@ -117,12 +117,6 @@ pub enum Fault {
 }
 
 impl Error {
-    /// An error that names every broken rule among these checks; `Ok` if there is none.
-    pub fn check_all(checks: impl IntoIterator<Item = Result<(), Violation>>) -> Result<(), Self> {
-        let broken: Vec<Violation> = checks.into_iter().filter_map(Result::err).collect();
-        if broken.is_empty() { Ok(()) } else { Err(Self::Invalid(broken)) }
-    }
-
     /// The stable code of the error, for programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -200,17 +194,15 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     line
 }
 
-impl Violation {
-    /// An error that names every broken rule among these checks; `Ok` if there is none.
-    pub fn all(checks: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Error> {
-        let broken: Vec<Self> = checks.into_iter().filter_map(Result::err).collect();
-        if broken.is_empty() { Ok(()) } else { Err(Error::Invalid(broken)) }
-    }
-}
-
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         Self::Invalid(vec![violation])
+    }
+}
+
+impl From<Vec<Violation>> for Error {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self::Invalid(violations)
     }
 }
 

@@ -144,6 +144,12 @@ impl Violation {
         Self { item: Some(item), ..self }
     }
 
+    /// Every broken rule among these checks; `Ok` if there is none.
+    pub fn all(checks: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Vec<Self>> {
+        let broken: Vec<Self> = checks.into_iter().filter_map(Result::err).collect();
+        if broken.is_empty() { Ok(()) } else { Err(broken) }
+    }
+
     /// A text that is not a moment.
     pub fn invalid_time(given: &str) -> Self {
         Self::new(Field::Timestamp, Rule::NotATime { given: beginning(given) })

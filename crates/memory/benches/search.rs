@@ -46,10 +46,8 @@ async fn filled(size: usize) -> Memory {
         let members = vec![Member::User("ann".into()), Member::User("bob".into())];
         let members = vec![SessionMembers { session: "session".into(), members }];
         let (episodes, idempotency_key) = (episodes.collect(), None);
-        memory
-            .store(StoreRequest { space: bench_space(), members, episodes, idempotency_key })
-            .await
-            .unwrap();
+        let request = StoreRequest { space: bench_space(), members, episodes, idempotency_key };
+        memory.store(request.checked(memory.limits()).unwrap()).await.unwrap();
     }
     memory
 }

@@ -27,7 +27,7 @@ mod text;
 
 pub use chat::{Chat, ChatEvent, ChatOptions, ChatSession, ChatTurn, CompletedTurn, Context, FailedTurn};
 pub use ingest::{SessionMembers, StoreRequest, Stored};
-pub use limits::Limits;
+pub use limits::{Checked, Limits};
 pub use llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate, UsageReport};
 pub use memory::Memory;
 pub use profile::{Learner, LearnerOptions};

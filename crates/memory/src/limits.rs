@@ -1,3 +1,5 @@
+use std::ops::Deref;
+
 use memcloud_domain::{Field, Member, Metadata, Rule, Violation};
 
 use crate::metadata_size::MetadataSize;
@@ -25,6 +27,32 @@ pub struct Limits {
     /// The most RAM that the ranking indexes of all spaces may use, in bytes. The index in use is kept even when it is
     /// larger. Default 1 GiB.
     pub index_bytes: usize,
+}
+
+/// A request that breaks none of its rules.
+#[derive(Clone, Debug)]
+pub struct Checked<T>(T);
+
+impl<T> Checked<T> {
+    /// The request when all of these checks succeed, else every rule that it breaks.
+    pub(crate) fn by(
+        request: T,
+        checks: impl FnOnce(&T) -> Result<(), Vec<Violation>>,
+    ) -> Result<Self, Vec<Violation>> {
+        checks(&request).map(|()| Self(request))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Checked<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 impl Default for Limits {

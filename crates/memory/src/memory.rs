@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::embedding::Embedding;
 use crate::ingest::{Ingest, StoreRequest, Stored};
-use crate::limits::Limits;
+use crate::limits::{Checked, Limits};
 use crate::search::{FactHit, ListQuery, RankingWeights, Search, SearchQuery, SearchResults};
 
 /// A memory: stores episodes and finds them again. One is shared by all requests of a server.
@@ -38,8 +38,7 @@ impl Memory {
             Err(error) if error.fault() != Fault::Unavailable => return Err(error),
             _ => {}
         }
-        let ingest =
-            Ingest::new(Arc::clone(&engine.episodes), Arc::clone(&embedding), Arc::clone(&clock), limits);
+        let ingest = Ingest::new(Arc::clone(&engine.episodes), Arc::clone(&embedding), Arc::clone(&clock));
         let search = Search::new(engine.clone(), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
         Ok(Self { engine, embedding, clock, limits, ingest, search, deletions: Notify::new() })
     }
@@ -61,13 +60,8 @@ impl Memory {
         &self.limits
     }
 
-    /// Refuses a request to store that breaks rules, and names all of them. [`store`](Self::store) does the same.
-    pub fn check(&self, request: &StoreRequest) -> Result<(), Error> {
-        self.ingest.check(request)
-    }
-
     /// Stores episodes. When this returns, they are durable, and the very next search finds them.
-    pub async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
+    pub async fn store(&self, request: Checked<StoreRequest>) -> Result<Stored, Error> {
         self.ingest.store(request).await
     }
 

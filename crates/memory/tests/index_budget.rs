@@ -38,7 +38,7 @@ async fn store(memory: &Memory, space: &Space, messages: usize, name: impl Fn(us
     };
     let episodes = (0..messages).map(episode).collect();
     let request = StoreRequest { space: space.clone(), members: vec![], episodes, idempotency_key: None };
-    memory.store(request).await.unwrap();
+    memory.store(request.checked(memory.limits()).unwrap()).await.unwrap();
 }
 
 async fn search(memory: &Memory, space: Space) {

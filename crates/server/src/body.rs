@@ -15,26 +15,27 @@ use crate::App;
 use crate::error::ApiError;
 
 /// A body, read as its type. Its content type does not matter: `curl -d` sends one that does not fit.
+///
+/// Only a body without any problem is handed out, by [`checked`](Self::checked).
 pub(crate) struct TypedBody<T> {
-    /// The body.
-    pub(crate) value: T,
-    /// The bytes it was read from, to show wrong values.
-    pub(crate) source: Source,
+    value: Option<T>,
+    problems: Problems,
+    bytes: Bytes,
 }
 
-/// The bytes of a body.
-pub(crate) struct Source(Bytes);
-
-impl Source {
-    /// A refusal that shows the wrong values of this body.
-    pub(crate) fn refuse(&self, error: impl Into<ApiError>) -> ApiError {
-        error.into().showing(&serde_json::from_slice(&self.0).unwrap_or_default())
+impl<T> TypedBody<T> {
+    /// What `check` makes of the body. It notes the rules that the body breaks, and the request is refused with all
+    /// problems together: those, and the values that could not be read. For such a value `check` is given a neutral one.
+    pub(crate) fn checked<U>(self, check: impl FnOnce(T, &mut Problems) -> Option<U>) -> Result<U, ApiError> {
+        let Self { value, problems, bytes } = self;
+        let made = problems.and_none_in(|problems| check(value?, problems));
+        made.map_err(|problems| problems.showing(&json(&bytes)).into())
     }
+}
 
-    /// Refuses the request when there is any problem.
-    pub(crate) fn check(&self, problems: Problems) -> Result<(), ApiError> {
-        problems.into_result().map_err(|problems| self.refuse(problems))
-    }
+/// The JSON of a body that was read before, to show its wrong values.
+fn json(bytes: &Bytes) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_default()
 }
 
 impl<S, T> FromRequest<S> for TypedBody<T>
@@ -52,10 +53,12 @@ where
         let bytes = tokio::time::timeout(settings.body_timeout, reading)
             .await
             .map_err(|_| ApiError::body_too_slow())??;
-        let source = Source(bytes);
-        let body = parse(&source.0).map_err(|error| unreadable(&error, &source.0))?;
-        let value = memcloud_api::read(body).map_err(|problems| source.refuse(problems))?;
-        Ok(Self { value, source })
+        let body = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
+        let (value, problems) = match memcloud_api::read(body) {
+            Ok(value) => (Some(value), Problems::default()),
+            Err(problems) => (memcloud_api::read_rest(json(&bytes), &problems), problems),
+        };
+        Ok(Self { value, problems, bytes })
     }
 }
 

@@ -10,7 +10,7 @@ use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memcloud_api::{Detail, Error as Body, Place, Problem, Problems, StoredOfChat, openai};
-use memcloud_domain::{Error, Fault, ForeignSpace, Right, Violation, with_causes};
+use memcloud_domain::{Error, Fault, ForeignSpace, Right, with_causes};
 use serde::Serialize;
 
 use crate::hint;
@@ -62,16 +62,6 @@ impl ApiError {
         }))
     }
 
-    /// An error of the memory. `place` says where each field of the request is.
-    pub(crate) fn of(error: Error, place: impl Fn(&Violation) -> Place) -> Self {
-        match error {
-            Error::Invalid(broken) => {
-                broken.iter().map(|v| Problem::of(v, place(v))).collect::<Problems>().into()
-            }
-            other => other.into(),
-        }
-    }
-
     /// The same with a more specific hint than that of its code.
     pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
         self.0.hint = hint;
@@ -92,15 +82,6 @@ impl ApiError {
     /// The same with what was stored nevertheless.
     pub(crate) fn with_stored(mut self, stored: StoredOfChat) -> Self {
         self.0.stored = Some(stored);
-        self
-    }
-
-    /// The same with the wrong values, looked up in the body of the request.
-    pub(crate) fn showing(mut self, body: &serde_json::Value) -> Self {
-        if let Detail::Problems(problems) = self.0.detail {
-            let shown = problems.into_iter().collect::<Problems>().showing(body);
-            self.0.detail = Detail::Problems(shown.into_vec());
-        }
         self
     }
 
@@ -206,8 +187,11 @@ impl From<Problem> for ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
+        if let Error::Invalid(broken) = &error {
+            return broken.iter().map(|v| Problem::of(v, Place::body())).collect::<Problems>().into();
+        }
         let status = match error.fault() {
-            Fault::Request => return Self::of(error, |_| Place::body()),
+            Fault::Request => StatusCode::UNPROCESSABLE_ENTITY,
             Fault::Conflict => StatusCode::CONFLICT,
             Fault::Unavailable if matches!(error, Error::StorageFull(_)) => StatusCode::INSUFFICIENT_STORAGE,
             Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

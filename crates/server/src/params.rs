@@ -1,12 +1,14 @@
 //! Typed parameters of paths, query strings and headers.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
-use memcloud_api::{Place, Problem};
-use memcloud_domain::{Field, Rule, Space, Violation};
+use memcloud_api::{Place, Problem, Problems};
+use memcloud_domain::{Space, Violation};
+use memcloud_memory::Limits;
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -29,37 +31,47 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
 
 impl QueryParams {
     /// A text; `None` when absent or empty.
-    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
-        let given = self.0.remove(name).filter(|text| !text.is_empty());
-        given.map(|text| plain(text, || Place::query().at(name))).transpose()
+    pub(crate) fn text(&mut self, name: &'static str, problems: &mut Problems) -> Option<String> {
+        let text = self.0.remove(name).filter(|text| !text.is_empty())?;
+        problems.take(plain(text, Place::query().at(name)))
     }
 
     /// A text that `read` understands; `None` when absent or empty.
     pub(crate) fn parsed<T>(
         &mut self,
         name: &'static str,
+        problems: &mut Problems,
         read: impl FnOnce(&str) -> Result<T, Violation>,
-    ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        let problem = |violation| Problem::of(&violation, Place::query().at(name));
-        read(&text).map(Some).map_err(|violation| problem(violation).showing(&Value::from(text)))
+    ) -> Option<T> {
+        let text = self.text(name, problems)?;
+        problems.take(understood(&text, Place::query().at(name), read))
     }
 
-    /// A whole number; `None` when absent or empty.
-    pub(crate) fn integer(&mut self, name: &'static str) -> Result<Option<i64>, Problem> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        match text.parse::<i128>() {
-            Ok(number) => Ok(Some(number.clamp(i64::MIN.into(), i64::MAX.into()) as i64)),
-            Err(_) => Err(wrong(name, "int_parsing", "Input should be a valid integer", &text)),
-        }
+    /// The most results that an answer shall have, within the limits of the memory.
+    pub(crate) fn limit(&mut self, limits: &Limits, usual: usize, problems: &mut Problems) -> Option<usize> {
+        let given = match self.text("limit", problems) {
+            None => None,
+            Some(text) => {
+                let number = text.parse::<i128>();
+                let problem = |_| wrong("limit", "int_parsing", "Input should be a valid integer", &text);
+                let number = problems.take(number.map_err(problem))?;
+                Some(number.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+            }
+        };
+        let problem = |violation| Problem::of(&violation, Place::query().at("limit"));
+        let limit = limits.check_limit(given, usual);
+        problems.take(limit.map_err(|violation| problem(violation).showing(&Value::from(given))))
     }
 
     /// A truth value: `false` when absent, `true` when it has no value.
-    pub(crate) fn truth(&mut self, name: &'static str) -> Result<bool, Problem> {
+    pub(crate) fn truth(&mut self, name: &'static str, problems: &mut Problems) -> bool {
         match self.0.remove(name).as_deref() {
-            None | Some("false" | "0") => Ok(false),
-            Some("" | "true" | "1") => Ok(true),
-            Some(other) => Err(wrong(name, "bool_parsing", "Input should be a valid boolean", other)),
+            None | Some("false" | "0") => false,
+            Some("" | "true" | "1") => true,
+            Some(other) => {
+                problems.push(wrong(name, "bool_parsing", "Input should be a valid boolean", other));
+                false
+            }
         }
     }
 }
@@ -68,63 +80,92 @@ fn wrong(name: &'static str, kind: &'static str, msg: &str, given: &str) -> Prob
     Problem::new(Place::query().at(name), kind, msg, "wrong_type").showing(&Value::from(given))
 }
 
+fn understood<T>(
+    text: &str,
+    place: Place,
+    read: impl FnOnce(&str) -> Result<T, Violation>,
+) -> Result<T, Problem> {
+    read(text).map_err(|violation| Problem::of(&violation, place).showing(&Value::from(text)))
+}
+
 /// The `{id}` of a path.
-pub(crate) struct PathId(pub(crate) String);
+pub(crate) struct PathId(Result<String, Problem>);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
-    type Rejection = ApiError;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let place = || Place::path("id");
-        let Ok(Path(id)) = Path::<String>::from_request_parts(parts, state).await else {
-            let problem = Problem::new(place(), "string_unicode", "the id is not UTF-8", "invalid_path");
-            return Err(problem.showing(&Value::from(parts.uri.path())).into());
-        };
-        Ok(Self(plain(id, place)?))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let read = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(of_path(read, parts, "id", "the id").and_then(|id| plain(id, Place::path("id")))))
     }
 }
 
 impl PathId {
+    /// The id as a text.
+    pub(crate) fn text(self, problems: &mut Problems) -> Option<String> {
+        problems.take(self.0)
+    }
+
     /// The id as `read` understands it.
-    pub(crate) fn parsed<T>(self, read: impl FnOnce(&str) -> Result<T, Violation>) -> Result<T, Problem> {
-        let problem = |violation| Problem::of(&violation, Place::path("id")).showing(&Value::from(&*self.0));
-        read(&self.0).map_err(problem)
+    pub(crate) fn parsed<T>(
+        self,
+        problems: &mut Problems,
+        read: impl FnOnce(&str) -> Result<T, Violation>,
+    ) -> Option<T> {
+        problems.take(self.0.and_then(|id| understood(&id, Place::path("id"), read)))
     }
 }
 
 /// The `{org}/{project}` of a path.
-pub(crate) struct PathSpace(pub(crate) Space);
+pub(crate) struct PathSpace(Result<(String, String), Problem>);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathSpace {
-    type Rejection = ApiError;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let read = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Ok(Path((org, project))) = read else {
-            let msg = "the name of the space is not UTF-8";
-            let problem = Problem::new(Place::path("project"), "string_unicode", msg, "invalid_path");
-            return Err(problem.showing(&Value::from(parts.uri.path())).into());
-        };
-        let org = plain(org, || Place::path("org"))?;
-        Ok(Self(Space { org, project: plain(project, || Place::path("project"))? }))
+        Ok(Self(of_path(read, parts, "project", "the name of the space")))
     }
+}
+
+impl PathSpace {
+    /// The space.
+    pub(crate) fn space(self, problems: &mut Problems) -> Option<Space> {
+        let (org, project) = problems.take(self.0)?;
+        let org = problems.take(plain(org, Place::path("org")));
+        let project = problems.take(plain(project, Place::path("project")));
+        Some(Space { org: org?, project: project? })
+    }
+}
+
+fn of_path<T, E>(
+    read: Result<Path<T>, E>,
+    parts: &Parts,
+    name: &'static str,
+    what: &str,
+) -> Result<T, Problem> {
+    read.map(|Path(value)| value).map_err(|_| {
+        let msg = format!("{what} is not UTF-8");
+        let problem = Problem::new(Place::path(name), "string_unicode", msg, "invalid_path");
+        problem.showing(&Value::from(parts.uri.path()))
+    })
 }
 
 /// The value of a header as UTF-8.
 pub(crate) fn header(name: &'static str, value: &HeaderValue) -> Result<String, Problem> {
-    let place = || Place::header(name);
+    let place = Place::header(name);
     if let Ok(text) = str::from_utf8(value.as_bytes()) {
         return plain(text.to_owned(), place);
     }
-    let problem = Problem::new(place(), "string_unicode", "the header is not UTF-8", "invalid_header");
+    let problem = Problem::new(place, "string_unicode", "the header is not UTF-8", "invalid_header");
     Err(problem.showing(&Value::from(String::from_utf8_lossy(value.as_bytes()))))
 }
 
 /// A text without NUL, which not every engine can store.
-pub(crate) fn plain(text: String, place: impl FnOnce() -> Place) -> Result<String, Problem> {
+fn plain(text: String, place: Place) -> Result<String, Problem> {
     if text.contains('\0') {
-        let violation = Violation::new(Field::Content, Rule::NulCharacter);
-        return Err(Problem::of(&violation, place()).showing(&Value::String(text)));
+        let msg = "the value contains a NUL character";
+        return Err(Problem::new(place, "value_error", msg, "nul_character").showing(&Value::String(text)));
     }
     Ok(text)
 }

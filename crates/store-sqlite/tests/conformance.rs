@@ -83,15 +83,13 @@ async fn deleted_text_is_in_no_file() {
     let space = memcloud_store_tests::space("secret");
     let memory = memory::memory(store).await;
     let secret = "xylophone-4711-secret";
-    memory
-        .store(memcloud_memory::StoreRequest {
-            space: space.clone(),
-            members: vec![],
-            episodes: vec![memcloud_store_tests::said("s", "ann", secret)],
-            idempotency_key: None,
-        })
-        .await
-        .unwrap();
+    let request = memcloud_memory::StoreRequest {
+        space: space.clone(),
+        members: vec![],
+        episodes: vec![memcloud_store_tests::said("s", "ann", secret)],
+        idempotency_key: None,
+    };
+    memory.store(request.checked(memory.limits()).unwrap()).await.unwrap();
     let holds_secret = || {
         std::fs::read_dir(directory.path()).unwrap().any(|file| {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
@@ -198,7 +196,7 @@ async fn a_reader_of_the_file_delays_the_checkpoint_but_no_request() {
             episodes: vec![memcloud_store_tests::said("s", "ann", content)],
             idempotency_key: None,
         };
-        memory.store(request).await.unwrap().ids
+        memory.store(request.checked(memory.limits()).unwrap()).await.unwrap().ids
     };
     let secret = "xylophone-4711-secret";
     let ids = store(secret).await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use memcloud_domain::{EpisodeId, Filter, Member, Metadata, NewEpisode, Purpose, Space};
-use memcloud_memory::{Limits, ListQuery, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
+use memcloud_memory::{
+    Checked, Limits, ListQuery, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest,
+};
 use memcloud_ports::{Cursor, Deletion};
 use proptest::prelude::*;
 
@@ -28,7 +30,11 @@ pub async fn memory(store: Store) -> Memory {
     Memory::open(store, embedder, clock(), Limits::default(), RankingWeights::default()).await.unwrap()
 }
 
-fn request(space: &Space, episodes: Vec<NewEpisode>) -> StoreRequest {
+fn request(space: &Space, episodes: Vec<NewEpisode>) -> Checked<StoreRequest> {
+    unchecked(space, episodes).checked(&Limits::default()).unwrap()
+}
+
+fn unchecked(space: &Space, episodes: Vec<NewEpisode>) -> StoreRequest {
     let members = episodes
         .iter()
         .map(|e| SessionMembers {
@@ -164,8 +170,9 @@ pub async fn a_retry_returns_the_same_ids(engine: Store) {
     let space = space("retry");
     let request = StoreRequest {
         idempotency_key: Some("monday".into()),
-        ..request(&space, vec![said("s", "ann", "one"), said("s", "bob", "two")])
+        ..unchecked(&space, vec![said("s", "ann", "one"), said("s", "bob", "two")])
     };
+    let request = request.checked(memory.limits()).unwrap();
     let tries: Vec<_> = (0..6)
         .map(|_| {
             let (memory, request) = (memory.clone(), request.clone());

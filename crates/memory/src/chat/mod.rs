@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space};
+use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space, Violation};
 use memcloud_ports::{Completion, Delta, EpisodeStore, FactsOf, ModelError, Tokens};
 use memcloud_tasks::Tasks;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::Ingest;
-use crate::limits::Limits;
+use crate::limits::{Checked, Limits};
 use crate::llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate};
 use crate::memory::Memory;
 use crate::search::{FactHit, Hit, Search, SearchQuery};
@@ -79,11 +79,22 @@ pub struct ChatSession {
     pub agent: String,
 }
 
+impl ChatSession {
+    /// This session when its names break no rule, else every rule that they break.
+    pub fn checked(self, limits: &Limits) -> Result<Checked<Self>, Vec<Violation>> {
+        Checked::by(self, |Self { space, session, members, .. }| {
+            let names = [(Field::Space, &space.project), (Field::Session, session)];
+            let names = names.into_iter().map(|(field, name)| limits.check_name(field, name));
+            Violation::all(names.chain(members.iter().map(|member| limits.check_member(member))))
+        })
+    }
+}
+
 /// One turn of a chat: a question and its answer.
 #[derive(Clone, Debug)]
 pub struct ChatTurn {
     /// Where the chat takes place, and between whom.
-    pub session: ChatSession,
+    pub session: Checked<ChatSession>,
     /// What the user wrote last, as it is stored; empty when there is nothing to store.
     pub question: String,
     /// Whether `question` has not been stored yet. False when the request continues a tool call.
@@ -257,7 +268,6 @@ impl Chat {
 
     /// Recalls what helps with a turn, and gets a permit to ask the model.
     async fn recall(&self, turn: &ChatTurn) -> Result<Recalled, ModelError> {
-        self.check(&turn.session)?;
         let estimate = TokenEstimate {
             prompt: turn.request.estimated_tokens().saturating_add(self.options.context_tokens),
             completion: turn.request.completion_tokens(ANSWER_TOKENS),
@@ -270,20 +280,12 @@ impl Chat {
         Ok(Recalled { memories, facts, permit: Some(permit), context })
     }
 
-    /// Refuses names that cannot be stored, before a call is paid for.
-    fn check(&self, session: &ChatSession) -> Result<(), Error> {
-        let ChatSession { space, session, members, .. } = session;
-        let names = [(Field::Space, &space.project), (Field::Session, session)];
-        let names = names.into_iter().map(|(field, name)| self.limits.check_name(field, name));
-        Error::check_all(names.chain(members.iter().map(|member| self.limits.check_member(member))))
-    }
-
     /// The memories and facts that are most similar to the question.
     async fn look_up(&self, turn: &ChatTurn) -> Result<(Vec<Hit>, Vec<FactHit>), Error> {
         if turn.question.trim().is_empty() {
             return Ok((vec![], vec![]));
         }
-        let ChatSession { space, user, .. } = &turn.session;
+        let ChatSession { space, user, .. } = &*turn.session;
         let text = &turn.question[..turn.question.floor_char_boundary(self.limits.content_bytes)];
         let query = SearchQuery {
             space: space.clone(),

@@ -73,7 +73,7 @@ impl Chat {
             vec![SessionMembers { session: session.session.clone(), members: session.members.clone() }];
         let (space, episodes) = (session.space.clone(), vec![episode]);
         let request = StoreRequest { space, members, episodes, idempotency_key: None };
-        let stored = self.ingest.store(request).await?;
+        let stored = self.ingest.store(request.checked(&self.limits)?).await?;
         stored.ids.first().copied().ok_or(Error::ShuttingDown)
     }
 }

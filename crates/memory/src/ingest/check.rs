@@ -1,12 +1,12 @@
 //! What is refused before anything is embedded or stored.
 
-use memcloud_domain::{Error, Field, NewEpisode, Violation};
+use memcloud_domain::{Field, NewEpisode, Violation};
 
 use crate::ingest::StoreRequest;
 use crate::limits::Limits;
 
-/// Refuses a request that breaks rules, and names all of them.
-pub(super) fn request(request: &StoreRequest, limits: &Limits) -> Result<(), Error> {
+/// Every rule that a request breaks.
+pub(super) fn request(request: &StoreRequest, limits: &Limits) -> Result<(), Vec<Violation>> {
     let names = [(Field::Organisation, &request.space.org), (Field::Space, &request.space.project)];
     let key = request.idempotency_key.iter().map(|key| (Field::IdempotencyKey, key));
     let names = names.into_iter().chain(key).map(|(field, name)| limits.check_name(field, name));
@@ -18,7 +18,7 @@ pub(super) fn request(request: &StoreRequest, limits: &Limits) -> Result<(), Err
     let episodes = request.episodes.iter().enumerate().flat_map(|(item, new)| {
         episode(new, limits).map(move |checked| checked.map_err(|violation| violation.of_item(item)))
     });
-    Error::check_all(names.chain(members).chain(episodes))
+    Violation::all(names.chain(members).chain(episodes))
 }
 
 fn episode(episode: &NewEpisode, limits: &Limits) -> impl Iterator<Item = Result<(), Violation>> {

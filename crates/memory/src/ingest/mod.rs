@@ -7,11 +7,11 @@ mod idempotency;
 use std::sync::Arc;
 
 use half::f16;
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, NewEpisode, Purpose, Space};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, NewEpisode, Purpose, Space, Violation};
 use memcloud_ports::{Appended, Batch, EpisodeStore, FactTarget, Intent, Prepared};
 
 use crate::embedding::Embedding;
-use crate::limits::Limits;
+use crate::limits::{Checked, Limits};
 use crate::profile;
 use crate::text::analysis::{Analysis, embedded_text};
 
@@ -31,6 +31,13 @@ pub struct StoreRequest {
     /// The client's name for this request. A repeated request with the same key and content stores nothing and returns the
     /// ids of the first one.
     pub idempotency_key: Option<String>,
+}
+
+impl StoreRequest {
+    /// This request when it breaks no rule, else every rule that it breaks.
+    pub fn checked(self, limits: &Limits) -> Result<Checked<Self>, Vec<Violation>> {
+        Checked::by(self, |request| check::request(request, limits))
+    }
 }
 
 /// Members of one session.
@@ -57,7 +64,6 @@ pub(crate) struct Ingest {
     episodes: Arc<dyn EpisodeStore>,
     embedding: Arc<Embedding>,
     clock: Arc<dyn Clock>,
-    limits: Limits,
     /// Whether messages of people are queued for the learner.
     pub(crate) learns: bool,
 }
@@ -67,18 +73,11 @@ impl Ingest {
         episodes: Arc<dyn EpisodeStore>,
         embedding: Arc<Embedding>,
         clock: Arc<dyn Clock>,
-        limits: Limits,
     ) -> Self {
-        Self { episodes, embedding, clock, limits, learns: false }
+        Self { episodes, embedding, clock, learns: false }
     }
 
-    /// Refuses a request that breaks rules, and names all of them.
-    pub(crate) fn check(&self, request: &StoreRequest) -> Result<(), Error> {
-        check::request(request, &self.limits)
-    }
-
-    pub(crate) async fn store(&self, request: StoreRequest) -> Result<Stored, Error> {
-        self.check(&request)?;
+    pub(crate) async fn store(&self, request: Checked<StoreRequest>) -> Result<Stored, Error> {
         self.embedding.bind().await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| idempotency::of(key, &request));
         if let Some(idempotency) = idempotency
@@ -86,7 +85,7 @@ impl Ingest {
         {
             return Ok(Stored { ids, repeated: true });
         }
-        let StoreRequest { space, members, episodes, .. } = request;
+        let StoreRequest { space, members, episodes, .. } = request.into_inner();
         let (episodes, intent) = self.prepare(&space, &members, episodes).await?;
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
         let sessions = members.into_iter().map(|of| (of.session, of.members)).collect();

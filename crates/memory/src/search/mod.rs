@@ -21,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Space};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Space, Violation};
 use memcloud_ports::{Engine, FactsOf};
 
 use crate::embedding::Embedding;
@@ -116,7 +116,7 @@ impl Search {
 
     /// Finds facts.
     pub(crate) async fn facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
-        Error::check_all([
+        Violation::all([
             self.limits.check_text(Field::Query, query),
             self.limits.check_name(Field::Space, &of.space.project),
         ])?;
@@ -200,8 +200,8 @@ impl Search {
     }
 
     /// Refuses a query that breaks rules, and names all of them.
-    fn check(&self, query: &SearchQuery) -> Result<(), Error> {
-        Error::check_all([
+    fn check(&self, query: &SearchQuery) -> Result<(), Vec<Violation>> {
+        Violation::all([
             self.limits.check_text(Field::Query, &query.text),
             self.limits.check_name(Field::Space, &query.space.project),
             self.limits.check_limit(Some(query.limit as i64), query.limit).map(drop),

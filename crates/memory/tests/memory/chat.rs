@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use memcloud_domain::{Member, Purpose};
 use memcloud_memory::{
-    Chat, ChatEvent, ChatOptions, ChatSession, ChatTurn, CompletedTurn, FailedTurn, Retry,
+    Chat, ChatEvent, ChatOptions, ChatSession, ChatTurn, CompletedTurn, FailedTurn, Limits, Retry,
 };
 use memcloud_ports::{Budget, ModelError, RefusalKind};
 use serde_json::{Value, json};
@@ -23,7 +23,9 @@ fn turn(question: &str, streams: bool) -> ChatTurn {
             members: vec![Member::User("Ann".into()), Member::Agent("Bot".into())],
             user: "Ann".into(),
             agent: "Bot".into(),
-        },
+        }
+        .checked(&Limits::default())
+        .unwrap(),
         question: question.into(),
         is_new: true,
         request: body.as_object().unwrap().clone().into(),

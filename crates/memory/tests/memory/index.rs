@@ -2,7 +2,7 @@ use memcloud_memory::{Limits, SearchQuery, StoreRequest};
 use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
 use proptest::prelude::*;
 
-use crate::world::{World, contents, message, query, request};
+use crate::world::{World, contents, message, query, request, store};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -24,7 +24,7 @@ async fn an_index_that_was_dropped_for_lack_of_room_is_rebuilt() {
     for space in &spaces {
         let episode = message("Ann", &format!("The kettle of {} is on.", space.project));
         let request = StoreRequest { space: space.clone(), ..request(vec![episode]) };
-        world.memory.store(request).await.unwrap();
+        store(&world.memory, request).await.unwrap();
     }
     for space in spaces.iter().cycle().take(6) {
         let query = SearchQuery { space: space.clone(), ..query("kettle", 5) };

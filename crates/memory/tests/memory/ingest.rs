@@ -3,7 +3,7 @@ use memcloud_memory::{Limits, Memory, RankingWeights, StoreRequest};
 use memcloud_ports::{Embedder, Waiting};
 use serde_json::{Value, json};
 
-use crate::world::{World, contents, message, query, request, space};
+use crate::world::{World, contents, message, query, request, space, store};
 
 fn metadata(value: &Value) -> serde_json::Map<String, Value> {
     value.as_object().unwrap().clone()
@@ -18,7 +18,7 @@ async fn stored_episodes_are_returned_as_given() {
         metadata: metadata(&json!({"mood": "good", "image_caption": "a red kite"})),
         ..message("Ann", "Look at this!")
     };
-    let stored = world.memory.store(request(vec![new.clone(), message("Bob", "Nice.")])).await.unwrap();
+    let stored = store(&world.memory, request(vec![new.clone(), message("Bob", "Nice.")])).await.unwrap();
     assert_eq!((stored.ids.len(), stored.repeated), (2, false));
     let episodes = world.engine.episodes.episodes(&space(), &stored.ids).await.unwrap();
     assert_eq!(episodes.iter().map(|episode| episode.id).collect::<Vec<_>>(), stored.ids);
@@ -49,7 +49,7 @@ async fn a_request_that_breaks_a_rule_stores_nothing() {
             NewEpisode { kind: if field == Field::Kind { episode.kind } else { "text".into() }, ..episode };
         let first = NewEpisode { kind: "text".into(), ..message("Ann", "fine") };
         let request = StoreRequest { members: vec![], ..request(vec![first, episode]) };
-        match world.memory.store(request).await {
+        match store(&world.memory, request).await {
             Err(Error::Invalid(violations)) => {
                 assert!(violations.iter().any(|v| v.field == field), "{violations:?}");
             }
@@ -67,11 +67,11 @@ async fn a_repeated_request_stores_and_embeds_once() {
         idempotency_key: Some("key".into()),
         ..request(vec![NewEpisode { metadata: metadata(value), ..message("Ann", content) }])
     };
-    let first = world.memory.store(keyed(&json!({"a": 1, "b": {"c": 2, "d": 3}}), "Hi")).await.unwrap();
-    let second = world.memory.store(keyed(&json!({"b": {"d": 3, "c": 2}, "a": 1}), "Hi")).await.unwrap();
+    let first = store(&world.memory, keyed(&json!({"a": 1, "b": {"c": 2, "d": 3}}), "Hi")).await.unwrap();
+    let second = store(&world.memory, keyed(&json!({"b": {"d": 3, "c": 2}, "a": 1}), "Hi")).await.unwrap();
     assert_eq!((second.ids, second.repeated), (first.ids, true), "the order of metadata does not matter");
     assert_eq!(world.embedder.count("Hi"), 1);
-    let other = world.memory.store(keyed(&json!({"a": 1}), "Hi")).await;
+    let other = store(&world.memory, keyed(&json!({"a": 1}), "Hi")).await;
     assert!(matches!(other, Err(Error::IdempotencyConflict)), "{other:?}");
     assert_eq!(world.engine.episodes.counts().await.unwrap().episodes, 1);
 }
@@ -86,7 +86,7 @@ async fn only_messages_of_people_are_queued_for_learning() {
         for (purpose, queued) in purposes.into_iter().zip(queued) {
             let before = world.engine.learning.waiting(None).await.unwrap().waiting;
             let episode = NewEpisode { role: role.into(), purpose, ..message(producer, "I like tea.") };
-            world.memory.store(request(vec![episode])).await.unwrap();
+            store(&world.memory, request(vec![episode])).await.unwrap();
             let Waiting { waiting, .. } = world.engine.learning.waiting(None).await.unwrap();
             assert_eq!(waiting - before, queued, "{producer} {role} {purpose:?}");
         }
@@ -96,10 +96,10 @@ async fn only_messages_of_people_are_queued_for_learning() {
 #[tokio::test]
 async fn without_a_learner_nothing_is_queued_except_what_is_for_the_profile_only() {
     let world = World::new().await;
-    world.memory.store(request(vec![message("Ann", "I like tea.")])).await.unwrap();
+    store(&world.memory, request(vec![message("Ann", "I like tea.")])).await.unwrap();
     assert_eq!(world.engine.learning.waiting(None).await.unwrap().waiting, 0);
     let only = NewEpisode { purpose: Purpose::ProfileOnly, ..message("Ann", "I like tea.") };
-    world.memory.store(request(vec![only])).await.unwrap();
+    store(&world.memory, request(vec![only])).await.unwrap();
     assert_eq!(world.engine.learning.waiting(None).await.unwrap().waiting, 1);
 }
 
@@ -107,7 +107,7 @@ async fn without_a_learner_nothing_is_queued_except_what_is_for_the_profile_only
 async fn the_backlog_is_embedded_when_there_is_an_embedder() {
     let world = World::new().await;
     let wordless = world.reopened(false).await;
-    wordless.store(request(vec![message("Ann", "The keys hang in the hall.")])).await.unwrap();
+    store(&wordless, request(vec![message("Ann", "The keys hang in the hall.")])).await.unwrap();
     assert_eq!(wordless.embed_backlog(10).await.unwrap(), 0, "without an embedder there is nothing to do");
     assert_eq!(world.engine.episodes.counts().await.unwrap().without_vector, 1);
     let found = world.memory.search(query("keys hang", 1)).await.unwrap();

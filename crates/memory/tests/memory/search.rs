@@ -3,7 +3,7 @@ use memcloud_memory::SearchQuery;
 use memcloud_ports::{Deletion, FactsOf};
 use proptest::prelude::*;
 
-use crate::world::{World, contents, message, query, request, space};
+use crate::world::{World, contents, message, query, request, space, store};
 
 const CHAT: [&str; 8] = [
     "Ann: We moved to Lisbon last spring.",
@@ -64,7 +64,7 @@ async fn messages_of_the_time_that_is_mentioned_are_preferred() {
         ..message("Ann", "We went to the lake and swam.")
     };
     let times = ["2023-03-10T10:00:00Z", "2023-05-20T10:00:00Z", "2023-06-06T10:00:00Z"];
-    world.memory.store(request(times.map(at).into())).await.unwrap();
+    store(&world.memory, request(times.map(at).into())).await.unwrap();
     for (text, time) in [
         ("Who swam in March?", times[0]),
         ("Who swam in May 2023?", times[1]),
@@ -86,7 +86,7 @@ async fn a_filter_cuts_before_ranking() {
         ..message("Ann", &format!("Something else, number {n}."))
     };
     episodes.extend((0..4).map(tagged));
-    world.memory.store(request(episodes)).await.unwrap();
+    store(&world.memory, request(episodes)).await.unwrap();
     let filter = Filter::Condition(
         Attribute::Metadata(vec!["n".into()]),
         Test::Compare(Comparison::GreaterOrEqual, Scalar::of(&1.into()).unwrap()),
@@ -159,7 +159,7 @@ proptest! {
         runtime.block_on(async {
             let world = World::new().await;
             let episodes = producers.iter().map(|producer| message(producer, "The kettle is on.")).collect();
-            world.memory.store(request(episodes)).await.unwrap();
+            store(&world.memory, request(episodes)).await.unwrap();
             let is_wanted = Filter::equal(Attribute::Producer, wanted.as_str());
             let filter = if negated { Filter::Not(Box::new(is_wanted)) } else { is_wanted };
             let query = SearchQuery { filter, ..query("kettle", 100) };

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use memcloud_domain::{Clock, EpisodeId, Error, Filter, Member, NewEpisode, Purpose, Space, Timestamp};
-use memcloud_memory::{Hit, Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
+use memcloud_memory::{
+    Hit, Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest, Stored,
+};
 use memcloud_ports::{Embedder, Engine, InMemoryEngine};
 use memcloud_store_tests::BagOfWords;
 
@@ -109,8 +111,13 @@ impl World {
             NewEpisode { created_at: Some(self.clock.now()), ..message(producer, content) }
         });
         let episodes = episodes.collect();
-        self.memory.store(request(episodes)).await.unwrap().ids
+        store(&self.memory, request(episodes)).await.unwrap().ids
     }
+}
+
+/// Stores what breaks no rule.
+pub(crate) async fn store(memory: &Memory, request: StoreRequest) -> Result<Stored, Error> {
+    memory.store(request.checked(memory.limits())?).await
 }
 
 pub(crate) fn space() -> Space {

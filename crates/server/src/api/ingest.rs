@@ -7,16 +7,15 @@ use std::time::Instant;
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use memcloud_api::memmachine_v1::{Moment, NewEpisode};
-use memcloud_api::{Place, Problem};
-use memcloud_domain::{self as domain, Field, Member, Metadata, Purpose, Space, Timestamp, Violation};
-use memcloud_memory::{Limits, SessionMembers, StoreRequest, Stored};
+use memcloud_api::memmachine_v1::{self, Moment, NewEpisode};
+use memcloud_api::{Place, Problem, Problems};
+use memcloud_domain::{self as domain, Caller, Field, Member, Metadata, Purpose, Timestamp, Violation};
+use memcloud_memory::{Checked, Limits, SessionMembers, StoreRequest, Stored};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::session::{NamedSession, place_of_item};
 use crate::App;
-use crate::body::Source;
 use crate::error::ApiError;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -34,14 +33,10 @@ pub(crate) struct StoreHeaders {
     idempotency_key: Option<String>,
 }
 
-/// A request to store messages of one space, all or none.
-pub(crate) struct Store<'a> {
-    pub(crate) app: &'a App,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) source: &'a Source,
-    pub(crate) space: Space,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) since: Instant,
+/// A request to store messages of one space, all or none, that breaks no rule.
+pub(crate) struct Store {
+    request: Checked<StoreRequest>,
+    origins: Vec<Origin>,
 }
 
 /// A message to store.
@@ -67,12 +62,13 @@ impl Message {
         new: NewEpisode,
         purpose: Purpose,
         item: Option<usize>,
-    ) -> Result<Self, Problem> {
+        problems: &mut Problems,
+    ) -> Self {
         let metadata = new.metadata.unwrap_or_default().0;
         let is_usual_producer = new.producer.is_empty();
         let created_at = match new.timestamp {
             Some(Moment(at)) => Some(at),
-            None => said_at(&metadata, item)?,
+            None => said_at(&metadata, item, problems),
         };
         let episode = domain::NewEpisode {
             session: session.name.clone(),
@@ -85,15 +81,15 @@ impl Message {
             metadata,
             purpose,
         };
-        Ok(Self { origin: Origin { session, item, is_usual_producer }, episode })
+        Self { origin: Origin { session, item, is_usual_producer }, episode }
     }
 }
 
 /// When a message was said, where clients of v1 write it.
-fn said_at(metadata: &Metadata, item: Option<usize>) -> Result<Option<Timestamp>, Problem> {
-    let Some(given) = metadata.get("timestamp").filter(|given| !given.is_null()) else { return Ok(None) };
-    let place = || place_of_item(item).at("metadata").at("timestamp");
-    Moment::read(given).map(|at| Some(at.0)).map_err(|violation| Problem::of(&violation, place()))
+fn said_at(metadata: &Metadata, item: Option<usize>, problems: &mut Problems) -> Option<Timestamp> {
+    let given = metadata.get("timestamp").filter(|given| !given.is_null())?;
+    let place = place_of_item(item).at("metadata").at("timestamp");
+    problems.take_at(place, Moment::read(given)).map(|Moment(at)| at)
 }
 
 impl Origin {
@@ -114,15 +110,20 @@ impl Origin {
     }
 }
 
-impl Store<'_> {
-    /// Stores the messages, and counts and times it.
-    pub(crate) async fn run(self) -> Result<Stored, ApiError> {
-        let Self { app, headers, source, space, messages, since } = self;
-        let idempotency_key = idempotency_key(headers)?;
+impl Store {
+    /// Puts the messages of a session's group together.
+    pub(crate) fn read(
+        limits: &Limits,
+        headers: &HeaderMap,
+        session: &NamedSession,
+        messages: Vec<Message>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let idempotency_key = problems.take(idempotency_key(headers)).flatten();
         let (origins, episodes): (Vec<Origin>, Vec<_>) =
             messages.into_iter().map(|message| (message.origin, message.episode)).unzip();
+        let space = memmachine_v1::space(session.group.as_str());
         let request = StoreRequest { space, members: session_members(&origins), episodes, idempotency_key };
-        let limits = app.memory.limits();
         let place = |violation: &Violation| match violation.field {
             Field::IdempotencyKey => Place::header(IDEMPOTENCY_KEY),
             field => {
@@ -130,7 +131,14 @@ impl Store<'_> {
                 origin.map_or_else(Place::body, |origin| origin.place(field, limits))
             }
         };
-        app.memory.check(&request).map_err(|error| source.refuse(ApiError::of(error, place)))?;
+        let request = problems.take_all(request.checked(limits), place)?;
+        Some(Self { request, origins })
+    }
+
+    /// Stores the messages when their group is open to the caller, and counts and times it.
+    pub(crate) async fn run(self, app: &App, caller: &Caller, since: Instant) -> Result<Stored, ApiError> {
+        let Self { request, origins } = self;
+        caller.enter(request.space.clone())?;
         for present in &request.members {
             check_members(app, &request, present, &origins).await?;
         }

@@ -44,7 +44,8 @@ pub(crate) async fn create(
     body: TypedBody<ApiNewKey>,
 ) -> Result<Json<CreatedKey>, ApiError> {
     let now = app.keys.now();
-    let new = new_key(body, &allowed, now)?;
+    let new = body.checked(|body, problems| Some(new_key(body, now, problems)))?;
+    check_spaces(&allowed, new.spaces.as_deref())?;
     let Some((key, secret)) = app.keys.create(new).await? else {
         let detail = "the first key of an instance must be able to manage the others";
         return Err(ApiError::new(StatusCode::CONFLICT, detail, "first_key_needs_admin"));
@@ -85,8 +86,9 @@ pub(crate) async fn list(allowed: Allowed<Admin>, State(app): State<App>) -> Res
 pub(crate) async fn revoke(
     allowed: Allowed<Admin>,
     State(app): State<App>,
-    PathId(id): PathId,
+    id: PathId,
 ) -> Result<Json<Key>, ApiError> {
+    let id = Problems::none_in(|problems| id.text(problems))?;
     let keys = app.keys.list().await?;
     let known = keys.iter().find(|key| key.id.as_str() == id).filter(|key| manages(&allowed, key));
     let Some(known) = known else { return Err(no_key()) };
@@ -116,19 +118,12 @@ fn manages(caller: &Caller, key: &ApiKey) -> bool {
     }
 }
 
-/// The key that a request asks for, or all of its problems.
-fn new_key(
-    TypedBody { value: body, source }: TypedBody<ApiNewKey>,
-    caller: &Caller,
-    now: Timestamp,
-) -> Result<NewKey, ApiError> {
-    let mut problems = Problems::default();
+fn new_key(body: ApiNewKey, now: Timestamp, problems: &mut Problems) -> NewKey {
     problems.take(check_name(&body.name));
-    let rights = problems.take_all(rights(&body.rights)).unwrap_or_default();
-    let spaces = spaces(body.spaces, caller, &mut problems)?;
-    let expires_at = problems.take(expires_at(body.expires_at.as_deref(), now)).flatten();
-    source.check(problems)?;
-    Ok(NewKey { name: body.name, rights, spaces, expires_at })
+    let rights = rights(&body.rights, problems);
+    let spaces = body.spaces.map(|groups| spaces(groups, problems));
+    let expires_at = body.expires_at.as_deref().and_then(|end| problems.take(expires_at(end, now)));
+    NewKey { name: body.name, rights, spaces, expires_at }
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {
@@ -144,51 +139,51 @@ fn check_name(name: &str) -> Result<(), Problem> {
     Err(Problem::new(Place::body().at("name"), "value_error", msg, code))
 }
 
-fn rights(given: &[Value]) -> Result<Rights, Problems> {
+fn rights(given: &[Value], problems: &mut Problems) -> Rights {
     let place = Place::body().at("rights");
     if given.is_empty() {
-        return Err(Problem::new(place, "too_short", "there is no right", "no_rights").into());
+        problems.push(Problem::new(place.clone(), "too_short", "there is no right", "no_rights"));
     }
-    let mut problems = Problems::default();
     let right = |(index, value): (usize, &Value)| {
         let right = value.as_str().and_then(|name| name.parse::<Right>().ok());
         let place = || place.clone().item(index);
         right.ok_or_else(|| Problem::new(place(), "value_error", "this is not a right", "unknown_right"))
     };
-    let rights = given.iter().enumerate().filter_map(|given| problems.take(right(given))).collect();
-    problems.into_result().map(|()| rights)
+    given.iter().enumerate().filter_map(|given| problems.take(right(given))).collect()
 }
 
-/// The spaces of the groups that are named, all of which must be open to the caller.
-fn spaces(
-    given: Option<Vec<String>>,
-    caller: &Caller,
-    problems: &mut Problems,
-) -> Result<Option<Vec<Space>>, ApiError> {
-    let Some(groups) = given else {
-        if caller.spaces().is_none() {
-            return Ok(None);
-        }
-        let detail = "this key does not open all groups, so it cannot make one that does";
-        let hint = "name groups in 'spaces' that this key opens";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, detail, "forbidden_space").with_hint(hint));
-    };
-    if groups.is_empty() || groups.iter().any(String::is_empty) {
-        let place = Place::body().at("spaces");
-        problems.push(Problem::new(place, "too_short", "there is no group", "no_spaces"));
+/// The spaces of the groups that are named.
+fn spaces(groups: Vec<String>, problems: &mut Problems) -> Vec<Space> {
+    let place = Place::body().at("spaces");
+    let no_group = |place| Problem::new(place, "too_short", "there is no group", "no_spaces");
+    if groups.is_empty() {
+        problems.push(no_group(place.clone()));
     }
-    let spaces = groups.into_iter().map(|group| caller.enter(memmachine_v1::space(group)));
-    Ok(Some(spaces.collect::<Result<_, _>>()?))
+    let empty = groups.iter().enumerate().filter(|(_, group)| group.is_empty());
+    problems.extend(empty.map(|(index, _)| no_group(place.clone().item(index))));
+    groups.into_iter().map(memmachine_v1::space).collect()
 }
 
-fn expires_at(given: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
-    let Some(text) = given else { return Ok(None) };
+/// Refuses a key that opens more than is open to the caller.
+fn check_spaces(caller: &Caller, spaces: Option<&[Space]>) -> Result<(), ApiError> {
+    match spaces {
+        Some(spaces) => Ok(spaces.iter().try_for_each(|space| caller.enter(space.clone()).map(drop))?),
+        None if caller.spaces().is_none() => Ok(()),
+        None => {
+            let detail = "this key does not open all groups, so it cannot make one that does";
+            let hint = "name groups in 'spaces' that this key opens";
+            Err(ApiError::new(StatusCode::FORBIDDEN, detail, "forbidden_space").with_hint(hint))
+        }
+    }
+}
+
+fn expires_at(given: &str, now: Timestamp) -> Result<Timestamp, Problem> {
     let place = || Place::body().at("expires_at");
-    let end: Timestamp = text.parse().map_err(|violation| Problem::of(&violation, place()))?;
+    let end: Timestamp = given.parse().map_err(|violation| Problem::of(&violation, place()))?;
     if end <= now {
         return Err(Problem::new(place(), "value_error", "this time is in the past", "expiry_in_the_past"));
     }
-    Ok(Some(end))
+    Ok(end)
 }
 
 fn shown(key: &ApiKey, now: Timestamp) -> Key {

@@ -88,8 +88,8 @@ enum Source {
 
 impl NamedSession {
     /// The session of a request: the one that its headers name, merged with the `session` of its body.
-    pub(crate) fn of_request(headers: &HeaderMap, session: Option<Session>) -> Result<Self, Problems> {
-        Self::of_item(headers, session, None)
+    pub(crate) fn of_request(headers: &HeaderMap, session: Option<Session>, problems: &mut Problems) -> Self {
+        Self::of_item(headers, session, None, problems)
     }
 
     /// The same where the session is that of a batch's item.
@@ -97,17 +97,26 @@ impl NamedSession {
         headers: &HeaderMap,
         session: Option<Session>,
         item: Option<usize>,
-    ) -> Result<Self, Problems> {
-        let named = Self::of_headers(headers)?;
+        problems: &mut Problems,
+    ) -> Self {
+        let named = Self::of_headers(headers, problems);
         let session = match session {
-            Some(session) => Self::of_body(session, item).merged(named),
+            Some(session) => Self::of_body(session, item, problems).merged(named),
             None => named,
         };
-        session.checked()
+        session.check_count(problems);
+        session
     }
 
     /// The session that a body names.
-    pub(crate) fn of_body(session: Session, item: Option<usize>) -> Self {
+    pub(crate) fn of_body(session: Session, item: Option<usize>, problems: &mut Problems) -> Self {
+        for (field, members) in [("user_id", &session.user_id), ("agent_id", &session.agent_id)] {
+            let empty = members.iter().flatten().enumerate().filter(|(_, name)| name.is_empty());
+            problems.extend(empty.map(|(index, _)| {
+                let place = place_of_item(item).at("session").at(field).item(index);
+                Problem::new(place, "value_error", "a name is empty", "empty_name")
+            }));
+        }
         let or_users = |name: &str| if name.is_empty() { Source::Users } else { Source::Body };
         let (group, name) = (or_users(&session.group_id), or_users(&session.session_id));
         let origin = Origin { headers: &NAMES, item, group, name, members: HashSet::new(), in_body: true };
@@ -115,12 +124,12 @@ impl NamedSession {
         Self::with_defaults(session.group_id, session.session_id, users, agents, origin)
     }
 
-    fn of_headers(headers: &HeaderMap) -> Result<Self, Problem> {
-        let name =
-            |spellings| header(headers, spellings).map(|name| name.unwrap_or_else(|| DEFAULT.to_owned()));
-        let list = |spellings| header(headers, spellings).map(|list| names(&list.unwrap_or_default()));
-        let (users, agents) = (list(NAMES.users)?, list(NAMES.agents)?);
-        Ok(Self::of_names(name(NAMES.group)?, name(NAMES.session)?, users, agents, &NAMES))
+    fn of_headers(headers: &HeaderMap, problems: &mut Problems) -> Self {
+        let mut text = |spellings| header(headers, spellings, problems);
+        let [group, name] =
+            [NAMES.group, NAMES.session].map(|s| text(s).unwrap_or_else(|| DEFAULT.to_owned()));
+        let [users, agents] = [NAMES.users, NAMES.agents].map(|s| names(&text(s).unwrap_or_default()));
+        Self::of_names(group, name, users, agents, &NAMES)
     }
 
     /// The session of these names, which came in these headers.
@@ -183,21 +192,13 @@ impl NamedSession {
         self
     }
 
-    /// Refuses empty names of members, and too many members.
-    pub(crate) fn checked(self) -> Result<Self, Problems> {
-        let mut problems = Problems::default();
+    /// Refuses too many members.
+    pub(crate) fn check_count(&self, problems: &mut Problems) {
         let count = self.users.len() + self.agents.len();
         if count > MAX_MEMBERS {
             let msg = format!("there are {count} users and agents; the limit is {MAX_MEMBERS}");
             problems.push(Problem::new(self.place_in_body(), "value_error", msg, "too_many_members"));
         }
-        for (field, members) in [("user_id", &self.users), ("agent_id", &self.agents)] {
-            if members.iter().any(String::is_empty) {
-                let place = self.place_in_body().at(field);
-                problems.push(Problem::new(place, "value_error", "a name is empty", "empty_name"));
-            }
-        }
-        problems.into_result().map(|()| self)
     }
 
     /// Where one of the session's fields is in the request.
@@ -239,7 +240,7 @@ impl NamedSession {
         if in_header || !self.origin.in_body { Place::header(header) } else { self.place_in_body().at(list) }
     }
 
-    fn place_in_body(&self) -> Place {
+    pub(crate) fn place_in_body(&self) -> Place {
         place_of_item(self.origin.item).at("session")
     }
 
@@ -290,9 +291,13 @@ pub(crate) fn is_named(headers: &HeaderMap) -> bool {
 }
 
 /// The value of the first of these headers that is there.
-pub(crate) fn header(headers: &HeaderMap, spellings: [&'static str; 2]) -> Result<Option<String>, Problem> {
-    let value = spellings.iter().find_map(|name| headers.get(*name));
-    value.map(|value| params::header(spellings[0], value)).transpose()
+pub(crate) fn header(
+    headers: &HeaderMap,
+    spellings: [&'static str; 2],
+    problems: &mut Problems,
+) -> Option<String> {
+    let value = spellings.iter().find_map(|name| headers.get(*name))?;
+    problems.take(params::header(spellings[0], value))
 }
 
 fn names(list: &str) -> Vec<String> {
@@ -331,7 +336,7 @@ mod tests {
             map.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let session = serde_json::from_value(body["session"].clone()).unwrap();
-        NamedSession::of_request(&map, session).unwrap()
+        Problems::none_in(|problems| Some(NamedSession::of_request(&map, session, problems))).unwrap()
     }
 
     fn session(group: &str, name: &str, users: &[&str], agents: &[&str]) -> NamedSession {

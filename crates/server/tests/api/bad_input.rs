@@ -154,7 +154,7 @@ async fn wrongly_typed_fields() {
             (session("user_id", json!("ann")), "wrong_type", json!(["body", "session", "user_id"])),
             (session("agent_id", json!("bot")), "wrong_type", json!(["body", "session", "agent_id"])),
             (session("user_id", json!(["ann", 1])), "wrong_type", json!(["body", "session", "user_id", 1])),
-            (session("user_id", json!([""])), "empty_name", json!(["body", "session", "user_id"])),
+            (session("user_id", json!(["ann", ""])), "empty_name", json!(["body", "session", "user_id", 1])),
         ],
     )
     .await;
@@ -379,6 +379,203 @@ async fn all_problems_of_a_body_are_reported_together() {
             json!(["body", "episodes", 2, "episode_content"])
         ]
     );
+}
+
+/// Sends a request that has these problems, in any order, and no others.
+async fn has_problems(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+    expected: &[(&str, &str)],
+) {
+    let instance = instance().await;
+    let before = instance.everything().await;
+    let answer = instance.send(method, path, headers, body.to_string()).await;
+    answer.code(422);
+    let detail = answer.json()["detail"].as_array().unwrap().clone();
+    let place = |problem: &Value| {
+        let steps = problem["loc"].as_array().unwrap().iter();
+        steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect::<Vec<_>>()
+    };
+    let mut found: Vec<(String, &str)> =
+        detail.iter().map(|problem| (place(problem).join("."), problem["type"].as_str().unwrap())).collect();
+    found.sort();
+    let mut expected: Vec<(String, &str)> =
+        expected.iter().map(|(place, kind)| ((*place).to_owned(), *kind)).collect();
+    expected.sort();
+    assert_eq!(found, expected, "{method} {path} {body}: {}", answer.text);
+    assert_eq!(instance.everything().await, before);
+}
+
+#[tokio::test]
+async fn wrong_types_missing_fields_and_broken_rules_of_a_store_are_reported_together() {
+    let store = json!({
+        "producer": 1, "role": long(), "episode_content": "\0", "timestamp": "noon",
+        "session": {"user_id": ["", 2, "ann"], "agent_id": ["bot", ""], "group_id": long()},
+    });
+    let expected = [
+        ("body.producer", "string_type"),
+        ("body.role", "value_error"),
+        ("body.episode_content", "value_error"),
+        ("body.timestamp", "value_error"),
+        ("body.session.user_id.0", "value_error"),
+        ("body.session.user_id.1", "string_type"),
+        ("body.session.agent_id.1", "value_error"),
+        ("body.session.group_id", "value_error"),
+    ];
+    for path in [STORE, "/v1/memories/episodic", "/v1/memories/profile", "/memmachine/v1/memories"] {
+        has_problems("POST", path, &[], &store, &expected).await;
+    }
+    let missing = json!({"metadata": {"timestamp": "noon"}, "episode_type": long()});
+    let expected = [
+        ("body.episode_content", "missing"),
+        ("body.metadata.timestamp", "value_error"),
+        ("body.episode_type", "value_error"),
+        ("header.Idempotency-Key", "value_error"),
+        ("header.user-id", "value_error"),
+    ];
+    let headers = [("Idempotency-Key", "é"), ("user-id", &long())];
+    has_problems("POST", STORE, &headers, &missing, &expected).await;
+    let forget = json!({"session": {"group_id": 1, "user_id": [""]}});
+    let expected = [("body.session.group_id", "string_type"), ("body.session.user_id.0", "value_error")];
+    has_problems("DELETE", STORE, &[], &forget, &expected).await;
+}
+
+#[tokio::test]
+async fn every_problem_of_a_batch_is_reported_at_its_item() {
+    let batch = json!({
+        "session": {"group_id": "g"},
+        "episodes": [
+            7,
+            {"episode_content": " ", "role": 1},
+            {"role": "user"},
+            {"episode_content": "x", "session": {"group_id": "other", "user_id": ["ann", ""]}},
+            {"episode_content": "x", "metadata": [], "producer": long()},
+        ],
+    });
+    let expected = [
+        ("body.episodes.0", "dict_type"),
+        ("body.episodes.1.episode_content", "value_error"),
+        ("body.episodes.1.role", "string_type"),
+        ("body.episodes.2.episode_content", "missing"),
+        ("body.episodes.3.session.group_id", "value_error"),
+        ("body.episodes.3.session.user_id.1", "value_error"),
+        ("body.episodes.4.metadata", "dict_type"),
+        ("body.episodes.4.producer", "value_error"),
+    ];
+    has_problems("POST", "/v1/memories/batch", &[], &batch, &expected).await;
+    let unread = json!({"session": {"group_id": 1}, "episodes": [{"episode_content": "", "session": {"group_id": "g"}}]});
+    let expected =
+        [("body.session.group_id", "string_type"), ("body.episodes.0.episode_content", "value_error")];
+    has_problems("POST", "/v1/memories/batch", &[], &unread, &expected).await;
+}
+
+#[tokio::test]
+async fn every_problem_of_a_search_is_reported() {
+    let search = json!({
+        "limit": 0, "as_of": 7, "explain": "yes", "filter": {"user_id": "x", "m.x": []},
+        "session": {"user_id": "ann", "group_id": long()},
+    });
+    let expected = [
+        ("body.query", "missing"),
+        ("body.limit", "value_error"),
+        ("body.as_of", "string_type"),
+        ("body.explain", "bool_type"),
+        ("body.filter.user_id", "value_error"),
+        ("body.filter.m.x", "scalar_type"),
+        ("body.session.user_id", "list_type"),
+        ("body.session.group_id", "value_error"),
+        ("query.shape", "value_error"),
+        ("query.explain", "bool_parsing"),
+    ];
+    has_problems("POST", "/v1/memories/search?shape=round&explain=7", &[], &search, &expected).await;
+    let search = json!({"query": "\0", "limit": "5", "filter": "x"});
+    let expected = [("body.query", "value_error"), ("body.limit", "int_type"), ("body.filter", "dict_type")];
+    for path in ["/v1/memories/episodic/search", "/v1/memories/profile/search"] {
+        has_problems("POST", path, &[], &search, &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn every_problem_of_a_key_a_space_and_a_chat_is_reported() {
+    let key = json!({"name": 1, "rights": ["read", "fly", 7], "spaces": ["g", "", 3], "expires_at": "noon"});
+    let expected = [
+        ("body.name", "string_type"),
+        ("body.rights.1", "value_error"),
+        ("body.rights.2", "value_error"),
+        ("body.spaces.1", "too_short"),
+        ("body.spaces.2", "string_type"),
+        ("body.expires_at", "value_error"),
+    ];
+    has_problems("POST", "/v1/keys", &[], &key, &expected).await;
+    let key = json!({"name": " ", "rights": "read", "spaces": []});
+    let expected = [("body.name", "value_error"), ("body.rights", "list_type"), ("body.spaces", "too_short")];
+    has_problems("POST", "/v1/keys", &[], &key, &expected).await;
+    let space = json!({"description": "a\0b", "learns": "yes"});
+    let expected = [
+        ("path.org", "value_error"),
+        ("path.project", "value_error"),
+        ("body.description", "value_error"),
+        ("body.learns", "bool_type"),
+    ];
+    has_problems("PATCH", "/v1/spaces/a%00/b%00", &[], &space, &expected).await;
+    let chat = json!({
+        "session": {"user_id": ["", "ann"], "group_id": long()}, "messages": [{"role": "wizard", "content": 7}],
+        "limit": "5", "stream": 1, "model": 2,
+    });
+    let expected = [
+        ("body.session.user_id.0", "value_error"),
+        ("body.session.group_id", "value_error"),
+        ("body.messages.0.role", "value_error"),
+        ("body.messages.0.content", "content_type"),
+        ("body.limit", "int_type"),
+        ("body.stream", "bool_type"),
+        ("body.model", "string_type"),
+    ];
+    has_problems("POST", "/v1/chat", &[], &chat, &expected).await;
+    let chat = json!({"limit": 0, "session": 1});
+    let expected =
+        [("body.messages", "missing"), ("body.limit", "value_error"), ("body.session", "dict_type")];
+    has_problems("POST", "/v1/chat", &[], &chat, &expected).await;
+}
+
+#[tokio::test]
+async fn every_problem_of_a_query_string_and_a_path_is_reported() {
+    let expected = [
+        ("query.limit", "value_error"),
+        ("query.cursor", "value_error"),
+        ("query.session_id", "value_error"),
+        ("query.group_id", "value_error"),
+    ];
+    let list = "/v1/memories?limit=0&cursor=x&session_id=a%00&group_id=b%00";
+    has_problems("GET", list, &[], &json!(null), &expected).await;
+    let expected = [("query.limit", "int_parsing"), ("query.cursor", "value_error")];
+    has_problems("GET", "/v1/spaces?limit=x&cursor=y", &[], &json!(null), &expected).await;
+    let expected =
+        [("query.as_of", "value_error"), ("query.user_id", "value_error"), ("query.group_id", "value_error")];
+    let facts = "/v1/memories/profile?as_of=noon&user_id=%00&group_id=%00";
+    has_problems("GET", facts, &[], &json!(null), &expected).await;
+    let expected = [("path.id", "value_error"), ("query.group_id", "value_error")];
+    for (method, path) in
+        [("GET", "/v1/memories"), ("DELETE", "/v1/memories"), ("DELETE", "/v1/memories/profile")]
+    {
+        let path = format!("{path}/x?group_id=%00");
+        has_problems(method, &path, &[], &json!(null), &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn a_nul_character_is_said_of_the_field_that_has_it() {
+    let instance = instance().await;
+    for (method, path, body, says) in [
+        ("PATCH", "/v1/spaces/universal/g", json!({"description": "\0"}), "the description contains"),
+        ("GET", "/v1/memories?group_id=%00", json!(null), "the value contains"),
+    ] {
+        let answer = instance.send(method, path, &[], body.to_string()).await;
+        let said = answer.json()["detail"][0]["msg"].clone();
+        assert_eq!(said, format!("{says} a NUL character"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -167,6 +167,7 @@ async fn a_key_opens_its_own_spaces_only() {
         let headers =
             [("authorization", bearer.as_str()), ("group-id", "foreign"), ("x-memory-group", "foreign")];
         let path = path.replace("/groups/0190a0a0-0000-7000-8000-000000000000", "/groups/foreign");
+        let path = path.replace("/profile/0190a0a0-0000-7000-8000-000000000000", "/profile/1");
         let named = format!("{path}?group_id=foreign");
         let answer = one.send(method.as_str(), &named, &headers, body.to_string()).await;
         assert!(!answer.text.contains("blue"), "{method} {path}: {}", answer.text);

@@ -71,5 +71,6 @@ async fn errors() {
     check("error_no_route", &instance.get("/v1/nowhere").await);
     check("error_no_method", &instance.delete("/v1/sessions").await);
     check("error_unknown_episode", &instance.get("/v1/memories/0?group_id=g").await);
-    check("error_no_model", &instance.post("/v1/chat", &json!({"messages": []})).await);
+    let hello = json!({"messages": [{"role": "user", "content": "hello"}]});
+    check("error_no_model", &instance.post("/v1/chat", &hello).await);
 }

@@ -54,7 +54,7 @@ impl Picture {
             episodes: episodes.collect(),
             idempotency_key: None,
         };
-        self.memory.store(request).await.unwrap().ids
+        self.memory.store(request.checked(self.memory.limits()).unwrap()).await.unwrap().ids
     }
 
     async fn forget(&self, ids: Vec<EpisodeId>) {

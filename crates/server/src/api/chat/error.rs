@@ -1,8 +1,8 @@
 //! What a turn is refused with.
 
 use axum::http::StatusCode;
-use memcloud_api::{Place, StoredOfChat};
-use memcloud_domain::{Violation, with_causes};
+use memcloud_api::StoredOfChat;
+use memcloud_domain::with_causes;
 use memcloud_memory::FailedTurn;
 use memcloud_ports::{ModelError, RefusalKind};
 
@@ -10,10 +10,10 @@ use crate::error::ApiError;
 
 impl From<ModelError> for ApiError {
     fn from(error: ModelError) -> Self {
-        let (status, code) = match &error {
-            ModelError::Memory(_) => return of_memory(error, |_| Place::body()),
-            error => status_and_code(error),
-        };
+        if let ModelError::Memory(error) = error {
+            return error.into();
+        }
+        let (status, code) = status_and_code(&error);
         if status != StatusCode::TOO_MANY_REQUESTS {
             tracing::warn!(error = with_causes(&error), code, "the language model did not answer");
         }
@@ -31,24 +31,11 @@ impl From<ModelError> for ApiError {
 
 impl From<FailedTurn> for ApiError {
     fn from(failed: FailedTurn) -> Self {
-        failed_turn(failed, |_| Place::body())
-    }
-}
-
-/// The error of a failed turn. `place` says where each field of the request is.
-pub(crate) fn failed_turn(failed: FailedTurn, place: impl Fn(&Violation) -> Place) -> ApiError {
-    let stored = StoredOfChat {
-        user_message: failed.user_message.map(Into::into),
-        assistant_message: failed.assistant_message.map(Into::into),
-        content: Some(failed.content).filter(|content| !content.is_empty()),
-    };
-    of_memory(failed.error, place).with_stored(stored)
-}
-
-fn of_memory(error: ModelError, place: impl Fn(&Violation) -> Place) -> ApiError {
-    match error {
-        ModelError::Memory(error) => ApiError::of(error, place),
-        other => other.into(),
+        Self::from(failed.error).with_stored(StoredOfChat {
+            user_message: failed.user_message.map(Into::into),
+            assistant_message: failed.assistant_message.map(Into::into),
+            content: Some(failed.content).filter(|content| !content.is_empty()),
+        })
     }
 }
 

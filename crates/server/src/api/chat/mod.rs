@@ -8,9 +8,9 @@ pub(crate) mod native;
 
 use std::sync::Arc;
 
-use memcloud_api::{Place, Problem};
-use memcloud_domain::{Caller, ForeignSpace, Member};
-use memcloud_memory::{Chat, ChatSession};
+use memcloud_api::{Place, Problem, Problems, memmachine_v1};
+use memcloud_domain::Member;
+use memcloud_memory::{Chat, ChatSession, Checked, Limits};
 use memcloud_ports::ModelError;
 
 use super::session::NamedSession;
@@ -25,20 +25,22 @@ const USUAL_AGENT: &str = "assistant";
 
 /// A turn between this user and this agent, or the first ones of the session.
 pub(crate) fn chat_session(
-    caller: &Caller,
+    limits: &Limits,
     session: &NamedSession,
     user: Option<String>,
     agent: Option<String>,
-) -> Result<ChatSession, ForeignSpace> {
+    problems: &mut Problems,
+) -> Option<Checked<ChatSession>> {
     let user = user.or_else(|| session.users.first().cloned()).unwrap_or_else(|| session.usual_producer());
     let agent = agent.or_else(|| session.agents.first().cloned()).unwrap_or_else(|| USUAL_AGENT.to_owned());
-    Ok(ChatSession {
-        space: session.space(caller)?,
+    let chat = ChatSession {
+        space: memmachine_v1::space(session.group.as_str()),
         session: session.name.clone(),
         members: session.members().chain([Member::Agent(agent.clone())]).collect(),
         user,
         agent,
-    })
+    };
+    problems.take_all(chat.checked(limits), |violation| session.place(violation.field, limits))
 }
 
 /// Refuses an empty conversation, and one with too many messages.

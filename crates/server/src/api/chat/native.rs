@@ -9,11 +9,10 @@ use memcloud_api::memmachine_v1::Session;
 use memcloud_api::native::{ChatAnswer, ChatContext, ChatRequest};
 use memcloud_api::{Error, Integer, Place, Problem, Problems};
 use memcloud_domain::{Field, Rule, Violation};
-use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Limits, Retry};
+use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Checked, Limits, Retry};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Receiver;
 
-use super::error::failed_turn;
 use super::events;
 use super::{USUAL_MEMORIES, answer, chat_session, check_count, message};
 use crate::App;
@@ -45,29 +44,28 @@ pub(crate) async fn chat(
     allowed: Allowed<ReadAndWrite>,
     State(app): State<App>,
     headers: HeaderMap,
-    TypedBody { value: body, source }: TypedBody<ChatRequest>,
+    body: TypedBody<ChatRequest>,
 ) -> Result<Response, ApiError> {
-    let (chat, limits) = (app.chat()?, app.memory.limits());
-    let streams = body.stream.unwrap_or_default();
-    let (user, agent) = first_members(body.session.as_ref());
-    let session = NamedSession::of_request(&headers, body.session.clone());
-    let session = session.map_err(|problems| source.refuse(problems))?;
-    let members = chat_session(&allowed, &session, user, agent)?;
-    let turn = turn(limits, members, body).map_err(|problems| source.refuse(problems))?;
-    let mut events = chat.begin(turn);
+    let limits = app.memory.limits();
+    let (echo, streams, turn) = body.checked(|body, problems| {
+        let (user, agent) = first_members(body.session.as_ref());
+        let named = NamedSession::of_request(&headers, body.session.clone(), problems);
+        let session = chat_session(limits, &named, user, agent, problems);
+        let streams = body.stream.unwrap_or_default();
+        Some((named.echo(), streams, turn(limits, session, body, problems)?))
+    })?;
+    allowed.enter(turn.session.space.clone())?;
+    let mut events = app.chat()?.begin(turn);
     let context = match events.recv().await {
         Some(ChatEvent::Recalled(context, took)) => {
             app.measures.recalled(took);
             answer::context(&context)
         }
-        Some(ChatEvent::Failed(failed)) => {
-            let place = |violation: &Violation| session.place(violation.field, limits);
-            return Err(source.refuse(failed_turn(*failed, place)));
-        }
+        Some(ChatEvent::Failed(failed)) => return Err((*failed).into()),
         _ => return Err(ApiError::defect()),
     };
     let response = if streams { streamed(&context, events) } else { whole(events).await? };
-    Ok((session.echo(), response).into_response())
+    Ok((echo, response).into_response())
 }
 
 /// The user and the agent that the body names first. A session sorts its members.
@@ -101,68 +99,71 @@ fn delta_event(text: &str) -> Bytes {
     if text.is_empty() { Bytes::new() } else { memcloud_sse::named("delta", &json!({"content": text})) }
 }
 
-/// The turn that a request asks for, or all of its problems.
-fn turn(limits: &Limits, session: ChatSession, body: ChatRequest) -> Result<ChatTurn, Problems> {
-    let mut problems = Problems::default();
+/// The turn that a request asks for.
+fn turn(
+    limits: &Limits,
+    session: Option<Checked<ChatSession>>,
+    body: ChatRequest,
+    problems: &mut Problems,
+) -> Option<ChatTurn> {
     let limit = limits.check_limit(body.limit.map(|Integer(limit)| limit), USUAL_MEMORIES);
-    let limit = limit.map_err(|violation| Problem::of(&violation, Place::body().at("limit")));
-    let limit = problems.take(limit).unwrap_or_default();
-    let question = problems.take_all(question(&body.messages, limits)).unwrap_or_default();
-    problems.into_result()?;
+    let limit = problems.take_at(Place::body().at("limit"), limit);
+    let question = question(&body.messages, limits, problems);
     let mut request = Map::new();
     if let Some(model) = body.model.filter(|model| !model.is_empty()) {
         request.insert("model".into(), model.into());
     }
     request.insert("messages".into(), body.messages.into());
     request.insert("stream".into(), body.stream.unwrap_or_default().into());
-    Ok(ChatTurn {
-        session,
-        question,
+    Some(ChatTurn {
+        session: session?,
+        question: question?,
         is_new: true,
         request: request.into(),
-        limit,
+        limit: limit?,
         retry: Retry::BRIEFLY,
         asks_usage: true,
     })
 }
 
-/// What the user said last, when all messages are valid.
-fn question(messages: &[Value], limits: &Limits) -> Result<String, Problems> {
-    check_count(messages.len())?;
+/// What the user said last.
+fn question(messages: &[Value], limits: &Limits, problems: &mut Problems) -> Option<String> {
+    problems.take(check_count(messages.len()))?;
     let place = |number| Place::body().at("messages").item(number);
-    let mut problems = Problems::default();
     for (number, message) in messages.iter().enumerate() {
-        problems.take(check(message, &place(number)));
+        check(message, &place(number), problems);
     }
-    let (number, last) = (messages.len() - 1, &messages[messages.len() - 1]);
-    let text = message::text(&last["content"]).unwrap_or_default();
-    // A message without a role or a content has its problem already.
-    if last["role"].is_string() && last["role"] != "user" {
+    let (last, place) = (messages.last()?, place(messages.len() - 1));
+    let role = place.clone().at("role");
+    if last.is_object() && last["role"] != "user" && !problems.touch(&role) {
         let msg = "the last message is not the user's";
-        problems.push(Problem::new(place(number).at("role"), "value_error", msg, "last_not_from_user"));
-    } else if message::text(&last["content"]).is_some() {
-        let checked = limits.check_text(Field::Content, &text);
-        problems.take(checked.map_err(|violation| Problem::of(&violation, place(number).at("content"))));
+        problems.push(Problem::new(role, "value_error", msg, "last_not_from_user"));
+        return None;
     }
-    problems.into_result().map(|()| text)
+    let text = message::text(&last["content"])?;
+    problems.take_at(place.at("content"), limits.check_text(Field::Content, &text));
+    Some(text)
 }
 
-fn check(message: &Value, place: &Place) -> Result<(), Problem> {
+fn check(message: &Value, place: &Place, problems: &mut Problems) {
     if !message.is_object() {
-        return Err(Problem::new(place.clone(), "dict_type", "a message is an object", "wrong_type"));
+        let problem = Problem::new(place.clone(), "dict_type", "a message is an object", "wrong_type");
+        return problems.push(problem);
     }
     let role = message["role"].as_str().unwrap_or_default();
     if !matches!(role, "system" | "developer" | "user" | "assistant") {
         let place = place.clone().at("role");
-        return Err(Problem::new(place, "value_error", "there is no such role", "unknown_role"));
+        problems.push(Problem::new(place, "value_error", "there is no such role", "unknown_role"));
     }
     let place = place.clone().at("content");
-    let Some(text) = message::text(&message["content"]) else {
-        let msg = "this is neither a text nor a list of parts, each with a 'type'";
-        return Err(Problem::new(place, "content_type", msg, "wrong_type"));
-    };
-    if text.contains('\0') {
-        return Err(Problem::of(&Violation::new(Field::Content, Rule::NulCharacter), place));
+    match message::text(&message["content"]) {
+        None => {
+            let msg = "this is neither a text nor a list of parts, each with a 'type'";
+            problems.push(Problem::new(place, "content_type", msg, "wrong_type"));
+        }
+        Some(text) if text.contains('\0') => {
+            problems.push(Problem::of(&Violation::new(Field::Content, Rule::NulCharacter), place));
+        }
+        Some(_) => {}
     }
-    Ok(())
 }

@@ -6,9 +6,9 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use memcloud_api::memmachine_v1::{Batch, NewEpisode, Progress};
+use memcloud_api::memmachine_v1::{Batch, NewEpisode, Progress, Session};
 use memcloud_api::native::BatchStored;
-use memcloud_api::{PrefixedId, Problem, Problems};
+use memcloud_api::{Place, PrefixedId, Problem, Problems};
 use memcloud_domain::Purpose;
 
 use crate::App;
@@ -36,17 +36,18 @@ pub(crate) async fn store_batch(
     allowed: Allowed<Write>,
     State(app): State<App>,
     headers: HeaderMap,
-    TypedBody { value: batch, source }: TypedBody<Batch>,
+    body: TypedBody<Batch>,
 ) -> Result<Response, ApiError> {
-    let since = Instant::now();
-    check_count(batch.episodes.len()).map_err(|problem| source.refuse(problem))?;
-    let session = Arc::new(session(&headers, &batch).map_err(|problems| source.refuse(problems))?);
-    let space = session.space(&allowed)?;
-    let messages = messages(&session, batch.episodes).map_err(|problems| source.refuse(problems))?;
-    let stored =
-        Store { app: &app, headers: &headers, source: &source, space, messages, since }.run().await?;
+    let (since, limits) = (Instant::now(), app.memory.limits());
+    let (echo, store) = body.checked(|batch, problems| {
+        problems.take(check_count(batch.episodes.len()))?;
+        let session = Arc::new(session(&headers, &batch, problems));
+        let messages = messages(&session, batch.episodes, problems);
+        Some((session.echo(), Store::read(limits, &headers, &session, messages, problems)?))
+    })?;
+    let stored = store.run(&app, &allowed, since).await?;
     let ids = stored.ids.iter().copied().map(PrefixedId).collect();
-    Ok(answer(session.echo(), &stored, BatchStored { ids, status: Progress::Stored }))
+    Ok(answer(echo, &stored, BatchStored { ids, status: Progress::Stored }))
 }
 
 fn check_count(episodes: usize) -> Result<(), Problem> {
@@ -55,48 +56,45 @@ fn check_count(episodes: usize) -> Result<(), Problem> {
         1..=MAX_EPISODES => return Ok(()),
         given => format!("there are {given} episodes; the limit is {MAX_EPISODES}"),
     };
-    let place = memcloud_api::Place::body().at("episodes");
-    Err(Problem::new(place, "value_error", msg, "batch_size_out_of_range"))
+    Err(Problem::new(Place::body().at("episodes"), "value_error", msg, "batch_size_out_of_range"))
 }
 
 /// The session of the batch. Where the request names none, it is the one of its first message.
-fn session(headers: &HeaderMap, batch: &Batch) -> Result<NamedSession, Problems> {
+fn session(headers: &HeaderMap, batch: &Batch, problems: &mut Problems) -> NamedSession {
     match batch.episodes.first() {
         Some(first) if batch.session.is_none() && !is_named(headers) => {
-            NamedSession::of_item(headers, first.session.clone(), Some(0))
+            NamedSession::of_item(headers, first.session.clone(), Some(0), problems)
         }
-        _ => NamedSession::of_request(headers, batch.session.clone()),
+        _ => NamedSession::of_request(headers, batch.session.clone(), problems),
     }
 }
 
-/// The messages, or all of their problems.
-fn messages(session: &Arc<NamedSession>, episodes: Vec<NewEpisode>) -> Result<Vec<Message>, Problems> {
-    let (mut messages, mut problems) = (vec![], Problems::default());
-    for (item, mut episode) in episodes.into_iter().enumerate() {
-        let own = match episode.session.take() {
-            Some(mut own) => {
-                if own.group_id.is_empty() {
-                    own.group_id.clone_from(&session.group);
-                }
-                own_session(session, NamedSession::of_body(own, Some(item)), item).map(Arc::new)
-            }
-            None => Ok(Arc::clone(session)),
+fn messages(session: &Arc<NamedSession>, episodes: Vec<NewEpisode>, problems: &mut Problems) -> Vec<Message> {
+    let message = |(item, mut episode): (usize, NewEpisode)| {
+        let session = match episode.session.take() {
+            Some(own) => Arc::new(own_session(session, own, item, problems)),
+            None => Arc::clone(session),
         };
-        let message = own.and_then(|own| Ok(Message::read(own, episode, Purpose::Recall, Some(item))?));
-        match message {
-            Ok(message) => messages.push(message),
-            Err(more) => problems.extend(more.into_vec()),
-        }
-    }
-    problems.into_result().map(|()| messages)
+        Message::read(session, episode, Purpose::Recall, Some(item), problems)
+    };
+    episodes.into_iter().enumerate().map(message).collect()
 }
 
 /// A batch is one transaction, and a transaction is within one group.
-fn own_session(session: &NamedSession, own: NamedSession, item: usize) -> Result<NamedSession, Problems> {
-    if own.group != session.group {
+fn own_session(
+    session: &NamedSession,
+    mut own: Session,
+    item: usize,
+    problems: &mut Problems,
+) -> NamedSession {
+    if own.group_id.is_empty() {
+        own.group_id.clone_from(&session.group);
+    } else if own.group_id != session.group && !problems.touch(&session.place_in_body()) {
         let msg = format!("the batch belongs to group '{}'", session.group);
         let place = place_of_item(Some(item)).at("session").at("group_id");
-        return Err(Problem::new(place, "value_error", msg, "other_group").into());
+        problems.push(Problem::new(place, "value_error", msg, "other_group"));
     }
-    own.checked()
+    let own = NamedSession::of_body(own, Some(item), problems);
+    own.check_count(problems);
+    own
 }

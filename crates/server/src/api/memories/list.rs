@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::{ListedEpisode, Page};
-use memcloud_api::{Place, Problem};
+use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Episode, EpisodeId, Filter};
 use memcloud_memory::ListQuery;
 use memcloud_ports::Cursor;
@@ -38,15 +38,15 @@ pub(crate) async fn list(
     mut query: QueryParams,
 ) -> Result<Json<Page>, ApiError> {
     let memory = &app.memory;
-    let given = query.integer("limit")?;
-    let limit = memory.limits().check_limit(given, USUAL_LIMIT).map_err(|violation| {
-        Problem::of(&violation, Place::query().at("limit")).showing(&Value::from(given))
+    let (limit, query) = Problems::none_in(|problems| {
+        let limit = query.limit(memory.limits(), USUAL_LIMIT, problems);
+        let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
+        let session = query.text("session_id", problems);
+        let (space, limit) = (space(&mut query, problems), limit?);
+        // One more than the page says whether there is a next page.
+        Some((limit, ListQuery { space, session, filter: Filter::default(), after, limit: limit + 1 }))
     })?;
-    let after = query.text("cursor")?.map(|text| cursor(&text)).transpose()?;
-    let session = query.text("session_id")?;
-    let space = space(&allowed, &mut query)?;
-    // One more than the page says whether there is a next page.
-    let query = ListQuery { space, session, filter: Filter::default(), after, limit: limit + 1 };
+    allowed.enter(query.space.clone())?;
     let mut episodes = memory.list(&query).await?;
     let more = episodes.len() > limit;
     episodes.truncate(limit);

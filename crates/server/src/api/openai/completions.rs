@@ -5,9 +5,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
-use memcloud_api::{Object, Place, Problem, Problems};
-use memcloud_domain::{Violation, with_causes};
-use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, CompletedTurn, FailedTurn, Retry};
+use memcloud_api::{Object, Problems};
+use memcloud_domain::with_causes;
+use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Checked, CompletedTurn, FailedTurn, Limits, Retry};
 use memcloud_ports::{Completion, ModelError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Receiver;
@@ -16,7 +16,6 @@ use utoipa::IntoParams;
 use super::{Error, forwarded};
 use crate::App;
 use crate::allowed::{Allowed, ReadAndWrite};
-use crate::api::chat::error::failed_turn;
 use crate::api::chat::events;
 use crate::api::chat::{USUAL_MEMORIES, chat_session, check_count, message};
 use crate::api::session::{HeaderNames, NamedSession, header};
@@ -78,21 +77,20 @@ pub(crate) async fn completions(
     headers: HeaderMap,
     body: Result<TypedBody<Object>, ApiError>,
 ) -> Result<Response, Error> {
-    let Object(request) = body?.value;
-    let chat = app.chat()?;
-    let session = session(&headers)?;
-    let turn = turn(&app, chat_session(&allowed, &session, None, None)?, request)?;
+    let turn = body?.checked(|Object(request), problems| {
+        let (limits, named) = (app.memory.limits(), session(&headers, problems));
+        let session = chat_session(limits, &named, None, None, problems);
+        turn(limits, session, request, problems)
+    })?;
+    allowed.enter(turn.session.space.clone())?;
     let streams = turn.request.is_streamed();
-    let mut events = chat.begin(turn);
+    let mut events = app.chat()?.begin(turn);
     let recalled = match events.recv().await {
         Some(ChatEvent::Recalled(context, took)) => {
             app.measures.recalled(took);
             context.memories.len() + context.facts.len()
         }
-        Some(ChatEvent::Failed(failed)) => {
-            let limits = app.memory.limits();
-            return Ok(refused(*failed, |violation| session.place(violation.field, limits)));
-        }
+        Some(ChatEvent::Failed(failed)) => return Ok(refused(*failed)),
         _ => return Err(ApiError::defect().into()),
     };
     let mut response = if streams { streamed(events).await } else { whole(&app, events).await };
@@ -100,10 +98,10 @@ pub(crate) async fn completions(
     Ok(response)
 }
 
-fn refused(failed: FailedTurn, place: impl Fn(&Violation) -> Place) -> Response {
+fn refused(failed: FailedTurn) -> Response {
     match failed.error {
         ModelError::Refused(refusal) => forwarded(refusal),
-        _ => Error::from(failed_turn(failed, place)).into_response(),
+        _ => Error::from(failed).into_response(),
     }
 }
 
@@ -130,7 +128,7 @@ async fn whole(app: &App, mut events: Receiver<ChatEvent>) -> Response {
 
 /// Returns the model's answer even when it could not be stored, because it has been paid for. A header says so.
 fn failed_whole(answered: Option<Bytes>, failed: FailedTurn) -> Response {
-    let Some(answered) = answered else { return refused(failed, |_| Place::body()) };
+    let Some(answered) = answered else { return refused(failed) };
     let mut response = json_body(answered);
     if let ModelError::Memory(error) = &failed.error {
         tracing::error!(error = with_causes(error), "a turn was answered but could not be stored");
@@ -163,7 +161,7 @@ async fn streamed(mut events: Receiver<ChatEvent>) -> Response {
         Some(ChatEvent::Delta(delta)) if delta.is_end => Bytes::new(),
         Some(ChatEvent::Delta(delta)) => delta.raw,
         Some(ChatEvent::Whole(completion)) => as_event(&completion),
-        Some(ChatEvent::Failed(failed)) => return refused(*failed, |_| Place::body()),
+        Some(ChatEvent::Failed(failed)) => return refused(*failed),
         Some(ChatEvent::Recalled(..) | ChatEvent::Done(_)) | None => {
             return Error::from(ApiError::defect()).into_response();
         }
@@ -214,28 +212,32 @@ fn as_event(completion: &Completion) -> Bytes {
 }
 
 /// The turn that a request asks for. The memory reads only its messages.
-fn turn(app: &App, session: ChatSession, request: Map<String, Value>) -> Result<ChatTurn, Problem> {
+fn turn(
+    limits: &Limits,
+    session: Option<Checked<ChatSession>>,
+    request: Map<String, Value>,
+    problems: &mut Problems,
+) -> Option<ChatTurn> {
     let none = vec![];
     let messages = request.get("messages").and_then(Value::as_array).unwrap_or(&none);
-    check_count(messages.len())?;
+    problems.take(check_count(messages.len()))?;
     let asked = messages.iter().rposition(|message| message["role"] == "user");
     let question = asked.and_then(|at| message::text(&messages[at]["content"])).unwrap_or_default();
-    let limit = USUAL_MEMORIES.min(app.memory.limits().results);
-    Ok(ChatTurn {
-        session,
+    Some(ChatTurn {
+        session: session?,
         question,
         is_new: asked.is_some_and(|at| at + 1 == messages.len()),
         request: request.into(),
-        limit,
+        limit: USUAL_MEMORIES.min(limits.results),
         retry: Retry::NEVER,
         asks_usage: false,
     })
 }
 
-fn session(headers: &HeaderMap) -> Result<NamedSession, Problems> {
-    let name = |spellings| header(headers, spellings).map(|name| name.filter(|name| !name.is_empty()));
-    let or_default = |name: Option<String>| name.unwrap_or_else(|| "default".to_owned());
-    let (group, session) = (or_default(name(NAMES.group)?), or_default(name(NAMES.session)?));
-    let (users, agents) = (vec![or_default(name(NAMES.users)?)], name(NAMES.agents)?.into_iter().collect());
-    NamedSession::of_names(group, session, users, agents, &NAMES).checked()
+fn session(headers: &HeaderMap, problems: &mut Problems) -> NamedSession {
+    let mut name = |spellings| header(headers, spellings, problems).filter(|name| !name.is_empty());
+    let [group, session, user] = [NAMES.group, NAMES.session, NAMES.users]
+        .map(|spellings| name(spellings).unwrap_or_else(|| "default".to_owned()));
+    let agents = name(NAMES.agents).into_iter().collect();
+    NamedSession::of_names(group, session, vec![user], agents, &NAMES)
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::Problems;
 use memcloud_api::native::DeletedFact;
 
 use crate::App;
@@ -29,8 +30,11 @@ pub(crate) async fn delete(
     id: PathId,
     mut query: QueryParams,
 ) -> Result<Json<DeletedFact>, ApiError> {
-    let space = space(&allowed, &mut query)?;
-    if app.memory.engine().facts.delete_fact(&space, id.parsed(str::parse)?).await? {
+    let (space, id) = Problems::none_in(|problems| {
+        let id = id.parsed(problems, str::parse);
+        Some((space(&mut query, problems), id?))
+    })?;
+    if app.memory.engine().facts.delete_fact(&allowed.enter(space)?, id).await? {
         Ok(Json(DeletedFact { deleted: 1 }))
     } else {
         Err(ApiError::not_found("no such fact in this group"))

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::Problems;
 use memcloud_api::memmachine_v1::Fact;
 use memcloud_api::native::Facts;
 use memcloud_ports::FactsOf;
@@ -31,9 +32,12 @@ pub(crate) async fn list(
     State(app): State<App>,
     mut query: QueryParams,
 ) -> Result<Json<Facts>, ApiError> {
-    let owners = query.text("user_id")?.map(|name| vec![name]);
-    let as_of = query.parsed("as_of", str::parse)?;
-    let of = FactsOf { space: space(&allowed, &mut query)?, owners, category: None, as_of };
+    let of = Problems::none_in(|problems| {
+        let owners = query.text("user_id", problems).map(|name| vec![name]);
+        let as_of = query.parsed("as_of", problems, str::parse);
+        Some(FactsOf { space: space(&mut query, problems), owners, category: None, as_of })
+    })?;
+    allowed.enter(of.space.clone())?;
     let facts = app.memory.facts(&of).await?;
     Ok(Json(Facts { facts: facts.into_iter().map(|fact| Fact::new(fact, None)).collect() }))
 }

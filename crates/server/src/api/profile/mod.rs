@@ -5,7 +5,7 @@ pub(crate) mod list;
 pub(crate) mod queue;
 pub(crate) mod retry;
 
-use memcloud_api::memmachine_v1;
+use memcloud_api::{Problems, memmachine_v1};
 use memcloud_domain::{Caller, Space};
 
 use crate::error::ApiError;
@@ -13,7 +13,7 @@ use crate::params::QueryParams;
 
 /// The space of the group that is named; else each that is open to the caller, or `None` for all at once.
 fn spaces(caller: &Caller, query: &mut QueryParams) -> Result<Vec<Option<Space>>, ApiError> {
-    Ok(match query.text("group_id")? {
+    Ok(match Problems::none_in(|problems| Some(query.text("group_id", problems)))? {
         Some(group) => vec![Some(caller.enter(memmachine_v1::space(group))?)],
         None => match caller.spaces() {
             Some(open) => open.iter().cloned().map(Some).collect(),

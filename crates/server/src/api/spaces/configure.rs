@@ -3,16 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::{SpaceChanges as Changes, SpaceDetails};
-use memcloud_api::{Place, Problem, Problems};
+use memcloud_api::{Place, Problem};
 use memcloud_domain::{Error, SpaceChanges, SpaceState};
 
-use super::{details, named, unknown};
+use super::{details, unknown};
 use crate::App;
 use crate::allowed::{Admin, Allowed};
 use crate::api::responses::Validated;
 use crate::body::TypedBody;
 use crate::error::ApiError;
-use crate::params::{PathSpace, plain};
+use crate::params::PathSpace;
 
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 1_000;
@@ -39,13 +39,13 @@ pub(crate) async fn configure(
     allowed: Allowed<Admin>,
     State(app): State<App>,
     space: PathSpace,
-    TypedBody { value, source }: TypedBody<Changes>,
+    body: TypedBody<Changes>,
 ) -> Result<Json<SpaceDetails>, ApiError> {
-    let space = named(&allowed, space)?;
-    let mut problems = Problems::default();
-    problems.take(check_description(value.description.as_deref()));
-    source.check(problems)?;
-    let changes = SpaceChanges { description: value.description, learns: value.learns };
+    let (space, changes) = body.checked(|Changes { description, learns }, problems| {
+        problems.take(check_description(description.as_deref().unwrap_or_default()));
+        Some((space.space(problems)?, SpaceChanges { description, learns }))
+    })?;
+    let space = allowed.enter(space)?;
     let spaces = &app.memory.engine().spaces;
     if !spaces.configure_space(&space, changes).await? {
         let known = spaces.describe_space(&space).await?;
@@ -56,12 +56,13 @@ pub(crate) async fn configure(
     details(&app.memory, &space).await.map(Json)
 }
 
-fn check_description(description: Option<&str>) -> Result<(), Problem> {
-    let Some(description) = description else { return Ok(()) };
-    let place = || Place::body().at("description");
-    if description.chars().nth(MAX_DESCRIPTION).is_some() {
-        let msg = format!("the description has more than {MAX_DESCRIPTION} characters");
-        return Err(Problem::new(place(), "value_error", msg, "description_too_long"));
-    }
-    plain(description.to_owned(), place).map(drop)
+fn check_description(description: &str) -> Result<(), Problem> {
+    let (msg, code) = if description.chars().nth(MAX_DESCRIPTION).is_some() {
+        (format!("the description has more than {MAX_DESCRIPTION} characters"), "description_too_long")
+    } else if description.contains('\0') {
+        ("the description contains a NUL character".to_owned(), "nul_character")
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(Place::body().at("description"), "value_error", msg, code))
 }

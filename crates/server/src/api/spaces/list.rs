@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::Spaces;
-use memcloud_api::{Place, Problem};
+use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Caller, Error, Space, SpaceInfo};
 use memcloud_memory::Memory;
 use serde_json::Value;
@@ -34,11 +34,11 @@ pub(crate) async fn list(
     State(app): State<App>,
     mut query: QueryParams,
 ) -> Result<Json<Spaces>, ApiError> {
-    let given = query.integer("limit")?;
-    let limit = app.memory.limits().check_limit(given, USUAL_LIMIT).map_err(|violation| {
-        Problem::of(&violation, Place::query().at("limit")).showing(&Value::from(given))
+    let (limit, after) = Problems::none_in(|problems| {
+        let limit = query.limit(app.memory.limits(), USUAL_LIMIT, problems);
+        let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
+        Some((limit?, after))
     })?;
-    let after = query.text("cursor")?.map(|text| cursor(&text)).transpose()?;
     // One more than the page says whether there is a next page.
     let mut spaces = visible(&allowed, &app.memory, after.as_ref(), limit + 1).await?;
     let more = spaces.len() > limit;

@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod describe;
 pub(crate) mod list;
 
+use memcloud_api::Problems;
 use memcloud_api::native::{Space as ShownSpace, SpaceDetails};
 use memcloud_domain::{Caller, Space, SpaceInfo, SpaceState};
 use memcloud_memory::Memory;
@@ -13,8 +14,8 @@ use crate::error::ApiError;
 use crate::params::PathSpace;
 
 /// The space that a path names, if it is open to the caller.
-fn named(caller: &Caller, PathSpace(space): PathSpace) -> Result<Space, ApiError> {
-    Ok(caller.enter(space)?)
+fn named(caller: &Caller, space: PathSpace) -> Result<Space, ApiError> {
+    Ok(caller.enter(Problems::none_in(|problems| space.space(problems))?)?)
 }
 
 /// A space with its counts.

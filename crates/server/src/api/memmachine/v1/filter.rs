@@ -4,13 +4,12 @@ use memcloud_api::{Object, Place, Problem, Problems};
 use memcloud_domain::{Attribute, Field, Filter, Rule, Scalar, Violation};
 use serde_json::Value;
 
-/// The filter, or all of its problems.
-pub(super) fn read(given: Object) -> Result<Filter, Problems> {
-    let (mut all, mut problems) = (vec![], Problems::default());
-    for (key, value) in given.0 {
-        all.extend(problems.take(condition(&key, &value)).flatten());
-    }
-    problems.into_result().map(|()| Filter::All(all))
+/// The filter.
+pub(super) fn read(given: &Object, problems: &mut Problems) -> Filter {
+    let conditions = given.0.iter();
+    Filter::All(
+        conditions.filter_map(|(key, value)| problems.take(condition(key, value)).flatten()).collect(),
+    )
 }
 
 /// The condition of one field; `None` for the group, which the session decides.

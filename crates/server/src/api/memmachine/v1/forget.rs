@@ -29,8 +29,8 @@ pub(crate) async fn forget(
     headers: HeaderMap,
     body: TypedBody<ForgetSession>,
 ) -> Result<(HeaderMap, Json<()>), ApiError> {
-    let session = NamedSession::of_request(&headers, body.value.session);
-    let session = session.map_err(|problems| body.source.refuse(problems))?;
+    let session =
+        body.checked(|body, problems| Some(NamedSession::of_request(&headers, body.session, problems)))?;
     app.memory
         .engine()
         .episodes

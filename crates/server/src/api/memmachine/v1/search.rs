@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use memcloud_api::memmachine_v1::{SearchAnswer, SearchContent, SearchQuery, SearchResult};
-use memcloud_api::{Integer, Place, Problem, Problems};
+use memcloud_api::memmachine_v1::{self, SearchAnswer, SearchContent, SearchQuery, SearchResult};
+use memcloud_api::{Integer, Place, Problems};
 use memcloud_domain::{Caller, Episode, Field, Filter, Space, Timestamp};
-use memcloud_memory::{FactHit, SearchResults};
+use memcloud_memory::{FactHit, Limits, SearchResults};
 use memcloud_ports::FactsOf;
 
 use super::filter;
@@ -50,8 +50,11 @@ pub(crate) async fn search(
     mut query: QueryParams,
     body: TypedBody<SearchQuery>,
 ) -> Result<Response, ApiError> {
-    let shape = Shape::of_request(shapes, &headers, &mut query, &body.value)?;
-    let search = Search::read(&app, &allowed, &headers, query, body)?;
+    let (shape, search) = body.checked(|body, problems| {
+        let shape = Shape::of_request(shapes, &headers, &mut query, &body, problems);
+        Some((shape, Search::read(app.memory.limits(), &headers, query, body, problems)?))
+    })?;
+    let search = search.entered(&allowed)?;
     Ok(match shape {
         Shape::List => {
             let found = search.episodes(&app).await?;
@@ -85,7 +88,7 @@ pub(crate) async fn search_episodic(
     query: QueryParams,
     body: TypedBody<SearchQuery>,
 ) -> Result<Response, ApiError> {
-    let search = Search::read(&app, &allowed, &headers, query, body)?;
+    let search = searched(&app, &allowed, &headers, query, body)?;
     let newest = search.newest(&app).await?;
     let found = search.episodes(&app).await?;
     Ok(search.answer(shape::episodic(newest, found.hits, search.explain)))
@@ -109,7 +112,7 @@ pub(crate) async fn search_profile(
     query: QueryParams,
     body: TypedBody<SearchQuery>,
 ) -> Result<Response, ApiError> {
-    let search = Search::read(&app, &allowed, &headers, query, body)?;
+    let search = searched(&app, &allowed, &headers, query, body)?;
     let facts = app.memory.search_facts(&search.facts_of(), &search.text, search.most_facts).await?;
     Ok(search.answer(SearchContent { episodic_memory: None, profile_memory: Some(shape::profile(facts)) }))
 }
@@ -127,44 +130,54 @@ struct Search {
     since: Instant,
 }
 
+/// What a request for one kind of memory searches for.
+fn searched(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    query: QueryParams,
+    body: TypedBody<SearchQuery>,
+) -> Result<Search, ApiError> {
+    let limits = app.memory.limits();
+    body.checked(|body, problems| Search::read(limits, headers, query, body, problems))?.entered(caller)
+}
+
 impl Search {
-    /// Reads a request, or reports all of its problems.
     fn read(
-        app: &App,
-        caller: &Caller,
+        limits: &Limits,
         headers: &HeaderMap,
         mut query: QueryParams,
-        TypedBody { value: body, source }: TypedBody<SearchQuery>,
-    ) -> Result<Self, ApiError> {
-        let (since, limits) = (Instant::now(), app.memory.limits());
-        let refuse = |problems: Problems| source.refuse(problems);
-        let session = NamedSession::of_request(headers, body.session).map_err(refuse)?;
-        let space = session.space(caller)?;
-        let mut problems = Problems::default();
-        let at = |field| move |violation| Problem::of(&violation, Place::body().at(field));
-        problems.take(limits.check_text(Field::Query, &body.query).map_err(at("query")));
-        let named = limits.check_name(Field::Space, &space.project);
-        problems
-            .take(named.map_err(|violation| Problem::of(&violation, session.place(Field::Space, limits))));
-        let filter = problems.take_all(body.filter.value().map(filter::read).transpose());
+        body: SearchQuery,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let (since, at) = (Instant::now(), |field| Place::body().at(field));
+        let session = NamedSession::of_request(headers, body.session, problems);
+        problems.take_at(at("query"), limits.check_text(Field::Query, &body.query));
+        let named = limits.check_name(Field::Space, &session.group);
+        problems.take_at(session.place(Field::Space, limits), named);
+        let filter = body.filter.value().map(|given| filter::read(&given, problems));
         let given = body.limit.map(|Integer(limit)| limit);
-        let limit = problems.take(limits.check_limit(given, USUAL_LIMIT).map_err(at("limit")));
+        let limit = problems.take_at(at("limit"), limits.check_limit(given, USUAL_LIMIT));
         let as_of = body.as_of.as_deref().map(str::parse).transpose();
-        let as_of = problems.take(as_of.map_err(at("as_of"))).flatten();
-        let explain = problems.take(query.truth("explain")).unwrap_or_default();
-        source.check(problems)?;
-        let limit = limit.unwrap_or(USUAL_LIMIT);
-        Ok(Self {
+        let as_of = problems.take_at(at("as_of"), as_of).flatten();
+        let explain = query.truth("explain", problems) || body.explain.unwrap_or_default();
+        Some(Self {
+            space: memmachine_v1::space(session.group.as_str()),
             session,
-            space,
             text: body.query,
-            filter: filter.flatten().unwrap_or_default(),
-            limit,
-            most_facts: given.map_or(USUAL_FACTS.min(limits.results), |_| limit),
+            filter: filter.unwrap_or_default(),
+            most_facts: limit.filter(|_| given.is_some()).unwrap_or(USUAL_FACTS.min(limits.results)),
+            limit: limit?,
             as_of,
-            explain: explain || body.explain.unwrap_or_default(),
+            explain,
             since,
         })
+    }
+
+    /// This search when its group is open to the caller.
+    fn entered(self, caller: &Caller) -> Result<Self, ApiError> {
+        caller.enter(self.space.clone())?;
+        Ok(self)
     }
 
     /// The facts about the users of the session.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::Problems;
 use memcloud_api::memmachine_v1::{KnownSession, ORGANISATION, Sessions, space as space_of};
 use memcloud_domain::{Caller, Session};
 use memcloud_ports::SessionsOf;
@@ -39,9 +40,9 @@ pub(crate) async fn sessions(
 pub(crate) async fn sessions_of_user(
     allowed: Allowed<Read>,
     State(app): State<App>,
-    PathId(id): PathId,
+    id: PathId,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, SessionsOf::User(id)).await
+    list(&app, &allowed, SessionsOf::User(text(id)?)).await
 }
 
 /// Lists the sessions of a group.
@@ -56,9 +57,9 @@ pub(crate) async fn sessions_of_user(
 pub(crate) async fn sessions_of_group(
     allowed: Allowed<Read>,
     State(app): State<App>,
-    PathId(id): PathId,
+    id: PathId,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, SessionsOf::Space(allowed.enter(space_of(id))?)).await
+    list(&app, &allowed, SessionsOf::Space(allowed.enter(space_of(text(id)?))?)).await
 }
 
 /// Lists the sessions that an agent takes part in.
@@ -73,9 +74,13 @@ pub(crate) async fn sessions_of_group(
 pub(crate) async fn sessions_of_agent(
     allowed: Allowed<Read>,
     State(app): State<App>,
-    PathId(id): PathId,
+    id: PathId,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, SessionsOf::Agent(id)).await
+    list(&app, &allowed, SessionsOf::Agent(text(id)?)).await
+}
+
+fn text(id: PathId) -> Result<String, Problems> {
+    Problems::none_in(|problems| id.text(problems))
 }
 
 /// The sessions that the caller sees. Groups are the projects of one organisation; this API does not show others.

@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
 use memcloud_api::memmachine_v1::{Explanation, Fact, Hit, SearchContent, SearchQuery, SearchResult};
-use memcloud_api::{Place, Problem};
+use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Episode, EpisodeId};
 use memcloud_memory::{FactHit, Hit as Found};
 use serde_json::Value;
@@ -61,25 +61,26 @@ impl Shape {
         headers: &HeaderMap,
         query: &mut QueryParams,
         body: &SearchQuery,
-    ) -> Result<Self, Problem> {
-        let asked = query.text("shape")?;
+        problems: &mut Problems,
+    ) -> Self {
+        let asked = query.text("shape", problems);
         if shapes == Shapes::Original {
-            return Ok(Self::MemMachine);
+            return Self::MemMachine;
         }
         match asked.as_deref() {
-            Some("list") => return Ok(Self::List),
-            Some("memmachine") => return Ok(Self::MemMachine),
+            Some("list") => return Self::List,
+            Some("memmachine") => return Self::MemMachine,
             Some(other) => {
                 let place = Place::query().at("shape");
                 let problem = Problem::new(place, "value_error", "there is no such shape", "unknown_shape");
-                return Err(problem.showing(&Value::from(other)));
+                problems.push(problem.showing(&Value::from(other)));
             }
             None => {}
         }
         let is_client =
             headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"MemMachineClient/"));
         let original = !body.filter.is_absent() || body.session.is_none() || is_named(headers) || is_client;
-        Ok(if original { Self::MemMachine } else { Self::List })
+        if original { Self::MemMachine } else { Self::List }
     }
 }
 

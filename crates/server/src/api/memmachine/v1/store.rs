@@ -1,5 +1,6 @@
 //! `POST /v1/memories`, and the same for one kind of memory only: `…/episodic` and `…/profile`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::State;
@@ -81,17 +82,16 @@ async fn store_one(
     app: &App,
     caller: &Caller,
     headers: &HeaderMap,
-    TypedBody { value: mut new, source }: TypedBody<NewEpisode>,
+    body: TypedBody<NewEpisode>,
     purpose: Purpose,
 ) -> Result<Response, ApiError> {
-    let since = Instant::now();
-    let session = NamedSession::of_request(headers, new.session.take());
-    let session = session.map_err(|problems| source.refuse(problems))?;
-    let (space, echo) = (session.space(caller)?, session.echo());
-    let message =
-        Message::read(session.into(), new, purpose, None).map_err(|problem| source.refuse(problem))?;
-    let messages = vec![message];
-    let stored = Store { app, headers, source: &source, space, messages, since }.run().await?;
+    let (since, limits) = (Instant::now(), app.memory.limits());
+    let (echo, store) = body.checked(|mut new, problems| {
+        let session = Arc::new(NamedSession::of_request(headers, new.session.take(), problems));
+        let message = Message::read(Arc::clone(&session), new, purpose, None, problems);
+        Some((session.echo(), Store::read(limits, headers, &session, vec![message], problems)?))
+    })?;
+    let stored = store.run(app, caller, since).await?;
     let id = *stored.ids.first().ok_or_else(ApiError::defect)?;
     let status = match purpose {
         Purpose::Recall | Purpose::Transcript => Progress::Stored,
