@@ -20,7 +20,10 @@ pub enum Error {
     #[error("the space '{0}' is being deleted")]
     SpaceDeleting(Space),
     /// The stored vectors come from another model than the one that runs.
-    #[error("the stored vectors come from '{stored}', but the embedding model is '{running}'")]
+    #[error(
+        "the memory holds vectors of the model '{stored}', but the model that runs is '{running}'; vectors of two models \
+         cannot be compared"
+    )]
     OtherVectorSpace {
         /// The space of the stored vectors.
         stored: String,

@@ -1,14 +1,16 @@
-//! Copies a memory from one engine to another: episodes, sessions, members, vectors, facts and the learning queue, under
-//! the same ids and in the same order. Whatever the target has already is skipped, so an interrupted copy continues when
-//! it is run again. At the end both sides are read and compared.
+//! Copies a memory from one engine to another: spaces with their settings, sessions, members, episodes, vectors, facts, the
+//! learning queue and API keys, under the same ids and in the same order. What the target has already is skipped, so an
+//! interrupted copy continues when it is run again. At the end both sides are read and compared. A space that is being
+//! deleted is not copied.
 
 mod facts;
+mod keys;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use data_encoding::HEXLOWER;
 use half::f16;
-use memcloud_domain::{Episode, EpisodeId, Member, Session, Space, SpaceChanges};
+use memcloud_domain::{Episode, EpisodeId, Member, Session, Space, SpaceState};
 use memcloud_memory::Analysis;
 use memcloud_ports::{Batch, Change, ChangeKind, Cursor, Engine, IndexRow, Prepared, SessionsOf};
 use serde_json::json;
@@ -51,6 +53,8 @@ pub struct Copied {
     pub queued: u64,
     /// Spaces.
     pub spaces: usize,
+    /// API keys.
+    pub keys: usize,
     /// Episodes that this run wrote.
     pub written: u64,
     /// A checksum over everything, in hexadecimal digits.
@@ -63,24 +67,28 @@ pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) ->
     if let Some(space) = source.vectors.vector_space().await? {
         target.vectors.bind_vector_space(&space).await?;
     }
-    let spaces = copy_sessions(source, target).await?;
+    let spaces = copy_spaces(source, target).await?;
+    copy_sessions(source, target).await?;
     let mut counter = Counter { done: 0, total, written: 0, progress };
     for space in &spaces {
-        copy_settings(source, target, space).await?;
         copy_episodes(source, target, space, &mut counter).await?;
     }
     facts::copy(source, target).await?;
+    keys::copy(source, target).await?;
     (counter.progress)(Progress::Checking);
     let mut sum = facts::check(source, target).await?;
     for space in &spaces {
         sum.add(&check(source, target, space).await?);
     }
+    let keys = keys::check(source, target).await?;
+    sum.add(&keys);
     Ok(Copied {
         episodes: sum.episodes,
         vectors: sum.vectors,
         facts: sum.facts,
         queued: sum.queued,
         spaces: spaces.len(),
+        keys: keys.keys,
         written: counter.written,
         checksum: sum.hex(),
     })
@@ -102,22 +110,32 @@ impl Counter<'_> {
     }
 }
 
-/// Creates all sessions in the order in which they were first seen, and returns the spaces in that order.
-async fn copy_sessions(source: &Engine, target: &Engine) -> Result<Vec<Space>, Error> {
-    let (mut spaces, mut seen) = (Vec::new(), HashSet::new());
+/// Copies the spaces with their settings, and returns them.
+async fn copy_spaces(source: &Engine, target: &Engine) -> Result<Vec<Space>, Error> {
+    let mut spaces: Vec<Space> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = source.spaces.spaces(after.as_ref(), STEP).await?;
+        let Some(last) = page.last() else { return Ok(spaces) };
+        after = Some(last.space.clone());
+        for info in page.into_iter().filter(|info| info.state == SpaceState::Active) {
+            target.spaces.put_space(&info).await?;
+            spaces.push(info.space);
+        }
+    }
+}
+
+/// Creates all sessions, in the order in which they were first seen.
+async fn copy_sessions(source: &Engine, target: &Engine) -> Result<(), Error> {
     let mut batch: Vec<(String, Vec<Member>)> = Vec::new();
     let mut owner: Option<Space> = None;
     for Session { space, name, members } in source.sessions.sessions(SessionsOf::Everyone).await? {
         if owner.as_ref() != Some(&space) || batch.len() >= STEP {
-            make_sessions(target, owner.replace(space.clone()), std::mem::take(&mut batch)).await?;
-        }
-        if seen.insert(space.clone()) {
-            spaces.push(space);
+            make_sessions(target, owner.replace(space), std::mem::take(&mut batch)).await?;
         }
         batch.push((name, members));
     }
-    make_sessions(target, owner, batch).await?;
-    Ok(spaces)
+    make_sessions(target, owner, batch).await
 }
 
 async fn make_sessions(
@@ -130,14 +148,6 @@ async fn make_sessions(
         .episodes
         .append(Batch { space, sessions, episodes: Vec::new(), idempotency: None, intent: None })
         .await?;
-    Ok(())
-}
-
-/// Copies the settings of a space.
-async fn copy_settings(source: &Engine, target: &Engine, space: &Space) -> Result<(), Error> {
-    let Some((info, _)) = source.spaces.describe_space(space).await? else { return Ok(()) };
-    let changes = SpaceChanges { description: Some(info.description), learns: Some(info.learns) };
-    target.spaces.configure_space(space, changes).await?;
     Ok(())
 }
 
@@ -208,6 +218,7 @@ struct Sum {
     vectors: u64,
     facts: u64,
     queued: u64,
+    keys: usize,
     hashes: [u64; 4],
 }
 
@@ -224,6 +235,7 @@ impl Sum {
         self.vectors += other.vectors;
         self.facts += other.facts;
         self.queued += other.queued;
+        self.keys += other.keys;
         for (sum, part) in self.hashes.iter_mut().zip(other.hashes) {
             *sum = sum.wrapping_add(part);
         }

@@ -54,6 +54,8 @@ pub type Report<'a> = &'a mut (dyn FnMut(&Progress<'_>) + Send);
 /// A local model that was examined.
 #[derive(Debug)]
 pub struct Examined {
+    /// The vector space.
+    pub space: String,
     /// Its folder.
     pub dir: PathBuf,
     /// The instructions it computes with.
@@ -135,14 +137,14 @@ impl LocalModel {
         let Some(files) = weights::find(&self.places())? else { return Ok(None) };
         let dir = files.dir.clone();
         let model = Arc::new(self.load(files).await?);
-        let (kernel, threads) = (model.isa().to_string(), model.threads());
+        let (space, kernel, threads) = (model.space().to_owned(), model.isa().to_string(), model.threads());
         let began = Instant::now();
         let vector = blocking(move || model.embed_one("Is anyone there?")).await?;
         let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         if (length - 1.0).abs() > 1e-3 {
             return Err(Error::WrongVector { kernel, length });
         }
-        Ok(Some(Examined { dir, kernel, threads, latency: began.elapsed() }))
+        Ok(Some(Examined { space, dir, kernel, threads, latency: began.elapsed() }))
     }
 
     /// The files of the model, fetched if they are missing and fetching is allowed.

@@ -1,7 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use memcloud_domain::Space;
+use memcloud_domain::{KeyId, Space};
 use memcloud_embed::weights::FetchError;
 
 /// Why an instance could not be opened, served or copied.
@@ -71,6 +71,12 @@ pub enum Error {
         here: String,
         /// A summary of the target.
         there: String,
+    },
+    /// After a copy, an API key is not the same on both sides.
+    #[error("the API key {id} is not the same on both sides")]
+    KeyDiffers {
+        /// The id of the key.
+        id: KeyId,
     },
     /// After a copy, facts or the learning queue are not the same on both sides.
     #[error("the learned facts differ on the two sides: {here} and {there}")]

@@ -1,9 +1,9 @@
 //! The keys of an instance: those of the settings, and those that were made for its data directory.
 
-use std::fmt::Write;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use memcloud_server::ApiKeys;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -29,8 +29,8 @@ pub(crate) fn accepted(given: &[SecretString], data_dir: &Path) -> Result<ApiKey
 
 /// Makes a key for this data directory and keeps its hash. The key itself is kept nowhere.
 pub(crate) fn make(data_dir: &Path) -> Result<SecretString, Failure> {
-    let key = format!("{PREFIX}{}", hex(&rand::random::<[u8; 32]>()));
-    let line = format!("sha256:{}\n", hex(&Sha256::digest(&key)));
+    let key = format!("{PREFIX}{}", HEXLOWER.encode(&rand::random::<[u8; 32]>()));
+    let line = format!("sha256:{}\n", HEXLOWER.encode(&Sha256::digest(&key)));
     let path = data_dir.join(FILE);
     private_file::replace(&path, line.as_bytes()).map_err(|error| Failure::file("write", &path, &error))?;
     Ok(key.into())
@@ -49,15 +49,6 @@ fn made_before(path: &PathBuf) -> Result<Vec<SecretString>, Failure> {
 /// A key for printing it once.
 pub(crate) fn shown(key: &SecretString) -> &str {
     key.expose_secret()
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

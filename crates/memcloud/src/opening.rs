@@ -69,11 +69,11 @@ impl FetchBar {
     }
 }
 
-/// The result of examining the local model, in one line.
+/// What the check of the local model found, in one line.
 pub(crate) fn examined(found: &embedder::Examined) -> String {
     let millis = found.latency.as_secs_f64() * 1e3;
     let (dir, kernel, threads) = (found.dir.display(), &found.kernel, found.threads);
-    format!("{dir}; hash right, {kernel} on {threads} threads, a text in {millis:.1} ms")
+    format!("{dir}; the files are intact, {kernel} on {threads} threads, a text in {millis:.1} ms")
 }
 
 /// Copies a memory and prints what was copied.
@@ -96,7 +96,7 @@ pub(crate) async fn copy_memory(
 }
 
 fn summary(copied: &copy::Copied, seconds: f64, output: Output) {
-    let copy::Copied { episodes, vectors, facts, queued, spaces, written, checksum } = copied;
+    let copy::Copied { episodes, vectors, facts, queued, spaces, keys, written, checksum } = copied;
     if output.json {
         output.value(&serde_json::json!({
             "memories": episodes,
@@ -104,6 +104,7 @@ fn summary(copied: &copy::Copied, seconds: f64, output: Output) {
             "facts": facts,
             "queued": queued,
             "groups": spaces,
+            "keys": keys,
             "written": written,
             "checksum": checksum,
             "seconds": seconds,
@@ -112,7 +113,7 @@ fn summary(copied: &copy::Copied, seconds: f64, output: Output) {
     }
     output.data(format!(
         "{episodes} memories in {spaces} groups, {vectors} with a vector; {facts} facts, {queued} messages to learn from; \
-         {written} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides"
+         {keys} API keys; {written} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides"
     ));
 }
 
@@ -138,7 +139,7 @@ impl From<Error> for Failure {
             Error::Endpoint { .. } => {
                 "check MEMCLOUD_EMBEDDING_MODEL, MEMCLOUD_EMBEDDING_URL and MEMCLOUD_EMBEDDING_KEY"
             }
-            Error::SpacesDiffer { .. } | Error::FactsDiffer { .. } => {
+            Error::SpacesDiffer { .. } | Error::FactsDiffer { .. } | Error::KeyDiffers { .. } => {
                 "make sure that no server writes to either side or learns, and run the same command again: it continues \
                  where it stopped"
             }

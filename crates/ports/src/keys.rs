@@ -34,6 +34,10 @@ pub trait KeyStore: Send + Sync {
     /// there would be none when this one is made.
     async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error>;
 
+    /// Keeps keys of another store as they are there. A key that is known by its id stays as it is, except that it is
+    /// revoked if the given one is.
+    async fn put_keys(&self, keys: &[ApiKey]) -> Result<(), Error>;
+
     /// Revokes a key from this moment on, unless the rule forbids it.
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error>;
 

@@ -21,6 +21,9 @@ pub trait SpaceStore: Send + Sync {
     /// Changes a space; `false` when it is unknown or being deleted.
     async fn configure_space(&self, space: &Space, changes: SpaceChanges) -> Result<bool, Error>;
 
+    /// Keeps a space of another store with its settings. It was created at the earlier of the two moments that are known.
+    async fn put_space(&self, space: &SpaceInfo) -> Result<(), Error>;
+
     /// Begins to delete a space, and drops what waits to be learned from in it. `false` when it is unknown; `true` also when
     /// the deletion had begun.
     async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error>;

@@ -113,7 +113,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
 
 // Existing rows are excluded first, because an insert that does nothing still takes a number from the sequence.
 // Nothing is inserted while a space of this name is being deleted.
-const SPACE: &str = "INSERT INTO memcloud.spaces (org, project, head, created_at)
+pub(crate) const SPACE: &str = "INSERT INTO memcloud.spaces (org, project, head, created_at)
     SELECT $1, $2, coalesce((SELECT value::bigint FROM memcloud.meta WHERE name = 'lives'), 0) << $3::integer,
            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
     WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces

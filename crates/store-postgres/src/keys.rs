@@ -25,6 +25,10 @@ impl KeyStore for PostgresStore {
         self.run("keeping a key", |client| create(client, &key, rule)).await
     }
 
+    async fn put_keys(&self, keys: &[ApiKey]) -> Result<(), Error> {
+        self.run_idempotent("keeping keys", |client| put(client, keys)).await
+    }
+
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
         self.run_idempotent("revoking a key", |client| revoke(client, id, at, rule)).await
     }
@@ -61,11 +65,29 @@ async fn create(mut client: Object, key: &ApiKey, rule: AdminRule) -> Result<boo
     if rule == AdminRule::Required && lacks_admin(&keys, key.created_at) {
         return Ok(false);
     }
+    insert(&tx, key).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn put(mut client: Object, keys: &[ApiKey]) -> Result<(), WorkError> {
+    let tx = client.transaction().await?;
+    tx.batch_execute(LOCK).await?;
+    for key in keys {
+        insert(&tx, key).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Keeps a key as it is. One that is known is only revoked, if this one is.
+async fn insert(tx: &impl GenericClient, key: &ApiKey) -> Result<(), WorkError> {
     let micros = |time: Option<Timestamp>| time.map(Timestamp::as_micros);
     tx.execute(
         "INSERT INTO memcloud.api_keys
              (id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(memcloud.api_keys.revoked_at, excluded.revoked_at)",
         &[
             &key.id.as_str(),
             &key.name,
@@ -79,8 +101,7 @@ async fn create(mut client: Object, key: &ApiKey, rule: AdminRule) -> Result<boo
         ],
     )
     .await?;
-    tx.commit().await?;
-    Ok(true)
+    Ok(())
 }
 
 async fn revoke(

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object};
 use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceState, Timestamp};
-use memcloud_ports::SpaceStore;
+use memcloud_ports::{LIFE_BITS, SpaceStore};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
+use crate::append::SPACE;
 use crate::error::WorkError;
 use crate::query::Query;
 use crate::read::limited;
@@ -35,6 +36,10 @@ impl SpaceStore for PostgresStore {
             Ok(client.run(CONFIGURE, &[&space.org, &space.project, description, learns]).await? == 1)
         };
         self.run_idempotent("configuring a space", configure).await
+    }
+
+    async fn put_space(&self, space: &SpaceInfo) -> Result<(), Error> {
+        self.run_idempotent("keeping a space", |client| put(client, space)).await
     }
 
     async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
@@ -97,6 +102,20 @@ fn counts(row: &Row) -> SpaceCounts {
 pub(crate) async fn is_being_deleted(client: &impl GenericClient, space: &Space) -> Result<bool, WorkError> {
     let select = "SELECT 1 FROM memcloud.spaces WHERE deleting_org = $1 AND deleting_project = $2";
     Ok(client.row_if_any(select, &[&space.org, &space.project]).await?.is_some())
+}
+
+async fn put(mut client: Object, info: &SpaceInfo) -> Result<(), WorkError> {
+    let (Space { org, project }, tx) = (&info.space, client.transaction().await?);
+    tx.execute(SPACE, &[org, project, &(LIFE_BITS as i32)]).await?;
+    let update =
+        "UPDATE memcloud.spaces SET created_at = least(created_at, $3), description = $4, learns = $5
+                  WHERE org = $1 AND project = $2";
+    let created_at = info.created_at.map(Timestamp::as_micros);
+    if tx.execute(update, &[org, project, &created_at, &info.description, &info.learns]).await? == 0 {
+        return Err(Error::SpaceDeleting(info.space.clone()).into());
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 async fn begin_deletion(mut client: Object, space: &Space) -> Result<bool, WorkError> {

@@ -19,6 +19,12 @@ impl KeyStore for SqliteStore {
         self.writer.write("keeping a key", move |tx| create(tx, &key, rule)).await
     }
 
+    async fn put_keys(&self, keys: &[ApiKey]) -> Result<(), Error> {
+        let keys = keys.to_vec();
+        let put = move |tx: &Connection| keys.iter().try_for_each(|key| insert(tx, key));
+        self.writer.write("keeping keys", put).await
+    }
+
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
         let id = id.clone();
         self.writer.write("revoking a key", move |tx| revoke(tx, &id, at, rule)).await
@@ -59,11 +65,18 @@ fn create(tx: &Connection, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkEr
     if rule == AdminRule::Required && lacks_admin(&keys, key.created_at) {
         return Ok(false);
     }
+    insert(tx, key)?;
+    Ok(true)
+}
+
+/// Keeps a key as it is. One that is known is only revoked, if this one is.
+fn insert(tx: &Connection, key: &ApiKey) -> Result<(), WorkError> {
     let spaces = key.spaces.as_ref().map(serde_json::to_string).transpose();
     let spaces = spaces.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     tx.execute(
         "INSERT INTO api_keys (id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (id) DO UPDATE SET revoked_at = ifnull(revoked_at, excluded.revoked_at)",
         params![
             key.id.as_str(),
             key.name,
@@ -76,7 +89,7 @@ fn create(tx: &Connection, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkEr
             key.revoked_at.map(Timestamp::as_micros),
         ],
     )?;
-    Ok(true)
+    Ok(())
 }
 
 fn revoke(tx: &Connection, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, WorkError> {

@@ -25,6 +25,12 @@ impl SpaceStore for SqliteStore {
         self.writer.write("configuring a space", move |tx| configure(tx, &space, &changes)).await
     }
 
+    async fn put_space(&self, space: &SpaceInfo) -> Result<(), Error> {
+        let space = space.clone();
+        let now = self.clock.now();
+        self.writer.write("keeping a space", move |tx| put(tx, &space, now)).await
+    }
+
     async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
         let space = space.clone();
         self.writer.write("deleting a space", move |tx| begin_deletion(tx, &space)).await
@@ -133,6 +139,17 @@ fn configure(tx: &Connection, space: &Space, changes: &SpaceChanges) -> Result<b
         )?
         .execute(params![space.org, space.project, changes.description, changes.learns])?;
     Ok(changed == 1)
+}
+
+fn put(tx: &Connection, info: &SpaceInfo, now: Timestamp) -> Result<(), WorkError> {
+    let id = make(tx, &info.space, now)?;
+    let created_at = info.created_at.map(Timestamp::as_micros);
+    tx.prepare_cached(
+        "UPDATE spaces SET created_at = ifnull(min(created_at, ?2), ifnull(created_at, ?2)), description = ?3, learns = ?4
+         WHERE id = ?1",
+    )?
+    .execute(params![id, created_at, info.description, info.learns])?;
+    Ok(())
 }
 
 fn begin_deletion(tx: &Connection, space: &Space) -> Result<bool, WorkError> {

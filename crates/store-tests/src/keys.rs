@@ -14,6 +14,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     the_first_key_manages_keys(fresh().await).await;
     the_last_admin_key_stays_while_others_live(fresh().await).await;
     revocation_is_final(fresh().await).await;
+    copied_keys_are_kept_as_they_are(fresh().await).await;
     use_is_noted_forwards(fresh().await).await;
     only_long_ended_keys_are_pruned(fresh().await).await;
     no_history_locks_everyone_out(fresh).await;
@@ -120,6 +121,24 @@ pub async fn revocation_is_final(store: Store) {
     assert_eq!(store.keys().await.unwrap()[0].revoked_at, Some(at(10)));
     let unknown = store.revoke_key(&id("unknown"), at(10), AdminRule::Required).await.unwrap();
     assert_eq!(unknown, Revocation::Unknown);
+}
+
+/// Keys of another store keep every field, and stay revoked whichever side revoked them.
+pub async fn copied_keys_are_kept_as_they_are(store: Store) {
+    let store = store.keys.as_ref();
+    let plain =
+        ApiKey { last_used_at: Some(at(20)), expires_at: Some(at(900)), ..key("a", &[Right::Read], 2) };
+    let spaces = Some(vec![Space::new("universal", "g")]);
+    let revoked = ApiKey { spaces, revoked_at: Some(at(7)), ..key("b", &Right::ALL, 1) };
+    let keys = [revoked, plain];
+    store.put_keys(&keys).await.unwrap();
+    assert_eq!(store.keys().await.unwrap(), keys);
+    let here = store.revoke_key(&id("a"), at(30), AdminRule::NotRequired).await.unwrap();
+    assert!(matches!(here, Revocation::Revoked(_)));
+    let there = ApiKey { revoked_at: None, ..keys[0].clone() };
+    store.put_keys(&[there, ApiKey { revoked_at: Some(at(40)), ..keys[1].clone() }]).await.unwrap();
+    let ends = store.keys().await.unwrap().into_iter().map(|key| key.revoked_at);
+    assert_eq!(ends.collect::<Vec<_>>(), [Some(at(7)), Some(at(30))]);
 }
 
 /// The last use only moves forwards, and unknown keys are no error.

@@ -1,6 +1,8 @@
 //! What every engine promises about spaces.
 
-use memcloud_domain::{EpisodeId, Error, Filter, Member, Space, SpaceChanges, SpaceState};
+use memcloud_domain::{
+    EpisodeId, Error, Filter, Member, Space, SpaceChanges, SpaceInfo, SpaceState, Timestamp,
+};
 use memcloud_memory::{ListQuery, Memory, SearchQuery};
 use memcloud_ports::{Batch, Counts, FactTarget, FactsOf, SessionsOf};
 
@@ -12,6 +14,7 @@ use crate::samples::{batch, said, some_episodes, space};
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     spaces_are_listed_and_described(fresh().await).await;
     a_space_is_configured(fresh().await).await;
+    a_copied_space_keeps_its_age_and_settings(fresh().await).await;
     a_deleted_space_is_gone(fresh().await).await;
     a_deletion_is_completed_by_another_server(fresh().await).await;
     an_index_of_a_deleted_space_finds_what_is_stored_later(fresh().await).await;
@@ -62,6 +65,28 @@ async fn a_space_is_configured(store: Store) {
     assert_eq!(learned(some_episodes(&here, "s", 4..5)).await, 3);
     let (info, _) = store.spaces.describe_space(&here).await.unwrap().unwrap();
     assert_eq!((info.description.as_str(), info.learns), ("our team", true));
+}
+
+async fn a_copied_space_keeps_its_age_and_settings(store: Store) {
+    let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
+    let info = SpaceInfo {
+        space: space("here"),
+        created_at: at(5),
+        description: "our team".into(),
+        learns: false,
+        state: SpaceState::Active,
+    };
+    let known = async || store.spaces.describe_space(&info.space).await.unwrap().unwrap().0;
+    store.spaces.put_space(&info).await.unwrap();
+    store.episodes.append(batch(some_episodes(&info.space, "s", 0..2))).await.unwrap();
+    assert_eq!(known().await, info);
+    for (given, kept) in [(at(9), at(5)), (None, at(5)), (at(3), at(3))] {
+        store.spaces.put_space(&SpaceInfo { created_at: given, ..info.clone() }).await.unwrap();
+        assert_eq!(known().await.created_at, kept);
+    }
+    assert!(store.spaces.begin_space_deletion(&info.space).await.unwrap());
+    let refused = store.spaces.put_space(&info).await;
+    assert!(matches!(refused, Err(Error::SpaceDeleting(_))), "{refused:?}");
 }
 
 async fn finds_nothing(memory: &Memory, store: &Store, space: &Space, ids: &[EpisodeId]) {

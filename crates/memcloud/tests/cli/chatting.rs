@@ -301,7 +301,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
     assert!(report.stdout.contains("the language model answered no JSON"), "{report:?}");
     assert!(report.stdout.contains("ok     llm"), "{report:?}");
     let report = doctor(&["--retry-parked"]);
-    assert!(report.stdout.contains("1 that were parked wait again"), "{report:?}");
+    assert!(report.stdout.contains("1 parked messages were queued again"), "{report:?}");
     until(&server, "/v1/memories/profile", |facts| values(facts) == ["Oslo"]).await;
     model.fails(json!({"faults": ["status=401"]})).await;
     let mut command = home.memcloud();

@@ -55,3 +55,28 @@ fn live_asks_the_server_and_nothing_else() {
     assert_eq!(home.run(&["doctor", "--live", "--json", "--url", &server.url]).json()["status"], "alive");
     home.run(&["doctor", "--live", "--url", "http://127.0.0.1:1"]).failed(4);
 }
+
+#[test]
+fn a_key_without_a_right_breaks_nothing() {
+    let home = Home::new();
+    let server = home.serve();
+    let run = |args: &[&str], key: &str| home.run(&[args, &["--url", &server.url, "--key", key]].concat());
+    let create = |args: &[&str], key: &str| {
+        run(&[&["keys", "create", "name"], args].concat(), key).ok().stdout.trim().to_owned()
+    };
+    let admin = create(&["--right", "admin"], "unknown");
+    let reader = create(&["--right", "read"], &admin);
+    let limited = create(&["--right", "read", "--right", "write", "--space", "home"], &admin);
+    for (key, ready, missing) in
+        [(&reader, "ok", "'write'"), (&limited, "ok", "memcloud-doctor"), (&admin, "unchecked", "'write'")]
+    {
+        let report = run(&["doctor", "--json"], key).ok().json();
+        assert_eq!((state(&report, "key"), state(&report, "ready")), ("ok", ready), "{report}");
+        assert_eq!(state(&report, "round trip"), "unchecked", "{report}");
+        assert!(report.to_string().contains(missing), "{report}");
+        let text = run(&["doctor"], key).ok().stdout;
+        assert!(text.contains("nothing is broken; ") && text.contains("not checked with this key"), "{text}");
+    }
+    let unknown = run(&["doctor", "--json"], "unknown").json();
+    assert_eq!((state(&unknown, "key"), &unknown["ok"]), ("failed", &false.into()));
+}

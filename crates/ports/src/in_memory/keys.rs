@@ -23,6 +23,18 @@ impl KeyStore for InMemoryEngine {
         Ok(allowed)
     }
 
+    async fn put_keys(&self, keys: &[ApiKey]) -> Result<(), Error> {
+        let mut state = self.state();
+        for key in keys {
+            match state.keys.iter_mut().find(|known| known.id == key.id) {
+                Some(known) => known.revoked_at = known.revoked_at.or(key.revoked_at),
+                None => state.keys.push(key.clone()),
+            }
+        }
+        state.keys.sort_by(|a, b| (a.created_at, a.id.as_str()).cmp(&(b.created_at, b.id.as_str())));
+        Ok(())
+    }
+
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
         let mut state = self.state();
         let mut keys = state.keys.clone();

@@ -92,6 +92,22 @@ impl SpaceStore for InMemoryEngine {
         Ok(true)
     }
 
+    async fn put_space(&self, space: &SpaceInfo) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.is_being_deleted(&space.space) {
+            return Err(Error::SpaceDeleting(space.space.clone()));
+        }
+        state.make_space(&space.space, self.clock.now());
+        if let Some(KnownSpace { info, .. }) = state.spaces.get_mut(&space.space) {
+            info.created_at = space
+                .created_at
+                .map(|at| info.created_at.map_or(at, |known| known.min(at)))
+                .or(info.created_at);
+            (info.description, info.learns) = (space.description.clone(), space.learns);
+        }
+        Ok(())
+    }
+
     async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
         let mut state = self.state();
         let Some(known) = state.spaces.remove(space) else { return Ok(state.is_being_deleted(space)) };

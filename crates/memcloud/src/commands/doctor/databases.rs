@@ -1,4 +1,4 @@
-//! The databases of an instance: opened as a server would, and examined.
+//! The databases of an instance, opened as a server opens them.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ pub(super) async fn postgres(target: &records::Target, home: ContentLocation) ->
         found.episodes,
     );
     if !found.writable {
-        let hint = "lead DB_HOST to the primary, or make the database writable again";
-        return Finding::failed(part, format!("{detail}; it takes no writes"), hint);
+        let hint = "set DB_HOST to the primary, or make the database writable again";
+        return Finding::failed(part, format!("{detail}; it is read-only"), hint);
     }
     if !found.durable {
         let hint = "set fsync = on in postgresql.conf: without it a crash loses what was answered as stored";
@@ -42,13 +42,13 @@ pub(super) async fn postgres(target: &records::Target, home: ContentLocation) ->
         return Finding::failed(part, format!("{detail}; invalid indexes: {names}"), hint);
     }
     if open + target.pool as i64 > most - RESERVED {
-        let hint = "lower DB_POOL, or raise max_connections: another server would not find enough";
+        let hint = "lower DB_POOL, or raise max_connections: the next server would not get its connections";
         return Finding::warned(part, format!("{detail}; indexes valid"), hint);
     }
     Finding::ok(part, format!("{detail}; indexes valid"))
 }
 
-/// What PostgreSQL keeps for its superusers.
+/// The connections that PostgreSQL reserves for superusers, by default.
 const RESERVED: i64 = 3;
 
 pub(super) async fn neo4j(target: &graph::Target) -> Finding {
@@ -105,5 +105,5 @@ fn unusable(part: &'static str, place: &str, error: &Error) -> Finding {
 }
 
 fn millis(latency: Duration) -> String {
-    format!("{:.1} ms there and back", latency.as_secs_f64() * 1e3)
+    format!("{:.1} ms round trip", latency.as_secs_f64() * 1e3)
 }

@@ -1,5 +1,4 @@
-//! The model's side: whether the language model answers, what it may still be used for, and what waits to be learned
-//! from or could not be.
+//! The models, and the queue of messages that wait to be learned from.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +10,6 @@ use memcloud_ports::{Call, ModelAnswer, ModelError};
 use serde_json::{Map, Value, json};
 
 use super::Finding;
-use crate::failure::Failure;
 use crate::hint::hint;
 use crate::output::harmless;
 use crate::settings::Notice;
@@ -20,14 +18,14 @@ use crate::settings::Notice;
 const LISTED: usize = 20;
 const HINT_PARKED: &str = "fix what the reason names, then retry with 'memcloud doctor --retry-parked', or delete the messages with 'memcloud forget ID'";
 
-/// Asks the model for one word.
+/// Sends the language model one small request.
 pub(super) async fn model(llm: Option<&Llm>, notice: Option<Notice>) -> Finding {
     let part = "llm";
     let llm = match (llm, notice) {
         (Some(llm), _) => llm,
         (None, Some(notice)) => return Finding::warned(part, notice.message, notice.hint),
         (None, None) => {
-            let detail = "there is none: the memory works, without chat and learned facts";
+            let detail = "there is none: the memory works without chats and learned facts";
             return Finding::skipped(part, detail);
         }
     };
@@ -36,10 +34,10 @@ pub(super) async fn model(llm: Option<&Llm>, notice: Option<Notice>) -> Finding 
         ("model".to_owned(), Value::from(llm.model.as_str())),
         ("messages".to_owned(), json!([{"role": "user", "content": "Answer with the one word: ready"}])),
     ]);
-    let hint = "see OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
+    let hint = "check OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
     match llm.open().send(&Call { body, idempotency_key: None }).await {
         Ok(ModelAnswer::Whole(completion)) if completion.text.trim().is_empty() => {
-            Finding::warned(part, format!("{} answers nothing", llm.summary()), hint)
+            Finding::warned(part, format!("{} returned an empty answer", llm.summary()), hint)
         }
         Ok(_) => {
             let seconds = began.elapsed().as_secs_f64();
@@ -52,29 +50,30 @@ pub(super) async fn model(llm: Option<&Llm>, notice: Option<Notice>) -> Finding 
     }
 }
 
-/// Has one text embedded at the endpoint.
-pub(super) async fn embedding(settings: &RemoteModel) -> Finding {
+/// Has one text embedded at the endpoint; also returns the vector space.
+pub(super) async fn embedding(settings: &RemoteModel) -> (Finding, Option<String>) {
     let part = "model";
     let embedder = match settings.open().await {
         Ok(embedder) => embedder,
-        Err(error) => return Finding::of(part, Err(error.into())),
+        Err(error) => return (Finding::of(part, Err(error.into())), None),
     };
-    let place = settings.endpoint.address();
-    match embedder.embed_query("Is anyone there?").await {
-        Ok(_) => Finding::ok(part, format!("{} at {place}", embedder.space())),
+    let (place, space) = (settings.endpoint.address(), embedder.space().to_owned());
+    let finding = match embedder.embed_query("Is anyone there?").await {
+        Ok(_) => Finding::ok(part, format!("{space} at {place}")),
         Err(error) => Finding::failed(part, format!("{place}: {}", with_causes(&error)), hint(&error)),
-    }
+    };
+    (finding, Some(space))
 }
 
-/// What waits to be learned from, as a running server tells.
+/// The queue of a running server.
 pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
     let asking = async {
         let retried = if retry { Some(client.retry_parked(None).await?.retried) } else { None };
-        Ok::<_, Failure>((retried, client.profile_queue(None).await?))
+        Ok((retried, client.profile_queue(None).await?))
     };
     let (retried, queue) = match asking.await {
         Ok(found) => found,
-        Err(failure) => return Finding::failed("profile", failure.message, failure.hint),
+        Err(error) => return Finding::of_server("profile", Err(error)),
     };
     let stuck = queue.parked_messages.into_iter().map(|message| Stuck {
         id: message.id.to_string(),
@@ -86,7 +85,7 @@ pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
     Queue { learning, waiting, since: queue.since, parked, retried }.found(&stuck)
 }
 
-/// The same from the store itself, where no server runs. `None` where one does.
+/// The queue in the store, which is open to this process only where no server runs; `None` where one does.
 pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retry: bool) -> Option<Finding> {
     let engine = engines.open_existing(dir).await?;
     let reading = async {
@@ -109,14 +108,14 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
     Some(queue.found(&stuck.collect::<Vec<_>>()))
 }
 
-/// A message that is not tried any more.
+/// A parked message.
 struct Stuck {
     id: String,
     attempts: u32,
     reason: String,
 }
 
-/// What waits.
+/// The queue, however it was read.
 struct Queue {
     learning: bool,
     waiting: u64,
@@ -128,9 +127,9 @@ struct Queue {
 impl Queue {
     fn found(self, stuck: &[Stuck]) -> Finding {
         let part = "profile";
-        let waiting = format!("{} messages wait to be learned from", self.waiting);
+        let waiting = format!("{} messages are waiting to be learned from", self.waiting);
         let since = self.since.as_ref().map(|since| format!(", the first since {since}"));
-        let retried = self.retried.map(|retried| format!("; {retried} that were parked wait again"));
+        let retried = self.retried.map(|retried| format!("; {retried} parked messages were queued again"));
         let detail = [Some(waiting), since, retried].into_iter().flatten().collect::<String>();
         if self.parked > 0 {
             let listed: String = stuck.iter().take(LISTED).map(Stuck::line).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use memcloud_api::Integer;
 use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
-use memcloud_client::{Client, ListQuery};
+use memcloud_client::{Client, Error as ClientError, ListQuery, Refusal};
 use memcloud_domain::{Error, with_causes};
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::{Engines, LocalModel};
@@ -19,12 +19,12 @@ use crate::opening;
 use crate::output::Output;
 use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remote_embedding};
 
-/// The group that the round trip is made in. It is left empty.
+/// The group of the round trip, which leaves nothing in it.
 const GROUP: &str = "memcloud-doctor";
-/// Less free space than this will not do for long.
+/// With less free space than this, the data directory is soon full.
 const LEAST_FREE_BYTES: u64 = 256 << 20;
 
-/// Try every part end to end; name what is broken and how to fix it
+/// Check every part end to end; name what is broken and how to fix it
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -39,17 +39,45 @@ pub(crate) struct Args {
     live: bool,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// The part works.
     Ok,
-    /// It works, but not for long.
+    /// The part works, but soon may not.
     Warned,
+    /// The part does not work.
     Failed,
+    /// There is nothing to check.
     Skipped,
+    /// The key does not permit the check.
+    Unchecked,
 }
 
-/// One part, as it was found.
+impl State {
+    /// Its name in a report for programs.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warned => "warning",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Unchecked => "unchecked",
+        }
+    }
+
+    /// Its name in a report for people, at most six characters.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Warned => "warn",
+            Self::Skipped => "-",
+            Self::Unchecked => "?",
+            Self::Ok | Self::Failed => self.name(),
+        }
+    }
+}
+
+/// What a check found out about one part.
 struct Finding {
     part: &'static str,
     state: State,
@@ -74,12 +102,26 @@ impl Finding {
         Self { part, state: State::Failed, detail: detail.into(), hint: hint.into() }
     }
 
-    fn of(part: &'static str, tried: Result<String, Failure>) -> Self {
-        match tried {
+    fn of(part: &'static str, checked: Result<String, Failure>) -> Self {
+        match checked {
             Ok(detail) => Self::ok(part, detail),
             Err(failure) => Self::failed(part, failure.message, failure.hint),
         }
     }
+
+    /// The result of a check on the server. A check that the key does not permit says nothing about the part.
+    fn of_server(part: &'static str, checked: Result<String, ClientError>) -> Self {
+        let forbidden = checked.as_ref().err().and_then(missing_permission);
+        let Some(refusal) = forbidden else { return Self::of(part, checked.map_err(Failure::from)) };
+        let detail = format!("not checked: {}", refusal.detail);
+        let hint = refusal.hint.clone().unwrap_or_default();
+        Self { part, state: State::Unchecked, detail, hint }
+    }
+}
+
+/// The refusal of a key that the server knows but that does not permit the request.
+fn missing_permission(error: &ClientError) -> Option<&Refusal> {
+    error.refusal().filter(|refusal| matches!(refusal.code.as_str(), "forbidden_right" | "forbidden_space"))
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
@@ -93,39 +135,31 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let engines = engines(&context.sources)?;
     let embedding = remote_embedding(&context.sources)?;
     let (language, notice) = llm_settings(&context.sources)?;
-    let mut findings = vec![data_directory(&data_dir), free_space(&data_dir)];
-    tell(&findings, context.output);
-    let mut found = |part: Vec<Finding>| {
-        tell(&part, context.output);
-        findings.extend(part);
-    };
-    found(keeping(&engines, &data_dir).await);
-    found(vec![match &embedding {
+    let mut report = Report { findings: Vec::new(), output: context.output };
+    report.add([data_directory(&data_dir), free_space(&data_dir)]);
+    report.add(storage(&engines, &data_dir).await);
+    let (finding, space) = match &embedding {
         Some(settings) => llm::embedding(settings).await,
         None => embedding_model(&model).await,
-    }]);
-    found(vec![llm::model(language.as_ref(), notice).await]);
+    };
+    report.add([finding]);
+    if let Some(space) = space {
+        report.add(vectors(&engines, &data_dir, &space).await);
+    }
+    report.add([llm::model(language.as_ref(), notice).await]);
     let server = server(&client, is_named).await;
     let serves = server.iter().any(|finding| finding.part == "round trip");
-    found(server);
+    report.add(server);
     if serves {
-        found(vec![llm::queue_of(&client, args.retry_parked).await]);
+        report.add([llm::queue_of(&client, args.retry_parked).await]);
     } else {
         let learning = language.is_some_and(|language| language.options.profile.is_some());
-        let queue = llm::queue_in(&engines, &data_dir, learning, args.retry_parked).await;
-        found(queue.into_iter().collect());
+        report.add(llm::queue_in(&engines, &data_dir, learning, args.retry_parked).await);
     }
-    let broken = findings.iter().filter(|finding| finding.state == State::Failed).count();
-    if context.output.json {
-        context.output.value(&report(&findings));
-    } else {
-        let verdict = if broken == 0 { "nothing is broken".into() } else { format!("{broken} broken") };
-        context.output.data(verdict);
-    }
-    Ok(if broken == 0 { Exit::Ok } else { Exit::Failed })
+    Ok(report.finish())
 }
 
-/// Asks for liveness alone, which needs no key and costs the server nothing.
+/// Checks liveness alone, which needs no key and costs the server nothing.
 async fn alive(client: &Client, output: Output) -> Result<Exit, Failure> {
     let answer = client.live().await?;
     if output.json {
@@ -136,38 +170,51 @@ async fn alive(client: &Client, output: Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn tell(findings: &[Finding], output: Output) {
-    if output.json {
-        return;
-    }
-    for Finding { part, state, detail, hint } in findings {
-        let state = match state {
-            State::Ok => "ok",
-            State::Warned => "warn",
-            State::Failed => "failed",
-            State::Skipped => "-",
-        };
-        output.data(format!("{state:<7}{part:<11}{detail}"));
-        if !hint.is_empty() {
-            output.data(format!("{:18}hint: {hint}", ""));
-        }
-    }
+/// The findings, each printed for people as soon as it is there.
+struct Report {
+    findings: Vec<Finding>,
+    output: Output,
 }
 
-fn report(findings: &[Finding]) -> Value {
-    let parts: Vec<Value> = findings
-        .iter()
-        .map(|finding| {
-            let state = match finding.state {
-                State::Ok => "ok",
-                State::Warned => "warning",
-                State::Failed => "failed",
-                State::Skipped => "skipped",
+impl Report {
+    fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            if !self.output.json {
+                let Finding { part, state, detail, hint } = &finding;
+                self.output.data(format!("{:<7}{part:<11}{detail}", state.label()));
+                if !hint.is_empty() {
+                    self.output.data(format!("{:18}hint: {hint}", ""));
+                }
+            }
+            self.findings.push(finding);
+        }
+    }
+
+    fn count(&self, state: State) -> usize {
+        self.findings.iter().filter(|finding| finding.state == state).count()
+    }
+
+    fn finish(self) -> Exit {
+        let (broken, unchecked) = (self.count(State::Failed), self.count(State::Unchecked));
+        if self.output.json {
+            self.output.value(&self.json());
+        } else {
+            let broken = if broken == 0 { "nothing is broken".into() } else { format!("{broken} broken") };
+            let unchecked = if unchecked == 0 {
+                String::new()
+            } else {
+                format!("; {unchecked} not checked with this key")
             };
-            json!({"part": finding.part, "state": state, "detail": finding.detail, "hint": finding.hint})
-        })
-        .collect();
-    json!({"ok": findings.iter().all(|finding| finding.state != State::Failed), "parts": parts})
+            self.output.data(format!("{broken}{unchecked}"));
+        }
+        if broken == 0 { Exit::Ok } else { Exit::Failed }
+    }
+
+    fn json(&self) -> Value {
+        let part = |Finding { part, state, detail, hint }: &Finding| json!({"part": part, "state": state.name(), "detail": detail, "hint": hint});
+        let parts: Vec<Value> = self.findings.iter().map(part).collect();
+        json!({"ok": self.count(State::Failed) == 0, "parts": parts})
+    }
 }
 
 fn data_directory(dir: &Path) -> Finding {
@@ -175,7 +222,9 @@ fn data_directory(dir: &Path) -> Finding {
     let place = dir.display();
     match std::fs::metadata(dir) {
         Ok(found) if found.is_dir() => Finding::ok(part, place.to_string()),
-        Ok(_) => Finding::failed(part, format!("{place} is no directory"), "choose another with --data-dir"),
+        Ok(_) => {
+            Finding::failed(part, format!("{place} is not a directory"), "choose another with --data-dir")
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Finding::skipped(part, format!("{place} does not exist yet; 'memcloud up' makes it"))
         }
@@ -200,25 +249,35 @@ fn free_space(dir: &Path) -> Finding {
             }
         }
         Err(error) => {
-            Finding::failed(part, format!("cannot ask for free space: {error}"), "check the data directory")
+            Finding::failed(part, format!("cannot read the free space: {error}"), "check the data directory")
         }
     }
 }
 
-/// The files of the model with their hashes, its kernel, and one text embedded. To do without is allowed.
-async fn embedding_model(model: &LocalModel) -> Finding {
+/// Checks the files of the model with their hashes, and embeds one text; also returns the vector space. An instance may
+/// have no model.
+async fn embedding_model(model: &LocalModel) -> (Finding, Option<String>) {
     let part = "model";
     match model.examine().await {
         Ok(None) => {
-            Finding::skipped(part, "there is none here: searches go by words alone; 'memcloud up' fetches it")
+            let detail = "there is none here: searches go by words alone; 'memcloud up' fetches it";
+            (Finding::skipped(part, detail), None)
         }
-        Ok(Some(found)) => Finding::ok(part, opening::examined(&found)),
-        Err(error) => Finding::of(part, Err(error.into())),
+        Ok(Some(found)) => (Finding::ok(part, opening::examined(&found)), Some(found.space)),
+        Err(error) => (Finding::of(part, Err(error.into())), None),
     }
 }
 
-/// The engines that keep the memory: the store in the data directory, and the databases, each for itself.
-async fn keeping(engines: &Engines, dir: &Path) -> Vec<Finding> {
+/// Reports stored vectors that come from another model than this one; nothing while a server has the store open.
+async fn vectors(engines: &Engines, dir: &Path, running: &str) -> Option<Finding> {
+    let engine = engines.open_existing(dir).await?;
+    let stored = engine.vectors.vector_space().await.ok().flatten().filter(|stored| stored != running)?;
+    let error = Error::OtherVectorSpace { stored, running: running.to_owned() };
+    Some(Finding::failed("vectors", error.to_string(), hint(&error)))
+}
+
+/// Checks what holds the memory: the store in the data directory, and each database.
+async fn storage(engines: &Engines, dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     match &engines.postgres {
         Some(target) => findings.push(databases::postgres(target, engines.content_location()).await),
@@ -230,7 +289,7 @@ async fn keeping(engines: &Engines, dir: &Path) -> Vec<Finding> {
     findings
 }
 
-/// Writes and reads in the store itself, unless a running server holds it: then its readiness says so.
+/// Writes and reads in the store itself. A server that runs has it open, and reports on it in its readiness.
 async fn store(dir: &Path, engines: &Engines) -> Finding {
     let part = "store";
     if !holds_memory(dir) {
@@ -245,12 +304,14 @@ async fn store(dir: &Path, engines: &Engines) -> Finding {
     };
     match tried.await {
         Ok(counts) => Finding::ok(part, format!("written and read; {} memories", counts.episodes)),
-        Err(Error::StorageLocked { .. }) => Finding::skipped(part, "a running server holds it; see 'ready'"),
+        Err(Error::StorageLocked { .. }) => {
+            Finding::skipped(part, "a running server has it open; see 'ready'")
+        }
         Err(error) => Finding::failed(part, with_causes(&error), hint(&error)),
     }
 }
 
-/// The running server: whether it answers, is ready, takes the key, and stores, finds and deletes.
+/// Checks the running server: whether it answers, is ready, accepts the key, and stores, finds and deletes.
 async fn server(client: &Client, is_named: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     match client.live().await.map_err(Failure::from) {
@@ -261,21 +322,30 @@ async fn server(client: &Client, is_named: bool) -> Vec<Finding> {
         Err(failure) => return vec![Finding::failed("server", failure.message, failure.hint)],
     }
     let any = ListQuery { group_id: GROUP.into(), limit: 1, ..ListQuery::default() };
-    let key = client.list(&any).await.map_err(Failure::from);
-    let refused = matches!(&key, Err(failure) if failure.exit == Exit::KeyRefused);
-    let accepted = if client.has_key() { "accepted" } else { "none is wanted" };
-    findings.push(Finding::of("key", key.map(|_| accepted.to_owned())));
-    if refused {
-        return findings;
+    let listed = client.list(&any).await;
+    let limit = listed.as_ref().err().and_then(missing_permission).map(|refusal| refusal.detail.clone());
+    if let Err(failure) = listed.map_err(Failure::from)
+        && limit.is_none()
+    {
+        let refused = failure.exit == Exit::KeyRefused;
+        findings.push(Finding::failed("key", failure.message, failure.hint));
+        if refused {
+            return findings;
+        }
+    } else {
+        let accepted = if client.has_key() { "accepted" } else { "none is needed" };
+        let limit = limit.map(|limit| format!(", but {limit}")).unwrap_or_default();
+        findings.push(Finding::ok("key", format!("{accepted}{limit}")));
     }
-    let ready = client.ready().await.map_err(Failure::from);
-    findings.push(Finding::of("ready", ready.map(|_| "it says that its parts work".into())));
-    findings.push(Finding::of("round trip", round_trip(client).await));
+    let ready = client.ready().await;
+    findings.push(Finding::of_server("ready", ready.map(|_| "it reports that its parts work".into())));
+    findings.push(round_trip(client).await);
     findings
 }
 
-/// Stores a message, finds it, deletes it, and sees that it is gone.
-async fn round_trip(client: &Client) -> Result<String, Failure> {
+/// Stores a message, finds it, deletes it, and checks that it is gone.
+async fn round_trip(client: &Client) -> Finding {
+    let part = "round trip";
     let session = Session {
         group_id: GROUP.into(),
         session_id: GROUP.into(),
@@ -289,20 +359,26 @@ async fn round_trip(client: &Client) -> Result<String, Failure> {
         episode_content: said.clone(),
         ..NewEpisode::default()
     };
-    let stored = client.store(&episode).await?;
+    let stored = match client.store(&episode).await {
+        Ok(stored) => stored,
+        Err(error) => return Finding::of_server(part, Err(error)),
+    };
     let found = find(client, &session, &said).await;
-    client.delete(GROUP, stored.id).await?;
+    let deleted = client.delete(GROUP, stored.id).await;
     let hint = "see the server's log";
-    if !found? {
-        return Err(Failure::new("a message that was stored is not found", hint));
+    let left = async {
+        deleted?;
+        Ok((found?, find(client, &session, &said).await?))
+    };
+    match left.await {
+        Ok((true, false)) => Finding::ok(part, "stored, found, deleted"),
+        Ok((false, _)) => Finding::failed(part, "a message that was stored is not found", hint),
+        Ok((true, true)) => Finding::failed(part, "a message that was deleted is still found", hint),
+        Err(error) => Finding::of_server(part, Err(error)),
     }
-    if find(client, &session, &said).await? {
-        return Err(Failure::new("a message that was deleted is still found", hint));
-    }
-    Ok("stored, found, deleted".into())
 }
 
-async fn find(client: &Client, session: &Session, said: &str) -> Result<bool, Failure> {
+async fn find(client: &Client, session: &Session, said: &str) -> Result<bool, ClientError> {
     let query = SearchQuery {
         session: Some(session.clone()),
         query: "Where is the stethoscope?".into(),

@@ -3,6 +3,7 @@ mod jsonl;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use memcloud_api::memmachine_v1::{Batch, NewEpisode, Session};
 use memcloud_client::Client;
 use serde_json::json;
@@ -10,7 +11,6 @@ use sha2::{Digest, Sha256};
 
 use memcloud_instance::engines::{holds_memory, open_directory};
 
-use crate::api_keys::hex;
 use crate::client::connect;
 use crate::commands::{Context, Place};
 use crate::failure::{Exit, Failure};
@@ -129,7 +129,7 @@ fn check(content: &Content, path: &Path, args: &Args, context: &Context) -> Resu
 /// What names this import: the same file into the same place is the same import.
 fn key(file: &[u8], place: &Place) -> String {
     let hash = Sha256::new().chain_update(place.session()).chain_update([0]).chain_update(file).finalize();
-    hex(&hash[..16])
+    HEXLOWER.encode(&hash[..16])
 }
 
 async fn send(

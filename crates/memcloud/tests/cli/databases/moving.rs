@@ -12,7 +12,7 @@ use memcloud_store_sqlite::SqliteStore;
 use memcloud_test_servers::SharedPostgres;
 use serde_json::{Value, json};
 
-use super::harness::{Client, Settings, serve_with_model};
+use super::harness::{Client, Settings, serve, serve_with_model};
 use crate::home::{Home, Ran, Server, finish, http};
 
 const QUESTIONS: [&str; 4] =
@@ -165,6 +165,59 @@ async fn there_and_back_again() {
     let back =
         serve_with_model(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy.display().to_string()));
     assert_eq!(seen(&back).await, after);
+}
+
+/// What an instance answers about its spaces and keys to a caller with this key. The uses of a key are not its own.
+fn kept(home: &Home, server: &Server, key: &str) -> [Value; 2] {
+    ["spaces", "keys"].map(|noun| {
+        let listed = home.run(&[noun, "list", "--json", "--key", key, "--url", &server.url]).ok().json();
+        let mut listed = listed[noun].clone();
+        for one in listed.as_array_mut().unwrap() {
+            one.as_object_mut().unwrap().remove("last_used_at");
+        }
+        listed
+    })
+}
+
+#[tokio::test]
+async fn keys_and_spaces_move_as_they_are() {
+    let home = Home::new();
+    let mut embedded = home.serve();
+    let at = |args: &[&str], server: &Server| home.run(&[args, &["--url", &server.url]].concat()).ok();
+    for group in ["home", "work"] {
+        at(&["add", "hello", "--group", group], &embedded);
+    }
+    at(&["spaces", "configure", "work", "--description", "the team", "--learns", "false"], &embedded);
+    let all = ["--right", "read", "--right", "write", "--right", "admin"];
+    let key = at(&[&["keys", "create", "root"], &all[..]].concat(), &embedded).stdout;
+    let key = key.trim();
+    let made =
+        ["keys", "create", "app", "--right", "read", "--space", "work", "--expires", "30d", "--key", key];
+    let app = at(&[&made[..], &["--json"]].concat(), &embedded).json();
+    let before = kept(&home, &embedded, key);
+    embedded.signal("TERM");
+    embedded.ended();
+
+    let database = SharedPostgres::from_environment().create_database();
+    let settings = Settings::default().shared_postgres(&database).shared_neo4j();
+    let from = home.data().display().to_string();
+    let report = run(&home, &settings, &["import", "--json", "--from", &from]).ok().json();
+    assert_eq!((report["keys"].as_u64(), report["groups"].as_u64()), (Some(2), Some(2)), "{report}");
+    let graph = serve(&home, &settings);
+    assert_eq!(kept(&home, &graph, key), before);
+    home.run(&["list", "--group", "home", "--url", &graph.url]).failed(5);
+    at(&["list", "--group", "work", "--key", app["key"].as_str().unwrap()], &graph);
+    at(&["keys", "revoke", app["id"].as_str().unwrap(), "--key", key], &graph);
+    drop(graph);
+
+    let again = run(&home, &settings, &["import", "--json", "--from", &from]).ok().json();
+    assert_eq!(again["checksum"], report["checksum"]);
+    let copy = home.path("copy").display().to_string();
+    run(&home, &settings, &["export", "--to", &copy]).ok();
+    let back = serve(&home, &Settings::default().with("MEMCLOUD_DATA_DIR", copy));
+    let after = kept(&home, &back, key);
+    assert_eq!(after[0], before[0]);
+    assert_eq!((&after[1][1]["state"], &after[1][1]["spaces"]), (&json!("revoked"), &json!(["work"])));
 }
 
 #[tokio::test]
