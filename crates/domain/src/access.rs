@@ -5,12 +5,28 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::{Space, Timestamp};
 
 /// What a caller may do. No right includes another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownRight, parse_err_fn = UnknownRight::of)]
 pub enum Right {
     /// Search, list and read.
     Read,
@@ -26,25 +42,7 @@ impl Right {
 
     /// The name, as callers write it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Right {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Right {
-    type Err = UnknownRight;
-
-    fn from_str(name: &str) -> Result<Self, UnknownRight> {
-        Self::ALL.into_iter().find(|right| right.as_str() == name).ok_or(UnknownRight)
+        self.into()
     }
 }
 
@@ -52,6 +50,12 @@ impl FromStr for Right {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a right is 'read', 'write' or 'admin'")]
 pub struct UnknownRight;
+
+impl UnknownRight {
+    fn of(_: &str) -> Self {
+        Self
+    }
+}
 
 /// A set of rights.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]

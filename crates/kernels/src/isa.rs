@@ -1,11 +1,12 @@
 //! The instruction sets that have kernels.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::OnceLock;
 
+use strum::{Display, EnumString, IntoStaticStr};
+
 /// An instruction set, together with the precision of the matrix product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Display, EnumString, IntoStaticStr, PartialEq, Eq, Hash)]
+#[strum(serialize_all = "kebab-case", parse_err_ty = UnknownIsa, parse_err_fn = unknown)]
 pub enum Isa {
     /// Plain Rust in `f32`; runs everywhere.
     Portable,
@@ -62,14 +63,7 @@ impl Isa {
 
     /// The name that `Display` writes and `FromStr` reads.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::PortableBf16 => "portable-bf16",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-            Self::Avx512Bf16 => "avx512-bf16",
-            Self::Neon => "neon",
-        }
+        self.into()
     }
 }
 
@@ -83,23 +77,13 @@ fn has_avx512() -> bool {
     has_avx2() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
 }
 
-impl fmt::Display for Isa {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// The name is not in [`Isa::ALL`].
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("unknown instruction set {0:?}; known are {all}", all = names(&Isa::ALL))]
 pub struct UnknownIsa(String);
 
-impl FromStr for Isa {
-    type Err = UnknownIsa;
-
-    fn from_str(name: &str) -> Result<Self, UnknownIsa> {
-        Self::ALL.into_iter().find(|isa| isa.name() == name).ok_or_else(|| UnknownIsa(name.to_owned()))
-    }
+fn unknown(name: &str) -> UnknownIsa {
+    UnknownIsa(name.to_owned())
 }
 
 /// This machine lacks the instruction set.

