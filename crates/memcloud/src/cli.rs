@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, chat, completions, doctor, export, forget, import, keys, list, model, reference, search, serve,
-    spaces, up,
+    add, chat, completions, doctor, export, forget, import, keys, list, model, search, serve, spaces, up,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -43,6 +42,7 @@ pub(crate) enum Command {
     Completions(completions::Args),
     #[command(hide = true)]
     Model(model::Args),
-    #[command(hide = true)]
-    Reference(reference::Args),
 }
+
+#[cfg(test)]
+mod tests;

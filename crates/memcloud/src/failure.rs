@@ -20,7 +20,8 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// All of them with their meaning, for the reference.
+    /// All of them with their meaning, for the reference in docs/.
+    #[cfg(test)]
     pub(crate) const ALL: [(Self, &str); 6] = [
         (Self::Ok, "done"),
         (Self::Failed, "failed; stderr says what happened and what to do"),

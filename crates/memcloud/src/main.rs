@@ -70,7 +70,6 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Model(args) => commands::model::run(args, context).await,
         Command::Completions(args) => Ok(commands::completions::run(&args, context)),
-        Command::Reference(args) => Ok(commands::reference::run(&args, context)),
     }
 }
 

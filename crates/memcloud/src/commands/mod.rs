@@ -16,7 +16,6 @@ pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod model;
-pub(crate) mod reference;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod spaces;

@@ -15,7 +15,6 @@ mod home;
 mod importing;
 mod keys;
 mod killing;
-mod reference;
 mod released;
 mod settings;
 mod snapshots;

@@ -1,41 +1,36 @@
+//! The pages in docs/reference/ that describe the command line and the settings.
+
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use clap::{Arg, Command, CommandFactory};
 
-use crate::cli::Cli;
-use crate::commands::Context;
+use super::Cli;
 use crate::failure::Exit;
 use crate::settings::{self, Setting};
 
-/// Print a page of the reference, as docs/ keeps it
-#[derive(clap::Args, Debug)]
-pub(crate) struct Args {
-    /// Which page
-    #[arg(value_enum)]
-    page: Page,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
-enum Page {
-    /// docs/reference/cli.md
-    Cli,
-    /// docs/reference/settings.md
-    Settings,
-}
-
-pub(crate) fn run(args: &Args, context: &Context) -> Exit {
-    let page = match args.page {
-        Page::Cli => cli(),
-        Page::Settings => settings(),
-    };
-    context.output.data(page.trim_end());
-    Exit::Ok
+/// The reference follows from the definitions. `UPDATE_DOCS=1` writes it.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting")]
+fn the_reference_is_up_to_date() {
+    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    for (page, written) in [("cli", command_line()), ("settings", settings())] {
+        let path = docs.join(format!("{page}.md"));
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, &written).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == written,
+            "docs/reference/{page}.md is old: run UPDATE_DOCS=1 cargo test -p memcloud reference"
+        );
+    }
 }
 
 /// The command line, from its own definitions.
-fn cli() -> String {
+fn command_line() -> String {
     let mut page = String::from(
-        "# The command line\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test cli reference` from the definitions.\n\n\
+        "# The command line\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud reference` from the definitions.\n\n\
          Data goes to stdout, messages to stderr. Colours are off when `NO_COLOR` is set or the output is not a terminal. A\n\
          progress bar is drawn on a terminal; elsewhere a line is printed every few seconds. Settings: [settings.md](settings.md).\n\n\
          ## Exit codes\n\n| code | meaning |\n|---|---|\n",
@@ -105,7 +100,7 @@ fn spelling(arg: &Arg) -> String {
 /// The settings, from their table.
 fn settings() -> String {
     let mut page = String::from(
-        "# Settings\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud --test cli reference` from the table in\n\
+        "# Settings\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud reference` from the table in\n\
          `crates/memcloud/src/settings/names.rs`.\n\n\
          A flag wins over the environment, and the environment over the settings file (TOML). The key in the file is the\n\
          name in lower case without `MEMCLOUD_`. A secret can also come from a file: put the path into the variable whose\n\
