@@ -75,6 +75,15 @@ pub enum Step {
     Index(usize),
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Index(index) => index.fmt(f),
+        }
+    }
+}
+
 impl Place {
     /// The whole body.
     pub fn body() -> Self {
@@ -94,6 +103,11 @@ impl Place {
     /// A header.
     pub fn header(name: &'static str) -> Self {
         Self(vec![Step::Name("header".into()), Step::Name(name.into())])
+    }
+
+    /// The steps to it. The first names the part of the request: `body`, `query`, `path` or `header`.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
     }
 
     /// A field inside this place.
@@ -166,10 +180,7 @@ impl fmt::Display for Place {
             if number > 0 {
                 f.write_str(".")?;
             }
-            match step {
-                Step::Name(name) => f.write_str(name)?,
-                Step::Index(index) => index.fmt(f)?,
-            }
+            step.fmt(f)?;
         }
         Ok(())
     }

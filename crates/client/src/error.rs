@@ -1,4 +1,4 @@
-use memcloud_api::Detail;
+use memcloud_api::{Detail, Problem};
 use serde_json::Value;
 
 /// Why an operation failed.
@@ -76,6 +76,8 @@ pub struct Refusal {
     pub code: String,
     /// What is wrong; several problems are separated by semicolons.
     pub detail: String,
+    /// Each problem with its place, of a request that does not validate.
+    pub problems: Vec<Problem>,
     /// What to do about it, if the server said so.
     pub hint: Option<String>,
     /// Whether a failed chat has stored the user's message.
@@ -93,6 +95,7 @@ impl Refusal {
                 status,
                 code: String::new(),
                 detail: other_detail(body).unwrap_or_else(|| format!("HTTP status {status}")),
+                problems: vec![],
                 hint: None,
                 question_stored: false,
                 request_id,
@@ -101,16 +104,17 @@ impl Refusal {
     }
 
     pub(crate) fn of(status: u16, request_id: Option<String>, error: memcloud_api::Error) -> Self {
-        let detail = match error.detail {
-            Detail::Text(text) => text,
+        let (detail, problems) = match error.detail {
+            Detail::Text(text) => (text, vec![]),
             Detail::Problems(problems) => {
-                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+                (problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), problems)
             }
         };
         Self {
             status,
             code: error.code.into_owned(),
             detail,
+            problems,
             hint: Some(error.hint.into_owned()),
             question_stored: error.stored.is_some_and(|stored| stored.user_message.is_some()),
             request_id,

@@ -1,10 +1,12 @@
 //! The instance that a command talks to, and what its errors mean on the command line.
 
+use memcloud_api::{Place, Step};
 use memcloud_client::{Client, Error, Refusal};
 use memcloud_domain::with_causes;
 
 use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
+use crate::hint::of_refusal;
 use crate::settings::{API_KEY, ClientFlags, Sources, URL};
 
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
@@ -44,11 +46,15 @@ impl From<Error> for Failure {
 }
 
 fn refused(refusal: &Refusal) -> Failure {
-    let mut message = refusal.detail.clone();
+    let problems = refusal.problems.iter();
+    let problems: Vec<String> =
+        problems.map(|problem| format!("{}: {}", flag(&problem.loc), problem.msg)).collect();
+    let mut message = if problems.is_empty() { refusal.detail.clone() } else { problems.join("; ") };
     if refusal.question_stored {
         message.push_str("; what you said is stored");
     }
-    let hint = refusal.hint.as_deref().unwrap_or("'memcloud doctor' tries every part of the instance");
+    let hint = of_refusal(&refusal.code).or(refusal.hint.as_deref());
+    let hint = hint.unwrap_or("'memcloud doctor' tries every part of the instance");
     match refusal.status {
         401 | 403 => {
             // The server knows only its own side: that a key is missing or wrong.
@@ -65,4 +71,46 @@ fn refused(refusal: &Refusal) -> Failure {
         404 => Failure::new(message, hint).ending(Exit::Nothing),
         _ => Failure::new(message, hint),
     }
+}
+
+/// The flag or argument that a place of a request comes from. A place that comes from none stays as it is.
+fn flag(place: &Place) -> String {
+    let steps = match place.steps() {
+        // Of an import: its batches are counted, so the number is that in the batch.
+        [_, Step::Name(list), Step::Index(number), field @ ..] if list == "episodes" => {
+            let field = field.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+            return format!("message {} of those that were sent, {field}", number + 1);
+        }
+        [_, Step::Name(session), rest @ ..] if session == "session" && !rest.is_empty() => rest,
+        [_, rest @ ..] => rest,
+        [] => &[],
+    };
+    let Some(Step::Name(name)) = steps.first() else { return place.to_string() };
+    let flag = match name.as_str() {
+        "group_id" => "--group",
+        "session_id" => "--session",
+        "user_id" => "--user",
+        "agent_id" => "--agent",
+        "producer" => "--producer",
+        "produced_for" => "--for",
+        "timestamp" => "--at",
+        "metadata" => "--metadata",
+        "filter" => "--filter",
+        "limit" => "--limit",
+        "model" => "--model",
+        "rights" => "--right",
+        "spaces" => "--space",
+        "expires_at" => "--expires",
+        "org" => "--org",
+        "description" => "--description",
+        "learns" => "--learns",
+        "episode_content" => "TEXT",
+        "query" => "QUESTION",
+        "messages" => "MESSAGE",
+        "name" => "NAME",
+        "project" => "PROJECT",
+        "id" => "ID",
+        _ => return place.to_string(),
+    };
+    flag.to_owned()
 }

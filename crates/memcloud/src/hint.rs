@@ -2,6 +2,8 @@
 
 use memcloud_domain::Error;
 
+use crate::failure::{Exit, Failure};
+
 /// What to do next, in one sentence.
 pub(crate) fn hint(error: &Error) -> &'static str {
     match error {
@@ -13,4 +15,25 @@ pub(crate) fn hint(error: &Error) -> &'static str {
         }
         other => memcloud_server::hint(other),
     }
+}
+
+/// What to do about the code of a server's refusal, where the server's own hint speaks of HTTP.
+pub(crate) fn of_refusal(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "wrong_type" | "missing_field" => "give a value of the kind that '--help' of the command names",
+        "not_found" | "method_not_allowed" => {
+            "check the name, and that the server is as new as this program ('memcloud --version')"
+        }
+        "not_a_member" => "name them with --user or --agent",
+        "no_spaces" => "name a group after --space, or leave it out for all groups",
+        "forbidden_space" => "name a group that the key opens with --group or --space, or use another key",
+        "limit_out_of_range" => "ask for fewer with --limit",
+        _ => return None,
+    })
+}
+
+/// The failure of a command that names something, with the command that lists what there is.
+pub(crate) fn listing(error: memcloud_client::Error, hint: &str) -> Failure {
+    let failure = Failure::from(error);
+    if failure.exit == Exit::Nothing { Failure { hint: hint.to_owned(), ..failure } } else { failure }
 }

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
-use crate::settings::addresses;
+use crate::settings::ListenAddress;
 
-/// Takes the address, which `flag` names. Done before anything else, so that a taken port leaves all data untouched.
-pub(crate) async fn listen(address: &str, flag: &str) -> Result<TcpListener, Failure> {
-    let addresses = addresses(address)?;
+/// Takes the address. Done before anything else, so that a taken port leaves all data untouched.
+pub(crate) async fn listen(address: &ListenAddress) -> Result<TcpListener, Failure> {
+    let addresses = address.resolved()?;
+    let ListenAddress { text: address, flag, .. } = address;
     TcpListener::bind(&addresses[..]).await.map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => Failure::new(
             format!("the address {address} is taken: another program listens there"),

@@ -25,7 +25,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
     settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
-    let listener = listen(&address, "--listen").await?;
+    let listener = listen(&address).await?;
     let instance = opening::open(&settings.config, listener, context.output).await?;
     instance.serve(stop_signal()?).await?;
     Ok(Exit::Ok)

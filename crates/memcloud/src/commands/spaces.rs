@@ -1,11 +1,12 @@
 use clap::Subcommand;
 use memcloud_api::memmachine_v1::ORGANISATION;
 use memcloud_api::native::{Space, SpaceChanges, SpaceDetails, Spaces};
-use memcloud_client::{Client, SpacesQuery};
+use memcloud_client::{Client, Error, SpacesQuery};
 
 use crate::client::connect;
 use crate::commands::{Context, day_and_time};
 use crate::failure::{Exit, Failure};
+use crate::hint::listing;
 use crate::output;
 use crate::settings::ClientFlags;
 
@@ -120,7 +121,7 @@ fn created(space: &Space) -> String {
 
 async fn show(name: &Name, flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
     let client = connect(&context.sources, flags)?;
-    print(&client.space(&name.org, &name.project).await?, context);
+    print(&client.space(&name.org, &name.project).await.map_err(unknown)?, context);
     Ok(Exit::Ok)
 }
 
@@ -147,22 +148,29 @@ fn print(details: &SpaceDetails, context: &Context) {
 async fn configure(new: Configure, context: &Context) -> Result<Exit, Failure> {
     let client = connect(&context.sources, &new.client)?;
     let changes = SpaceChanges { description: new.description, learns: new.learns };
-    print(&client.configure_space(&new.name.org, &new.name.project, &changes).await?, context);
+    print(
+        &client.configure_space(&new.name.org, &new.name.project, &changes).await.map_err(unknown)?,
+        context,
+    );
     Ok(Exit::Ok)
 }
 
 async fn delete(client: &Client, name: &Name, yes: bool, context: &Context) -> Result<Exit, Failure> {
     let Name { org, project } = name;
-    if !yes && !agreed(&client.space(org, project).await?)? {
+    if !yes && !agreed(&client.space(org, project).await.map_err(unknown)?)? {
         context.output.say("nothing was deleted");
         return Ok(Exit::Failed);
     }
-    let deleted = client.delete_space(org, project).await?;
+    let deleted = client.delete_space(org, project).await.map_err(unknown)?;
     if context.output.json {
         context.output.value(&deleted);
     }
     context.output.say("deleted; nothing in it is found any more, and the server is removing its data");
     Ok(Exit::Ok)
+}
+
+fn unknown(error: Error) -> Failure {
+    listing(error, "'memcloud spaces list' lists the spaces")
 }
 
 fn agreed(found: &SpaceDetails) -> Result<bool, Failure> {

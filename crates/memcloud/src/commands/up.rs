@@ -10,7 +10,7 @@ use crate::commands::Context;
 use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
 use crate::listen::listen;
-use crate::settings::{DEFAULT_LISTEN, DataFlags, INSTANCE_LISTEN, InstanceSettings, addresses};
+use crate::settings::{DataFlags, InstanceSettings, ListenAddress, up_address};
 use crate::signals::stop_signal;
 use crate::{api_keys, logging, opening};
 
@@ -30,11 +30,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     logging::start(&context.sources, None, "warn")?;
-    let address = context.sources.text(&INSTANCE_LISTEN, args.instance_listen.as_deref());
-    let address = address.unwrap_or_else(|| DEFAULT_LISTEN.into());
+    let address = up_address(&context.sources, args.instance_listen.as_deref());
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
-    let listener = listen(&address, "--instance-listen").await?;
+    let listener = listen(&address).await?;
     let (keys, fresh) = keys(&settings, &address)?;
     let locked = !keys.is_empty();
     settings.config.keys = keys;
@@ -68,10 +67,13 @@ fn ended(served: Result<(), memcloud_instance::Error>) -> Result<Exit, Failure> 
 }
 
 /// The keys, and the one that was made just now because the instance can be reached from other machines.
-fn keys(settings: &InstanceSettings, address: &str) -> Result<(ApiKeys, Option<SecretString>), Failure> {
+fn keys(
+    settings: &InstanceSettings,
+    address: &ListenAddress,
+) -> Result<(ApiKeys, Option<SecretString>), Failure> {
     let data_dir = &settings.config.data_dir;
     let keys = api_keys::accepted(&settings.keys, data_dir)?;
-    let exposed = addresses(address)?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
+    let exposed = address.resolved()?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
     if !exposed {
         return Ok((keys, None));
     }

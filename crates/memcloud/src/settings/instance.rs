@@ -16,6 +16,8 @@ use super::{DataFlags, engines, llm, remote_embedding};
 use crate::failure::Failure;
 use crate::output::Output;
 
+const QUOTES: [char; 2] = ['"', '\''];
+
 /// The settings of one instance.
 #[derive(Debug)]
 pub(crate) struct InstanceSettings {
@@ -83,6 +85,13 @@ fn keys(sources: &Sources) -> Result<Vec<SecretString>, Failure> {
         return Err(Failure::usage(
             format!("{} holds no key", sources.origin(&API_KEYS)),
             "put a key there, or leave the setting out to serve this machine alone",
+        ));
+    }
+    if keys.iter().any(|key| key.expose_secret().starts_with(QUOTES) || key.expose_secret().ends_with(QUOTES))
+    {
+        return Err(Failure::usage(
+            format!("{} holds a key with half a pair of quotes", sources.origin(&API_KEYS)),
+            "remove the quote, or add the other one: the quotes around a key do not belong to it",
         ));
     }
     Ok(keys)

@@ -2,54 +2,91 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::names::{DEFAULT_LISTEN, HOST, LISTEN, PORT};
+use super::names::{DEFAULT_LISTEN, HOST, INSTANCE_LISTEN, LISTEN, PORT, Setting};
 use super::source::{Sources, port};
 use crate::failure::Failure;
 
-/// The address that `serve` listens on, as text. The flag wins. Then come `PORT` of the environment with its `HOST`, as
-/// container platforms set them, `MEMCLOUD_LISTEN`, and the settings file.
+/// An address to listen on.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenAddress {
+    /// `host:port`.
+    pub(crate) text: String,
+    /// The flag that names another one.
+    pub(crate) flag: &'static str,
+    /// The setting that names its host, as the operator knows it, and its value.
+    named: (String, String),
+}
+
+impl ListenAddress {
+    /// The addresses of the machine that it means; the first that works is used.
+    pub(crate) fn resolved(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let found = self.text.to_socket_addrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+        if found.is_empty() { Err(not_an_address(&self.named)) } else { Ok(found) }
+    }
+}
+
+/// The address that `up` listens on.
+pub(crate) fn up_address(sources: &Sources, flag: Option<&str>) -> ListenAddress {
+    let text = sources.text(&INSTANCE_LISTEN, flag).unwrap_or_else(|| DEFAULT_LISTEN.into());
+    ListenAddress { named: named(sources, &INSTANCE_LISTEN, flag, &text), text, flag: INSTANCE_LISTEN.flag }
+}
+
+/// The address that `serve` listens on. The flag wins. Then come `PORT` of the environment with its `HOST`, as container
+/// platforms set them, `MEMCLOUD_LISTEN`, and the settings file.
 ///
 /// Without `PORT` the variable `HOST` means something else: many systems set it to the name or kind of the machine.
-pub(crate) fn serve_address(sources: &Sources, flag: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn serve_address(sources: &Sources, flag: Option<&str>) -> Result<ListenAddress, Failure> {
     if flag.is_some() {
         return assembled(sources, flag, None, None);
     }
     if let Some(port) = sources.in_environment(&PORT) {
-        return assembled(sources, None, sources.in_environment(&HOST), Some(port));
+        let host = sources.in_environment(&HOST).map(|host| (HOST.name.to_owned(), host));
+        return assembled(sources, None, host, Some(port));
     }
     if sources.in_environment(&LISTEN).is_some() {
         return assembled(sources, None, None, None);
     }
-    assembled(sources, None, sources.in_file(&HOST), sources.in_file(&PORT))
+    let host = sources.in_file(&HOST).map(|host| (HOST.in_file(), host));
+    assembled(sources, None, host, sources.in_file(&PORT))
 }
 
+/// The address of these parts, which win over those of `MEMCLOUD_LISTEN`. A host comes with the setting that names it.
 fn assembled(
     sources: &Sources,
     flag: Option<&str>,
-    host: Option<String>,
+    host: Option<(String, String)>,
     given_port: Option<String>,
-) -> Result<String, Failure> {
+) -> Result<ListenAddress, Failure> {
     let listen = sources.text(&LISTEN, flag).unwrap_or_else(|| DEFAULT_LISTEN.into());
+    let named_listen = named(sources, &LISTEN, flag, &listen);
     let (listen_host, listen_port) = listen.rsplit_once(':').unwrap_or((&listen, "8080"));
-    let host = host.unwrap_or_else(|| listen_host.to_owned());
     let port: u16 = match given_port {
         Some(text) => port(&PORT, &text)?,
-        None => listen_port.parse().map_err(|_| not_an_address(&listen))?,
+        None => listen_port.parse().map_err(|_| not_an_address(&named_listen))?,
+    };
+    let (host, named) = match host {
+        Some(named) => (named.1.clone(), named),
+        None => (listen_host.to_owned(), named_listen),
     };
     let bare_v6 = host.contains(':') && !host.starts_with('[');
-    Ok(if bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+    let text = if bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    Ok(ListenAddress { text, flag: LISTEN.flag, named })
 }
 
-/// The addresses to listen on; the first that works is used.
-pub(crate) fn addresses(listen: &str) -> Result<Vec<SocketAddr>, Failure> {
-    let found = listen.to_socket_addrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
-    if found.is_empty() { Err(not_an_address(listen)) } else { Ok(found) }
+/// The place that an address comes from, with its value.
+fn named(sources: &Sources, setting: &Setting, flag: Option<&str>, value: &str) -> (String, String) {
+    (flag.map_or_else(|| sources.origin(setting), |_| setting.flag.to_owned()), value.to_owned())
 }
 
-fn not_an_address(listen: &str) -> Failure {
+fn not_an_address((setting, value): &(String, String)) -> Failure {
+    let host_alone = [HOST.name.to_owned(), HOST.in_file()].contains(setting);
     Failure::usage(
-        format!("'{listen}' is not an address to listen on"),
-        "give host:port, such as 127.0.0.1:8080",
+        format!("{setting} is '{value}', which is not an address to listen on"),
+        if host_alone {
+            "give an address of this machine, such as 0.0.0.0 or 127.0.0.1, or leave the host out"
+        } else {
+            "give host:port, such as 127.0.0.1:8080"
+        },
     )
 }
 
@@ -58,7 +95,7 @@ mod tests {
     use super::*;
 
     fn address(environment: &[(&str, &str)], file: &str, flag: Option<&str>) -> String {
-        serve_address(&Sources::of(environment, file), flag).unwrap()
+        serve_address(&Sources::of(environment, file), flag).unwrap().text
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) use data::DataFlags;
 pub(crate) use embedding::remote_embedding;
 pub(crate) use engines::engines;
 pub(crate) use instance::InstanceSettings;
-pub(crate) use listen::{addresses, serve_address};
+pub(crate) use listen::{ListenAddress, serve_address, up_address};
 pub(crate) use llm::llm;
 pub(crate) use names::*;
 pub(crate) use notice::Notice;

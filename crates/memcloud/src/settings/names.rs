@@ -22,6 +22,11 @@ impl Setting {
         self.name.trim_start_matches("MEMCLOUD_").to_lowercase()
     }
 
+    /// It, as the settings file has it.
+    pub(crate) fn in_file(&self) -> String {
+        format!("'{}' in the settings file", self.key())
+    }
+
     /// The variable that names a file with the secret.
     pub(crate) fn file_variable(&self) -> String {
         format!("{}_FILE", self.name)

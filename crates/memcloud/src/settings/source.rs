@@ -143,13 +143,13 @@ impl Sources {
         })
     }
 
-    /// The place that a secret without a flag comes from, as the operator knows it.
+    /// The place that a setting without a flag comes from, as the operator knows it.
     pub(super) fn origin(&self, setting: &Setting) -> String {
         let set = |name: &str| self.environment.get(name).is_some_and(|value| !value.trim().is_empty());
         match setting.file_variable() {
             _ if set(setting.name) => setting.name.to_owned(),
             variable if set(&variable) => variable,
-            _ => format!("'{}' in the settings file", setting.key()),
+            _ => setting.in_file(),
         }
     }
 
@@ -163,13 +163,17 @@ impl Sources {
 /// A port. Container platforms name whole addresses in variables of the same name.
 pub(super) fn port(setting: &Setting, text: &str) -> Result<u16, Failure> {
     text.parse().map_err(|_| {
-        let (name, kind) = (setting.name, if text.contains("://") { "an address" } else { "not a port" });
+        let name = setting.name;
+        let (kind, hint) = if text.contains("://") {
+            let hint = "set it to the number alone or unset it; Kubernetes sets such a variable for a service of that name, \
+                        unless the pod has 'enableServiceLinks: false'";
+            ("an address", hint)
+        } else {
+            ("not a port", "set it to such a number, or unset it")
+        };
         Failure::usage(
             format!("{name} is '{text}', which is {kind}; a port is a number from 0 to 65535"),
-            format!(
-                "set {name} to the number alone or unset it; Kubernetes sets such a variable for a service of that \
-                 name, unless the pod has 'enableServiceLinks: false'"
-            ),
+            hint,
         )
     })
 }

@@ -38,7 +38,34 @@ fn keys_are_created_listed_and_revoked() {
     assert!(revoked.stderr.contains("an app"), "{revoked:?}");
     let refused = run(&["list", "--group", "a"], key).failed(5);
     assert!(refused.stderr.contains("revoked"), "{refused:?}");
-    assert_eq!(run(&["keys", "revoke", "unknown"], &admin).code, 3);
+    let unknown = run(&["keys", "revoke", "unknown"], &admin).failed(3);
+    assert!(unknown.stderr.contains("hint: 'memcloud keys list' lists the keys"), "{unknown:?}");
+}
+
+#[test]
+fn what_is_wrong_is_said_of_the_flags_and_arguments() {
+    let home = Home::new();
+    let server = home.serve();
+    let long = "n".repeat(1_025);
+    for (args, expected) in [
+        (&["keys", "create", " ", "--right", "read", "--space", ""][..], &["NAME: ", "--space: "][..]),
+        (&["keys", "create", "k", "--right", "read", "--expires", "2001-01-01"], &["--expires: "]),
+        (&["add", " ", "--group", &long, "--producer", &long], &["TEXT: ", "--group: ", "--producer: "]),
+        (
+            &["search", " ", "--limit", "0", "--filter", "user_id=x"],
+            &["QUESTION: ", "--limit: ", "--filter: "],
+        ),
+        (&["list", "--limit", "0"], &["--limit: "]),
+        (&["spaces", "configure", "default", "--description", &long], &["--description: "]),
+    ] {
+        let ran = home.run(&[args, &["--url", &server.url]].concat()).failed(1);
+        assert!(expected.iter().all(|flag| ran.stderr.contains(flag)), "{args:?}: {ran:?}");
+        for of_http in ["body", "query.", "GET ", "POST "] {
+            assert!(!ran.stderr.contains(of_http), "{args:?}: {ran:?}");
+        }
+    }
+    let unknown = home.run(&["spaces", "show", "nothing", "--url", &server.url]).failed(3);
+    assert!(unknown.stderr.contains("hint: 'memcloud spaces list' lists the spaces"), "{unknown:?}");
 }
 
 #[test]

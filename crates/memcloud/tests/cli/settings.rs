@@ -57,6 +57,62 @@ fn a_port_that_is_an_address_is_refused_by_name() {
     }
 }
 
+#[test]
+fn an_address_that_cannot_be_listened_on_is_refused_by_the_name_of_its_setting() {
+    let home = Home::new();
+    let config = home.write("config.toml", "host = 'x86_64-conda-linux-gnu'\n");
+    let in_file = ["--config", config.to_str().unwrap()];
+    for (args, environment, expected) in [
+        (
+            &[][..],
+            &[("HOST", "x86_64-conda-linux-gnu"), ("PORT", "8080")][..],
+            "error: HOST is 'x86_64-conda-linux-gnu', which is not an address to listen on",
+        ),
+        (&in_file, &[], "error: 'host' in the settings file is 'x86_64-conda-linux-gnu', which is not an"),
+        (
+            &[],
+            &[("MEMCLOUD_LISTEN", "tcp://127.0.0.1:8080")],
+            "error: MEMCLOUD_LISTEN is 'tcp://127.0.0.1:8080', which is not an address to listen on",
+        ),
+        (
+            &[],
+            &[("MEMCLOUD_LISTEN", "127.0.0.1:http")],
+            "error: MEMCLOUD_LISTEN is '127.0.0.1:http', which is not an address to listen on",
+        ),
+        (&["--listen", "nowhere:99999"], &[], "error: --listen is 'nowhere:99999', which is not an address"),
+    ] {
+        let mut command = home.memcloud();
+        command.args(["serve", "--offline"]).args(args).envs(environment.iter().copied());
+        let ran = finish(&mut command).failed(2);
+        assert!(ran.stderr.contains(expected) && ran.stderr.contains("hint: give"), "{ran:?}");
+    }
+    let ran = home.run(&["up", "--offline", "--instance-listen", "nowhere"]).failed(2);
+    assert!(ran.stderr.contains("error: --instance-listen is 'nowhere'"), "{ran:?}");
+}
+
+#[test]
+fn a_port_that_is_too_large_is_not_blamed_on_kubernetes() {
+    let home = Home::new();
+    for port in ["70000", "-1", "http"] {
+        let mut command = home.memcloud();
+        command.args(SERVE).env("DB_HOST", "127.0.0.1").env("DB_PORT", port);
+        let ran = finish(&mut command).failed(2);
+        let expected = format!("error: DB_PORT is '{port}', which is not a port");
+        assert!(ran.stderr.contains(&expected) && !ran.stderr.contains("Kubernetes"), "{ran:?}");
+    }
+}
+
+#[test]
+fn half_a_pair_of_quotes_around_a_key_is_refused() {
+    let home = Home::new();
+    for keys in ["\"abc123", "abc123'", "'abc123\"", "good,\"half", "\"a\",b\""] {
+        let mut command = home.memcloud();
+        let ran = finish(command.args(SERVE).env("MEMCLOUD_API_KEYS", keys)).failed(2);
+        let expected = "error: MEMCLOUD_API_KEYS holds a key with half a pair of quotes";
+        assert!(ran.stderr.contains(expected) && !ran.stderr.contains("abc123"), "{ran:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_endpoint_without_a_model_leaves_the_memory_without_chat() {
     let home = Home::new();
