@@ -78,3 +78,38 @@ pub struct Episode {
     /// What it is kept for.
     pub purpose: Purpose,
 }
+
+/// About what a JSON value takes beside its texts.
+const VALUE_BYTES: usize = 80;
+
+/// About what a field of a JSON object takes beside its texts and its value.
+const FIELD_BYTES: usize = 40;
+
+/// An object makes room for this many fields at once.
+const FIELDS_AT_ONCE: usize = 4;
+
+impl Episode {
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let texts =
+            [&self.session, &self.content, &self.producer, &self.produced_for, &self.role, &self.kind];
+        let names = self.space.org.len() + self.space.project.len();
+        let texts = texts.iter().map(|text| text.len()).sum::<usize>() + names;
+        size_of::<Self>() + texts + metadata_size(&self.metadata)
+    }
+}
+
+/// About how much memory metadata takes, in bytes.
+pub fn metadata_size(object: &Metadata) -> usize {
+    let fields = object.len().next_multiple_of(FIELDS_AT_ONCE) * (FIELD_BYTES + VALUE_BYTES);
+    fields + object.iter().map(|(key, value)| key.len() + inner_size(value)).sum::<usize>()
+}
+
+fn inner_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| 2 * VALUE_BYTES + inner_size(item)).sum(),
+        Value::Object(object) => metadata_size(object),
+    }
+}

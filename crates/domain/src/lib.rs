@@ -23,7 +23,7 @@ pub use access::{
     lacks_admin,
 };
 pub use database::{Database, DatabaseErrorKind};
-pub use episode::{Episode, Metadata, NewEpisode, Purpose};
+pub use episode::{Episode, Metadata, NewEpisode, Purpose, metadata_size};
 pub use error::{Error, Fault, with_causes};
 pub use excerpt::excerpt;
 pub use fact::{Fact, FactId, ProfileKey};

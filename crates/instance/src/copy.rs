@@ -12,7 +12,9 @@ use data_encoding::HEXLOWER;
 use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Member, Session, Space, SpaceState};
 use memcloud_memory::Analysis;
-use memcloud_ports::{Batch, Change, ChangeKind, Cursor, Engine, IndexRow, Prepared, SessionsOf};
+use memcloud_ports::{
+    Batch, Change, ChangeKind, Cursor, Engine, IndexRow, LISTED_MEMBERS, Prepared, SessionsOf, read_all,
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -129,11 +131,23 @@ async fn copy_spaces(source: &Engine, target: &Engine) -> Result<Vec<Space>, Err
 async fn copy_sessions(source: &Engine, target: &Engine) -> Result<(), Error> {
     let mut batch: Vec<(String, Vec<Member>)> = Vec::new();
     let mut owner: Option<Space> = None;
-    for Session { space, name, members } in source.sessions.sessions(SessionsOf::Everyone).await? {
-        if owner.as_ref() != Some(&space) || batch.len() >= STEP {
-            make_sessions(target, owner.replace(space), std::mem::take(&mut batch)).await?;
+    let mut after = None;
+    loop {
+        let page = source.sessions.sessions(&SessionsOf::Everyone, after, STEP).await?;
+        for Session { space, name, mut members } in page.sessions {
+            if members.len() > LISTED_MEMBERS {
+                let all = source.sessions.session(&space, &name, usize::MAX).await?;
+                members = all.map(|session| session.members).unwrap_or_default();
+            }
+            if owner.as_ref() != Some(&space) || batch.len() >= STEP {
+                make_sessions(target, owner.replace(space), std::mem::take(&mut batch)).await?;
+            }
+            batch.push((name, members));
         }
-        batch.push((name, members));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
     make_sessions(target, owner, batch).await
 }
@@ -164,7 +178,7 @@ async fn copy_episodes(
         let Some(last) = changes.last() else { return Ok(()) };
         after = last.sequence;
         let (ids, mut rows): (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) = put(changes);
-        let episodes = source.episodes.episodes(space, &ids).await?;
+        let episodes = read_all(&*source.episodes, space, &ids).await?;
         let prepared = episodes.into_iter().filter_map(|episode| {
             let row = rows.remove(&episode.id)?;
             let analysis = Analysis::of(&episode).encode();
@@ -193,7 +207,7 @@ async fn write(
 ) -> Result<(), Error> {
     let (seen, ids) = (prepared.len(), prepared.iter().map(|p| p.episode.id).collect::<Vec<_>>());
     let there: HashSet<EpisodeId> =
-        target.episodes.episodes(space, &ids).await?.iter().map(|e| e.id).collect();
+        read_all(&*target.episodes, space, &ids).await?.iter().map(|e| e.id).collect();
     prepared.retain(|prepared| !there.contains(&prepared.episode.id));
     let written = prepared.len();
     while !prepared.is_empty() {

@@ -32,6 +32,7 @@ pub use llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate, Usa
 pub use memory::Memory;
 pub use profile::{Learner, LearnerOptions};
 pub use search::{
-    Explanation, FactHit, Hit, ListQuery, RankingWeights, ScoreBreakdown, SearchQuery, SearchResults,
+    Explanation, FactHit, Hit, ListQuery, ListedPage, RankingWeights, ScoreBreakdown, SearchQuery,
+    SearchResults,
 };
 pub use text::analysis::Analysis;

@@ -24,6 +24,9 @@ pub struct Limits {
     pub name_bytes: usize,
     /// The most results of one search. Default 1,000.
     pub results: usize,
+    /// The most memory that the episodes of one answer may take, in bytes: a page ends early, and a search leaves out the
+    /// last hits. Default 8 MiB.
+    pub answer_bytes: usize,
     /// The most RAM that the ranking indexes of all spaces may use, in bytes. The index in use is kept even when it is
     /// larger. Default 1 GiB.
     pub index_bytes: usize,
@@ -65,6 +68,7 @@ impl Default for Limits {
             caption_bytes: 16 << 10,
             name_bytes: 1 << 10,
             results: 1_000,
+            answer_bytes: 8 << 20,
             index_bytes: 1 << 30,
         }
     }

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use memcloud_domain::{Clock, Episode, Error, Fact, Fault};
+use memcloud_domain::{Clock, Error, Fact, Fault};
 use memcloud_ports::{Component, Embedder, Engine, FactsOf, HealthCheck};
 use tokio::sync::Notify;
 
 use crate::embedding::Embedding;
 use crate::ingest::{Ingest, StoreRequest, Stored};
 use crate::limits::{Checked, Limits};
-use crate::search::{FactHit, ListQuery, RankingWeights, Search, SearchQuery, SearchResults};
+use crate::search::{FactHit, ListQuery, ListedPage, RankingWeights, Search, SearchQuery, SearchResults};
 
 /// A memory: stores episodes and finds them again. One is shared by all requests of a server.
 pub struct Memory {
@@ -97,7 +97,7 @@ impl Memory {
     }
 
     /// A page of a space, or of one session in it, oldest first. Includes episodes that no search finds.
-    pub async fn list(&self, query: &ListQuery) -> Result<Vec<Episode>, Error> {
+    pub async fn list(&self, query: &ListQuery) -> Result<ListedPage, Error> {
         self.search.list(query).await
     }
 

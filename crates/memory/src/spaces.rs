@@ -13,6 +13,9 @@ use crate::Memory;
 /// database may have been down.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// How many sessions of a space are read at once.
+const SESSIONS_AT_ONCE: usize = 100;
+
 impl Memory {
     /// Deletes a space with all that it holds. When this returns, nothing in it is found any more; the data are gone when
     /// the [deleter](Self::delete_spaces) is done. `false` when the space is unknown.
@@ -25,8 +28,17 @@ impl Memory {
     /// Completes all deletions that have begun, also before a restart or on another server.
     pub async fn complete_space_deletions(&self) -> Result<(), Error> {
         for hidden in self.engine.spaces.hidden_spaces().await? {
-            for session in self.engine.sessions.sessions(SessionsOf::Space(hidden.clone())).await? {
-                self.engine.episodes.delete(&hidden, Deletion::Session(session.name)).await?;
+            let of = SessionsOf::Space(hidden.clone());
+            let mut after = None;
+            loop {
+                let page = self.engine.sessions.sessions(&of, after, SESSIONS_AT_ONCE).await?;
+                for session in page.sessions {
+                    self.engine.episodes.delete(&hidden, Deletion::Session(session.name)).await?;
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
             }
             self.engine.spaces.remove_space(&hidden).await?;
         }

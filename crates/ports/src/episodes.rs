@@ -113,13 +113,16 @@ pub trait EpisodeStore: Send + Sync {
     /// The ids stored under this idempotency key before, if any. Fails as [`append`](Self::append) does.
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error>;
 
-    /// The episodes with these ids that exist in this space, in the order of the ids.
+    /// The episodes with these ids that exist in this space, in the order of the ids. Ends early at
+    /// [`READ_BYTES`](crate::READ_BYTES): read on with [`read_parts`](crate::read_parts).
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error>;
 
-    /// The newest episodes of a session, oldest first. Profile-only episodes are left out.
+    /// The newest episodes of a session, oldest first. Profile-only episodes are left out. Only the newest that fit into
+    /// [`READ_BYTES`](crate::READ_BYTES).
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error>;
 
-    /// A page of a space, or of one session in it, by time and id, oldest first.
+    /// A page of a space, or of one session in it, by time and id, oldest first. Ends early at
+    /// [`READ_BYTES`](crate::READ_BYTES); only an empty page says that there are no more.
     async fn page(
         &self,
         space: &Space,

@@ -66,7 +66,8 @@ pub trait History: Send + Sync {
     /// The sequence number of the newest change; 0 for an unknown space. One cheap read.
     async fn head(&self, space: &Space) -> Result<Sequence, Error>;
 
-    /// The changes after this sequence number, oldest first, at most `limit`. If an episode was stored and deleted after
+    /// The changes after this sequence number, oldest first, at most `limit`. Ends early at
+    /// [`READ_BYTES`](crate::READ_BYTES). If an episode was stored and deleted after
     /// it, only the removal is returned.
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error>;
 }

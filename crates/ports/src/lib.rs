@@ -27,6 +27,7 @@ mod keys;
 mod knowledge;
 mod language_model;
 mod learning_queue;
+mod reads;
 mod records;
 mod sessions;
 mod spaces;
@@ -54,8 +55,9 @@ pub use learning_queue::{
     CLAIM_SIZES, ClaimedBatch, FactTarget, LearningQueue, Lease, Outcome, Parked, Queued, Trigger, Waiting,
     assigned,
 };
+pub use reads::{Gathered, READ_BYTES, read_all, read_parts};
 pub use records::{AGAIN_AFTER, ContentLocation, Orphan, RecordStore};
-pub use sessions::{SessionStore, SessionsOf};
+pub use sessions::{LISTED_MEMBERS, SessionCursor, SessionPage, SessionRows, SessionStore, SessionsOf};
 pub use spaces::SpaceStore;
 pub use unique_id::unique_id;
 pub use usage::{Budget, Charge, Span, Usage, UsageLedger};

@@ -16,7 +16,7 @@ pub trait VectorStore: Send + Sync {
     /// The vector space that the store is tied to, if it is tied to one.
     async fn vector_space(&self) -> Result<Option<String>, Error>;
 
-    /// Some episodes that have no vector yet, oldest first.
+    /// Some episodes that have no vector yet, oldest first. Ends early at [`READ_BYTES`](crate::READ_BYTES).
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error>;
 
     /// Sets the vectors of episodes, each under a new sequence number of its space. Skips episodes that do not exist.

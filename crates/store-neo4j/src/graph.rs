@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use half::f16;
-use memcloud_domain::{EpisodeId, Error, Metadata};
+use memcloud_domain::{EpisodeId, Error, Metadata, metadata_size};
 use neo4rs::{BoltType, DetachedRowStream, Graph, Query, Row, query};
 
 use crate::error::{doing, unreadable};
@@ -19,6 +19,13 @@ const TRANSACTION_MILLIS: i64 = 6_000;
 pub(crate) struct Content {
     pub(crate) content: String,
     pub(crate) metadata: Metadata,
+}
+
+impl Content {
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.content.len() + metadata_size(&self.metadata)
+    }
 }
 
 /// Writes episodes of one space, each linked to its neighbours in its conversation.

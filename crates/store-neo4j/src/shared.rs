@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Episode, EpisodeId, Error, Space};
-use memcloud_ports::{Appended, Batch, Intent, RecordStore};
+use memcloud_ports::{Appended, Batch, Intent, READ_BYTES, RecordStore, read_all};
 use memcloud_store_connection::Connection;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -89,7 +89,7 @@ impl Shared {
         if self.records.withdraw(intent).await? {
             return Ok(false);
         }
-        Ok(self.records.episodes(space, &ids).await?.len() == ids.len())
+        Ok(read_all(&*self.records, space, &ids).await?.len() == ids.len())
     }
 
     /// Removes episodes from the graph.
@@ -102,21 +102,35 @@ impl Shared {
     }
 
     /// Completes recorded episodes with the content from the graph. An episode that is not in the graph is being deleted,
-    /// and is left out.
+    /// and is left out. So are the last ones when those before are large together.
     pub(crate) async fn complete(&self, recorded: Vec<Episode>) -> Result<Vec<Episode>, Error> {
         if recorded.is_empty() {
             return Ok(recorded);
         }
         let ids: Vec<EpisodeId> = recorded.iter().map(|episode| episode.id).collect();
-        let contents = self.contents(&ids).await?;
-        Ok(merge(recorded, contents))
+        Ok(merge(recorded, self.contents(&ids).await?))
     }
 
+    /// The contents of the first of these episodes, until they are large together.
     pub(crate) async fn contents(&self, ids: &[EpisodeId]) -> Result<Contents, Error> {
         let memory = self.memory().await?;
-        self.link.run_idempotent(|graph| graph::contents(graph, memory, ids)).await
+        let mut contents = Contents::new();
+        let (mut read, mut bytes, mut step) = (0, 0, FIRST_CONTENTS);
+        while read < ids.len() && bytes < READ_BYTES {
+            let next = &ids[read..ids.len().min(read + step)];
+            let found = self.link.run_idempotent(|graph| graph::contents(graph, memory, next)).await?;
+            bytes += found.values().map(Content::size).sum::<usize>();
+            contents.extend(found);
+            read += next.len();
+            // As many more as fit if they are like those before.
+            step = (READ_BYTES.saturating_sub(bytes) / (bytes / read).max(1)).max(1);
+        }
+        Ok(contents)
     }
 }
+
+/// How many contents are read first, before their size is known.
+const FIRST_CONTENTS: usize = 32;
 
 type Contents = HashMap<EpisodeId, Content>;
 

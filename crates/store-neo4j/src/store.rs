@@ -118,7 +118,12 @@ impl EpisodeStore for GraphStore {
     }
 
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.shared.complete(self.shared.records.newest(space, session, limit).await?).await
+        let mut recorded = self.shared.records.newest(space, session, limit).await?;
+        // The newest first: where the contents are large, the oldest are left out.
+        recorded.reverse();
+        let mut newest = self.shared.complete(recorded).await?;
+        newest.reverse();
+        Ok(newest)
     }
 
     async fn page(
@@ -128,15 +133,13 @@ impl EpisodeStore for GraphStore {
         mut after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<Episode>, Error> {
-        let mut page = Vec::new();
-        // A short page ends a listing. So episodes that are deleted meanwhile are replaced by later ones.
         loop {
-            let wanted = limit - page.len();
-            let recorded = self.shared.records.page(space, session, after, wanted).await?;
-            let is_last = recorded.len() < wanted;
-            after = recorded.last().map(|e| Cursor { created_at: e.created_at.as_micros(), id: e.id });
-            page.extend(self.shared.complete(recorded).await?);
-            if is_last || page.len() >= limit {
+            let recorded = self.shared.records.page(space, session, after, limit).await?;
+            let Some(last) = recorded.last() else { return Ok(Vec::new()) };
+            after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
+            let page = self.shared.complete(recorded).await?;
+            // An empty page would end the listing. These are all being deleted, and later ones may be there.
+            if !page.is_empty() {
                 return Ok(page);
             }
         }

@@ -5,6 +5,7 @@ use memcloud_domain::{Error, Space};
 use memcloud_ports::{Change, ChangeKind, History, IndexRow, Sequence};
 use pgvector::HalfVector;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::error::WorkError;
 use crate::query::Query;
@@ -25,8 +26,8 @@ impl History for PostgresStore {
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
         let changes = |client: Object| async move {
             let (after, limit) = (after.cast_signed(), limited(limit));
-            let rows = client.rows(CHANGES, &[&space.org, &space.project, &after, &limit]).await?;
-            rows.iter().map(change).collect()
+            let values: [&(dyn ToSql + Sync); 4] = [&space.org, &space.project, &after, &limit];
+            client.gathered(CHANGES, &values, change, Change::size).await
         };
         self.run_idempotent("reading changes", changes).await
     }

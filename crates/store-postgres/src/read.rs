@@ -1,10 +1,8 @@
-use std::collections::HashMap;
-
 use deadpool_postgres::Object;
 use memcloud_domain::{Episode, EpisodeId, Error, Metadata, Purpose, Space, Timestamp};
 use memcloud_ports::{Counts, Cursor};
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
 use crate::error::WorkError;
@@ -67,12 +65,12 @@ pub(crate) async fn episodes(
     space: &Space,
     ids: &[EpisodeId],
 ) -> Result<Vec<Episode>, WorkError> {
-    let select = select_episodes!("WHERE e.uid = ANY($3) AND p.org = $1 AND p.project = $2");
+    let select = select_episodes!(
+        "JOIN unnest($3::uuid[]) WITH ORDINALITY AS wanted (uid, place) ON wanted.uid = e.uid
+         WHERE p.org = $1 AND p.project = $2 ORDER BY wanted.place"
+    );
     let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
-    let rows = client.rows(select, &[&space.org, &space.project, &uids]).await?;
-    let found: Vec<Episode> = rows.iter().map(episode).collect::<Result<_, _>>()?;
-    let mut found: HashMap<EpisodeId, Episode> = found.into_iter().map(|e| (e.id, e)).collect();
-    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    client.gathered(select, &[&space.org, &space.project, &uids], episode, Episode::size).await
 }
 
 /// The newest episodes of a session, oldest first.
@@ -88,8 +86,11 @@ pub(crate) async fn newest(
            AND e.purpose <> 1
          ORDER BY e.created_at DESC, e.uid DESC LIMIT $4"
     );
-    let rows = client.rows(select, &[&space.org, &space.project, &session, &limited(limit)]).await?;
-    rows.iter().rev().map(episode).collect()
+    let (org, project, limit) = (&space.org, &space.project, limited(limit));
+    let mut newest =
+        client.gathered(select, &[org, project, &session, &limit], episode, Episode::size).await?;
+    newest.reverse();
+    Ok(newest)
 }
 
 /// A page of a space, or of one session in it, oldest first.
@@ -104,14 +105,15 @@ pub(crate) async fn page(
         after.map_or((i64::MIN, Uuid::nil()), |cursor| (cursor.created_at, uuid(&cursor.id)));
     let limit = limited(limit);
     let (org, project) = (&space.org, &space.project);
-    let rows = match session {
+    match session {
         None => {
             let select = select_episodes!(
                 "WHERE e.space = (SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2)
                    AND (e.created_at, e.uid) > ($3, $4)
                  ORDER BY e.created_at, e.uid LIMIT $5"
             );
-            client.rows(select, &[org, project, &created_at, &uid, &limit]).await?
+            let values: [&(dyn ToSql + Sync); 5] = [org, project, &created_at, &uid, &limit];
+            client.gathered(select, &values, episode, Episode::size).await
         }
         Some(name) => {
             let select = select_episodes!(
@@ -120,17 +122,17 @@ pub(crate) async fn page(
                    AND (e.created_at, e.uid) > ($3, $4)
                  ORDER BY e.created_at, e.uid LIMIT $5"
             );
-            client.rows(select, &[org, project, &created_at, &uid, &limit, &name]).await?
+            let values: [&(dyn ToSql + Sync); 6] = [org, project, &created_at, &uid, &limit, &name];
+            client.gathered(select, &values, episode, Episode::size).await
         }
-    };
-    rows.iter().map(episode).collect()
+    }
 }
 
 /// Some episodes that have no vector yet, oldest first.
 pub(crate) async fn without_vector(client: Object, limit: usize) -> Result<Vec<Episode>, WorkError> {
     let select =
         select_episodes!("WHERE e.vector IS NULL AND e.purpose = 0 ORDER BY e.ingested_at, e.uid LIMIT $1");
-    client.rows(select, &[&limited(limit)]).await?.iter().map(episode).collect()
+    client.gathered(select, &[&limited(limit)], episode, Episode::size).await
 }
 
 /// How much is stored.

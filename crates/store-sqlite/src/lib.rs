@@ -25,11 +25,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Session, Space, Timestamp};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, Session, Space, Timestamp};
 use memcloud_ports::{
     Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health,
-    HealthCheck, History, Idempotency, Intent, Orphan, RecordStore, Sequence, SessionStore, SessionsOf,
-    Store, VectorStore,
+    HealthCheck, History, Idempotency, Intent, Orphan, RecordStore, Sequence, SessionCursor, SessionPage,
+    SessionStore, SessionsOf, Store, VectorStore,
 };
 
 use rusqlite::Connection;
@@ -235,13 +235,29 @@ impl History for SqliteStore {
 
 #[async_trait]
 impl SessionStore for SqliteStore {
-    async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
+    async fn session(
+        &self,
+        space: &Space,
+        name: &str,
+        most_members: usize,
+    ) -> Result<Option<Session>, Error> {
         let (space, name) = (space.clone(), name.to_owned());
-        self.readers.read("reading a session", move |c| read::session(c, &space, &name)).await
+        self.readers.read("reading a session", move |c| read::session(c, &space, &name, most_members)).await
     }
 
-    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        self.readers.read("listing sessions", move |c| read::sessions(c, &of)).await
+    async fn members(&self, space: &Space, session: &str, names: &[String]) -> Result<Vec<Member>, Error> {
+        let (space, session, names) = (space.clone(), session.to_owned(), names.to_vec());
+        self.readers.read("reading members", move |c| read::members(c, &space, &session, &names)).await
+    }
+
+    async fn sessions(
+        &self,
+        of: &SessionsOf,
+        after: Option<SessionCursor>,
+        limit: usize,
+    ) -> Result<SessionPage, Error> {
+        let of = of.clone();
+        self.readers.read("listing sessions", move |c| read::sessions(c, &of, after, limit)).await
     }
 }
 

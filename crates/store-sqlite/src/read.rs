@@ -1,5 +1,8 @@
 use memcloud_domain::{Episode, EpisodeId, Member, Purpose, Session, Space, Timestamp};
-use memcloud_ports::{Change, ChangeKind, Counts, Cursor, IndexRow, Sequence, SessionsOf};
+use memcloud_ports::{
+    Change, ChangeKind, Counts, Cursor, Gathered, IndexRow, LISTED_MEMBERS, Sequence, SessionCursor,
+    SessionPage, SessionRows, SessionsOf,
+};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -35,7 +38,7 @@ pub(crate) fn changes(
          ORDER BY 1 LIMIT ?3",
     )?;
     let rows = select.query_map(params![space, after.cast_signed(), limit as i64], change)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(Gathered::from_rows(rows, Change::size)?)
 }
 
 fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
@@ -109,11 +112,10 @@ pub(crate) fn episodes(
 ) -> Result<Vec<Episode>, WorkError> {
     let mut select =
         connection.prepare_cached(select_episodes!("WHERE e.uid = ?1 AND p.org = ?2 AND p.project = ?3"))?;
-    let mut found = Vec::with_capacity(ids.len());
-    for id in ids {
-        found.extend(select.query_row(params![id.as_bytes(), space.org, space.project], episode).optional()?);
-    }
-    Ok(found)
+    let mut find = |id: &EpisodeId| {
+        select.query_row(params![id.as_bytes(), space.org, space.project], episode).optional()
+    };
+    Ok(Gathered::from_rows(ids.iter().filter_map(|id| find(id).transpose()), Episode::size)?)
 }
 
 /// The newest episodes of a session, oldest first.
@@ -129,8 +131,8 @@ pub(crate) fn newest(
     let mut select = connection.prepare_cached(select_episodes!(
         "WHERE e.session = ?1 AND e.purpose <> 1 ORDER BY e.created_at DESC, e.uid DESC LIMIT ?2"
     ))?;
-    let mut found: Vec<Episode> =
-        select.query_map(params![session, limit as i64], episode)?.collect::<Result<_, _>>()?;
+    let rows = select.query_map(params![session, limit as i64], episode)?;
+    let mut found = Gathered::from_rows(rows, Episode::size)?;
     found.reverse();
     Ok(found)
 }
@@ -162,7 +164,7 @@ pub(crate) fn page(
     let Some(owner) = owner else { return Ok(Vec::new()) };
     let mut select = connection.prepare_cached(sql)?;
     let rows = select.query_map(params![owner, created_at, uid, limit as i64], episode)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(Gathered::from_rows(rows, Episode::size)?)
 }
 
 /// Some episodes that have no vector yet, oldest first.
@@ -171,7 +173,7 @@ pub(crate) fn without_vector(connection: &Connection, limit: usize) -> Result<Ve
         "WHERE e.vector IS NULL AND e.purpose = 0 ORDER BY e.id LIMIT ?1"
     ))?;
     let rows = select.query_map([limit as i64], episode)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(Gathered::from_rows(rows, Episode::size)?)
 }
 
 fn find_session(connection: &Connection, space: &Space, name: &str) -> Result<Option<i64>, WorkError> {
@@ -184,28 +186,62 @@ fn find_session(connection: &Connection, space: &Space, name: &str) -> Result<Op
         .optional()?)
 }
 
-/// One session with its members.
+/// One session with the first of its members.
 pub(crate) fn session(
     connection: &Connection,
     space: &Space,
     name: &str,
+    most_members: usize,
 ) -> Result<Option<Session>, WorkError> {
     let Some(id) = find_session(connection, space, name)? else {
         return Ok(None);
     };
-    Ok(Some(Session { space: space.clone(), name: name.to_owned(), members: members(connection, id)? }))
+    let mut members = Vec::new();
+    first_members(connection, id, most_members, |member| members.push(member))?;
+    Ok(Some(Session { space: space.clone(), name: name.to_owned(), members }))
 }
 
-/// Sessions in the order they were first seen.
-pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<Session>, WorkError> {
+/// Those members of a session that have one of these names.
+pub(crate) fn members(
+    connection: &Connection,
+    space: &Space,
+    session: &str,
+    names: &[String],
+) -> Result<Vec<Member>, WorkError> {
+    let Some(id) = find_session(connection, space, session)? else {
+        return Ok(Vec::new());
+    };
+    let mut select = connection
+        .prepare_cached("SELECT role, name FROM members WHERE session = ?1 AND role = ?2 AND name = ?3")?;
+    let mut found = Vec::new();
+    for name in names {
+        for role in [USER, AGENT] {
+            found.extend(select.query_row(params![id, role, name], member).optional()?);
+        }
+    }
+    Ok(found)
+}
+
+/// A page of sessions in the order they were first seen.
+pub(crate) fn sessions(
+    connection: &Connection,
+    of: &SessionsOf,
+    after: Option<SessionCursor>,
+    limit: usize,
+) -> Result<SessionPage, WorkError> {
     const ALL: &str = "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
-                       WHERE ?1 IS NULL AND ?2 IS NULL AND p.deleting_org IS NULL ORDER BY s.id";
-    const OF_SPACE: &str =
-        "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
-                            WHERE p.org = ?1 AND p.project = ?2 ORDER BY s.id";
+                       WHERE ?1 IS NULL AND ?2 IS NULL AND p.deleting_org IS NULL AND s.id > ?3
+                       ORDER BY s.id LIMIT ?4";
+    // Only numbers are sorted, not the names that belong to them.
+    const OF_SPACE: &str = "SELECT s.id, p.org, p.project, s.name FROM sessions s JOIN spaces p ON p.id = s.space
+                            WHERE s.id IN (SELECT t.id FROM sessions t JOIN spaces q ON q.id = t.space
+                                           WHERE q.org = ?1 AND q.project = ?2 AND t.id > ?3 ORDER BY t.id LIMIT ?4)
+                            ORDER BY s.id";
     const OF_MEMBER: &str = "SELECT s.id, p.org, p.project, s.name
                              FROM members m JOIN sessions s ON s.id = m.session JOIN spaces p ON p.id = s.space
-                             WHERE m.name = ?1 AND m.role = CAST(?2 AS INTEGER) AND p.deleting_org IS NULL ORDER BY s.id";
+                             WHERE m.name = ?1 AND m.role = CAST(?2 AS INTEGER) AND p.deleting_org IS NULL
+                               AND m.session > ?3
+                             ORDER BY m.session LIMIT ?4";
     let (sql, first, second) = match of {
         SessionsOf::Everyone => (ALL, None, None),
         SessionsOf::Space(space) => (OF_SPACE, Some(&space.org), Some(space.project.as_str())),
@@ -213,25 +249,42 @@ pub(crate) fn sessions(connection: &Connection, of: &SessionsOf) -> Result<Vec<S
         SessionsOf::Agent(name) => (OF_MEMBER, Some(name), Some("1")),
     };
     let mut select = connection.prepare_cached(sql)?;
-    let rows = select.query_map(params![first, second], |row| {
-        Ok((row.get::<_, i64>(0)?, Space { org: row.get(1)?, project: row.get(2)? }, row.get(3)?))
-    })?;
-    let mut sessions = Vec::new();
-    for row in rows {
-        let (id, space, name) = row?;
-        sessions.push(Session { space, name, members: members(connection, id)? });
+    let after = after.map_or(0, |after| after.0);
+    let mut found = select.query(params![first, second, after, limit.saturating_add(1) as i64])?;
+    let mut rows = SessionRows::new(limit);
+    while let Some(row) = found.next()? {
+        let (id, space) = (row.get(0)?, Space { org: row.get(1)?, project: row.get(2)? });
+        if !rows.add(SessionCursor(id), space, row.get(3)?) {
+            break;
+        }
+        // A query for each session costs no way to a server, and reads no more members than are shown.
+        first_members(connection, id, LISTED_MEMBERS + 1, |member| rows.add_member(member))?;
     }
-    Ok(sessions)
+    Ok(rows.into_page())
 }
 
-fn members(connection: &Connection, session: i64) -> Result<Vec<Member>, WorkError> {
-    let mut select =
-        connection.prepare_cached("SELECT role, name FROM members WHERE session = ?1 ORDER BY role, name")?;
-    let rows = select.query_map([session], |row| {
-        let name = row.get(1)?;
-        Ok(if row.get::<_, i64>(0)? == 0 { Member::User(name) } else { Member::Agent(name) })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// The roles of members.
+const USER: i64 = 0;
+const AGENT: i64 = 1;
+
+fn first_members(
+    connection: &Connection,
+    session: i64,
+    most: usize,
+    mut each: impl FnMut(Member),
+) -> Result<(), WorkError> {
+    let mut select = connection
+        .prepare_cached("SELECT role, name FROM members WHERE session = ?1 ORDER BY role, name LIMIT ?2")?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    for found in select.query_map(params![session, most], member)? {
+        each(found?);
+    }
+    Ok(())
+}
+
+fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+    let name = row.get(1)?;
+    Ok(if row.get::<_, i64>(0)? == USER { Member::User(name) } else { Member::Agent(name) })
 }
 
 /// How much is stored.

@@ -12,6 +12,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     appended_episodes_are_read_back(fresh().await).await;
     a_repeated_request_stores_nothing(fresh().await).await;
     pages_cover_a_space_exactly_once(fresh().await).await;
+    reads_end_before_they_are_large(fresh().await).await;
     deleted_episodes_are_gone(fresh().await).await;
     transcripts_are_listed_but_need_no_vector(fresh().await).await;
     spaces_are_separate(fresh().await).await;
@@ -95,6 +96,39 @@ pub async fn pages_cover_a_space_exactly_once(store: Store) {
     assert!(store.episodes.page(&crate::space("unknown"), None, None, 100).await.unwrap().is_empty());
 }
 
+/// Every read of episodes ends where it is large, and reading on finds the rest.
+pub async fn reads_end_before_they_are_large(store: Store) {
+    let space = space("large");
+    let mut episodes = some_episodes(&space, "s", 0..12);
+    for episode in &mut episodes {
+        episode.content = "x".repeat(700_000);
+    }
+    for part in episodes.chunks(3) {
+        let mut stored = batch(part.to_vec());
+        stored.episodes.iter_mut().for_each(|p| p.vector = None);
+        store.episodes.append(stored).await.unwrap();
+    }
+    let is_part = |read: &[Episode]| (1..12).contains(&read.len());
+    let ids: Vec<EpisodeId> = episodes.iter().map(|e| e.id).collect();
+    assert!(is_part(&store.episodes.episodes(&space, &ids).await.unwrap()));
+    assert_eq!(memcloud_ports::read_all(&*store.episodes, &space, &ids).await.unwrap(), episodes);
+    let newest = store.episodes.newest(&space, "s", 12).await.unwrap();
+    assert!(is_part(&newest) && episodes.ends_with(&newest), "the newest are kept");
+    let waiting = store.vectors.without_vector(12).await.unwrap();
+    assert!(is_part(&waiting) && episodes.starts_with(&waiting));
+    let mut listed: Vec<Episode> = vec![];
+    loop {
+        let after = listed.last().map(|e| Cursor { created_at: e.created_at.as_micros(), id: e.id });
+        let page = store.episodes.page(&space, None, after, 12).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        assert!(is_part(&page));
+        listed.extend(page);
+    }
+    assert_eq!(listed, episodes);
+}
+
 /// A deleted episode is in no answer. Deleting it again, or an unknown one, deletes nothing.
 pub async fn deleted_episodes_are_gone(store: Store) {
     let space = space("deleted");
@@ -118,7 +152,7 @@ pub async fn deleted_episodes_are_gone(store: Store) {
     let changes = all_changes(&store, &space, 2).await;
     assert_eq!(changes.iter().filter(|c| matches!(c.kind, ChangeKind::Removed)).count(), 3);
     assert_eq!(store.episodes.counts().await.unwrap().episodes, 3);
-    assert!(store.sessions.session(&space, "gone").await.unwrap().is_some(), "the session itself stays");
+    assert!(store.sessions.session(&space, "gone", 9).await.unwrap().is_some(), "the session itself stays");
 }
 
 /// A transcript-only message is listed, and it needs no vector.
@@ -185,7 +219,8 @@ pub async fn empty_requests_change_nothing(store: Store) {
     let empty =
         Batch { space: space.clone(), sessions, episodes: Vec::new(), idempotency: None, intent: None };
     assert_eq!(store.episodes.append(empty).await.unwrap(), Appended::Stored);
-    let sessions = store.sessions.sessions(SessionsOf::Space(space.clone())).await.unwrap();
+    let sessions =
+        store.sessions.sessions(&SessionsOf::Space(space.clone()), None, 9).await.unwrap().sessions;
     assert_eq!(sessions.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);
     assert_eq!(store.history.head(&space).await.unwrap(), 0);
 }

@@ -72,9 +72,9 @@ async fn list(
     let mut listed = Vec::new();
     loop {
         let page = memory.list(&query).await.unwrap();
-        listed.extend(page.iter().map(|episode| episode.id));
-        match page.last() {
-            Some(last) if page.len() == limit => {
+        listed.extend(page.episodes.iter().map(|episode| episode.id));
+        match page.episodes.last() {
+            Some(last) if page.more => {
                 query.after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
             }
             _ => return listed,
@@ -259,7 +259,7 @@ pub async fn index_equals_rebuild_after_any_history(engine: Store, history: (Vec
     let kept = memory(engine.clone()).await;
     take(&kept, &space, steps).await;
     let rebuilt = memory(engine).await;
-    let stored_now = kept.list(&everything(&space)).await.unwrap();
+    let stored_now = kept.list(&everything(&space)).await.unwrap().episodes;
     for filter in filters.into_iter().chain([Filter::default()]) {
         let matching: Vec<_> = stored_now.iter().filter(|episode| filter.matches(episode)).collect();
         let ids: Vec<EpisodeId> = matching.iter().map(|episode| episode.id).collect();

@@ -368,7 +368,10 @@ impl Reads<'_> {
         let mut add = |what: &str, read: String| reads.push(format!("{what}: {read}"));
         add("counts", format!("{:?}", store.episodes.counts().await.unwrap()));
         for of in [SessionsOf::Everyone, SessionsOf::User("ann".into()), SessionsOf::Agent("ann".into())] {
-            add("sessions", format!("{:?}", store.sessions.sessions(of).await.unwrap()));
+            add(
+                "sessions",
+                format!("{:?}", store.sessions.sessions(&of, None, 1_000).await.unwrap().sessions),
+            );
         }
         add("without vector", format!("{:?}", store.vectors.without_vector(3).await.unwrap()));
         add("vector space", format!("{:?}", store.vectors.vector_space().await.unwrap()));
@@ -396,7 +399,7 @@ impl Reads<'_> {
         add("page", format!("{page:?}"));
         add("next page", format!("{:?}", store.episodes.page(space, None, after, 3).await.unwrap()));
         for session in ["session-0", "session-1", "session-2"] {
-            add("session", format!("{:?}", store.sessions.session(space, session).await.unwrap()));
+            add("session", format!("{:?}", store.sessions.session(space, session, 1_000).await.unwrap()));
             add(
                 "its page",
                 format!("{:?}", store.episodes.page(space, Some(session), after, 3).await.unwrap()),

@@ -95,12 +95,28 @@ async fn finds_nothing(memory: &Memory, store: &Store, space: &Space, ids: &[Epi
     assert!(store.episodes.page(space, None, None, 9).await.unwrap().is_empty());
     assert!(store.history.changes(space, 0, 9).await.unwrap().is_empty());
     assert_eq!(store.history.head(space).await.unwrap(), 0);
-    assert_eq!(store.sessions.session(space, "s").await.unwrap(), None);
+    assert_eq!(store.sessions.session(space, "s", 9).await.unwrap(), None);
     for of in [SessionsOf::Space(space.clone()), SessionsOf::User("ann".into())] {
-        assert!(store.sessions.sessions(of).await.unwrap().iter().all(|session| session.space != *space));
+        assert!(
+            store
+                .sessions
+                .sessions(&of, None, 99)
+                .await
+                .unwrap()
+                .sessions
+                .iter()
+                .all(|session| session.space != *space)
+        );
     }
     assert!(
-        store.sessions.sessions(SessionsOf::Everyone).await.unwrap().iter().all(|s| !s.space.org.is_empty())
+        store
+            .sessions
+            .sessions(&SessionsOf::Everyone, None, 99)
+            .await
+            .unwrap()
+            .sessions
+            .iter()
+            .all(|s| !s.space.org.is_empty())
     );
     let of = FactsOf { space: space.clone(), owners: None, category: None, as_of: None };
     assert!(store.facts.facts(&of).await.unwrap().is_empty());
@@ -114,7 +130,8 @@ async fn search(memory: &Memory, space: &Space) -> Vec<EpisodeId> {
     let found: Vec<EpisodeId> =
         memory.search(query).await.unwrap().hits.iter().map(|hit| hit.episode.id).collect();
     let query = ListQuery { space: space.clone(), session: None, filter, after: None, limit: 9 };
-    let mut listed: Vec<EpisodeId> = memory.list(&query).await.unwrap().iter().map(|e| e.id).collect();
+    let mut listed: Vec<EpisodeId> =
+        memory.list(&query).await.unwrap().episodes.iter().map(|e| e.id).collect();
     listed.reverse();
     assert_eq!(found.len(), listed.len());
     listed

@@ -31,9 +31,12 @@ pub struct Session {
 pub struct Sessions {
     /// The sessions.
     pub sessions: Vec<KnownSession>,
+    /// The `cursor` of the next page, where more follow. MemMachine's v1 API does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
-/// A session with everyone who ever took part in it.
+/// A session with everyone who ever took part in it, up to a thousand of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnownSession {
     /// The people.
@@ -44,6 +47,15 @@ pub struct KnownSession {
     pub group_id: String,
     /// The programs.
     pub agent_ids: Vec<String>,
+    /// Whether it has more people or programs than are listed; left out where it has not. MemMachine's v1 API does not have
+    /// it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub more_members: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 impl From<memcloud_domain::Session> for KnownSession {
@@ -53,6 +65,7 @@ impl From<memcloud_domain::Session> for KnownSession {
             agent_ids: session.agents().map(str::to_owned).collect(),
             group_id: session.space.project,
             session_id: session.name,
+            more_members: false,
         }
     }
 }

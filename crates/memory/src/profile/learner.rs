@@ -10,7 +10,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use memcloud_domain::{Clock, Error, Timestamp, with_causes};
 use memcloud_ports::{
-    ClaimedBatch, Engine, ModelError, Outcome, RefusalKind, RevisionSet, Trigger, assigned,
+    ClaimedBatch, Engine, ModelError, Outcome, RefusalKind, RevisionSet, Trigger, assigned, read_all,
 };
 use memcloud_tasks::Tasks;
 use tokio::time::Instant;
@@ -153,7 +153,7 @@ impl Learner {
 
     async fn learn(&self, batch: &ClaimedBatch) -> Result<(), ModelError> {
         let profile = &batch.subject;
-        let episodes = self.engine.episodes.episodes(&profile.space, &batch.episodes).await?;
+        let episodes = read_all(&*self.engine.episodes, &profile.space, &batch.episodes).await?;
         let (known, revisions) = if episodes.is_empty() {
             (vec![], vec![])
         } else {

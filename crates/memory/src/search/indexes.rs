@@ -10,7 +10,7 @@ use tokio::sync::RwLock;
 
 use crate::search::index::SpaceIndex;
 use crate::text::analysis::Analysis;
-use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Sequence, life};
+use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Sequence, life, read_parts};
 
 /// How many changes are read from the engine at once.
 const STEP: usize = 4_096;
@@ -138,12 +138,11 @@ async fn read_history(
 ) -> Result<(), Error> {
     while index.sequence < head {
         let changes = store.history.changes(space, index.sequence, STEP).await?;
-        let complete = changes.len() < STEP;
+        // The last numbers of the history may belong to episodes that are deleted by now.
         let last = changes.last().map_or(head, |change| change.sequence);
         let changes = analysed(store, space, changes).await?;
         apply(index, changes);
-        // The last numbers of the history may belong to episodes that are deleted by now.
-        index.sequence = if complete { last.max(head) } else { last };
+        index.sequence = last;
     }
     Ok(())
 }
@@ -173,10 +172,12 @@ async fn analysed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result
         outcomes.push((id, Some((row, analysis))));
     }
     // Another version of the analysis wrote these: they are analysed again from the episodes.
-    let episodes =
-        if outdated.is_empty() { vec![] } else { store.episodes.episodes(space, &outdated).await? };
-    let mut again: HashMap<EpisodeId, Analysis> =
-        episodes.iter().map(|episode| (episode.id, Analysis::of(episode))).collect();
+    let mut again: HashMap<EpisodeId, Analysis> = HashMap::with_capacity(outdated.len());
+    read_parts(&*store.episodes, space, &outdated, |part| {
+        again.extend(part.iter().map(|episode| (episode.id, Analysis::of(episode))));
+        true
+    })
+    .await?;
     let outcomes = outcomes.into_iter().map(|(id, put)| {
         let put = put.and_then(|(row, analysis)| Some((row, analysis.or_else(|| again.remove(&id))?)));
         (id, put)

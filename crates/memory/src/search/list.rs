@@ -1,7 +1,7 @@
 //! Listings: the episodes of a space in the order in which they happened.
 
 use memcloud_domain::{Attribute, Episode, EpisodeId, Error, Filter, Space};
-use memcloud_ports::Cursor;
+use memcloud_ports::{Cursor, read_parts};
 
 use crate::search::filter::candidates;
 use crate::search::snapshot::Snapshot;
@@ -22,24 +22,68 @@ pub struct ListQuery {
     pub limit: usize,
 }
 
+/// A page of a listing.
+#[derive(Clone, Debug)]
+pub struct ListedPage {
+    /// The episodes. Fewer than the limit when they are large together.
+    pub episodes: Vec<Episode>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// A page while it is read.
+struct Filling {
+    page: ListedPage,
+    limit: usize,
+    bytes: usize,
+}
+
+impl Filling {
+    /// Adds an episode, and says whether the page has room for another. The first that has no room says that more follow.
+    fn add(&mut self, episode: Episode) -> bool {
+        if self.page.episodes.len() == self.limit || self.bytes == 0 {
+            self.page.more = true;
+            return false;
+        }
+        self.bytes = self.bytes.saturating_sub(episode.size());
+        self.page.episodes.push(episode);
+        true
+    }
+}
+
 impl Search {
     /// A page of a listing. One without a filter is read from the engine without the index.
-    pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<Episode>, Error> {
-        if query.filter.is_empty() {
-            let session = query.session.as_deref();
-            return self.engine.episodes.page(&query.space, session, query.after, query.limit).await;
-        }
-        let ids = self.candidates(query).await?;
-        let mut page = Vec::new();
-        for ids in ids.chunks(STEP.min(query.limit.max(1))) {
-            let wanted = query.limit - page.len();
-            if wanted == 0 {
-                break;
+    pub(crate) async fn list(&self, query: &ListQuery) -> Result<ListedPage, Error> {
+        let page = ListedPage { episodes: Vec::new(), more: false };
+        let mut filling = Filling { page, limit: query.limit, bytes: self.limits.answer_bytes };
+        let store = &*self.engine.episodes;
+        if !query.filter.is_empty() {
+            let ids = self.candidates(query).await?;
+            for ids in ids.chunks(STEP) {
+                let mut has_room = true;
+                read_parts(store, &query.space, ids, |part| {
+                    let mut matching = part.into_iter().filter(|episode| query.filter.matches(episode));
+                    has_room = matching.all(|episode| filling.add(episode));
+                    has_room
+                })
+                .await?;
+                if !has_room {
+                    break;
+                }
             }
-            let episodes = self.engine.episodes.episodes(&query.space, ids).await?;
-            page.extend(episodes.into_iter().filter(|episode| query.filter.matches(episode)).take(wanted));
+            return Ok(filling.page);
         }
-        Ok(page)
+        let mut after = query.after;
+        loop {
+            // One more than the page says whether more follow.
+            let wanted = query.limit + 1 - filling.page.episodes.len();
+            let read = store.page(&query.space, query.session.as_deref(), after, wanted).await?;
+            let Some(last) = read.last() else { return Ok(filling.page) };
+            after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
+            if !read.into_iter().all(|episode| filling.add(episode)) {
+                return Ok(filling.page);
+            }
+        }
     }
 
     /// The episodes that may match, in the order of the listing.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Space, Violation};
-use memcloud_ports::{Engine, FactsOf};
+use memcloud_ports::{Engine, FactsOf, read_parts};
 
 use crate::embedding::Embedding;
 use crate::limits::Limits;
@@ -36,7 +36,7 @@ use crate::search::snapshot::{LockedIndex, Snapshot};
 
 pub use explain::{Explanation, ScoreBreakdown};
 pub use facts::FactHit;
-pub use list::ListQuery;
+pub use list::{ListQuery, ListedPage};
 pub use query::SearchQuery;
 pub use weights::RankingWeights;
 
@@ -52,6 +52,8 @@ const STEP: usize = 1_000;
 pub struct SearchResults {
     /// The hits, best first.
     pub hits: Vec<Hit>,
+    /// Whether the last hits are left out, because those before are large together.
+    pub cut: bool,
     /// How long the embedding of the query took; zero without an embedder.
     pub embedding: Duration,
     /// How long the rest took.
@@ -170,8 +172,13 @@ impl Search {
         let rows = self.passing(&query.space, &query.filter, &index).await?;
         let (limit, weights, size) = (query.limit, self.weights.clone(), index.end());
         let ranked = compute(size, move || ranked(&index, &parsed, &rows, limit, &weights)).await?;
-        let hits = self.load(query, ranked).await?;
-        Ok(SearchResults { hits, embedding: *embedding, ranking: began.elapsed().saturating_sub(*embedding) })
+        let (hits, cut) = self.load(query, ranked).await?;
+        Ok(SearchResults {
+            hits,
+            cut,
+            embedding: *embedding,
+            ranking: began.elapsed().saturating_sub(*embedding),
+        })
     }
 
     /// The rows that pass a filter. Where the index cannot decide, it reads the episodes, some at a time.
@@ -191,9 +198,13 @@ impl Search {
         let mut passing = Vec::new();
         for rows in rows.chunks(STEP) {
             let ids: Vec<EpisodeId> = rows.iter().map(|&row| index.id(row)).collect();
-            let episodes = self.engine.episodes.episodes(space, &ids).await?;
-            let matching = episodes.iter().filter(|episode| filter.matches(episode));
-            let matching: HashSet<EpisodeId> = matching.map(|episode| episode.id).collect();
+            let mut matching = HashSet::new();
+            read_parts(&*self.engine.episodes, space, &ids, |part| {
+                let part = part.iter().filter(|episode| filter.matches(episode));
+                matching.extend(part.map(|episode| episode.id));
+                true
+            })
+            .await?;
             passing.extend(rows.iter().filter(|&&row| matching.contains(&index.id(row))));
         }
         Ok(passing)
@@ -208,20 +219,33 @@ impl Search {
         ])
     }
 
-    /// Loads the episodes of the ranked rows. An episode that has been deleted since is left out.
+    /// Loads the episodes of the ranked rows, until they are large together; then says that more were ranked. An episode
+    /// that has been deleted since is left out.
     async fn load(
         &self,
         query: &SearchQuery,
         ranked: Vec<(EpisodeId, f32, Explanation)>,
-    ) -> Result<Vec<Hit>, Error> {
+    ) -> Result<(Vec<Hit>, bool), Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
-        let episodes = self.engine.episodes.episodes(&query.space, &ids).await?;
-        let mut episodes: HashMap<EpisodeId, Episode> = episodes.into_iter().map(|e| (e.id, e)).collect();
+        let (mut episodes, mut left) = (HashMap::new(), self.limits.answer_bytes);
+        let mut cut = false;
+        read_parts(&*self.engine.episodes, &query.space, &ids, |part| {
+            for episode in part {
+                if left == 0 {
+                    cut = true;
+                    break;
+                }
+                left = left.saturating_sub(episode.size());
+                episodes.insert(episode.id, episode);
+            }
+            !cut
+        })
+        .await?;
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| query.filter.matches(episode))?;
             Some(Hit { episode, score, explanation })
         });
-        Ok(hits.collect())
+        Ok((hits.collect(), cut))
     }
 }
 

@@ -25,7 +25,7 @@ async fn stored_episodes_are_returned_as_given() {
     let first = &episodes[0];
     assert_eq!((&first.content, &first.metadata, &first.role), (&new.content, &new.metadata, &new.role));
     assert_eq!(first.created_at, first.ingested_at, "without a time of its own it happened now");
-    let session = world.engine.sessions.session(&space(), "s").await.unwrap().unwrap();
+    let session = world.engine.sessions.session(&space(), "s", 9).await.unwrap().unwrap();
     assert_eq!(session.members.len(), 3);
     assert_eq!(world.embedder.texts(), ["Look at this! a red kite", "Nice."], "captions are embedded too");
 }

@@ -4,7 +4,8 @@ use memcloud_domain::{Episode, EpisodeId, Error, Purpose, Space, Timestamp};
 use super::spaces::KnownSpace;
 use super::{InMemoryEngine, Row, State};
 use crate::{
-    Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Intent, Prepared, REMEMBERED,
+    Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Gathered, Idempotency, Intent, Prepared,
+    REMEMBERED,
 };
 
 /// A request that may come again.
@@ -124,6 +125,17 @@ impl State {
     }
 }
 
+/// Copies of these episodes, until they are large together.
+pub(super) fn gathered<'a>(episodes: impl Iterator<Item = &'a Episode>) -> Vec<Episode> {
+    let mut gathered = Gathered::default();
+    for episode in episodes {
+        if !gathered.add(episode.clone(), episode.size()) {
+            break;
+        }
+    }
+    gathered.into_rows()
+}
+
 #[async_trait]
 impl EpisodeStore for InMemoryEngine {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
@@ -136,15 +148,16 @@ impl EpisodeStore for InMemoryEngine {
 
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
         let state = self.state();
-        Ok(ids.iter().filter_map(|id| state.episode(space, *id)).cloned().collect())
+        Ok(gathered(ids.iter().filter_map(|id| state.episode(space, *id))))
     }
 
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
         let state = self.state();
         let mut found = state.by_time(space, Some(session));
         found.retain(|episode| episode.purpose != Purpose::ProfileOnly);
-        let older = found.len().saturating_sub(limit);
-        Ok(found.into_iter().skip(older).cloned().collect())
+        let mut newest = gathered(found.into_iter().rev().take(limit));
+        newest.reverse();
+        Ok(newest)
     }
 
     async fn page(
@@ -160,7 +173,7 @@ impl EpisodeStore for InMemoryEngine {
                 (episode.created_at.as_micros(), episode.id) > (cursor.created_at, cursor.id)
             })
         };
-        Ok(state.by_time(space, session).into_iter().filter(follows).take(limit).cloned().collect())
+        Ok(gathered(state.by_time(space, session).into_iter().filter(follows).take(limit)))
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {

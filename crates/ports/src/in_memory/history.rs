@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use memcloud_domain::{EpisodeId, Error, Space};
 
 use super::{InMemoryEngine, Row, State};
-use crate::{Change, ChangeKind, History, IndexRow, Sequence};
+use crate::{Change, ChangeKind, Gathered, History, IndexRow, Sequence};
 
 /// The changes of one space that still matter.
 #[derive(Default)]
@@ -57,6 +57,7 @@ impl History for InMemoryEngine {
         let state = self.state();
         let Some(known) = state.spaces.get(space) else { return Ok(Vec::new()) };
         let later = known.history.changes.range(after + 1..);
-        Ok(later.map(|(sequence, id)| state.change(*sequence, *id)).take(limit).collect())
+        let changes = later.map(|(sequence, id)| Ok(state.change(*sequence, *id))).take(limit);
+        Gathered::from_rows(changes, Change::size)
     }
 }

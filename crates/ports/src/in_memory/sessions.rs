@@ -2,9 +2,13 @@ use async_trait::async_trait;
 use memcloud_domain::{Error, Member, Session, Space};
 
 use super::{InMemoryEngine, State};
-use crate::{SessionStore, SessionsOf};
+use crate::{LISTED_MEMBERS, SessionCursor, SessionPage, SessionRows, SessionStore, SessionsOf};
 
 impl State {
+    fn session(&self, space: &Space, name: &str) -> Option<&Session> {
+        self.sessions.iter().find(|known| known.space == *space && known.name == name)
+    }
+
     /// Creates a session if it is new, and adds members to it.
     pub(super) fn add_members(&mut self, space: &Space, name: &str, members: &[Member]) {
         let position = self.sessions.iter().position(|known| known.space == *space && known.name == name);
@@ -21,23 +25,56 @@ impl State {
 
 #[async_trait]
 impl SessionStore for InMemoryEngine {
-    async fn session(&self, space: &Space, name: &str) -> Result<Option<Session>, Error> {
-        let state = self.state();
-        Ok(state.sessions.iter().find(|known| known.space == *space && known.name == name).cloned())
+    async fn session(
+        &self,
+        space: &Space,
+        name: &str,
+        most_members: usize,
+    ) -> Result<Option<Session>, Error> {
+        let mut session = self.state().session(space, name).cloned();
+        if let Some(session) = &mut session {
+            session.members.truncate(most_members);
+        }
+        Ok(session)
     }
 
-    async fn sessions(&self, of: SessionsOf) -> Result<Vec<Session>, Error> {
-        let matches = |session: &&Session| match &of {
+    async fn members(&self, space: &Space, session: &str, names: &[String]) -> Result<Vec<Member>, Error> {
+        let state = self.state();
+        let members = state.session(space, session).map_or(&[][..], |session| &session.members);
+        let named = |member: &&Member| names.iter().any(|name| name == member.name());
+        Ok(members.iter().filter(named).cloned().collect())
+    }
+
+    async fn sessions(
+        &self,
+        of: &SessionsOf,
+        after: Option<SessionCursor>,
+        limit: usize,
+    ) -> Result<SessionPage, Error> {
+        let matches = |session: &Session| match of {
             SessionsOf::Everyone => true,
             SessionsOf::Space(space) => session.space == *space,
             SessionsOf::User(name) => session.users().any(|user| user == name),
             SessionsOf::Agent(name) => session.agents().any(|agent| agent == name),
         };
         let state = self.state();
-        let is_hidden = |session: &&Session| {
+        let is_hidden = |session: &Session| {
             state.spaces.get(&session.space).is_some_and(|known| known.own_name.is_some())
         };
-        let shown = |session: &&Session| matches!(of, SessionsOf::Space(_)) || !is_hidden(session);
-        Ok(state.sessions.iter().filter(matches).filter(shown).cloned().collect())
+        let is_shown = |session: &Session| matches!(of, SessionsOf::Space(_)) || !is_hidden(session);
+        let numbered = (1..).map(SessionCursor).zip(&state.sessions);
+        let later = numbered.filter(|(place, _)| after.is_none_or(|after| place.0 > after.0));
+        let mut rows = SessionRows::new(limit);
+        for (place, session) in later.filter(|(_, session)| matches(session) && is_shown(session)) {
+            if !rows.add(place, session.space.clone(), session.name.clone()) {
+                break;
+            }
+            session
+                .members
+                .iter()
+                .take(LISTED_MEMBERS + 1)
+                .for_each(|member| rows.add_member(member.clone()));
+        }
+        Ok(rows.into_page())
     }
 }

@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Error};
 
+use super::episodes::gathered;
 use super::spaces::KnownSpace;
 use super::{InMemoryEngine, State};
 use crate::VectorStore;
@@ -34,7 +35,7 @@ impl VectorStore for InMemoryEngine {
     }
 
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
-        Ok(self.state().without_vector().into_iter().take(limit).cloned().collect())
+        Ok(gathered(self.state().without_vector().into_iter().take(limit)))
     }
 
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {

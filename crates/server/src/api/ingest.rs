@@ -21,6 +21,8 @@ use crate::error::ApiError;
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const REPLAYED: &str = "idempotency-replayed";
 const USUAL_KIND: &str = "message";
+/// The most members that an error names.
+const SHOWN_MEMBERS: usize = 10;
 
 /// The headers of a store, apart from those of the session.
 #[derive(utoipa::IntoParams)]
@@ -182,21 +184,30 @@ async fn check_members(
     origins: &[Origin],
 ) -> Result<(), ApiError> {
     let messages = || origins.iter().zip(&request.episodes).filter(|(_, e)| e.session == present.session);
-    let mut members: Vec<&Member> = present.members.iter().collect();
-    let names = members.iter().map(|member| member.name()).collect();
-    if messages().all(|(origin, episode)| is_among(&origin.session, episode, &names)) {
+    let mut names: HashSet<&str> = present.members.iter().map(Member::name).collect();
+    let absent: Vec<String> = messages()
+        .filter(|(origin, episode)| !is_among(&origin.session, episode, &names))
+        .flat_map(|(_, episode)| [&episode.producer, &episode.produced_for])
+        .filter(|name| !names.contains(name.as_str()))
+        .cloned()
+        .collect();
+    if absent.is_empty() {
         return Ok(());
     }
-    let known = app.memory.engine().sessions.session(&request.space, &present.session).await?;
-    let known = known.map(|session| session.members).unwrap_or_default();
-    members.extend(&known);
+    let (space, session) = (&request.space, &present.session);
+    let sessions = &app.memory.engine().sessions;
+    let known = sessions.members(space, session, &absent).await?;
+    names.extend(known.iter().map(Member::name));
+    let Some((_, episode)) = messages().find(|(origin, episode)| !is_among(&origin.session, episode, &names))
+    else {
+        return Ok(());
+    };
+    let known = sessions.session(space, session, SHOWN_MEMBERS + 1).await?;
+    let mut members = known.map(|session| session.members).unwrap_or_default();
+    members.extend_from_slice(&present.members);
     members.sort();
     members.dedup();
-    let names = members.iter().map(|member| member.name()).collect();
-    match messages().find(|(origin, episode)| !is_among(&origin.session, episode, &names)) {
-        Some((_, episode)) => Err(not_a_member(episode, &members)),
-        None => Ok(()),
-    }
+    Err(not_a_member(episode, &members))
 }
 
 /// Whether the message is between members of these names.
@@ -210,16 +221,17 @@ fn is_among(session: &NamedSession, episode: &domain::NewEpisode, names: &HashSe
     episode.purpose == Purpose::ProfileOnly || (speaks() && hears())
 }
 
-/// The documented error for a message whose producer or recipient is not among these members.
-fn not_a_member(episode: &domain::NewEpisode, members: &[&Member]) -> ApiError {
+/// The documented error for a message whose producer or recipient is not among these members. It shows the first of them.
+fn not_a_member(episode: &domain::NewEpisode, members: &[Member]) -> ApiError {
     let (producer, recipient) = (&episode.producer, &episode.produced_for);
     let (users, agents): (Vec<_>, Vec<_>) =
-        members.iter().partition(|member| matches!(member, Member::User(_)));
-    let listed = |members: Vec<&&Member>| {
+        members.iter().take(SHOWN_MEMBERS).partition(|member| matches!(member, Member::User(_)));
+    let listed = |members: Vec<&Member>| {
         members.into_iter().map(|member| format!("'{}'", member.name())).collect::<Vec<_>>().join(", ")
     };
     let (users, agents) = (listed(users), listed(agents));
-    let detail = format!("either {producer} or {recipient} is not in [{users}] or [{agents}]");
+    let more = if members.len() > SHOWN_MEMBERS { "; the session has more members" } else { "" };
+    let detail = format!("either {producer} or {recipient} is not in [{users}] or [{agents}]{more}");
     ApiError::new(StatusCode::BAD_REQUEST, detail, "not_a_member")
 }
 

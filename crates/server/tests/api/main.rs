@@ -13,6 +13,7 @@ mod failures;
 mod fuzz;
 mod idempotency;
 mod keys;
+mod large_answers;
 mod made_keys;
 mod observing;
 mod openapi;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use memcloud_api::native::{ListedEpisode, Page};
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Episode, EpisodeId, Filter};
-use memcloud_memory::ListQuery;
+use memcloud_memory::{ListQuery, ListedPage};
 use memcloud_ports::Cursor;
 use serde_json::Value;
 
@@ -19,6 +19,8 @@ use crate::params::QueryParams;
 const USUAL_LIMIT: usize = 100;
 
 /// Lists the messages of a group, or of one session of it, oldest first.
+///
+/// A page of large messages ends before its limit: `next_cursor` says whether more follow.
 #[utoipa::path(
     get,
     path = "/v1/memories",
@@ -38,18 +40,15 @@ pub(crate) async fn list(
     mut query: QueryParams,
 ) -> Result<Json<Page>, ApiError> {
     let memory = &app.memory;
-    let (limit, query) = Problems::none_in(|problems| {
+    let query = Problems::none_in(|problems| {
         let limit = query.limit(memory.limits(), USUAL_LIMIT, problems);
         let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
         let session = query.text("session_id", problems);
         let (space, limit) = (space(&mut query, problems), limit?);
-        // One more than the page says whether there is a next page.
-        Some((limit, ListQuery { space, session, filter: Filter::default(), after, limit: limit + 1 }))
+        Some(ListQuery { space, session, filter: Filter::default(), after, limit })
     })?;
     allowed.enter(query.space.clone())?;
-    let mut episodes = memory.list(&query).await?;
-    let more = episodes.len() > limit;
-    episodes.truncate(limit);
+    let ListedPage { episodes, more } = memory.list(&query).await?;
     let next_cursor = episodes.last().filter(|_| more).map(written);
     Ok(Json(Page { episodes: episodes.into_iter().map(ListedEpisode::from).collect(), next_cursor }))
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use memcloud_api::memmachine_v1::{self, SearchAnswer, SearchContent, SearchQuery, SearchResult};
 use memcloud_api::{Integer, Place, Problems};
@@ -24,6 +24,7 @@ use crate::params::QueryParams;
 
 const USUAL_LIMIT: usize = 20;
 const USUAL_FACTS: usize = 5;
+const CUT: &str = "results-cut";
 
 /// Searches what was said in a group.
 ///
@@ -40,7 +41,7 @@ const USUAL_FACTS: usize = 5;
         ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
     ),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found.", body = SearchAnswer), Validated),
+    responses((status = 200, description = "What was found.", body = SearchAnswer, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together."))), Validated),
 )]
 pub(crate) async fn search(
     allowed: Allowed<Read>,
@@ -59,14 +60,14 @@ pub(crate) async fn search(
         Shape::List => {
             let found = search.episodes(&app).await?;
             let hits: Vec<_> = found.hits.into_iter().map(|hit| shape::scored(hit, search.explain)).collect();
-            (search.session.echo(), Json(hits)).into_response()
+            (search.headers(found.cut), Json(hits)).into_response()
         }
         Shape::MemMachine => {
             let newest = search.newest(&app).await?;
             let (found, facts) = search.both(&app).await?;
             let profile_memory = Some(shape::profile(facts));
             let episodic = shape::episodic(newest, found.hits, search.explain);
-            search.answer(SearchContent { profile_memory, ..episodic })
+            search.answer(SearchContent { profile_memory, ..episodic }, found.cut)
         }
     })
 }
@@ -91,7 +92,7 @@ pub(crate) async fn search_episodic(
     let search = searched(&app, &allowed, &headers, query, body)?;
     let newest = search.newest(&app).await?;
     let found = search.episodes(&app).await?;
-    Ok(search.answer(shape::episodic(newest, found.hits, search.explain)))
+    Ok(search.answer(shape::episodic(newest, found.hits, search.explain), found.cut))
 }
 
 /// Searches the facts about the users of the session. The answer is always MemMachine's object, with `profile_memory`
@@ -114,7 +115,8 @@ pub(crate) async fn search_profile(
 ) -> Result<Response, ApiError> {
     let search = searched(&app, &allowed, &headers, query, body)?;
     let facts = app.memory.search_facts(&search.facts_of(), &search.text, search.most_facts).await?;
-    Ok(search.answer(SearchContent { episodic_memory: None, profile_memory: Some(shape::profile(facts)) }))
+    Ok(search
+        .answer(SearchContent { episodic_memory: None, profile_memory: Some(shape::profile(facts)) }, false))
 }
 
 /// What a request searches for.
@@ -211,7 +213,16 @@ impl Search {
     }
 
     /// MemMachine's object with this content.
-    fn answer(&self, content: SearchContent) -> Response {
-        (self.session.echo(), Json(shape::object(content))).into_response()
+    fn answer(&self, content: SearchContent, cut: bool) -> Response {
+        (self.headers(cut), Json(shape::object(content))).into_response()
+    }
+
+    /// The headers of the answer: the session, and whether hits are left out because those before are large together.
+    fn headers(&self, cut: bool) -> HeaderMap {
+        let mut headers = self.session.echo();
+        if cut {
+            headers.insert(CUT, HeaderValue::from_static("true"));
+        }
+        headers
     }
 }

@@ -1,17 +1,20 @@
 //! `GET /v1/sessions`, and the same of one user, group or agent.
+//!
+//! MemMachine's clients send no parameters and expect all sessions. They get the first thousand.
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_api::Problems;
 use memcloud_api::memmachine_v1::{KnownSession, ORGANISATION, Sessions, space as space_of};
+use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Caller, Session};
-use memcloud_ports::SessionsOf;
+use memcloud_ports::{LISTED_MEMBERS, SessionCursor, SessionsOf};
+use serde_json::Value;
 
 use crate::App;
 use crate::allowed::{Allowed, Read};
 use crate::api::responses::Validated;
 use crate::error::ApiError;
-use crate::params::PathId;
+use crate::params::{PathId, QueryParams};
 
 /// Lists all sessions.
 #[utoipa::path(
@@ -19,13 +22,15 @@ use crate::params::PathId;
     path = "/v1/sessions",
     operation_id = "list_sessions",
     tag = "sessions",
-    responses((status = 200, description = "The sessions.", body = Sessions)),
+    params(PageParams),
+    responses((status = 200, description = "The sessions.", body = Sessions), Validated),
 )]
 pub(crate) async fn sessions(
     allowed: Allowed<Read>,
     State(app): State<App>,
+    query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, SessionsOf::Everyone).await
+    list(&app, &allowed, query, SessionsOf::Everyone).await
 }
 
 /// Lists the sessions that a user takes part in.
@@ -34,15 +39,16 @@ pub(crate) async fn sessions(
     path = "/v1/users/{id}/sessions",
     operation_id = "list_sessions_of_user",
     tag = "sessions",
-    params(("id" = String, Path, description = "The user.")),
+    params(("id" = String, Path, description = "The user."), PageParams),
     responses((status = 200, description = "The sessions; none when the user is not known.", body = Sessions), Validated),
 )]
 pub(crate) async fn sessions_of_user(
     allowed: Allowed<Read>,
     State(app): State<App>,
     id: PathId,
+    query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, SessionsOf::User(text(id)?)).await
+    list(&app, &allowed, query, SessionsOf::User(text(id)?)).await
 }
 
 /// Lists the sessions of a group.
@@ -51,15 +57,16 @@ pub(crate) async fn sessions_of_user(
     path = "/v1/groups/{id}/sessions",
     operation_id = "list_sessions_of_group",
     tag = "sessions",
-    params(("id" = String, Path, description = "The group.")),
+    params(("id" = String, Path, description = "The group."), PageParams),
     responses((status = 200, description = "The sessions; none when the group is not known.", body = Sessions), Validated),
 )]
 pub(crate) async fn sessions_of_group(
     allowed: Allowed<Read>,
     State(app): State<App>,
     id: PathId,
+    query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, SessionsOf::Space(allowed.enter(space_of(text(id)?))?)).await
+    list(&app, &allowed, query, SessionsOf::Space(allowed.enter(space_of(text(id)?))?)).await
 }
 
 /// Lists the sessions that an agent takes part in.
@@ -68,28 +75,74 @@ pub(crate) async fn sessions_of_group(
     path = "/v1/agents/{id}/sessions",
     operation_id = "list_sessions_of_agent",
     tag = "sessions",
-    params(("id" = String, Path, description = "The agent.")),
+    params(("id" = String, Path, description = "The agent."), PageParams),
     responses((status = 200, description = "The sessions; none when the agent is not known.", body = Sessions), Validated),
 )]
 pub(crate) async fn sessions_of_agent(
     allowed: Allowed<Read>,
     State(app): State<App>,
     id: PathId,
+    query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, SessionsOf::Agent(text(id)?)).await
+    list(&app, &allowed, query, SessionsOf::Agent(text(id)?)).await
 }
 
 fn text(id: PathId) -> Result<String, Problems> {
     Problems::none_in(|problems| id.text(problems))
 }
 
-/// The sessions that the caller sees. Groups are the projects of one organisation; this API does not show others.
-async fn list(app: &App, caller: &Caller, of: SessionsOf) -> Result<Json<Sessions>, ApiError> {
-    let sessions = app.memory.engine().sessions.sessions(of).await?;
-    let sessions = sessions
-        .into_iter()
-        .filter(|Session { space, .. }| space.org == ORGANISATION && caller.sees(space))
-        .map(KnownSession::from)
-        .collect();
-    Ok(Json(Sessions { sessions }))
+/// The page of a list of sessions.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters that `list` reads")]
+pub(crate) struct PageParams {
+    /// The most sessions of one page. Default: 1,000. A page of large sessions ends before its limit.
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of the sessions that the caller sees. Groups are the projects of one organisation; this API does not show others.
+async fn list(
+    app: &App,
+    caller: &Caller,
+    mut query: QueryParams,
+    of: SessionsOf,
+) -> Result<Json<Sessions>, ApiError> {
+    let (limit, mut after) = Problems::none_in(|problems| {
+        let limits = app.memory.limits();
+        let limit = query.limit(limits, limits.results, problems);
+        let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
+        Some((limit?, after))
+    })?;
+    let mut sessions = vec![];
+    // A page of the engine may have none that the caller sees.
+    loop {
+        let wanted = limit - sessions.len();
+        let page = app.memory.engine().sessions.sessions(&of, after, wanted).await?;
+        let is_large = page.sessions.len() < wanted && page.next.is_some();
+        let seen = |session: &Session| session.space.org == ORGANISATION && caller.sees(&session.space);
+        sessions.extend(page.sessions.into_iter().filter(seen).map(listed));
+        after = page.next;
+        if after.is_none() || sessions.len() == limit || (is_large && !sessions.is_empty()) {
+            break;
+        }
+    }
+    let next_cursor = after.map(|SessionCursor(number)| format!("{number:x}"));
+    Ok(Json(Sessions { sessions, next_cursor }))
+}
+
+/// A session as the list shows it.
+fn listed(mut session: Session) -> KnownSession {
+    let more_members = session.members.len() > LISTED_MEMBERS;
+    session.members.truncate(LISTED_MEMBERS);
+    KnownSession { more_members, ..session.into() }
+}
+
+fn cursor(text: &str) -> Result<SessionCursor, Problem> {
+    i64::from_str_radix(text, 16).map(SessionCursor).map_err(|_| {
+        let msg = "this is not a valid cursor";
+        let problem = Problem::new(Place::query().at("cursor"), "value_error", msg, "invalid_cursor");
+        problem.showing(&Value::from(text))
+    })
 }
