@@ -42,6 +42,29 @@ pub enum Error {
         /// The data directory.
         place: String,
     },
+    /// Another program holds a lock on the database.
+    #[error("another program has locked the database")]
+    StorageBusy(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The files of the open database are no longer where they were.
+    #[error("the data in {place} was moved, replaced or deleted while it was open")]
+    StorageGone {
+        /// The data directory.
+        place: String,
+    },
+    /// Something that is stored cannot be read.
+    #[error("the store is damaged: {what}")]
+    StorageDamaged {
+        /// What cannot be read.
+        what: String,
+    },
+    /// The data lacks changes that were answered.
+    #[error("the data in {place} is incomplete: {what}")]
+    StorageIncomplete {
+        /// The data directory.
+        place: String,
+        /// What is missing, and how to go on without it.
+        what: String,
+    },
     /// A newer version has written the data.
     #[error("the data has schema {found}; the newest one known here is {known}")]
     StorageNewer {
@@ -130,6 +153,10 @@ impl Error {
             Self::StorageFull(_) => "storage_full",
             Self::StorageReadOnly(_) => "storage_read_only",
             Self::StorageLocked { .. } => "storage_locked",
+            Self::StorageBusy(_) => "storage_busy",
+            Self::StorageGone { .. } => "storage_gone",
+            Self::StorageDamaged { .. } => "storage_damaged",
+            Self::StorageIncomplete { .. } => "storage_incomplete",
             Self::StorageNewer { .. } => "storage_newer",
             Self::Storage { .. } => "storage_failed",
             Self::Database { trouble, .. } => trouble.code(),
@@ -150,6 +177,9 @@ impl Error {
             Self::StorageFull(_)
             | Self::StorageReadOnly(_)
             | Self::StorageLocked { .. }
+            | Self::StorageBusy(_)
+            | Self::StorageGone { .. }
+            | Self::StorageIncomplete { .. }
             | Self::StorageNewer { .. }
             | Self::Database { .. }
             | Self::EpisodesElsewhere { .. }
@@ -158,7 +188,10 @@ impl Error {
             | Self::OutcomeUnknown { .. }
             | Self::EmbeddingUnavailable(_)
             | Self::ShuttingDown => Fault::Unavailable,
-            Self::OtherVectorSpace { .. } | Self::Storage { .. } | Self::Embedding(_) => Fault::Internal,
+            Self::OtherVectorSpace { .. }
+            | Self::StorageDamaged { .. }
+            | Self::Storage { .. }
+            | Self::Embedding(_) => Fault::Internal,
         }
     }
 

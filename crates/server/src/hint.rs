@@ -78,11 +78,7 @@ pub(crate) fn of_code(code: &str) -> &'static str {
         "other_vector_space" => {
             "run with the model that the data was stored with, or use another data directory"
         }
-        "storage_full" => "free space on that disk; nothing was stored by this request",
-        "storage_read_only" => "make the data directory writable for the user that runs memcloud",
-        "storage_locked" => "stop the other memcloud, or use another data directory",
-        "storage_newer" => "run the newer memcloud, or use another data directory",
-        "storage_failed" => "see the server's log; 'memcloud doctor' names the broken part",
+        code if code.starts_with("storage_") => of_storage(code),
         "episodes_elsewhere" => {
             "set NEO4J_URI as it was when the memory was made; 'memcloud export' and 'import --from' move a memory"
         }
@@ -110,6 +106,23 @@ pub(crate) fn of_code(code: &str) -> &'static str {
             "send fewer or shorter messages: even without any memory they are more than the model can read"
         }
         _ => "see the server's log, and report it",
+    }
+}
+
+/// The hint for the code of an error of the data directory.
+fn of_storage(code: &str) -> &'static str {
+    match code {
+        "storage_full" => "free space on that disk, or delete memories; nothing was stored by this request",
+        "storage_read_only" => "make the data directory writable for the user that runs memcloud",
+        "storage_locked" => "stop the other memcloud, or use another data directory",
+        "storage_busy" => "end the transaction of the other program, then send the request again",
+        "storage_gone" => "put the data directory back as it was, then send the request again",
+        "storage_damaged" => {
+            "restore a backup, or copy what can be read with 'memcloud export'; 'memcloud doctor' lists the damage"
+        }
+        "storage_incomplete" => "put the missing files back or restore a backup; see the guide to backups",
+        "storage_newer" => "run the newer memcloud, or use another data directory",
+        _ => "see the server's log; 'memcloud doctor' names the broken part",
     }
 }
 

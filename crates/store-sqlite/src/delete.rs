@@ -35,6 +35,35 @@ pub(crate) fn delete(
     Ok(ids)
 }
 
+/// The episodes to delete, in parts of about so many bytes.
+pub(crate) fn parts(
+    connection: &Connection,
+    space: &Space,
+    deletion: &Deletion,
+    most_bytes: usize,
+) -> Result<Vec<Vec<EpisodeId>>, WorkError> {
+    let Some(space) = spaces::find(connection, space)? else {
+        return Ok(Vec::new());
+    };
+    let mut size = connection.prepare_cached(
+        "SELECT length(CAST(content AS BLOB)) + length(CAST(metadata AS BLOB)) + length(analysis)
+                + ifnull(length(vector), 0)
+         FROM episodes WHERE id = ?1",
+    )?;
+    let (mut parts, mut bytes) = (Vec::<Vec<EpisodeId>>::new(), usize::MAX);
+    for (id, uid) in doomed(connection, space, deletion)? {
+        // Each row is in six indexes as well.
+        let size = size.query_row([id], |row| row.get::<_, i64>(0))? as usize + 8_192;
+        bytes = bytes.saturating_add(size);
+        if bytes > most_bytes {
+            parts.push(Vec::new());
+            bytes = size;
+        }
+        parts.last_mut().into_iter().for_each(|part| part.push(EpisodeId::from_bytes(uid)));
+    }
+    Ok(parts)
+}
+
 /// The row and id of each episode to delete, in the order of storing.
 fn doomed(tx: &Connection, space: i64, deletion: &Deletion) -> Result<Vec<(i64, [u8; 16])>, WorkError> {
     let mut doomed = Vec::new();

@@ -23,6 +23,15 @@ impl From<Error> for WorkError {
 }
 
 impl WorkError {
+    /// Whether the disk is full.
+    pub(crate) fn is_full(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error().copied(),
+            Self::Domain(_) => None,
+        };
+        matches!(code, Some(ffi::Error { code: ErrorCode::DiskFull, .. }))
+    }
+
     /// The error for the caller, with what the work was for.
     pub(crate) fn doing(self, doing: &'static str) -> Error {
         match self {
@@ -44,6 +53,8 @@ pub(crate) fn storage(
         Some((ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen, _)) => {
             Error::StorageReadOnly(source)
         }
+        Some((ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _)) => Error::StorageBusy(source),
+        Some((ErrorCode::DatabaseCorrupt, _)) => Error::StorageDamaged { what: format!("{doing}: {source}") },
         _ => Error::Storage { doing, source },
     }
 }

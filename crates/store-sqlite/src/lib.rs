@@ -4,9 +4,12 @@
 //! (`writer`); reads use a few connections of their own (`readers`), so a long read never holds up a store.
 //! A commit is synchronised to the disk before it is answered (`synchronous = FULL`).
 
+mod answered;
 mod append;
+mod checkpoint;
 mod delete;
 mod error;
+mod files;
 mod intents;
 mod keys;
 mod lock;
@@ -14,6 +17,7 @@ mod meta;
 mod profile;
 mod read;
 mod readers;
+mod room;
 mod schema;
 mod spaces;
 mod vectors;
@@ -34,19 +38,32 @@ use memcloud_ports::{
 
 use rusqlite::Connection;
 
+use crate::answered::Counter;
 use crate::error::WorkError;
+use crate::files::Files;
 use crate::lock::DirectoryLock;
 use crate::readers::Readers;
-use crate::writer::Writer;
+use crate::room::Reserve;
+use crate::schema::LogIndex;
+use crate::writer::{Line, Output, Writer};
+
+/// A batch with more episodes than this is long work.
+const SHORT_BATCH: usize = 32;
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "memory.sqlite3";
+/// What the name of the reserve has after that of the database.
+const RESERVE: &str = "-reserve";
+/// About how much text is deleted in one transaction on a full disk: a quarter of the reserve.
+const PART_BYTES: usize = (Reserve::BYTES / 4) as usize;
+const OPENING: &str = "opening the database";
 
 /// A store in a directory, which it holds alone until it is dropped.
 pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     path: PathBuf,
     memory: String,
+    files: Arc<Files>,
     // Fields are dropped in this order: reading and writing have ended when the lock is released.
     readers: Readers,
     writer: Writer,
@@ -57,8 +74,8 @@ impl SqliteStore {
     /// Opens the store in this directory, which is made when it is missing; brings its schema up to date, and proves
     /// that it can be written.
     ///
-    /// Refuses a directory that another process holds, that cannot be written, that has no room, or that a newer
-    /// MemCloud has written; nothing in it is changed then.
+    /// Refuses a directory that another process holds, that cannot be written, whose database is gone, or that a newer
+    /// MemCloud has written; nothing in it is changed then. On a full disk the store opens, reads and deletes.
     pub async fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         Self::open_for(directory, clock, ContentLocation::Records).await
     }
@@ -70,20 +87,27 @@ impl SqliteStore {
         content: ContentLocation,
     ) -> Result<Self, Error> {
         let directory = directory.to_owned();
-        error::blocking("opening the database", move || Self::open_now(&directory, clock, content)).await
+        error::blocking(OPENING, move || Self::open_now(&directory, clock, content)).await
     }
 
     fn open_now(directory: &Path, clock: Arc<dyn Clock>, content: ContentLocation) -> Result<Self, Error> {
-        let lock = DirectoryLock::acquire(directory)?;
-        schema::prove_room(directory)?;
         let path = directory.join(FILE);
-        schema::create_private(&path)?;
-        let mut connection = schema::connect(&path)?;
-        let place = directory.display().to_string();
-        let memory = prepare(&mut connection, content, &place, clock.now())
-            .map_err(|error| error.doing("opening the database"))?;
-        let writer = Writer::start(connection)?;
-        Ok(Self { clock, readers: Readers::new(path.clone()), path, memory, writer, _lock: lock })
+        let lock = DirectoryLock::acquire(directory, &path, || answered::refuse_lost_database(&path))?;
+        match room::prove(directory) {
+            Err(Error::StorageFull(_)) => {
+                tracing::warn!("the disk of {} is full: it serves reads and deletions", directory.display());
+            }
+            proved => proved?,
+        }
+        let now = clock.now();
+        let (connection, index, memory) = open_database(&path, content, now)?;
+        let files = Arc::new(Files::of(&path));
+        let writes = meta::writes(&connection).map_err(|error| error.doing(OPENING))?;
+        let answered = Counter::begin(&path, &memory, writes, now)?;
+        let reserve = beside(&path, RESERVE);
+        let writer = Writer::start(Output { connection, files: Arc::clone(&files), answered, reserve })?;
+        let readers = Readers::new(path.clone(), index, Arc::clone(&files));
+        Ok(Self { clock, path, memory, files, readers, writer, _lock: lock })
     }
 
     /// Deletes, and removes the deleted text from the write-ahead log.
@@ -93,9 +117,14 @@ impl SqliteStore {
         deletion: Deletion,
         removal: Option<(Intent, Timestamp)>,
     ) -> Result<Vec<EpisodeId>, Error> {
-        let space = space.clone();
-        let work = move |tx: &_| delete::delete(tx, &space, &deletion, removal);
-        let deleted = self.writer.write("deleting episodes", work).await?;
+        const DOING: &str = "deleting episodes";
+        let (of, all) = (space.clone(), deletion.clone());
+        let work = move |tx: &_| delete::delete(tx, &of, &all, removal);
+        let deleted = match self.writer.write(DOING, work.clone()).await {
+            Err(Error::StorageFull(_)) if removal.is_none() => self.delete_by_parts(space, deletion).await?,
+            Err(Error::StorageFull(_)) => self.writer.write_in(Line::Freeing, DOING, work).await?,
+            deleted => deleted?,
+        };
         if !deleted.is_empty() {
             // Until a checkpoint, the write-ahead log still holds the deleted text.
             self.writer.checkpoint().await;
@@ -103,10 +132,56 @@ impl SqliteStore {
         Ok(deleted)
     }
 
+    /// Deletes on a full disk: in transactions that fit in the reserve.
+    async fn delete_by_parts(&self, space: &Space, deletion: Deletion) -> Result<Vec<EpisodeId>, Error> {
+        const DOING: &str = "deleting episodes on a full disk";
+        let of = space.clone();
+        let parts = self.readers.read(DOING, move |c| delete::parts(c, &of, &deletion, PART_BYTES)).await?;
+        let mut deleted = Vec::new();
+        for part in parts {
+            let (of, part) = (space.clone(), Deletion::Episodes(part));
+            let work = move |tx: &_| delete::delete(tx, &of, &part, None);
+            deleted.extend(self.writer.write_in(Line::Freeing, DOING, work).await?);
+        }
+        Ok(deleted)
+    }
+
     async fn prove(&self) -> Result<(), Error> {
+        self.files.check()?;
         let directory = self.path.parent().unwrap_or(&self.path).to_owned();
-        error::blocking("probing the store", move || schema::prove_room(&directory)).await?;
-        self.writer.write("probing the store", schema::prove_writable).await
+        error::blocking("probing the store", move || room::prove(&directory)).await?;
+        self.writer.probe().await?;
+        answered::refuse_incomplete(&self.path)
+    }
+}
+
+/// The name of a file beside the database that begins with its name.
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Opens the database, and returns how its log is indexed and the name of the memory. On a full disk SQLite's own files take
+/// the room of the reserve; where that is not enough, it goes without a file for the index of the log.
+fn open_database(
+    path: &Path,
+    content: ContentLocation,
+    now: Timestamp,
+) -> Result<(Connection, LogIndex, String), Error> {
+    let attempt = |index| {
+        let mut connection = schema::connect(path, index)?;
+        let place = path.parent().unwrap_or(path).display().to_string();
+        let memory = prepare(&mut connection, content, &place, now).map_err(|error| error.doing(OPENING))?;
+        Ok((connection, index, memory))
+    };
+    let opened = attempt(LogIndex::Shared);
+    let Err(Error::StorageFull(_)) = opened else { return opened };
+    // There may be none.
+    let _ = std::fs::remove_file(beside(path, RESERVE));
+    match attempt(LogIndex::Shared) {
+        Err(Error::StorageFull(_)) => attempt(LogIndex::Private),
+        opened => opened,
     }
 }
 
@@ -120,12 +195,19 @@ fn prepare(
     schema::migrate(connection)?;
     schema::prove_writable_at_start(connection)?;
     meta::bind_content_location(connection, content, place)?;
-    // This process holds the directory alone, so every learner with a lease has ended.
-    profile::queue::end_leases(connection)?;
+    // This process holds the directory alone, so every learner with a lease has ended. Leases also end by themselves.
+    match profile::queue::end_leases(connection) {
+        Err(error) if !error.is_full() => return Err(error),
+        _ => {}
+    }
     meta::memory(connection, now)
 }
 
 impl Store for SqliteStore {}
+
+fn line(batch: &Batch) -> Line {
+    if batch.episodes.len() > SHORT_BATCH { Line::Long } else { Line::Short }
+}
 
 #[async_trait]
 impl RecordStore for SqliteStore {
@@ -147,7 +229,11 @@ impl RecordStore for SqliteStore {
 
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
         let now = self.clock.now();
-        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, Some(intent), now)).await
+        self.writer
+            .write_in(line(&batch), "storing episodes", move |tx| {
+                append::append(tx, &batch, Some(intent), now)
+            })
+            .await
     }
 
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {
@@ -177,7 +263,9 @@ impl RecordStore for SqliteStore {
 impl EpisodeStore for SqliteStore {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
         let now = self.clock.now();
-        self.writer.write("storing episodes", move |tx| append::append(tx, &batch, None, now)).await
+        self.writer
+            .write_in(line(&batch), "storing episodes", move |tx| append::append(tx, &batch, None, now))
+            .await
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {

@@ -39,6 +39,22 @@ pub(crate) fn memory(tx: &Connection, now: Timestamp) -> Result<String, WorkErro
     get_or_set(tx, "memory", &unique_id(now).to_string())
 }
 
+/// Counts a write, and returns how many there were.
+pub(crate) fn count_write(tx: &Connection) -> Result<u64, rusqlite::Error> {
+    let mut count = tx.prepare_cached(
+        "INSERT INTO meta (name, value) VALUES ('writes', '1')
+         ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING CAST(value AS INTEGER)",
+    )?;
+    count.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+}
+
+/// How many writes there were.
+pub(crate) fn writes(connection: &Connection) -> Result<u64, WorkError> {
+    let mut select =
+        connection.prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'writes'")?;
+    Ok(select.query_row([], |row| row.get::<_, i64>(0)).optional()?.map_or(0, i64::cast_unsigned))
+}
+
 /// The stored value, or this one, stored now.
 fn get_or_set(tx: &Connection, name: &str, value: &str) -> Result<String, WorkError> {
     let mut select = tx.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;

@@ -5,7 +5,8 @@ use memcloud_domain::Error;
 use rusqlite::Connection;
 
 use crate::error::{self, WorkError};
-use crate::schema;
+use crate::files::Files;
+use crate::schema::{self, LogIndex};
 
 /// Connections for reading, opened when needed and kept for the next read.
 pub(crate) struct Readers {
@@ -14,6 +15,8 @@ pub(crate) struct Readers {
 
 struct Pool {
     path: PathBuf,
+    index: LogIndex,
+    files: Arc<Files>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -21,8 +24,8 @@ struct Pool {
 const KEPT: usize = 4;
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { pool: Arc::new(Pool { path, idle: Mutex::new(Vec::new()) }) }
+    pub(crate) fn new(path: PathBuf, index: LogIndex, files: Arc<Files>) -> Self {
+        Self { pool: Arc::new(Pool { path, index, files, idle: Mutex::default() }) }
     }
 
     /// Runs a read at once, on this thread: for a few rows by their keys, where the way to another thread and back would
@@ -59,8 +62,12 @@ impl Pool {
     }
 
     fn take(&self) -> Result<Connection, Error> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| schema::connect(&self.path), Ok)
+        if let Some(idle) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            return Ok(idle);
+        }
+        // A new connection must not read another database than those before.
+        self.files.check()?;
+        schema::connect(&self.path, self.index)
     }
 
     fn give_back(&self, connection: Connection) {

@@ -1,12 +1,11 @@
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use memcloud_domain::Error;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::{self, WorkError};
+use crate::error::WorkError;
+use crate::room::ROOM;
 
 /// How long a connection waits for a lock that another one holds.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,19 +19,23 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_spaces.sql"),
 ];
 
-/// Creates the database file if it is missing, for its owner only. SQLite gives the write-ahead log the same permissions.
-pub(crate) fn create_private(path: &Path) -> Result<(), Error> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| error::file("creating the database file", error))
+/// How SQLite keeps the index of the write-ahead log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogIndex {
+    /// In a file beside the log, so that other programs can read the database as well.
+    Shared,
+    /// In memory, for a disk without room for that file. Other programs are then kept out.
+    Private,
 }
 
-/// Opens a connection with the settings that all connections share.
-pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
+/// Opens a connection with the settings that all connections share. The database must be there.
+pub(crate) fn connect(path: &Path, index: LogIndex) -> Result<Connection, Error> {
     let open = || -> Result<Connection, WorkError> {
-        let connection = Connection::open(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match index {
+            LogIndex::Shared => Connection::open_with_flags(path, flags)?,
+            LogIndex::Private => Connection::open_with_flags_and_vfs(path, flags, c"unix-excl")?,
+        };
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(128);
         connection.pragma_update(None, "journal_mode", "wal")?;
@@ -44,22 +47,6 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, Error> {
         Ok(connection)
     };
     open().map_err(|failure| failure.doing("opening the database"))
-}
-
-/// Proves that the disk has a little room left, before SQLite opens the database: SQLite writes when it opens, and on a
-/// full disk its errors do not name the cause.
-pub(crate) fn prove_room(directory: &Path) -> Result<(), Error> {
-    const ROOM: usize = 128 << 10;
-    let path = directory.join("room");
-    let write = || {
-        let mut file = File::create(&path)?;
-        file.write_all(&vec![0; ROOM])?;
-        file.sync_all()
-    };
-    let written = write();
-    // Remove the file even if it could not be written.
-    let removed = fs::remove_file(&path);
-    written.and(removed).map_err(|error| error::file("checking for free disk space", error))
 }
 
 /// Brings the schema up to date, in one transaction.
@@ -88,11 +75,22 @@ pub(crate) fn prove_writable_at_start(connection: &mut Connection) -> Result<(),
     Ok(())
 }
 
-/// Proves inside a transaction that the database can be written: inserts a row and rolls it back.
+/// Proves inside a transaction that the database can be written and can grow: inserts a row and rolls it back.
 pub(crate) fn prove_writable(connection: &Connection) -> Result<(), WorkError> {
     connection.execute_batch("SAVEPOINT probe")?;
-    let written = connection.execute("INSERT INTO meta (name, value) VALUES ('probe', 'of the store')", []);
-    connection.execute_batch("ROLLBACK TO probe; RELEASE probe")?;
-    written?;
-    Ok(())
+    let row = "0".repeat(ROOM as usize);
+    // After a failure the caller rolls back; on a full disk SQLite has done so by itself.
+    connection.execute("INSERT INTO meta (name, value) VALUES ('probe', ?1)", [row])?;
+    Ok(connection.execute_batch("ROLLBACK TO probe; RELEASE probe")?)
+}
+
+/// Limits the size of the database to what it is and so many bytes more, or lifts the limit.
+pub(crate) fn limit_size(connection: &Connection, growth: Option<u64>) -> rusqlite::Result<()> {
+    const UNLIMITED: u64 = u32::MAX as u64 - 1;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from);
+    let pages = match growth {
+        Some(bytes) => number("PRAGMA page_count")? + bytes / number("PRAGMA page_size")?,
+        None => UNLIMITED,
+    };
+    connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
 }

@@ -1,24 +1,55 @@
-use std::sync::mpsc;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::Instant;
 
 use memcloud_domain::Error;
-use rusqlite::{Connection, Transaction, ffi};
+use memcloud_ports::PROBE_WITHIN;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 use tokio::sync::oneshot;
 
+use crate::answered::Counter;
+use crate::checkpoint::{self, Checkpoint};
 use crate::error::{self, WorkError};
-use crate::schema::BUSY_TIMEOUT;
+use crate::files::Files;
+use crate::meta;
+use crate::room::Reserve;
+use crate::schema::{self, BUSY_TIMEOUT};
 
 /// The only thread that writes. It commits all waiting work together, so many clients share the cost of one fsync. Each
 /// piece of work still succeeds or fails on its own.
 pub(crate) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// Whether the thread waits for a lock at this moment.
+    locked_out: Arc<AtomicBool>,
 }
 
 enum Job {
-    Write(Box<dyn Work>),
+    Write(Line, Waiting),
     Checkpoint(oneshot::Sender<()>),
+}
+
+/// Where a piece of work waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// With all that is committed together.
+    Short,
+    /// With work that takes long. It is committed alone, after all short work that waits.
+    Long,
+    /// With work that deletes on a full disk. It is committed alone, in the room of the reserve.
+    Freeing,
+    /// As short work. Nothing is stored, and nothing is counted.
+    Probe,
+}
+
+/// A piece of work, and since when it waits.
+struct Waiting {
+    since: Instant,
+    counts: bool,
+    work: Box<dyn Work>,
 }
 
 /// A piece of work in the shared transaction, and the caller that waits for it.
@@ -50,7 +81,7 @@ where
         let result = match (self.outcome, committed) {
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
-            (_, Err(lost)) => Err(error::storage(lost.code, self.doing, lost.message.clone().into())),
+            (_, Err(lost)) => Err(lost.error(self.doing)),
             (None, Ok(())) => Err(Error::ShuttingDown),
         };
         // The caller may be gone. What was written stays written.
@@ -59,25 +90,68 @@ where
 }
 
 /// Why a transaction was lost, reported to every caller with work in it.
-struct Lost {
-    code: Option<ffi::Error>,
-    message: String,
+enum Lost {
+    Sqlite {
+        code: Option<ffi::Error>,
+        message: String,
+    },
+    /// The files are no longer in this place.
+    Gone(String),
 }
 
-/// How long a checkpoint waits for readers.
-const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(250);
+impl Lost {
+    fn error(&self, doing: &'static str) -> Error {
+        match self {
+            Self::Sqlite { code, message } => error::storage(*code, doing, message.clone().into()),
+            Self::Gone(place) => Error::StorageGone { place: place.clone() },
+        }
+    }
+}
+
+impl Lost {
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Sqlite { code: Some(ffi::Error { code: ErrorCode::DiskFull, .. }), .. })
+    }
+}
+
+impl From<rusqlite::Error> for Lost {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite { code: error.sqlite_error().copied(), message: error.to_string() }
+    }
+}
 
 /// The most pieces of work in one transaction, so that the first does not wait long for the others.
 const GROUP: usize = 64;
 
+/// What the thread writes with.
+pub(crate) struct Output {
+    pub(crate) connection: Connection,
+    pub(crate) files: Arc<Files>,
+    pub(crate) answered: Counter,
+    /// The file of the reserve.
+    pub(crate) reserve: PathBuf,
+}
+
 impl Writer {
-    pub(crate) fn start(mut connection: Connection) -> Result<Self, Error> {
+    pub(crate) fn start(output: Output) -> Result<Self, Error> {
         let (queue, jobs) = mpsc::channel();
+        let locked_out = Arc::new(AtomicBool::new(false));
+        let thread = Thread {
+            connection: output.connection,
+            files: output.files,
+            answered: output.answered,
+            reserve: Reserve::take(output.reserve),
+            locked_out: Arc::clone(&locked_out),
+            short: VecDeque::new(),
+            long: VecDeque::new(),
+            checkpoint: Checkpoint::default(),
+            is_limited: false,
+        };
         let thread = std::thread::Builder::new()
             .name("memory-writer".into())
-            .spawn(move || run(&mut connection, &jobs))
+            .spawn(move || thread.run(&jobs))
             .map_err(|e| Error::Storage { doing: "starting the writer", source: e.into() })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), locked_out })
     }
 
     /// Runs a piece of work. Returns when it is durable, or when nothing of it has happened.
@@ -86,13 +160,46 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
     {
+        self.write_in(Line::Short, doing, work).await
+    }
+
+    /// The same in another line.
+    pub(crate) async fn write_in<T, W>(&self, line: Line, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Write(Box::new(Piece { doing, work: Some(work), outcome: None, reply })))?;
+        let work = Box::new(Piece { doing, work: Some(work), outcome: None, reply });
+        self.send(Job::Write(line, Waiting { since: Instant::now(), counts: line != Line::Probe, work }))?;
         answer.await.map_err(|_| Error::ShuttingDown)?
     }
 
-    /// Checkpoints the write-ahead log and empties it. If another program is reading the database, the checkpoint fails;
-    /// the writer then retries it after every later write.
+    /// Runs a piece of work that deletes, on a full disk in the room of the reserve.
+    pub(crate) async fn delete<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, WorkError> + Clone + Send + 'static,
+    {
+        match self.write(doing, work.clone()).await {
+            Err(Error::StorageFull(_)) => self.write_in(Line::Freeing, doing, work).await,
+            done => done,
+        }
+    }
+
+    /// Proves that work is being written at this moment.
+    pub(crate) async fn probe(&self) -> Result<(), Error> {
+        const DOING: &str = "probing the store";
+        let proof = self.write_in(Line::Probe, DOING, schema::prove_writable);
+        match tokio::time::timeout(PROBE_WITHIN, proof).await {
+            Ok(proved) => proved,
+            Err(late) if self.locked_out.load(Ordering::Relaxed) => Err(Error::StorageBusy(late.into())),
+            Err(late) => Err(Error::Storage { doing: DOING, source: late.into() }),
+        }
+    }
+
+    /// Checkpoints the write-ahead log and empties it. While another program reads the database this is not possible; the
+    /// thread then tries again until it is.
     pub(crate) async fn checkpoint(&self) {
         let (reply, answer) = oneshot::channel();
         if self.send(Job::Checkpoint(reply)).is_ok() {
@@ -119,50 +226,145 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &mut Connection, jobs: &mpsc::Receiver<Job>) {
-    let mut checkpoint_due = false;
-    while let Ok(first) = jobs.recv() {
-        let mut works = Vec::new();
-        let mut checkpoints = Vec::new();
-        for job in std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)) {
-            match job {
-                Job::Write(work) => works.push(work),
-                Job::Checkpoint(reply) => checkpoints.push(reply),
-            }
-        }
-        if !works.is_empty() {
-            commit_together(connection, works);
-        }
-        if checkpoint_due || !checkpoints.is_empty() {
-            checkpoint_due = !checkpoint(connection);
-        }
-        for reply in checkpoints {
-            // The caller may be gone.
-            let _ = reply.send(());
-        }
-    }
+struct Thread {
+    connection: Connection,
+    files: Arc<Files>,
+    answered: Counter,
+    reserve: Reserve,
+    locked_out: Arc<AtomicBool>,
+    short: VecDeque<Waiting>,
+    long: VecDeque<(Line, Waiting)>,
+    checkpoint: Checkpoint,
+    /// Whether the size of the database is limited.
+    is_limited: bool,
 }
 
-fn commit_together(connection: &mut Connection, mut works: Vec<Box<dyn Work>>) {
-    let committed = (|| {
-        let mut tx = connection.transaction()?;
-        for work in &mut works {
+impl Thread {
+    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        while self.take(jobs) {
+            let short: Vec<Waiting> = self.short.drain(..GROUP.min(self.short.len())).collect();
+            if !short.is_empty() {
+                self.commit_together(short);
+            }
+            match self.long.pop_front() {
+                Some((Line::Freeing, work)) => self.free(work),
+                Some((_, work)) => self.commit_together(vec![work]),
+                None => {}
+            }
+            self.checkpoint.proceed(&self.connection);
+        }
+    }
+
+    /// Takes all jobs that have come. Waits for one, or for the time of the next checkpoint, when nothing is left to do.
+    /// `false` when the store is being closed and nothing is left.
+    fn take(&mut self, jobs: &mpsc::Receiver<Job>) -> bool {
+        if self.short.is_empty() && self.long.is_empty() {
+            let first = match self.checkpoint.next() {
+                None => jobs.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                Some(next) => jobs.recv_timeout(next.saturating_duration_since(Instant::now())),
+            };
+            match first {
+                Ok(job) => self.sort(job),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        for job in jobs.try_iter() {
+            self.sort(job);
+        }
+        true
+    }
+
+    fn sort(&mut self, job: Job) {
+        match job {
+            Job::Write(Line::Short | Line::Probe, work) => self.short.push_back(work),
+            Job::Write(line, work) => self.long.push_back((line, work)),
+            Job::Checkpoint(reply) => self.checkpoint.ask(reply),
+        }
+    }
+
+    fn commit_together(&mut self, mut works: Vec<Waiting>) {
+        let mut committed = self.commit(&mut works);
+        // What was written into files that are no longer there is lost.
+        if committed.is_ok() {
+            committed = self.check_files();
+        }
+        let is_full = committed.as_ref().is_err_and(Lost::is_full);
+        for waiting in works {
+            waiting.work.answer(committed.as_ref().copied());
+        }
+        if is_full || self.is_limited {
+            self.make_room();
+        }
+    }
+
+    /// On a disk that is almost full, limits the size of the database, so that the write-ahead log always has the room that
+    /// deletions need, and stores in place of what was deleted.
+    fn limit_size(&mut self) -> rusqlite::Result<()> {
+        let growth = self.reserve.growth();
+        if growth.is_some() || self.is_limited {
+            schema::limit_size(&self.connection, growth)?;
+        }
+        self.is_limited = growth.is_some();
+        Ok(())
+    }
+
+    /// Moves the write-ahead log into the database and empties it. What waits in the log needs as much room in the database,
+    /// so on a disk that is almost full it must not pile up.
+    fn make_room(&mut self) {
+        if checkpoint::empty_log(&self.connection).is_err() {
+            self.reserve.give_up();
+            if let Err(error) = checkpoint::empty_log(&self.connection) {
+                tracing::warn!(%error, "cannot move the write-ahead log into the database");
+            }
+        }
+        self.reserve.refill();
+    }
+
+    fn commit(&mut self, works: &mut [Waiting]) -> Result<(), Lost> {
+        self.check_files()?;
+        if works.iter().any(|waiting| !waiting.counts) {
+            self.reserve.refill();
+        }
+        let waited = works.iter().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
+        self.limit_size()?;
+        self.connection.busy_timeout(BUSY_TIMEOUT.saturating_sub(waited))?;
+        self.locked_out.store(true, Ordering::Relaxed);
+        // SQLite waits for the lock of another program only when a transaction begins.
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        self.locked_out.store(false, Ordering::Relaxed);
+        let mut tx = begun?;
+        let mut changes = 0;
+        for Waiting { counts, work, .. } in works {
+            let before = tx.total_changes();
             work.run(&mut tx);
             // On a full or failing disk SQLite rolls everything back by itself.
             if tx.is_autocommit() {
-                let full = ffi::Error::new(ffi::SQLITE_FULL);
-                return Err(rusqlite::Error::SqliteFailure(
-                    full,
-                    Some("the transaction was rolled back".into()),
-                ));
+                let message = "the transaction was rolled back".into();
+                return Err(Lost::Sqlite { code: Some(ffi::Error::new(ffi::SQLITE_FULL)), message });
             }
+            changes += if *counts { tx.total_changes() - before } else { 0 };
         }
-        tx.commit()
-    })();
-    let lost =
-        committed.err().map(|error| Lost { code: error.sqlite_error().copied(), message: error.to_string() });
-    for work in works {
-        work.answer(lost.as_ref().map_or(Ok(()), Err));
+        let answered = if changes > 0 { Some(meta::count_write(&tx)?) } else { None };
+        tx.commit()?;
+        if let Some(writes) = answered {
+            self.answered.set(writes);
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), Lost> {
+        self.files.check().map_err(|error| match error {
+            Error::StorageGone { place } => Lost::Gone(place),
+            other => Lost::Sqlite { code: None, message: other.to_string() },
+        })
+    }
+
+    /// Deletes in the room of the reserve.
+    fn free(&mut self, work: Waiting) {
+        self.reserve.give_up();
+        self.commit_together(vec![work]);
+        self.reserve.refill();
     }
 }
 
@@ -175,27 +377,4 @@ fn in_savepoint<T>(
     let value = work(&savepoint)?;
     savepoint.commit()?;
     Ok(value)
-}
-
-/// Whether the log could be checkpointed. Waits only briefly for readers, because every store waits behind it.
-fn checkpoint(connection: &Connection) -> bool {
-    let checkpoint = || -> rusqlite::Result<bool> {
-        connection.busy_timeout(CHECKPOINT_TIMEOUT)?;
-        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        Ok(!busy)
-    };
-    match checkpoint() {
-        Ok(true) => true,
-        Ok(false) => {
-            tracing::warn!(
-                "another program reads the database; deleted text stays in the write-ahead log until it ends"
-            );
-            false
-        }
-        Err(error) => {
-            tracing::warn!(%error, "cannot checkpoint the write-ahead log; will retry after the next write");
-            false
-        }
-    }
 }

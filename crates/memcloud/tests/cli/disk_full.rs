@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, Server, finish, http};
+use crate::home::{Home, Server, http};
 
 /// Runs a script in which `$DISK` is a small file system and `$MEMCLOUD` the binary.
 fn on_small_disk(home: &Home, kilobytes: usize, script: &str) -> Command {
@@ -19,24 +19,83 @@ fn on_small_disk(home: &Home, kilobytes: usize, script: &str) -> Command {
     command
 }
 
-#[test]
-fn a_full_disk_at_the_start_is_reported_and_the_data_stays() {
+/// Fills what is left of the disk. A file that exists is overwritten first.
+const FILL: &str = "(head -c 99M /dev/zero >\"$DISK/fill\" || true)";
+const SERVE: &str = "exec \"$MEMCLOUD\" serve --offline --listen 127.0.0.1:0 --data-dir \"$DISK/data\"";
+
+/// What a server on a full disk does for a message with this id.
+async fn serves_reads_only(server: &Server, id: &str) {
+    let (http, url) = (http(), &server.url);
+    let page: Value =
+        http.get(format!("{url}/v1/memories?group_id=default")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(page["episodes"][0]["id"], id, "{page}");
+    let body = json!({"session": {"group_id": "default", "session_id": "default"}, "query": "keep me"});
+    let found = http.post(format!("{url}/v1/memories/search")).json(&body).send().await.unwrap();
+    let found: Value = found.json().await.unwrap();
+    assert_eq!(format!("episode-{}", found[0]["uuid"].as_str().unwrap()), id, "{found}");
+    let body = json!({"episode_content": "one more ".repeat(20_000)});
+    let stored = http.post(format!("{url}/v1/memories")).json(&body).send().await.unwrap();
+    assert_eq!(stored.status(), 507);
+    let ready = http.get(format!("{url}/health/ready")).send().await.unwrap();
+    assert_eq!(ready.status(), 503);
+    let ready: Value = ready.json().await.unwrap();
+    assert_eq!(ready["code"], "storage_full", "{ready}");
+}
+
+#[tokio::test]
+async fn a_start_on_a_full_disk_serves_reads_with_and_without_a_reserve() {
     let home = Home::new();
     let mut server = home.serve();
-    home.run(&["add", "keep me", "--url", &server.url]).ok();
+    let id = home.run(&["add", "keep me", "--json", "--url", &server.url]).ok().json()["id"].clone();
     server.signal("TERM");
     server.ended();
-    let script = format!(
-        "cp -r '{}' \"$DISK/data\" && (cd \"$DISK/data\" && sha256sum *) && (head -c 9M /dev/zero >\"$DISK/fill\" || true)
-         \"$MEMCLOUD\" serve --offline --listen 127.0.0.1:0 --data-dir \"$DISK/data\"; code=$?
-         (cd \"$DISK/data\" && sha256sum *); exit $code",
-        home.data().display()
-    );
-    let ran = finish(&mut on_small_disk(&home, 1_024, &script)).failed(1);
-    assert!(ran.stderr.contains("full") && ran.stderr.contains("free space"), "{ran:?}");
-    let hashes: Vec<&str> = ran.stdout.lines().collect();
-    let (before, after) = hashes.split_at(hashes.len() / 2);
-    assert!(!before.is_empty() && before == after, "{ran:?}");
+    let copy = format!("cp -r --sparse=never '{}' \"$DISK/data\"", home.data().display());
+    let mut with = Server::start(&mut on_small_disk(&home, 16_384, &format!("{copy} && {FILL} && {SERVE}")));
+    serves_reads_only(&with, id.as_str().unwrap()).await;
+    let ran = home.run(&["forget", id.as_str().unwrap(), "--url", &with.url]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    with.signal("TERM");
+    with.ended();
+    std::fs::remove_dir(home.path("disk")).unwrap();
+    let none = "rm -f \"$DISK/data\"/*-reserve \"$DISK/data\"/*-shm";
+    let script = format!("{copy} && {none} && {FILL} && {SERVE}");
+    serves_reads_only(&Server::start(&mut on_small_disk(&home, 16_384, &script)), id.as_str().unwrap()).await;
+}
+
+#[tokio::test]
+async fn on_a_full_disk_people_can_delete_and_then_store_again() {
+    let home = Home::new();
+    let server = Server::start(&mut on_small_disk(&home, 24 << 10, SERVE));
+    let (http, url) = (http(), server.url.clone());
+    let store = async |content: String| {
+        let session = json!({"group_id": "g", "session_id": "s", "user_id": ["ann"], "agent_id": []});
+        let body = json!({"session": session, "producer": "ann", "episode_content": content});
+        http.post(format!("{url}/v1/memories")).json(&body).send().await.unwrap()
+    };
+    let mut ids = Vec::new();
+    loop {
+        let answer = store(format!("memory number {}: {}", ids.len(), "and so on ".repeat(2_000))).await;
+        if answer.status() == 507 {
+            break;
+        }
+        let answer: Value = answer.json().await.unwrap();
+        ids.push(answer["id"].as_str().unwrap().to_owned());
+    }
+    for id in &ids[..3] {
+        let deleted = http.delete(format!("{url}/v1/memories/{id}?group_id=g")).send().await.unwrap();
+        assert!(deleted.status().is_success(), "{}", deleted.text().await.unwrap());
+    }
+    let body = json!({"session": {"group_id": "g", "session_id": "s", "user_id": ["ann"], "agent_id": []}});
+    let deleted = http.delete(format!("{url}/v1/memories")).json(&body).send().await.unwrap();
+    assert_eq!(deleted.status(), 200, "{}", deleted.text().await.unwrap());
+    let page = http.get(format!("{url}/v1/memories?group_id=g")).send().await.unwrap();
+    assert!(page.json::<Value>().await.unwrap()["episodes"].as_array().unwrap().is_empty());
+    for n in 0..ids.len() / 2 {
+        let stored = store(format!("after the deletion {n}: {}", "and so on ".repeat(2_000))).await;
+        assert_eq!(stored.status(), 200, "{}", stored.text().await.unwrap());
+    }
+    let ready = http.get(format!("{url}/health/ready")).send().await.unwrap();
+    assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl FactStore for SqliteStore {
 
     async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
         let space = space.clone();
-        let deleted = self.writer.write("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
+        let deleted = self.writer.delete("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
         if deleted {
             self.writer.checkpoint().await;
         }

@@ -1,0 +1,139 @@
+//! How many writes were answered, kept in a file beside the database: if the write-ahead log or the database is lost, or
+//! replaced by an older copy, the next start notices.
+//!
+//! The number also stands in the database, in the transaction of the writes themselves. The file is written after the
+//! commit and never synchronized, so it may fall behind but is never ahead of what is on the disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use memcloud_domain::{Error, Timestamp};
+use rustix::fs::OFlags;
+
+use crate::{beside, error};
+
+/// What was answered before, as the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answered {
+    writes: u64,
+    memory: String,
+}
+
+impl Answered {
+    /// Reads the file. `None` if there is none that can be read.
+    pub(crate) fn read(database: &Path) -> Option<Self> {
+        let line = fs::read_to_string(path(database)).ok()?;
+        let (writes, memory) = line.trim_end().split_once(' ')?;
+        Some(Self { writes: writes.parse().ok()?, memory: memory.to_owned() })
+    }
+
+    /// What is missing in a database of this memory with so many writes, in words.
+    fn missing(&self, memory: &str, writes: u64) -> Option<String> {
+        let Self { writes: answered, memory: known } = self;
+        if *answered == 0 {
+            None
+        } else if known != memory {
+            Some(format!("{answered} writes were answered here, and the database belongs to another memory"))
+        } else if *answered > writes {
+            let lost = answered - writes;
+            Some(format!("the last {lost} of {answered} writes that were answered are missing"))
+        } else {
+            None
+        }
+    }
+}
+
+/// Refuses to create a database where one was before, or where the log of one still is.
+pub(crate) fn refuse_lost_database(database: &Path) -> Result<(), Error> {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+    if size(database) > 0 {
+        return Ok(());
+    }
+    let what = match Answered::read(database) {
+        Some(Answered { writes: writes @ 1.., .. }) => {
+            format!("{writes} writes were answered, and the database is missing or empty")
+        }
+        _ if size(&beside(database, "-wal")) > 0 => {
+            "the write-ahead log is there, and the database is missing or empty".into()
+        }
+        _ => return Ok(()),
+    };
+    let name = database.file_name().unwrap_or_default().display();
+    let what = format!("{what}; to begin a new memory, move every {name}* away");
+    Err(Error::StorageIncomplete { place: place(database), what })
+}
+
+/// Counts the answered writes in the file.
+pub(crate) struct Counter {
+    file: Option<File>,
+    memory: String,
+}
+
+impl Counter {
+    /// Begins with a database of this memory with so many writes, and notes what it lacks.
+    pub(crate) fn begin(database: &Path, memory: &str, writes: u64, now: Timestamp) -> Result<Self, Error> {
+        let before = Answered::read(database);
+        if let Some(what) = before.and_then(|before| before.missing(memory, writes)) {
+            let note = format!("found on {now}: {what}\n");
+            let noted = open(&note_path(database)).and_then(|file| {
+                file.set_len(0)?;
+                file.write_all_at(note.as_bytes(), 0)
+            });
+            noted.map_err(|error| error::file("noting that writes are missing", error))?;
+            tracing::error!(
+                "the database in {} is incomplete: {what}; restore its files or a backup",
+                place(database)
+            );
+        }
+        let mut counter = Self { file: None, memory: memory.to_owned() };
+        match open(&path(database)) {
+            Ok(file) => counter.file = Some(file),
+            Err(error) => tracing::warn!(%error, "cannot keep the number of answered writes"),
+        }
+        counter.set(writes);
+        Ok(counter)
+    }
+
+    /// Keeps the number of writes that are about to be answered.
+    pub(crate) fn set(&mut self, writes: u64) {
+        let Some(file) = &self.file else { return };
+        // One page of the file system's cache: survives the end of the process.
+        if let Err(error) = file.write_all_at(format!("{writes:020} {}\n", self.memory).as_bytes(), 0) {
+            tracing::warn!(%error, "cannot keep the number of answered writes");
+            self.file = None;
+        }
+    }
+}
+
+/// Refuses while the note of missing writes is there.
+pub(crate) fn refuse_incomplete(database: &Path) -> Result<(), Error> {
+    let note = note_path(database);
+    match fs::read_to_string(&note) {
+        Ok(found) => {
+            let what = format!("{}; to go on without them, remove {}", found.trim_end(), note.display());
+            Err(Error::StorageIncomplete { place: place(database), what })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error::file("looking for a note of missing writes", error)),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
+}
+
+fn path(database: &Path) -> PathBuf {
+    beside(database, "-answered")
+}
+
+fn note_path(database: &Path) -> PathBuf {
+    beside(database, "-missing")
+}
+
+fn place(database: &Path) -> String {
+    database.parent().unwrap_or(database).display().to_string()
+}

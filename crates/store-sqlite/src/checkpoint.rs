@@ -1,0 +1,71 @@
+//! The checkpoint that empties the write-ahead log after a deletion: until then the log still holds the deleted text.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+/// How long the answer to a deletion waits for readers.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How long until the next attempt while a deletion waits.
+const SOON: Duration = Duration::from_millis(5);
+/// How long until the next attempt later.
+const LATER: Duration = Duration::from_secs(1);
+
+/// A checkpoint that is due, if there is one. No attempt waits for a reader, because every store would wait with it.
+#[derive(Default)]
+pub(crate) struct Checkpoint {
+    /// Since when callers wait.
+    waiting: Vec<(Instant, oneshot::Sender<()>)>,
+    next: Option<Instant>,
+    /// Whether the log says that a reader is in the way.
+    is_delayed: bool,
+}
+
+impl Checkpoint {
+    /// Makes a checkpoint due, for a caller that waits.
+    pub(crate) fn ask(&mut self, reply: oneshot::Sender<()>) {
+        let now = Instant::now();
+        self.waiting.push((now, reply));
+        self.next = Some(now);
+    }
+
+    /// When it is to be tried next.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Tries it at its time.
+    pub(crate) fn proceed(&mut self, connection: &Connection) {
+        if self.next.is_none_or(|next| next > Instant::now()) {
+            return;
+        }
+        let emptied = empty_log(connection);
+        let now = Instant::now();
+        let has_emptied = matches!(emptied, Ok(true));
+        self.waiting.retain(|(since, _)| !has_emptied && now.duration_since(*since) < PATIENCE);
+        self.next = match (has_emptied, self.waiting.is_empty()) {
+            (true, _) => None,
+            (false, false) => Some(now + SOON),
+            (false, true) => Some(now + LATER),
+        };
+        let is_delayed = !has_emptied && self.waiting.is_empty();
+        match emptied {
+            Ok(true) if self.is_delayed => tracing::info!("deleted text is out of the write-ahead log"),
+            Ok(false) if is_delayed && !self.is_delayed => tracing::warn!(
+                "another program reads the database; deleted text stays in the write-ahead log until it ends"
+            ),
+            Err(error) if is_delayed && !self.is_delayed => {
+                tracing::warn!(%error, "cannot empty the write-ahead log; will retry");
+            }
+            _ => {}
+        }
+        self.is_delayed = is_delayed;
+    }
+}
+
+/// Whether the log could be emptied: not while a connection reads from it.
+pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(Duration::ZERO)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)).map(|busy| !busy)
+}

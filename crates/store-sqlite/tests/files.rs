@@ -1,0 +1,234 @@
+//! What the store does when its files are used, taken or lost by others.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use memcloud_domain::{Error, Space};
+use memcloud_memory::{Memory, StoreRequest};
+use memcloud_ports::{Deletion, Engine};
+use memcloud_store_sqlite::{FILE, SqliteStore};
+use memcloud_store_tests::{clock, memory, said, space};
+use rusqlite::Connection;
+
+async fn open(directory: &Path) -> Engine {
+    Engine::of(Arc::new(SqliteStore::open(directory, clock()).await.unwrap()))
+}
+
+async fn store(memory: &Memory, space: &Space, content: &str) -> Result<(), Error> {
+    let episodes = vec![said("s", "ann", content)];
+    let request = StoreRequest { space: space.clone(), members: vec![], episodes, idempotency_key: None };
+    memory.store(request.checked(memory.limits())?).await.map(drop)
+}
+
+fn beside(directory: &Path, suffix: &str) -> PathBuf {
+    directory.join(format!("{FILE}{suffix}"))
+}
+
+async fn failure(engine: &Engine) -> Error {
+    engine.health.probe().await.remove(0).outcome.unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_run_side_by_side_and_touch_no_file_of_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let outside = directory.path().join("outside");
+    std::fs::write(&outside, "mine").unwrap();
+    std::os::unix::fs::symlink(&outside, directory.path().join("room")).unwrap();
+    let engine = open(directory.path()).await;
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let engine = engine.clone();
+        running.spawn(async move {
+            for _ in 0..20 {
+                engine.health.probe().await.remove(0).outcome.unwrap();
+            }
+        });
+    }
+    running.join_all().await;
+    assert_eq!(std::fs::read_to_string(directory.path().join("room")).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn a_lock_of_another_program_is_waited_for_and_then_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).await;
+    let memory = memory::memory(engine.clone()).await;
+    let space = space("locked");
+    let other = Connection::open(directory.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = Instant::now();
+    let (stored, late, probe) = tokio::join!(
+        store(&memory, &space, "one"),
+        async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            store(&memory, &space, "two").await
+        },
+        failure(&engine)
+    );
+    assert!(matches!(stored, Err(Error::StorageBusy(_))), "{stored:?}");
+    assert!(matches!(late, Err(Error::StorageBusy(_))), "{late:?}");
+    assert!(matches!(probe, Error::StorageBusy(_)), "{probe:?}");
+    // Both wait ten seconds, and the second does not wait for the first as well.
+    assert!((9..=14).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    other.execute_batch("ROLLBACK").unwrap();
+    store(&memory, &space, "three").await.unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let release = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        other.execute_batch("ROLLBACK").unwrap();
+    };
+    let (stored, ()) = tokio::join!(store(&memory, &space, "four"), release);
+    stored.unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_of_another_program_slows_no_store_after_a_deletion() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).await;
+    let memory = memory::memory(engine.clone()).await;
+    let space = space("read");
+    store(&memory, &space, "to be deleted").await.unwrap();
+    let timed = async || {
+        let began = Instant::now();
+        for n in 0..20 {
+            store(&memory, &space, &format!("number {n}")).await.unwrap();
+        }
+        began.elapsed()
+    };
+    let alone = timed().await;
+    let other = Connection::open(directory.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM episodes").unwrap();
+    engine.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
+    let beside = timed().await;
+    // Before, each of the twenty waited a quarter of a second.
+    assert!(beside < alone * 3 + Duration::from_secs(1), "{beside:?} beside a reader, {alone:?} alone");
+}
+
+#[tokio::test]
+async fn nothing_is_stored_into_files_that_are_gone() {
+    let parent = tempfile::tempdir().unwrap();
+    let home = parent.path().join("data");
+    let away = parent.path().join("away");
+    let engine = open(&home).await;
+    let memory = memory::memory(engine.clone()).await;
+    let space = space("gone");
+    store(&memory, &space, "kept").await.unwrap();
+    std::fs::rename(&home, &away).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(store(&memory, &space, "lost").await, Err(Error::StorageGone { .. })));
+        assert!(matches!(failure(&engine).await, Error::StorageGone { .. }));
+    }
+    assert!(!home.exists(), "nothing is made in its place");
+    std::fs::rename(&away, &home).unwrap();
+    store(&memory, &space, "kept as well").await.unwrap();
+    assert!(engine.health.probe().await[0].outcome.is_ok());
+    for suffix in ["", "-wal", "-shm"] {
+        let (file, copy) = (beside(&home, suffix), parent.path().join("copy"));
+        std::fs::copy(&file, &copy).unwrap();
+        let original = parent.path().join("original");
+        std::fs::rename(&file, &original).unwrap();
+        std::fs::rename(&copy, &file).unwrap();
+        assert!(matches!(store(&memory, &space, "lost").await, Err(Error::StorageGone { .. })), "{suffix}");
+        std::fs::rename(&original, &file).unwrap();
+    }
+    store(&memory, &space, "kept, too").await.unwrap();
+    assert_eq!(engine.episodes.counts().await.unwrap().episodes, 3);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_database_is_held_without_the_lock_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let held = open(directory.path()).await;
+    std::fs::remove_file(directory.path().join("lock")).unwrap();
+    let second = SqliteStore::open(directory.path(), clock()).await;
+    assert!(matches!(second, Err(Error::StorageLocked { .. })));
+    drop(held);
+    open(directory.path()).await;
+}
+
+/// Stores in a new directory, and leaves the files as a process leaves them that is killed.
+async fn killed(directory: &Path, stores: usize) -> PathBuf {
+    let home = directory.join("running");
+    let engine = open(&home).await;
+    let memory = memory::memory(engine).await;
+    for n in 0..stores {
+        store(&memory, &space("lost"), &format!("number {n}")).await.unwrap();
+    }
+    let left = directory.join("left");
+    std::fs::create_dir(&left).unwrap();
+    for suffix in ["", "-wal", "-answered"] {
+        std::fs::copy(beside(&home, suffix), beside(&left, suffix)).unwrap();
+    }
+    left
+}
+
+#[tokio::test]
+async fn a_start_after_a_kill_misses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = killed(directory.path(), 9).await;
+    for _ in 0..2 {
+        let engine = open(&left).await;
+        assert_eq!(engine.episodes.counts().await.unwrap().episodes, 9);
+        assert!(engine.health.probe().await[0].outcome.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_start_with_fewer_writes_than_were_answered_says_so_until_it_is_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = killed(directory.path(), 9).await;
+    let log = beside(&left, "-wal");
+    let bytes = std::fs::read(&log).unwrap();
+    std::fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
+    for round in 0..2 {
+        let engine = open(&left).await;
+        assert!(engine.episodes.counts().await.unwrap().episodes < 9);
+        let found = failure(&engine).await;
+        assert!(
+            matches!(&found, Error::StorageIncomplete { what, .. } if what.contains("the last ")),
+            "{found:?}"
+        );
+        let memory = memory::memory(engine.clone()).await;
+        for n in 0..20 * round {
+            store(&memory, &space("lost"), &format!("later {n}")).await.unwrap();
+        }
+    }
+    let engine = open(&left).await;
+    assert!(matches!(failure(&engine).await, Error::StorageIncomplete { .. }), "later stores do not hide it");
+    std::fs::remove_file(beside(&left, "-missing")).unwrap();
+    assert!(engine.health.probe().await[0].outcome.is_ok());
+    drop(engine);
+    assert!(open(&left).await.health.probe().await[0].outcome.is_ok());
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_not_created_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = killed(directory.path(), 3).await;
+    let file = beside(&left, "");
+    let before = std::fs::read(&file).unwrap();
+    let refused = async || {
+        let refused = SqliteStore::open(&left, clock()).await.err();
+        assert!(matches!(refused, Some(Error::StorageIncomplete { .. })), "{refused:?}");
+    };
+    std::fs::write(&file, "").unwrap();
+    refused().await;
+    std::fs::remove_file(&file).unwrap();
+    refused().await;
+    assert!(!file.exists() && beside(&left, "-wal").metadata().unwrap().len() > 0, "nothing is changed");
+    std::fs::remove_file(beside(&left, "-answered")).unwrap();
+    refused().await;
+    std::fs::write(&file, before).unwrap();
+    assert_eq!(open(&left).await.episodes.counts().await.unwrap().episodes, 3);
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::copy(beside(&killed(elsewhere.path(), 1).await, ""), &file).unwrap();
+    let engine = open(&left).await;
+    let found = failure(&engine).await;
+    assert!(
+        matches!(&found, Error::StorageIncomplete { what, .. } if what.contains("another memory")),
+        "{found:?}"
+    );
+}
