@@ -124,6 +124,9 @@ pub enum Error {
     /// The embedding model failed.
     #[error("the embedding model failed")]
     Embedding(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Requests and answers take all the memory that they may.
+    #[error("other requests take all the memory that is set aside for requests")]
+    Busy,
     /// The memory is shutting down.
     #[error("the memory is shutting down")]
     ShuttingDown,
@@ -165,6 +168,7 @@ impl Error {
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::EmbeddingUnavailable(_) => "embedding_unavailable",
             Self::Embedding(_) => "embedding_failed",
+            Self::Busy => "busy",
             Self::ShuttingDown => "shutting_down",
         }
     }
@@ -187,6 +191,7 @@ impl Error {
             | Self::Withdrawn
             | Self::OutcomeUnknown { .. }
             | Self::EmbeddingUnavailable(_)
+            | Self::Busy
             | Self::ShuttingDown => Fault::Unavailable,
             Self::OtherVectorSpace { .. }
             | Self::StorageDamaged { .. }

@@ -4,9 +4,12 @@
 //! access line and its metrics. [`from_this_machine`] is the guard of a server without keys. [`event_stream`] answers with
 //! server-sent events; with an [`EventLog`] a client can resume them.
 //!
+//! [`count`] counts the memory that requests and answers take.
+//!
 //! Nothing here knows what a server serves.
 
 mod events;
+mod in_flight;
 mod listener;
 mod local_only;
 mod metrics;
@@ -14,6 +17,7 @@ mod observe;
 mod request_id;
 
 pub use events::{EventLog, event_stream, last_event_id};
+pub use in_flight::{Counting, count};
 pub use listener::{Peer, ServeOptions, serve};
 pub use local_only::{NotLocal, from_this_machine};
 pub use metrics::Metrics;

@@ -27,6 +27,9 @@ pub struct Limits {
     /// The most memory that the episodes of one answer may take, in bytes: a page ends early, and a search leaves out the
     /// last hits. Default 8 MiB.
     pub answer_bytes: usize,
+    /// The most memory that all requests and answers may take at once, in bytes; others are refused as busy. Default
+    /// 256 MiB.
+    pub in_flight_bytes: usize,
     /// The most RAM that the ranking indexes of all spaces may use, in bytes. The index in use is kept even when it is
     /// larger. Default 1 GiB.
     pub index_bytes: usize,
@@ -69,6 +72,7 @@ impl Default for Limits {
             name_bytes: 1 << 10,
             results: 1_000,
             answer_bytes: 8 << 20,
+            in_flight_bytes: 256 << 20,
             index_bytes: 1 << 30,
         }
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use memcloud_domain::{Clock, Error, Fact, Fault};
+use memcloud_domain::{Clock, Error, Fact, Fault, InFlight};
 use memcloud_ports::{Component, Embedder, Engine, FactsOf, HealthCheck};
 use tokio::sync::Notify;
 
@@ -17,6 +17,7 @@ pub struct Memory {
     pub(crate) limits: Limits,
     pub(crate) ingest: Ingest,
     pub(crate) search: Search,
+    pub(crate) in_flight: Arc<InFlight>,
     /// Wakes the deleter of spaces.
     pub(crate) deletions: Notify,
 }
@@ -40,7 +41,8 @@ impl Memory {
         }
         let ingest = Ingest::new(Arc::clone(&engine.episodes), Arc::clone(&embedding), Arc::clone(&clock));
         let search = Search::new(engine.clone(), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
-        Ok(Self { engine, embedding, clock, limits, ingest, search, deletions: Notify::new() })
+        let in_flight = Arc::clone(search.in_flight());
+        Ok(Self { engine, embedding, clock, limits, ingest, search, in_flight, deletions: Notify::new() })
     }
 
     /// Also queues every message that a person writes for the [`Learner`](crate::Learner).
@@ -53,6 +55,11 @@ impl Memory {
     /// Whether messages are queued for the [`Learner`](crate::Learner).
     pub fn learns(&self) -> bool {
         self.ingest.learns
+    }
+
+    /// The account of what requests and answers take. Searches and pages count what they read in it.
+    pub fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
     }
 
     /// What the memory accepts.

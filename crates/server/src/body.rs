@@ -1,17 +1,21 @@
 //! The body of a request: within its limit, within its time, well-formed, and of its type.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes};
 use memcloud_api::{Deserr, Place, Problem, Problems};
+use memcloud_domain::Reservation;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::App;
+use crate::body_size::BodySize;
 use crate::error::ApiError;
 
 /// A body, read as its type. Its content type does not matter: `curl -d` sends one that does not fit.
@@ -42,17 +46,35 @@ impl<S, T> FromRequest<S> for TypedBody<T>
 where
     App: FromRef<S>,
     S: Send + Sync,
-    T: Deserr<Problems>,
+    T: Deserr<Problems> + Send + 'static,
 {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let settings = App::from_ref(state).settings;
+        let app = App::from_ref(state);
         let (parts, body) = request.into_parts();
-        let reading = read(&parts.headers, body, settings.body_bytes);
-        let bytes = tokio::time::timeout(settings.body_timeout, reading)
+        // Without the layer that counts, as in a test of one handler, the body alone is counted.
+        let counted = parts.extensions.get().map(Arc::clone);
+        let counted = counted.unwrap_or_else(|| Arc::new(app.memory.in_flight().reservation()));
+        let reading = read(&parts.headers, body, app.settings.body_bytes, &counted);
+        let bytes = tokio::time::timeout(app.settings.body_timeout, reading)
             .await
             .map_err(|_| ApiError::body_too_slow())??;
+        if bytes.len() <= MAX_INLINE {
+            return Self::parsed(bytes, &counted);
+        }
+        // A thread that serves others must not be kept by a large body.
+        let parsed = tokio::task::spawn_blocking(move || Self::parsed(bytes, &counted)).await;
+        parsed.unwrap_or_else(|_| Err(ApiError::defect()))
+    }
+}
+
+impl<T: Deserr<Problems>> TypedBody<T> {
+    fn parsed(bytes: Bytes, counted: &Reservation) -> Result<Self, ApiError> {
+        let size = BodySize::of(&bytes);
+        size.check()?;
+        // The bytes themselves were counted as they came.
+        counted.take(size.cost().saturating_sub(bytes.len()))?;
         let body = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
         let (value, problems) = match memcloud_api::read(body) {
             Ok(value) => (Some(value), Problems::default()),
@@ -62,20 +84,40 @@ where
     }
 }
 
-async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+/// A body up to this size is parsed on the thread that serves the request: that takes less time than a switch to another
+/// thread and back.
+const MAX_INLINE: usize = 64 << 10;
+
+/// Reads a body, and counts each byte before it is kept.
+async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+    counted: &Reservation,
+) -> Result<Bytes, ApiError> {
     // Reading the first byte would tell a client that waits for `100 Continue` to send the whole body.
-    let announced = body.size_hint().lower() > limit as u64;
-    if !announced {
-        match Limited::new(&mut body, limit).collect().await {
-            Ok(collected) => return Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {}
-            Err(_) => return Err(ApiError::body_broken()),
+    let announced = body.size_hint().lower();
+    let refused = if announced > limit as u64 {
+        ApiError::body_too_large(limit)
+    } else {
+        let mut bytes = BytesMut::with_capacity(announced as usize);
+        loop {
+            let Some(frame) = body.frame().await else { return Ok(bytes.freeze()) };
+            let frame = frame.map_err(|_| ApiError::body_broken())?;
+            let Some(data) = frame.data_ref() else { continue };
+            if bytes.len() + data.len() > limit {
+                break ApiError::body_too_large(limit);
+            }
+            if let Err(busy) = counted.take(data.len()) {
+                break busy.into();
+            }
+            bytes.extend_from_slice(data);
         }
-    }
+    };
     if !headers.contains_key(header::EXPECT) {
         discard(body, limit).await;
     }
-    Err(ApiError::body_too_large(limit))
+    Err(refused)
 }
 
 /// Reads on for a while, so that a client which is still sending sees the answer and not a reset connection.

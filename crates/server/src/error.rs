@@ -200,6 +200,7 @@ impl From<Error> for ApiError {
         let refused = Self::new(status, error.to_string(), error.code()).with_hint(hint::hint(&error));
         match error.fault() {
             Fault::Request | Fault::Conflict => refused,
+            Fault::Unavailable if matches!(error, Error::Busy) => refused.with_header(RETRY_AFTER, "1"),
             Fault::Unavailable => {
                 tracing::warn!(error = with_causes(&error), code = error.code(), "the memory is unavailable");
                 refused.with_header(RETRY_AFTER, "1")

@@ -23,7 +23,9 @@ pub(crate) fn of_code(code: &str) -> &'static str {
         }
         "content_too_long" => "split the text, or raise MEMCLOUD_MAX_CONTENT_BYTES",
         "metadata_too_large" => "send less metadata, or raise MEMCLOUD_MAX_METADATA_BYTES",
-        "metadata_too_deep" | "too_many_values" => "send flatter metadata, or put a long list into one text",
+        "metadata_too_deep" => "send flatter metadata",
+        "too_many_values" => "put long lists into one text each, or send several smaller requests",
+        "busy" => "wait as long as Retry-After says, or raise MEMCLOUD_MEMORY_BYTES",
         "caption_too_long" => "shorten the caption, or send it as content",
         "empty_content" => "send what was said",
         "empty_query" => "ask something",

@@ -11,6 +11,7 @@ mod allowed;
 mod api;
 mod app;
 mod body;
+mod body_size;
 mod error;
 mod guard;
 mod hint;
@@ -20,6 +21,7 @@ mod params;
 mod router;
 
 pub use app::{App, Settings};
+pub use body_size::largest_request;
 pub use hint::hint;
 pub use keys::{ApiKeys, BadKey, Exposed, may_have_admin_key, require_key_beyond_loopback};
 pub use router::{openapi_json, router};

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use memcloud_domain::Error;
+use memcloud_http::{Counting, count};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -30,6 +33,10 @@ pub fn router(app: App) -> Router {
     let (chat, _) = for_chat().split_for_parts();
     let (plan, _) = for_memories().split_for_parts();
     let compatible = plan.clone().with_state(V1 { app: app.clone(), shapes: Shapes::Original });
+    let counting = Counting {
+        account: Arc::clone(app.memory.in_flight()),
+        busy: || ApiError::from(Error::Busy).into_response(),
+    };
     let guarded = held
         .with_state(app.clone())
         .merge(chat.with_state(app.clone()))
@@ -37,7 +44,8 @@ pub fn router(app: App) -> Router {
         .nest(COMPATIBLE, compatible)
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::no_method())
-        .layer(from_fn_with_state(app, guard::callers));
+        .layer(from_fn_with_state(app, guard::callers))
+        .layer(from_fn_with_state(counting, count));
     open.method_not_allowed_fallback(async || ApiError::no_method())
         .merge(guarded)
         .layer(CatchPanicLayer::custom(error::of_panic))

@@ -8,7 +8,7 @@ use memcloud_server::Settings;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::names::{
-    API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONTENT_BYTES, MAX_METADATA_BYTES,
+    API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONTENT_BYTES, MAX_METADATA_BYTES, MEMORY_BYTES,
 };
 use super::notice::Notice;
 use super::source::{Sources, unquoted};
@@ -46,6 +46,7 @@ impl InstanceSettings {
             ..Config::in_directory(flags.data_dir(sources)?)
         };
         check_sizes(config.server.body_bytes, config.limits.content_bytes)?;
+        check_memory(config.limits.in_flight_bytes, config.server.body_bytes)?;
         Ok(Self { config, keys: keys(sources)?, notice })
     }
 
@@ -62,6 +63,7 @@ fn limits(sources: &Sources) -> Result<Limits, Failure> {
     Ok(Limits {
         content_bytes: sources.parsed(&MAX_CONTENT_BYTES)?.unwrap_or(usual.content_bytes),
         metadata_bytes: sources.parsed(&MAX_METADATA_BYTES)?.unwrap_or(usual.metadata_bytes),
+        in_flight_bytes: sources.parsed(&MEMORY_BYTES)?.map_or(usual.in_flight_bytes, |all: usize| all / 2),
         index_bytes: sources.parsed(&INDEX_BYTES)?.unwrap_or(usual.index_bytes),
         ..usual
     })
@@ -111,6 +113,21 @@ fn check_sizes(body: usize, content: usize) -> Result<(), Failure> {
     ))
 }
 
+/// Refuses memory in which the largest request has no room: it would be refused as one too many for ever.
+fn check_memory(in_flight: usize, body: usize) -> Result<(), Failure> {
+    let largest = memcloud_server::largest_request(body);
+    if in_flight >= largest {
+        return Ok(());
+    }
+    let (memory, limit) = (MEMORY_BYTES.name, MAX_BODY_BYTES.name);
+    Err(Failure::usage(
+        format!(
+            "a request of {limit} ({body}) may take {largest} bytes of memory, more than half of {memory}"
+        ),
+        format!("raise {memory} to {} or more, or lower {limit}", 2 * largest),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_request_has_room() {
+        let (body, in_flight) = (Settings::default().body_bytes, Limits::default().in_flight_bytes);
+        assert!(check_memory(in_flight, body).is_ok());
+        let failure = check_memory(in_flight, 64 << 20).unwrap_err();
+        assert!(failure.message.contains(MEMORY_BYTES.name), "{failure:?}");
+        assert!(failure.hint.contains(MAX_BODY_BYTES.name), "{failure:?}");
+    }
+
+    #[test]
     fn the_reference_shows_the_real_defaults() {
         let (server, memory) = (Settings::default(), Limits::default());
         for (setting, real) in [
@@ -134,6 +160,7 @@ mod tests {
             (&BODY_TIMEOUT, server.body_timeout.as_secs().to_string()),
             (&MAX_CONTENT_BYTES, memory.content_bytes.to_string()),
             (&MAX_METADATA_BYTES, memory.metadata_bytes.to_string()),
+            (&MEMORY_BYTES, (2 * memory.in_flight_bytes).to_string()),
             (&INDEX_BYTES, memory.index_bytes.to_string()),
         ] {
             assert!(setting.default.starts_with(&format!("`{real}`")), "{}", setting.name);

@@ -160,6 +160,12 @@ settings! {
         "`30`",
         "How long a client may take to send the body of a request, in seconds.",
     );
+    MEMORY_BYTES = setting(
+        "MEMCLOUD_MEMORY_BYTES",
+        "",
+        "`536870912` (512 MiB)",
+        "The most memory that the process may take, in bytes, in addition to `MEMCLOUD_INDEX_BYTES`. Half of it is for requests and answers; when that is taken, further ones get 503 and `Retry-After`.",
+    );
     INDEX_BYTES = setting(
         "MEMCLOUD_INDEX_BYTES",
         "",

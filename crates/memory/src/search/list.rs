@@ -1,6 +1,6 @@
 //! Listings: the episodes of a space in the order in which they happened.
 
-use memcloud_domain::{Attribute, Episode, EpisodeId, Error, Filter, Space};
+use memcloud_domain::{Attribute, Episode, EpisodeId, Error, Filter, Reservation, Space};
 use memcloud_ports::{Cursor, read_parts};
 
 use crate::search::filter::candidates;
@@ -23,12 +23,14 @@ pub struct ListQuery {
 }
 
 /// A page of a listing.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ListedPage {
     /// The episodes. Fewer than the limit when they are large together.
     pub episodes: Vec<Episode>,
     /// Whether more follow.
     pub more: bool,
+    /// What the episodes take of the account of requests and answers.
+    pub held: Reservation,
 }
 
 /// A page while it is read.
@@ -36,6 +38,7 @@ struct Filling {
     page: ListedPage,
     limit: usize,
     bytes: usize,
+    refused: Result<(), Error>,
 }
 
 impl Filling {
@@ -45,17 +48,24 @@ impl Filling {
             self.page.more = true;
             return false;
         }
-        self.bytes = self.bytes.saturating_sub(episode.size());
+        let size = episode.size();
+        self.refused = self.page.held.take(size);
+        self.bytes = self.bytes.saturating_sub(size);
         self.page.episodes.push(episode);
-        true
+        self.refused.is_ok()
+    }
+
+    fn finish(self) -> Result<ListedPage, Error> {
+        self.refused.map(|()| self.page)
     }
 }
 
 impl Search {
     /// A page of a listing. One without a filter is read from the engine without the index.
     pub(crate) async fn list(&self, query: &ListQuery) -> Result<ListedPage, Error> {
-        let page = ListedPage { episodes: Vec::new(), more: false };
-        let mut filling = Filling { page, limit: query.limit, bytes: self.limits.answer_bytes };
+        let page = ListedPage { episodes: Vec::new(), more: false, held: self.in_flight.reservation() };
+        let mut filling =
+            Filling { page, limit: query.limit, bytes: self.limits.answer_bytes, refused: Ok(()) };
         let store = &*self.engine.episodes;
         if !query.filter.is_empty() {
             let ids = self.candidates(query).await?;
@@ -71,17 +81,17 @@ impl Search {
                     break;
                 }
             }
-            return Ok(filling.page);
+            return filling.finish();
         }
         let mut after = query.after;
         loop {
             // One more than the page says whether more follow.
             let wanted = query.limit + 1 - filling.page.episodes.len();
             let read = store.page(&query.space, query.session.as_deref(), after, wanted).await?;
-            let Some(last) = read.last() else { return Ok(filling.page) };
+            let Some(last) = read.last() else { return filling.finish() };
             after = Some(Cursor { created_at: last.created_at.as_micros(), id: last.id });
             if !read.into_iter().all(|episode| filling.add(episode)) {
-                return Ok(filling.page);
+                return filling.finish();
             }
         }
     }

@@ -21,7 +21,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Field, Filter, Space, Violation};
+use memcloud_domain::{
+    Clock, Episode, EpisodeId, Error, Field, Filter, InFlight, Reservation, Space, Violation,
+};
 use memcloud_ports::{Engine, FactsOf, read_parts};
 
 use crate::embedding::Embedding;
@@ -54,6 +56,8 @@ pub struct SearchResults {
     pub hits: Vec<Hit>,
     /// Whether the last hits are left out, because those before are large together.
     pub cut: bool,
+    /// What the episodes take of the account of requests and answers.
+    pub held: Arc<Reservation>,
     /// How long the embedding of the query took; zero without an embedder.
     pub embedding: Duration,
     /// How long the rest took.
@@ -80,6 +84,7 @@ pub(crate) struct Search {
     limits: Limits,
     weights: RankingWeights,
     indexes: Arc<Indexes>,
+    in_flight: Arc<InFlight>,
 }
 
 /// A query that has been read and embedded. `'a` is the query's own lifetime.
@@ -107,7 +112,13 @@ impl Search {
             limits,
             weights,
             indexes: Arc::new(Indexes::new(limits.index_bytes)),
+            in_flight: InFlight::new(limits.in_flight_bytes),
         }
+    }
+
+    /// The account of what requests and answers take.
+    pub(crate) fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
     }
 
     /// Finds episodes.
@@ -172,10 +183,11 @@ impl Search {
         let rows = self.passing(&query.space, &query.filter, &index).await?;
         let (limit, weights, size) = (query.limit, self.weights.clone(), index.end());
         let ranked = compute(size, move || ranked(&index, &parsed, &rows, limit, &weights)).await?;
-        let (hits, cut) = self.load(query, ranked).await?;
+        let (hits, cut, held) = self.load(query, ranked).await?;
         Ok(SearchResults {
             hits,
             cut,
+            held,
             embedding: *embedding,
             ranking: began.elapsed().saturating_sub(*embedding),
         })
@@ -225,10 +237,10 @@ impl Search {
         &self,
         query: &SearchQuery,
         ranked: Vec<(EpisodeId, f32, Explanation)>,
-    ) -> Result<(Vec<Hit>, bool), Error> {
+    ) -> Result<(Vec<Hit>, bool, Arc<Reservation>), Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
         let (mut episodes, mut left) = (HashMap::new(), self.limits.answer_bytes);
-        let mut cut = false;
+        let (mut cut, held, mut refused) = (false, self.in_flight.reservation(), Ok(()));
         read_parts(&*self.engine.episodes, &query.space, &ids, |part| {
             for episode in part {
                 if left == 0 {
@@ -236,16 +248,21 @@ impl Search {
                     break;
                 }
                 left = left.saturating_sub(episode.size());
+                refused = held.take(episode.size());
+                if refused.is_err() {
+                    break;
+                }
                 episodes.insert(episode.id, episode);
             }
-            !cut
+            !cut && refused.is_ok()
         })
         .await?;
+        refused?;
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| query.filter.matches(episode))?;
             Some(Hit { episode, score, explanation })
         });
-        Ok((hits.collect(), cut))
+        Ok((hits.collect(), cut, Arc::new(held)))
     }
 }
 

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
 mod bad_input;
+mod busy;
 mod chat;
 mod failures;
 mod fuzz;

@@ -48,7 +48,7 @@ pub(crate) async fn list(
         Some(ListQuery { space, session, filter: Filter::default(), after, limit })
     })?;
     allowed.enter(query.space.clone())?;
-    let ListedPage { episodes, more } = memory.list(&query).await?;
+    let ListedPage { episodes, more, held: _held } = memory.list(&query).await?;
     let next_cursor = episodes.last().filter(|_| more).map(written);
     Ok(Json(Page { episodes: episodes.into_iter().map(ListedEpisode::from).collect(), next_cursor }))
 }

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use memcloud_api::memmachine_v1::{self, SearchAnswer, SearchContent, SearchQuery, SearchResult};
 use memcloud_api::{Integer, Place, Problems};
-use memcloud_domain::{Caller, Episode, Field, Filter, Space, Timestamp};
+use memcloud_domain::{Caller, Episode, Field, Filter, Reservation, Space, Timestamp};
 use memcloud_memory::{FactHit, Limits, SearchResults};
 use memcloud_ports::FactsOf;
 
@@ -63,7 +63,7 @@ pub(crate) async fn search(
             (search.headers(found.cut), Json(hits)).into_response()
         }
         Shape::MemMachine => {
-            let newest = search.newest(&app).await?;
+            let (newest, _held) = search.newest(&app).await?;
             let (found, facts) = search.both(&app).await?;
             let profile_memory = Some(shape::profile(facts));
             let episodic = shape::episodic(newest, found.hits, search.explain);
@@ -90,7 +90,7 @@ pub(crate) async fn search_episodic(
     body: TypedBody<SearchQuery>,
 ) -> Result<Response, ApiError> {
     let search = searched(&app, &allowed, &headers, query, body)?;
-    let newest = search.newest(&app).await?;
+    let (newest, _held) = search.newest(&app).await?;
     let found = search.episodes(&app).await?;
     Ok(search.answer(shape::episodic(newest, found.hits, search.explain), found.cut))
 }
@@ -193,9 +193,13 @@ impl Search {
         memcloud_memory::SearchQuery { space, text, filter, limit: self.limit }
     }
 
-    /// The newest episodes of the session, which MemMachine calls short-term memory.
-    async fn newest(&self, app: &App) -> Result<Vec<Episode>, ApiError> {
-        Ok(app.memory.engine().episodes.newest(&self.space, &self.session.name, self.limit).await?)
+    /// The newest episodes of the session, which MemMachine calls short-term memory, and what they take of the account of
+    /// requests and answers.
+    async fn newest(&self, app: &App) -> Result<(Vec<Episode>, Reservation), ApiError> {
+        let newest = app.memory.engine().episodes.newest(&self.space, &self.session.name, self.limit).await?;
+        let held = app.memory.in_flight().reservation();
+        held.take(newest.iter().map(Episode::size).sum())?;
+        Ok((newest, held))
     }
 
     /// The hits, best first.

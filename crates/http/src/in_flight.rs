@@ -1,0 +1,85 @@
+//! Counts the memory that a request and its answer take, from the first byte that arrives to the last that is written.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use hyper::body::{Bytes, Frame, SizeHint};
+use memcloud_domain::{InFlight, Reservation};
+
+/// An answer is handed to the connection in pieces of this many bytes, so that what is still to be written is still counted.
+const PIECE: usize = 64 << 10;
+
+/// An answer up to this size is not counted: a busy server can still say that it is, and how it does.
+const SMALL: usize = 4 << 10;
+
+/// What [`count`] needs.
+#[derive(Clone)]
+pub struct Counting {
+    /// The account.
+    pub account: Arc<InFlight>,
+    /// The answer to a request that does not fit.
+    pub busy: fn() -> Response,
+}
+
+/// Leaves a [`Reservation`] on every request, for those who read its body. An answer whose size is known is counted too, and
+/// all is given back when the answer is written. An answer that does not fit is replaced.
+pub async fn count(State(counting): State<Counting>, mut request: Request, next: Next) -> Response {
+    let reservation = Arc::new(counting.account.reservation());
+    request.extensions_mut().insert(Arc::clone(&reservation));
+    let response = next.run(request).await;
+    let size = response.body().size_hint().exact().unwrap_or_default() as usize;
+    if size > SMALL && reservation.take(size).is_err() {
+        return (counting.busy)();
+    }
+    response.map(|body| Body::new(Counted { body, piece: Bytes::new(), _reservation: reservation }))
+}
+
+/// A body that is counted until its last byte is taken.
+struct Counted {
+    body: Body,
+    /// What is left of a large frame.
+    piece: Bytes,
+    _reservation: Arc<Reservation>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.piece.is_empty() {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                end => return Poll::Ready(end),
+            };
+            match frame.into_data() {
+                Ok(data) => self.piece = data,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let end = self.piece.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(end)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.piece.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (left, inner) = (self.piece.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + left);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + left);
+        }
+        hint
+    }
+}
