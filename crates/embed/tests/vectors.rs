@@ -15,7 +15,7 @@ const DIMENSIONS: usize = 384;
 
 fn load(isa: Option<Isa>, threads: usize) -> Model {
     let files = ModelFiles::in_dir(&model_dir()).expect("the default model");
-    Model::load_with(&files, Options { isa, threads: NonZeroUsize::new(threads) }).expect("loads")
+    Model::load(&files, Options { isa, threads: NonZeroUsize::new(threads) }).expect("loads")
 }
 
 fn reference() -> (Vec<String>, Vec<Vec<f32>>) {
@@ -128,7 +128,7 @@ fn linked_copy(target: &tempfile::TempDir, name: &str) -> PathBuf {
 
 fn load_error(dir: &std::path::Path, pinned: bool) -> String {
     let files = ModelFiles { pinned, ..ModelFiles::in_dir(dir).expect("files") };
-    Model::load(&files, None).map(drop).expect_err("must not load").to_string()
+    Model::load(&files, Options::default()).map(drop).expect_err("must not load").to_string()
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn damaged_weights_are_named_with_what_to_do() {
     let error = load_error(&dir, true);
     assert!(error.contains("its SHA-256 should be 53aa5117"), "{error}");
     let files = ModelFiles::in_dir(&dir).expect("files");
-    let model = Model::load(&files, None).expect("a given folder may hold any weights");
+    let model = Model::load(&files, Options::default()).expect("a given folder may hold any weights");
     assert!(model.space().starts_with("local/MiniLM-L6-H384-uncased-"), "{}", model.space());
 
     // Not safetensors at all.

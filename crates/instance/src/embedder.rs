@@ -192,7 +192,7 @@ impl LocalModel {
 
     async fn load(&self, files: ModelFiles) -> Result<Model, Error> {
         let options = Options { isa: self.isa, threads: self.threads };
-        Ok(blocking(move || Model::load_with(&files, options)).await??)
+        Ok(blocking(move || Model::load(&files, options)).await??)
     }
 }
 

@@ -19,7 +19,7 @@ const OUTCOME_TIMEOUT: Duration = Duration::from_millis(700);
 /// The records and the graph.
 pub(crate) struct Shared {
     pub(crate) records: Arc<dyn RecordStore>,
-    pub(crate) link: Connection<Opener>,
+    pub(crate) connection: Connection<Opener>,
     pub(crate) is_aura: bool,
     pub(crate) place: String,
     /// Held while embeddings are written: two tasks would write each of them twice.
@@ -34,7 +34,7 @@ impl Shared {
         let known = self.memory.get_or_try_init(|| async {
             let (name, counts) = tokio::try_join!(self.records.memory(), self.records.counts())?;
             let fresh = counts.episodes == 0;
-            if self.link.run_idempotent(|graph| graph::knows(graph, &name, fresh)).await? {
+            if self.connection.run_idempotent(|graph| graph::knows(graph, &name, fresh)).await? {
                 return Ok(name);
             }
             Err(Error::OtherGraph { place: self.place.clone() })
@@ -45,13 +45,13 @@ impl Shared {
     /// Records an intent, then writes to the graph.
     pub(crate) async fn begin(&self, nodes: &[EpisodeNode<'_>]) -> Result<Intent, Error> {
         // While the graph is known to be down, not even an intent is recorded.
-        if let Some(outage) = self.link.outage() {
+        if let Some(outage) = self.connection.outage() {
             return Err(outage);
         }
         let memory = self.memory().await?;
         let intent = self.records.intend(nodes.iter().map(|node| node.episode.id).collect()).await?;
         for nodes in nodes.chunks(STEP) {
-            let put = self.link.run_idempotent(|graph| graph::put(graph, memory, nodes)).await;
+            let put = self.connection.run_idempotent(|graph| graph::put(graph, memory, nodes)).await;
             if let Err(error) = put {
                 // The sweeper removes what was written. If the records are down, a later sweep withdraws the intent.
                 drop(tokio::time::timeout(OUTCOME_TIMEOUT, self.records.withdraw(intent)).await);
@@ -96,7 +96,7 @@ impl Shared {
     pub(crate) async fn remove(&self, ids: &[EpisodeId]) -> Result<(), Error> {
         let memory = self.memory().await?;
         for ids in ids.chunks(STEP) {
-            self.link.run_idempotent(|graph| graph::remove(graph, memory, ids)).await?;
+            self.connection.run_idempotent(|graph| graph::remove(graph, memory, ids)).await?;
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Shared {
         let (mut read, mut bytes, mut step) = (0, 0, FIRST_CONTENTS);
         while read < ids.len() && bytes < READ_BYTES {
             let next = &ids[read..ids.len().min(read + step)];
-            let found = self.link.run_idempotent(|graph| graph::contents(graph, memory, next)).await?;
+            let found = self.connection.run_idempotent(|graph| graph::contents(graph, memory, next)).await?;
             bytes += found.values().map(Content::size).sum::<usize>();
             contents.extend(found);
             read += next.len();

@@ -30,10 +30,10 @@ impl GraphStore {
     /// needs it then returns that error.
     pub async fn open(target: Target, records: Arc<dyn RecordStore>) -> Self {
         let (is_aura, place) = (target.is_aura(), target.place());
-        let link = Connection::start(Opener { target }, Timeouts::default()).await;
+        let connection = Connection::start(Opener { target }, Timeouts::default()).await;
         let shared = Arc::new(Shared {
             records,
-            link,
+            connection,
             is_aura,
             place,
             embedding: Mutex::new(()),
@@ -164,7 +164,7 @@ impl VectorStore for GraphStore {
         let dimensions = running.rsplit('/').next().and_then(|number| number.parse::<i64>().ok());
         if let Some(dimensions) = dimensions {
             let create = async |graph| schema::create_vector_index(&graph, dimensions).await;
-            self.shared.link.run_idempotent(create).await?;
+            self.shared.connection.run_idempotent(create).await?;
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl VectorStore for GraphStore {
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
         let memory = self.shared.memory().await?;
         for vectors in vectors.chunks(STEP) {
-            self.shared.link.run_idempotent(|graph| graph::embed(graph, memory, vectors)).await?;
+            self.shared.connection.run_idempotent(|graph| graph::embed(graph, memory, vectors)).await?;
         }
         self.shared.records.set_vectors(vectors).await
     }
@@ -191,7 +191,7 @@ impl Health for GraphStore {
     async fn probe(&self) -> Vec<HealthCheck> {
         let probe = async |graph| schema::prove_writable(&graph).await;
         let (mut checks, outcome) =
-            tokio::join!(self.shared.records.probe(), self.shared.link.run_within(PROBE_WITHIN, probe));
+            tokio::join!(self.shared.records.probe(), self.shared.connection.run_within(PROBE_WITHIN, probe));
         checks.push(HealthCheck { component: Component::Database(Database::Neo4j), outcome });
         checks
     }

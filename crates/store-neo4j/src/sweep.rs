@@ -55,14 +55,14 @@ pub(crate) async fn embed(shared: &Shared) -> Result<(), Error> {
     let memory = shared.memory().await?;
     let _guard = shared.embedding.lock().await;
     loop {
-        let waiting = shared.link.run_idempotent(|graph| graph::unembedded(graph, memory)).await?;
+        let waiting = shared.connection.run_idempotent(|graph| graph::unembedded(graph, memory)).await?;
         // Episodes that are not recorded yet are embedded by a later sweep, or removed.
         let vectors = if waiting.is_empty() { Vec::new() } else { shared.records.vectors(&waiting).await? };
         if vectors.is_empty() {
             return Ok(());
         }
         let began = Instant::now();
-        shared.link.run_idempotent(|graph| graph::embed(graph, memory, &vectors)).await?;
+        shared.connection.run_idempotent(|graph| graph::embed(graph, memory, &vectors)).await?;
         // Leave half of the time to requests, because no caller waits for this.
         tokio::time::sleep(began.elapsed()).await;
     }
@@ -70,7 +70,7 @@ pub(crate) async fn embed(shared: &Shared) -> Result<(), Error> {
 
 async fn warn_if_nearly_full(shared: &Shared) {
     let size = async |graph| graph::size(&graph).await;
-    if let Ok((nodes, relationships)) = shared.link.run_idempotent(size).await
+    if let Ok((nodes, relationships)) = shared.connection.run_idempotent(size).await
         && AURA_FREE.share(nodes, relationships) >= AURA_FREE.warn_at
     {
         tracing::warn!(

@@ -67,7 +67,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
-    link: Connection<Opener>,
+    connection: Connection<Opener>,
     clock: Arc<dyn Clock>,
 }
 
@@ -81,7 +81,7 @@ impl PostgresStore {
     /// The same for a memory whose episodes have their content there.
     pub async fn open_for(target: Target, clock: Arc<dyn Clock>, content: ContentLocation) -> Self {
         let opener = Opener { target, content, clock: Arc::clone(&clock) };
-        Self { link: Connection::start(opener, Timeouts::default()).await, clock }
+        Self { connection: Connection::start(opener, Timeouts::default()).await, clock }
     }
 
     async fn append_batch(&self, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {
@@ -111,7 +111,7 @@ impl PostgresStore {
     where
         F: Future<Output = Result<T, WorkError>>,
     {
-        self.link.run_within(LONG, |database| with_client(database, doing, work)).await
+        self.connection.run_within(LONG, |database| with_client(database, doing, work)).await
     }
 
     /// Runs work that must not be done twice.
@@ -119,7 +119,7 @@ impl PostgresStore {
     where
         F: Future<Output = Result<T, WorkError>>,
     {
-        self.link.run(|database| with_client(database, doing, work)).await
+        self.connection.run(|database| with_client(database, doing, work)).await
     }
 
     /// Runs work that may be done twice. If the connection breaks, it is run once more.
@@ -127,7 +127,7 @@ impl PostgresStore {
     where
         F: Future<Output = Result<T, WorkError>>,
     {
-        self.link.run_idempotent(|database| with_client(database, doing, &work)).await
+        self.connection.run_idempotent(|database| with_client(database, doing, &work)).await
     }
 }
 
@@ -220,7 +220,7 @@ impl VectorStore for PostgresStore {
 impl Health for PostgresStore {
     async fn probe(&self) -> Vec<HealthCheck> {
         let probe = |database| with_client(database, "probing the store", schema::prove_writable);
-        let outcome = self.link.run_within(PROBE_WITHIN, probe).await;
+        let outcome = self.connection.run_within(PROBE_WITHIN, probe).await;
         vec![HealthCheck { component: Component::Database(Database::Postgres), outcome }]
     }
 }
@@ -230,7 +230,7 @@ impl Store for PostgresStore {}
 #[async_trait]
 impl RecordStore for PostgresStore {
     async fn memory(&self) -> Result<String, Error> {
-        self.link.run(|database| async move { Ok(database.memory) }).await
+        self.connection.run(|database| async move { Ok(database.memory) }).await
     }
 
     async fn vectors(&self, ids: &[EpisodeId]) -> Result<Vec<(EpisodeId, Vec<f16>)>, Error> {

@@ -1,14 +1,15 @@
 use std::path::PathBuf;
 
+use memcloud_domain::is_loopback;
 use memcloud_store_connection::address::{self, InvalidAddress};
 use secrecy::SecretString;
 
-/// Which database, as whom, and by which way.
+/// A database, the account, and how to connect.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Where the server is.
     pub host: Host,
-    /// Its port; of a socket, the number at the end of its name.
+    /// The port. For a socket, the number at the end of its name.
     pub port: u16,
     /// The database.
     pub database: String,
@@ -16,57 +17,53 @@ pub struct Target {
     pub user: String,
     /// The user's password, with any characters.
     pub password: Option<SecretString>,
-    /// How the way there is protected. Of no meaning for a socket.
+    /// How the connection is protected. Ignored for a socket.
     pub tls: Tls,
-    /// The most connections at a time.
+    /// The most connections at the same time.
     pub pool: usize,
 }
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// The folder of its unix socket, which is named `.s.PGSQL.<port>`.
+    /// The folder of its Unix socket, which is named `.s.PGSQL.<port>`.
     Socket(PathBuf),
     /// A name or an address.
     Network(String),
 }
 
-/// How the way to a server is protected.
+/// How the connection to a server is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// Not at all.
+    /// Without TLS.
     Off,
-    /// By TLS, with a certificate that this authority has signed, or one that the machine trusts; and that names the
-    /// host.
+    /// TLS. The server's certificate must name the host and be signed by this authority, or else by one that the machine
+    /// trusts.
     Verified(Option<PathBuf>),
 }
 
-/// The longest path of a unix socket, in bytes: what the system's own structure holds, less the NUL at its end.
+/// The longest path of a Unix socket, in bytes: the size of `sun_path`, less the NUL at its end.
 const SOCKET_PATH: usize = 107;
 
 impl Tls {
-    /// What an `sslmode` asks for, for a server at this host. Nothing said: TLS, but not on this machine itself.
+    /// The protection for an `sslmode` and a host. Without a mode: TLS, except to this machine.
     ///
-    /// `require` and `verify-ca` are taken for `verify-full`: encryption with an unverified server protects nothing.
+    /// `require` and `verify-ca` mean `verify-full`: encryption without a verified server protects nothing.
     pub fn of_mode(
         mode: Option<&str>,
         host: &str,
         authority: Option<PathBuf>,
     ) -> Result<Self, InvalidAddress> {
         match mode {
-            None if authority.is_none() && is_this_machine(host) => Ok(Self::Off),
+            None if authority.is_none() && is_loopback(host) => Ok(Self::Off),
             Some("disable") => Ok(Self::Off),
             None | Some("require" | "verify-ca" | "verify-full") => Ok(Self::Verified(authority)),
-            Some(other) => Err(InvalidAddress::new(
-                format!("'{other}' is no way to protect a connection that memcloud knows"),
-                "use disable or verify-full",
-            )),
+            Some(other) => {
+                let what = format!("unsupported sslmode '{other}'");
+                Err(InvalidAddress::new(what, "use 'verify-full' or 'disable'"))
+            }
         }
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    memcloud_domain::is_loopback(host)
 }
 
 fn check_name(host: &str) -> Result<(), InvalidAddress> {
@@ -78,14 +75,14 @@ fn check_name(host: &str) -> Result<(), InvalidAddress> {
         ));
     }
     if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() {
-        let what = format!("'{host}' is no host: it holds a colon");
-        return Err(InvalidAddress::new(what, "name the host alone, and its port in DB_PORT"));
+        let what = format!("'{host}' is not a valid host: it contains a colon");
+        return Err(InvalidAddress::new(what, "set the host alone, and the port in DB_PORT"));
     }
     Ok(())
 }
 
-/// The address with some host, and whether that is its own: one with an account must have one to be read, and one of a
-/// socket has none.
+/// The address with a host, and whether the host is its own. The parser refuses an account without a host, but the address
+/// of a socket has none.
 fn with_host(text: &str) -> (String, bool) {
     let Some((scheme, rest)) = text.split_once("://") else { return (text.to_owned(), true) };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -96,7 +93,7 @@ fn with_host(text: &str) -> (String, bool) {
 }
 
 impl Host {
-    /// A path is a folder with a socket, all else a name or an address.
+    /// A path is a folder with a socket. Anything else is a name or an address.
     pub fn of(text: &str) -> Self {
         if text.starts_with('/') {
             return Self::Socket(text.into());
@@ -114,7 +111,10 @@ impl Target {
         let (whole, names_host) = with_host(text);
         let url = address::read(&whole, form)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
-            return Err(InvalidAddress::new(format!("'{}' is no scheme of PostgreSQL", url.scheme()), form));
+            return Err(InvalidAddress::new(
+                format!("'{}' is not a scheme of PostgreSQL", url.scheme()),
+                form,
+            ));
         }
         let decoded = |text: &str| address::decoded(text, form);
         let mut host = url.host().filter(|_| names_host).map(|host| host.to_string());
@@ -123,22 +123,23 @@ impl Target {
             match &*name {
                 "host" => host = Some(value.into_owned()),
                 "port" => {
-                    port =
-                        Some(value.parse().map_err(|_| InvalidAddress::new("its port is no number", form))?);
+                    port = Some(
+                        value.parse().map_err(|_| InvalidAddress::new("its port is not a number", form))?,
+                    );
                 }
                 "sslmode" => mode = Some(value.into_owned()),
                 _ => {
                     let hint = "use 'host', 'port' and 'sslmode' only";
-                    return Err(InvalidAddress::new("it has a parameter that memcloud does not know", hint));
+                    return Err(InvalidAddress::new("it has an unsupported parameter", hint));
                 }
             }
         }
         let host = host
             .filter(|host| !host.is_empty())
-            .ok_or_else(|| InvalidAddress::new("it names no host", form))?;
+            .ok_or_else(|| InvalidAddress::new("it has no host", form))?;
         let (user, database) = (decoded(url.username())?, decoded(url.path().trim_start_matches('/'))?);
         if user.is_empty() {
-            return Err(InvalidAddress::new("it names no user", form));
+            return Err(InvalidAddress::new("it has no user", form));
         }
         Ok(Self {
             tls: Tls::of_mode(mode.as_deref(), &host, authority)?,
@@ -151,7 +152,7 @@ impl Target {
         })
     }
 
-    /// Whether a socket can be there at all. That the server is there is another matter.
+    /// Checks what is known without connecting: that the host is a valid name, or the folder of a socket exists.
     pub fn check(&self) -> Result<(), InvalidAddress> {
         let folder = match &self.host {
             Host::Socket(folder) => folder,
@@ -168,17 +169,17 @@ impl Target {
         }
         if !folder.is_dir() {
             return Err(InvalidAddress::new(
-                format!("{} is no directory", folder.display()),
+                format!("{} is not a directory", folder.display()),
                 "name the folder that holds the socket .s.PGSQL.<port>, or a host",
             ));
         }
         Ok(())
     }
 
-    /// How many connections a server opens when nothing is said: five servers fit in a database that allows 25.
+    /// The default number of connections: five servers fit in a database that allows 25.
     pub const POOL: usize = 4;
 
-    /// Where it leads, for people. Holds no password.
+    /// The address without user and password.
     pub fn place(&self) -> String {
         match &self.host {
             Host::Socket(folder) => format!("{}/.s.PGSQL.{}", folder.display(), self.port),

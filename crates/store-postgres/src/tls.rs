@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-/// The TLS of a client that believes this authority, or those that the machine believes.
+/// TLS for a client that trusts this authority, or else those that the machine trusts.
 pub(crate) fn client(authority: Option<&Path>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
@@ -27,7 +27,7 @@ fn roots(file: &Path) -> Result<RootCertStore, Error> {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
         roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
-    if roots.is_empty() { Err(unusable("it holds no certificate".into())) } else { Ok(roots) }
+    if roots.is_empty() { Err(unusable("it contains no certificate".into())) } else { Ok(roots) }
 }
 
 fn untrusted(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let model_dir = args.model.clone().context("--model is missing")?;
     let places = weights::Places { model_dir: Some(model_dir.clone()), ..weights::Places::default() };
     let files = weights::find(&places)?.context("--model names no folder with the embedding model")?;
-    let model = Model::load(&files, None)?;
+    let model = Model::load(&files, memcloud_embed::Options::default())?;
     say(&format!("kernel {}, {} threads", model.isa(), model.threads()));
     let bench = Bench { args: args.clone(), model, model_dir };
     let mut figures = Vec::new();

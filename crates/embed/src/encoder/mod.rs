@@ -50,21 +50,13 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads the model for `isa`, or for the fastest instruction set of the machine.
-    ///
-    /// # Errors
-    ///
-    /// If a file is missing, damaged, or describes a model that is not supported; the text says what to do.
-    pub fn load(files: &ModelFiles, isa: Option<Isa>) -> Result<Self, Error> {
-        Self::load_with(files, Options { isa, threads: None })
-    }
-
     /// Loads the model.
     ///
     /// # Errors
     ///
-    /// As [`Model::load`]; also if the threads cannot be started.
-    pub fn load_with(files: &ModelFiles, options: Options) -> Result<Self, Error> {
+    /// If a file is missing, damaged, or describes a model that is not supported; the text says what to do. Also if the
+    /// threads cannot be started.
+    pub fn load(files: &ModelFiles, options: Options) -> Result<Self, Error> {
         let isa = options.isa.unwrap_or_else(Isa::detect);
         let kernels = Kernels::new(isa)?;
         let threads = options

@@ -3,7 +3,7 @@ use std::time::Duration;
 use memcloud_client::Client;
 use memcloud_instance::{Config, Instance};
 use memcloud_server::{ApiKeys, require_key_beyond_loopback};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
@@ -92,7 +92,7 @@ fn facts(instance: &Instance, config: &Config, fresh: Option<&SecretString>) -> 
         "model": model.map(|model| json!({"space": model.space, "place": model.place, "kernel": model.kernel})),
     });
     if let Some(key) = fresh {
-        facts["key"] = api_keys::shown(key).into();
+        facts["key"] = key.expose_secret().into();
     }
     facts
 }

@@ -1,7 +1,7 @@
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use hashlink::LruCache;
 use memcloud_domain::Error;
 use memcloud_ports::Embedder;
 
@@ -17,22 +17,15 @@ const TEXT_BYTES: usize = 8 << 10;
 /// MemCloud runs embeds both alike.
 pub(crate) struct CachedEmbedder {
     embedder: Arc<dyn Embedder>,
-    recent: Mutex<Recent>,
-}
-
-#[derive(Default)]
-struct Recent {
-    vectors: HashMap<Arc<str>, Vec<f32>>,
-    /// The texts, oldest first.
-    order: VecDeque<Arc<str>>,
+    recent: Mutex<LruCache<String, Vec<f32>>>,
 }
 
 impl CachedEmbedder {
     pub(crate) fn new(embedder: Arc<dyn Embedder>) -> Self {
-        Self { embedder, recent: Mutex::default() }
+        Self { embedder, recent: Mutex::new(LruCache::new(ENTRIES)) }
     }
 
-    fn recent(&self) -> MutexGuard<'_, Recent> {
+    fn recent(&self) -> MutexGuard<'_, LruCache<String, Vec<f32>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -40,19 +33,21 @@ impl CachedEmbedder {
 #[async_trait]
 impl Embedder for CachedEmbedder {
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
-        let known = self.recent().vectors.get(text).cloned();
+        let known = self.recent().get(text).cloned();
         if let Some(vector) = known {
             return Ok(vector);
         }
         let vector = self.embedder.embed_query(text).await?;
-        self.recent().insert(text, &vector);
+        if text.len() <= TEXT_BYTES {
+            self.recent().insert(text.to_owned(), vector.clone());
+        }
         Ok(vector)
     }
 
     async fn embed_documents(&self, mut texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
         let mut vectors: Vec<Option<Vec<f32>>> = {
-            let recent = self.recent();
-            texts.iter().map(|text| recent.vectors.get(text.as_str()).cloned()).collect()
+            let mut recent = self.recent();
+            texts.iter().map(|text| recent.get(text).cloned()).collect()
         };
         let mut known = vectors.iter().map(Option::is_some);
         texts.retain(|_| known.next() == Some(false));
@@ -72,21 +67,5 @@ impl Embedder for CachedEmbedder {
 
     fn dimensions(&self) -> usize {
         self.embedder.dimensions()
-    }
-}
-
-impl Recent {
-    fn insert(&mut self, text: &str, vector: &[f32]) {
-        if text.len() > TEXT_BYTES || self.vectors.contains_key(text) {
-            return;
-        }
-        if self.order.len() == ENTRIES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.vectors.remove(&oldest);
-        }
-        let text: Arc<str> = text.into();
-        self.vectors.insert(Arc::clone(&text), vector.to_vec());
-        self.order.push_back(text);
     }
 }

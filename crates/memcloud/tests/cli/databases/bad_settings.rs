@@ -56,12 +56,12 @@ fn addresses_of_postgres() {
     let home = Home::new();
     let long = format!("/tmp/{}", "x".repeat(90));
     for (name, value, words) in [
-        ("DB_HOST", "/nowhere/cloudsql/p:r:i", &["DB_HOST", "is no directory", "name the folder"][..]),
+        ("DB_HOST", "/nowhere/cloudsql/p:r:i", &["DB_HOST", "is not a directory", "name the folder"][..]),
         ("DB_HOST", &long, &["DB_HOST", "107", "shorter"]),
         (
             "DATABASE_URL",
             &format!("mysql://a:{SECRET}@localhost/b"),
-            &["DATABASE_URL", "'mysql' is no scheme"],
+            &["DATABASE_URL", "'mysql' is not a scheme"],
         ),
         ("DATABASE_URL", "postgres://localhost/b", &["DATABASE_URL", "no user"]),
         ("DATABASE_URL", &format!("postgres://a:{SECRET}@/b"), &["DATABASE_URL", "host"]),
@@ -73,7 +73,7 @@ fn addresses_of_postgres() {
         (
             "DATABASE_URL",
             &format!("postgres://a:{SECRET}@h/b?options=x"),
-            &["DATABASE_URL", "a parameter", "sslmode"],
+            &["DATABASE_URL", "unsupported parameter", "sslmode"],
         ),
         ("DB_HOST", "cloudsql/p:r:i", &["DB_HOST", "begins with a slash"]),
         ("DB_HOST", "localhost:5432", &["DB_HOST", "DB_PORT"]),
@@ -84,10 +84,10 @@ fn addresses_of_postgres() {
         names_all(&ran, words);
         assert!(!ran.stderr.contains(SECRET), "{ran:?}");
     }
-    // A file is no directory, and neither is the socket itself.
+    // A file is not a directory, and neither is the socket itself.
     let file = home.write("socket", "");
     let ran = refused(&home, &Settings::default().with("DB_HOST", file.display().to_string()));
-    names_all(&ran, &["DB_HOST", "is no directory"]);
+    names_all(&ran, &["DB_HOST", "is not a directory"]);
     for (name, value) in
         [("DB_PORT", "http"), ("DB_SSLMODE", "maybe"), ("DB_POOL", "0"), ("DB_CA_FILE", "/nowhere")]
     {
