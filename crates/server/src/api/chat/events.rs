@@ -15,8 +15,8 @@ use tokio::sync::mpsc::Receiver;
 pub(crate) fn response(
     first: Bytes,
     mut events: Receiver<ChatEvent>,
-    mut written: impl FnMut(ChatEvent) -> Bytes + Send + 'static,
+    written: impl FnMut(ChatEvent) -> Bytes + Send + 'static,
 ) -> Response {
-    let rest = poll_fn(move |context| events.poll_recv(context)).map(move |event| written(event));
+    let rest = poll_fn(move |context| events.poll_recv(context)).map(written);
     event_stream(once(ready(first)).chain(rest).filter(|bytes| ready(!bytes.is_empty())))
 }
