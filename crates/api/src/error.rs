@@ -37,10 +37,8 @@ pub enum Detail {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StoredOfChat {
     /// `episode-` and the UUID of the user's message.
-    #[schema(value_type = Option<String>)]
     pub user_message: Option<PrefixedId>,
     /// `episode-` and the UUID of the part of the answer that arrived before the failure.
-    #[schema(value_type = Option<String>)]
     pub assistant_message: Option<PrefixedId>,
     /// That part of the answer, stored or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]

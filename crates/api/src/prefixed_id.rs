@@ -5,8 +5,11 @@ use std::str::FromStr;
 
 use memcloud_domain::{EpisodeId, Violation};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 const PREFIX: &str = "episode-";
+const PATTERN: &str = "^(episode-)?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 
 /// The id of an episode, written as `episode-<uuid>`. It is read with and without `episode-`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +34,15 @@ impl FromStr for PrefixedId {
         text.strip_prefix(PREFIX).unwrap_or(text).parse().map(Self)
     }
 }
+
+impl PartialSchema for PrefixedId {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN));
+        text.description(Some("The UUID of a message, with or without `episode-`; answers have it.")).into()
+    }
+}
+
+impl ToSchema for PrefixedId {}
 
 impl Serialize for PrefixedId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

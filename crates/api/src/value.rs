@@ -3,6 +3,7 @@
 use deserr::{DeserializeError, Deserr, IntoValue, Value as Given, ValuePointerRef};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::Problem;
 use crate::read::{Problems, place};
@@ -20,6 +21,12 @@ impl Deserr<Problems> for Object {
         }
     }
 }
+
+/// A name that is not empty. Only its schema is used.
+#[derive(ToSchema)]
+#[schema(value_type = String, min_length = 1)]
+#[expect(dead_code, reason = "describes the items of lists")]
+pub(crate) struct Name(String);
 
 /// A whole number. One beyond 64 bits becomes the nearest within, so that a rule refuses it as out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -93,7 +93,7 @@ macro_rules! handlers {
 }
 handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
 
-/// Writes the rights that a handler names into the description of its route.
+/// Writes the rights that a handler names into the description of its route, and the errors that all share.
 pub(crate) fn document<S, H, Arguments>(
     mut route: UtoipaMethodRouter<S>,
     _handler: H,
@@ -106,6 +106,7 @@ where
         for operation in operations.into_iter().flatten() {
             let roles = H::RIGHTS.iter().map(|right| right.as_str());
             operation.security = Some(vec![SecurityRequirement::new("bearer", roles)]);
+            crate::api::responses::add_shared(operation);
         }
     }
     route

@@ -18,6 +18,7 @@ use crate::allowed::guarded;
 use crate::api::chat::native;
 use crate::api::health::{live, ready, summary};
 use crate::api::memmachine::v1::{self, Shapes, V1};
+use crate::api::responses::describe_shared;
 use crate::api::{keys, memories, metrics, openai, openapi as openapi_document, profile, spaces, usage};
 use crate::error::{self, ApiError};
 use crate::{App, guard};
@@ -143,5 +144,6 @@ impl Modify for BearerKey {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        describe_shared(components);
     }
 }

@@ -28,6 +28,7 @@ pub struct NewEpisode {
     #[deserr(default)]
     pub produced_for: String,
     /// What was said.
+    #[schema(min_length = 1, pattern = "\\S")]
     pub episode_content: String,
     /// Any word for the kind of message. Default: `message`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -58,6 +59,7 @@ pub struct Batch {
     #[deserr(default)]
     pub session: Option<Session>,
     /// The messages, oldest first, at most 1,000. A message may name its own session in the same group.
+    #[schema(min_items = 1, max_items = 1_000)]
     pub episodes: Vec<NewEpisode>,
 }
 
@@ -108,7 +110,8 @@ impl<'de> Deserialize<'de> for Moment {
 impl PartialSchema for Moment {
     fn schema() -> RefOr<Schema> {
         let of = |kind, description| ObjectBuilder::new().schema_type(kind).description(Some(description));
-        let text = of(Type::String, "RFC 3339; without a zone it is UTC.");
+        let text = of(Type::String, "RFC 3339; without a zone it is UTC.")
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
         let epoch = of(Type::Number, "Seconds of the epoch, or milliseconds when above 10^12.")
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)));
         OneOfBuilder::new().item(text).item(epoch).description(Some("A time as clients write it.")).into()
@@ -121,7 +124,6 @@ impl ToSchema for Moment {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stored {
     /// `episode-` and the episode's UUID.
-    #[schema(value_type = String)]
     pub id: PrefixedId,
     /// What became of it.
     pub status: Progress,

@@ -14,6 +14,7 @@ pub struct SearchQuery {
     #[deserr(default)]
     pub session: Option<Session>,
     /// The question, as a person would write it.
+    #[schema(min_length = 1, pattern = "\\S")]
     pub query: String,
     /// The values that episodes must have: `producer_id`, `produced_for_id`, `session_id`, `episode_type`,
     /// `metadata.<key>`.
@@ -24,11 +25,12 @@ pub struct SearchQuery {
     /// The most hits. Default: 20 messages, 5 facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
-    #[schema(value_type = Option<i64>)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000)]
     pub limit: Option<Integer>,
     /// A time: find the facts that held then. RFC 3339; UTC without a zone. MemMachine's v1 API does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
+    #[schema(format = DateTime)]
     pub as_of: Option<String>,
     /// Whether each hit says why it was found. MemMachine's v1 API does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Problems;
+use crate::value::Name;
 
 /// A session as a body names it. Every field may be left out. The headers of the same names are merged with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
@@ -13,12 +14,14 @@ pub struct Session {
     #[deserr(default)]
     pub group_id: String,
     /// The programs that take part.
+    #[schema(value_type = Option<Vec<Name>>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
     pub agent_id: Option<Vec<String>>,
     /// The people who take part. Default: `["default"]` where no program takes part either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
+    #[schema(value_type = Option<Vec<Name>>)]
     pub user_id: Option<Vec<String>>,
     /// The conversation. Default: the only user, or `default`.
     #[serde(default, skip_serializing_if = "String::is_empty")]

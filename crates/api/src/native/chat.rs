@@ -15,7 +15,7 @@ pub struct ChatRequest {
     #[deserr(default)]
     pub session: Option<Session>,
     /// The conversation so far, in OpenAI's shape. The last message is the user's, and the only one that is stored.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Object>, min_items = 1, max_items = 2_048)]
     pub messages: Vec<Value>,
     /// The model. Default: the instance's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +29,7 @@ pub struct ChatRequest {
     /// The most memories to recall. Default: 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
-    #[schema(value_type = Option<i64>)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000)]
     pub limit: Option<Integer>,
 }
 
@@ -93,10 +93,8 @@ pub struct ChatAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChatEnd {
     /// `episode-` and the UUID of the user's message, as it was stored.
-    #[schema(value_type = Option<String>)]
     pub user_message: Option<PrefixedId>,
     /// `episode-` and the UUID of the model's answer, as it was stored.
-    #[schema(value_type = Option<String>)]
     pub assistant_message: Option<PrefixedId>,
     /// Whether the answer only repeats what was recalled. It is then stored in its conversation, and no search finds it.
     pub echo: bool,

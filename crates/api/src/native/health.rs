@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Error;
+use crate::{Detail, Error};
 
 /// Whether the instance works.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -21,7 +21,23 @@ pub struct Health {
     pub memory_managers: Managers,
     /// What is wrong, when unhealthy.
     #[serde(flatten)]
+    #[schema(value_type = Failure)]
     pub failure: Option<Error>,
+}
+
+/// An error, or none of its fields. Only its schema is used.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes an optional `Error` among other fields")]
+struct Failure {
+    /// What is wrong.
+    #[schema(required = false)]
+    detail: Detail,
+    /// The stable name of the error, for programs.
+    #[schema(required = false)]
+    code: String,
+    /// What to do next, in one sentence.
+    #[schema(required = false)]
+    hint: String,
 }
 
 /// Which kinds of memory work.
@@ -76,6 +92,7 @@ pub struct PartState {
     pub works: bool,
     /// What is wrong with it, with a code and a hint.
     #[serde(flatten)]
+    #[schema(value_type = Failure)]
     pub failure: Option<Error>,
 }
 

@@ -6,25 +6,39 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::Problems;
+use crate::value::Name;
 
 /// A key to make.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(error = Problems)]
 pub struct NewKey {
     /// What the key is for; up to 200 characters.
+    #[schema(min_length = 1, max_length = 200, pattern = "\\S")]
     pub name: String,
     /// What it permits: `read` to search, list and read, `write` to store and delete, `admin` to manage keys and spaces.
     /// No right includes another.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<Right>, min_items = 1)]
     pub rights: Vec<Value>,
     /// The groups it opens. Default: all groups, also those that come later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
+    #[schema(value_type = Option<Vec<Name>>, min_items = 1)]
     pub spaces: Option<Vec<String>>,
     /// When it ends. RFC 3339; UTC without a zone. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
+}
+
+/// What a key permits. Only its schema is used.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes the items of a list")]
+enum Right {
+    Read,
+    Write,
+    Admin,
 }
 
 /// A key, without its secret.

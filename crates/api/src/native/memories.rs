@@ -8,7 +8,6 @@ use crate::memmachine_v1::{Episode, Progress};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BatchStored {
     /// `episode-` and the UUID of each episode, in the order of the request.
-    #[schema(value_type = Vec<String>)]
     pub ids: Vec<PrefixedId>,
     /// What became of them.
     pub status: Progress,
@@ -27,7 +26,6 @@ pub struct Page {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ListedEpisode {
     /// `episode-` and its UUID, as in the answer to the store.
-    #[schema(value_type = String)]
     pub id: PrefixedId,
     /// The message.
     #[serde(flatten)]

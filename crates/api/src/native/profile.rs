@@ -37,7 +37,6 @@ pub struct ProfileQueue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ParkedMessage {
     /// `episode-` and its UUID.
-    #[schema(value_type = String)]
     pub id: PrefixedId,
     /// Its group.
     pub group_id: String,

@@ -54,6 +54,7 @@ pub struct SpaceChanges {
     /// The new description; up to 1,000 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
+    #[schema(max_length = 1_000)]
     pub description: Option<String>,
     /// Whether messages that are stored from now on are learned from.
     #[serde(default, skip_serializing_if = "Option::is_none")]

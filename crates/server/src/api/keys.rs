@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::App;
 use crate::allowed::{Admin, Allowed};
+use crate::api::responses::NotFound;
 use crate::body::TypedBody;
 use crate::error::ApiError;
 use crate::keys::NewKey;
@@ -33,9 +34,7 @@ const MAX_NAME: usize = 200;
     request_body = ApiNewKey,
     responses(
         (status = 200, description = "The key.", body = CreatedKey),
-        (status = 403, description = "The caller lacks the right, or a group is not open to it.", body = memcloud_api::Error),
         (status = 409, description = "There is no key yet that can manage keys, and this one cannot.", body = memcloud_api::Error),
-        (status = 422, description = "The request does not validate.", body = memcloud_api::Error),
     ),
 )]
 pub(crate) async fn create(
@@ -79,7 +78,7 @@ pub(crate) async fn list(allowed: Allowed<Admin>, State(app): State<App>) -> Res
     params(("id" = String, Path, description = "The id of the key.")),
     responses(
         (status = 200, description = "It is revoked.", body = Key),
-        (status = 404, description = "There is no such key.", body = memcloud_api::Error),
+        NotFound,
         (status = 409, description = "It is the last one that can manage keys, and others are live.", body = memcloud_api::Error),
     ),
 )]

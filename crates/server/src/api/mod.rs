@@ -10,7 +10,7 @@ pub(crate) mod metrics;
 pub(crate) mod openai;
 pub(crate) mod openapi;
 pub(crate) mod profile;
-mod responses;
+pub(crate) mod responses;
 mod session;
 pub(crate) mod spaces;
 pub(crate) mod usage;

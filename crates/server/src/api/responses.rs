@@ -2,39 +2,77 @@
 
 use memcloud_api::Error;
 use utoipa::IntoResponses;
-
-/// What a request with wrong parameters gets.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes what `ApiError` answers")]
-pub(crate) enum Validated {
-    /// The request does not validate.
-    #[response(status = 422)]
-    Invalid(Error),
-}
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Components, Content, Ref, RefOr, ResponseBuilder};
 
 /// What a store may get instead of an answer.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes what `ApiError` answers")]
 pub(crate) enum StoreErrors {
-    /// A producer or recipient is not a member of the session.
+    /// A producer or recipient is not a member of the session, or the body broke off.
     #[response(status = 400)]
     NotAMember(Error),
-    /// The idempotency key was used before with another request.
+    /// The idempotency key was used before with another request, or the group is being deleted.
     #[response(status = 409)]
     Conflict(Error),
-    /// The request does not validate; nothing is stored.
-    #[response(status = 422)]
-    Invalid(Error),
 }
 
-/// What a request for one memory may get instead of it.
+/// What a request for one thing may get instead of it.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes what `ApiError` answers")]
-pub(crate) enum OneOfGroup {
-    /// The group has none of this id.
+pub(crate) enum NotFound {
+    /// There is none of this name, or none that is open to the caller.
     #[response(status = 404)]
     NotFound(Error),
-    /// The request does not validate.
-    #[response(status = 422)]
-    Invalid(Error),
+}
+
+/// Errors that many operations answer alike: status, name, description, and which operations.
+const SHARED: [(&str, &str, &str, fn(&Operation) -> bool); 9] = [
+    ("400", "BrokenBody", "The body ended early or is malformed.", has_body),
+    ("401", "Unauthorized", "There is no key, or it is unknown, revoked or expired.", every),
+    (
+        "403",
+        "Forbidden",
+        "The key lacks the right, or does not open the group; or, without keys, the caller is not on this machine.",
+        every,
+    ),
+    ("408", "BodyTimeout", "The body took too long to arrive.", has_body),
+    ("413", "PayloadTooLarge", "The body is too large.", has_body),
+    ("422", "Invalid", "The request does not validate; nothing was done.", has_input),
+    ("500", "Failed", "The server failed; its log says why.", every),
+    ("503", "Unavailable", "The memory cannot serve now; `Retry-After` says when to ask again.", every),
+    ("507", "StorageFull", "The disk is full; nothing was stored.", every),
+];
+
+/// Describes the shared errors of an operation, apart from those that it describes itself. One with a `default` answers
+/// in another shape whatever its handler refuses.
+pub(crate) fn add_shared(operation: &mut Operation) {
+    let of_guard = operation.responses.responses.contains_key("default");
+    for (status, name, _, applies) in SHARED {
+        if applies(operation) && (!of_guard || status == "401") {
+            let shared = RefOr::Ref(Ref::from_response_name(name));
+            operation.responses.responses.entry(status.to_owned()).or_insert(shared);
+        }
+    }
+}
+
+/// Describes the shared errors themselves.
+pub(crate) fn describe_shared(components: &mut Components) {
+    for (_, name, description, _) in SHARED {
+        let error = Content::new(Some(Ref::from_schema_name("Error")));
+        let response = ResponseBuilder::new().description(description).content("application/json", error);
+        components.responses.insert(name.to_owned(), response.build().into());
+    }
+}
+
+fn every(_: &Operation) -> bool {
+    true
+}
+
+fn has_body(operation: &Operation) -> bool {
+    operation.request_body.is_some()
+}
+
+fn has_input(operation: &Operation) -> bool {
+    has_body(operation) || operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty())
 }

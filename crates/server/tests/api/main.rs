@@ -10,6 +10,7 @@
 mod bad_input;
 mod busy;
 mod chat;
+mod document;
 mod failures;
 mod fuzz;
 mod idempotency;

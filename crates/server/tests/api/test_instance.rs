@@ -16,6 +16,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use crate::document;
+
 pub(crate) struct Instance {
     pub(crate) router: Router,
     _directory: TempDir,
@@ -92,12 +94,16 @@ impl Instance {
         self.router.clone()
     }
 
+    /// Sends a request. The answer must be one that the OpenAPI document describes.
     pub(crate) async fn call(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        document::check(&method, &path, &answer);
+        answer
     }
 
     pub(crate) async fn send(

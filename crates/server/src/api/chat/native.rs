@@ -33,11 +33,16 @@ use crate::error::ApiError;
     params(SessionHeaders),
     request_body = ChatRequest,
     responses(
-        (status = 200, description = "The answer, or its events.", body = ChatAnswer),
-        (status = 422, description = "The request does not validate, or is longer than the model can read.", body = Error),
+        (
+            status = 200,
+            description = "The answer, or its events.",
+            content((ChatAnswer = "application/json"), (String = "text/event-stream")),
+        ),
+        (status = 409, description = "The group is being deleted.", body = Error),
         (status = 429, description = "A limit of the instance is reached.", body = Error),
         (status = 502, description = "The model failed.", body = Error),
         (status = 503, description = "There is no model, or it cannot answer now.", body = Error),
+        (status = 504, description = "The model did not answer in time.", body = Error),
     ),
 )]
 pub(crate) async fn chat(

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::PrefixedId;
 use memcloud_api::native::Deleted;
 use memcloud_ports::Deletion;
 
 use super::{named, no_episode};
 use crate::App;
 use crate::allowed::{Allowed, Write};
-use crate::api::responses::OneOfGroup;
+use crate::api::responses::NotFound;
 use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
@@ -19,10 +20,10 @@ use crate::params::{PathId, QueryParams};
     operation_id = "delete_memory",
     tag = "memories",
     params(
-        ("id" = String, Path, description = "The UUID of the message, with or without `episode-`."),
+        ("id" = PrefixedId, Path, description = "The UUID of the message, with or without `episode-`."),
         ("group_id" = Option<String>, Query, description = "The group it belongs to. Default: `default`."),
     ),
-    responses((status = 200, description = "It is gone.", body = Deleted), OneOfGroup),
+    responses((status = 200, description = "It is gone.", body = Deleted), NotFound),
 )]
 pub(crate) async fn delete(
     allowed: Allowed<Write>,

@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::PrefixedId;
 use memcloud_api::native::ListedEpisode;
 
 use super::{named, no_episode};
 use crate::App;
 use crate::allowed::{Allowed, Read};
-use crate::api::responses::OneOfGroup;
+use crate::api::responses::NotFound;
 use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
@@ -18,10 +19,10 @@ use crate::params::{PathId, QueryParams};
     operation_id = "read_memory",
     tag = "memories",
     params(
-        ("id" = String, Path, description = "The UUID of the message, with or without `episode-`."),
+        ("id" = PrefixedId, Path, description = "The UUID of the message, with or without `episode-`."),
         ("group_id" = Option<String>, Query, description = "The group it belongs to. Default: `default`."),
     ),
-    responses((status = 200, description = "The message.", body = ListedEpisode), OneOfGroup),
+    responses((status = 200, description = "The message.", body = ListedEpisode), NotFound),
 )]
 pub(crate) async fn get(
     allowed: Allowed<Read>,

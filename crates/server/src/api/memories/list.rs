@@ -12,7 +12,6 @@ use serde_json::Value;
 use super::space;
 use crate::App;
 use crate::allowed::{Allowed, Read};
-use crate::api::responses::Validated;
 use crate::error::ApiError;
 use crate::params::QueryParams;
 
@@ -29,10 +28,10 @@ const USUAL_LIMIT: usize = 100;
     params(
         ("group_id" = Option<String>, Query, description = "The group. Default: `default`."),
         ("session_id" = Option<String>, Query, description = "The session. Default: all of the group."),
-        ("limit" = Option<i64>, Query, description = "The most messages of one page. Default: 100."),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1_000, description = "The most messages of one page. Default: 100."),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9a-fA-F]{48}$", description = "The `next_cursor` of the page before."),
     ),
-    responses((status = 200, description = "A page.", body = Page), Validated),
+    responses((status = 200, description = "A page.", body = Page)),
 )]
 pub(crate) async fn list(
     allowed: Allowed<Read>,

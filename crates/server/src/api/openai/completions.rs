@@ -65,10 +65,16 @@ pub(crate) struct MemoryHeaders {
     params(MemoryHeaders),
     request_body = Object,
     responses(
-        (status = 200, description = "The model's answer, or its events.", body = Object),
-        (status = 400, description = "The request does not validate.", body = Object),
-        (status = 429, description = "A limit of the instance or of the endpoint is reached.", body = Object),
-        (status = 503, description = "There is no model, or it cannot answer now.", body = Object),
+        (
+            status = 200,
+            description = "The model's answer, or its events.",
+            content((Object = "application/json"), (String = "text/event-stream")),
+        ),
+        (
+            status = "default",
+            description = "An error in OpenAI's shape: of this server (400 where the request does not validate), or of the endpoint as it came.",
+            content((Object = "application/json"), (String = "*/*")),
+        ),
     ),
 )]
 pub(crate) async fn completions(

@@ -17,7 +17,11 @@ use crate::allowed::{Allowed, Read};
     tag = "chat",
     responses(
         (status = 200, description = "`{\"object\": \"list\", \"data\": [{\"id\": …}]}`.", body = Object),
-        (status = 503, description = "There is no model.", body = Object),
+        (
+            status = "default",
+            description = "An error in OpenAI's shape: of this server, or of the endpoint as it came.",
+            content((Object = "application/json"), (String = "*/*")),
+        ),
     ),
 )]
 pub(crate) async fn models(_: Allowed<Read>, State(app): State<App>) -> Result<Response, Error> {

@@ -8,7 +8,7 @@ use memcloud_api::native::DeletedFact;
 use crate::App;
 use crate::allowed::{Allowed, Write};
 use crate::api::memories::space;
-use crate::api::responses::OneOfGroup;
+use crate::api::responses::NotFound;
 use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
@@ -22,7 +22,7 @@ use crate::params::{PathId, QueryParams};
         ("id" = i64, Path, description = "The number of the fact."),
         ("group_id" = Option<String>, Query, description = "The group it was learned in. Default: `default`."),
     ),
-    responses((status = 200, description = "It is gone.", body = DeletedFact), OneOfGroup),
+    responses((status = 200, description = "It is gone.", body = DeletedFact), NotFound),
 )]
 pub(crate) async fn delete(
     allowed: Allowed<Write>,

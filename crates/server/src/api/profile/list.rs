@@ -10,7 +10,6 @@ use memcloud_ports::FactsOf;
 use crate::App;
 use crate::allowed::{Allowed, Read};
 use crate::api::memories::space;
-use crate::api::responses::Validated;
 use crate::error::ApiError;
 use crate::params::QueryParams;
 
@@ -23,9 +22,9 @@ use crate::params::QueryParams;
     params(
         ("group_id" = Option<String>, Query, description = "The group. Default: `default`."),
         ("user_id" = Option<String>, Query, description = "The person that the facts are about. Default: everyone."),
-        ("as_of" = Option<String>, Query, description = "A time: the facts that held then. RFC 3339; UTC without a zone."),
+        ("as_of" = Option<String>, Query, format = DateTime, description = "A time: the facts that held then. RFC 3339; UTC without a zone."),
     ),
-    responses((status = 200, description = "The facts.", body = Facts), Validated),
+    responses((status = 200, description = "The facts.", body = Facts)),
 )]
 pub(crate) async fn list(
     allowed: Allowed<Read>,

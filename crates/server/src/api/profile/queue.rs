@@ -8,7 +8,6 @@ use memcloud_ports::{Parked, Waiting};
 use super::spaces;
 use crate::App;
 use crate::allowed::{Allowed, Read};
-use crate::api::responses::Validated;
 use crate::error::ApiError;
 use crate::params::QueryParams;
 
@@ -22,7 +21,7 @@ const SHOWN: usize = 100;
     operation_id = "profile_queue",
     tag = "profile",
     params(("group_id" = Option<String>, Query, description = "The group. Default: all of them.")),
-    responses((status = 200, description = "The queue.", body = ProfileQueue), Validated),
+    responses((status = 200, description = "The queue.", body = ProfileQueue)),
 )]
 pub(crate) async fn queue(
     allowed: Allowed<Read>,

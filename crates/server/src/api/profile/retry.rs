@@ -7,7 +7,6 @@ use memcloud_api::native::RetriedMessages;
 use super::spaces;
 use crate::App;
 use crate::allowed::{Allowed, Write};
-use crate::api::responses::Validated;
 use crate::error::ApiError;
 use crate::params::QueryParams;
 
@@ -18,7 +17,7 @@ use crate::params::QueryParams;
     operation_id = "retry_profile_queue",
     tag = "profile",
     params(("group_id" = Option<String>, Query, description = "The group. Default: all of them.")),
-    responses((status = 200, description = "They wait again.", body = RetriedMessages), Validated),
+    responses((status = 200, description = "They wait again.", body = RetriedMessages)),
 )]
 pub(crate) async fn retry(
     allowed: Allowed<Write>,

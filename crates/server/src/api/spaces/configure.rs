@@ -9,7 +9,7 @@ use memcloud_domain::{Error, SpaceChanges, SpaceState};
 use super::{details, unknown};
 use crate::App;
 use crate::allowed::{Admin, Allowed};
-use crate::api::responses::Validated;
+use crate::api::responses::NotFound;
 use crate::body::TypedBody;
 use crate::error::ApiError;
 use crate::params::PathSpace;
@@ -30,9 +30,8 @@ const MAX_DESCRIPTION: usize = 1_000;
     request_body = Changes,
     responses(
         (status = 200, description = "The space as it is now.", body = SpaceDetails),
-        (status = 404, description = "There is no such space.", body = memcloud_api::Error),
+        NotFound,
         (status = 409, description = "The space is being deleted.", body = memcloud_api::Error),
-        Validated,
     ),
 )]
 pub(crate) async fn configure(

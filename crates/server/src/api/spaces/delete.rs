@@ -8,6 +8,7 @@ use memcloud_api::native::SpaceDetails;
 use super::{details, named, unknown};
 use crate::App;
 use crate::allowed::{Admin, Allowed};
+use crate::api::responses::NotFound;
 use crate::error::ApiError;
 use crate::params::PathSpace;
 
@@ -26,7 +27,7 @@ use crate::params::PathSpace;
     ),
     responses(
         (status = 202, description = "It is being deleted.", body = SpaceDetails),
-        (status = 404, description = "There is no such space.", body = memcloud_api::Error),
+        NotFound,
     ),
 )]
 pub(crate) async fn delete(

@@ -7,6 +7,7 @@ use memcloud_api::native::SpaceDetails;
 use super::{details, named};
 use crate::App;
 use crate::allowed::{Allowed, Read};
+use crate::api::responses::NotFound;
 use crate::error::ApiError;
 use crate::params::PathSpace;
 
@@ -22,7 +23,7 @@ use crate::params::PathSpace;
     ),
     responses(
         (status = 200, description = "The space.", body = SpaceDetails),
-        (status = 404, description = "There is no such space.", body = memcloud_api::Error),
+        NotFound,
     ),
 )]
 pub(crate) async fn describe(

@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::shown;
 use crate::App;
 use crate::allowed::{Allowed, Read};
-use crate::api::responses::Validated;
 use crate::error::ApiError;
 use crate::params::QueryParams;
 
@@ -24,10 +23,10 @@ const USUAL_LIMIT: usize = 100;
     operation_id = "list_spaces",
     tag = "spaces",
     params(
-        ("limit" = Option<i64>, Query, description = "The most spaces of one page. Default: 100."),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1_000, description = "The most spaces of one page. Default: 100."),
+        ("cursor" = Option<String>, Query, pattern = "/", description = "The `next_cursor` of the page before."),
     ),
-    responses((status = 200, description = "A page.", body = Spaces), Validated),
+    responses((status = 200, description = "A page.", body = Spaces)),
 )]
 pub(crate) async fn list(
     allowed: Allowed<Read>,

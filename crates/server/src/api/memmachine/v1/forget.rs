@@ -8,7 +8,6 @@ use memcloud_ports::Deletion;
 
 use crate::App;
 use crate::allowed::{Allowed, Write};
-use crate::api::responses::Validated;
 use crate::api::session::{NamedSession, SessionHeaders};
 use crate::body::TypedBody;
 use crate::error::ApiError;
@@ -21,7 +20,7 @@ use crate::error::ApiError;
     tag = "memories",
     params(SessionHeaders),
     request_body = ForgetSession,
-    responses((status = 200, description = "They are gone. The answer is `null`.", body = Option<String>), Validated),
+    responses((status = 200, description = "They are gone. The answer is `null`.", body = Option<String>)),
 )]
 pub(crate) async fn forget(
     allowed: Allowed<Write>,

@@ -16,7 +16,6 @@ use super::filter;
 use super::shape::{self, Shape, Shapes};
 use crate::App;
 use crate::allowed::{Allowed, Read};
-use crate::api::responses::Validated;
 use crate::api::session::{NamedSession, SessionHeaders};
 use crate::body::TypedBody;
 use crate::error::ApiError;
@@ -37,11 +36,11 @@ const CUT: &str = "results-cut";
     tag = "search",
     params(
         SessionHeaders,
-        ("shape" = Option<String>, Query, description = "`list` or `memmachine`: the shape of the answer, whatever the request looks like."),
+        ("shape" = inline(Option<Shape>), Query, description = "`list` or `memmachine`: the shape of the answer, whatever the request looks like."),
         ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
     ),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found.", body = SearchAnswer, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together."))), Validated),
+    responses((status = 200, description = "What was found.", body = SearchAnswer, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
 )]
 pub(crate) async fn search(
     allowed: Allowed<Read>,
@@ -80,7 +79,7 @@ pub(crate) async fn search(
     tag = "search",
     params(SessionHeaders, ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found.", body = SearchResult), Validated),
+    responses((status = 200, description = "What was found.", body = SearchResult)),
 )]
 pub(crate) async fn search_episodic(
     allowed: Allowed<Read>,
@@ -104,7 +103,7 @@ pub(crate) async fn search_episodic(
     tag = "search",
     params(SessionHeaders),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found.", body = SearchResult), Validated),
+    responses((status = 200, description = "What was found.", body = SearchResult)),
 )]
 pub(crate) async fn search_profile(
     allowed: Allowed<Read>,

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use crate::App;
 use crate::allowed::{Allowed, Read};
-use crate::api::responses::Validated;
 use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
@@ -23,14 +22,14 @@ use crate::params::{PathId, QueryParams};
     operation_id = "list_sessions",
     tag = "sessions",
     params(PageParams),
-    responses((status = 200, description = "The sessions.", body = Sessions), Validated),
+    responses((status = 200, description = "The sessions.", body = Sessions)),
 )]
 pub(crate) async fn sessions(
     allowed: Allowed<Read>,
     State(app): State<App>,
     query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, query, SessionsOf::Everyone).await
+    list(&app, &allowed, query, |_| Some(SessionsOf::Everyone)).await
 }
 
 /// Lists the sessions that a user takes part in.
@@ -40,7 +39,7 @@ pub(crate) async fn sessions(
     operation_id = "list_sessions_of_user",
     tag = "sessions",
     params(("id" = String, Path, description = "The user."), PageParams),
-    responses((status = 200, description = "The sessions; none when the user is not known.", body = Sessions), Validated),
+    responses((status = 200, description = "The sessions; none when the user is not known.", body = Sessions)),
 )]
 pub(crate) async fn sessions_of_user(
     allowed: Allowed<Read>,
@@ -48,7 +47,7 @@ pub(crate) async fn sessions_of_user(
     id: PathId,
     query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, query, SessionsOf::User(text(id)?)).await
+    list(&app, &allowed, query, |problems| id.text(problems).map(SessionsOf::User)).await
 }
 
 /// Lists the sessions of a group.
@@ -58,7 +57,7 @@ pub(crate) async fn sessions_of_user(
     operation_id = "list_sessions_of_group",
     tag = "sessions",
     params(("id" = String, Path, description = "The group."), PageParams),
-    responses((status = 200, description = "The sessions; none when the group is not known.", body = Sessions), Validated),
+    responses((status = 200, description = "The sessions; none when the group is not known.", body = Sessions)),
 )]
 pub(crate) async fn sessions_of_group(
     allowed: Allowed<Read>,
@@ -66,7 +65,7 @@ pub(crate) async fn sessions_of_group(
     id: PathId,
     query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, query, SessionsOf::Space(allowed.enter(space_of(text(id)?))?)).await
+    list(&app, &allowed, query, |problems| Some(SessionsOf::Space(space_of(id.text(problems)?)))).await
 }
 
 /// Lists the sessions that an agent takes part in.
@@ -76,7 +75,7 @@ pub(crate) async fn sessions_of_group(
     operation_id = "list_sessions_of_agent",
     tag = "sessions",
     params(("id" = String, Path, description = "The agent."), PageParams),
-    responses((status = 200, description = "The sessions; none when the agent is not known.", body = Sessions), Validated),
+    responses((status = 200, description = "The sessions; none when the agent is not known.", body = Sessions)),
 )]
 pub(crate) async fn sessions_of_agent(
     allowed: Allowed<Read>,
@@ -84,11 +83,7 @@ pub(crate) async fn sessions_of_agent(
     id: PathId,
     query: QueryParams,
 ) -> Result<Json<Sessions>, ApiError> {
-    list(&app, &allowed, query, SessionsOf::Agent(text(id)?)).await
-}
-
-fn text(id: PathId) -> Result<String, Problems> {
-    Problems::none_in(|problems| id.text(problems))
+    list(&app, &allowed, query, |problems| id.text(problems).map(SessionsOf::Agent)).await
 }
 
 /// The page of a list of sessions.
@@ -97,6 +92,7 @@ fn text(id: PathId) -> Result<String, Problems> {
 #[expect(dead_code, reason = "describes the parameters that `list` reads")]
 pub(crate) struct PageParams {
     /// The most sessions of one page. Default: 1,000. A page of large sessions ends before its limit.
+    #[param(minimum = 1, maximum = 1_000)]
     limit: Option<i64>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
@@ -107,14 +103,18 @@ async fn list(
     app: &App,
     caller: &Caller,
     mut query: QueryParams,
-    of: SessionsOf,
+    of: impl FnOnce(&mut Problems) -> Option<SessionsOf>,
 ) -> Result<Json<Sessions>, ApiError> {
-    let (limit, mut after) = Problems::none_in(|problems| {
+    let (of, limit, mut after) = Problems::none_in(|problems| {
+        let of = of(problems);
         let limits = app.memory.limits();
         let limit = query.limit(limits, limits.results, problems);
         let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
-        Some((limit?, after))
+        Some((of?, limit?, after))
     })?;
+    if let SessionsOf::Space(space) = &of {
+        caller.enter(space.clone())?;
+    }
     let mut sessions = vec![];
     // A page of the engine may have none that the caller sees.
     loop {

@@ -11,6 +11,7 @@ use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Episode, EpisodeId};
 use memcloud_memory::{FactHit, Hit as Found};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::App;
 use crate::api::session::is_named;
@@ -45,7 +46,8 @@ impl FromRef<V1> for Shapes {
 }
 
 /// The shape of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub(super) enum Shape {
     /// A list of hits, best first.
     List,

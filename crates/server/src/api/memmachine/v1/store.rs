@@ -63,11 +63,7 @@ pub(crate) async fn store_episodic(
     tag = "memories",
     params(SessionHeaders, StoreHeaders),
     request_body = NewEpisode,
-    responses(
-        (status = 200, description = "It is stored, and waits for the profile.", body = Stored),
-        (status = 409, description = "The idempotency key was used before with another request.", body = memcloud_api::Error),
-        (status = 422, description = "The request does not validate; nothing is stored.", body = memcloud_api::Error),
-    ),
+    responses((status = 200, description = "It is stored, and waits for the profile.", body = Stored), StoreErrors),
 )]
 pub(crate) async fn store_profile(
     allowed: Allowed<Write>,
