@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use memcloud_server::ApiKeys;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
@@ -49,6 +49,7 @@ fn made_before(path: &PathBuf) -> Result<Vec<SecretString>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret;
 
     #[test]
     fn a_made_key_is_accepted_and_only_its_hash_is_kept() {
