@@ -6,11 +6,13 @@
 #![expect(clippy::disallowed_types, reason = "the clock is defined here")]
 
 mod access;
+mod category;
 mod database;
 mod episode;
 mod error;
 mod excerpt;
 mod fact;
+mod fact_set;
 mod filter;
 mod id;
 mod in_flight;
@@ -23,11 +25,13 @@ pub use access::{
     ApiKey, Caller, ForeignSpace, InvalidKeyId, KeyHash, KeyId, KeyState, Right, Rights, UnknownRight,
     lacks_admin,
 };
+pub use category::{Category, CategoryId, CategoryOrigin, SetTypeId, Tag, TagId};
 pub use database::{Database, DatabaseErrorKind};
 pub use episode::{Episode, Metadata, NewEpisode, Purpose, metadata_size};
 pub use error::{Error, Fault, with_causes};
 pub use excerpt::excerpt;
-pub use fact::{Fact, FactId, ProfileKey};
+pub use fact::{Fact, FactId, FactTarget};
+pub use fact_set::{FactScope, FactSet, SetType};
 pub use filter::{Attribute, Comparison, Filter, Number, Operand, Scalar, Test};
 pub use id::EpisodeId;
 pub use in_flight::{InFlight, Reservation};

@@ -42,6 +42,14 @@ pub enum Field {
     Episode,
     /// The id of a fact.
     Fact,
+    /// The id of a set of facts.
+    FactSet,
+    /// The id of a type of sets.
+    SetType,
+    /// The id of a category.
+    Category,
+    /// The id of a tag.
+    Tag,
     /// The client's name for a request.
     IdempotencyKey,
 }
@@ -67,6 +75,10 @@ impl fmt::Display for Field {
             Self::Limit => "the limit",
             Self::Episode => "the id of the episode",
             Self::Fact => "the id of the fact",
+            Self::FactSet => "the id of the set",
+            Self::SetType => "the id of the set type",
+            Self::Category => "the id of the category",
+            Self::Tag => "the id of the tag",
             Self::IdempotencyKey => "the idempotency key",
         })
     }
@@ -180,6 +192,10 @@ impl Violation {
             (Rule::NulCharacter, _) => "nul_character",
             (Rule::NotATime { .. }, _) => "invalid_time",
             (Rule::NotAnId { .. }, Field::Fact) => "invalid_fact_id",
+            (Rule::NotAnId { .. }, Field::FactSet) => "invalid_set_id",
+            (Rule::NotAnId { .. }, Field::SetType) => "invalid_set_type_id",
+            (Rule::NotAnId { .. }, Field::Category) => "invalid_category_id",
+            (Rule::NotAnId { .. }, Field::Tag) => "invalid_tag_id",
             (Rule::NotAnId { .. }, _) => "invalid_id",
             (Rule::OutOfRange { .. }, _) => "limit_out_of_range",
             (Rule::UnknownKey { .. }, _) => "unknown_filter_key",
@@ -205,7 +221,8 @@ impl Violation {
             Rule::NulCharacter => format!("{field} contains a NUL character"),
             Rule::NotATime { given } => format!("'{given}' is not a time between the years 1000 and 2999"),
             Rule::NotAnId { given } if field == Field::Fact => format!("'{given}' is not the id of a fact"),
-            Rule::NotAnId { given } => format!("'{given}' is not an episode id"),
+            Rule::NotAnId { given } if field == Field::Episode => format!("'{given}' is not an episode id"),
+            Rule::NotAnId { given } => format!("'{given}' is not {field}"),
             Rule::OutOfRange { given, max } => format!("{field} is {given}; it must be between 1 and {max}"),
             Rule::UnknownKey { key } => format!("episodes have no field '{key}' to filter on"),
         }

@@ -1,8 +1,9 @@
-//! Copies a memory from one engine to another: spaces with their settings, sessions, members, episodes, vectors, facts, the
-//! learning queue and API keys, under the same ids and in the same order. What the target has already is skipped, so an
+//! Copies a memory from one engine to another: spaces with their settings, sessions, members, episodes, vectors, categories,
+//! facts, the learning queue and API keys, under the same ids and in the same order. What the target has already is skipped, so an
 //! interrupted copy continues when it is run again. At the end both sides are read and compared. A space that is being
 //! deleted is not copied.
 
+mod categories;
 mod facts;
 mod keys;
 
@@ -75,9 +76,11 @@ pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) ->
     for space in &spaces {
         copy_episodes(source, target, space, &mut counter).await?;
     }
+    categories::copy(source, target).await?;
     facts::copy(source, target).await?;
     keys::copy(source, target).await?;
     (counter.progress)(Progress::Checking);
+    categories::check(source, target).await?;
     let mut sum = facts::check(source, target).await?;
     for space in &spaces {
         sum.add(&check(source, target, space).await?);

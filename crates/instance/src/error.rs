@@ -78,6 +78,14 @@ pub enum Error {
         /// The id of the key.
         id: KeyId,
     },
+    /// After a copy, the target lacks categories of the source.
+    #[error("of the {here} categories, set types and settings of categories, {missing} differ on the target")]
+    CategoriesDiffer {
+        /// How many the source has.
+        here: usize,
+        /// How many the target does not have, or has otherwise.
+        missing: usize,
+    },
     /// After a copy, facts or the learning queue are not the same on both sides.
     #[error("the learned facts differ on the two sides: {here} and {there}")]
     FactsDiffer {

@@ -139,7 +139,10 @@ impl From<Error> for Failure {
             Error::Endpoint { .. } => {
                 "check MEMCLOUD_EMBEDDING_MODEL, MEMCLOUD_EMBEDDING_URL and MEMCLOUD_EMBEDDING_KEY"
             }
-            Error::SpacesDiffer { .. } | Error::FactsDiffer { .. } | Error::KeyDiffers { .. } => {
+            Error::SpacesDiffer { .. }
+            | Error::CategoriesDiffer { .. }
+            | Error::FactsDiffer { .. }
+            | Error::KeyDiffers { .. } => {
                 "make sure that no server writes to either side or learns, and run the same command again: it continues \
                  where it stopped"
             }

@@ -7,12 +7,14 @@ use tokio::sync::Notify;
 use crate::embedding::Embedding;
 use crate::ingest::{Ingest, StoreRequest, Stored};
 use crate::limits::{Checked, Limits};
+use crate::profile::categories::Categories;
 use crate::search::{FactHit, ListQuery, ListedPage, RankingWeights, Search, SearchQuery, SearchResults};
 
 /// A memory: stores episodes and finds them again. One is shared by all requests of a server.
 pub struct Memory {
     pub(crate) engine: Engine,
     pub(crate) embedding: Arc<Embedding>,
+    pub(crate) categories: Arc<Categories>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) ingest: Ingest,
@@ -35,14 +37,23 @@ impl Memory {
         weights: RankingWeights,
     ) -> Result<Self, Error> {
         let embedding = Arc::new(Embedding::new(Arc::clone(&engine.vectors), embedder));
-        match embedding.bind().await {
-            Err(error) if error.fault() != Fault::Unavailable => return Err(error),
-            _ => {}
+        let categories = Arc::new(Categories::new(Arc::clone(&engine.categories)));
+        for checked in [embedding.bind().await, categories.complete().await] {
+            match checked {
+                Err(error) if error.fault() != Fault::Unavailable => return Err(error),
+                _ => {}
+            }
         }
-        let ingest = Ingest::new(Arc::clone(&engine.episodes), Arc::clone(&embedding), Arc::clone(&clock));
+        let ingest = Ingest::new(
+            Arc::clone(&engine.episodes),
+            Arc::clone(&embedding),
+            Arc::clone(&categories),
+            Arc::clone(&clock),
+        );
         let search = Search::new(engine.clone(), Arc::clone(&embedding), Arc::clone(&clock), limits, weights);
         let in_flight = Arc::clone(search.in_flight());
-        Ok(Self { engine, embedding, clock, limits, ingest, search, in_flight, deletions: Notify::new() })
+        let deletions = Notify::new();
+        Ok(Self { engine, embedding, categories, clock, limits, ingest, search, in_flight, deletions })
     }
 
     /// Also queues every message that a person writes for the [`Learner`](crate::Learner).

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue, SessionStore, SpaceStore, UsageLedger,
-    VectorStore,
+    CategoryStore, EpisodeStore, FactStore, Health, History, KeyStore, LearningQueue, SessionStore,
+    SpaceStore, UsageLedger, VectorStore,
 };
 
 /// An engine that implements every port on one type.
@@ -15,6 +15,7 @@ pub trait Store:
     + SpaceStore
     + VectorStore
     + FactStore
+    + CategoryStore
     + LearningQueue
     + UsageLedger
     + KeyStore
@@ -40,6 +41,8 @@ pub struct Engine {
     pub vectors: Arc<dyn VectorStore>,
     /// Facts.
     pub facts: Arc<dyn FactStore>,
+    /// Categories of facts.
+    pub categories: Arc<dyn CategoryStore>,
     /// Messages that wait to be learned from.
     pub learning: Arc<dyn LearningQueue>,
     /// The use of the language model.
@@ -60,6 +63,7 @@ impl Engine {
             spaces: store.clone(),
             vectors: store.clone(),
             facts: store.clone(),
+            categories: store.clone(),
             learning: store.clone(),
             usage: store.clone(),
             keys: store.clone(),

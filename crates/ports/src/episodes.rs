@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{Episode, EpisodeId, Error, Member, Space};
+use memcloud_domain::{Episode, EpisodeId, Error, FactTarget, Member, Space};
 
-use crate::{FactTarget, Intent};
+use crate::Intent;
 
 /// An episode with everything that is derived from it, ready to be stored.
 #[derive(Clone, Debug)]

@@ -1,21 +1,22 @@
-//! How revisions change the facts of a profile, the same on every engine. An engine reads the facts, revises them here and
-//! writes the changes, while it locks the profile.
+//! How revisions change the facts of a target, the same on every engine. An engine reads the facts, revises them here and
+//! writes the changes, while it locks their scope.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use memcloud_domain::{EpisodeId, Fact, FactId, Timestamp};
+use memcloud_domain::{EpisodeId, Fact, FactId, FactTarget, Timestamp};
 
 use super::{EmbeddedFact, NewFact, Revision, RevisionSet};
 
-/// The facts of a profile, while revisions change them.
+/// The facts of a target, while revisions change them.
 struct Knowledge<'a> {
-    lessons: &'a RevisionSet,
+    set: &'a RevisionSet,
     stored: HashSet<EpisodeId>,
     /// The current facts, and those that a revision ended.
     facts: BTreeMap<FactId, EmbeddedFact>,
     /// Facts of this id and above are new.
     first: FactId,
     cited: BTreeSet<(FactId, EpisodeId)>,
+    added: Option<FactId>,
 }
 
 /// What an engine must write after revisions.
@@ -27,11 +28,19 @@ pub struct Changed {
     pub cited: Vec<(FactId, EpisodeId)>,
     /// Known facts that ended, and when.
     pub ended: Vec<(FactId, Timestamp)>,
+    /// The fact that the last addition stored, or found known.
+    pub added: Option<FactId>,
     /// How many revisions took effect.
     pub effects: usize,
 }
 
 impl RevisionSet {
+    /// The addition of a fact that was made by hand.
+    pub fn by_hand(target: &FactTarget, new: &NewFact, at: Timestamp) -> Self {
+        let revisions = vec![Revision::Add(new.clone())];
+        Self { target: target.clone(), revisions, at, prompt: String::new(), model: String::new() }
+    }
+
     /// The episodes that new facts cite.
     pub fn cited(&self) -> BTreeSet<EpisodeId> {
         let new = self.revisions.iter().filter_map(|revision| match revision {
@@ -41,8 +50,8 @@ impl RevisionSet {
         new.flat_map(|new| new.citations.iter().copied()).collect()
     }
 
-    /// What these revisions change. `current` are all current facts of the profile, `newest` is the id of the newest fact of
-    /// any profile, and `stored` are the [cited](Self::cited) episodes that exist in the profile's space.
+    /// What these revisions change. `current` are all current facts of the target, `newest` is the id of the newest fact of
+    /// any target, and `stored` are the [cited](Self::cited) episodes that exist in the scope of its set.
     pub fn change(
         &self,
         current: Vec<EmbeddedFact>,
@@ -51,11 +60,12 @@ impl RevisionSet {
     ) -> Changed {
         let taken = newest.map_or(0, FactId::number);
         let mut knowledge = Knowledge {
-            lessons: self,
+            set: self,
             stored: stored.into_iter().collect(),
             facts: current.into_iter().map(|fact| (fact.fact.id, fact)).collect(),
             first: FactId::from_number(self.at.as_micros().max(taken + 1)),
             cited: BTreeSet::new(),
+            added: None,
         };
         let effects = self.revisions.iter().filter(|revision| knowledge.revise(revision)).count();
         knowledge.changed(effects)
@@ -76,7 +86,10 @@ impl Knowledge<'_> {
     fn add(&mut self, new: &NewFact) -> bool {
         let citations = self.existing(new);
         match self.like(new) {
-            Some(known) => self.cite(known, citations),
+            Some(known) => {
+                self.added = Some(known);
+                self.cite(known, citations)
+            }
             None => self.learn(new, citations, new.valid_from, None),
         }
     }
@@ -93,7 +106,9 @@ impl Knowledge<'_> {
             return self.learn(new, citations, new.valid_from, Some(began));
         }
         // A replacement whose citations were all deleted must not retire the old fact.
-        !self.existing(new).is_empty() && self.end(old, new.valid_from) && (self.add(new) || like.is_some())
+        Self::is_founded(new, &self.existing(new))
+            && self.end(old, new.valid_from)
+            && (self.add(new) || like.is_some())
     }
 
     fn merge(&mut self, old: &[FactId], new: &NewFact) -> bool {
@@ -134,7 +149,7 @@ impl Knowledge<'_> {
         !gained.is_empty()
     }
 
-    /// Adds a fact, unless it has no citations.
+    /// Adds a fact, unless all messages that it cites have been deleted.
     fn learn(
         &mut self,
         new: &NewFact,
@@ -142,26 +157,33 @@ impl Knowledge<'_> {
         valid_from: Timestamp,
         valid_to: Option<Timestamp>,
     ) -> bool {
-        if citations.is_empty() {
+        if !Self::is_founded(new, &citations) {
             return false;
         }
         let after = |(last, _): (&FactId, _)| FactId::from_number(last.number() + 1);
         let id = self.facts.last_key_value().map_or(self.first, after).max(self.first);
         let fact = Fact {
             id,
-            subject: self.lessons.subject.clone(),
+            target: self.set.target.clone(),
             tag: new.tag.clone(),
             name: new.name.clone(),
             value: new.value.clone(),
+            metadata: new.metadata.clone(),
             citations: citations.into_iter().collect(),
             valid_from,
             valid_to,
-            learned_at: self.lessons.at,
-            prompt: self.lessons.prompt.clone(),
-            model: self.lessons.model.clone(),
+            learned_at: self.set.at,
+            prompt: self.set.prompt.clone(),
+            model: self.set.model.clone(),
         };
         self.facts.insert(id, EmbeddedFact { fact, vector: new.vector.clone() });
+        self.added = Some(id);
         true
+    }
+
+    /// Whether a fact with these remaining citations may be stored.
+    fn is_founded(new: &NewFact, citations: &BTreeSet<EpisodeId>) -> bool {
+        new.citations.is_empty() || !citations.is_empty()
     }
 
     fn holds(&self, id: FactId) -> bool {
@@ -184,6 +206,12 @@ impl Knowledge<'_> {
     fn changed(mut self, effects: usize) -> Changed {
         let learned = self.facts.split_off(&self.first).into_values().collect();
         let ended = self.facts.into_iter().filter_map(|(id, fact)| Some((id, fact.fact.valid_to?)));
-        Changed { learned, cited: self.cited.into_iter().collect(), ended: ended.collect(), effects }
+        Changed {
+            learned,
+            cited: self.cited.into_iter().collect(),
+            ended: ended.collect(),
+            added: self.added,
+            effects,
+        }
     }
 }

@@ -3,22 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use memcloud_domain::{EpisodeId, Error, ProfileKey, Space, Timestamp};
+use memcloud_domain::{EpisodeId, Error, FactTarget, Space, Timestamp};
 use uuid::Uuid;
 
 use crate::{RevisionSet, unique_id};
 
-/// What to learn from a message: facts of this category about this owner. Queued in the transaction that stores the
-/// message.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FactTarget {
-    /// The owner of the facts.
-    pub owner: String,
-    /// The category of the facts.
-    pub category: String,
-}
-
-/// When a profile is due for learning.
+/// When a target is due for learning.
 #[derive(Clone, Copy, Debug)]
 pub struct Trigger {
     /// When this many messages wait.
@@ -27,7 +17,7 @@ pub struct Trigger {
     pub age: Duration,
 }
 
-/// The right to learn about a profile. One learner at a time has it.
+/// The right to learn about a target. One learner at a time has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease(pub Uuid);
 
@@ -38,16 +28,18 @@ impl Lease {
     }
 }
 
-/// Messages of one profile that a learner has claimed.
+/// Messages about one target that a learner has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedBatch {
-    /// The lease of the profile.
+    /// The lease of the target.
     pub lease: Lease,
     /// The id of the call to the language model. If the process ends before the attempt does, the same messages are claimed
     /// again under the same id: an endpoint that honors it charges once.
     pub call: Uuid,
     /// What to learn about.
-    pub subject: ProfileKey,
+    pub target: FactTarget,
+    /// The space of the messages.
+    pub space: Space,
     /// The messages, in the order of queueing. Some may have been deleted meanwhile.
     pub episodes: Vec<EpisodeId>,
     /// The number of this attempt, from 1. It is counted before the attempt, so that one that crashes the process counts,
@@ -80,7 +72,7 @@ pub enum Outcome {
 /// How much waits to be learned from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// Waiting messages, counted once for each profile.
+    /// Waiting messages, counted once for each target.
     pub waiting: u64,
     /// Since when the first of them has been waiting.
     pub since: Option<Timestamp>,
@@ -91,8 +83,8 @@ pub struct Waiting {
 /// A parked message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
-    /// The profile.
-    pub subject: ProfileKey,
+    /// The target.
+    pub target: FactTarget,
     /// The message.
     pub episode: EpisodeId,
     /// The number of attempts.
@@ -104,8 +96,8 @@ pub struct Parked {
 /// A waiting or parked message, as it is copied to another engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// The profile.
-    pub subject: ProfileKey,
+    /// The target.
+    pub target: FactTarget,
     /// The message.
     pub episode: EpisodeId,
     /// Since when it has been waiting.
@@ -116,7 +108,7 @@ pub struct Queued {
     pub parked: Option<String>,
 }
 
-/// The messages to learn from, one queue for each profile. Storing an episode queues it in the same transaction. Deleting
+/// The messages to learn from, one queue for each target. Storing an episode queues it in the same transaction. Deleting
 /// it removes it from the queue.
 ///
 /// [`learn`](Self::learn) is here and not in [`FactStore`](crate::FactStore), although it writes facts: the lease decides
@@ -125,11 +117,11 @@ pub struct Queued {
 /// As in every port, an operation that returns `Ok` is durable, and one that returns an error has changed nothing.
 #[async_trait]
 pub trait LearningQueue: Send + Sync {
-    /// Claims messages of one profile that is due, and counts the attempt. A profile is due by the trigger, or if a message
-    /// that was tried before has waited long enough. The profile that has waited longest goes first. A leased profile is
+    /// Claims messages about one target that is due, and counts the attempt. A target is due by the trigger, or if a message
+    /// that was tried before has waited long enough. The target that has waited longest goes first. A leased target is
     /// not claimed until its lease ends.
     ///
-    /// A batch has the oldest message and up to [`assigned`] messages with the same number of attempts. The messages of an
+    /// A batch has the oldest message and up to [`assigned`] messages of the same space with the same number of attempts. The messages of an
     /// unfinished attempt go first, in the same batch.
     async fn claim(
         &self,
@@ -139,27 +131,27 @@ pub trait LearningQueue: Send + Sync {
     ) -> Result<Option<ClaimedBatch>, Error>;
 
     /// Stores the facts, removes the messages from the queue and ends the lease, in one transaction. Returns `false` and
-    /// changes nothing if the lease was lost: it ended, and another learner has claimed the profile.
+    /// changes nothing if the lease was lost: it ended, and another learner has claimed the target.
     ///
     /// Citations of episodes that were deleted meanwhile are dropped, and so are new facts without a remaining citation.
-    async fn learn(&self, assignment: &ClaimedBatch, lessons: &RevisionSet) -> Result<bool, Error>;
+    async fn learn(&self, batch: &ClaimedBatch, set: &RevisionSet) -> Result<bool, Error>;
 
     /// Puts the messages back and ends the lease. Nothing happens if the lease was lost.
-    async fn put_back(&self, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Error>;
+    async fn put_back(&self, batch: &ClaimedBatch, outcome: &Outcome) -> Result<(), Error>;
 
     /// Ends all leases. For an engine whose only learner has just started.
     async fn end_leases(&self) -> Result<(), Error>;
 
-    /// How many messages wait, in this space or in all.
+    /// How many messages wait, in the sets of this space or in all.
     async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error>;
 
-    /// Parked messages, oldest first, of this space or of all.
+    /// Parked messages, oldest first, in the sets of this space or in all.
     async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error>;
 
     /// Unparks the messages of this space or of all, so that they are tried again. Returns how many there were.
     async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error>;
 
-    /// The whole queue, by profile and episode, after this one.
+    /// The whole queue, by target and episode, after this one.
     async fn queue(&self, after: Option<&Queued>, limit: usize) -> Result<Vec<Queued>, Error>;
 
     /// Queues stored messages as another engine has them. Skips messages that are queued already or not stored.

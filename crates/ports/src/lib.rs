@@ -14,6 +14,7 @@
 //!    report it in `server/src/api/ready.rs` and in `memcloud/src/commands/doctor/databases.rs`, and let
 //!    `cargo xtask databases` start one.
 
+mod categories;
 mod embedder;
 mod engine;
 mod episodes;
@@ -35,12 +36,13 @@ mod unique_id;
 mod usage;
 mod vectors;
 
+pub use categories::{CategoryStore, SetCategory, version_after};
 pub use embedder::Embedder;
 pub use engine::{Engine, Store};
 pub use episodes::{
     Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Prepared, REMEMBERED,
 };
-pub use facts::{EmbeddedFact, FactStore, FactsOf, NewFact, Revision, RevisionSet};
+pub use facts::{EmbeddedFact, FactChanges, FactSets, FactStore, FactsOf, NewFact, Revision, RevisionSet};
 pub use health::{Component, Health, HealthCheck, PROBE_WITHIN};
 pub use history::{Change, ChangeKind, History, IndexRow, LIFE_BITS, Sequence, life};
 #[cfg(feature = "testing")]
@@ -52,8 +54,7 @@ pub use language_model::{
     Call, Completion, Delta, Deltas, LanguageModel, ModelAnswer, ModelError, Refusal, RefusalKind, Tokens,
 };
 pub use learning_queue::{
-    CLAIM_SIZES, ClaimedBatch, FactTarget, LearningQueue, Lease, Outcome, Parked, Queued, Trigger, Waiting,
-    assigned,
+    CLAIM_SIZES, ClaimedBatch, LearningQueue, Lease, Outcome, Parked, Queued, Trigger, Waiting, assigned,
 };
 pub use reads::{Gathered, READ_BYTES, read_all, read_parts};
 pub use records::{AGAIN_AFTER, ContentLocation, Orphan, RecordStore};

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use memcloud_domain::{Database, EpisodeId, Error, Member};
-use memcloud_ports::{Appended, Batch, FactTarget, Idempotency, Intent, LIFE_BITS, Prepared, REMEMBERED};
+use memcloud_ports::{Appended, Batch, Idempotency, Intent, LIFE_BITS, REMEMBERED};
 use pgvector::HalfVector;
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
 use crate::error::WorkError;
+use crate::profile::queue::{self, MessageColumns};
 use crate::query::Query;
 use crate::{id, intents, spaces, uuid};
 
@@ -84,8 +85,9 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
         tx.prepare_cached(MEMBERS),
         tx.prepare_cached(REQUEST),
         tx.prepare_cached(EPISODES),
-        tx.prepare_cached(LESSONS),
+        queue::prepare(tx),
     )?;
+    let messages = MessageColumns::of(batch);
     // They are sent in this order when they are first polled. The server runs them one after the other.
     let (settled, (), (), (), (), inserted, ()) = tokio::try_join!(
         biased;
@@ -95,7 +97,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
         add_members(tx, batch),
         remember(tx, batch),
         insert(tx, batch),
-        queue(tx, batch),
+        queue::add(tx, &messages, true),
     )?;
     if !settled {
         return Ok(Written::NotIntended);
@@ -151,26 +153,6 @@ const EPISODES: &str = "WITH space AS (
          WITH ORDINALITY AS e (uid, session, purpose, producer, produced_for, role, kind, created_at, ingested_at,
                                analysis, vector, metadata, content, place)
     JOIN memcloud.sessions t ON t.space = space.id AND t.name = e.session";
-
-/// Queues messages to learn from. Runs after the episodes: taking their numbers locks the space, so no other transaction
-/// creates the same profiles.
-const LESSONS: &str = "WITH wanted AS (
-        SELECT s.id AS space, l.* FROM memcloud.spaces s,
-               unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[]) AS l (uid, owner, category, at)
-        WHERE s.org = $1 AND s.project = $2 AND s.learns
-    ),
-    made AS (
-        INSERT INTO memcloud.subjects (space, owner, category)
-        SELECT DISTINCT w.space, w.owner, w.category FROM wanted w
-        WHERE NOT EXISTS (SELECT 1 FROM memcloud.subjects t
-                          WHERE t.space = w.space AND t.owner = w.owner AND t.category = w.category)
-        RETURNING id, owner, category
-    )
-    INSERT INTO memcloud.lessons (subject, uid, queued_at, due)
-    SELECT coalesce(t.id, m.id), w.uid, w.at, w.at FROM wanted w
-    LEFT JOIN memcloud.subjects t ON t.space = w.space AND t.owner = w.owner AND t.category = w.category
-    LEFT JOIN made m ON m.owner = w.owner AND m.category = w.category
-    ON CONFLICT DO NOTHING";
 
 async fn settle(tx: &Transaction<'_>, intent: Option<Intent>) -> Result<bool, WorkError> {
     match intent {
@@ -249,21 +231,6 @@ async fn insert(tx: &Transaction<'_>, batch: &Batch) -> Result<u64, WorkError> {
         ],
     )
     .await
-}
-
-async fn queue(tx: &Transaction<'_>, batch: &Batch) -> Result<(), WorkError> {
-    let lessons: Vec<(&Prepared, &FactTarget)> =
-        batch.episodes.iter().flat_map(|p| p.fact_targets.iter().map(move |target| (p, target))).collect();
-    if lessons.is_empty() {
-        return Ok(());
-    }
-    let uids = column(&lessons, |(p, _)| uuid(&p.episode.id));
-    let owners = column(&lessons, |(_, target)| &target.owner);
-    let categories = column(&lessons, |(_, target)| &target.category);
-    let queued_at = column(&lessons, |(p, _)| p.episode.ingested_at.as_micros());
-    let (org, project) = (&batch.space.org, &batch.space.project);
-    tx.run(LESSONS, &[org, project, &uids, &owners, &categories, &queued_at]).await?;
-    Ok(())
 }
 
 /// One column of many rows that a statement inserts at once.

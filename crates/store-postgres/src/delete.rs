@@ -4,7 +4,7 @@ use memcloud_ports::{Deletion, Intent};
 use uuid::Uuid;
 
 use crate::error::WorkError;
-use crate::profile::{facts, subjects};
+use crate::profile::{facts, targets};
 use crate::query::Query;
 use crate::{id, intents, uuid};
 
@@ -36,7 +36,7 @@ pub(crate) async fn delete(
     // A session may be long.
     tx.batch_execute("SET LOCAL statement_timeout = '60s'").await?;
     // Stores in this space wait, so none gets a number between those of the deletion.
-    let Some(owner) = subjects::lock_space(&tx, space).await? else {
+    let Some(owner) = targets::lock_space(&tx, space).await? else {
         return Ok(Vec::new());
     };
     let rows = match deletion {

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_profile.sql"),
     include_str!("../migrations/0003_keys.sql"),
     include_str!("../migrations/0004_spaces.sql"),
+    include_str!("../migrations/0005_fact_sets.sql"),
 ];
 
 /// The oldest supported server, as `server_version_num`: 14.

@@ -70,8 +70,8 @@ const LIST: &str = "SELECT * FROM (
 const DESCRIBE: &str = "SELECT $1::text, $2::text, created_at, description, learns, deleting_org IS NOT NULL,
            (SELECT count(*) FROM memcloud.sessions t WHERE t.space = s.id),
            (SELECT count(*) FROM memcloud.episodes e WHERE e.space = s.id),
-           (SELECT count(*) FROM memcloud.features f JOIN memcloud.subjects b ON b.id = f.subject
-            WHERE b.space = s.id)
+           (SELECT count(*) FROM memcloud.facts f JOIN memcloud.targets t ON t.id = f.target
+            JOIN memcloud.fact_sets b ON b.id = t.fact_set WHERE b.space = s.id)
     FROM memcloud.spaces s
     WHERE (org = $1 AND project = $2) OR (deleting_org = $1 AND deleting_project = $2)";
 
@@ -127,8 +127,8 @@ async fn begin_deletion(mut client: Object, space: &Space) -> Result<bool, WorkE
         return is_being_deleted(&tx, space).await;
     };
     let id: i64 = row.get(0);
-    let forget = "DELETE FROM memcloud.lessons
-                  WHERE subject IN (SELECT id FROM memcloud.subjects WHERE space = $1)";
+    let forget =
+        "DELETE FROM memcloud.queue q USING memcloud.episodes e WHERE e.uid = q.uid AND e.space = $1";
     tx.execute(forget, &[&id]).await?;
     tx.commit().await?;
     Ok(true)
@@ -141,9 +141,8 @@ async fn remove(mut client: Object, hidden: &Space) -> Result<(), WorkError> {
     let Some(row) = tx.query_opt(find, &[&hidden.org, &hidden.project]).await? else { return Ok(()) };
     let id: i64 = row.get(0);
     for rest in [
-        "DELETE FROM memcloud.features WHERE subject IN (SELECT id FROM memcloud.subjects WHERE space = $1)",
-        "DELETE FROM memcloud.lessons WHERE subject IN (SELECT id FROM memcloud.subjects WHERE space = $1)",
-        "DELETE FROM memcloud.subjects WHERE space = $1",
+        "DELETE FROM memcloud.fact_sets WHERE space = $1",
+        "DELETE FROM memcloud.set_types WHERE space = $1",
         "DELETE FROM memcloud.members WHERE session IN (SELECT id FROM memcloud.sessions WHERE space = $1)",
         "DELETE FROM memcloud.sessions WHERE space = $1",
         "DELETE FROM memcloud.deletions WHERE space = $1",

@@ -37,7 +37,7 @@ pub(crate) fn append(
         insert_episode(&mut insert, space, session, sequence, prepared)?;
     }
     if spaces::learns(tx, space)? {
-        queue::add(tx, space, &batch.episodes)?;
+        queue::add(tx, &batch.episodes)?;
     }
     if let Some(idempotency) = &batch.idempotency {
         remember(tx, idempotency, &batch.episodes)?;

@@ -117,7 +117,8 @@ fn describe(connection: &Connection, space: &Space) -> Result<Option<(SpaceInfo,
         "SELECT ?1, ?2, created_at, description, learns, deleting_org IS NOT NULL,
                 (SELECT count(*) FROM sessions t WHERE t.space = s.id),
                 (SELECT count(*) FROM episodes e WHERE e.space = s.id),
-                (SELECT count(*) FROM features f JOIN subjects b ON b.id = f.subject WHERE b.space = s.id)
+                (SELECT count(*) FROM facts f JOIN targets t ON t.id = f.target JOIN fact_sets b ON b.id = t.fact_set
+                 WHERE b.space = s.id)
          FROM spaces s WHERE (org = ?1 AND project = ?2) OR (deleting_org = ?1 AND deleting_project = ?2)",
     )?;
     let described = select.query_row(params![space.org, space.project], |row| {
@@ -154,7 +155,10 @@ fn put(tx: &Connection, info: &SpaceInfo, now: Timestamp) -> Result<(), WorkErro
 
 fn begin_deletion(tx: &Connection, space: &Space) -> Result<bool, WorkError> {
     let Some(id) = find(tx, space)? else { return is_being_deleted(tx, space) };
-    tx.execute("DELETE FROM lessons WHERE subject IN (SELECT id FROM subjects WHERE space = ?1)", [id])?;
+    tx.execute(
+        "DELETE FROM queue WHERE EXISTS (SELECT 1 FROM episodes e WHERE e.uid = queue.uid AND e.space = ?1)",
+        [id],
+    )?;
     tx.execute(
         "UPDATE spaces SET deleting_org = org, deleting_project = project, description = '', org = '',
                            project = lower(hex(randomblob(16)))
@@ -174,9 +178,8 @@ fn hidden(connection: &Connection) -> Result<Vec<Space>, WorkError> {
 fn remove(tx: &Connection, hidden: &Space) -> Result<(), WorkError> {
     let Some(id) = find(tx, hidden)? else { return Ok(()) };
     for rest in [
-        "DELETE FROM features WHERE subject IN (SELECT id FROM subjects WHERE space = ?1)",
-        "DELETE FROM lessons WHERE subject IN (SELECT id FROM subjects WHERE space = ?1)",
-        "DELETE FROM subjects WHERE space = ?1",
+        "DELETE FROM fact_sets WHERE space = ?1",
+        "DELETE FROM set_types WHERE space = ?1",
         "DELETE FROM members WHERE session IN (SELECT id FROM sessions WHERE space = ?1)",
         "DELETE FROM sessions WHERE space = ?1",
         "DELETE FROM deletions WHERE space = ?1",

@@ -132,7 +132,7 @@ async fn deleted_facts_are_in_no_file() {
     let fact = add_fact(&store, &space, pet(first, 0, &ids[..1])).await;
     add_fact(&store, &space, pet(second, 0, &ids[1..])).await;
     assert!(holds(first) && holds(second));
-    assert!(store.facts.delete_fact(&space, fact).await.unwrap());
+    assert!(store.facts.delete_fact(&(&space).into(), fact).await.unwrap());
     assert!(!holds(first), "deleted by itself");
     store.episodes.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
     assert!(!holds(second), "deleted with its message");

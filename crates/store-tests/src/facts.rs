@@ -1,8 +1,11 @@
 //! What every engine must do as a [`FactStore`](memcloud_ports::FactStore).
 
 use half::f16;
-use memcloud_domain::{EpisodeId, Fact, FactId, ProfileKey, Space};
-use memcloud_ports::{Deletion, EmbeddedFact, FactsOf, NewFact, Outcome, Revision, RevisionSet};
+use memcloud_domain::{EpisodeId, Fact, FactId, FactScope, FactSet, FactTarget, Metadata, Space};
+use memcloud_ports::{
+    Deletion, EmbeddedFact, FactChanges, FactSets, FactsOf, NewFact, Outcome, Queued, Revision, RevisionSet,
+};
+use serde_json::json;
 
 use crate::Store;
 use crate::learning_queue::{LATER, claim, store_messages};
@@ -18,10 +21,13 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     facts_need_an_existing_citation(fresh().await).await;
     spaces_learn_separately(fresh().await).await;
     facts_and_queue_can_be_copied(fresh().await, fresh().await).await;
+    facts_are_made_by_hand(fresh().await).await;
+    facts_of_an_organisation_cite_all_its_spaces(fresh().await).await;
 }
 
-pub(crate) fn profile(space: &Space, owner: &str) -> ProfileKey {
-    ProfileKey { space: space.clone(), owner: owner.into(), category: "profile".into() }
+/// The profile of this person.
+pub(crate) fn profile(space: &Space, owner: &str) -> FactTarget {
+    FactTarget { set: FactSet::about(space, owner), category: "profile".into() }
 }
 
 /// A fact about a pet that cites these messages.
@@ -30,6 +36,7 @@ pub fn pet(value: &str, since: i64, citations: &[EpisodeId]) -> NewFact {
         tag: "Pets".into(),
         name: "cat".into(),
         value: value.into(),
+        metadata: Metadata::new(),
         citations: citations.to_vec(),
         valid_from: minute(since),
         vector: Some([0.6, 0.8].map(f16::from_f32).to_vec()),
@@ -38,7 +45,7 @@ pub fn pet(value: &str, since: i64, citations: &[EpisodeId]) -> NewFact {
 
 pub(crate) fn revision_set(space: &Space, at: i64, revisions: Vec<Revision>) -> RevisionSet {
     let (prompt, model) = ("profile/1".into(), "a/model".into());
-    RevisionSet { subject: profile(space, "ann"), revisions, at: minute(at), prompt, model }
+    RevisionSet { target: profile(space, "ann"), revisions, at: minute(at), prompt, model }
 }
 
 /// Revises the facts about ann, and returns how many revisions took effect.
@@ -52,17 +59,13 @@ pub async fn add_fact(store: &Store, space: &Space, new: NewFact) -> FactId {
     current_facts(store, space).await.last().unwrap().id
 }
 
-fn facts_of(space: &Space) -> FactsOf {
-    FactsOf { space: space.clone(), owners: None, category: None, as_of: None }
-}
-
 async fn read_facts(store: &Store, of: FactsOf) -> Vec<Fact> {
     store.facts.facts(&of).await.unwrap().into_iter().map(|fact| fact.fact).collect()
 }
 
 /// The current facts of a space.
 pub async fn current_facts(store: &Store, space: &Space) -> Vec<Fact> {
-    read_facts(store, facts_of(space)).await
+    read_facts(store, FactsOf::space(space)).await
 }
 
 /// All facts of all spaces, current and past.
@@ -94,14 +97,15 @@ pub async fn facts_are_added_and_gain_citations(store: Store) {
     let twice = vec![Revision::Add(pet("Tom", 3, &ids[3..4])), Revision::Add(pet("Tom", 9, &ids[..1]))];
     assert!(store.learning.learn(&taken, &revision_set(&space, 100, twice)).await.unwrap());
     assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 0);
-    let facts = store.facts.facts(&facts_of(&space)).await.unwrap();
+    let facts = store.facts.facts(&FactsOf::space(&space)).await.unwrap();
     assert_eq!(facts.len(), 1);
     let expected = Fact {
         id: FactId::from_number(minute(100).as_micros()),
-        subject: profile(&space, "ann"),
+        target: profile(&space, "ann"),
         tag: "Pets".into(),
         name: "cat".into(),
         value: "Tom".into(),
+        metadata: Metadata::new(),
         citations: vec![ids[0], ids[3]],
         valid_from: minute(3),
         valid_to: None,
@@ -119,7 +123,7 @@ pub async fn facts_are_added_and_gain_citations(store: Store) {
     let others = NewFact { vector: None, ..pet("Mia", 4, &ids[4..5]) };
     // The clock has stopped or was set back: ids still grow.
     assert_eq!(revise(&store, &space, 100, vec![Revision::Add(others)]).await, 1);
-    let facts = store.facts.facts(&facts_of(&space)).await.unwrap();
+    let facts = store.facts.facts(&FactsOf::space(&space)).await.unwrap();
     assert_eq!(facts[1].fact.id.number(), facts[0].fact.id.number() + 1);
     assert_eq!(facts[1].vector, None);
 }
@@ -171,7 +175,7 @@ pub async fn facts_are_merged(store: Store) {
     let gone = add_fact(&store, &space, pet("Mia", 1, &ids[1..2])).await;
     revise(&store, &space, LATER, vec![Revision::Retire { old: gone, at: minute(2) }]).await;
     let bobs = RevisionSet {
-        subject: profile(&space, "bob"),
+        target: profile(&space, "bob"),
         ..revision_set(&space, LATER, vec![Revision::Add(pet("Rex", 1, &ids[1..2]))])
     };
     store.facts.revise(&bobs).await.unwrap();
@@ -192,8 +196,7 @@ pub async fn facts_are_merged(store: Store) {
     let mia = add_fact(&store, &space, pet("Mia", 2, &ids[2..3])).await;
     let leo = add_fact(&store, &space, pet("Leo", 2, &ids[9..10])).await;
     assert_eq!(revise(&store, &space, LATER, merge(&[mia, leo])).await, 1);
-    let anns: Vec<Fact> =
-        current_facts(&store, &space).await.into_iter().filter(|fact| fact.subject.owner == "ann").collect();
+    let anns: Vec<Fact> = read_facts(&store, FactsOf::owners(&space, ["ann"])).await;
     assert_eq!(values(&anns), ["A cat, Tom"]);
     assert_eq!(anns[0].citations, [&ids[2..6], &ids[9..10]].concat());
     assert_eq!(all_facts(&store).await.len(), 8);
@@ -207,16 +210,16 @@ pub async fn facts_are_read_by_owner_category_and_time(store: Store) {
     revise(&store, &space, LATER, vec![Revision::Replace { old: tom, new: pet("Mia", 9, &ids[9..10]) }])
         .await;
     for (owner, category) in [("bob", "profile"), ("bob", "work")] {
-        let subject = ProfileKey { category: category.into(), ..profile(&space, owner) };
+        let target = FactTarget { category: category.into(), ..profile(&space, owner) };
         let revisions = vec![Revision::Add(pet(category, 7, &ids[7..8]))];
-        store.facts.revise(&RevisionSet { subject, ..revision_set(&space, LATER, revisions) }).await.unwrap();
+        store.facts.revise(&RevisionSet { target, ..revision_set(&space, LATER, revisions) }).await.unwrap();
     }
     let values = async |of: FactsOf| -> Vec<String> {
         read_facts(&store, of).await.into_iter().map(|fact| fact.value).collect()
     };
-    let as_of = |at| FactsOf { as_of: Some(minute(at)), ..facts_of(&space) };
+    let as_of = |at| FactsOf { as_of: Some(minute(at)), ..FactsOf::space(&space) };
     assert_eq!(
-        values(facts_of(&space)).await,
+        values(FactsOf::space(&space)).await,
         ["Mia", "profile", "work"],
         "in the order in which they were learned"
     );
@@ -224,10 +227,7 @@ pub async fn facts_are_read_by_owner_category_and_time(store: Store) {
     assert_eq!(values(as_of(5)).await, ["Tom"]);
     assert_eq!(values(as_of(8)).await, ["Tom", "profile", "work"]);
     assert_eq!(values(as_of(9)).await, ["Mia", "profile", "work"]);
-    let owners = |owners: &[&str]| {
-        let owners = owners.iter().map(|&owner| owner.to_owned()).collect();
-        FactsOf { owners: Some(owners), ..facts_of(&space) }
-    };
+    let owners = |owners: &[&str]| FactsOf::owners(&space, owners.iter().copied());
     assert_eq!(values(owners(&["ann"])).await, ["Mia"]);
     assert_eq!(values(owners(&["ann", "bob", "cleo"])).await.len(), 3);
     assert_eq!(values(owners(&[])).await, Vec::<String>::new());
@@ -286,9 +286,9 @@ pub async fn facts_need_an_existing_citation(store: Store) {
     assert_eq!(values(&facts), ["Tom", "Leo"]);
     assert_eq!(facts[1].citations, ids[4..5]);
     let elsewhere = crate::space("foreign");
-    assert!(!store.facts.delete_fact(&elsewhere, tom).await.unwrap());
-    assert!(store.facts.delete_fact(&space, tom).await.unwrap());
-    assert!(!store.facts.delete_fact(&space, tom).await.unwrap());
+    assert!(!store.facts.delete_fact(&(&elsewhere).into(), tom).await.unwrap());
+    assert!(store.facts.delete_fact(&(&space).into(), tom).await.unwrap());
+    assert!(!store.facts.delete_fact(&(&space).into(), tom).await.unwrap());
     assert_eq!(values(&current_facts(&store, &space).await), ["Leo"]);
     assert_eq!(store.episodes.episodes(&space, &ids[1..2]).await.unwrap().len(), 1, "the message stays");
 }
@@ -305,7 +305,7 @@ pub async fn spaces_learn_separately(store: Store) {
     assert_eq!(revise(&store, &two, LATER, vec![Revision::Retire { old: tom, at: minute(9) }]).await, 0);
     assert!(current_facts(&store, &space("three")).await.is_empty());
     let taken = claim(&store, LATER).await.unwrap();
-    assert_eq!((taken.subject, taken.episodes), (profile(&one, "ann"), here));
+    assert_eq!((taken.target, taken.space, taken.episodes), (profile(&one, "ann"), one.clone(), here));
     store.episodes.delete(&one, Deletion::Session("s".into())).await.unwrap();
     assert_eq!(all_facts(&store).await.len(), 1);
     assert_eq!(store.learning.waiting(Some(&two)).await.unwrap().waiting, 2);
@@ -345,12 +345,116 @@ pub async fn facts_and_queue_can_be_copied(one: Store, two: Store) {
         two.learning.enqueue(&queued).await.unwrap();
         assert_eq!(all_facts(&two).await, facts);
         let mut moved = queue(&two).await;
-        moved.sort_by(|a, b| (&a.subject, a.episode).cmp(&(&b.subject, b.episode)));
+        moved.sort_by(|a, b| (&a.target, a.episode).cmp(&(&b.target, b.episode)));
         assert_eq!(moved, queued);
     }
     assert_eq!(two.learning.parked(None, 9).await.unwrap(), one.learning.parked(None, 9).await.unwrap());
     let next = claim(&two, 100).await.unwrap();
-    assert_eq!((next.subject.owner.as_str(), next.attempt, next.episodes.len()), ("bob", 1, 2));
+    assert_eq!((&next.target, next.attempt, next.episodes.len()), (&profile(&space, "bob"), 1, 2));
     add_fact(&two, &space, pet("Leo", 2, &ids[2..])).await;
     assert!(all_facts(&two).await[2].fact.id > facts[1].fact.id);
+}
+
+/// Facts that were made by hand need no message. They are read, changed, revised, deleted and copied as others are.
+pub async fn facts_are_made_by_hand(store: Store) {
+    let space = space("by-hand");
+    let scope = FactScope::from(&space);
+    let target = profile(&space, "ann");
+    let add = async |new: &NewFact| store.facts.add_fact(&target, new, minute(LATER)).await.unwrap();
+    let metadata = json!({"source": "é 'a form'", "n": [1, null]}).as_object().unwrap().clone();
+    let new = NewFact { metadata: metadata.clone(), ..pet("Tom", 1, &[]) };
+    assert_eq!(add(&new).await, None, "the space is unknown");
+    let ids = store_messages(&store, &space, "ann", 0..4).await;
+    let tom = add(&new).await.unwrap();
+    let expected = Fact {
+        id: tom,
+        target: target.clone(),
+        tag: "Pets".into(),
+        name: "cat".into(),
+        value: "Tom".into(),
+        metadata,
+        citations: vec![],
+        valid_from: minute(1),
+        valid_to: None,
+        learned_at: minute(LATER),
+        prompt: String::new(),
+        model: String::new(),
+    };
+    assert_eq!(store.facts.fact(tom).await.unwrap().unwrap().fact, expected);
+    assert_eq!(store.facts.fact(FactId::from_number(1)).await.unwrap(), None);
+    assert_eq!(add(&pet("Tom", 2, &ids[..1])).await, Some(tom), "the current fact gains the citation");
+    let mia = add(&pet("Mia", 2, &ids[1..2])).await.unwrap();
+    assert_eq!(
+        add(&pet("Leo", 2, &[EpisodeId::new(minute(-1), 0)])).await,
+        None,
+        "its message is not stored"
+    );
+    let changes = FactChanges {
+        category: Some("work".into()),
+        tag: Some("Job".into()),
+        value: Some("Mia the cat".into()),
+        citations: Some(vec![ids[3], EpisodeId::new(minute(-1), 0), ids[2]]),
+        vector: None,
+        ..FactChanges::default()
+    };
+    let elsewhere = crate::space("elsewhere");
+    assert!(!store.facts.update_fact(&(&elsewhere).into(), mia, &changes).await.unwrap());
+    assert!(!store.facts.update_fact(&scope, FactId::from_number(1), &changes).await.unwrap());
+    assert!(store.facts.update_fact(&scope, mia, &changes).await.unwrap());
+    let changed = store.facts.fact(mia).await.unwrap().unwrap();
+    let Fact { target: moved, tag, name, value, citations, .. } = changed.fact;
+    assert_eq!((moved.set, moved.category.as_str()), (target.set.clone(), "work"));
+    assert_eq!((tag.as_str(), name.as_str(), value.as_str()), ("Job", "cat", "Mia the cat"));
+    assert_eq!((citations, changed.vector), (ids[2..4].to_vec(), None));
+    let metadata = FactChanges { metadata: Some(Metadata::new()), ..FactChanges::default() };
+    assert!(store.facts.update_fact(&scope, tom, &metadata).await.unwrap());
+    let tom_now = store.facts.fact(tom).await.unwrap().unwrap();
+    assert_eq!((tom_now.fact.metadata.len(), tom_now.vector.is_some()), (0, true), "only that has changed");
+    // What rests on no message stays when messages are deleted; what rested on them goes with them.
+    let noted = add(&pet("Zoe", 3, &[])).await.unwrap();
+    store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
+    assert_eq!(all_facts(&store).await.iter().map(|fact| fact.fact.id).collect::<Vec<_>>(), [noted]);
+    let facts = all_facts(&store).await;
+    store.facts.put_facts(&facts).await.unwrap();
+    assert!(store.facts.delete_fact(&scope, noted).await.unwrap());
+    store.facts.put_facts(&facts).await.unwrap();
+    assert_eq!(all_facts(&store).await, facts, "it is copied without a citation");
+}
+
+/// A set of an organisation has facts from messages of all its spaces, and no space has it.
+pub async fn facts_of_an_organisation_cite_all_its_spaces(store: Store) {
+    let (one, two) = (space("one"), space("two"));
+    let foreign = Space::new("another", "one");
+    let ids = [
+        store_messages(&store, &one, "ann", 0..1).await[0],
+        store_messages(&store, &two, "ann", 1..2).await[0],
+        store_messages(&store, &foreign, "ann", 2..3).await[0],
+    ];
+    let target =
+        FactTarget { set: FactSet::of(FactScope::organisation("universal")), category: "work".into() };
+    let queued =
+        |episode| Queued { target: target.clone(), episode, since: minute(0), attempts: 0, parked: None };
+    store.learning.enqueue(&ids.map(queued)).await.unwrap();
+    let mut claimed = Vec::new();
+    while let Some(batch) = claim(&store, LATER).await {
+        if batch.target == target {
+            claimed.push((batch.space.clone(), batch.episodes.clone()));
+            let revisions = vec![Revision::Add(pet("Tom", 1, &ids))];
+            let set = RevisionSet { target: target.clone(), ..revision_set(&one, LATER, revisions) };
+            assert!(store.learning.learn(&batch, &set).await.unwrap());
+        }
+    }
+    assert_eq!(claimed, [(one.clone(), ids[..1].to_vec()), (two.clone(), ids[1..2].to_vec())], "by space");
+    let of = FactsOf { sets: FactSets::These(vec![target.set.clone()]), ..FactsOf::space(&one) };
+    let facts = read_facts(&store, of).await;
+    assert_eq!((facts[0].citations.as_slice(), facts.len()), (&ids[..2], 1));
+    let of = FactsOf { sets: FactSets::Of(target.set.scope.clone()), ..FactsOf::space(&one) };
+    assert_eq!(read_facts(&store, of).await, facts);
+    assert!(current_facts(&store, &one).await.is_empty());
+    assert!(!store.facts.delete_fact(&(&one).into(), facts[0].id).await.unwrap());
+    assert_eq!(store.categories.sets(&target.set.scope).await.unwrap(), std::slice::from_ref(&target.set));
+    store.episodes.delete(&one, Deletion::Episodes(ids[..1].to_vec())).await.unwrap();
+    assert_eq!(all_facts(&store).await[0].fact.citations, ids[1..2]);
+    store.episodes.delete(&two, Deletion::Session("s".into())).await.unwrap();
+    assert!(all_facts(&store).await.is_empty());
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use memcloud_domain::{EpisodeId, Error, Space};
-use memcloud_ports::{Appended, ClaimedBatch, FactTarget, Idempotency, Outcome, Revision, Trigger};
+use memcloud_ports::{Appended, ClaimedBatch, Idempotency, Outcome, Revision, Trigger};
 
 use crate::Store;
 use crate::facts::{current_facts, pet, profile, revision_set, values};
@@ -14,11 +14,11 @@ use crate::samples::{batch, episode, minute, space};
 /// Runs everything, each test on an empty store that `fresh` makes.
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     storing_a_message_queues_it(fresh().await).await;
-    a_profile_is_due_by_count_or_age(fresh().await).await;
+    a_target_is_due_by_count_or_age(fresh().await).await;
     failed_batches_shrink(fresh().await).await;
     one_learner_at_a_time(fresh().await).await;
     interrupted_batches_keep_their_call(fresh().await).await;
-    concurrent_learners_claim_each_profile_once(fresh().await).await;
+    concurrent_learners_claim_each_target_once(fresh().await).await;
     retried_batches_have_not_failed(fresh().await).await;
     parked_messages_wait_for_unpark(fresh().await).await;
 }
@@ -37,7 +37,7 @@ pub async fn store_messages(
 ) -> Vec<EpisodeId> {
     let mut messages = batch(numbers.map(|n| episode(space, "s", n)).collect());
     for prepared in &mut messages.episodes {
-        prepared.fact_targets = vec![FactTarget { owner: owner.into(), category: "profile".into() }];
+        prepared.fact_targets = vec![profile(space, owner)];
     }
     let ids = messages.episodes.iter().map(|prepared| prepared.episode.id).collect();
     assert_eq!(store.episodes.append(messages).await.unwrap(), Appended::Stored);
@@ -57,9 +57,8 @@ pub async fn storing_a_message_queues_it(store: Store) {
         let mut messages = batch((n..n + 3).map(|n| episode(&space, "s", n)).collect());
         messages.idempotency = idempotency(request);
         for owner in ["ann", "bob"] {
-            let lesson = FactTarget { owner: owner.into(), category: "profile".into() };
-            messages.episodes[1].fact_targets.push(lesson.clone());
-            messages.episodes[2].fact_targets.push(lesson);
+            messages.episodes[1].fact_targets.push(profile(&space, owner));
+            messages.episodes[2].fact_targets.push(profile(&space, owner));
         }
         messages
     };
@@ -69,21 +68,21 @@ pub async fn storing_a_message_queues_it(store: Store) {
     assert!(matches!(store.episodes.append(request_of(20, 2)).await, Err(Error::IdempotencyConflict)));
     for of in [None, Some(&space)] {
         let waiting = store.learning.waiting(of).await.unwrap();
-        assert_eq!((waiting.waiting, waiting.parked), (4, 0), "once for each profile");
+        assert_eq!((waiting.waiting, waiting.parked), (4, 0), "once for each target");
         assert_eq!(waiting.since, Some(minute(2)), "since it was stored");
     }
     let elsewhere = crate::space("elsewhere");
     assert_eq!(store.learning.waiting(Some(&elsewhere)).await.unwrap().waiting, 0);
     let taken: Vec<ClaimedBatch> =
         [claim(&store, LATER).await, claim(&store, LATER).await].map(Option::unwrap).into();
-    let owners: BTreeSet<&str> = taken.iter().map(|claimed| claimed.subject.owner.as_str()).collect();
+    let owners: BTreeSet<&str> = taken.iter().map(|claimed| claimed.target.set.owner().unwrap()).collect();
     assert_eq!(owners.into_iter().collect::<Vec<_>>(), ["ann", "bob"]);
     assert!(taken.iter().all(|claimed| claimed.episodes.len() == 2));
 }
 
-/// A profile is due when enough messages wait, or when the first has waited long enough. The one that waits longest goes
+/// A target is due when enough messages wait, or when the first has waited long enough. The one that waits longest goes
 /// first.
-pub async fn a_profile_is_due_by_count_or_age(store: Store) {
+pub async fn a_target_is_due_by_count_or_age(store: Store) {
     let space = space("due");
     let ids = store_messages(&store, &space, "ann", 0..19).await;
     assert_eq!(claim(&store, 10).await, None, "nineteen, of which the first has waited nine minutes");
@@ -92,19 +91,19 @@ pub async fn a_profile_is_due_by_count_or_age(store: Store) {
     assert_eq!(taken, None, "messages that are stored later are not due yet");
     let taken = claim(&store, 11).await.unwrap();
     assert_eq!(
-        (&taken.subject, taken.attempt),
+        (&taken.target, taken.attempt),
         (&profile(&space, "ann"), 1),
         "the first has waited ten minutes"
     );
     assert_eq!(taken.episodes, ids[..11], "all that had been stored by then, in their order");
     let many = claim(&store, 120).await.unwrap();
     assert_eq!(
-        many.subject,
+        many.target,
         profile(&space, "ann"),
-        "the lease has ended, and the profile that waits longest goes first"
+        "the lease has ended, and the target that waits longest goes first"
     );
     let next = claim(&store, 120).await.unwrap();
-    assert_eq!((next.subject, next.episodes), (profile(&space, "bob"), others), "enough of them");
+    assert_eq!((next.target, next.episodes), (profile(&space, "bob"), others), "enough of them");
 }
 
 /// The more often messages have failed, the fewer go together: twenty, five, one.
@@ -140,7 +139,7 @@ pub async fn failed_batches_shrink(store: Store) {
     assert_eq!(claim(&store, 400).await.unwrap().episodes, new);
 }
 
-/// While a profile is leased, no other learner claims it. A learner that lost its lease changes nothing.
+/// While a target is leased, no other learner claims it. A learner that lost its lease changes nothing.
 pub async fn one_learner_at_a_time(store: Store) {
     let space = space("leased");
     let ids = store_messages(&store, &space, "ann", 0..20).await;
@@ -155,7 +154,7 @@ pub async fn one_learner_at_a_time(store: Store) {
     store.learning.put_back(&slow, &Outcome::Parked("lost".into())).await.unwrap();
     assert_eq!(store.learning.waiting(None).await.unwrap().parked, 0);
     assert!(current_facts(&store, &space).await.is_empty());
-    // Late, but no other learner has claimed the profile since.
+    // Late, but no other learner has claimed the target since.
     assert!(store.learning.learn(&second, &learned()).await.unwrap());
     assert_eq!(values(&current_facts(&store, &space).await), ["Tom"]);
     assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 0, "all messages are learned from");
@@ -190,8 +189,8 @@ pub async fn interrupted_batches_keep_their_call(store: Store) {
     assert_ne!(third.call, first.call, "the attempt ended");
 }
 
-/// Learners that claim at the same time get different profiles.
-pub async fn concurrent_learners_claim_each_profile_once(store: Store) {
+/// Learners that claim at the same time get different targets.
+pub async fn concurrent_learners_claim_each_target_once(store: Store) {
     let space = space("shared");
     for (n, owner) in (0..).zip(["ann", "bob", "cleo", "dan", "eve"]) {
         store_messages(&store, &space, owner, n * 10..n * 10 + 2).await;
@@ -202,7 +201,7 @@ pub async fn concurrent_learners_claim_each_profile_once(store: Store) {
             tokio::spawn(async move {
                 let mut owners = Vec::new();
                 while let Some(taken) = claim(&store, LATER).await {
-                    owners.push(taken.subject.owner);
+                    owners.push(taken.target.set.owner().unwrap().to_owned());
                 }
                 owners
             })
@@ -240,7 +239,7 @@ pub async fn parked_messages_wait_for_unpark(store: Store) {
     let parked = store.learning.parked(Some(&space), 10).await.unwrap();
     let found: Vec<_> = parked.iter().map(|p| (p.episode, p.attempts, p.reason.as_str())).collect();
     assert_eq!(found, [(ids[0], 1, "the model answers nonsense"), (ids[1], 1, "the model answers nonsense")]);
-    assert_eq!(parked[0].subject, profile(&space, "ann"));
+    assert_eq!(parked[0].target, profile(&space, "ann"));
     assert_eq!(store.learning.parked(None, 1).await.unwrap(), parked[..1]);
     let elsewhere = crate::space("elsewhere");
     assert!(store.learning.parked(Some(&elsewhere), 10).await.unwrap().is_empty());

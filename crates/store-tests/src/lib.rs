@@ -18,6 +18,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
 pub mod agreement;
+pub mod categories;
 mod embedder;
 pub mod episodes;
 pub mod facts;
@@ -50,6 +51,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     sessions::run(&fresh).await;
     vectors::run(&fresh).await;
     facts::run(&fresh).await;
+    categories::run(&fresh).await;
     learning_queue::run(&fresh).await;
     usage::run(&fresh).await;
     keys::run(&fresh).await;

@@ -4,16 +4,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use half::f16;
-use memcloud_domain::{ApiKey, EpisodeId, Error, Fact, KeyHash, KeyId, ProfileKey, Right, Space};
+use memcloud_domain::{
+    ApiKey, EpisodeId, Error, Fact, FactScope, FactSet, FactTarget, KeyHash, KeyId, Metadata, Right, Space,
+};
 use memcloud_ports::{
-    AdminRule, Appended, Batch, Budget, Charge, ClaimedBatch, Cursor, Deletion, FactTarget, FactsOf,
-    Idempotency, InMemoryEngine, Outcome, Queued, Revision, RevisionSet, SessionsOf, Trigger,
+    AdminRule, Appended, Batch, Budget, Charge, ClaimedBatch, Cursor, Deletion, FactChanges, FactsOf,
+    Idempotency, InMemoryEngine, NewFact, Outcome, Queued, Revision, RevisionSet, SessionsOf, Trigger,
 };
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::Store;
-use crate::revisions::{Step, revision, steps};
+use crate::revisions::{Step, numbered, revision, steps};
 use crate::samples::{batch, clock, episode, minute, space};
+
+/// The names of categories in histories.
+const CATEGORY_NAMES: [&str; 2] = ["profile", "work"];
 
 /// An operation on an engine. Numbers pick from what exists at that moment.
 #[derive(Clone, Debug)]
@@ -28,8 +34,14 @@ pub enum Operation {
     Embed(BTreeSet<usize>),
     /// Ties the engine to one of two vector spaces.
     BindVectorSpace(bool),
-    /// Revises facts.
-    Revise(Vec<Step>),
+    /// Revises the facts of a target.
+    Revise(usize, Vec<Step>),
+    /// Adds a fact by hand: its target, its number and a message that it cites.
+    AddFact(usize, u8, Option<usize>),
+    /// Changes a fact: which one, what, and to what.
+    UpdateFact(usize, u8, u8),
+    /// Changes the categories.
+    Catalog(CatalogOperation),
     /// Deletes a fact.
     DeleteFact(usize),
     /// Writes the facts and the queue back, as a copy from another engine does.
@@ -66,7 +78,11 @@ pub fn operations() -> impl Strategy<Value = Vec<Operation>> {
         1 => (0..3u8).prop_map(Operation::DeleteSession),
         2 => prop::collection::btree_set(any::<usize>(), 1..4).prop_map(Operation::Embed),
         1 => any::<bool>().prop_map(Operation::BindVectorSpace),
-        3 => steps().prop_map(Operation::Revise),
+        3 => (0..3usize, steps()).prop_map(|(target, steps)| Operation::Revise(target, steps)),
+        2 => (0..12usize, 0..9u8, prop::option::of(any::<usize>()))
+            .prop_map(|(target, fact, cited)| Operation::AddFact(target, fact, cited)),
+        1 => (any::<usize>(), 0..6u8, 0..9u8).prop_map(|(fact, field, to)| Operation::UpdateFact(fact, field, to)),
+        4 => catalog::operations().prop_map(Operation::Catalog),
         1 => any::<usize>().prop_map(Operation::DeleteFact),
         1 => Just(Operation::Copy),
         4 => (0..400i64).prop_map(Operation::Claim),
@@ -132,6 +148,9 @@ macro_rules! both {
     }};
 }
 
+mod catalog;
+pub use catalog::CatalogOperation;
+
 impl Pair {
     fn id(&self, number: usize) -> EpisodeId {
         let unknown = || EpisodeId::new(minute(-1), 0);
@@ -160,7 +179,10 @@ impl Pair {
         for (prepared, purpose) in batch.episodes.iter_mut().zip(purposes) {
             let owner = ["ann", "bob"][usize::from(purpose % 2)].to_owned();
             if *purpose != 4 {
-                prepared.fact_targets.push(FactTarget { owner, category: "profile".into() });
+                prepared.fact_targets.push(FactTarget {
+                    set: FactSet::about(&space, owner),
+                    category: CATEGORY_NAMES[usize::from(purpose / 3)].into(),
+                });
             }
             if !embedded {
                 prepared.vector = None;
@@ -208,15 +230,26 @@ impl Pair {
 
     async fn run_on_profiles(&mut self, operation: &Operation) {
         match operation {
-            Operation::Revise(steps) => {
-                let set = self.revisions(&self.profile(), steps);
+            Operation::Revise(target, steps) => {
+                let set = self.revisions(&self.target(*target), steps);
                 both!(self, operation, |store| store.facts.revise(&set)).unwrap();
             }
             Operation::DeleteFact(number) if !self.facts.is_empty() => {
                 let id = self.facts[number % self.facts.len()].id;
-                let space = &self.spaces[number % 2];
-                both!(self, operation, |store| store.facts.delete_fact(space, id)).unwrap();
+                let scope = self.set(*number).scope;
+                both!(self, operation, |store| store.facts.delete_fact(&scope, id)).unwrap();
             }
+            Operation::AddFact(target, fact, cited) => {
+                let (target, at) = (self.target(*target), minute(self.now));
+                let new = new_fact(*fact, cited.map(|message| self.id(message)));
+                both!(self, operation, |store| store.facts.add_fact(&target, &new, at)).unwrap();
+            }
+            Operation::UpdateFact(number, field, to) if !self.facts.is_empty() => {
+                let id = self.facts[number % self.facts.len()].id;
+                let (scope, changes) = (self.set(*number).scope, self.changes(*field, *to));
+                both!(self, operation, |store| store.facts.update_fact(&scope, id, &changes)).unwrap();
+            }
+            Operation::Catalog(operation) => self.run_on_catalog(operation).await,
             Operation::Copy => {
                 let facts = self.oracle.facts.all_facts(None, 1_000).await.unwrap();
                 let queue = self.oracle.learning.queue(None, 1_000).await.unwrap();
@@ -226,7 +259,7 @@ impl Pair {
             Operation::Claim(minutes) => self.claim(*minutes).await,
             Operation::Learn(number, steps) if !self.claims.is_empty() => {
                 let (engine, oracle) = self.claims[number % self.claims.len()].clone();
-                let set = self.revisions(&engine.subject, steps);
+                let set = self.revisions(&engine.target, steps);
                 let learned = answer(self.engine.learning.learn(&engine, &set).await);
                 assert_eq!(learned, answer(self.oracle.learning.learn(&oracle, &set).await), "{operation:?}");
             }
@@ -287,6 +320,21 @@ impl Pair {
         }
     }
 
+    fn changes(&self, field: u8, to: u8) -> FactChanges {
+        let text = || Some(to.to_string());
+        let mut changes =
+            FactChanges { vector: Some([0.8, 0.6].map(f16::from_f32).to_vec()), ..FactChanges::default() };
+        match field {
+            0 => changes.category = Some(CATEGORY_NAMES[usize::from(to % 2)].into()),
+            1 => changes.tag = text(),
+            2 => (changes.name, changes.vector) = (text(), None),
+            3 => changes.value = text(),
+            4 => changes.metadata = Some(Metadata::new()),
+            _ => changes.citations = Some(vec![self.id(to.into()), self.id(usize::from(to) + 1)]),
+        }
+        changes
+    }
+
     fn key(&self, name: u8, rights: u8) -> ApiKey {
         let rights = [&Right::ALL[..], &[Right::Read], &[Right::Write], &[Right::Admin]][usize::from(rights)];
         ApiKey {
@@ -302,16 +350,33 @@ impl Pair {
         }
     }
 
-    fn profile(&self) -> ProfileKey {
-        ProfileKey { space: self.spaces[0].clone(), owner: "ann".into(), category: "profile".into() }
+    /// One of twelve targets: two categories of six sets.
+    fn target(&self, number: usize) -> FactTarget {
+        FactTarget { set: self.set(number / 2), category: CATEGORY_NAMES[number % 2].into() }
     }
 
-    fn revisions(&self, subject: &ProfileKey, steps: &[Step]) -> RevisionSet {
+    /// One of six sets: about people and as a whole, in two spaces and an organisation.
+    fn set(&self, number: usize) -> FactSet {
+        let [one, two] = &self.spaces;
+        match number % 6 {
+            0 => FactSet::about(one, "ann"),
+            1 => FactSet::about(one, "bob"),
+            2 => FactSet::about(two, "ann"),
+            3 => FactSet::of(one),
+            4 => FactSet::of(FactScope::organisation(&one.org)),
+            _ => FactSet {
+                metadata: FactSet::about(one, "ann").metadata,
+                ..FactSet::of(FactScope::organisation(&one.org))
+            },
+        }
+    }
+
+    fn revisions(&self, target: &FactTarget, steps: &[Step]) -> RevisionSet {
         let revise = |step| -> Option<Revision> {
             (!self.ids.is_empty()).then(|| revision(step, &self.facts, &self.ids))
         };
         RevisionSet {
-            subject: subject.clone(),
+            target: target.clone(),
             revisions: steps.iter().filter_map(revise).collect(),
             at: minute(self.now),
             prompt: "profile/1".into(),
@@ -327,8 +392,9 @@ impl Pair {
         let (now, lease) = (minute(self.now), Duration::from_mins(5));
         let engine = self.engine.learning.claim(trigger, now, lease).await.unwrap();
         let oracle = self.oracle.learning.claim(trigger, now, lease).await.unwrap();
-        let content =
-            |claimed: &ClaimedBatch| (claimed.subject.clone(), claimed.episodes.clone(), claimed.attempt);
+        let content = |claimed: &ClaimedBatch| {
+            (claimed.target.clone(), claimed.space.clone(), claimed.episodes.clone(), claimed.attempt)
+        };
         assert_eq!(engine.as_ref().map(content), oracle.as_ref().map(content));
         let (Some(engine), Some(oracle)) = (engine, oracle) else { return };
         for (engine_before, oracle_before) in &self.claims {
@@ -338,7 +404,8 @@ impl Pair {
     }
 
     async fn assert_equal_reads(&mut self, operation: &Operation) {
-        let reads = Reads { ids: &self.ids, spaces: &self.spaces, now: self.now };
+        let sets: Vec<FactSet> = (0..6).map(|number| self.set(number)).collect();
+        let reads = Reads { ids: &self.ids, spaces: &self.spaces, sets: &sets, now: self.now };
         let (engine, oracle) = (reads.all(&self.engine).await, reads.all(&self.oracle).await);
         for (engine, oracle) in engine.iter().zip(&oracle) {
             assert_eq!(engine, oracle, "after {operation:?}");
@@ -346,6 +413,11 @@ impl Pair {
         let facts = self.oracle.facts.all_facts(None, 1_000).await.unwrap();
         self.facts = facts.into_iter().map(|fact| fact.fact).collect();
     }
+}
+
+fn new_fact(fact: u8, cited: Option<EpisodeId>) -> NewFact {
+    let metadata = json!({"n": fact, "b": null}).as_object().unwrap().clone();
+    NewFact { metadata, ..numbered(fact, i64::from(fact), &cited.into_iter().collect::<Vec<_>>()) }
 }
 
 fn key_id(name: u8) -> KeyId {
@@ -356,6 +428,7 @@ fn key_id(name: u8) -> KeyId {
 struct Reads<'a> {
     ids: &'a [EpisodeId],
     spaces: &'a [Space],
+    sets: &'a [FactSet],
     now: i64,
 }
 
@@ -384,6 +457,7 @@ impl Reads<'_> {
             let idempotency = Idempotency { key: [key; 32], request: [0; 32] };
             add("repeated", format!("{:?}", answer(store.episodes.repeated(idempotency).await)));
         }
+        self.catalog(store, &mut reads).await;
         reads
     }
 
@@ -407,7 +481,7 @@ impl Reads<'_> {
             add("its newest", format!("{:?}", store.episodes.newest(space, session, 3).await.unwrap()));
         }
         for as_of in [None, Some(minute(10))] {
-            let of = FactsOf { space: space.clone(), owners: None, category: None, as_of };
+            let of = FactsOf { as_of, ..FactsOf::space(space) };
             add("facts", format!("{:?}", store.facts.facts(&of).await.unwrap()));
         }
         add("waiting", format!("{:?}", store.learning.waiting(Some(space)).await.unwrap()));
@@ -415,13 +489,13 @@ impl Reads<'_> {
     }
 }
 
-/// The queue, read in pages, by profile and message: engines order profiles as they like.
+/// The queue, read in pages, by target and message: engines order targets as they like.
 async fn queue(store: &Store) -> Vec<Queued> {
     let mut all: Vec<Queued> = Vec::new();
     loop {
         let page = store.learning.queue(all.last(), 4).await.unwrap();
         if page.is_empty() {
-            all.sort_by(|a, b| (&a.subject, a.episode).cmp(&(&b.subject, b.episode)));
+            all.sort_by(|a, b| (&a.target, a.episode).cmp(&(&b.target, b.episode)));
             return all;
         }
         all.extend(page);

@@ -60,7 +60,7 @@ pub fn operations() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation, 1..12)
 }
 
-fn numbered(fact: u8, since: i64, citations: &[EpisodeId]) -> NewFact {
+pub(crate) fn numbered(fact: u8, since: i64, citations: &[EpisodeId]) -> NewFact {
     let (tag, value) = ((fact / 3).to_string(), (fact % 3).to_string());
     NewFact { tag, value, ..pet("", since, citations) }
 }

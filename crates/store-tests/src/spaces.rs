@@ -4,9 +4,10 @@ use memcloud_domain::{
     EpisodeId, Error, Filter, Member, Space, SpaceChanges, SpaceInfo, SpaceState, Timestamp,
 };
 use memcloud_memory::{ListQuery, Memory, SearchQuery};
-use memcloud_ports::{Batch, Counts, FactTarget, FactsOf, SessionsOf};
+use memcloud_ports::{Batch, Counts, FactsOf, SessionsOf};
 
 use crate::Store;
+use crate::facts::profile;
 use crate::memory::{memory, store};
 use crate::samples::{batch, said, some_episodes, space};
 
@@ -47,10 +48,9 @@ async fn a_space_is_configured(store: Store) {
     let change =
         |description: Option<&str>, learns| SpaceChanges { description: description.map(Into::into), learns };
     assert!(!store.spaces.configure_space(&here, change(Some("x"), None)).await.unwrap(), "unknown");
-    let target = || FactTarget { owner: "ann".into(), category: "profile".into() };
     let learned = async |episodes| {
         let mut batch = batch(episodes);
-        batch.episodes.iter_mut().for_each(|prepared| prepared.fact_targets = vec![target()]);
+        batch.episodes.iter_mut().for_each(|prepared| prepared.fact_targets = vec![profile(&here, "ann")]);
         store.episodes.append(batch).await.unwrap();
         store.learning.waiting(Some(&here)).await.unwrap().waiting
     };
@@ -118,7 +118,7 @@ async fn finds_nothing(memory: &Memory, store: &Store, space: &Space, ids: &[Epi
             .iter()
             .all(|s| !s.space.org.is_empty())
     );
-    let of = FactsOf { space: space.clone(), owners: None, category: None, as_of: None };
+    let of = FactsOf::space(space);
     assert!(store.facts.facts(&of).await.unwrap().is_empty());
     assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 0);
     assert!(search(memory, space).await.is_empty());
@@ -143,7 +143,7 @@ async fn a_deleted_space_is_gone(engine: Store) {
     let (here, other) = (space("here"), space("other"));
     let mut kept = batch(some_episodes(&here, "s", 0..3));
     for prepared in &mut kept.episodes {
-        prepared.fact_targets = vec![FactTarget { owner: "ann".into(), category: "profile".into() }];
+        prepared.fact_targets = vec![profile(&here, "ann")];
     }
     let ids: Vec<EpisodeId> = kept.episodes.iter().map(|prepared| prepared.episode.id).collect();
     engine.episodes.append(kept).await.unwrap();

@@ -47,8 +47,8 @@ impl Fact {
         let metadata = FactMetadata {
             id: fact.id.number(),
             similarity_score,
-            user_id: fact.subject.owner,
-            category: fact.subject.category,
+            user_id: fact.target.set.owner().unwrap_or_default().to_owned(),
+            category: fact.target.category,
             citations: fact.citations.iter().map(EpisodeId::to_string).collect(),
             valid_from: fact.valid_from.to_string(),
             valid_to: fact.valid_to.map(|at| at.to_string()),

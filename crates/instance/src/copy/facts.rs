@@ -1,8 +1,8 @@
 //! Facts under their ids, and the learning queue.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use memcloud_domain::{EpisodeId, FactId, ProfileKey, Timestamp};
+use memcloud_domain::{EpisodeId, FactId, FactTarget, Timestamp};
 use memcloud_ports::{EmbeddedFact, Engine, Queued};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -59,7 +59,7 @@ pub(super) async fn check(source: &Engine, target: &Engine) -> Result<Sum, Error
 #[derive(PartialEq, Eq, Hash)]
 enum Learned {
     Fact(FactId),
-    Queued(ProfileKey, EpisodeId),
+    Queued(FactTarget, EpisodeId),
 }
 
 /// Sums up the facts and the part of the queue that are wanted.
@@ -75,7 +75,7 @@ async fn sum(store: &Engine, mut wanted: impl FnMut(Learned) -> bool) -> Result<
     }
     let mut after = None;
     while let Some((queued, last)) = queue(store, after.as_ref()).await? {
-        for one in queued.iter().filter(|one| wanted(Learned::Queued(one.subject.clone(), one.episode))) {
+        for one in queued.iter().filter(|one| wanted(Learned::Queued(one.target.clone(), one.episode))) {
             sum.queued += 1;
             sum.take(of_queued(one));
         }
@@ -87,13 +87,16 @@ async fn sum(store: &Engine, mut wanted: impl FnMut(Learned) -> bool) -> Result<
 fn of_fact(fact: &EmbeddedFact) -> Sha256 {
     let vector = fact.vector.as_deref();
     let fact = &fact.fact;
+    // Metadata in the order of its keys: no engine promises another.
+    let metadata: BTreeMap<_, _> = fact.metadata.iter().collect();
     let citations: Vec<String> = fact.citations.iter().map(ToString::to_string).collect();
     let text = json!([
         fact.id.number(),
-        of_subject(&fact.subject),
+        of_target(&fact.target),
         fact.tag,
         fact.name,
         fact.value,
+        metadata,
         citations,
         fact.valid_from.as_micros(),
         fact.valid_to.map(Timestamp::as_micros),
@@ -106,7 +109,7 @@ fn of_fact(fact: &EmbeddedFact) -> Sha256 {
 
 fn of_queued(queued: &Queued) -> Sha256 {
     let text = json!([
-        of_subject(&queued.subject),
+        of_target(&queued.target),
         queued.episode.to_string(),
         queued.since.as_micros(),
         queued.attempts,
@@ -115,6 +118,6 @@ fn of_queued(queued: &Queued) -> Sha256 {
     Sha256::new_with_prefix(text.to_string())
 }
 
-fn of_subject(subject: &ProfileKey) -> [&str; 4] {
-    [&subject.space.org, &subject.space.project, &subject.owner, &subject.category]
+fn of_target(target: &FactTarget) -> [String; 2] {
+    [target.set.to_string(), target.category.clone()]
 }

@@ -284,7 +284,7 @@ async fn the_doctor_lists_what_could_not_be_learned_from() {
     server.signal("TERM");
     server.ended();
     let database = home.data().join("memory.sqlite3");
-    let sql = "UPDATE lessons SET attempts = 5, parked = 'the language model answered no JSON'";
+    let sql = "UPDATE queue SET attempts = 5, parked = 'the language model answered no JSON'";
     assert_eq!(rusqlite::Connection::open(database).unwrap().execute(sql, []).unwrap(), 1);
     // Without a server the doctor looks itself.
     let report = home.run(&["doctor", "--offline"]).ok();

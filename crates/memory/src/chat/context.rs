@@ -112,7 +112,11 @@ fn fact_line(hit: &FactHit) -> String {
     let fact = &hit.fact;
     let since = fact.valid_from.day();
     let statement = format!("{}: {}", fact.name, fact.value);
-    format!("- {} (since {since}): {}", quoted(&fact.subject.owner), quoted(&statement))
+    format!(
+        "- {} (since {since}): {}",
+        quoted(fact.target.set.owner().unwrap_or_default()),
+        quoted(&statement)
+    )
 }
 
 /// A text as a JSON string in which no mark can begin.
@@ -127,7 +131,7 @@ mod tests {
     use super::*;
     use crate::search::{Explanation, ScoreBreakdown};
     use memcloud_domain::{
-        Episode, EpisodeId, Fact, FactId, Metadata, ProfileKey, Purpose, Space, Timestamp,
+        Episode, EpisodeId, Fact, FactId, FactSet, FactTarget, Metadata, Purpose, Space, Timestamp,
     };
     use proptest::prelude::*;
 
@@ -157,14 +161,14 @@ mod tests {
     fn fact(value: &str) -> FactHit {
         let fact = Fact {
             id: FactId::from_number(1),
-            subject: ProfileKey {
-                space: Space::new("universal", "g"),
-                owner: "Ann".into(),
+            target: FactTarget {
+                set: FactSet::about(&Space::new("universal", "g"), "Ann"),
                 category: "profile".into(),
             },
             tag: "Home".into(),
             name: "city".into(),
             value: value.into(),
+            metadata: Metadata::new(),
             citations: vec![],
             valid_from: at(0),
             valid_to: None,

@@ -293,8 +293,7 @@ impl Chat {
             filter: Filter::default(),
             limit: turn.limit.saturating_add(SPARE_HITS).clamp(1, self.limits.results),
         };
-        let of =
-            FactsOf { space: space.clone(), owners: Some(vec![user.clone()]), category: None, as_of: None };
+        let of = FactsOf::owners(space, [user]);
         let (found, facts) = self.search.both(&query, &of, usize::MAX).await?;
         Ok((found.hits, facts))
     }

@@ -4,15 +4,18 @@
 mod check;
 mod idempotency;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use half::f16;
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, NewEpisode, Purpose, Space, Violation};
-use memcloud_ports::{Appended, Batch, EpisodeStore, FactTarget, Intent, Prepared};
+use memcloud_domain::{
+    Clock, Episode, EpisodeId, Error, FactSet, FactTarget, Member, NewEpisode, Purpose, Space, Violation,
+};
+use memcloud_ports::{Appended, Batch, EpisodeStore, Intent, Prepared};
 
 use crate::embedding::Embedding;
 use crate::limits::{Checked, Limits};
-use crate::profile;
+use crate::profile::categories::Categories;
 use crate::text::analysis::{Analysis, embedded_text};
 
 /// The largest batch that an engine begins to write while its vectors are computed. Embedding a larger batch may take
@@ -63,6 +66,7 @@ pub struct Stored {
 pub(crate) struct Ingest {
     episodes: Arc<dyn EpisodeStore>,
     embedding: Arc<Embedding>,
+    categories: Arc<Categories>,
     clock: Arc<dyn Clock>,
     /// Whether messages of people are queued for the learner.
     pub(crate) learns: bool,
@@ -72,9 +76,10 @@ impl Ingest {
     pub(crate) fn new(
         episodes: Arc<dyn EpisodeStore>,
         embedding: Arc<Embedding>,
+        categories: Arc<Categories>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { episodes, embedding, clock, learns: false }
+        Self { episodes, embedding, categories, clock, learns: false }
     }
 
     pub(crate) async fn store(&self, request: Checked<StoreRequest>) -> Result<Stored, Error> {
@@ -128,13 +133,15 @@ impl Ingest {
             }
             self.episodes.begin(&episodes, self.embedding.is_available()).await
         };
-        let (intent, vectors) = tokio::try_join!(begun, self.embed(&episodes))?;
+        let targets = self.fact_targets(&episodes, members);
+        let (intent, vectors, targets) = tokio::try_join!(begun, self.embed(&episodes), targets)?;
         let prepared = episodes
             .into_iter()
             .zip(vectors)
-            .map(|(episode, vector)| Prepared {
+            .zip(targets)
+            .map(|((episode, vector), fact_targets)| Prepared {
                 analysis: Analysis::of(&episode).encode(),
-                fact_targets: self.fact_targets(&episode, members),
+                fact_targets,
                 episode,
                 vector,
             })
@@ -142,16 +149,34 @@ impl Ingest {
         Ok((prepared, intent))
     }
 
-    /// What to learn from an episode: facts about the person who wrote it. An episode that was stored for the profile only
-    /// is queued even while no learner runs.
-    fn fact_targets(&self, episode: &Episode, members: &[SessionMembers]) -> Vec<FactTarget> {
-        let wanted = match episode.purpose {
+    /// What to learn from each episode: all enabled categories of its set.
+    async fn fact_targets(
+        &self,
+        episodes: &[Episode],
+        members: &[SessionMembers],
+    ) -> Result<Vec<Vec<FactTarget>>, Error> {
+        let sets: Vec<Option<FactSet>> =
+            episodes.iter().map(|episode| self.fact_set(episode, members)).collect();
+        let distinct: BTreeSet<&FactSet> = sets.iter().flatten().collect();
+        let distinct: Vec<FactSet> = distinct.into_iter().cloned().collect();
+        let enabled = self.categories.enabled(&distinct).await?;
+        let enabled: BTreeMap<FactSet, Vec<String>> = distinct.into_iter().zip(enabled).collect();
+        let targets = |set: FactSet| {
+            let categories = enabled.get(&set).into_iter().flatten();
+            categories.map(|category| FactTarget { set: set.clone(), category: category.clone() }).collect()
+        };
+        Ok(sets.into_iter().map(|set| set.map(targets).unwrap_or_default()).collect())
+    }
+
+    /// The set that an episode adds to: the facts about the person who wrote it. An episode that was stored for the profile
+    /// only is queued even while no learner runs.
+    fn fact_set(&self, episode: &Episode, members: &[SessionMembers]) -> Option<FactSet> {
+        let is_wanted = match episode.purpose {
             Purpose::Recall => self.learns && !is_from_program(episode, members),
             Purpose::ProfileOnly => true,
             Purpose::Transcript => false,
         };
-        let target = || FactTarget { owner: episode.producer.clone(), category: profile::CATEGORY.into() };
-        if wanted { vec![target()] } else { vec![] }
+        is_wanted.then(|| FactSet::about(&episode.space, &episode.producer))
     }
 
     /// The vectors of those episodes that searches find; `None` for the others and without an embedder.

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use memcloud_domain::{Episode, EpisodeId, Timestamp, excerpt};
+use memcloud_domain::{Episode, EpisodeId, Metadata, Tag, Timestamp, excerpt};
 use serde_json::Value;
 
 use memcloud_ports::{EmbeddedFact, NewFact, Revision};
@@ -20,7 +20,7 @@ pub(crate) fn read(
     answer: &str,
     facts: &[EmbeddedFact],
     episodes: &[Episode],
-    tags: &[&str],
+    tags: &[Tag],
 ) -> Result<Vec<Revision>, String> {
     let commands = list(answer, "commands")?;
     let asked = commands.len();
@@ -57,6 +57,7 @@ fn merged(merge: &Value, facts: &[EmbeddedFact], used: &mut HashSet<usize>) -> O
         tag: first.tag.clone(),
         name,
         value: text(&merge["value"], VALUE_CHARS)?,
+        metadata: Metadata::new(),
         citations: vec![],
         valid_from: first.valid_from,
         vector: None,
@@ -69,7 +70,7 @@ fn revision(
     command: &Value,
     facts: &[EmbeddedFact],
     episodes: &[Episode],
-    tags: &[&str],
+    tags: &[Tag],
     changed: &mut HashSet<usize>,
 ) -> Option<Revision> {
     let verb = command["command"].as_str()?.trim().to_lowercase();
@@ -81,13 +82,12 @@ fn revision(
         changed.insert(place);
         return Some(Revision::Retire { old: facts[place].fact.id, at: latest(&cited)? });
     }
-    let tag = command["tag"].as_str().unwrap_or_default().trim();
-    let tag = tags.iter().find(|known| known.eq_ignore_ascii_case(tag))?;
     let new = NewFact {
-        tag: (*tag).to_owned(),
+        tag: tag(&command["tag"], tags)?,
         name: text(&command["feature"], NAME_CHARS)?.to_lowercase(),
         value: text(&command["value"], VALUE_CHARS)?,
         valid_from: latest(&cited)?,
+        metadata: Metadata::new(),
         citations: cited.into_iter().map(|(id, _)| id).collect(),
         vector: None,
     };
@@ -99,6 +99,15 @@ fn revision(
         }
         _ => None,
     }
+}
+
+/// The tag that a command names, if the category has it. A category without tags has any.
+fn tag(named: &Value, tags: &[Tag]) -> Option<String> {
+    let named = text(named, NAME_CHARS)?;
+    if tags.is_empty() {
+        return Some(named);
+    }
+    tags.iter().map(|tag| &tag.name).find(|known| known.eq_ignore_ascii_case(&named)).cloned()
 }
 
 /// The messages that a command cites; all messages when it cites none that exists.
@@ -189,7 +198,7 @@ pub(crate) fn added(revisions: &[Revision]) -> HashMap<String, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memcloud_domain::{Fact, FactId, Metadata, ProfileKey, Purpose, Space};
+    use memcloud_domain::{Fact, FactId, FactSet, FactTarget, Purpose, Space, TagId};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -218,14 +227,14 @@ mod tests {
         let now = Timestamp::from_micros(1_700_000_000_000_000).unwrap();
         let fact = |n| Fact {
             id: FactId::from_number(100 + n),
-            subject: ProfileKey {
-                space: Space::new("universal", "g"),
-                owner: "ann".into(),
+            target: FactTarget {
+                set: FactSet::about(&Space::new("universal", "g"), "ann"),
                 category: "profile".into(),
             },
             tag: "Home".into(),
             name: "city".into(),
             value: format!("city {n}"),
+            metadata: Metadata::new(),
             citations: vec![],
             valid_from: now,
             valid_to: None,
@@ -236,10 +245,14 @@ mod tests {
         (0..count).map(|n| EmbeddedFact { fact: fact(n), vector: None }).collect()
     }
 
-    const TAGS: [&str; 2] = ["Home", "Work"];
+    fn tags() -> Vec<Tag> {
+        let tag =
+            |name: &str| Tag { id: TagId(uuid::Uuid::nil()), name: name.into(), description: String::new() };
+        ["Home", "Work"].map(tag).into()
+    }
 
     fn revisions(answer: &Value) -> Vec<Revision> {
-        read(&answer.to_string(), &facts(2), &episodes(3), &TAGS).unwrap()
+        read(&answer.to_string(), &facts(2), &episodes(3), &tags()).unwrap()
     }
 
     #[test]
@@ -249,11 +262,12 @@ mod tests {
         let answer = json!({"commands": [
             command("add", Value::Null, "cook"), command("replace", json!("1"), "baker"), command("retire", json!(2), ""),
         ]});
-        let read = read(&answer.to_string(), &facts(2), &said, &TAGS).unwrap();
+        let read = read(&answer.to_string(), &facts(2), &said, &tags()).unwrap();
         let new = |value: &str| NewFact {
             tag: "Work".into(),
             name: "job".into(),
             value: value.into(),
+            metadata: Metadata::new(),
             citations: vec![said[1].id],
             valid_from: said[1].created_at,
             vector: None,
@@ -275,7 +289,7 @@ mod tests {
             format!("<think>{{maybe [not]}} {{\"commands\": []}}</think>\n{command} That is all."),
             format!("Here: {command}"),
         ] {
-            assert_eq!(read(&answer, &[], &episodes(1), &TAGS).unwrap().len(), 1, "{answer}");
+            assert_eq!(read(&answer, &[], &episodes(1), &tags()).unwrap().len(), 1, "{answer}");
         }
     }
 
@@ -294,11 +308,19 @@ mod tests {
     }
 
     #[test]
+    fn a_category_without_tags_leaves_them_to_the_model() {
+        let command = json!({"command": "add", "tag": "Sailing", "feature": "boat", "value": "a dinghy"});
+        let answer = json!({"commands": [command]}).to_string();
+        let [Revision::Add(new)] = &read(&answer, &[], &episodes(1), &[]).unwrap()[..] else { panic!() };
+        assert_eq!(new.tag, "Sailing");
+    }
+
+    #[test]
     fn an_answer_without_commands_is_unusable() {
         for answer in
             ["", "no", "{", r#"{"orders": []}"#, "7", r#"{"commands": {"command": "add"}}"#, "[1, 2]"]
         {
-            assert!(read(answer, &facts(1), &episodes(1), &TAGS).is_err(), "{answer}");
+            assert!(read(answer, &facts(1), &episodes(1), &tags()).is_err(), "{answer}");
         }
     }
 
@@ -317,7 +339,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(answer in "\\PC{0,60}|[\\[\\]{}\"a:,1 ]{0,60}") {
-            let _ = read(&answer, &facts(2), &episodes(2), &TAGS);
+            let _ = read(&answer, &facts(2), &episodes(2), &tags());
             let _ = read_merges(&answer, &facts(2));
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use memcloud_domain::{Clock, Episode, Error, ProfileKey};
+use memcloud_domain::{Category, Clock, Episode, Error, FactTarget};
 use memcloud_ports::{
-    ClaimedBatch, Completion, EmbeddedFact, FactStore, FactsOf, ModelAnswer, ModelError, RefusalKind,
-    Revision, RevisionSet,
+    ClaimedBatch, Completion, EmbeddedFact, FactSets, FactStore, FactsOf, ModelAnswer, ModelError,
+    RefusalKind, Revision, RevisionSet,
 };
 
 use crate::embedding::Embedding;
@@ -47,53 +47,54 @@ impl Extraction {
         }
     }
 
-    /// The facts that were known about the person, and the revisions that the messages lead to.
+    /// The facts that were known, and the revisions that the messages lead to.
     pub(super) async fn extract(
         &self,
         batch: &ClaimedBatch,
+        category: &Category,
         episodes: &[Episode],
     ) -> Result<(Vec<EmbeddedFact>, Vec<Revision>), ModelError> {
-        let profile = &batch.subject;
         // Without a working embedder, the facts of an answer that is paid for could not be stored.
         self.embedding.probe().await?;
-        let known = self.known(profile).await?;
+        let known = self.known(&batch.target).await?;
         let shown = self.shown(known.clone(), episodes).await?;
-        let request = prompt::learn(&profile.owner, &profile.category, &shown, episodes);
+        let request = prompt::learn(&batch.target.set, category, &shown, episodes);
         let answer = self.call(request, Some(batch.call.to_string())).await?;
-        let read = read(&answer.text, &shown, episodes, prompt::tags(&profile.category));
+        let read = read(&answer.text, &shown, episodes, &category.tags);
         let mut revisions = read.map_err(|what| ModelError::Unusable { what })?;
         self.embed(&mut revisions).await?;
         Ok((known, revisions))
     }
 
     /// The revisions that merge the facts of a tag.
-    pub(super) async fn merge(&self, profile: &ProfileKey, tag: &str) -> Result<RevisionSet, ModelError> {
-        let mut facts = self.known(profile).await?;
+    pub(super) async fn merge(
+        &self,
+        target: &FactTarget,
+        category: &Category,
+        tag: &str,
+    ) -> Result<RevisionSet, ModelError> {
+        let mut facts = self.known(target).await?;
         facts.retain(|fact| fact.fact.tag == tag);
         let answer = self.call(prompt::merge(tag, &facts), None).await?;
         let mut revisions =
             read_merges(&answer.text, &facts).map_err(|what| ModelError::Unusable { what })?;
         self.embed(&mut revisions).await?;
-        Ok(self.revision_set(profile, revisions))
+        Ok(self.revision_set(target, category.prompt_version(), revisions))
     }
 
-    pub(super) fn revision_set(&self, profile: &ProfileKey, revisions: Vec<Revision>) -> RevisionSet {
-        RevisionSet {
-            subject: profile.clone(),
-            revisions,
-            at: self.clock.now(),
-            prompt: prompt::VERSION.into(),
-            model: self.model().into(),
-        }
+    pub(super) fn revision_set(
+        &self,
+        target: &FactTarget,
+        prompt: String,
+        revisions: Vec<Revision>,
+    ) -> RevisionSet {
+        let (target, at, model) = (target.clone(), self.clock.now(), self.model().to_owned());
+        RevisionSet { target, revisions, at, prompt, model }
     }
 
-    async fn known(&self, profile: &ProfileKey) -> Result<Vec<EmbeddedFact>, Error> {
-        let of = FactsOf {
-            space: profile.space.clone(),
-            owners: Some(vec![profile.owner.clone()]),
-            category: Some(profile.category.clone()),
-            as_of: None,
-        };
+    async fn known(&self, target: &FactTarget) -> Result<Vec<EmbeddedFact>, Error> {
+        let sets = FactSets::These(vec![target.set.clone()]);
+        let of = FactsOf { sets, category: Some(target.category.clone()), as_of: None };
         self.facts.facts(&of).await
     }
 

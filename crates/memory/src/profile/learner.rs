@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use memcloud_domain::{Clock, Error, Timestamp, with_causes};
+use memcloud_domain::{Category, Clock, Error, Timestamp, with_causes};
 use memcloud_ports::{
     ClaimedBatch, Engine, ModelError, Outcome, RefusalKind, RevisionSet, Trigger, assigned, read_all,
 };
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::llm_gate::ModelGateway;
 use crate::memory::Memory;
+use crate::profile::categories::Categories;
 use crate::profile::commands::added;
 use crate::profile::extraction::Extraction;
 use crate::profile::merging;
@@ -35,7 +36,7 @@ const MAX_ATTEMPTS: u32 = 5;
 const MIN_OUTAGE_PAUSE: Duration = Duration::from_secs(15);
 const MAX_OUTAGE_PAUSE: Duration = Duration::from_mins(5);
 
-/// How a profile is learned.
+/// How facts are learned.
 #[derive(Clone, Copy, Debug)]
 pub struct LearnerOptions {
     /// When messages are learned from. Default: 5 messages or 5 minutes.
@@ -61,6 +62,7 @@ pub struct Learner {
     engine: Engine,
     clock: Arc<dyn Clock>,
     gateway: Arc<ModelGateway>,
+    categories: Arc<Categories>,
     extraction: Extraction,
     options: LearnerOptions,
     /// Claims are paused until this instant because the model endpoint or the memory is down.
@@ -78,6 +80,7 @@ impl Learner {
         Self {
             engine: memory.engine.clone(),
             clock: Arc::clone(&memory.clock),
+            categories: Arc::clone(&memory.categories),
             extraction: Extraction::new(memory, Arc::clone(&gateway), model),
             gateway,
             options,
@@ -129,12 +132,12 @@ impl Learner {
     /// Learns from a batch, or puts it back.
     async fn work(&self, batch: ClaimedBatch, cancel: &CancellationToken) {
         let Some(outcome) = self.attempt(&batch, cancel).await else { return };
-        let (owner, messages) = (&batch.subject.owner, batch.episodes.len());
-        tracing::debug!(owner, messages, ?outcome, "returning messages to the learning queue");
+        let (set, messages) = (batch.target.set.to_string(), batch.episodes.len());
+        tracing::debug!(set, messages, ?outcome, "returning messages to the learning queue");
         if let Err(error) = self.engine.learning.put_back(&batch, &outcome).await {
             // They can be claimed again when the lease ends.
             let error = with_causes(&error);
-            tracing::warn!(owner, messages, error, "cannot return messages to the learning queue");
+            tracing::warn!(set, messages, error, "cannot return messages to the learning queue");
         }
     }
 
@@ -152,35 +155,38 @@ impl Learner {
     }
 
     async fn learn(&self, batch: &ClaimedBatch) -> Result<(), ModelError> {
-        let profile = &batch.subject;
-        let episodes = read_all(&*self.engine.episodes, &profile.space, &batch.episodes).await?;
-        let (known, revisions) = if episodes.is_empty() {
-            (vec![], vec![])
-        } else {
-            self.extraction.extract(batch, &episodes).await?
+        let target = &batch.target;
+        let episodes = read_all(&*self.engine.episodes, &batch.space, &batch.episodes).await?;
+        let category = self.categories.of(target).await?.filter(|_| !episodes.is_empty());
+        let Some(category) = category else {
+            // Nothing is left to learn from, or the category was disabled or deleted meanwhile.
+            let nothing = self.extraction.revision_set(target, String::new(), vec![]);
+            self.engine.learning.learn(batch, &nothing).await?;
+            return Ok(());
         };
+        let (known, revisions) = self.extraction.extract(batch, &category, &episodes).await?;
         let grown = added(&revisions);
-        let revisions = self.extraction.revision_set(profile, revisions);
-        let owner = &profile.owner;
+        let revisions = self.extraction.revision_set(target, category.prompt_version(), revisions);
+        let (set, name) = (target.set.to_string(), &category.name);
         if !self.engine.learning.learn(batch, &revisions).await? {
-            tracing::warn!(owner, "another learner has learned from the same messages");
+            tracing::warn!(set, category = name, "another learner has learned from the same messages");
             return Ok(());
         }
         let changes = revisions.revisions.len();
-        tracing::debug!(owner, messages = episodes.len(), changes, "learned from messages");
+        tracing::debug!(set, category = name, messages = episodes.len(), changes, "learned from messages");
         // What fails here changes nothing, and is tried again when there are more facts.
         for tag in merging::crowded(&known, &grown) {
-            if let Err(error) = self.merge(batch, tag).await {
-                tracing::info!(owner, tag, error = with_causes(&error), "cannot merge facts; will retry");
+            if let Err(error) = self.merge(batch, &category, tag).await {
+                tracing::info!(set, tag, error = with_causes(&error), "cannot merge facts; will retry");
             }
         }
         Ok(())
     }
 
-    async fn merge(&self, batch: &ClaimedBatch, tag: &str) -> Result<(), ModelError> {
-        let revisions: RevisionSet = self.extraction.merge(&batch.subject, tag).await?;
+    async fn merge(&self, batch: &ClaimedBatch, category: &Category, tag: &str) -> Result<(), ModelError> {
+        let revisions: RevisionSet = self.extraction.merge(&batch.target, category, tag).await?;
         let merged = self.engine.facts.revise(&revisions).await?;
-        tracing::debug!(owner = batch.subject.owner, tag, merged, "merged facts");
+        tracing::debug!(set = batch.target.set.to_string(), tag, merged, "merged facts");
         Ok(())
     }
 
@@ -217,8 +223,9 @@ impl Learner {
             };
         }
         if batch.attempt >= MAX_ATTEMPTS {
-            let (owner, messages, reason) = (&batch.subject.owner, batch.episodes.len(), with_causes(error));
-            tracing::warn!(owner, messages, reason, "learning failed permanently; messages are parked");
+            let (set, messages, reason) =
+                (batch.target.set.to_string(), batch.episodes.len(), with_causes(error));
+            tracing::warn!(set, messages, reason, "learning failed permanently; messages are parked");
             return Outcome::Parked(reason);
         }
         Outcome::Failed(later(self.clock.now(), self.pause_after(batch.attempt)))

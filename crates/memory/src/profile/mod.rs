@@ -1,10 +1,13 @@
-//! The profile: facts about people, learned from what they write.
+//! Facts: learned from what people write, or made by hand.
 //!
 //! Messages wait in the engine's learning queue until enough of one person's have come together. The [`Learner`] claims
 //! them, has the language model turn them into commands (`extraction`, `prompt`, `commands`) and stores the resulting
-//! facts, each with the messages that it is based on. Where a tag becomes crowded, facts are merged (`merging`). A fact that
-//! no longer holds is retired, not deleted, so that the past can be read as well.
+//! facts, each with the messages that it is based on. What to learn, and with which prompt and tags, is in the store
+//! (`categories`). Where a tag becomes crowded, facts are merged (`merging`). A fact that no longer holds is retired, not
+//! deleted, so that the past can be read as well.
 
+mod by_hand;
+pub(crate) mod categories;
 mod commands;
 mod extraction;
 mod learner;
@@ -13,5 +16,5 @@ mod prompt;
 
 pub use learner::{Learner, LearnerOptions};
 
-/// The category of facts that every memory has.
+/// The name of the built-in category: facts about people.
 pub const CATEGORY: &str = "profile";

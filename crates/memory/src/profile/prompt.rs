@@ -1,41 +1,27 @@
 //! The prompts that the learner uses, by version: see `prompts/README.md`.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::fmt::Write;
 
-use memcloud_domain::Episode;
+use memcloud_domain::{Category, CategoryOrigin, Episode, FactSet};
 use memcloud_ports::EmbeddedFact;
 use serde_json::{Value, json};
 
 use crate::llm_gate::ModelRequest;
-use crate::profile::CATEGORY;
 use crate::text::token_count;
 
-/// The version of the prompts in use, as stored with each fact.
-pub(crate) const VERSION: &str = "profile/1";
-
-const LEARN: &str = include_str!("../../prompts/1/learn.md");
+const COMMANDS: &str = include_str!("../../prompts/1/commands.md");
 const MERGE: &str = include_str!("../../prompts/1/merge.md");
-const PROFILE: &str = include_str!("../../prompts/1/profile.md");
 
 /// How many tokens of messages the model reads in one call.
 const MESSAGES_TOKENS: usize = 8_000;
 /// How many tokens of each message it reads at least, however many messages there are.
 const MESSAGE_TOKENS: usize = 400;
 
-static PROFILE_TAGS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    PROFILE.lines().filter_map(|line| Some(line.strip_prefix("- ")?.split_once(':')?.0)).collect()
-});
-
-/// The tags of a category.
-pub(crate) fn tags(category: &str) -> &'static [&'static str] {
-    if category == CATEGORY { &PROFILE_TAGS } else { &[] }
-}
-
 /// The request that turns messages into commands.
 pub(crate) fn learn(
-    owner: &str,
-    category: &str,
+    set: &FactSet,
+    category: &Category,
     facts: &[EmbeddedFact],
     episodes: &[Episode],
 ) -> ModelRequest {
@@ -43,9 +29,28 @@ pub(crate) fn learn(
     let messages: Vec<Value> =
         episodes.iter().zip(1..).map(|(episode, number)| message(episode, number, each)).collect();
     let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| fact_value(fact, id)).collect();
-    let input = json!({"owner": owner, "facts": facts, "messages": messages});
-    let schema = commands_schema(tags(category));
-    ModelRequest::of_prompt(&format!("{LEARN}{PROFILE}"), &input, "profile_commands", &schema)
+    let input = json!({"owner": owner(set), "facts": facts, "messages": messages});
+    let schema = commands_schema(category);
+    ModelRequest::of_prompt(&instructions(category), &input, "profile_commands", &schema)
+}
+
+/// The prompt of a category with its tags. Only built-in prompts describe the commands themselves.
+fn instructions(category: &Category) -> String {
+    let mut text = category.prompt.clone();
+    if category.origin != CategoryOrigin::BuiltIn {
+        text.push('\n');
+        text.push_str(COMMANDS);
+    }
+    for tag in &category.tags {
+        let colon = if tag.description.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "- {}{colon}{}", tag.name, tag.description);
+    }
+    text
+}
+
+/// What the facts of a set are about.
+fn owner(set: &FactSet) -> &str {
+    set.owner().or(set.scope.project.as_deref()).unwrap_or(&set.scope.org)
 }
 
 /// The request that merges facts.
@@ -73,13 +78,16 @@ fn message(episode: &Episode, number: usize, tokens: usize) -> Value {
     })
 }
 
-fn commands_schema(tags: &[&str]) -> Value {
+fn commands_schema(category: &Category) -> Value {
+    let names: Vec<&str> = category.tags.iter().map(|tag| tag.name.as_str()).collect();
+    let tag =
+        if names.is_empty() { json!({"type": "string"}) } else { json!({"type": "string", "enum": names}) };
     object(&[(
         "commands",
         list_of(object(&[
             ("command", json!({"type": "string", "enum": ["add", "replace", "retire"]})),
             ("fact", json!({"type": ["integer", "null"]})),
-            ("tag", json!({"type": "string", "enum": tags})),
+            ("tag", tag),
             ("feature", json!({"type": "string"})),
             ("value", json!({"type": "string"})),
             ("messages", list_of(json!({"type": "integer"}))),
@@ -114,11 +122,13 @@ fn list_of(items: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::categories::built_in;
+
+    const LEARN: &str = include_str!("../../prompts/1/learn.md");
+    const PROFILE: &str = include_str!("../../prompts/1/profile.md");
 
     #[test]
-    fn only_the_profile_category_has_tags() {
-        let tags = tags(CATEGORY);
-        assert!(tags.len() > 20 && tags.contains(&"Home") && tags.contains(&"Other"), "{tags:?}");
-        assert!(super::tags("another").is_empty());
+    fn the_profile_is_learned_with_its_released_prompt() {
+        assert_eq!(instructions(&built_in()[0]), format!("{LEARN}{PROFILE}"));
     }
 }

@@ -129,10 +129,9 @@ impl Search {
 
     /// Finds facts.
     pub(crate) async fn facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
-        Violation::all([
-            self.limits.check_text(Field::Query, query),
-            self.limits.check_name(Field::Space, &of.space.project),
-        ])?;
+        let projects = of.scopes().filter_map(|scope| scope.project.as_deref());
+        let named = projects.take(1).map(|project| self.limits.check_name(Field::Space, project));
+        Violation::all([self.limits.check_text(Field::Query, query)].into_iter().chain(named))?;
         self.embedding.bind().await?;
         let known = self.engine.facts.facts(of).await?;
         if known.is_empty() {

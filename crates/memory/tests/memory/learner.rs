@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_domain::Fact;
+use memcloud_domain::{Category, CategoryId, CategoryOrigin, Clock, Fact, FactSet, FactTarget, Tag, TagId};
 use memcloud_memory::{Learner, LearnerOptions};
-use memcloud_ports::{Budget, FactsOf, RefusalKind, Trigger};
+use memcloud_ports::{Budget, FactChanges, FactsOf, NewFact, RefusalKind, Trigger};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::scripted_model::{Reply, ScriptedModel};
 use crate::world::{World, space};
@@ -45,8 +46,42 @@ fn command(verb: &str, fact: Option<u8>, value: &str) -> Reply {
     Reply::text(json!({"commands": [command]}).to_string())
 }
 
+/// A category of Ann's facts in which boats are a tag.
+fn sailing(prompt: &str) -> Category {
+    Category {
+        id: CategoryId(Uuid::from_u128(1)),
+        origin: CategoryOrigin::Set(ann()),
+        name: "sailing".into(),
+        description: String::new(),
+        prompt: prompt.into(),
+        version: 1,
+        tags: vec![Tag {
+            id: TagId(Uuid::from_u128(2)),
+            name: "Boats".into(),
+            description: "what she sails".into(),
+        }],
+    }
+}
+
+fn ann() -> FactSet {
+    FactSet::about(&space(), "Ann")
+}
+
+/// Creates the space, and keeps Ann's profile from being learned.
+async fn without_profile(world: &World) -> FactTarget {
+    world.tell(&["Bot: Hello."]).await;
+    let profile = FactTarget { set: ann(), category: "profile".into() };
+    assert!(world.engine.categories.enable_category(&profile, false).await.unwrap());
+    profile
+}
+
+/// An answer that adds a fact of this tag.
+fn boat(tag: &str, value: &str) -> Value {
+    json!({"command": "add", "fact": null, "tag": tag, "feature": "boat", "value": value, "messages": [1]})
+}
+
 async fn facts(world: &World) -> Vec<Fact> {
-    let of = FactsOf { space: space(), owners: None, category: None, as_of: None };
+    let of = FactsOf::space(&space());
     world.engine.facts.facts(&of).await.unwrap().into_iter().map(|fact| fact.fact).collect()
 }
 
@@ -82,10 +117,10 @@ async fn messages_become_facts_that_cite_them() {
     let known = facts(&world).await;
     assert_eq!(known.len(), 1);
     let fact = &known[0];
-    assert_eq!((fact.subject.owner.as_str(), fact.tag.as_str()), ("Ann", "Food"));
+    assert_eq!((fact.target.set.owner(), fact.tag.as_str()), (Some("Ann"), "Food"));
     assert_eq!((fact.name.as_str(), fact.value.as_str()), ("favourite drink", "green tea"));
     assert_eq!((&fact.citations, fact.model.as_str()), (&ids, "scripted"));
-    let of = FactsOf { space: space(), owners: Some(vec!["Ann".into()]), category: None, as_of: None };
+    let of = FactsOf::owners(&space(), ["Ann"]);
     let found = world.memory.search_facts(&of, "What tea?", 5).await.unwrap();
     assert_eq!(found[0].fact.value, "green tea");
     let model = learner.stop().await;
@@ -106,7 +141,7 @@ async fn a_replaced_fact_still_answers_for_its_own_time() {
     settled(&world, 0).await;
     let now = facts(&world).await;
     assert_eq!(now.iter().map(|fact| fact.value.as_str()).collect::<Vec<_>>(), ["coffee"]);
-    let of = FactsOf { space: space(), owners: None, category: None, as_of: Some(before) };
+    let of = FactsOf { as_of: Some(before), ..FactsOf::space(&space()) };
     assert_eq!(world.engine.facts.facts(&of).await.unwrap()[0].fact.value, "green tea");
     learner.stop().await;
 }
@@ -188,4 +223,102 @@ async fn a_crowded_tag_is_merged() {
     assert_eq!(known.len(), 18);
     let merged = known.iter().find(|fact| fact.name == "drinks").unwrap();
     assert_eq!((merged.value.as_str(), merged.citations.len()), ("teas 0 to 2", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_enabled_category_learns_with_its_own_prompt_and_tags() {
+    let world = World::learning().await;
+    let profile = without_profile(&world).await;
+    assert!(world.engine.categories.put_category(&sailing("Keep what she sails.")).await.unwrap());
+    world.tell(&["Ann: I sail a dinghy and like green tea."]).await;
+    let commands = [boat("Boats", "a dinghy"), boat("Food", "green tea"), boat("boats", "a raft")];
+    let learner = Running::start(&world, [Reply::text(json!({"commands": commands}).to_string())]);
+    settled(&world, 0).await;
+    let model = learner.stop().await;
+    let known = facts(&world).await;
+    let learned: Vec<_> = known.iter().map(|fact| (fact.tag.as_str(), fact.value.as_str())).collect();
+    assert_eq!(learned, [("Boats", "a dinghy"), ("Boats", "a raft")], "Food is no tag of this category");
+    assert!(known.iter().all(|fact| fact.target.category == "sailing" && fact.prompt == "sailing/1"));
+    let body = &model.bodies()[0];
+    let system = body["messages"][0]["content"].as_str().unwrap();
+    assert!(
+        system.starts_with("Keep what she sails.\n") && system.ends_with("- Boats: what she sails\n"),
+        "{system}"
+    );
+    let command = &body["response_format"]["json_schema"]["schema"]["properties"]["commands"]["items"];
+    assert_eq!(command["properties"]["tag"]["enum"], json!(["Boats"]));
+
+    // The profile is learned again from what comes next, in a call of its own.
+    assert!(world.engine.categories.enable_category(&profile, true).await.unwrap());
+    world.tell(&["Ann: I still sail it, and drink coffee."]).await;
+    let nothing = Reply::text(r#"{"commands": []}"#);
+    let learner = Running::start(&world, [nothing.clone(), nothing]);
+    settled(&world, 0).await;
+    let model = learner.stop().await;
+    let enums = model.bodies().into_iter().map(|body| {
+        let command = &body["response_format"]["json_schema"]["schema"]["properties"]["commands"]["items"];
+        command["properties"]["tag"]["enum"].as_array().unwrap().len()
+    });
+    let mut enums: Vec<usize> = enums.collect();
+    enums.sort_unstable();
+    assert_eq!(enums, [1, 28]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_prompt_is_used_at_once_and_recorded() {
+    let world = World::learning().await;
+    without_profile(&world).await;
+    assert!(world.engine.categories.put_category(&sailing("Keep what she sails.")).await.unwrap());
+    world.tell(&["Ann: I sail a dinghy."]).await;
+    let learn = |value: &str| Reply::text(json!({"commands": [boat("Boats", value)]}).to_string());
+    let learner = Running::start(&world, [learn("a dinghy"), learn("a yacht")]);
+    settled(&world, 0).await;
+    assert!(world.engine.categories.put_category(&sailing("Keep only big boats.")).await.unwrap());
+    world.tell(&["Ann: I sail a yacht."]).await;
+    settled(&world, 0).await;
+    let model = learner.stop().await;
+    let prompts: Vec<String> = facts(&world).await.into_iter().map(|fact| fact.prompt).collect();
+    assert_eq!(prompts, ["sailing/1", "sailing/2"]);
+    let system = model.bodies()[1]["messages"][0]["content"].as_str().unwrap().to_owned();
+    assert!(system.starts_with("Keep only big boats."), "{system}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_wait_for_a_disabled_category_are_not_learned_from() {
+    let world = World::learning().await;
+    world.tell(&["Ann: I like green tea best."]).await;
+    without_profile(&world).await;
+    let learner = Running::start(&world, []);
+    settled(&world, 0).await;
+    assert!(learner.stop().await.calls().is_empty());
+    assert!(facts(&world).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn facts_made_by_hand_are_found_and_learned_on() {
+    let world = World::learning().await;
+    let valid_from = world.clock.now();
+    let ids = world.tell(&["Ann: I like green tea best."]).await;
+    let target = FactTarget { set: ann(), category: "profile".into() };
+    let new = NewFact {
+        tag: "Food".into(),
+        name: "favourite drink".into(),
+        value: "green tea".into(),
+        metadata: json!({"source": "form"}).as_object().unwrap().clone(),
+        citations: ids,
+        valid_from,
+        vector: None,
+    };
+    let id = world.memory.add_fact(&target, new).await.unwrap().unwrap();
+    let changes = FactChanges { value: Some("oolong tea".into()), ..FactChanges::default() };
+    assert!(world.memory.update_fact(&ann().scope, id, changes).await.unwrap());
+    assert_eq!(world.embedder.count("Food, favourite drink: oolong tea"), 1, "the changed text is embedded");
+    let found =
+        world.memory.search_facts(&FactsOf::owners(&space(), ["Ann"]), "oolong tea?", 5).await.unwrap();
+    assert_eq!((found[0].fact.id, found[0].fact.value.as_str()), (id, "oolong tea"));
+    let learner = Running::start(&world, [command("replace", Some(1), "coffee")]);
+    settled(&world, 0).await;
+    learner.stop().await;
+    let known = facts(&world).await;
+    assert_eq!((known[0].value.as_str(), known[0].prompt.as_str(), known.len()), ("coffee", "profile/1", 1));
 }

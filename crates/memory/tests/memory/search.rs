@@ -123,7 +123,7 @@ async fn a_repeated_query_is_embedded_once() {
 async fn episodes_and_facts_share_one_embedding() {
     let world = World::new().await;
     world.tell(&CHAT).await;
-    let of = FactsOf { space: space(), owners: None, category: None, as_of: None };
+    let of = FactsOf::space(&space());
     let (found, facts) = world.memory.search_both(query("Who breeds alpacas?", 3), &of, 5).await.unwrap();
     assert_eq!((found.hits.len(), facts.len()), (3, 0));
     assert_eq!(world.embedder.count("Who breeds alpacas?"), 1);

@@ -56,6 +56,7 @@ impl State {
         let sequence = known.history.advance();
         known.history.changes.insert(sequence, episode.id);
         for target in fact_targets {
+            let target = self.make_target(&target);
             self.queue.add(&episode, target);
         }
         self.episodes.insert(episode.id, Row { episode, sequence, vector, analysis });

@@ -1,49 +1,66 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
-use memcloud_domain::{EpisodeId, Error, Fact, FactId, Space};
+use memcloud_domain::{EpisodeId, Error, Fact, FactId, FactScope, FactTarget, Timestamp};
 
 use super::{InMemoryEngine, State};
-use crate::{EmbeddedFact, FactStore, FactsOf, RevisionSet};
+use crate::{Changed, EmbeddedFact, FactChanges, FactSets, FactStore, FactsOf, NewFact, RevisionSet};
 
 impl State {
-    /// Changes what is known about a profile, and returns how many revisions took effect.
-    pub(super) fn revise(&mut self, set: &RevisionSet) -> usize {
-        if !self.spaces.contains_key(&set.subject.space) {
-            return 0;
+    /// Changes what is known about a target; `None` when its space is unknown.
+    pub(super) fn revise(&mut self, set: &RevisionSet) -> Option<Changed> {
+        let scope = &set.target.set.scope;
+        if !self.knows(scope) {
+            return None;
         }
-        self.queue.profile(&set.subject);
-        let current = self.facts.values().filter(|known| known.fact.subject == set.subject);
+        self.make_target(&set.target);
+        let current = self.facts.values().filter(|known| known.fact.target == set.target);
         let current = current.filter(|known| known.fact.valid_to.is_none()).cloned().collect();
         let newest = self.facts.last_key_value().map(|(id, _)| *id);
-        let stored = set.cited().into_iter().filter(|id| self.episode(&set.subject.space, *id).is_some());
-        let changed = set.change(current, newest, stored);
-        self.facts.extend(changed.learned.into_iter().map(|fact| (fact.fact.id, fact)));
-        for (id, episode) in changed.cited {
-            if let Some(known) = self.facts.get_mut(&id) {
-                known.fact.citations.push(episode);
+        let changed = set.change(current, newest, self.stored(scope, set.cited()));
+        self.facts.extend(changed.learned.iter().map(|fact| (fact.fact.id, fact.clone())));
+        for (id, episode) in &changed.cited {
+            if let Some(known) = self.facts.get_mut(id) {
+                known.fact.citations.push(*episode);
                 known.fact.citations.sort_unstable();
             }
         }
-        for (id, at) in changed.ended {
-            if let Some(known) = self.facts.get_mut(&id) {
-                known.fact.valid_to = Some(at);
+        for (id, at) in &changed.ended {
+            if let Some(known) = self.facts.get_mut(id) {
+                known.fact.valid_to = Some(*at);
             }
         }
-        changed.effects
+        Some(changed)
     }
 
-    /// Removes an episode from all citations, and the facts that cited no other.
+    pub(super) fn make_target(&mut self, target: &FactTarget) -> usize {
+        self.catalog.sets.insert(target.set.clone());
+        self.queue.make_target(target)
+    }
+
+    /// Those of the episodes that exist in the scope.
+    fn stored(&self, scope: &FactScope, episodes: impl IntoIterator<Item = EpisodeId>) -> HashSet<EpisodeId> {
+        let is_stored =
+            |id: &EpisodeId| self.episodes.get(id).is_some_and(|row| scope.contains(&row.episode.space));
+        episodes.into_iter().filter(is_stored).collect()
+    }
+
+    /// Removes an episode from all citations, and the facts that cited it and no other.
     pub(super) fn forget_citations(&mut self, episode: EpisodeId) {
-        for known in self.facts.values_mut() {
+        self.facts.retain(|_, known| {
+            let before = known.fact.citations.len();
             known.fact.citations.retain(|cited| *cited != episode);
-        }
-        self.facts.retain(|_, known| !known.fact.citations.is_empty());
+            known.fact.citations.len() == before || !known.fact.citations.is_empty()
+        });
     }
 
     fn put_fact(&mut self, mut new: EmbeddedFact) {
-        let Fact { id, subject, citations, .. } = &mut new.fact;
-        citations.retain(|episode| self.episode(&subject.space, *episode).is_some());
-        if !citations.is_empty() && !self.facts.contains_key(id) {
-            self.queue.profile(subject);
+        let Fact { id, target, citations, .. } = &mut new.fact;
+        let (cited, stored) = (citations.len(), self.stored(&target.set.scope, citations.iter().copied()));
+        citations.retain(|episode| stored.contains(episode));
+        let is_founded = cited == 0 || !citations.is_empty();
+        if is_founded && self.knows(&target.set.scope) && !self.facts.contains_key(id) {
+            self.make_target(target);
             self.facts.insert(*id, new);
         }
     }
@@ -54,9 +71,11 @@ fn matches(fact: &Fact, of: &FactsOf) -> bool {
         None => fact.valid_to.is_none(),
         Some(at) => fact.valid_from <= at && fact.valid_to.is_none_or(|end| end > at),
     };
-    held && fact.subject.space == of.space
-        && of.owners.as_ref().is_none_or(|owners| owners.contains(&fact.subject.owner))
-        && of.category.as_ref().is_none_or(|category| *category == fact.subject.category)
+    let is_of_sets = match &of.sets {
+        FactSets::Of(scope) => fact.target.set.scope == *scope,
+        FactSets::These(sets) => sets.contains(&fact.target.set),
+    };
+    held && is_of_sets && of.category.as_ref().is_none_or(|category| *category == fact.target.category)
 }
 
 #[async_trait]
@@ -65,17 +84,42 @@ impl FactStore for InMemoryEngine {
         Ok(self.state().facts.values().filter(|known| matches(&known.fact, of)).cloned().collect())
     }
 
-    async fn revise(&self, set: &RevisionSet) -> Result<usize, Error> {
-        Ok(self.state().revise(set))
+    async fn fact(&self, id: FactId) -> Result<Option<EmbeddedFact>, Error> {
+        Ok(self.state().facts.get(&id).cloned())
     }
 
-    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
+    async fn revise(&self, set: &RevisionSet) -> Result<usize, Error> {
+        Ok(self.state().revise(set).map_or(0, |changed| changed.effects))
+    }
+
+    async fn add_fact(
+        &self,
+        target: &FactTarget,
+        new: &NewFact,
+        at: Timestamp,
+    ) -> Result<Option<FactId>, Error> {
+        let changed = self.state().revise(&RevisionSet::by_hand(target, new, at));
+        Ok(changed.and_then(|changed| changed.added))
+    }
+
+    async fn update_fact(&self, scope: &FactScope, id: FactId, changes: &FactChanges) -> Result<bool, Error> {
         let mut state = self.state();
-        let known = state.facts.get(&id).is_some_and(|known| known.fact.subject.space == *space);
-        if known {
+        let known = state.facts.get(&id).filter(|known| known.fact.target.set.scope == *scope).cloned();
+        let Some(known) = known else { return Ok(false) };
+        let stored = state.stored(scope, changes.citations.iter().flatten().copied());
+        let changed = changes.apply(known, stored);
+        state.make_target(&changed.fact.target);
+        state.facts.insert(id, changed);
+        Ok(true)
+    }
+
+    async fn delete_fact(&self, scope: &FactScope, id: FactId) -> Result<bool, Error> {
+        let mut state = self.state();
+        let is_known = state.facts.get(&id).is_some_and(|known| known.fact.target.set.scope == *scope);
+        if is_known {
             state.facts.remove(&id);
         }
-        Ok(known)
+        Ok(is_known)
     }
 
     async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {

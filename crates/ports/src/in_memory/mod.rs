@@ -3,6 +3,7 @@
 //! It is the shortest implementation of every port: read it to see what an engine must do. The tests of the other
 //! engines run the same operations on it and compare every answer. It loses everything when it is dropped.
 
+mod categories;
 mod episodes;
 mod facts;
 mod history;
@@ -43,6 +44,7 @@ struct State {
     vector_space: Option<String>,
     queue: learning_queue::Queue,
     facts: BTreeMap<FactId, EmbeddedFact>,
+    catalog: categories::Catalog,
     /// By the length of the span and by when it began.
     usage: BTreeMap<(i64, i64), Usage>,
     keys: Vec<ApiKey>,

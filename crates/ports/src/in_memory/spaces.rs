@@ -48,10 +48,14 @@ impl State {
         self.queue.forget_space(&own);
         let sessions = self.sessions.iter_mut().map(|session| &mut session.space);
         let episodes = self.episodes.values_mut().map(|row| &mut row.episode.space);
-        let facts = self.facts.values_mut().map(|known| &mut known.fact.subject.space);
-        for space in sessions.chain(episodes).chain(facts).filter(|space| **space == own) {
+        for space in sessions.chain(episodes).filter(|space| **space == own) {
             space.clone_from(hidden);
         }
+        let scopes = self.facts.values_mut().map(|known| &mut known.fact.target.set.scope);
+        for scope in scopes.filter(|scope| scope.is(&own)) {
+            *scope = hidden.into();
+        }
+        self.catalog.rename_space(&own, hidden);
         known.own_name = Some(own);
         self.spaces.insert(hidden.clone(), known);
     }
@@ -59,7 +63,7 @@ impl State {
     fn count(&self, space: &Space) -> SpaceCounts {
         let sessions = self.sessions.iter().filter(|session| session.space == *space).count();
         let episodes = self.episodes.values().filter(|row| row.episode.space == *space).count();
-        let facts = self.facts.values().filter(|known| known.fact.subject.space == *space).count();
+        let facts = self.facts.values().filter(|known| known.fact.target.set.scope.is(space)).count();
         SpaceCounts { sessions: sessions as u64, episodes: episodes as u64, facts: facts as u64 }
     }
 }
@@ -137,7 +141,8 @@ impl SpaceStore for InMemoryEngine {
         }
         state.spaces.remove(hidden);
         state.sessions.retain(|session| session.space != *hidden);
-        state.facts.retain(|_, known| known.fact.subject.space != *hidden);
+        state.facts.retain(|_, known| !known.fact.target.set.scope.is(hidden));
+        state.catalog.remove_space(hidden);
         state.lives += 1;
         Ok(())
     }

@@ -1,30 +1,31 @@
-//! What is known, now and in the past.
+//! Facts, current and past.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use deadpool_postgres::{Object, Transaction};
-use memcloud_domain::{EpisodeId, Fact, FactId, Space, Timestamp};
-use memcloud_ports::{Changed, ClaimedBatch, EmbeddedFact, FactsOf, RevisionSet};
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use memcloud_domain::{EpisodeId, Fact, FactId, FactScope, Metadata, Space, Timestamp};
+use memcloud_ports::{Changed, ClaimedBatch, EmbeddedFact, FactChanges, FactSets, FactsOf, RevisionSet};
 use pgvector::HalfVector;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
 
-use super::{queue, subjects};
+use super::queue;
+use super::targets::{self, TargetColumns, named_targets};
 use crate::error::WorkError;
 use crate::read::moment;
 use crate::{id, uuid};
 
 /// What every read of facts selects, in the order that [`fact`] expects.
 macro_rules! select_facts {
-    ($rest:literal) => {
+    ($($rest:tt)*) => {
         concat!(
-            "SELECT f.id, p.org, p.project, s.owner, s.category, f.tag, f.feature, f.value, f.valid_from, f.valid_to, ",
-            "f.learned_at, f.prompt, f.model, f.vector, ",
-            "ARRAY(SELECT c.uid FROM memcloud.citations c WHERE c.feature = f.id ORDER BY c.uid) ",
-            "FROM memcloud.features f JOIN memcloud.subjects s ON s.id = f.subject ",
-            "JOIN memcloud.spaces p ON p.id = s.space ",
-            $rest
+            "SELECT f.id, coalesce(p.org, s.org), p.project, s.metadata, t.category, f.tag, f.feature, f.value, ",
+            "f.valid_from, f.valid_to, f.learned_at, f.prompt, f.model, f.vector, ",
+            "ARRAY(SELECT c.uid FROM memcloud.fact_citations c WHERE c.fact = f.id ORDER BY c.uid), f.metadata ",
+            "FROM memcloud.facts f JOIN memcloud.targets t ON t.id = f.target ",
+            "JOIN memcloud.fact_sets s ON s.id = t.fact_set LEFT JOIN memcloud.spaces p ON p.id = s.space ",
+            $($rest)*
         )
     };
 }
@@ -34,12 +35,14 @@ fn fact(row: &Row) -> Result<EmbeddedFact, WorkError> {
         Some(_) => Some(moment(row, 9)?),
         None => None,
     };
+    let Json(metadata) = row.get(15);
     let fact = Fact {
         id: FactId::from_number(row.get(0)),
-        subject: subjects::read(row, 1),
+        target: targets::read(row, 1),
         tag: row.get(5),
         name: row.get(6),
         value: row.get(7),
+        metadata,
         citations: row.get::<_, Vec<Uuid>>(14).into_iter().map(id).collect(),
         valid_from: moment(row, 8)?,
         valid_to,
@@ -50,24 +53,41 @@ fn fact(row: &Row) -> Result<EmbeddedFact, WorkError> {
     Ok(EmbeddedFact { fact, vector: row.get::<_, Option<HalfVector>>(13).map(Into::into) })
 }
 
-/// Facts of a space, in the order in which they were learned.
+/// The facts of some sets, in the order in which they were learned.
 pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>, WorkError> {
     let select = client
         .prepare_cached(select_facts!(
-            "WHERE p.org = $1 AND p.project = $2 AND ($3::text[] IS NULL OR s.owner = ANY($3))
-               AND ($4::text IS NULL OR s.category = $4)
-               AND (($5::bigint IS NULL AND f.valid_to IS NULL)
-                 OR (f.valid_from <= $5 AND (f.valid_to IS NULL OR f.valid_to > $5)))
-             ORDER BY f.id"
+            "WHERE t.fact_set IN (SELECT f.id FROM ",
+            named_targets!(),
+            " JOIN memcloud.fact_sets f
+                ON coalesce(f.space, 0) = n.space AND f.org = n.org AND f.metadata = n.metadata
+              UNION ALL SELECT f.id FROM memcloud.fact_sets f
+              WHERE coalesce(f.space, 0) = CASE WHEN $7::text IS NULL THEN 0 ELSE
+                        (SELECT q.id FROM memcloud.spaces q WHERE q.org = $6 AND q.project = $7) END
+                AND f.org = CASE WHEN $7 IS NULL THEN $6 ELSE '' END)
+              AND ($8::text IS NULL OR t.category = $8)
+              AND (($9::bigint IS NULL AND f.valid_to IS NULL)
+                OR (f.valid_from <= $9 AND (f.valid_to IS NULL OR f.valid_to > $9)))
+              ORDER BY f.id"
         ))
         .await?;
-    let as_of = of.as_of.map(Timestamp::as_micros);
-    let rows =
-        client.query(&select, &[&of.space.org, &of.space.project, &of.owners, &of.category, &as_of]).await?;
-    rows.iter().map(fact).collect()
+    let (sets, org, project) = match &of.sets {
+        FactSets::Of(scope) => (&[][..], scope.org.as_str(), scope.project.as_deref()),
+        FactSets::These(sets) => (&sets[..], "", None),
+    };
+    let (columns, as_of) = (TargetColumns::of_sets(sets), of.as_of.map(Timestamp::as_micros));
+    let of_scope: [&(dyn ToSql + Sync); 4] = [&org, &project, &of.category, &as_of];
+    let parameters: Vec<_> = columns.parameters().into_iter().chain(of_scope).collect();
+    client.query(&select, &parameters).await?.iter().map(fact).collect()
 }
 
-/// Facts of all spaces by id, after this one.
+/// A fact, if it is known.
+pub(super) async fn find(client: &impl GenericClient, id: FactId) -> Result<Option<EmbeddedFact>, WorkError> {
+    let select = client.prepare_cached(select_facts!("WHERE f.id = $1")).await?;
+    client.query_opt(&select, &[&id.number()]).await?.as_ref().map(fact).transpose()
+}
+
+/// All facts by id, after this one.
 pub(super) async fn all(
     client: Object,
     after: Option<FactId>,
@@ -78,77 +98,80 @@ pub(super) async fn all(
     client.query(&select, &[&after, &limit]).await?.iter().map(fact).collect()
 }
 
-/// Keeps what was learned, unless the lease was lost.
+/// Stores what was learned, unless the lease was lost.
 pub(super) async fn learn(
     client: &mut Object,
-    assignment: &ClaimedBatch,
-    lessons: &RevisionSet,
+    batch: &ClaimedBatch,
+    set: &RevisionSet,
 ) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
-    let space = subjects::lock_space(&tx, &lessons.subject.space).await?;
-    let Some(leased) = queue::leased(&tx, assignment).await? else { return Ok(false) };
-    if let Some(space) = space {
-        change(&tx, space, lessons).await?;
-    }
-    queue::finish(&tx, leased, assignment).await?;
+    targets::lock_scopes(&tx, [&set.target.set.scope]).await?;
+    let Some(leased) = queue::leased(&tx, batch).await? else { return Ok(false) };
+    change(&tx, set).await?;
+    queue::finish(&tx, leased, batch).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// Changes what is known, and says how many revisions took effect.
-pub(super) async fn revise(client: &mut Object, lessons: &RevisionSet) -> Result<usize, WorkError> {
+/// Changes what is known about a target; `None` if its space is unknown.
+pub(super) async fn revise(client: &mut Object, set: &RevisionSet) -> Result<Option<Changed>, WorkError> {
     let tx = client.transaction().await?;
-    let Some(space) = subjects::lock_space(&tx, &lessons.subject.space).await? else { return Ok(0) };
-    let effects = change(&tx, space, lessons).await?;
+    targets::lock_scopes(&tx, [&set.target.set.scope]).await?;
+    let changed = change(&tx, set).await?;
     tx.commit().await?;
-    Ok(effects)
+    Ok(changed)
 }
 
-/// The lock held while facts get their numbers, which are unique in all spaces: "memfacts" in ASCII.
+/// The lock held while facts get their ids, which are unique in all sets: "memfacts" in ASCII.
 const NUMBERS: i64 = 0x6d65_6d66_6163_7473;
 
-async fn change(tx: &Transaction<'_>, space: i64, lessons: &RevisionSet) -> Result<usize, WorkError> {
-    let subject = subjects::make(tx, space, &lessons.subject).await?;
-    let stored = stored(tx, space, lessons.cited()).await?;
+async fn change(tx: &Transaction<'_>, set: &RevisionSet) -> Result<Option<Changed>, WorkError> {
+    let Some(target) = targets::make_one(tx, &set.target).await? else { return Ok(None) };
+    let stored = stored(tx, &set.target.set.scope, set.cited()).await?;
     let (holding, lock, newest) = tokio::try_join!(
-        tx.prepare_cached(select_facts!("WHERE f.subject = $1 AND f.valid_to IS NULL ORDER BY f.id")),
+        tx.prepare_cached(select_facts!("WHERE f.target = $1 AND f.valid_to IS NULL ORDER BY f.id")),
         tx.prepare_cached("SELECT pg_advisory_xact_lock($1)"),
-        tx.prepare_cached("SELECT max(id) FROM memcloud.features"),
+        tx.prepare_cached("SELECT max(id) FROM memcloud.facts"),
     )?;
-    let of_subject: [&(dyn ToSql + Sync); 1] = [&subject];
+    let of_target: [&(dyn ToSql + Sync); 1] = [&target];
     let of_all: [&(dyn ToSql + Sync); 1] = [&NUMBERS];
-    // The server reads the newest number when it has the lock.
+    // The server reads the newest id when it has the lock.
     let (holding, _, newest) = tokio::try_join!(
         biased;
-        tx.query(&holding, &of_subject),
+        tx.query(&holding, &of_target),
         tx.execute(&lock, &of_all),
         tx.query_one(&newest, &[]),
     )?;
     let current = holding.iter().map(fact).collect::<Result<Vec<EmbeddedFact>, WorkError>>()?;
     let newest: Option<i64> = newest.get(0);
-    let changed = lessons.change(current, newest.map(FactId::from_number), stored);
-    write(tx, subject, &changed).await?;
-    Ok(changed.effects)
+    let changed = set.change(current, newest.map(FactId::from_number), stored);
+    write(tx, target, &changed).await?;
+    Ok(Some(changed))
 }
 
-/// Those of the episodes that exist in this space.
+/// Those of the episodes that exist in the scope.
 async fn stored(
     tx: &Transaction<'_>,
-    space: i64,
+    scope: &FactScope,
     episodes: impl IntoIterator<Item = EpisodeId>,
 ) -> Result<HashSet<EpisodeId>, WorkError> {
-    let select =
-        tx.prepare_cached("SELECT uid FROM memcloud.episodes WHERE uid = ANY($1) AND space = $2").await?;
+    let select = tx
+        .prepare_cached(
+            "SELECT e.uid FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
+             WHERE e.uid = ANY($1) AND p.org = $2 AND ($3::text IS NULL OR p.project = $3)",
+        )
+        .await?;
     let uids: Vec<Uuid> = episodes.into_iter().map(|episode| uuid(&episode)).collect();
-    Ok(tx.query(&select, &[&uids, &space]).await?.iter().map(|row| id(row.get(0))).collect())
+    let rows = tx.query(&select, &[&uids, &scope.org, &scope.project]).await?;
+    Ok(rows.iter().map(|row| id(row.get(0))).collect())
 }
 
-async fn write(tx: &Transaction<'_>, subject: i64, changed: &Changed) -> Result<(), WorkError> {
-    insert(tx, &changed.learned.iter().map(|fact| (subject, fact)).collect::<Vec<_>>()).await?;
+async fn write(tx: &Transaction<'_>, target: i64, changed: &Changed) -> Result<(), WorkError> {
+    insert(tx, &changed.learned.iter().map(|fact| (target, fact)).collect::<Vec<_>>()).await?;
     cite(tx, &changed.cited).await?;
     let end = tx
         .prepare_cached(
-            "UPDATE memcloud.features f SET valid_to = e.at
+            "UPDATE memcloud.facts f SET valid_to = e.at
              FROM unnest($1::bigint[], $2::bigint[]) AS e (id, at) WHERE f.id = e.id",
         )
         .await?;
@@ -160,26 +183,29 @@ async fn write(tx: &Transaction<'_>, subject: i64, changed: &Changed) -> Result<
     Ok(())
 }
 
-const FEATURES: &str = "INSERT INTO memcloud.features
-        (id, subject, tag, feature, value, valid_from, valid_to, learned_at, prompt, model, vector)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-                         $8::bigint[], $9::text[], $10::text[], $11::halfvec[])";
+const FACTS: &str = "INSERT INTO memcloud.facts
+        (id, target, tag, feature, value, metadata, valid_from, valid_to, learned_at, prompt, model, vector)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::json[], $7::bigint[],
+                         $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::halfvec[])
+    ON CONFLICT (id) DO UPDATE SET target = EXCLUDED.target, tag = EXCLUDED.tag, feature = EXCLUDED.feature,
+        value = EXCLUDED.value, metadata = EXCLUDED.metadata, vector = EXCLUDED.vector";
 
-/// Writes facts, each about the subject in this row, with their citations.
+/// Stores facts, each for the target in this row, with their citations; or replaces those with the same ids.
 async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<(), WorkError> {
     if facts.is_empty() {
         return Ok(());
     }
-    let insert = tx.prepare_cached(FEATURES).await?;
+    let insert = tx.prepare_cached(FACTS).await?;
     let facts_alone = || facts.iter().map(|(_, fact)| &fact.fact);
     let numbers = |of: fn(&Fact) -> i64| facts_alone().map(of).collect::<Vec<i64>>();
     let texts = |of: fn(&Fact) -> &str| facts_alone().map(of).collect::<Vec<&str>>();
     let columns: &[&(dyn ToSql + Sync)] = &[
         &numbers(|f| f.id.number()),
-        &facts.iter().map(|(subject, _)| *subject).collect::<Vec<i64>>(),
+        &facts.iter().map(|(target, _)| *target).collect::<Vec<i64>>(),
         &texts(|f| &f.tag),
         &texts(|f| &f.name),
         &texts(|f| &f.value),
+        &facts_alone().map(|f| Json(&f.metadata)).collect::<Vec<Json<&Metadata>>>(),
         &numbers(|f| f.valid_from.as_micros()),
         &facts_alone().map(|f| f.valid_to.map(Timestamp::as_micros)).collect::<Vec<Option<i64>>>(),
         &numbers(|f| f.learned_at.as_micros()),
@@ -192,6 +218,26 @@ async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<
     cite(tx, &cited.collect::<Vec<_>>()).await
 }
 
+/// Changes a fact of this scope; `false` if it is unknown there.
+pub(super) async fn update(
+    client: &mut Object,
+    scope: &FactScope,
+    id: FactId,
+    changes: &FactChanges,
+) -> Result<bool, WorkError> {
+    let tx = client.transaction().await?;
+    targets::lock_scopes(&tx, [scope]).await?;
+    let known = find(&tx, id).await?.filter(|known| known.fact.target.set.scope == *scope);
+    let Some(known) = known else { return Ok(false) };
+    let stored = stored(&tx, scope, changes.citations.iter().flatten().copied()).await?;
+    let changed = changes.apply(known, stored);
+    let Some(target) = targets::make_one(&tx, &changed.fact.target).await? else { return Ok(false) };
+    tx.execute("DELETE FROM memcloud.fact_citations WHERE fact = $1", &[&id.number()]).await?;
+    insert(&tx, &[(target, &changed)]).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
 async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result<(), WorkError> {
     let (ids, uids): (Vec<i64>, Vec<Uuid>) =
         citations.iter().map(|(id, episode)| (id.number(), uuid(episode))).unzip();
@@ -200,7 +246,7 @@ async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result
     }
     let insert = tx
         .prepare_cached(
-            "INSERT INTO memcloud.citations (feature, uid)
+            "INSERT INTO memcloud.fact_citations (fact, uid)
              SELECT * FROM unnest($1::bigint[], $2::uuid[]) ON CONFLICT DO NOTHING",
         )
         .await?;
@@ -208,81 +254,81 @@ async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result
     Ok(())
 }
 
-/// Keeps facts as they are.
+/// Stores facts unchanged.
 pub(super) async fn put(client: &mut Object, facts: &[EmbeddedFact]) -> Result<(), WorkError> {
     let tx = client.transaction().await?;
-    let rows = subjects::lock_and_make(&tx, facts.iter().map(|fact| &fact.fact.subject)).await?;
-    let known = tx.prepare_cached("SELECT id FROM memcloud.features WHERE id = ANY($1)").await?;
+    targets::lock_scopes(&tx, facts.iter().map(|fact| &fact.fact.target.set.scope)).await?;
+    let known = tx.prepare_cached("SELECT id FROM memcloud.facts WHERE id = ANY($1)").await?;
     let ids: Vec<i64> = facts.iter().map(|fact| fact.fact.id.number()).collect();
     let known: HashSet<i64> = tx.query(&known, &[&ids]).await?.iter().map(|row| row.get(0)).collect();
-    let stored = stored_with(&tx, facts).await?;
-    let mut kept: Vec<(i64, EmbeddedFact)> = facts
-        .iter()
-        .filter(|fact| !known.contains(&fact.fact.id.number()))
-        .filter_map(|fact| Some((*rows.get(&fact.fact.subject)?, fact.clone())))
-        .collect();
-    for (_, EmbeddedFact { fact, .. }) in &mut kept {
-        let space = &fact.subject.space;
-        fact.citations.retain(|episode| stored.contains(&(space.clone(), *episode)));
+    let stored = spaces_of(&tx, facts).await?;
+    let mut new = Vec::new();
+    for fact in facts.iter().filter(|fact| !known.contains(&fact.fact.id.number())) {
+        let mut fact = fact.clone();
+        let Fact { target, citations, .. } = &mut fact.fact;
+        let cited = citations.len();
+        citations.retain(|id| stored.get(id).is_some_and(|space| target.set.scope.contains(space)));
+        if cited == 0 || !citations.is_empty() {
+            new.push(fact);
+        }
     }
-    kept.retain(|(_, fact)| !fact.fact.citations.is_empty());
-    insert(&tx, &kept.iter().map(|(subject, fact)| (*subject, fact)).collect::<Vec<_>>()).await?;
+    let rows = targets::make(&tx, new.iter().map(|fact| &fact.fact.target)).await?;
+    let new: Vec<(i64, &EmbeddedFact)> =
+        new.iter().filter_map(|fact| Some((*rows.get(&fact.fact.target)?, fact))).collect();
+    insert(&tx, &new).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Those of the episodes that facts cite which exist, with their spaces.
-async fn stored_with(
+/// The spaces of the episodes that facts cite. Those that are not stored are left out.
+async fn spaces_of(
     tx: &Transaction<'_>,
     facts: &[EmbeddedFact],
-) -> Result<HashSet<(Space, EpisodeId)>, WorkError> {
+) -> Result<HashMap<EpisodeId, Space>, WorkError> {
     let select = tx
         .prepare_cached(
-            "SELECT p.org, p.project, e.uid FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
+            "SELECT e.uid, p.org, p.project FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
              WHERE e.uid = ANY($1)",
         )
         .await?;
     let uids: Vec<Uuid> = facts.iter().flat_map(|fact| fact.fact.citations.iter().map(uuid)).collect();
     let rows = tx.query(&select, &[&uids]).await?;
-    let stored = rows.iter().map(|row| (Space { org: row.get(0), project: row.get(1) }, id(row.get(2))));
-    Ok(stored.collect())
+    let spaces = rows.iter().map(|row| (id(row.get(0)), Space { org: row.get(1), project: row.get(2) }));
+    Ok(spaces.collect())
 }
 
-/// Deletes a fact, if this space has it.
-pub(super) async fn delete(mut client: Object, space: &Space, id: FactId) -> Result<bool, WorkError> {
+/// Deletes a fact; `false` if it is unknown in this scope.
+pub(super) async fn delete(client: &mut Object, scope: &FactScope, id: FactId) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
-    let Some(space) = subjects::lock_space(&tx, space).await? else { return Ok(false) };
-    let delete = tx
-        .prepare_cached(
-            "DELETE FROM memcloud.features f USING memcloud.subjects s
-             WHERE f.id = $1 AND s.id = f.subject AND s.space = $2",
-        )
-        .await?;
-    let deleted = tx.execute(&delete, &[&id.number(), &space]).await?;
+    targets::lock_scopes(&tx, [scope]).await?;
+    let is_known = find(&tx, id).await?.is_some_and(|known| known.fact.target.set.scope == *scope);
+    if is_known {
+        tx.execute("DELETE FROM memcloud.facts WHERE id = $1", &[&id.number()]).await?;
+    }
     tx.commit().await?;
-    Ok(deleted == 1)
+    Ok(is_known)
 }
 
-/// Takes deleted episodes out of the queue and out of all citations, and deletes the facts that rest on no other. Their
-/// space is locked.
+/// Removes deleted episodes from the queue and from all citations, and deletes the facts that cited them and no others.
+/// Their space is locked.
 pub(crate) async fn forget(tx: &Transaction<'_>, episodes: &[EpisodeId]) -> Result<(), WorkError> {
     let (unqueue, uncite) = tokio::try_join!(
-        tx.prepare_cached("DELETE FROM memcloud.lessons WHERE uid = ANY($1)"),
-        tx.prepare_cached("DELETE FROM memcloud.citations WHERE uid = ANY($1) RETURNING feature"),
+        tx.prepare_cached("DELETE FROM memcloud.queue WHERE uid = ANY($1)"),
+        tx.prepare_cached("DELETE FROM memcloud.fact_citations WHERE uid = ANY($1) RETURNING fact"),
     )?;
     let uids: Vec<Uuid> = episodes.iter().map(uuid).collect();
     let parameters: [&(dyn ToSql + Sync); 1] = [&uids];
     let (_, uncited) = tokio::try_join!(tx.execute(&unqueue, &parameters), tx.query(&uncite, &parameters))?;
-    let features: Vec<i64> = uncited.iter().map(|row| row.get(0)).collect();
-    if features.is_empty() {
+    let facts: Vec<i64> = uncited.iter().map(|row| row.get(0)).collect();
+    if facts.is_empty() {
         return Ok(());
     }
     let baseless = tx
         .prepare_cached(
-            "DELETE FROM memcloud.features f WHERE f.id = ANY($1)
-               AND NOT EXISTS (SELECT 1 FROM memcloud.citations c WHERE c.feature = f.id)",
+            "DELETE FROM memcloud.facts f WHERE f.id = ANY($1)
+               AND NOT EXISTS (SELECT 1 FROM memcloud.fact_citations c WHERE c.fact = f.id)",
         )
         .await?;
-    tx.execute(&baseless, &[&features]).await?;
+    tx.execute(&baseless, &[&facts]).await?;
     Ok(())
 }

@@ -2,30 +2,32 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{GenericClient, Object, Transaction};
-use memcloud_domain::{EpisodeId, ProfileKey, Space, Timestamp};
+use deadpool_postgres::{Object, Transaction};
+use memcloud_domain::{EpisodeId, FactTarget, Space, Timestamp};
 use memcloud_ports::{
-    CLAIM_SIZES, ClaimedBatch, Lease, Outcome, Parked, Queued, Trigger, Waiting, unique_id,
+    Batch, CLAIM_SIZES, ClaimedBatch, Lease, Outcome, Parked, Prepared, Queued, Trigger, Waiting, unique_id,
 };
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::subjects;
+use super::targets::{self, MAKE_SETS, MAKE_TARGETS, QUEUE, TargetColumns};
 use crate::error::WorkError;
+use crate::query::Query;
 use crate::read::moment;
 use crate::{id, uuid};
 
-/// The subject whose turn it is, if one is due.
+/// The target that is due, if there is one.
 macro_rules! select_due {
     ($rest:literal) => {
         concat!(
-            "WITH ready AS (SELECT subject, min(queued_at) AS since, count(*) AS messages, ",
+            "WITH ready AS (SELECT target, min(queued_at) AS since, count(*) AS messages, ",
             "bool_or(attempts > 0 OR call IS NOT NULL) AS tried ",
-            "FROM memcloud.lessons WHERE parked IS NULL AND due <= $1 GROUP BY subject) ",
-            "SELECT s.id, p.org, p.project, s.owner, s.category ",
-            "FROM ready r JOIN memcloud.subjects s ON s.id = r.subject JOIN memcloud.spaces p ON p.id = s.space ",
-            "WHERE s.leased_until <= $1 AND (r.messages >= $2 OR r.since <= $3 OR r.tried) ",
-            "ORDER BY r.since, s.id LIMIT 1 ",
+            "FROM memcloud.queue WHERE parked IS NULL AND due <= $1 GROUP BY target) ",
+            "SELECT t.id, coalesce(p.org, s.org), p.project, s.metadata, t.category ",
+            "FROM ready r JOIN memcloud.targets t ON t.id = r.target JOIN memcloud.fact_sets s ON s.id = t.fact_set ",
+            "LEFT JOIN memcloud.spaces p ON p.id = s.space ",
+            "WHERE t.leased_until <= $1 AND (r.messages >= $2 OR r.since <= $3 OR r.tried) ",
+            "ORDER BY r.since, t.id LIMIT 1 ",
             $rest
         )
     };
@@ -35,22 +37,24 @@ macro_rules! select_due {
 /// its kind as that allows.
 const TAKE: &str = "
     WITH first AS (
-        SELECT attempts, call FROM memcloud.lessons WHERE subject = $1 AND parked IS NULL AND due <= $2
-        ORDER BY call IS NULL, uid LIMIT 1
+        SELECT q.attempts, q.call, e.space FROM memcloud.queue q JOIN memcloud.episodes e ON e.uid = q.uid
+        WHERE q.target = $1 AND q.parked IS NULL AND q.due <= $2
+        ORDER BY q.call IS NULL, q.uid LIMIT 1
     ),
     taken AS (
-        SELECT l.uid FROM memcloud.lessons l, first
-        WHERE l.subject = $1 AND l.parked IS NULL AND l.due <= $2 AND l.attempts = first.attempts
-          AND l.call IS NOT DISTINCT FROM first.call
-        ORDER BY l.uid
+        SELECT q.uid FROM memcloud.queue q JOIN memcloud.episodes e ON e.uid = q.uid, first
+        WHERE q.target = $1 AND q.parked IS NULL AND q.due <= $2 AND q.attempts = first.attempts
+          AND q.call IS NOT DISTINCT FROM first.call AND e.space = first.space
+        ORDER BY q.uid
         LIMIT (SELECT CASE WHEN call IS NULL THEN ($3::bigint[])[least(attempts + 1, cardinality($3))] END FROM first)
-        -- Those locked by others are being deleted.
-        FOR UPDATE OF l SKIP LOCKED
+        -- Rows that another transaction has locked are being deleted.
+        FOR UPDATE OF q SKIP LOCKED
     )
-    UPDATE memcloud.lessons l SET attempts = l.attempts + 1, call = coalesce(l.call, $4) FROM taken t
-    WHERE l.subject = $1 AND l.uid = t.uid RETURNING l.uid, l.attempts, l.call";
+    UPDATE memcloud.queue q SET attempts = q.attempts + 1, call = coalesce(q.call, $4)
+    FROM taken t, first f JOIN memcloud.spaces s ON s.id = f.space
+    WHERE q.target = $1 AND q.uid = t.uid RETURNING q.uid, q.attempts, q.call, s.org, s.project";
 
-/// Takes on messages of the subject whose turn it is.
+/// Claims messages of the target that is due.
 pub(super) async fn claim(
     mut client: Object,
     trigger: Trigger,
@@ -66,74 +70,60 @@ pub(super) async fn claim(
         return Ok(None);
     }
     let tx = client.transaction().await?;
-    // Of several servers each locks another subject.
-    let lock = tx.prepare_cached(select_due!("FOR NO KEY UPDATE OF s SKIP LOCKED")).await?;
+    // Each of several servers locks another target.
+    let lock = tx.prepare_cached(select_due!("FOR NO KEY UPDATE OF t SKIP LOCKED")).await?;
     let Some(turn) = tx.query_opt(&lock, &due).await? else { return Ok(None) };
     let (row, lease): (i64, Lease) = (turn.get(0), Lease::new(now));
     let take = tx.prepare_cached(TAKE).await?;
     let most = CLAIM_SIZES.map(|most| most as i64);
     let taken = tx.query(&take, &[&row, &at, &&most[..], &unique_id(now)]).await?;
-    let first = taken.first().map(|row| (row.get::<_, i32>(1), row.get(2)));
-    let Some((attempts, call)) = first else { return Ok(None) };
+    let Some(first) = taken.first() else { return Ok(None) };
+    let (attempt, call) = (first.get::<_, i32>(1).cast_unsigned(), first.get(2));
+    let space = Space { org: first.get(3), project: first.get(4) };
     let hold =
-        tx.prepare_cached("UPDATE memcloud.subjects SET lease = $2, leased_until = $3 WHERE id = $1").await?;
+        tx.prepare_cached("UPDATE memcloud.targets SET lease = $2, leased_until = $3 WHERE id = $1").await?;
     tx.execute(&hold, &[&row, &lease.0, &at.saturating_add(micros(duration))]).await?;
     tx.commit().await?;
     let mut episodes: Vec<EpisodeId> = taken.iter().map(|row| id(row.get(0))).collect();
     episodes.sort_unstable();
-    let subject = subjects::read(&turn, 1);
-    Ok(Some(ClaimedBatch { lease, call, subject, episodes, attempt: attempts.cast_unsigned() }))
+    Ok(Some(ClaimedBatch { lease, call, target: targets::read(&turn, 1), space, episodes, attempt }))
 }
 
-/// The row of the subject that is leased, locked; `None` when the lease was lost.
-pub(super) async fn leased(
-    tx: &Transaction<'_>,
-    assignment: &ClaimedBatch,
-) -> Result<Option<i64>, WorkError> {
-    let ProfileKey { space, owner, category } = &assignment.subject;
+/// The row of the target that is leased, locked; `None` when the lease was lost.
+pub(super) async fn leased(tx: &Transaction<'_>, batch: &ClaimedBatch) -> Result<Option<i64>, WorkError> {
+    let Some(target) = targets::find(tx, &batch.target).await? else { return Ok(None) };
     let lock = tx
-        .prepare_cached(
-            "SELECT s.id FROM memcloud.subjects s JOIN memcloud.spaces p ON p.id = s.space
-             WHERE p.org = $1 AND p.project = $2 AND s.owner = $3 AND s.category = $4 AND s.lease = $5
-             FOR NO KEY UPDATE OF s",
-        )
+        .prepare_cached("SELECT id FROM memcloud.targets WHERE id = $1 AND lease = $2 FOR NO KEY UPDATE")
         .await?;
-    let found =
-        tx.query_opt(&lock, &[&space.org, &space.project, owner, category, &assignment.lease.0]).await?;
-    Ok(found.map(|row| row.get(0)))
+    Ok(tx.query_opt(&lock, &[&target, &batch.lease.0]).await?.map(|row| row.get(0)))
 }
 
-/// Takes messages out of the queue that were learned from, and ends the lease.
-pub(super) async fn finish(
-    tx: &Transaction<'_>,
-    subject: i64,
-    assignment: &ClaimedBatch,
-) -> Result<(), WorkError> {
-    let done = tx.prepare_cached("DELETE FROM memcloud.lessons WHERE subject = $1 AND uid = ANY($2)").await?;
-    tx.execute(&done, &[&subject, &uuids(&assignment.episodes)]).await?;
-    end(tx, subject).await
+/// Removes messages from the queue that were learned from, and ends the lease.
+pub(super) async fn finish(tx: &Transaction<'_>, target: i64, batch: &ClaimedBatch) -> Result<(), WorkError> {
+    let done = tx.prepare_cached("DELETE FROM memcloud.queue WHERE target = $1 AND uid = ANY($2)").await?;
+    tx.execute(&done, &[&target, &uuids(&batch.episodes)]).await?;
+    end(tx, target).await
 }
 
-async fn end(tx: &Transaction<'_>, subject: i64) -> Result<(), WorkError> {
-    let end = tx
-        .prepare_cached("UPDATE memcloud.subjects SET lease = NULL, leased_until = 0 WHERE id = $1")
-        .await?;
-    tx.execute(&end, &[&subject]).await?;
+async fn end(tx: &Transaction<'_>, target: i64) -> Result<(), WorkError> {
+    let end =
+        tx.prepare_cached("UPDATE memcloud.targets SET lease = NULL, leased_until = 0 WHERE id = $1").await?;
+    tx.execute(&end, &[&target]).await?;
     Ok(())
 }
 
-/// Puts messages back that could not be learned from.
+/// Puts back messages that could not be learned from.
 pub(super) async fn put_back(
     mut client: Object,
-    assignment: &ClaimedBatch,
-    setback: &Outcome,
+    batch: &ClaimedBatch,
+    outcome: &Outcome,
 ) -> Result<(), WorkError> {
     let tx = client.transaction().await?;
-    // Deletions in this space wait, and no two wait for each other.
-    subjects::lock_space(&tx, &assignment.subject.space).await?;
-    let Some(subject) = leased(&tx, assignment).await? else { return Ok(()) };
-    let before = assignment.attempt.saturating_sub(1).cast_signed();
-    let (attempts, due, reason) = match setback {
+    // Deletions in this scope wait, so that no two transactions wait for each other.
+    targets::lock_scopes(&tx, [&batch.target.set.scope]).await?;
+    let Some(target) = leased(&tx, batch).await? else { return Ok(()) };
+    let before = batch.attempt.saturating_sub(1).cast_signed();
+    let (attempts, due, reason) = match outcome {
         Outcome::Interrupted => (before, None, None),
         Outcome::Retry(due) => (before, Some(due.as_micros()), None),
         Outcome::Failed(due) => (before + 1, Some(due.as_micros()), None),
@@ -141,20 +131,20 @@ pub(super) async fn put_back(
     };
     let update = tx
         .prepare_cached(
-            "UPDATE memcloud.lessons SET attempts = $3, due = coalesce($4, due), parked = $5, call = $6
-             WHERE subject = $1 AND uid = ANY($2) AND parked IS NULL",
+            "UPDATE memcloud.queue SET attempts = $3, due = coalesce($4, due), parked = $5, call = $6
+             WHERE target = $1 AND uid = ANY($2) AND parked IS NULL",
         )
         .await?;
-    let call = (*setback == Outcome::Interrupted).then_some(assignment.call);
-    tx.execute(&update, &[&subject, &uuids(&assignment.episodes), &attempts, &due, &reason, &call]).await?;
-    end(&tx, subject).await?;
+    let call = (*outcome == Outcome::Interrupted).then_some(batch.call);
+    tx.execute(&update, &[&target, &uuids(&batch.episodes), &attempts, &due, &reason, &call]).await?;
+    end(&tx, target).await?;
     tx.commit().await?;
     Ok(())
 }
 
 /// Ends all leases.
 pub(super) async fn end_leases(client: Object) -> Result<(), WorkError> {
-    let end = "UPDATE memcloud.subjects SET lease = NULL, leased_until = 0 WHERE lease IS NOT NULL";
+    let end = "UPDATE memcloud.targets SET lease = NULL, leased_until = 0 WHERE lease IS NOT NULL";
     client.execute(end, &[]).await?;
     Ok(())
 }
@@ -165,10 +155,10 @@ pub(super) async fn waiting(client: Object, space: Option<&Space>) -> Result<Wai
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE l.parked IS NULL), min(l.queued_at) FILTER (WHERE l.parked IS NULL),
                     count(*) FILTER (WHERE l.parked IS NOT NULL)
-             FROM memcloud.lessons l
-             WHERE $1::text IS NULL OR l.subject IN (
-                 SELECT s.id FROM memcloud.subjects s JOIN memcloud.spaces p ON p.id = s.space
-                 WHERE p.org = $1 AND p.project = $2)",
+             FROM memcloud.queue l
+             WHERE $1::text IS NULL OR l.target IN (
+                 SELECT t.id FROM memcloud.targets t JOIN memcloud.fact_sets s ON s.id = t.fact_set
+                 JOIN memcloud.spaces p ON p.id = s.space WHERE p.org = $1 AND p.project = $2)",
         )
         .await?;
     let row = client.query_one(&select, &names(space)).await?;
@@ -185,17 +175,17 @@ pub(super) async fn parked(
 ) -> Result<Vec<Parked>, WorkError> {
     let select = client
         .prepare_cached(
-            "SELECT p.org, p.project, s.owner, s.category, l.uid, l.attempts, l.parked
-             FROM memcloud.lessons l JOIN memcloud.subjects s ON s.id = l.subject
-             JOIN memcloud.spaces p ON p.id = s.space
+            "SELECT coalesce(p.org, s.org), p.project, s.metadata, t.category, l.uid, l.attempts, l.parked
+             FROM memcloud.queue l JOIN memcloud.targets t ON t.id = l.target
+             JOIN memcloud.fact_sets s ON s.id = t.fact_set LEFT JOIN memcloud.spaces p ON p.id = s.space
              WHERE l.parked IS NOT NULL AND ($1::text IS NULL OR (p.org = $1 AND p.project = $2))
-             ORDER BY l.queued_at, l.uid, l.subject LIMIT $3",
+             ORDER BY l.queued_at, l.uid, l.target LIMIT $3",
         )
         .await?;
     let ([org, project], limit) = (names(space), i64::try_from(limit).unwrap_or(i64::MAX));
     let rows = client.query(&select, &[org, project, &limit]).await?;
     let parked = rows.iter().map(|row| Parked {
-        subject: subjects::read(row, 0),
+        target: targets::read(row, 0),
         episode: id(row.get(4)),
         attempts: row.get::<_, i32>(5).cast_unsigned(),
         reason: row.get(6),
@@ -207,37 +197,38 @@ pub(super) async fn parked(
 pub(super) async fn unpark(client: Object, space: Option<&Space>) -> Result<u64, WorkError> {
     let update = client
         .prepare_cached(
-            "UPDATE memcloud.lessons l SET parked = NULL, attempts = 0
-             FROM memcloud.subjects s JOIN memcloud.spaces p ON p.id = s.space
-             WHERE s.id = l.subject AND l.parked IS NOT NULL
+            "UPDATE memcloud.queue l SET parked = NULL, attempts = 0
+             FROM memcloud.targets t JOIN memcloud.fact_sets s ON s.id = t.fact_set
+             LEFT JOIN memcloud.spaces p ON p.id = s.space
+             WHERE t.id = l.target AND l.parked IS NOT NULL
                AND ($1::text IS NULL OR (p.org = $1 AND p.project = $2))",
         )
         .await?;
     Ok(client.execute(&update, &names(space)).await?)
 }
 
-/// The queue after this message, by the subject's row and the episode.
+/// The queue after this message, by the target's row and the episode.
 pub(super) async fn page(
     client: Object,
     after: Option<&Queued>,
     limit: usize,
 ) -> Result<Vec<Queued>, WorkError> {
     let (row, uid) = match after {
-        Some(after) => (known(&client, &after.subject).await?, uuid(&after.episode)),
+        Some(after) => (targets::find(&client, &after.target).await?.unwrap_or(0), uuid(&after.episode)),
         None => (0, Uuid::nil()),
     };
     let select = client
         .prepare_cached(
-            "SELECT p.org, p.project, s.owner, s.category, l.uid, l.queued_at, l.attempts, l.parked
-             FROM memcloud.lessons l JOIN memcloud.subjects s ON s.id = l.subject
-             JOIN memcloud.spaces p ON p.id = s.space
-             WHERE (l.subject, l.uid) > ($1, $2) ORDER BY l.subject, l.uid LIMIT $3",
+            "SELECT coalesce(p.org, s.org), p.project, s.metadata, t.category, l.uid, l.queued_at, l.attempts, l.parked
+             FROM memcloud.queue l JOIN memcloud.targets t ON t.id = l.target
+             JOIN memcloud.fact_sets s ON s.id = t.fact_set LEFT JOIN memcloud.spaces p ON p.id = s.space
+             WHERE (l.target, l.uid) > ($1, $2) ORDER BY l.target, l.uid LIMIT $3",
         )
         .await?;
     let rows = client.query(&select, &[&row, &uid, &i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
     let queued = rows.iter().map(|row| {
         Ok(Queued {
-            subject: subjects::read(row, 0),
+            target: targets::read(row, 0),
             episode: id(row.get(4)),
             since: moment(row, 5)?,
             attempts: row.get::<_, i32>(6).cast_unsigned(),
@@ -247,44 +238,78 @@ pub(super) async fn page(
     queued.collect()
 }
 
-/// The row of a subject, 0 when it is not known.
-async fn known(client: &impl GenericClient, subject: &ProfileKey) -> Result<i64, WorkError> {
-    let ProfileKey { space, owner, category } = subject;
-    let find = client
-        .prepare_cached(
-            "SELECT s.id FROM memcloud.subjects s JOIN memcloud.spaces p ON p.id = s.space
-             WHERE p.org = $1 AND p.project = $2 AND s.owner = $3 AND s.category = $4",
-        )
-        .await?;
-    let found = client.query_opt(&find, &[&space.org, &space.project, owner, category]).await?;
-    Ok(found.map_or(0, |row| row.get(0)))
+/// Queues messages that are stored already.
+pub(super) async fn enqueue(client: &mut Object, queued: &[Queued]) -> Result<(), WorkError> {
+    let tx = client.transaction().await?;
+    targets::lock_scopes(&tx, queued.iter().map(|queued| &queued.target.set.scope)).await?;
+    prepare(&tx).await?;
+    let messages = MessageColumns {
+        targets: TargetColumns::of(queued.iter().map(|queued| &queued.target)),
+        uids: queued.iter().map(|queued| uuid(&queued.episode)).collect(),
+        since: queued.iter().map(|queued| queued.since.as_micros()).collect(),
+        attempts: queued.iter().map(|queued| queued.attempts.cast_signed()).collect(),
+        parked: queued.iter().map(|queued| queued.parked.as_deref()).collect(),
+    };
+    add(&tx, &messages, false).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
-/// Queues messages that are stored already.
-pub(super) async fn enqueue(mut client: Object, queued: &[Queued]) -> Result<(), WorkError> {
-    let tx = client.transaction().await?;
-    let rows = subjects::lock_and_make(&tx, queued.iter().map(|queued| &queued.subject)).await?;
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO memcloud.lessons (subject, uid, queued_at, attempts, due, parked)
-             SELECT s.id, e.uid, q.since, q.attempts, q.since, q.parked
-             FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::integer[], $5::text[])
-                  AS q (subject, uid, since, attempts, parked)
-             JOIN memcloud.subjects s ON s.id = q.subject
-             JOIN memcloud.episodes e ON e.uid = q.uid AND e.space = s.space
-             ON CONFLICT DO NOTHING",
-        )
-        .await?;
-    let known: Vec<(i64, &Queued)> =
-        queued.iter().filter_map(|queued| Some((*rows.get(&queued.subject)?, queued))).collect();
-    let column = |of: fn(&Queued) -> i64| known.iter().map(|(_, queued)| of(queued)).collect::<Vec<i64>>();
-    let rows: Vec<i64> = known.iter().map(|(row, _)| *row).collect();
-    let uids: Vec<Uuid> = known.iter().map(|(_, queued)| uuid(&queued.episode)).collect();
-    let since = column(|queued| queued.since.as_micros());
-    let attempts: Vec<i32> = known.iter().map(|(_, queued)| queued.attempts.cast_signed()).collect();
-    let parked: Vec<Option<&str>> = known.iter().map(|(_, queued)| queued.parked.as_deref()).collect();
-    tx.execute(&insert, &[&rows, &uids, &since, &attempts, &parked]).await?;
-    tx.commit().await?;
+/// Messages and what is to be learned from each, as columns.
+#[derive(Default)]
+pub(crate) struct MessageColumns<'a> {
+    pub(crate) targets: TargetColumns<'a>,
+    pub(crate) uids: Vec<Uuid>,
+    pub(crate) since: Vec<i64>,
+    pub(crate) attempts: Vec<i32>,
+    pub(crate) parked: Vec<Option<&'a str>>,
+}
+
+impl<'a> MessageColumns<'a> {
+    /// The messages of a batch.
+    pub(crate) fn of(batch: &'a Batch) -> Self {
+        let mut columns = Self::default();
+        for Prepared { episode, fact_targets, .. } in &batch.episodes {
+            for FactTarget { set, category } in fact_targets {
+                columns.targets.push(set, category);
+                columns.uids.push(uuid(&episode.id));
+                columns.since.push(episode.ingested_at.as_micros());
+                columns.attempts.push(0);
+                columns.parked.push(None);
+            }
+        }
+        columns
+    }
+}
+
+/// Prepares the statements that queue messages.
+pub(crate) async fn prepare(tx: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
+    let (make_sets, make_targets, queue) =
+        (tx.prepare_cached(MAKE_SETS), tx.prepare_cached(MAKE_TARGETS), tx.prepare_cached(QUEUE));
+    tokio::try_join!(make_sets, make_targets, queue)?;
+    Ok(())
+}
+
+/// Queues messages; with `learns`, only those of spaces that are learned from. The statements are prepared.
+pub(crate) async fn add(
+    tx: &Transaction<'_>,
+    messages: &MessageColumns<'_>,
+    learns: bool,
+) -> Result<(), WorkError> {
+    if messages.uids.is_empty() {
+        return Ok(());
+    }
+    let targets = messages.targets.parameters();
+    let of_messages: [&(dyn ToSql + Sync); 5] =
+        [&messages.uids, &messages.since, &messages.attempts, &messages.parked, &learns];
+    let all: Vec<_> = targets.into_iter().chain(of_messages).collect();
+    // They are sent in this order, and each sees what the ones before it have done.
+    tokio::try_join!(
+        biased;
+        tx.run(MAKE_SETS, &targets),
+        tx.run(MAKE_TARGETS, &targets),
+        tx.run(QUEUE, &all),
+    )?;
     Ok(())
 }
 

@@ -1,20 +1,23 @@
-//! What is known, now and in the past.
+//! Facts, current and past.
 
-use memcloud_domain::{EpisodeId, Fact, FactId, Space, Timestamp};
-use memcloud_ports::{Changed, EmbeddedFact, FactsOf, RevisionSet};
+use std::collections::HashSet;
+
+use memcloud_domain::{EpisodeId, Fact, FactId, FactScope, Timestamp};
+use memcloud_ports::{Changed, EmbeddedFact, FactChanges, FactSets, FactsOf, RevisionSet};
 use rusqlite::{Connection, Row, params};
 
-use super::subjects;
+use super::targets;
 use crate::error::WorkError;
-use crate::{read, spaces, vectors};
+use crate::{read, vectors};
 
 /// What every read of facts selects, in the order that [`fact`] expects.
 macro_rules! select_facts {
     ($rest:literal) => {
         concat!(
-            "SELECT f.id, p.org, p.project, s.owner, s.category, f.tag, f.feature, f.value, f.valid_from, f.valid_to, ",
-            "f.learned_at, f.prompt, f.model, f.vector ",
-            "FROM features f JOIN subjects s ON s.id = f.subject JOIN spaces p ON p.id = s.space ",
+            "SELECT f.id, ifnull(p.org, s.org), p.project, s.metadata, t.category, f.tag, f.feature, f.value, ",
+            "f.valid_from, f.valid_to, f.learned_at, f.prompt, f.model, f.vector, f.metadata ",
+            "FROM facts f JOIN targets t ON t.id = f.target JOIN fact_sets s ON s.id = t.fact_set ",
+            "LEFT JOIN spaces p ON p.id = s.space ",
             $rest
         )
     };
@@ -27,10 +30,11 @@ fn fact(row: &Row<'_>) -> rusqlite::Result<EmbeddedFact> {
     };
     let fact = Fact {
         id: FactId::from_number(row.get(0)?),
-        subject: subjects::read(row, 1)?,
+        target: targets::read(row, 1)?,
         tag: row.get(5)?,
         name: row.get(6)?,
         value: row.get(7)?,
+        metadata: targets::from_json(row, 14)?,
         citations: Vec::new(),
         valid_from: read::moment(row, 8)?,
         valid_to,
@@ -47,7 +51,7 @@ fn cited(
     facts: impl Iterator<Item = rusqlite::Result<EmbeddedFact>>,
 ) -> Result<Vec<EmbeddedFact>, WorkError> {
     let mut select =
-        connection.prepare_cached("SELECT uid FROM citations WHERE feature = ?1 ORDER BY uid")?;
+        connection.prepare_cached("SELECT uid FROM fact_citations WHERE fact = ?1 ORDER BY uid")?;
     let mut all = Vec::new();
     for fact in facts {
         let mut fact = fact?;
@@ -58,22 +62,38 @@ fn cited(
     Ok(all)
 }
 
-/// Facts of a space, in the order in which they were learned.
+/// The facts of some sets, in the order in which they were learned.
 pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<EmbeddedFact>, WorkError> {
-    let Some(space) = spaces::find(connection, &of.space)? else { return Ok(Vec::new()) };
-    let owners = of.owners.as_ref().map(|owners| serde_json::Value::from(owners.as_slice()).to_string());
+    let (sets, scope) = match &of.sets {
+        FactSets::Of(scope) => match targets::scope(connection, scope)? {
+            Some(scope) => (None, Some(scope)),
+            None => return Ok(Vec::new()),
+        },
+        FactSets::These(sets) => {
+            let rows = sets.iter().filter_map(|set| targets::find_set(connection, set).transpose());
+            (Some(targets::json(&rows.collect::<Result<Vec<i64>, _>>()?)), None)
+        }
+    };
     let mut select = connection.prepare_cached(select_facts!(
-        "WHERE s.space = ?1 AND (?2 IS NULL OR s.owner IN (SELECT value FROM json_each(?2)))
-           AND (?3 IS NULL OR s.category = ?3)
-           AND ((?4 IS NULL AND f.valid_to IS NULL)
-             OR (f.valid_from <= ?4 AND (f.valid_to IS NULL OR f.valid_to > ?4)))
+        "WHERE t.fact_set IN (SELECT value FROM json_each(?1)
+                              UNION ALL SELECT id FROM fact_sets WHERE ifnull(space, 0) = ?2 AND org = ?3)
+           AND (?4 IS NULL OR t.category = ?4)
+           AND ((?5 IS NULL AND f.valid_to IS NULL)
+             OR (f.valid_from <= ?5 AND (f.valid_to IS NULL OR f.valid_to > ?5)))
          ORDER BY f.id"
     ))?;
+    let (space, org) = (scope.as_ref().map(|scope| scope.space), scope.as_ref().map(|scope| &scope.org));
     let as_of = of.as_of.map(Timestamp::as_micros);
-    cited(connection, select.query_map(params![space, owners, of.category, as_of], fact)?)
+    cited(connection, select.query_map(params![sets, space, org, of.category, as_of], fact)?)
 }
 
-/// Facts of all spaces by id, after this one.
+/// A fact, if it is known.
+pub(super) fn find(connection: &Connection, id: FactId) -> Result<Option<EmbeddedFact>, WorkError> {
+    let mut select = connection.prepare_cached(select_facts!("WHERE f.id = ?1"))?;
+    Ok(cited(connection, select.query_map([id.number()], fact)?)?.pop())
+}
+
+/// All facts by id, after this one.
 pub(super) fn all(
     connection: &Connection,
     after: Option<FactId>,
@@ -84,60 +104,69 @@ pub(super) fn all(
     cited(connection, select.query_map(params![after, limit as i64], fact)?)
 }
 
-/// Changes what is known about the subject in this row, and says how many revisions took effect.
-pub(super) fn revise(
-    tx: &Connection,
-    space: i64,
-    subject: i64,
-    lessons: &RevisionSet,
-) -> Result<usize, WorkError> {
+/// Changes what is known about a target; `None` if its space is unknown.
+pub(super) fn revise(tx: &Connection, set: &RevisionSet) -> Result<Option<Changed>, WorkError> {
+    let Some(target) = targets::make(tx, &set.target)? else { return Ok(None) };
     let mut holding =
-        tx.prepare_cached(select_facts!("WHERE f.subject = ?1 AND f.valid_to IS NULL ORDER BY f.id"))?;
-    let current = cited(tx, holding.query_map([subject], fact)?)?;
-    let newest: Option<i64> = tx.query_row("SELECT max(id) FROM features", [], |row| row.get(0))?;
-    let mut stored = Vec::new();
-    for episode in lessons.cited() {
-        if is_stored(tx, space, &episode)? {
-            stored.push(episode);
+        tx.prepare_cached(select_facts!("WHERE f.target = ?1 AND f.valid_to IS NULL ORDER BY f.id"))?;
+    let current = cited(tx, holding.query_map([target], fact)?)?;
+    let newest: Option<i64> = tx.query_row("SELECT max(id) FROM facts", [], |row| row.get(0))?;
+    let stored = stored(tx, &set.target.set.scope, set.cited())?;
+    let changed = set.change(current, newest.map(FactId::from_number), stored);
+    write(tx, target, &changed)?;
+    Ok(Some(changed))
+}
+
+/// Those of the episodes that exist in the scope.
+pub(super) fn stored(
+    tx: &Connection,
+    scope: &FactScope,
+    episodes: impl IntoIterator<Item = EpisodeId>,
+) -> Result<HashSet<EpisodeId>, WorkError> {
+    let mut stored = tx.prepare_cached(
+        "SELECT 1 FROM episodes e JOIN spaces p ON p.id = e.space
+         WHERE e.uid = ?1 AND p.org = ?2 AND (?3 IS NULL OR p.project = ?3)",
+    )?;
+    let mut found = HashSet::new();
+    for episode in episodes {
+        if stored.exists(params![episode.as_bytes(), scope.org, scope.project])? {
+            found.insert(episode);
         }
     }
-    let changed = lessons.change(current, newest.map(FactId::from_number), stored);
-    write(tx, subject, &changed)?;
-    Ok(changed.effects)
+    Ok(found)
 }
 
-fn is_stored(tx: &Connection, space: i64, episode: &EpisodeId) -> Result<bool, WorkError> {
-    let mut stored = tx.prepare_cached("SELECT 1 FROM episodes WHERE uid = ?1 AND space = ?2")?;
-    Ok(stored.exists(params![episode.as_bytes(), space])?)
-}
-
-fn write(tx: &Connection, subject: i64, changed: &Changed) -> Result<(), WorkError> {
+fn write(tx: &Connection, target: i64, changed: &Changed) -> Result<(), WorkError> {
     for fact in &changed.learned {
-        insert(tx, subject, fact)?;
+        insert(tx, target, fact)?;
     }
     for (id, episode) in &changed.cited {
         cite(tx, *id, episode)?;
     }
-    let mut end = tx.prepare_cached("UPDATE features SET valid_to = ?2 WHERE id = ?1")?;
+    let mut end = tx.prepare_cached("UPDATE facts SET valid_to = ?2 WHERE id = ?1")?;
     for (id, at) in &changed.ended {
         end.execute(params![id.number(), at.as_micros()])?;
     }
     Ok(())
 }
 
-fn insert(tx: &Connection, subject: i64, fact: &EmbeddedFact) -> Result<(), WorkError> {
+/// Stores a fact, or replaces the one with its id.
+fn insert(tx: &Connection, target: i64, fact: &EmbeddedFact) -> Result<(), WorkError> {
     let vector = fact.vector.as_deref().map(vectors::encode);
     let fact = &fact.fact;
     tx.prepare_cached(
-        "INSERT INTO features (id, subject, tag, feature, value, valid_from, valid_to, learned_at, prompt, model, vector)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO facts (id, target, tag, feature, value, metadata, valid_from, valid_to, learned_at, prompt, model,
+                            vector)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (id) DO UPDATE SET target = ?2, tag = ?3, feature = ?4, value = ?5, metadata = ?6, vector = ?12",
     )?
     .execute(params![
         fact.id.number(),
-        subject,
+        target,
         fact.tag,
         fact.name,
         fact.value,
+        targets::json(&fact.metadata),
         fact.valid_from.as_micros(),
         fact.valid_to.map(Timestamp::as_micros),
         fact.learned_at.as_micros(),
@@ -148,55 +177,70 @@ fn insert(tx: &Connection, subject: i64, fact: &EmbeddedFact) -> Result<(), Work
     fact.citations.iter().try_for_each(|episode| cite(tx, fact.id, episode))
 }
 
+/// Changes a fact of this scope; `false` if it is unknown there.
+pub(super) fn update(
+    tx: &Connection,
+    scope: &FactScope,
+    id: FactId,
+    changes: &FactChanges,
+) -> Result<bool, WorkError> {
+    let Some(known) = find(tx, id)?.filter(|known| known.fact.target.set.scope == *scope) else {
+        return Ok(false);
+    };
+    let changed = changes.apply(known, stored(tx, scope, changes.citations.iter().flatten().copied())?);
+    let Some(target) = targets::make(tx, &changed.fact.target)? else { return Ok(false) };
+    tx.prepare_cached("DELETE FROM fact_citations WHERE fact = ?1")?.execute([id.number()])?;
+    insert(tx, target, &changed)?;
+    Ok(true)
+}
+
 fn cite(tx: &Connection, id: FactId, episode: &EpisodeId) -> Result<(), WorkError> {
-    tx.prepare_cached("INSERT OR IGNORE INTO citations (feature, uid) VALUES (?1, ?2)")?
+    tx.prepare_cached("INSERT OR IGNORE INTO fact_citations (fact, uid) VALUES (?1, ?2)")?
         .execute(params![id.number(), episode.as_bytes()])?;
     Ok(())
 }
 
-/// Keeps facts as they are.
+/// Stores facts unchanged.
 pub(super) fn put(tx: &Connection, facts: &[EmbeddedFact]) -> Result<(), WorkError> {
-    let mut known = tx.prepare_cached("SELECT 1 FROM features WHERE id = ?1")?;
-    for fact in facts {
-        let Some(space) = spaces::find(tx, &fact.fact.subject.space)? else { continue };
-        let mut fact = fact.clone();
-        let mut citations = Vec::with_capacity(fact.fact.citations.len());
-        for episode in fact.fact.citations {
-            if is_stored(tx, space, &episode)? {
-                citations.push(episode);
-            }
+    let mut known = tx.prepare_cached("SELECT 1 FROM facts WHERE id = ?1")?;
+    for new in facts {
+        let Fact { id, target, citations, .. } = &new.fact;
+        let stored = stored(tx, &target.set.scope, citations.iter().copied())?;
+        let lost_all = stored.is_empty() && !citations.is_empty();
+        if lost_all || known.exists([id.number()])? {
+            continue;
         }
-        fact.fact.citations = citations;
-        if !fact.fact.citations.is_empty() && !known.exists([fact.fact.id.number()])? {
-            let Fact { subject, .. } = &fact.fact;
-            insert(tx, subjects::make(tx, space, &subject.owner, &subject.category)?, &fact)?;
-        }
+        let Some(target) = targets::make(tx, target)? else { continue };
+        let mut new = new.clone();
+        new.fact.citations.retain(|episode| stored.contains(episode));
+        insert(tx, target, &new)?;
     }
     Ok(())
 }
 
-/// Deletes a fact, if this space has it.
-pub(super) fn delete(tx: &Connection, space: &Space, id: FactId) -> Result<bool, WorkError> {
-    let Some(space) = spaces::find(tx, space)? else { return Ok(false) };
-    let of_space =
-        "DELETE FROM features WHERE id = ?1 AND subject IN (SELECT id FROM subjects WHERE space = ?2)";
-    Ok(tx.prepare_cached(of_space)?.execute(params![id.number(), space])? == 1)
+/// Deletes a fact; `false` if it is unknown in this scope.
+pub(super) fn delete(tx: &Connection, scope: &FactScope, id: FactId) -> Result<bool, WorkError> {
+    let Some(scope) = targets::scope(tx, scope)? else { return Ok(false) };
+    let of_scope = "DELETE FROM facts WHERE id = ?1 AND target IN (
+                        SELECT t.id FROM targets t JOIN fact_sets s ON s.id = t.fact_set
+                        WHERE ifnull(s.space, 0) = ?2 AND s.org = ?3)";
+    Ok(tx.prepare_cached(of_scope)?.execute(params![id.number(), scope.space, scope.org])? == 1)
 }
 
-/// Takes a deleted episode out of the queue and out of all citations, and deletes the facts that rest on no other.
+/// Removes a deleted episode from the queue and from all citations, and deletes the facts that cited it and no other.
 pub(crate) fn forget(tx: &Connection, uid: &[u8; 16]) -> Result<(), WorkError> {
-    tx.prepare_cached("DELETE FROM lessons WHERE uid = ?1")?.execute([uid])?;
+    tx.prepare_cached("DELETE FROM queue WHERE uid = ?1")?.execute([uid])?;
     let citing = tx
-        .prepare_cached("SELECT feature FROM citations WHERE uid = ?1")?
+        .prepare_cached("SELECT fact FROM fact_citations WHERE uid = ?1")?
         .query_map([uid], |row| row.get(0))?
         .collect::<Result<Vec<i64>, _>>()?;
-    let mut uncite = tx.prepare_cached("DELETE FROM citations WHERE feature = ?1 AND uid = ?2")?;
+    let mut uncite = tx.prepare_cached("DELETE FROM fact_citations WHERE fact = ?1 AND uid = ?2")?;
     let mut baseless = tx.prepare_cached(
-        "DELETE FROM features WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM citations WHERE feature = ?1)",
+        "DELETE FROM facts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM fact_citations WHERE fact = ?1)",
     )?;
-    for feature in citing {
-        uncite.execute(params![feature, uid])?;
-        baseless.execute([feature])?;
+    for fact in citing {
+        uncite.execute(params![fact, uid])?;
+        baseless.execute([fact])?;
     }
     Ok(())
 }

@@ -1,17 +1,22 @@
-//! What is learned: see [`FactStore`], [`LearningQueue`] and [`UsageLedger`].
+//! Facts and how they are learned: see [`FactStore`], [`CategoryStore`], [`LearningQueue`] and [`UsageLedger`].
 
+mod categories;
 pub(crate) mod facts;
 pub(crate) mod queue;
-mod subjects;
+mod targets;
 mod usage;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use memcloud_domain::{Error, FactId, Space, Timestamp};
+use memcloud_domain::{
+    Category, CategoryId, CategoryOrigin, Error, FactId, FactScope, FactSet, FactTarget, SetType, SetTypeId,
+    Space, Tag, TagId, Timestamp,
+};
 use memcloud_ports::{
-    Budget, Charge, ClaimedBatch, EmbeddedFact, FactStore, FactsOf, LearningQueue, Outcome, Parked, Queued,
-    RevisionSet, Span, Trigger, Usage, UsageLedger, Waiting,
+    Budget, CategoryStore, Charge, ClaimedBatch, EmbeddedFact, FactChanges, FactStore, FactsOf,
+    LearningQueue, NewFact, Outcome, Parked, Queued, RevisionSet, SetCategory, Span, Trigger, Usage,
+    UsageLedger, Waiting,
 };
 use rusqlite::Connection;
 
@@ -19,13 +24,35 @@ use crate::SqliteStore;
 
 #[async_trait]
 impl FactStore for SqliteStore {
-    async fn revise(&self, lessons: &RevisionSet) -> Result<usize, Error> {
-        let lessons = lessons.clone();
-        let work = move |tx: &Connection| match subjects::make_in_space(tx, &lessons.subject)? {
-            Some((space, subject)) => facts::revise(tx, space, subject, &lessons),
-            None => Ok(0),
-        };
-        self.writer.write("revising what is known", work).await
+    async fn revise(&self, set: &RevisionSet) -> Result<usize, Error> {
+        let set = set.clone();
+        let changed = self.writer.write("revising facts", move |tx| facts::revise(tx, &set)).await?;
+        Ok(changed.map_or(0, |changed| changed.effects))
+    }
+
+    async fn add_fact(
+        &self,
+        target: &FactTarget,
+        new: &NewFact,
+        at: Timestamp,
+    ) -> Result<Option<FactId>, Error> {
+        let set = RevisionSet::by_hand(target, new, at);
+        let changed = self.writer.write("adding a fact", move |tx| facts::revise(tx, &set)).await?;
+        Ok(changed.and_then(|changed| changed.added))
+    }
+
+    async fn update_fact(&self, scope: &FactScope, id: FactId, changes: &FactChanges) -> Result<bool, Error> {
+        let (scope, changes) = (scope.clone(), changes.clone());
+        let work = move |tx: &Connection| facts::update(tx, &scope, id, &changes);
+        let changed = self.writer.write("changing a fact", work).await?;
+        if changed {
+            self.writer.checkpoint().await;
+        }
+        Ok(changed)
+    }
+
+    async fn fact(&self, id: FactId) -> Result<Option<EmbeddedFact>, Error> {
+        self.readers.read("reading a fact", move |c| facts::find(c, id)).await
     }
 
     async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
@@ -39,16 +66,95 @@ impl FactStore for SqliteStore {
 
     async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
         let facts = facts.to_vec();
-        self.writer.write("keeping facts", move |tx| facts::put(tx, &facts)).await
+        self.writer.write("storing facts", move |tx| facts::put(tx, &facts)).await
     }
 
-    async fn delete_fact(&self, space: &Space, id: FactId) -> Result<bool, Error> {
-        let space = space.clone();
-        let deleted = self.writer.delete("deleting a fact", move |tx| facts::delete(tx, &space, id)).await?;
+    async fn delete_fact(&self, scope: &FactScope, id: FactId) -> Result<bool, Error> {
+        let scope = scope.clone();
+        let deleted = self.writer.delete("deleting a fact", move |tx| facts::delete(tx, &scope, id)).await?;
         if deleted {
             self.writer.checkpoint().await;
         }
         Ok(deleted)
+    }
+}
+
+#[async_trait]
+impl CategoryStore for SqliteStore {
+    async fn categories_of(&self, set: &FactSet) -> Result<Vec<SetCategory>, Error> {
+        let set = set.clone();
+        self.readers.read("reading categories", move |c| categories::of_set(c, &set)).await
+    }
+
+    async fn enabled_categories(&self, sets: &[FactSet]) -> Result<Vec<Vec<String>>, Error> {
+        const DOING: &str = "reading categories";
+        // A store is mostly about one or two people, whose categories are a few pages from the cache.
+        if sets.len() <= 8 {
+            return self.readers.read_now(DOING, |c| categories::enabled(c, sets));
+        }
+        let sets = sets.to_vec();
+        self.readers.read(DOING, move |c| categories::enabled(c, &sets)).await
+    }
+
+    async fn category(&self, id: CategoryId) -> Result<Option<Category>, Error> {
+        self.readers.read("reading a category", move |c| categories::find(c, id)).await
+    }
+
+    async fn categories(&self, origin: Option<&CategoryOrigin>) -> Result<Vec<Category>, Error> {
+        let origin = origin.cloned();
+        self.readers.read("reading categories", move |c| categories::list(c, origin.as_ref())).await
+    }
+
+    async fn put_category(&self, category: &Category) -> Result<bool, Error> {
+        let category = category.clone();
+        self.writer.write("storing a category", move |tx| categories::put(tx, &category)).await
+    }
+
+    async fn delete_category(&self, id: CategoryId) -> Result<bool, Error> {
+        let deleted = self.writer.delete("deleting a category", move |tx| categories::delete(tx, id)).await?;
+        self.writer.checkpoint().await;
+        Ok(deleted)
+    }
+
+    async fn enable_category(&self, target: &FactTarget, enabled: bool) -> Result<bool, Error> {
+        let target = target.clone();
+        let work = move |tx: &Connection| categories::enable(tx, &target, enabled);
+        self.writer.write("enabling or disabling a category", work).await
+    }
+
+    async fn disabled_categories(&self) -> Result<Vec<FactTarget>, Error> {
+        self.readers.read("reading disabled categories", categories::disabled).await
+    }
+
+    async fn add_tag(&self, category: CategoryId, tag: &Tag) -> Result<bool, Error> {
+        let tag = tag.clone();
+        self.writer.write("adding a tag", move |tx| categories::add_tag(tx, category, &tag)).await
+    }
+
+    async fn delete_tag(&self, id: TagId) -> Result<bool, Error> {
+        self.writer.write("deleting a tag", move |tx| categories::delete_tag(tx, id)).await
+    }
+
+    async fn set_types(&self, org: Option<&str>) -> Result<Vec<SetType>, Error> {
+        let org = org.map(str::to_owned);
+        self.readers.read("reading set types", move |c| categories::set_types(c, org.as_deref())).await
+    }
+
+    async fn put_set_type(&self, set_type: &SetType) -> Result<bool, Error> {
+        let set_type = set_type.clone();
+        self.writer.write("storing a set type", move |tx| categories::put_set_type(tx, &set_type)).await
+    }
+
+    async fn delete_set_type(&self, id: SetTypeId) -> Result<bool, Error> {
+        let work = move |tx: &Connection| categories::delete_set_type(tx, id);
+        let deleted = self.writer.delete("deleting a set type", work).await?;
+        self.writer.checkpoint().await;
+        Ok(deleted)
+    }
+
+    async fn sets(&self, scope: &FactScope) -> Result<Vec<FactSet>, Error> {
+        let scope = scope.clone();
+        self.readers.read("listing sets", move |c| categories::sets(c, &scope)).await
     }
 }
 
@@ -60,34 +166,32 @@ impl LearningQueue for SqliteStore {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Option<ClaimedBatch>, Error> {
-        const DOING: &str = "taking on messages to learn from";
-        // Looking through the queue holds up no store; only what is taken is written.
-        while let Some(subject) = self.readers.read(DOING, move |c| queue::due(c, trigger, now)).await? {
-            let taken = self.writer.write(DOING, move |tx| queue::take(tx, subject, now, lease)).await?;
-            if taken.is_some() {
-                return Ok(taken);
+        const DOING: &str = "claiming messages to learn from";
+        // The search for a target does not delay stores; only the claim is written.
+        while let Some(target) = self.readers.read(DOING, move |c| queue::due(c, trigger, now)).await? {
+            let claimed = self.writer.write(DOING, move |tx| queue::claim(tx, target, now, lease)).await?;
+            if claimed.is_some() {
+                return Ok(claimed);
             }
         }
         Ok(None)
     }
 
-    async fn learn(&self, assignment: &ClaimedBatch, lessons: &RevisionSet) -> Result<bool, Error> {
-        let (assignment, lessons) = (assignment.clone(), lessons.clone());
+    async fn learn(&self, batch: &ClaimedBatch, set: &RevisionSet) -> Result<bool, Error> {
+        let (batch, set) = (batch.clone(), set.clone());
         let work = move |tx: &Connection| {
-            let Some(subject) = queue::leased(tx, &assignment)? else { return Ok(false) };
-            if let Some((space, known)) = subjects::make_in_space(tx, &lessons.subject)? {
-                facts::revise(tx, space, known, &lessons)?;
-            }
-            queue::finish(tx, subject, &assignment)?;
+            let Some(target) = queue::leased(tx, &batch)? else { return Ok(false) };
+            facts::revise(tx, &set)?;
+            queue::finish(tx, target, &batch)?;
             Ok(true)
         };
-        self.writer.write("keeping what was learned", work).await
+        self.writer.write("storing what was learned", work).await
     }
 
-    async fn put_back(&self, assignment: &ClaimedBatch, setback: &Outcome) -> Result<(), Error> {
-        let (assignment, setback) = (assignment.clone(), setback.clone());
-        let work = move |tx: &Connection| queue::put_back(tx, &assignment, &setback);
-        self.writer.write("putting messages back that were not learned from", work).await
+    async fn put_back(&self, batch: &ClaimedBatch, outcome: &Outcome) -> Result<(), Error> {
+        let (batch, outcome) = (batch.clone(), outcome.clone());
+        let work = move |tx: &Connection| queue::put_back(tx, &batch, &outcome);
+        self.writer.write("returning messages to the learning queue", work).await
     }
 
     async fn end_leases(&self) -> Result<(), Error> {
@@ -96,12 +200,12 @@ impl LearningQueue for SqliteStore {
 
     async fn waiting(&self, space: Option<&Space>) -> Result<Waiting, Error> {
         let space = space.cloned();
-        self.readers.read("counting what waits", move |c| queue::waiting(c, space.as_ref())).await
+        self.readers.read("counting the learning queue", move |c| queue::waiting(c, space.as_ref())).await
     }
 
     async fn parked(&self, space: Option<&Space>, limit: usize) -> Result<Vec<Parked>, Error> {
         let space = space.cloned();
-        self.readers.read("listing what is parked", move |c| queue::parked(c, space.as_ref(), limit)).await
+        self.readers.read("listing parked messages", move |c| queue::parked(c, space.as_ref(), limit)).await
     }
 
     async fn unpark(&self, space: Option<&Space>) -> Result<u64, Error> {
@@ -111,7 +215,7 @@ impl LearningQueue for SqliteStore {
 
     async fn queue(&self, after: Option<&Queued>, limit: usize) -> Result<Vec<Queued>, Error> {
         let after = after.cloned();
-        self.readers.read("reading the queue", move |c| queue::page(c, after.as_ref(), limit)).await
+        self.readers.read("reading the learning queue", move |c| queue::page(c, after.as_ref(), limit)).await
     }
 
     async fn enqueue(&self, queued: &[Queued]) -> Result<(), Error> {
@@ -135,6 +239,6 @@ impl UsageLedger for SqliteStore {
     }
 
     async fn usage(&self, at: Timestamp) -> Result<(Usage, Usage), Error> {
-        self.readers.read("reading what the language model was used for", move |c| usage::used(c, at)).await
+        self.readers.read("reading the use of the language model", move |c| usage::used(c, at)).await
     }
 }

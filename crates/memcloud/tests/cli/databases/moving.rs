@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use memcloud_domain::{Clock, Episode, EpisodeId, ProfileKey, Purpose, Space, SystemClock};
+use memcloud_domain::{
+    Clock, Episode, EpisodeId, FactSet, FactTarget, Metadata, Purpose, Space, SystemClock,
+};
 use memcloud_memory::Analysis;
 use memcloud_ports::{
     Batch, EmbeddedFact, EpisodeStore, FactStore, LearningQueue, NewFact, Prepared, Queued, Revision,
@@ -66,15 +68,16 @@ async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
         tag: "Pets".into(),
         name: "dog".into(),
         value: value.into(),
+        metadata: Metadata::new(),
         citations: vec![first.id],
         valid_from: first.created_at,
         vector: Some([0.6, 0.8].map(half::f16::from_f32).to_vec()),
     };
     let learn = async |revisions| {
-        let subject = ProfileKey { space: space.clone(), owner: "ann".into(), category: "profile".into() };
+        let target = FactTarget { set: FactSet::about(&space, "ann"), category: "profile".into() };
         let (prompt, model) = ("profile/1".into(), "a/model".into());
-        let lessons = RevisionSet { subject, revisions, at: SystemClock.now(), prompt, model };
-        assert_eq!(store.revise(&lessons).await.unwrap(), 1);
+        let set = RevisionSet { target, revisions, at: SystemClock.now(), prompt, model };
+        assert_eq!(store.revise(&set).await.unwrap(), 1);
     };
     learn(vec![Revision::Add(fact("Rex"))]).await;
     let old = store.all_facts(None, 1).await.unwrap()[0].fact.id;

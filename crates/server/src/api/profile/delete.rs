@@ -34,7 +34,7 @@ pub(crate) async fn delete(
         let id = id.parsed(problems, str::parse);
         Some((space(&mut query, problems), id?))
     })?;
-    if app.memory.engine().facts.delete_fact(&allowed.enter(space)?, id).await? {
+    if app.memory.engine().facts.delete_fact(&(&allowed.enter(space)?).into(), id).await? {
         Ok(Json(DeletedFact { deleted: 1 }))
     } else {
         Err(ApiError::not_found("no such fact in this group"))

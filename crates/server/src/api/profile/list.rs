@@ -31,12 +31,13 @@ pub(crate) async fn list(
     State(app): State<App>,
     mut query: QueryParams,
 ) -> Result<Json<Facts>, ApiError> {
-    let of = Problems::none_in(|problems| {
-        let owners = query.text("user_id", problems).map(|name| vec![name]);
+    let (owner, as_of, space) = Problems::none_in(|problems| {
+        let owner = query.text("user_id", problems);
         let as_of = query.parsed("as_of", problems, str::parse);
-        Some(FactsOf { space: space(&mut query, problems), owners, category: None, as_of })
+        Some((owner, as_of, space(&mut query, problems)))
     })?;
-    allowed.enter(of.space.clone())?;
-    let facts = app.memory.facts(&of).await?;
+    let space = allowed.enter(space)?;
+    let of = owner.map_or_else(|| FactsOf::space(&space), |owner| FactsOf::owners(&space, [owner]));
+    let facts = app.memory.facts(&FactsOf { as_of, ..of }).await?;
     Ok(Json(Facts { facts: facts.into_iter().map(|fact| Fact::new(fact, None)).collect() }))
 }

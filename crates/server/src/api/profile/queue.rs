@@ -48,8 +48,8 @@ pub(crate) async fn queue(
 fn parked_message(parked: Parked) -> ParkedMessage {
     ParkedMessage {
         id: parked.episode.into(),
-        group_id: parked.subject.space.project,
-        user_id: parked.subject.owner,
+        group_id: parked.target.set.scope.project.clone().unwrap_or_default(),
+        user_id: parked.target.set.owner().unwrap_or_default().to_owned(),
         attempts: parked.attempts,
         reason: parked.reason,
     }

@@ -183,8 +183,7 @@ impl Search {
 
     /// The facts about the users of the session.
     fn facts_of(&self) -> FactsOf {
-        let (space, owners) = (self.space.clone(), Some(self.session.users.clone()));
-        FactsOf { space, owners, category: None, as_of: self.as_of }
+        FactsOf { as_of: self.as_of, ..FactsOf::owners(&self.space, &self.session.users) }
     }
 
     fn query(&self) -> memcloud_memory::SearchQuery {
