@@ -1,5 +1,5 @@
-//! The model behind one queue and one worker: with any number of clients the cores compute one batch at a time, and a
-//! query never waits behind a long import.
+//! The model behind one queue and one worker: with any number of clients the cores compute one batch at a time, and
+//! neither a query nor a message waits behind a long import.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -34,8 +34,31 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     questions: VecDeque<Request>,
-    passages: VecDeque<Request>,
+    messages: VecDeque<Request>,
+    imports: VecDeque<Request>,
+    /// Whether the last passages were those of messages: then imports have the next turn.
+    had_messages: bool,
     closed: bool,
+}
+
+/// Where a request waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// Queries come first.
+    Questions,
+    /// Documents that fit in one chunk take turns with imports.
+    Messages,
+    /// More documents, computed in parts. Imports take turns among themselves.
+    Imports,
+}
+
+impl Line {
+    fn of_documents(texts: &[String]) -> Self {
+        let bytes = texts.iter().map(String::len).sum::<usize>();
+        // A text is never split, however long it is.
+        let fits = texts.len() <= 1 || (texts.len() <= CHUNK_TEXTS && bytes <= CHUNK_BYTES);
+        if fits { Self::Messages } else { Self::Imports }
+    }
 }
 
 /// Closes the queue when the worker ends, even by a panic.
@@ -46,20 +69,36 @@ impl Drop for Closing<'_> {
         let mut waiting = self.0.lock();
         waiting.closed = true;
         // Dropping a request fails the caller that waits for it.
-        waiting.questions.clear();
-        waiting.passages.clear();
+        waiting.lines().into_iter().for_each(VecDeque::clear);
     }
 }
 
 impl Waiting {
-    fn line(&mut self, urgent: bool) -> &mut VecDeque<Request> {
-        if urgent { &mut self.questions } else { &mut self.passages }
+    fn line(&mut self, line: Line) -> &mut VecDeque<Request> {
+        match line {
+            Line::Questions => &mut self.questions,
+            Line::Messages => &mut self.messages,
+            Line::Imports => &mut self.imports,
+        }
+    }
+
+    fn lines(&mut self) -> [&mut VecDeque<Request>; 3] {
+        [&mut self.questions, &mut self.messages, &mut self.imports]
+    }
+
+    /// The requests whose turn it is; none when no request waits.
+    fn take_turn(&mut self) -> Vec<Request> {
+        if !self.questions.is_empty() {
+            return take_chunk(&mut self.questions);
+        }
+        self.had_messages = !self.messages.is_empty() && (self.imports.is_empty() || !self.had_messages);
+        take_chunk(if self.had_messages { &mut self.messages } else { &mut self.imports })
     }
 }
 
 /// Texts of one caller, and the vectors of those that are done.
 struct Request {
-    urgent: bool,
+    line: Line,
     texts: Vec<String>,
     vectors: Vec<Vec<f32>>,
     reply: oneshot::Sender<Vec<Vec<f32>>>,
@@ -88,18 +127,18 @@ impl LocalEmbedder {
         Ok(Self { queue, worker: Some(worker), space, dimensions })
     }
 
-    async fn ask(&self, texts: Vec<String>, urgent: bool) -> Result<Vec<Vec<f32>>, Error> {
+    async fn ask(&self, texts: Vec<String>, line: Line) -> Result<Vec<Vec<f32>>, Error> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
         let (reply, answer) = oneshot::channel();
-        let request = Request { urgent, texts, vectors: Vec::new(), reply };
+        let request = Request { line, texts, vectors: Vec::new(), reply };
         {
             let mut waiting = self.queue.lock();
             if waiting.closed {
                 return Err(Error::Embedding("the model has stopped; restart the server".into()));
             }
-            waiting.line(urgent).push_back(request);
+            waiting.line(line).push_back(request);
         }
         self.queue.changed.notify_one();
         answer.await.map_err(|gone| Error::Embedding(gone.into()))
@@ -121,12 +160,13 @@ impl Drop for LocalEmbedder {
 #[async_trait]
 impl Embedder for LocalEmbedder {
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
-        let mut vectors = self.ask(vec![text.to_owned()], true).await?;
+        let mut vectors = self.ask(vec![text.to_owned()], Line::Questions).await?;
         vectors.pop().ok_or_else(|| Error::Embedding("the model answered nothing".into()))
     }
 
     async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
-        self.ask(texts, false).await
+        let line = Line::of_documents(&texts);
+        self.ask(texts, line).await
     }
 
     fn space(&self) -> &str {
@@ -147,23 +187,22 @@ impl Queue {
     fn next(&self) -> Option<Vec<Request>> {
         let mut waiting = self.lock();
         loop {
-            waiting.questions.retain(|request| !request.reply.is_closed());
-            waiting.passages.retain(|request| !request.reply.is_closed());
+            for line in waiting.lines() {
+                line.retain(|request| !request.reply.is_closed());
+            }
             if waiting.closed {
                 return None;
             }
-            if !waiting.questions.is_empty() {
-                return Some(take_chunk(&mut waiting.questions));
-            }
-            if !waiting.passages.is_empty() {
-                return Some(take_chunk(&mut waiting.passages));
+            let taken = waiting.take_turn();
+            if !taken.is_empty() {
+                return Some(taken);
             }
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// The first requests of a queue that together fill a chunk; at least one.
+/// The first requests of a line that together fill a chunk; at least one, unless the line is empty.
 fn take_chunk(line: &mut VecDeque<Request>) -> Vec<Request> {
     let mut taken = Vec::new();
     let (mut texts, mut bytes) = (0, 0);
@@ -186,12 +225,12 @@ fn work(model: &Model, queue: &Queue) {
             let missing = request.remaining().len();
             request.vectors.extend(vectors.by_ref().take(missing));
         }
-        for request in requests.into_iter().rev() {
+        for request in requests {
             if request.remaining().is_empty() {
                 // The caller may have gone.
                 drop(request.reply.send(request.vectors));
             } else {
-                queue.lock().line(request.urgent).push_front(request);
+                queue.lock().line(request.line).push_back(request);
             }
         }
     }

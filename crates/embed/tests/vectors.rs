@@ -6,9 +6,12 @@ mod reference;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use memcloud_embed::weights::ModelFiles;
-use memcloud_embed::{Isa, Model, Options};
+use memcloud_embed::{Isa, LocalEmbedder, Model, Options};
+use memcloud_ports::Embedder;
 use reference::{fixture, json, model_dir};
 
 const DIMENSIONS: usize = 384;
@@ -191,4 +194,39 @@ fn models_of_another_kind_are_refused() {
         let error = load_error(&dir, false);
         assert!(error.contains(wanted), "{from} -> {to}: {error}");
     }
+}
+
+/// The median time to embed a message.
+async fn message(embedder: &LocalEmbedder) -> Duration {
+    let mut times = Vec::new();
+    for n in 0..9 {
+        let began = Instant::now();
+        embedder.embed_documents(vec![format!("The cat sat on mat number {n}.")]).await.expect("embeds");
+        times.push(began.elapsed());
+    }
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_waits_behind_no_import_and_imports_end() {
+    let files = ModelFiles::in_dir(&model_dir()).expect("the default model");
+    let model = Model::load(&files, Options::default()).expect("loads");
+    let embedder = Arc::new(LocalEmbedder::start(model).expect("starts"));
+    let text = "and so on ".repeat(820);
+    let began = Instant::now();
+    embedder.embed_documents(vec![text.clone(); 5]).await.expect("embeds");
+    let one_text = began.elapsed() / 5;
+    let alone = message(&embedder).await;
+    let mut imports = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let (embedder, texts) = (Arc::clone(&embedder), vec![text.clone(); 20]);
+        imports.spawn(async move { embedder.embed_documents(texts).await.expect("embeds").len() });
+    }
+    let beside = message(&embedder).await;
+    println!("alone {alone:?}, beside three imports {beside:?}; one text of an import takes {one_text:?}");
+    assert!(imports.try_join_next().is_none(), "they go on meanwhile");
+    // One text that is being computed already, one turn of an import, and some for other programs of the machine.
+    assert!(beside < alone * 2 + one_text * 8, "{beside:?} beside imports, {alone:?} alone");
+    assert_eq!(imports.join_all().await, [20; 3]);
 }

@@ -14,6 +14,7 @@ use crate::error::Error;
 
 pub use memcloud_store_neo4j as neo4j;
 pub use memcloud_store_postgres as postgres;
+pub use memcloud_store_sqlite as sqlite;
 
 impl Engines {
     /// Opens the engine. A database that is down now is connected to later, by the engine itself.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, chat, completions, doctor, export, forget, import, keys, list, model, search, serve, spaces, up,
+    add, backup, chat, completions, doctor, export, forget, import, keys, list, model, search, serve, spaces,
+    up,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Forget(forget::Args),
     Import(import::Args),
     Export(export::Args),
+    Backup(backup::Args),
     Spaces(spaces::Args),
     Keys(keys::Args),
     Doctor(doctor::Args),

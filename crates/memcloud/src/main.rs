@@ -65,6 +65,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Forget(args) => commands::forget::run(args, context).await,
         Command::Import(args) => commands::import::run(args, context).await,
         Command::Export(args) => commands::export::run(args, context).await,
+        Command::Backup(args) => commands::backup::run(args, context).await,
         Command::Spaces(args) => commands::spaces::run(args, context).await,
         Command::Keys(args) => commands::keys::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,

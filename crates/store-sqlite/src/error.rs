@@ -32,12 +32,33 @@ impl WorkError {
         matches!(code, Some(ffi::Error { code: ErrorCode::DiskFull, .. }))
     }
 
+    /// Whether something that is stored cannot be read.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if is_damage(error))
+    }
+
     /// The error for the caller, with what the work was for.
     pub(crate) fn doing(self, doing: &'static str) -> Error {
         match self {
             Self::Domain(error) => error,
+            Self::Sqlite(error) if is_damage(&error) => {
+                Error::StorageDamaged { what: format!("{doing}: {error}") }
+            }
             Self::Sqlite(error) => storage(error.sqlite_error().copied(), doing, error.into()),
         }
+    }
+}
+
+/// Whether something that is stored cannot be read: a page, or a value of another type or form than was written.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error as Sqlite;
+    match error {
+        Sqlite::SqliteFailure(code, _) => code.code == ErrorCode::DatabaseCorrupt,
+        Sqlite::FromSqlConversionFailure(..)
+        | Sqlite::IntegralValueOutOfRange(..)
+        | Sqlite::InvalidColumnType(..)
+        | Sqlite::Utf8Error(..) => true,
+        _ => false,
     }
 }
 

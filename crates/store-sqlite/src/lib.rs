@@ -6,7 +6,9 @@
 
 mod answered;
 mod append;
+mod backup;
 mod checkpoint;
+mod damage;
 mod delete;
 mod error;
 mod files;
@@ -18,6 +20,7 @@ mod profile;
 mod read;
 mod readers;
 mod room;
+mod salvage;
 mod schema;
 mod spaces;
 mod vectors;
@@ -39,6 +42,7 @@ use memcloud_ports::{
 use rusqlite::Connection;
 
 use crate::answered::Counter;
+use crate::damage::Damage;
 use crate::error::WorkError;
 use crate::files::Files;
 use crate::lock::DirectoryLock;
@@ -49,6 +53,8 @@ use crate::writer::{Line, Output, Writer};
 
 /// A batch with more episodes than this is long work.
 const SHORT_BATCH: usize = 32;
+
+pub use backup::{Backup, Examination, back_up, examine};
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "memory.sqlite3";
@@ -64,6 +70,7 @@ pub struct SqliteStore {
     path: PathBuf,
     memory: String,
     files: Arc<Files>,
+    damage: Arc<Damage>,
     // Fields are dropped in this order: reading and writing have ended when the lock is released.
     readers: Readers,
     writer: Writer,
@@ -105,9 +112,11 @@ impl SqliteStore {
         let writes = meta::writes(&connection).map_err(|error| error.doing(OPENING))?;
         let answered = Counter::begin(&path, &memory, writes, now)?;
         let reserve = beside(&path, RESERVE);
-        let writer = Writer::start(Output { connection, files: Arc::clone(&files), answered, reserve })?;
-        let readers = Readers::new(path.clone(), index, Arc::clone(&files));
-        Ok(Self { clock, path, memory, files, readers, writer, _lock: lock })
+        let damage = Arc::new(Damage::default());
+        let output = Output { connection, files: Arc::clone(&files), answered, reserve };
+        let writer = Writer::start(output, Arc::clone(&damage))?;
+        let readers = Readers::new(path.clone(), index, Arc::clone(&files), Arc::clone(&damage));
+        Ok(Self { clock, path, memory, files, damage, readers, writer, _lock: lock })
     }
 
     /// Deletes, and removes the deleted text from the write-ahead log.
@@ -151,7 +160,8 @@ impl SqliteStore {
         let directory = self.path.parent().unwrap_or(&self.path).to_owned();
         error::blocking("probing the store", move || room::prove(&directory)).await?;
         self.writer.probe().await?;
-        answered::refuse_incomplete(&self.path)
+        answered::refuse_incomplete(&self.path)?;
+        self.damage.check()
     }
 }
 
@@ -276,15 +286,23 @@ impl EpisodeStore for SqliteStore {
         const DOING: &str = "reading episodes";
         // A search of the usual size reads a page or two for each hit, most of them from the cache.
         if ids.len() <= 32 {
-            return self.readers.read_now(DOING, |c| read::episodes(c, space, ids));
+            match self.readers.read_now(DOING, |c| read::episodes(c, space, ids)) {
+                Err(Error::StorageDamaged { .. }) => {}
+                read => return read,
+            }
         }
         let (space, ids) = (space.clone(), ids.to_vec());
-        self.readers.read(DOING, move |c| read::episodes(c, &space, &ids)).await
+        let (of, all) = (space.clone(), ids.clone());
+        let salvage = move |c: &_, damage: &_| salvage::episodes(c, damage, &of, &all);
+        self.readers.read_or_salvage(DOING, move |c| read::episodes(c, &space, &ids), salvage).await
     }
 
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
         let (space, session) = (space.clone(), session.to_owned());
-        self.readers.read("reading a session", move |c| read::newest(c, &space, &session, limit)).await
+        let (of, name) = (space.clone(), session.clone());
+        let salvage = move |c: &_, damage: &_| salvage::newest(c, damage, &of, &name, limit);
+        let read = move |c: &_| read::newest(c, &space, &session, limit);
+        self.readers.read_or_salvage("reading a session", read, salvage).await
     }
 
     async fn page(
@@ -295,9 +313,10 @@ impl EpisodeStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Episode>, Error> {
         let (space, session) = (space.clone(), session.map(str::to_owned));
-        self.readers
-            .read("reading a page", move |c| read::page(c, &space, session.as_deref(), after, limit))
-            .await
+        let (of, name) = (space.clone(), session.clone());
+        let salvage = move |c: &_, damage: &_| salvage::page(c, damage, &of, name.as_deref(), after, limit);
+        let read = move |c: &_| read::page(c, &space, session.as_deref(), after, limit);
+        self.readers.read_or_salvage("reading a page", read, salvage).await
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
@@ -317,7 +336,10 @@ impl History for SqliteStore {
 
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
         let space = space.clone();
-        self.readers.read("reading changes", move |c| read::changes(c, &space, after, limit)).await
+        let of = space.clone();
+        let salvage = move |c: &_, damage: &_| salvage::changes(c, damage, &of, after, limit);
+        let read = move |c: &_| read::changes(c, &space, after, limit);
+        self.readers.read_or_salvage("reading changes", read, salvage).await
     }
 }
 

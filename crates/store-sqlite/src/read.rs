@@ -9,6 +9,18 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::error::WorkError;
 use crate::{spaces, vectors};
 
+/// What every read of whole episodes selects, in the order that [`episode`] expects.
+macro_rules! select_episodes {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.uid, p.org, p.project, s.name, e.content, e.producer, e.produced_for, e.role, e.kind, ",
+            "e.metadata, e.created_at, e.ingested_at, e.purpose ",
+            "FROM episodes e JOIN sessions s ON s.id = e.session JOIN spaces p ON p.id = e.space ",
+            $rest
+        )
+    };
+}
+
 /// The newest sequence number of a space, 0 when it is unknown.
 pub(crate) fn head(connection: &Connection, space: &Space) -> Result<Sequence, WorkError> {
     Ok(connection
@@ -41,6 +53,35 @@ pub(crate) fn changes(
     Ok(Gathered::from_rows(rows, Change::size)?)
 }
 
+/// The removals of a space after a sequence number, up to another.
+pub(crate) fn deletions(
+    connection: &Connection,
+    space: i64,
+    after: Sequence,
+    end: i64,
+) -> Result<Vec<Change>, WorkError> {
+    let mut select = connection
+        .prepare_cached("SELECT seq, uid FROM deletions WHERE space = ?1 AND seq > ?2 AND seq <= ?3")?;
+    let rows = select.query_map(params![space, after.cast_signed(), end], |row| {
+        let sequence = row.get::<_, i64>(0)?.cast_unsigned();
+        Ok(Change { sequence, id: id(row, 1)?, kind: ChangeKind::Removed })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How rows are read one by one: a query for the number of a row, and what it selects.
+type ByRow<T> = (&'static str, fn(&Row<'_>) -> rusqlite::Result<T>);
+
+/// A change by the number of its row.
+pub(crate) const CHANGE_BY_ROW: ByRow<Change> = (
+    "SELECT e.seq, e.uid, s.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis, e.purpose
+     FROM episodes e JOIN sessions s ON s.id = e.session WHERE e.id = ?1",
+    change,
+);
+
+/// An episode by the number of its row.
+pub(crate) const EPISODE_BY_ROW: ByRow<Episode> = (select_episodes!("WHERE e.id = ?1"), episode);
+
 fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     let session: Option<String> = row.get(2)?;
     let kind = match session {
@@ -57,18 +98,6 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         })),
     };
     Ok(Change { sequence: row.get::<_, i64>(0)?.cast_unsigned(), id: id(row, 1)?, kind })
-}
-
-/// What every read of whole episodes selects, in the order that [`episode`] expects.
-macro_rules! select_episodes {
-    ($rest:literal) => {
-        concat!(
-            "SELECT e.uid, p.org, p.project, s.name, e.content, e.producer, e.produced_for, e.role, e.kind, ",
-            "e.metadata, e.created_at, e.ingested_at, e.purpose ",
-            "FROM episodes e JOIN sessions s ON s.id = e.session JOIN spaces p ON p.id = e.space ",
-            $rest
-        )
-    };
 }
 
 fn episode(row: &Row<'_>) -> rusqlite::Result<Episode> {
@@ -176,7 +205,11 @@ pub(crate) fn without_vector(connection: &Connection, limit: usize) -> Result<Ve
     Ok(Gathered::from_rows(rows, Episode::size)?)
 }
 
-fn find_session(connection: &Connection, space: &Space, name: &str) -> Result<Option<i64>, WorkError> {
+pub(crate) fn find_session(
+    connection: &Connection,
+    space: &Space,
+    name: &str,
+) -> Result<Option<i64>, WorkError> {
     Ok(connection
         .prepare_cached(
             "SELECT s.id FROM sessions s JOIN spaces p ON p.id = s.space

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memcloud_domain::Error;
 use rusqlite::Connection;
 
+use crate::damage::Damage;
 use crate::error::{self, WorkError};
 use crate::files::Files;
 use crate::schema::{self, LogIndex};
@@ -17,6 +18,7 @@ struct Pool {
     path: PathBuf,
     index: LogIndex,
     files: Arc<Files>,
+    damage: Arc<Damage>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -24,8 +26,8 @@ struct Pool {
 const KEPT: usize = 4;
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, index: LogIndex, files: Arc<Files>) -> Self {
-        Self { pool: Arc::new(Pool { path, index, files, idle: Mutex::default() }) }
+    pub(crate) fn new(path: PathBuf, index: LogIndex, files: Arc<Files>, damage: Arc<Damage>) -> Self {
+        Self { pool: Arc::new(Pool { path, index, files, damage, idle: Mutex::default() }) }
     }
 
     /// Runs a read at once, on this thread: for a few rows by their keys, where the way to another thread and back would
@@ -36,6 +38,26 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<T, WorkError>,
     ) -> Result<T, Error> {
         self.pool.read(doing, work)
+    }
+
+    /// Runs a read on a thread that may block. If it meets damage, `salvage` reads what can be read.
+    pub(crate) async fn read_or_salvage<T, W, S>(
+        &self,
+        doing: &'static str,
+        work: W,
+        salvage: S,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
+        S: FnOnce(&Connection, &Damage) -> Result<T, WorkError> + Send + 'static,
+    {
+        let damage = Arc::clone(&self.pool.damage);
+        self.read(doing, move |connection| match work(connection) {
+            Err(error) if error.is_damage() => salvage(connection, &damage),
+            done => done,
+        })
+        .await
     }
 
     /// Runs a read on a thread that may block.
@@ -58,7 +80,7 @@ impl Pool {
         let connection = self.take()?;
         let result = work(&connection).map_err(|failure| failure.doing(doing));
         self.give_back(connection);
-        result
+        result.inspect_err(|error| self.damage.note(error))
     }
 
     fn take(&self) -> Result<Connection, Error> {

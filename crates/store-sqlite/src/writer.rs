@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::answered::Counter;
 use crate::checkpoint::{self, Checkpoint};
+use crate::damage::Damage;
 use crate::error::{self, WorkError};
 use crate::files::Files;
 use crate::meta;
@@ -25,6 +26,7 @@ pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,
     /// Whether the thread waits for a lock at this moment.
     locked_out: Arc<AtomicBool>,
+    damage: Arc<Damage>,
 }
 
 enum Job {
@@ -133,7 +135,7 @@ pub(crate) struct Output {
 }
 
 impl Writer {
-    pub(crate) fn start(output: Output) -> Result<Self, Error> {
+    pub(crate) fn start(output: Output, damage: Arc<Damage>) -> Result<Self, Error> {
         let (queue, jobs) = mpsc::channel();
         let locked_out = Arc::new(AtomicBool::new(false));
         let thread = Thread {
@@ -151,7 +153,7 @@ impl Writer {
             .name("memory-writer".into())
             .spawn(move || thread.run(&jobs))
             .map_err(|e| Error::Storage { doing: "starting the writer", source: e.into() })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), locked_out })
+        Ok(Self { queue: Some(queue), thread: Some(thread), locked_out, damage })
     }
 
     /// Runs a piece of work. Returns when it is durable, or when nothing of it has happened.
@@ -172,7 +174,8 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(Piece { doing, work: Some(work), outcome: None, reply });
         self.send(Job::Write(line, Waiting { since: Instant::now(), counts: line != Line::Probe, work }))?;
-        answer.await.map_err(|_| Error::ShuttingDown)?
+        let answer = answer.await.map_err(|_| Error::ShuttingDown)?;
+        answer.inspect_err(|error| self.damage.note(error))
     }
 
     /// Runs a piece of work that deletes, on a full disk in the room of the reserve.

@@ -31,11 +31,7 @@ pub(crate) struct PinnedFile {
 /// The files of the default model that are needed; the wheel on the package index has the same bytes as
 /// the model hub.
 pub(crate) const DEFAULT_FILES: [PinnedFile; 4] = [
-    PinnedFile {
-        name: "config.json",
-        size: 612,
-        sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-    },
+    CONFIG,
     PinnedFile {
         name: "vocab.txt",
         size: 231_508,
@@ -48,6 +44,12 @@ pub(crate) const DEFAULT_FILES: [PinnedFile; 4] = [
     },
     WEIGHTS,
 ];
+
+const CONFIG: PinnedFile = PinnedFile {
+    name: "config.json",
+    size: 612,
+    sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+};
 
 const WEIGHTS: PinnedFile =
     PinnedFile { name: WEIGHTS_FILE, size: 90_868_376, sha256: DEFAULT_WEIGHTS_SHA256 };
@@ -83,7 +85,7 @@ pub struct ModelFiles {
     pub weights: PathBuf,
     /// The tokenizer's files.
     pub tokenizer: TokenizerFiles,
-    /// Whether these must be the exact files of the default model.
+    /// Whether these must be the exact files of the default model, because of where they are or what they say they are.
     pub pinned: bool,
 }
 
@@ -110,7 +112,8 @@ impl ModelFiles {
             return Err(Error::unsupported(dir, format!("the folder has no {}", missing.join(", no "))));
         }
         let (config, weights) = (dir.join("config.json"), dir.join(WEIGHTS_FILE));
-        Ok(Self { dir: dir.to_owned(), config, weights, tokenizer, pinned: false })
+        let pinned = is_default(&config, &weights);
+        Ok(Self { dir: dir.to_owned(), config, weights, tokenizer, pinned })
     }
 
     /// The files in a folder that must hold the default model.
@@ -137,7 +140,7 @@ impl ModelFiles {
             }
             if file.name != WEIGHTS_FILE {
                 let bytes = std::fs::read(&path).map_err(|source| Error::read(&path, source))?;
-                file.check(&HEXLOWER.encode(&Sha256::digest(&bytes)), &path)?;
+                file.check(&hash(&bytes), &path)?;
             }
         }
         Ok(())
@@ -150,6 +153,17 @@ impl ModelFiles {
         }
         WEIGHTS.check(found, &self.weights)
     }
+}
+
+/// Whether a model says that it is the default one: its configuration is the same, byte for byte, and its weights have the
+/// same length. Then they must be the same weights; other trainings write other configurations.
+fn is_default(config: &Path, weights: &Path) -> bool {
+    let has_length = weights.metadata().is_ok_and(|found| found.len() == WEIGHTS.size);
+    has_length && std::fs::read(config).is_ok_and(|bytes| CONFIG.check(&hash(&bytes), config).is_ok())
+}
+
+fn hash(bytes: &[u8]) -> String {
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 impl PinnedFile {

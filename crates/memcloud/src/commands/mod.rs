@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::settings::Sources;
 
 pub(crate) mod add;
+pub(crate) mod backup;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod doctor;

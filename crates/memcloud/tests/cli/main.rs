@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
 
 mod chatting;
+mod damage;
 mod databases;
 mod disk_full;
 mod doctor;

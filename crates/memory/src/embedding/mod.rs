@@ -45,7 +45,8 @@ impl Embedding {
     pub(crate) async fn query(&self, text: &str) -> Result<Option<Vec<f32>>, Error> {
         let Some(model) = &self.model else { return Ok(None) };
         self.bind().await?;
-        model.cached.embed_query(text).await.map(Some)
+        let vector = model.cached.embed_query(text).await?;
+        if vector.iter().all(|x| x.is_finite()) { Ok(Some(vector)) } else { Err(not_finite()) }
     }
 
     /// Embeds texts to be stored, in order; `None` without an embedder.
@@ -56,14 +57,28 @@ impl Embedding {
         }
         self.bind().await?;
         let vectors = model.cached.embed_documents(texts).await?.into_iter();
-        Ok(Some(vectors.map(|vector| vector.into_iter().map(f16::from_f32).collect()).collect()))
+        let vectors: Vec<Vec<f16>> =
+            vectors.map(|vector| vector.into_iter().map(f16::from_f32).collect()).collect();
+        if is_finite(&vectors) { Ok(Some(vectors)) } else { Err(not_finite()) }
     }
 
     /// Proves that the model works at this moment. Goes past the cache. Does nothing without an embedder.
     pub(crate) async fn probe(&self) -> Result<(), Error> {
         match &self.model {
-            Some(model) => model.direct.embed_query("Is anyone there?").await.map(drop),
+            Some(model) => {
+                let vector = model.direct.embed_query("Is anyone there?").await?;
+                if vector.iter().all(|x| x.is_finite()) { Ok(()) } else { Err(not_finite()) }
+            }
             None => Ok(()),
         }
     }
+}
+
+fn is_finite(vectors: &[Vec<f16>]) -> bool {
+    vectors.iter().flatten().all(|x| x.is_finite())
+}
+
+/// Such a vector is similar to nothing, and hides what it stands for.
+fn not_finite() -> Error {
+    Error::Embedding("it returned a vector with values that are not finite numbers".into())
 }

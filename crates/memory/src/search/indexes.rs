@@ -161,10 +161,12 @@ async fn analysed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result
     let mut outcomes = Vec::with_capacity(changes.len());
     let mut outdated = Vec::new();
     for Change { id, kind, .. } in changes {
-        let ChangeKind::Put(row) = kind else {
+        let ChangeKind::Put(mut row) = kind else {
             outcomes.push((id, None));
             continue;
         };
+        // One that is not finite, of a damaged file or an earlier version, would spoil the ranking of all.
+        row.vector = row.vector.filter(|vector| vector.iter().all(|x| x.is_finite()));
         let analysis = Analysis::decode(&row.analysis);
         if analysis.is_none() {
             outdated.push(id);

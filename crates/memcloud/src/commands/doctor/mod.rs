@@ -1,4 +1,5 @@
 mod databases;
+mod file;
 mod llm;
 
 use std::path::Path;
@@ -281,7 +282,10 @@ async fn storage(engines: &Engines, dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     match &engines.postgres {
         Some(target) => findings.push(databases::postgres(target, engines.content_location()).await),
-        None => findings.push(store(dir, engines).await),
+        None => {
+            findings.push(store(dir, engines).await);
+            findings.extend(file::database(dir).await);
+        }
     }
     if let Some(target) = &engines.graph {
         findings.push(databases::neo4j(target).await);

@@ -1,0 +1,66 @@
+use std::path::{Path, PathBuf};
+
+use memcloud_instance::Engines;
+use memcloud_instance::engines::{holds_memory, sqlite};
+use serde_json::json;
+
+use crate::commands::Context;
+use crate::failure::{Exit, Failure};
+use crate::settings::{DataFlags, engines};
+
+/// Copy the data directory's database into one file, while a server runs or not; the copy is checked
+///
+/// Everything that was answered before is in the copy. Never copy the files of a running server: such a copy may be broken.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The new file, or a folder that gets a `memory.sqlite3`; nothing is overwritten
+    #[arg(long, value_name = "PATH")]
+    to: PathBuf,
+    /// The data directory to copy (`MEMCLOUD_DATA_DIR`; default: ~/.local/share/memcloud)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
+    let data_dir =
+        DataFlags { data_dir: args.data_dir, ..DataFlags::default() }.data_dir(&context.sources)?;
+    refuse_databases(&engines(&context.sources)?)?;
+    if !holds_memory(&data_dir) {
+        let message = format!("{} holds no memory", data_dir.display());
+        return Err(Failure::new(message, "name its directory with --data-dir"));
+    }
+    let to = file(&context.sources.expanded("--to", &args.to)?);
+    if to.exists() {
+        return Err(Failure::new(format!("{} is there already", to.display()), "name a new file with --to"));
+    }
+    let target = to.clone();
+    let copied = tokio::task::spawn_blocking(move || sqlite::back_up(&data_dir, &target)).await;
+    let copied = copied.map_err(|panic| Failure::new(panic.to_string(), "run 'memcloud doctor'"))??;
+    let (episodes, bytes) = (copied.episodes, copied.bytes);
+    if context.output.json {
+        context
+            .output
+            .value(&json!({"file": to.display().to_string(), "memories": episodes, "bytes": bytes}));
+    } else {
+        context.output.data(format!(
+            "{episodes} memories, {bytes} bytes, checked: {}; to restore, put it into an empty data directory as {}",
+            to.display(),
+            sqlite::FILE
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Databases have backups of their own, which keep what belongs together.
+fn refuse_databases(engines: &Engines) -> Result<(), Failure> {
+    let (what, hint) = match (&engines.postgres, &engines.graph) {
+        (None, None) => return Ok(()),
+        (Some(_), None) => ("PostgreSQL", "use pg_dump, or 'memcloud export --to DIR'"),
+        (_, Some(_)) => ("Neo4j and its records", "use 'memcloud export --to DIR' while no server writes"),
+    };
+    Err(Failure::new(format!("the memory is in {what}, not in a data directory"), hint))
+}
+
+fn file(to: &Path) -> PathBuf {
+    if to.is_dir() { to.join(sqlite::FILE) } else { to.to_owned() }
+}

@@ -1,0 +1,50 @@
+//! The file that holds the memory: whether it is intact and complete.
+
+use std::path::Path;
+
+use memcloud_api::PrefixedId;
+use memcloud_domain::with_causes;
+use memcloud_instance::engines::holds_memory;
+use memcloud_instance::engines::sqlite::{Examination, examine};
+
+use super::Finding;
+use crate::hint::hint;
+
+/// How many unreadable memories are listed.
+const LISTED: usize = 20;
+
+/// Examines the database, whether a server has it open or not.
+pub(super) async fn database(dir: &Path) -> Option<Finding> {
+    let part = "database";
+    if !holds_memory(dir) {
+        return None;
+    }
+    let dir = dir.to_owned();
+    Some(match tokio::task::spawn_blocking(move || examine(&dir)).await {
+        Ok(Ok(found)) => finding(part, &found),
+        Ok(Err(error)) => Finding::failed(part, with_causes(&error), hint(&error)),
+        Err(panic) => Finding::failed(part, panic.to_string(), "report this"),
+    })
+}
+
+fn finding(part: &'static str, found: &Examination) -> Finding {
+    let mut damage = found.broken.clone();
+    if !found.unreadable.is_empty() {
+        damage.push(format!("{} memories cannot be read:", found.unreadable.len()));
+        damage.extend(found.unreadable.iter().take(LISTED).map(|(row, id)| match id {
+            Some(id) => format!("row {row}: {}", PrefixedId(*id)),
+            None => format!("row {row}"),
+        }));
+    }
+    if !damage.is_empty() {
+        let hint = "stop the server, keep a copy of the damaged files, and restore a backup; or copy what can be read into a \
+                    new directory with 'memcloud export --to DIR', and use that";
+        return Finding::failed(part, damage.join(&format!("\n{:18}", "")), hint);
+    }
+    if let Some(missing) = &found.missing {
+        return Finding::failed(part, missing.clone(), "put the missing files back, or restore a backup");
+    }
+    let episodes =
+        found.episodes.map_or_else(String::new, |episodes| format!("; {episodes} memories, each was read"));
+    Finding::ok(part, format!("intact{episodes}"))
+}

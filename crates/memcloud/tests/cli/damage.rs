@@ -1,0 +1,211 @@
+//! A database with a damaged page, a copy of a running server, and weights that are not what they were.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use memcloud_store_sqlite::FILE;
+use serde_json::{Value, json};
+
+use crate::home::{Home, http};
+
+const PAGE: usize = 4_096;
+
+async fn store(url: &str, content: &str) -> Option<String> {
+    let session = json!({"group_id": "g", "session_id": "s", "user_id": ["ann"], "agent_id": []});
+    let body = json!({"session": session, "producer": "ann", "episode_content": content});
+    let answer = http().post(format!("{url}/v1/memories")).json(&body).send().await.ok()?;
+    assert_eq!(answer.status(), 200);
+    answer.json::<Value>().await.ok()?["id"].as_str().map(str::to_owned)
+}
+
+async fn listed(url: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = format!("{url}/v1/memories?group_id=g&limit=1000{cursor}");
+        let page = http().get(page).send().await.unwrap();
+        assert_eq!(page.status(), 200);
+        let page: Value = page.json().await.unwrap();
+        ids.extend(page["episodes"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return ids,
+        }
+    }
+}
+
+async fn search(url: &str, query: &str) -> Vec<String> {
+    let body = json!({"session": {"group_id": "g", "session_id": "s"}, "query": query, "limit": 10});
+    let found = http().post(format!("{url}/v1/memories/search")).json(&body).send().await.unwrap();
+    assert_eq!(found.status(), 200, "{}", found.text().await.unwrap());
+    let found: Value = found.json().await.unwrap();
+    found.as_array().unwrap().iter().map(|hit| hit["content"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn readiness(url: &str) -> Value {
+    http().get(format!("{url}/health/ready")).send().await.unwrap().json().await.unwrap()
+}
+
+fn content(n: usize) -> String {
+    format!("word{n} was said as number {n}{}", " and so on".repeat(n % 90))
+}
+
+/// The page of the file that has these words.
+fn page_with(bytes: &[u8], words: &str) -> usize {
+    bytes.windows(words.len()).position(|window| window == words.as_bytes()).unwrap() / PAGE
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_page_costs_what_is_on_it_and_is_reported() {
+    let home = Home::new();
+    let mut server = home.serve();
+    let mut ids = Vec::new();
+    for n in 0..300 {
+        ids.push(store(&server.url, &content(n)).await.unwrap());
+    }
+    server.signal("TERM");
+    server.ended();
+    let file = home.data().join(FILE);
+    let intact = std::fs::read(&file).unwrap();
+    let damaged = page_with(&intact, "word150 was said");
+    let mut bytes = intact.clone();
+    for (n, byte) in bytes[damaged * PAGE..][..PAGE].iter_mut().enumerate() {
+        *byte = (n.wrapping_mul(2_654_435_761) >> 7) as u8;
+    }
+    std::fs::write(&file, &bytes).unwrap();
+    let server = home.serve();
+    let hits = search(&server.url, "word10").await;
+    assert_eq!(hits[0], content(10));
+    assert!(search(&server.url, "word150").await.iter().all(|hit| *hit != content(150)));
+    let left = listed(&server.url).await;
+    assert!(left.len() < 300 && left.len() >= 280, "{} of 300 are left", left.len());
+    assert!(left.iter().all(|id| ids.contains(id)));
+    let ready = readiness(&server.url).await;
+    assert_eq!(ready["code"], "storage_damaged", "{ready}");
+    assert!(ready["detail"].as_str().unwrap().contains("cannot be read"), "{ready}");
+    store(&server.url, "stored nevertheless").await.unwrap();
+    let lost = &ids[150];
+    for doctor in [&["doctor", "--url", &server.url][..], &["doctor"]] {
+        let ran = home.run(doctor);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stdout.contains("failed database") && ran.stdout.contains(lost.as_str()), "{ran:?}");
+    }
+    let backup = home.run(&["backup", "--to", home.path("copy").to_str().unwrap()]).failed(1);
+    assert!(backup.stderr.contains("damaged") && !home.path("copy").exists(), "{backup:?}");
+    drop(server);
+    home.run(&["export", "--to", home.path("salvaged").to_str().unwrap()]).ok();
+    let doctor =
+        home.run(&["doctor", "--json", "--data-dir", home.path("salvaged").to_str().unwrap()]).json();
+    let database =
+        doctor["parts"].as_array().unwrap().iter().find(|part| part["part"] == "database").unwrap();
+    assert_eq!(database["state"], "ok", "{database}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_damaged_page_leaves_the_server_answering_or_refusing_to_start() {
+    let home = Home::new();
+    let mut server = home.serve();
+    for n in 0..200 {
+        store(&server.url, &content(n)).await.unwrap();
+    }
+    server.signal("TERM");
+    server.ended();
+    let file = home.data().join(FILE);
+    let intact = std::fs::read(&file).unwrap();
+    let pages = intact.len() / PAGE;
+    for page in (20..pages).step_by(pages.div_ceil(8)) {
+        let mut bytes = intact.clone();
+        for (n, byte) in bytes[page * PAGE..][..PAGE].iter_mut().enumerate() {
+            *byte = ((n + page).wrapping_mul(2_654_435_761) >> 9) as u8;
+        }
+        std::fs::write(&file, &bytes).unwrap();
+        let server = home.serve();
+        search(&server.url, "word10").await;
+        let left = listed(&server.url).await.len();
+        assert!(left >= 100, "page {page}: {left} of 200 are left");
+        let ready = readiness(&server.url).await;
+        assert!(left == 200 || ready["code"] == "storage_damaged", "page {page}: {ready}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_load_has_all_that_was_answered_before() {
+    let home = Home::new();
+    let server = home.serve();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let (url, stop) = (server.url.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut n = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    store(&url, &format!("writer{writer} said {n}")).await.unwrap();
+                    n += 1;
+                }
+                n
+            })
+        })
+        .collect();
+    for round in 0..3 {
+        let mut answered = Vec::new();
+        for n in 0..5 {
+            answered.push(store(&server.url, &format!("round {round} number {n}")).await.unwrap());
+        }
+        let restored = Home::new();
+        std::fs::create_dir_all(restored.data()).unwrap();
+        let to = restored.data().join(FILE);
+        let ran = home.run(&["backup", "--json", "--to", restored.data().to_str().unwrap()]).ok().json();
+        assert_eq!(ran["file"], to.to_str().unwrap());
+        assert_eq!(to.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let again = home.run(&["backup", "--to", to.to_str().unwrap()]).failed(1);
+        assert!(again.stderr.contains("there already"), "{again:?}");
+        let copy = restored.serve();
+        let kept = listed(&copy.url).await;
+        assert!(answered.iter().all(|id| kept.contains(id)), "round {round}");
+        assert_eq!(ran["memories"], kept.len());
+        assert_eq!(readiness(&copy.url).await["status"], "ready");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        assert!(writer.await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_start_without_the_log_of_a_killed_server_says_what_is_missing() {
+    let home = Home::new();
+    for n in 0..6 {
+        // The first half is in the database when the server stops, the second in its log when it is killed.
+        let mut server = home.serve();
+        store(&server.url, &content(n)).await.unwrap();
+        server.signal(if n < 3 { "TERM" } else { "KILL" });
+        server.ended();
+    }
+    std::fs::write(home.data().join(format!("{FILE}-wal")), "").unwrap();
+    let server = home.serve();
+    let ready = readiness(&server.url).await;
+    assert_eq!(ready["code"], "storage_incomplete", "{ready}");
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.stdout.contains("that were answered are missing"), "{doctor:?}");
+}
+
+#[test]
+fn flipped_weights_are_refused_wherever_they_are() {
+    let home = Home::new();
+    let model = home.path("model");
+    std::fs::create_dir(&model).unwrap();
+    for file in std::fs::read_dir(crate::with_model::model_dir()).unwrap() {
+        let path = file.unwrap().path();
+        std::fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+    }
+    let weights = model.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let mut command = home.memcloud();
+    command.args(["serve", "--offline", "--listen", "127.0.0.1:0", "--model-dir", model.to_str().unwrap()]);
+    let ran = crate::home::finish(&mut command).failed(1);
+    assert!(ran.stderr.contains("SHA-256"), "{ran:?}");
+}
