@@ -19,9 +19,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
     /// Only these parts: evidence, embedding, store, bulk, search, start, growth, size,
-    /// chat, databases-writing, databases-reading, databases-evidence
+    /// chat, soak, databases-writing, databases-reading, databases-evidence
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<String>,
+    /// How long the soak takes, which runs only when it is named
+    #[arg(long, value_name = "MINUTES", default_value_t = 20)]
+    pub(crate) minutes: u64,
     /// Also build from nothing, which takes minutes
     #[arg(long)]
     pub(crate) first_build: bool,
@@ -46,6 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     if !args.only.is_empty() {
         again.arg("--only").arg(args.only.join(","));
     }
+    again.args(["--minutes", &args.minutes.to_string()]);
     if args.first_build {
         again.arg("--first-build");
     }

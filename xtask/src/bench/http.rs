@@ -51,6 +51,15 @@ impl Client {
         serde_json::from_slice(&answer).context("the answer is not JSON")
     }
 
+    /// Deletes, and waits for the answer.
+    pub(crate) fn delete(&self, path: &str) -> Result<()> {
+        let mut request = self.agent.delete(format!("{}{path}", self.base));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        whole(path, request.call()?).map(drop)
+    }
+
     /// Sends JSON, and shows every event of the answer as soon as it arrives.
     pub(crate) fn events(&self, path: &str, body: &Value, mut show: impl FnMut(&str)) -> Result<()> {
         let mut response = self.send(path, &body.to_string())?;

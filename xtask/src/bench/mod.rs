@@ -28,7 +28,7 @@ pub(crate) struct Bench {
 
 type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-const PARTS: [(&str, Part); 12] = [
+const PARTS: [(&str, Part); 13] = [
     ("size", parts::size::measure),
     ("embedding", parts::embedding::measure),
     ("store", parts::store::measure),
@@ -38,6 +38,7 @@ const PARTS: [(&str, Part); 12] = [
     ("growth", parts::growth::measure),
     ("evidence", parts::evidence::measure),
     ("chat", parts::chat::measure),
+    ("soak", parts::soak::measure),
     ("databases-writing", parts::databases::writing),
     ("databases-reading", parts::databases::reading),
     ("databases-evidence", parts::databases::evidence),
@@ -53,6 +54,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     let bench = Bench { args: args.clone(), model, model_dir };
     let mut figures = Vec::new();
     for (name, part) in PARTS {
+        // It takes as long as it is asked to.
+        if name == "soak" && args.only.is_empty() {
+            continue;
+        }
         if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
             continue;
         }

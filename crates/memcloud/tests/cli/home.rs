@@ -104,9 +104,14 @@ impl Home {
 
 /// A client for talking to servers without the command line.
 pub(crate) fn http() -> reqwest::Client {
+    http_client().build().unwrap()
+}
+
+/// Such a client, before it is made.
+pub(crate) fn http_client() -> reqwest::ClientBuilder {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
+    reqwest::Client::builder()
 }
 
 /// Runs a command to its end, which must not take for ever.
@@ -175,6 +180,11 @@ impl Server {
             }
         }
         panic!("the log never said '{words}': {}", self.logged);
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal.

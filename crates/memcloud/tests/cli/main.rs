@@ -16,6 +16,7 @@ mod home;
 mod importing;
 mod keys;
 mod killing;
+mod memory_bound;
 mod released;
 mod settings;
 mod snapshots;

@@ -12,6 +12,7 @@ pub(super) mod first_build;
 pub(super) mod growth;
 pub(super) mod search;
 pub(super) mod size;
+pub(super) mod soak;
 pub(super) mod start;
 pub(super) mod store;
 

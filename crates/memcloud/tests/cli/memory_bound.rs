@@ -1,0 +1,98 @@
+//! The largest legal requests, sixteen at once: the process stays below its stated bound, and nothing is half stored.
+#![cfg(target_os = "linux")]
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::home::{Home, Server, http_client};
+
+const AT_ONCE: usize = 16;
+/// The stated bound: `MEMCLOUD_MEMORY_BYTES` and `MEMCLOUD_INDEX_BYTES` below.
+const BOUND: usize = (512 + INDEX) << 20;
+const INDEX: usize = 32;
+
+fn serve(home: &Home) -> Server {
+    let mut command = home.memcloud();
+    command.args(["serve", "--offline", "--listen", "127.0.0.1:0"]);
+    // A slow machine may take long to get to the last of them.
+    command.env("MEMCLOUD_INDEX_BYTES", (INDEX << 20).to_string()).env("MEMCLOUD_BODY_TIMEOUT", "600");
+    Server::start(&mut command)
+}
+
+/// The most memory that the process has had so far, in bytes.
+fn peak(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1_024
+}
+
+/// Sends a request sixteen times at once, and returns how often it was answered with 200. All others are refused as busy.
+async fn at_once(request: impl Fn(usize) -> reqwest::RequestBuilder) -> usize {
+    let mut requests = JoinSet::new();
+    for number in 0..AT_ONCE {
+        let request = request(number);
+        requests.spawn(async move {
+            let answer = request.send().await.unwrap();
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let body = answer.bytes().await.unwrap();
+            if status != StatusCode::OK {
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(
+                    (status, &body["code"]),
+                    (StatusCode::SERVICE_UNAVAILABLE, &json!("busy")),
+                    "{body}"
+                );
+                assert!(headers.contains_key("retry-after"));
+            }
+            status == StatusCode::OK
+        });
+    }
+    requests.join_all().await.into_iter().filter(|answered| *answered).count()
+}
+
+/// A batch of the longest body, of these messages.
+fn batch(group: &str, messages: usize, message: impl Fn(usize) -> Value) -> String {
+    let episodes: Vec<Value> = (0..messages).map(message).collect();
+    let body = json!({"session": {"group_id": group}, "episodes": episodes}).to_string();
+    assert!((7_000_000..=(8 << 20)).contains(&body.len()), "{}", body.len());
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_of_the_largest_requests_stay_below_the_bound() {
+    let home = Home::new();
+    let server = serve(&home);
+    // A slow machine may not read for long.
+    let client = http_client().tcp_user_timeout(None).build().unwrap();
+    let url = server.url.clone();
+    let long = |n: usize| json!({"episode_content": format!("tea {n} {}", "word ".repeat(209_000))});
+    // Values that take the most memory for their bytes, as many as one body may have.
+    let values = |_: usize| {
+        let dense = vec![json!({"a": 0}); 45];
+        json!({"episode_content": format!("tea {}", "x".repeat(7_000)), "metadata": {"x": dense}})
+    };
+    let batches = [("long", 7, batch("long", 7, long)), ("values", 1_000, batch("values", 1_000, values))];
+    for (group, messages, body) in &batches {
+        let stored = at_once(|_| client.post(format!("{url}/v1/memories/batch")).body(body.clone())).await;
+        assert!((1..=AT_ONCE).contains(&stored), "{group}: {stored}");
+        let space: Value = client
+            .get(format!("{url}/v1/spaces/universal/{group}"))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        assert_eq!(space["episodes"], json!(stored * messages), "nothing is half stored: {space}");
+        assert!(peak(&server) < BOUND, "{group}: {}", peak(&server));
+    }
+    for group in ["long", "values"] {
+        let pages = at_once(|_| client.get(format!("{url}/v1/memories?group_id={group}&limit=1000"))).await;
+        let search = json!({"session": {"group_id": group}, "query": "tea", "limit": 1_000}).to_string();
+        let search = |_| client.post(format!("{url}/v1/memories/search")).body(search.clone());
+        let searches = at_once(search).await;
+        assert!(pages > 0 && searches > 0);
+        assert!(peak(&server) < BOUND, "{group}: {}", peak(&server));
+    }
+}
