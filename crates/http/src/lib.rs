@@ -8,16 +8,32 @@
 //!
 //! Nothing here knows what a server serves.
 
+mod allowed;
+mod body;
+mod body_size;
+mod deadline;
+mod descriptors;
+mod error;
 mod events;
+mod exchange;
 mod in_flight;
+mod layers;
 mod listener;
 mod local_only;
 mod metrics;
 mod observe;
+mod places;
 mod request_id;
 
+pub use allowed::{Admin, Allowed, NamesRights, Needs, Read, ReadAndWrite, Write, document};
+pub use body::{BodyLimits, TypedBody};
+pub use body_size::largest_request;
+pub use descriptors::raise_descriptor_limit;
+pub use error::{ApiError, Dialect, Hints, write_errors};
 pub use events::{EventLog, event_stream, last_event_id};
+pub use exchange::has_room;
 pub use in_flight::{Counting, count};
+pub use layers::served;
 pub use listener::{Peer, ServeOptions, serve};
 pub use local_only::{NotLocal, from_this_machine};
 pub use metrics::Metrics;

@@ -6,38 +6,79 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use memcloud_tasks::Tasks;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tower::ServiceExt;
+
+use crate::deadline::Deadline;
+use crate::exchange;
+use crate::places::{Hold, KEPT, Places};
 
 /// The pause after a failed `accept`: long enough for connections to end when the process is out of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// The longest head of a request, and what a connection buffers, in bytes.
+const BUFFER_BYTES: usize = 32 << 10;
+/// How much of an answer waits in the system for a connection that is slow.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 64 << 10;
+/// The descriptors that are left for databases, files and outgoing connections.
+const OTHER_DESCRIPTORS: u64 = 256;
+/// The answer to a connection when no place is left, not even those that are kept.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 150\r\n\
+    retry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"detail\":\"too many requests are being answered\",\"code\":\"too_many_connections\",\"hint\":\"send the request again in a second, or over fewer connections\"}";
 
 /// The address that a request came from. The listener leaves it on every request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
 /// What connections may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeOptions {
     /// How long the head of a request may take to arrive, and how long an idle connection is kept. Default 10 s.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of an answer. Default 10 s.
+    pub write_timeout: Duration,
     /// How long requests in progress may still take when the server stops. Default 5 s.
     pub drain: Duration,
-    /// The most connections at a time; more wait until one ends. Default 1,024.
+    /// The most connections at a time. When there are more, those that wait for their client give way. Default 1,024.
     pub connections: usize,
+    /// The most connections of one address (of 64 bits of an IPv6 address). Default: three quarters of all.
+    pub connections_per_address: Option<usize>,
 }
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        Self { header_timeout: Duration::from_secs(10), drain: Duration::from_secs(5), connections: 1_024 }
+        Self {
+            header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(5),
+            connections: 1_024,
+            connections_per_address: None,
+        }
+    }
+}
+
+impl ServeOptions {
+    /// The same with no more connections than this many open files allow.
+    #[must_use]
+    pub fn within(self, descriptors: Option<u64>) -> Self {
+        let Some(descriptors) = descriptors else { return self };
+        let others = (OTHER_DESCRIPTORS + KEPT as u64).min(descriptors / 2);
+        let fit = usize::try_from(descriptors - others).unwrap_or(usize::MAX);
+        if fit < self.connections {
+            tracing::warn!(
+                descriptors,
+                connections = fit,
+                "the limit of open files (ulimit -n) allows fewer connections"
+            );
+        }
+        Self { connections: self.connections.min(fit), ..self }
     }
 }
 
@@ -49,32 +90,44 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(options.connections));
+    let socket = SockRef::from(&listener);
+    // The system has a limit of its own (on Linux net.core.somaxconn), which this follows.
+    socket.listen(i32::MAX)?;
+    // The connections inherit it. Without it the system would take megabytes for a peer that takes nothing.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    let share = options.connections_per_address.unwrap_or(options.connections - options.connections / 4);
+    let places = Places::new(options.connections, share);
+    let line = Arc::new(Semaphore::new(1));
     let graceful = GracefulShutdown::new();
     let connections = Tasks::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (permit, stream, address) = tokio::select! {
+        let (hold, stream, address) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &places) => accepted,
         };
-        let known = Peer(address);
-        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(known);
-            request
+        let (place, router, line) = (Arc::clone(&hold.place), router.clone(), Arc::clone(&line));
+        let stream = Deadline::new(stream, Arc::clone(&place), options.write_timeout);
+        let service = service_fn(move |request| {
+            exchange::answer(request, Peer(address), Arc::clone(&place), router.clone(), Arc::clone(&line))
         });
-        let service = TowerToHyperService::new(service);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
+            .max_buf_size(BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         connections.spawn("connection", |_| async move {
-            // Clients may break off their connections.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended early");
+            tokio::select! {
+                ended = connection => {
+                    // Clients may break off their connections.
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "connection ended early");
+                    }
+                }
+                () = hold.place.gives_way() => tracing::debug!("a connection gave way to a new one"),
             }
-            drop(permit);
         });
     }
     drop(listener);
@@ -85,24 +138,30 @@ pub async fn serve(
     Ok(())
 }
 
-/// The next connection, once there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (Option<tokio::sync::OwnedSemaphorePermit>, TcpStream, SocketAddr) {
-    // The semaphore is never closed, so this waits until there is a permit.
-    let permit = Arc::clone(room).acquire_owned().await.ok();
+/// The next connection, with its place.
+async fn accept(listener: &TcpListener, places: &Arc<Places>) -> (Hold, TcpStream, SocketAddr) {
+    let mut failed = false;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
-                return (permit, stream, address);
+                match places.take(address.ip()) {
+                    Some(hold) => return (hold, stream, address),
+                    // A new connection takes so few bytes at once. If not, it has its answer: it is closed.
+                    None => drop(stream.try_write(FULL)),
+                }
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "cannot accept connections");
+                // Once is enough: the next attempts fail alike.
+                if !failed {
+                    tracing::error!(%error, "cannot accept connections");
+                }
+                failed = true;
+                // Perhaps the process is out of descriptors, and this frees one.
+                places.free_one();
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }

@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::Next;
 use axum::response::Response;
 use memcloud_domain::KeyId;
 use tracing::Instrument;
 
+use crate::exchange::Connection;
 use crate::metrics::{Metrics, name};
 use crate::request_id::{self, RequestId};
 
 /// What the handler of a request notes for its access line.
-#[derive(Default)]
 struct Notes {
+    connection: Option<Connection>,
     caller: OnceLock<KeyId>,
     stored: AtomicU64,
     found: AtomicU64,
@@ -29,7 +32,12 @@ tokio::task_local! {
 /// Notes who sent the request that this task answers.
 pub fn note_caller(caller: &KeyId) {
     // The first caller of a request is its only one. Outside of a request there is nothing to note.
-    let _ = NOTES.try_with(|notes| notes.caller.set(caller.clone()));
+    let _ = NOTES.try_with(|notes| {
+        if let Some(Connection(place)) = &notes.connection {
+            place.is_known();
+        }
+        notes.caller.set(caller.clone())
+    });
 }
 
 /// Notes that the request that this task answers stored so much more.
@@ -42,7 +50,8 @@ pub fn note_found(count: usize) {
     let _ = NOTES.try_with(|notes| notes.found.fetch_add(count as u64, Ordering::Relaxed));
 }
 
-/// Gives every request an id, which its answer carries, and a span; then writes its access line and its metrics.
+/// Gives every request an id, which its answer carries beside headers that keep browsers and proxies from guessing and from
+/// storing, and a span; then writes its access line and its metrics.
 ///
 /// Everything is known when the head of the answer is: a stream may go on after that.
 pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
@@ -51,11 +60,16 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, 
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     request.extensions_mut().insert(id.clone());
-    let notes = Arc::new(Notes::default());
+    let connection = request.extensions().get().cloned();
+    let notes = Arc::new(Notes { connection, caller: OnceLock::new(), stored: 0.into(), found: 0.into() });
     let span = tracing::info_span!("request", request_id = %id);
     let answering = NOTES.scope(Arc::clone(&notes), next.run(request));
     let mut response = answering.instrument(span.clone()).await;
-    response.headers_mut().insert(request_id::HEADER, id.header());
+    let headers = response.headers_mut();
+    headers.insert(request_id::HEADER, id.header());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Almost every answer holds memories, and none holds for long.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let (status, took) = (response.status(), since.elapsed());
     metrics.answered(&method, &route, status, took);
     span.in_scope(|| {

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use memcloud_embed::Isa;
+use memcloud_http::ServeOptions;
 use memcloud_llm::Endpoint;
 use memcloud_memory::{ChatOptions, LearnerOptions, Limits};
 use memcloud_ports::Budget;
@@ -26,6 +27,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the server accepts.
     pub server: Settings,
+    /// What its connections may take. How long they may take at the end is not used.
+    pub serving: ServeOptions,
 }
 
 impl Config {
@@ -39,6 +42,7 @@ impl Config {
             keys: ApiKeys::none(),
             limits: Limits::default(),
             server: Settings::default(),
+            serving: ServeOptions::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Clock, Fault, SystemClock};
-use memcloud_http::{ServeOptions, serve};
+use memcloud_http::{ServeOptions, raise_descriptor_limit, serve};
 use memcloud_memory::{Chat, Learner, Memory, ModelGateway, RankingWeights};
 use memcloud_ports::{Counts, Embedder, Engine, LanguageModel};
 use memcloud_server::{App, may_have_admin_key, require_key_beyond_loopback};
@@ -63,6 +63,7 @@ pub struct Instance {
     learner: Option<Arc<Learner>>,
     gateway: Option<Arc<ModelGateway>>,
     app: App,
+    serving: ServeOptions,
 }
 
 impl Instance {
@@ -130,6 +131,7 @@ impl Instance {
             learner,
             gateway,
             app,
+            serving: config.serving,
         })
     }
 
@@ -164,7 +166,7 @@ impl Instance {
             tasks.spawn("chats", |stop| close_chats(chat, stop));
         }
         let (listener, router) = (self.listener, memcloud_server::router(self.app));
-        let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
+        let options = ServeOptions { drain: DRAIN, ..self.serving }.within(raise_descriptor_limit());
         let mut serving = std::pin::pin!(
             tasks.run("server", |stop| { serve(listener, router, options, stop.cancelled_owned()) })
         );

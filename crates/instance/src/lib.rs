@@ -19,3 +19,4 @@ pub use config::{Config, Embedding, Engines, Llm, LlmOptions, LocalModel, Profil
 pub use embedder::{EmbedderInfo, MissingModel, Progress};
 pub use error::Error;
 pub use instance::{Instance, Parts};
+pub use memcloud_http::ServeOptions;

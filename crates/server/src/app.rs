@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRef;
+use memcloud_http::BodyLimits;
 use memcloud_memory::{Chat, Memory};
 
 use crate::ApiKeys;
@@ -55,5 +57,15 @@ impl App {
     #[must_use]
     pub fn chatting(self, chat: Arc<Chat>) -> Self {
         Self { chat: Some(chat), ..self }
+    }
+}
+
+impl FromRef<App> for BodyLimits {
+    fn from_ref(app: &App) -> Self {
+        Self {
+            bytes: app.settings.body_bytes,
+            timeout: app.settings.body_timeout,
+            account: Arc::clone(app.memory.in_flight()),
+        }
     }
 }

@@ -1,27 +1,37 @@
 //! Who may call: the holder of a key, or any program on this machine where the instance has no keys.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use memcloud_domain::Caller;
-use memcloud_http::{NotLocal, from_this_machine, note_caller};
+use memcloud_http::{ApiError, NotLocal, from_this_machine, has_room, note_caller};
 
 use crate::App;
-use crate::error::ApiError;
 use crate::keys::Stranger;
 
-/// Passes a request on with its caller, to every route but liveness.
-pub(crate) async fn callers(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let caller = match app.keys.caller(bearer(request.headers())).await {
+/// The guard of a group of routes.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) app: App,
+    /// Whether this machine is served while the keys cannot be read, and with them whether the instance has any: routes
+    /// that tell an operator the reason.
+    pub(crate) while_keys_unreadable: bool,
+}
+
+/// Passes a request on with its caller.
+pub(crate) async fn callers(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let caller = match guard.app.keys.caller(bearer(request.headers())).await {
         Err(Stranger::Keyless) => from_this_machine(&request).map(|()| Caller::local()).map_err(refusal),
-        // While the engine is down, whether the instance has keys is unknown. Its operator must still learn the reason.
-        Err(Stranger::Unreadable(_)) if is_health(&request) && from_this_machine(&request).is_ok() => {
+        Err(Stranger::Unreadable(_))
+            if guard.while_keys_unreadable && from_this_machine(&request).is_ok() =>
+        {
             Ok(Caller::local())
         }
         caller => caller.map_err(ApiError::from),
     };
     match caller {
+        Ok(caller) if !has_room(&request, caller != Caller::local()) => ApiError::no_room().into_response(),
         Ok(caller) => {
             note_caller(caller.id());
             request.extensions_mut().insert(caller);
@@ -31,10 +41,6 @@ pub(crate) async fn callers(State(app): State<App>, mut request: Request, next: 
     }
 }
 
-fn is_health(request: &Request) -> bool {
-    matches!(request.uri().path(), "/health" | "/health/ready")
-}
-
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
@@ -42,8 +48,25 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn refusal(reason: NotLocal) -> ApiError {
     match reason {
-        NotLocal::Peer => ApiError::unauthorized(),
-        NotLocal::Host => ApiError::forbidden_host(),
-        NotLocal::Origin => ApiError::forbidden_origin(),
+        NotLocal::Peer => ApiError::no_key(),
+        NotLocal::Host => {
+            let detail = "without an API key this instance answers to the names of this machine only";
+            ApiError::new(StatusCode::FORBIDDEN, detail, "forbidden_host")
+        }
+        NotLocal::Origin => {
+            let detail = "without an API key this instance does not answer to pages of other sites";
+            ApiError::new(StatusCode::FORBIDDEN, detail, "forbidden_origin")
+        }
+    }
+}
+
+impl From<Stranger> for ApiError {
+    fn from(stranger: Stranger) -> Self {
+        match stranger {
+            Stranger::Unknown | Stranger::Keyless => Self::no_key(),
+            Stranger::Revoked => Self::unauthorized("this key was revoked", "key_revoked"),
+            Stranger::Expired => Self::unauthorized("this key has expired", "key_expired"),
+            Stranger::Unreadable(error) => error.into(),
+        }
     }
 }

@@ -5,13 +5,16 @@ use memcloud_domain::{Database, DatabaseErrorKind, Error};
 /// What to do next, in one sentence.
 pub fn hint(error: &Error) -> &'static str {
     match error {
-        Error::Database { database, trouble, .. } => database_hint(*trouble, *database),
-        other => of_code(other.code()),
+        Error::Database { database, trouble, .. } => of(error.code(), Some((*database, *trouble))),
+        _ => of(error.code(), None),
     }
 }
 
-/// The hint for the code of an error.
-pub(crate) fn of_code(code: &str) -> &'static str {
+/// The hint for the code of an error, and for this trouble with a database.
+pub(crate) fn of(code: &str, database: Option<(Database, DatabaseErrorKind)>) -> &'static str {
+    if let Some((database, trouble)) = database {
+        return database_hint(trouble, database);
+    }
     match code {
         // What is wrong with a request.
         "missing_field" => "send this field",
@@ -54,6 +57,9 @@ pub(crate) fn of_code(code: &str) -> &'static str {
         "not_a_member" => "name producer and produced_for in the session's user_id or agent_id",
         "idempotency_conflict" => "use a new key for a new request",
         "space_deleting" => "send it again when the deletion has ended, or use another space",
+        "repeated_header" => "send this header once",
+        "unknown_transfer_encoding" => "send a Content-Length, or Transfer-Encoding: chunked",
+        "unsupported_encoding" => "send the body uncompressed, without Content-Encoding",
         "payload_too_large" => "send several smaller requests, or raise MEMCLOUD_MAX_BODY_BYTES",
         "body_timeout" | "body_incomplete" => "send the whole body, as long as Content-Length says",
         // Who may call, and what there is.
@@ -87,6 +93,7 @@ pub(crate) fn of_code(code: &str) -> &'static str {
         "store_withdrawn" => "send the request again; nothing was stored",
         "outcome_unknown" => "send the request again under the same Idempotency-Key: it is then stored once",
         "probe_timeout" | "embedding_unavailable" | "embedding_failed" => "run 'memcloud doctor'",
+        "too_many_connections" => "send the request again in a second, or over fewer connections",
         "shutting_down" => "send the request again when the server is back",
         // What is wrong with the language model.
         "no_model" => {

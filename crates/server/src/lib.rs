@@ -7,12 +7,8 @@
 //! This crate knows no database and no model: it turns requests into calls of
 //! [`Memory`](memcloud_memory::Memory) and back.
 
-mod allowed;
 mod api;
 mod app;
-mod body;
-mod body_size;
-mod error;
 mod guard;
 mod hint;
 mod keys;
@@ -21,7 +17,7 @@ mod params;
 mod router;
 
 pub use app::{App, Settings};
-pub use body_size::largest_request;
 pub use hint::hint;
 pub use keys::{ApiKeys, BadKey, Exposed, may_have_admin_key, require_key_beyond_loopback};
+pub use memcloud_http::largest_request;
 pub use router::{openapi_json, router};

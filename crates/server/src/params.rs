@@ -8,10 +8,9 @@ use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Space, Violation};
+use memcloud_http::ApiError;
 use memcloud_memory::Limits;
 use serde_json::Value;
-
-use crate::error::ApiError;
 
 /// The parameters of a query string. Of a repeated one the last counts.
 pub(crate) struct QueryParams(HashMap<String, String>);

@@ -3,25 +3,23 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::IntoResponse;
 use memcloud_domain::Error;
-use memcloud_http::{Counting, count};
-use tower_http::catch_panic::CatchPanicLayer;
+use memcloud_http::{ApiError, Counting, Dialect, Hints, count, guarded, served, write_errors};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::allowed::guarded;
 use crate::api::chat::native;
 use crate::api::health::{live, ready, summary};
 use crate::api::memmachine::v1::{self, Shapes, V1};
-use crate::api::responses::describe_shared;
+use crate::api::responses::{add_shared, describe_shared};
 use crate::api::{keys, memories, metrics, openai, openapi as openapi_document, profile, spaces, usage};
-use crate::error::{self, ApiError};
-use crate::{App, guard};
+use crate::guard::Guard;
+use crate::{App, guard, hint};
 
 /// Where unchanged clients of the first API point their base URL when they must get its own answer shapes.
 const COMPATIBLE: &str = "/memmachine";
@@ -30,27 +28,32 @@ const COMPATIBLE: &str = "/memmachine";
 pub fn router(app: App) -> Router {
     let metrics = Arc::clone(app.measures.metrics());
     let (open, _) = for_anyone().split_for_parts();
+    let (health, _) = for_operators().split_for_parts();
     let (held, _) = for_key_holders().split_for_parts();
     let (chat, _) = for_chat().split_for_parts();
+    let (openai, _) = for_openai().split_for_parts();
+    let in_openai = map_response_with_state((Dialect::OpenAi, hint::of as Hints), write_errors);
     let (plan, _) = for_memories().split_for_parts();
     let compatible = plan.clone().with_state(V1 { app: app.clone(), shapes: Shapes::Original });
     let counting = Counting {
         account: Arc::clone(app.memory.in_flight()),
         busy: || ApiError::from(Error::Busy).into_response(),
     };
+    let guard = |while_keys_unreadable| Guard { app: app.clone(), while_keys_unreadable };
     let guarded = held
         .with_state(app.clone())
         .merge(chat.with_state(app.clone()))
+        .merge(openai.with_state(app.clone()).layer(in_openai))
         .merge(plan.with_state(V1 { app: app.clone(), shapes: Shapes::AsAsked }))
         .nest(COMPATIBLE, compatible)
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::no_method())
-        .layer(from_fn_with_state(app, guard::callers))
+        .layer(from_fn_with_state(guard(false), guard::callers))
         .layer(from_fn_with_state(counting, count));
-    open.method_not_allowed_fallback(async || ApiError::no_method())
-        .merge(guarded)
-        .layer(CatchPanicLayer::custom(error::of_panic))
-        .layer(from_fn_with_state(metrics, memcloud_http::observe))
+    let health = health.with_state(app.clone()).method_not_allowed_fallback(async || ApiError::no_method());
+    let open = open.method_not_allowed_fallback(async || ApiError::no_method());
+    let health = health.layer(from_fn_with_state(guard(true), guard::callers));
+    served(open.merge(health).merge(guarded), metrics, Dialect::FastApi, hint::of)
 }
 
 /// The routes that need no key: no more than whether the process lives.
@@ -58,11 +61,14 @@ fn for_anyone() -> OpenApiRouter {
     OpenApiRouter::new().routes(routes!(live::live))
 }
 
+/// The routes that say what does not work. They answer this machine even while keys cannot be read.
+fn for_operators() -> OpenApiRouter<App> {
+    guarded![summary::health, ready::ready]
+}
+
 /// The routes beside the memory itself that need a key, where the instance has one.
 fn for_key_holders() -> OpenApiRouter<App> {
     guarded![
-        summary::health,
-        ready::ready,
         metrics::metrics,
         openapi_document::openapi,
         keys::create,
@@ -102,7 +108,12 @@ fn for_memories() -> OpenApiRouter<V1> {
 
 /// The routes of the language model.
 fn for_chat() -> OpenApiRouter<App> {
-    guarded![native::chat, openai::completions::completions, openai::models::models, usage::usage]
+    guarded![native::chat, usage::usage]
+}
+
+/// Those with OpenAI's shapes.
+fn for_openai() -> OpenApiRouter<App> {
+    guarded![openai::completions::completions, openai::models::models]
 }
 
 /// The OpenAPI document of all routes, as JSON.
@@ -112,11 +123,15 @@ pub fn openapi_json() -> String {
 }
 
 fn document() -> OpenApi {
+    let mut guarded = for_operators().into_openapi();
+    guarded.merge(for_key_holders().into_openapi());
+    guarded.merge(for_memories().into_openapi());
+    guarded.merge(for_chat().into_openapi());
+    guarded.merge(for_openai().into_openapi());
+    add_shared(&mut guarded);
     let mut document = Description::openapi();
     document.merge(for_anyone().into_openapi());
-    document.merge(for_key_holders().into_openapi());
-    document.merge(for_memories().into_openapi());
-    document.merge(for_chat().into_openapi());
+    document.merge(guarded);
     document
 }
 

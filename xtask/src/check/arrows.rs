@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store-postgres", &["ports", "domain", "store-connection"]),
     ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
     ("client", &["api", "domain", "sse"]),
-    ("http", &["domain", "tasks", "sse"]),
+    ("http", &["api", "domain", "tasks", "sse"]),
     ("server", &["memory", "api", "http", "ports", "domain", "tasks", "sse"]),
     (
         "instance",

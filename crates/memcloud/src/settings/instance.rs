@@ -1,14 +1,16 @@
 //! Everything that one instance runs with.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use memcloud_instance::{Config, Embedding};
+use memcloud_instance::{Config, Embedding, ServeOptions};
 use memcloud_memory::Limits;
 use memcloud_server::Settings;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::names::{
-    API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONTENT_BYTES, MAX_METADATA_BYTES, MEMORY_BYTES,
+    API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS,
+    MAX_CONTENT_BYTES, MAX_METADATA_BYTES, MEMORY_BYTES, WRITE_TIMEOUT,
 };
 use super::notice::Notice;
 use super::source::{Sources, unquoted};
@@ -43,6 +45,7 @@ impl InstanceSettings {
             llm,
             limits: limits(sources)?,
             server: server(sources)?,
+            serving: serving(sources)?,
             ..Config::in_directory(flags.data_dir(sources)?)
         };
         check_sizes(config.server.body_bytes, config.limits.content_bytes)?;
@@ -74,6 +77,17 @@ fn server(sources: &Sources) -> Result<Settings, Failure> {
     Ok(Settings {
         body_bytes: sources.parsed(&MAX_BODY_BYTES)?.unwrap_or(usual.body_bytes),
         body_timeout: sources.parsed(&BODY_TIMEOUT)?.map_or(usual.body_timeout, Duration::from_secs),
+        ..usual
+    })
+}
+
+fn serving(sources: &Sources) -> Result<ServeOptions, Failure> {
+    let usual = ServeOptions::default();
+    let count = |setting| sources.parsed::<NonZeroUsize>(setting).map(|count| count.map(NonZeroUsize::get));
+    Ok(ServeOptions {
+        write_timeout: sources.parsed(&WRITE_TIMEOUT)?.map_or(usual.write_timeout, Duration::from_secs),
+        connections: count(&MAX_CONNECTIONS)?.unwrap_or(usual.connections),
+        connections_per_address: count(&MAX_CONNECTIONS_PER_ADDRESS)?,
         ..usual
     })
 }
@@ -154,10 +168,12 @@ mod tests {
 
     #[test]
     fn the_reference_shows_the_real_defaults() {
-        let (server, memory) = (Settings::default(), Limits::default());
+        let (server, serving, memory) = (Settings::default(), ServeOptions::default(), Limits::default());
         for (setting, real) in [
             (&MAX_BODY_BYTES, server.body_bytes.to_string()),
             (&BODY_TIMEOUT, server.body_timeout.as_secs().to_string()),
+            (&WRITE_TIMEOUT, serving.write_timeout.as_secs().to_string()),
+            (&MAX_CONNECTIONS, serving.connections.to_string()),
             (&MAX_CONTENT_BYTES, memory.content_bytes.to_string()),
             (&MAX_METADATA_BYTES, memory.metadata_bytes.to_string()),
             (&MEMORY_BYTES, (2 * memory.in_flight_bytes).to_string()),

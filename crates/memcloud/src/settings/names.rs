@@ -167,6 +167,24 @@ settings! {
         "`536870912` (512 MiB)",
         "The most memory that the process may take, in bytes, in addition to `MEMCLOUD_INDEX_BYTES`. Half of it is for requests and answers; when that is taken, further ones get 503 and `Retry-After`.",
     );
+    WRITE_TIMEOUT = setting(
+        "MEMCLOUD_WRITE_TIMEOUT",
+        "",
+        "`10`",
+        "How long a client may take nothing of an answer, in seconds. Then its connection is closed.",
+    );
+    MAX_CONNECTIONS = setting(
+        "MEMCLOUD_MAX_CONNECTIONS",
+        "",
+        "`1024`, or what the limit of open files allows",
+        "The most connections at a time. When there are more, those that wait for their client make room, those without a key first; when all are being answered, further requests get 503.",
+    );
+    MAX_CONNECTIONS_PER_ADDRESS = setting(
+        "MEMCLOUD_MAX_CONNECTIONS_PER_ADDRESS",
+        "",
+        "three quarters of all",
+        "The most connections of one address (of 64 bits of an IPv6 address). Behind a reverse proxy, set it to the number of all.",
+    );
     INDEX_BYTES = setting(
         "MEMCLOUD_INDEX_BYTES",
         "",

@@ -9,7 +9,7 @@ use crate::with_model::serve;
 
 #[test]
 fn a_signal_ends_it_soon_and_nothing_is_lost() {
-    for name in ["TERM", "INT"] {
+    for name in ["TERM", "INT", "HUP"] {
         let home = Home::new();
         let mut server = home.serve();
         home.run(&["add", "remember this", "--url", &server.url]).ok();

@@ -10,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use memcloud_api::memmachine_v1::{self, Moment, NewEpisode};
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{self as domain, Caller, Field, Member, Metadata, Purpose, Timestamp, Violation};
+use memcloud_http::ApiError;
 use memcloud_memory::{Checked, Limits, SessionMembers, StoreRequest, Stored};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::session::{NamedSession, place_of_item};
 use crate::App;
-use crate::error::ApiError;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const REPLAYED: &str = "idempotency-replayed";

@@ -7,15 +7,13 @@ use memcloud_api::memmachine_v1;
 use memcloud_api::native::{CreatedKey, Key, Keys, NewKey as ApiNewKey};
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{ApiKey, Caller, KeyState, Right, Rights, Space, Timestamp};
+use memcloud_http::{Admin, Allowed, ApiError, TypedBody};
 use memcloud_ports::Revocation;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::App;
-use crate::allowed::{Admin, Allowed};
 use crate::api::responses::NotFound;
-use crate::body::TypedBody;
-use crate::error::ApiError;
 use crate::keys::NewKey;
 use crate::params::PathId;
 

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use memcloud_http::{Allowed, Read};
 
 use crate::App;
-use crate::allowed::{Allowed, Read};
 
 /// What the instance has counted and timed, for Prometheus.
 #[utoipa::path(

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use memcloud_http::{Allowed, Read};
 
-use crate::allowed::{Allowed, Read};
 use crate::openapi_json;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);

@@ -3,7 +3,7 @@
 use memcloud_api::Error;
 use utoipa::IntoResponses;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{Components, Content, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, ResponseBuilder};
 
 /// What a store may get instead of an answer.
 #[derive(IntoResponses)]
@@ -27,8 +27,13 @@ pub(crate) enum NotFound {
 }
 
 /// Errors that many operations answer alike: status, name, description, and which operations.
-const SHARED: [(&str, &str, &str, fn(&Operation) -> bool); 9] = [
-    ("400", "BrokenBody", "The body ended early or is malformed.", has_body),
+const SHARED: [(&str, &str, &str, fn(&Operation) -> bool); 10] = [
+    (
+        "400",
+        "BadRequest",
+        "The head can be read in two ways, or the body ended early or is malformed.",
+        every,
+    ),
     ("401", "Unauthorized", "There is no key, or it is unknown, revoked or expired.", every),
     (
         "403",
@@ -38,15 +43,24 @@ const SHARED: [(&str, &str, &str, fn(&Operation) -> bool); 9] = [
     ),
     ("408", "BodyTimeout", "The body took too long to arrive.", has_body),
     ("413", "PayloadTooLarge", "The body is too large.", has_body),
+    ("415", "UnsupportedEncoding", "The body is compressed.", has_body),
     ("422", "Invalid", "The request does not validate; nothing was done.", has_input),
     ("500", "Failed", "The server failed; its log says why.", every),
     ("503", "Unavailable", "The memory cannot serve now; `Retry-After` says when to ask again.", every),
     ("507", "StorageFull", "The disk is full; nothing was stored.", every),
 ];
 
+/// Describes the shared errors of these operations.
+pub(crate) fn add_shared(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        operations.into_iter().flatten().for_each(add_shared_of);
+    }
+}
+
 /// Describes the shared errors of an operation, apart from those that it describes itself. One with a `default` answers
 /// in another shape whatever its handler refuses.
-pub(crate) fn add_shared(operation: &mut Operation) {
+fn add_shared_of(operation: &mut Operation) {
     let of_guard = operation.responses.responses.contains_key("default");
     for (status, name, _, applies) in SHARED {
         if applies(operation) && (!of_guard || status == "401") {

@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::{ModelUsage, UsageSpan};
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_memory::UsageReport;
 use memcloud_ports::Usage;
 
 use crate::App;
-use crate::allowed::{Allowed, Read};
-use crate::error::ApiError;
 
 /// Reports how much the language model was used, and its limits.
 #[utoipa::path(

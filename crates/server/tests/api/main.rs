@@ -13,6 +13,7 @@ mod chat;
 mod document;
 mod failures;
 mod fuzz;
+mod heads;
 mod idempotency;
 mod keys;
 mod large_answers;

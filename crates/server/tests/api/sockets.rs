@@ -116,17 +116,18 @@ async fn a_half_sent_head_and_an_idle_connection_are_closed() {
 }
 
 #[tokio::test]
-async fn more_connections_than_there_is_room_for_wait() {
+async fn an_idle_connection_makes_room_for_a_new_one() {
     let options = ServeOptions { connections: 1, ..ServeOptions::default() };
     let served = served(Settings::default(), options).await;
-    let first = served.connect().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut second = served.sent(head("GET", "/health/live", "Connection: close\r\n")).await;
-    let mut byte = [0];
-    assert!(tokio::time::timeout(Duration::from_millis(200), second.read(&mut byte)).await.is_err());
-    drop(first);
-    let answer = rest(second).await;
+    let mut first = served.sent(head("GET", "/health/live", "")).await;
+    let mut begun = [0; 12];
+    first.read_exact(&mut begun).await.unwrap();
+    let answer = rest(served.sent(head("GET", "/health/live", "Connection: close\r\n")).await).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // The first one ends, long before it has been idle for ten seconds.
+    let mut rest = vec![];
+    let ended = tokio::time::timeout(Duration::from_secs(8), first.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "it still has its place");
 }
 
 #[tokio::test]

@@ -3,40 +3,36 @@
 use axum::http::StatusCode;
 use memcloud_api::StoredOfChat;
 use memcloud_domain::with_causes;
+use memcloud_http::ApiError;
 use memcloud_memory::FailedTurn;
 use memcloud_ports::{ModelError, RefusalKind};
 
-use crate::error::ApiError;
-
-impl From<ModelError> for ApiError {
-    fn from(error: ModelError) -> Self {
-        if let ModelError::Memory(error) = error {
-            return error.into();
-        }
-        let (status, code) = status_and_code(&error);
-        if status != StatusCode::TOO_MANY_REQUESTS {
-            tracing::warn!(error = with_causes(&error), code, "the language model did not answer");
-        }
-        let after = error.retry_after();
-        let mut refused = Self::new(status, error.to_string(), code);
-        if let Some(hint) = specific_hint(&error) {
-            refused = refused.with_hint(hint);
-        }
-        match after {
-            Some(after) => refused.retry_after(after),
-            None => refused,
-        }
+/// What an error of the model is answered with.
+pub(crate) fn of_model(error: ModelError) -> ApiError {
+    if let ModelError::Memory(error) = error {
+        return error.into();
+    }
+    let (status, code) = status_and_code(&error);
+    if status != StatusCode::TOO_MANY_REQUESTS {
+        tracing::warn!(error = with_causes(&error), code, "the language model did not answer");
+    }
+    let mut refused = ApiError::new(status, error.to_string(), code);
+    if let Some(hint) = specific_hint(&error) {
+        refused = refused.with_hint(hint);
+    }
+    match error.retry_after() {
+        Some(after) => refused.retry_after(after),
+        None => refused,
     }
 }
 
-impl From<FailedTurn> for ApiError {
-    fn from(failed: FailedTurn) -> Self {
-        Self::from(failed.error).with_stored(StoredOfChat {
-            user_message: failed.user_message.map(Into::into),
-            assistant_message: failed.assistant_message.map(Into::into),
-            content: Some(failed.content).filter(|content| !content.is_empty()),
-        })
-    }
+/// What a turn that failed is answered with.
+pub(crate) fn of_turn(failed: FailedTurn) -> ApiError {
+    of_model(failed.error).with_stored(StoredOfChat {
+        user_message: failed.user_message.map(Into::into),
+        assistant_message: failed.assistant_message.map(Into::into),
+        content: Some(failed.content).filter(|content| !content.is_empty()),
+    })
 }
 
 /// The status and the code of an error of the model.

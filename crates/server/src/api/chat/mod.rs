@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use memcloud_api::{Place, Problem, Problems, memmachine_v1};
 use memcloud_domain::Member;
+use memcloud_http::ApiError;
 use memcloud_memory::{Chat, ChatSession, Checked, Limits};
 use memcloud_ports::ModelError;
 
@@ -58,7 +59,7 @@ pub(crate) fn check_count(messages: usize) -> Result<(), Problem> {
 
 impl App {
     /// The chats of this instance, if it has a language model.
-    pub(crate) fn chat(&self) -> Result<&Arc<Chat>, ModelError> {
-        self.chat.as_ref().ok_or(ModelError::Missing)
+    pub(crate) fn chat(&self) -> Result<&Arc<Chat>, ApiError> {
+        self.chat.as_ref().ok_or_else(|| error::of_model(ModelError::Missing))
     }
 }

@@ -9,17 +9,16 @@ use memcloud_api::memmachine_v1::Session;
 use memcloud_api::native::{ChatAnswer, ChatContext, ChatRequest};
 use memcloud_api::{Error, Integer, Place, Problem, Problems};
 use memcloud_domain::{Field, Rule, Violation};
+use memcloud_http::{Allowed, ApiError, ReadAndWrite, TypedBody};
 use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Checked, Limits, Retry};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Receiver;
 
+use super::error::of_turn;
 use super::events;
 use super::{USUAL_MEMORIES, answer, chat_session, check_count, message};
-use crate::App;
-use crate::allowed::{Allowed, ReadAndWrite};
 use crate::api::session::{NamedSession, SessionHeaders};
-use crate::body::TypedBody;
-use crate::error::ApiError;
+use crate::{App, hint};
 
 /// Answers with the help of what is remembered, and stores both sides.
 ///
@@ -66,7 +65,7 @@ pub(crate) async fn chat(
             app.measures.recalled(took);
             answer::context(&context)
         }
-        Some(ChatEvent::Failed(failed)) => return Err((*failed).into()),
+        Some(ChatEvent::Failed(failed)) => return Err(of_turn(*failed)),
         _ => return Err(ApiError::defect()),
     };
     let response = if streams { streamed(&context, events) } else { whole(events).await? };
@@ -84,7 +83,7 @@ async fn whole(mut events: Receiver<ChatEvent>) -> Result<Response, ApiError> {
         match event {
             ChatEvent::Recalled(..) | ChatEvent::Delta(_) | ChatEvent::Whole(_) => {}
             ChatEvent::Done(done) => return Ok(Json(answer::answer(*done)).into_response()),
-            ChatEvent::Failed(failed) => return Err((*failed).into()),
+            ChatEvent::Failed(failed) => return Err(of_turn(*failed)),
         }
     }
     Err(ApiError::defect())
@@ -96,7 +95,7 @@ fn streamed(context: &ChatContext, events: Receiver<ChatEvent>) -> Response {
         ChatEvent::Delta(delta) => delta_event(&delta.text),
         ChatEvent::Whole(completion) => delta_event(&completion.text),
         ChatEvent::Done(done) => memcloud_sse::named("done", &answer::end(&done)),
-        ChatEvent::Failed(failed) => memcloud_sse::named("error", &ApiError::from(*failed).into_body()),
+        ChatEvent::Failed(failed) => memcloud_sse::named("error", &of_turn(*failed).into_body(hint::of)),
     })
 }
 

@@ -8,7 +8,10 @@ use memcloud_api::native::Live;
     get,
     path = "/health/live",
     tag = "operation",
-    responses((status = 200, description = "The process runs.", body = Live)),
+    responses(
+        (status = 200, description = "The process runs.", body = Live),
+        (status = 400, description = "The head can be read in two ways.", body = memcloud_api::Error),
+    ),
     security(())
 )]
 pub(crate) async fn live() -> Json<Live> {

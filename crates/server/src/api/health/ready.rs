@@ -7,11 +7,10 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use memcloud_api::native::{NotReady, Part, PartState, Ready};
 use memcloud_domain::Database;
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_ports::{Component, HealthCheck};
 
-use crate::App;
-use crate::allowed::{Allowed, Read};
-use crate::error::ApiError;
+use crate::{App, hint};
 
 /// Checks that the memory can be written and read now, and that its embedding model answers.
 #[utoipa::path(
@@ -38,10 +37,15 @@ pub(crate) async fn ready(_: Allowed<Read>, State(app): State<App>) -> Response 
 async fn probe(app: &App) -> Vec<PartState> {
     let probed = tokio::time::timeout(app.settings.probe_timeout, app.memory.probe()).await;
     let Ok(checks) = probed else {
-        let failure = Some(ApiError::probe_too_slow().into_body());
+        let failure = Some(too_slow().into_body(hint::of));
         return vec![PartState { part: Part::Memory, works: false, failure }];
     };
     checks.into_iter().map(state).collect()
+}
+
+fn too_slow() -> ApiError {
+    let detail = "the memory does not answer in time";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail, "probe_timeout")
 }
 
 /// The failure of the first part that does not work.
@@ -56,6 +60,6 @@ fn state(check: HealthCheck) -> PartState {
         Component::Database(Database::Neo4j) => Part::Neo4j,
         Component::Embedder => Part::Embedder,
     };
-    let failure = check.outcome.err().map(|error| ApiError::from(error).into_body());
+    let failure = check.outcome.err().map(|error| ApiError::from(error).into_body(hint::of));
     PartState { part, works: failure.is_none(), failure }
 }

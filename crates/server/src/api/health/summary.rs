@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use memcloud_api::native::{Health, Managers};
+use memcloud_http::{Allowed, Read};
 
 use super::ready::first_failure;
 use crate::App;
-use crate::allowed::{Allowed, Read};
 
 /// Reports whether the instance works, in the shape that clients of MemMachine's v1 API know.
 #[utoipa::path(

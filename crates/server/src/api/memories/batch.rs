@@ -10,14 +10,12 @@ use memcloud_api::memmachine_v1::{Batch, NewEpisode, Progress, Session};
 use memcloud_api::native::BatchStored;
 use memcloud_api::{Place, PrefixedId, Problem, Problems};
 use memcloud_domain::Purpose;
+use memcloud_http::{Allowed, ApiError, TypedBody, Write};
 
 use crate::App;
-use crate::allowed::{Allowed, Write};
 use crate::api::ingest::{Message, Store, StoreHeaders, answer};
 use crate::api::responses::StoreErrors;
 use crate::api::session::{NamedSession, SessionHeaders, is_named, place_of_item};
-use crate::body::TypedBody;
-use crate::error::ApiError;
 
 /// The most messages of one batch.
 const MAX_EPISODES: usize = 1_000;

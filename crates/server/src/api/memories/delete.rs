@@ -4,13 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use memcloud_api::PrefixedId;
 use memcloud_api::native::Deleted;
+use memcloud_http::{Allowed, ApiError, Write};
 use memcloud_ports::Deletion;
 
 use super::{named, no_episode};
 use crate::App;
-use crate::allowed::{Allowed, Write};
 use crate::api::responses::NotFound;
-use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
 /// Deletes one message for good.

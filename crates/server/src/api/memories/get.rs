@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use memcloud_api::PrefixedId;
 use memcloud_api::native::ListedEpisode;
+use memcloud_http::{Allowed, ApiError, Read};
 
 use super::{named, no_episode};
 use crate::App;
-use crate::allowed::{Allowed, Read};
 use crate::api::responses::NotFound;
-use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
 /// Reads one message.

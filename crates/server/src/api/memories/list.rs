@@ -5,14 +5,13 @@ use axum::extract::State;
 use memcloud_api::native::{ListedEpisode, Page};
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Episode, EpisodeId, Filter};
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_memory::{ListQuery, ListedPage};
 use memcloud_ports::Cursor;
 use serde_json::Value;
 
 use super::space;
 use crate::App;
-use crate::allowed::{Allowed, Read};
-use crate::error::ApiError;
 use crate::params::QueryParams;
 
 const USUAL_LIMIT: usize = 100;

@@ -7,8 +7,8 @@ pub(crate) mod list;
 
 use memcloud_api::{PrefixedId, Problems, memmachine_v1};
 use memcloud_domain::{Caller, EpisodeId, Space};
+use memcloud_http::ApiError;
 
-use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
 /// The group of requests that name none.

@@ -7,20 +7,19 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 use memcloud_api::{Object, Problems};
 use memcloud_domain::with_causes;
+use memcloud_http::{Allowed, ApiError, ReadAndWrite, TypedBody};
 use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Checked, CompletedTurn, FailedTurn, Limits, Retry};
 use memcloud_ports::{Completion, ModelError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Receiver;
 use utoipa::IntoParams;
 
-use super::{Error, forwarded};
-use crate::App;
-use crate::allowed::{Allowed, ReadAndWrite};
+use super::forwarded;
+use crate::api::chat::error::{of_model, of_turn};
 use crate::api::chat::events;
 use crate::api::chat::{USUAL_MEMORIES, chat_session, check_count, message};
 use crate::api::session::{HeaderNames, NamedSession, header};
-use crate::body::TypedBody;
-use crate::error::ApiError;
+use crate::{App, hint};
 
 const NAMES: HeaderNames = HeaderNames {
     group: ["X-Memory-Group"; 2],
@@ -81,9 +80,9 @@ pub(crate) async fn completions(
     allowed: Allowed<ReadAndWrite>,
     State(app): State<App>,
     headers: HeaderMap,
-    body: Result<TypedBody<Object>, ApiError>,
-) -> Result<Response, Error> {
-    let turn = body?.checked(|Object(request), problems| {
+    body: TypedBody<Object>,
+) -> Result<Response, ApiError> {
+    let turn = body.checked(|Object(request), problems| {
         let (limits, named) = (app.memory.limits(), session(&headers, problems));
         let session = chat_session(limits, &named, None, None, problems);
         turn(limits, session, request, problems)
@@ -97,7 +96,7 @@ pub(crate) async fn completions(
             context.memories.len() + context.facts.len()
         }
         Some(ChatEvent::Failed(failed)) => return Ok(refused(*failed)),
-        _ => return Err(ApiError::defect().into()),
+        _ => return Err(ApiError::defect()),
     };
     let mut response = if streams { streamed(events).await } else { whole(&app, events).await };
     response.headers_mut().insert(RECALLED, HeaderValue::from(recalled));
@@ -107,7 +106,7 @@ pub(crate) async fn completions(
 fn refused(failed: FailedTurn) -> Response {
     match failed.error {
         ModelError::Refused(refusal) => forwarded(refusal),
-        _ => Error::from(failed).into_response(),
+        _ => of_turn(failed).into_response(),
     }
 }
 
@@ -121,13 +120,13 @@ async fn whole(app: &App, mut events: Receiver<ChatEvent>) -> Response {
             Some(ChatEvent::Whole(completion)) => answered = Some(completion.raw),
             Some(ChatEvent::Done(_)) if answered.is_none() && calls_tools => {
                 let what = "with a stream that was not requested, with tool calls in it".into();
-                return Error::from(ModelError::Unusable { what }).into_response();
+                return of_model(ModelError::Unusable { what }).into_response();
             }
             Some(ChatEvent::Done(done)) => {
                 return json_body(answered.unwrap_or_else(|| assembled(app, &done)));
             }
             Some(ChatEvent::Failed(failed)) => return failed_whole(answered, *failed),
-            None => return Error::from(ApiError::defect()).into_response(),
+            None => return ApiError::defect().into_response(),
         }
     }
 }
@@ -169,7 +168,7 @@ async fn streamed(mut events: Receiver<ChatEvent>) -> Response {
         Some(ChatEvent::Whole(completion)) => as_event(&completion),
         Some(ChatEvent::Failed(failed)) => return refused(*failed),
         Some(ChatEvent::Recalled(..) | ChatEvent::Done(_)) | None => {
-            return Error::from(ApiError::defect()).into_response();
+            return ApiError::defect().into_response();
         }
     };
     events::response(first, events, |event| match event {
@@ -194,10 +193,7 @@ fn end_of_failed(failed: FailedTurn) -> Bytes {
             Bytes::from(format!(": not stored: {}\n\ndata: [DONE]\n\n", error.code()))
         }
         ModelError::Nothing => Bytes::from_static(DONE),
-        _ => {
-            let error = ApiError::from(failed).into_openai();
-            memcloud_sse::data(&error)
-        }
+        _ => memcloud_sse::data(&of_turn(failed).into_openai(hint::of)),
     }
 }
 

@@ -9,11 +9,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use memcloud_ports::Refusal;
 
-use crate::error::{In, OpenAi};
-
-/// An error in `OpenAI`'s shape.
-type Error = In<OpenAi>;
-
 /// An error of the endpoint, unchanged.
 fn forwarded(refusal: Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_ports::ModelError;
 
-use super::{Error, forwarded};
+use super::forwarded;
 use crate::App;
-use crate::allowed::{Allowed, Read};
+use crate::api::chat::error::of_model;
 
 /// Lists the models of the language model's endpoint.
 #[utoipa::path(
@@ -24,10 +25,10 @@ use crate::allowed::{Allowed, Read};
         ),
     ),
 )]
-pub(crate) async fn models(_: Allowed<Read>, State(app): State<App>) -> Result<Response, Error> {
+pub(crate) async fn models(_: Allowed<Read>, State(app): State<App>) -> Result<Response, ApiError> {
     match app.chat()?.gateway().models().await {
         Ok(models) => Ok(Json(models).into_response()),
         Err(ModelError::Refused(refusal)) => Ok(forwarded(refusal)),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(of_model(error)),
     }
 }

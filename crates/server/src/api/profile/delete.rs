@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use memcloud_api::Problems;
 use memcloud_api::native::DeletedFact;
+use memcloud_http::{Allowed, ApiError, Write};
 
 use crate::App;
-use crate::allowed::{Allowed, Write};
 use crate::api::memories::space;
 use crate::api::responses::NotFound;
-use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
 /// Deletes one fact for good, whether it holds or held.

@@ -5,12 +5,11 @@ use axum::extract::State;
 use memcloud_api::Problems;
 use memcloud_api::memmachine_v1::Fact;
 use memcloud_api::native::Facts;
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_ports::FactsOf;
 
 use crate::App;
-use crate::allowed::{Allowed, Read};
 use crate::api::memories::space;
-use crate::error::ApiError;
 use crate::params::QueryParams;
 
 /// Lists the facts about people of a group: those that hold now, or those that held at some time.

@@ -7,8 +7,8 @@ pub(crate) mod retry;
 
 use memcloud_api::{Problems, memmachine_v1};
 use memcloud_domain::{Caller, Space};
+use memcloud_http::ApiError;
 
-use crate::error::ApiError;
 use crate::params::QueryParams;
 
 /// The space of the group that is named; else each that is open to the caller, or `None` for all at once.

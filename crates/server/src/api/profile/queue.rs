@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::{ParkedMessage, ProfileQueue};
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_ports::{Parked, Waiting};
 
 use super::spaces;
 use crate::App;
-use crate::allowed::{Allowed, Read};
-use crate::error::ApiError;
 use crate::params::QueryParams;
 
 /// The most parked messages that are shown.

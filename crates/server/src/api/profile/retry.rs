@@ -3,11 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::RetriedMessages;
+use memcloud_http::{Allowed, ApiError, Write};
 
 use super::spaces;
 use crate::App;
-use crate::allowed::{Allowed, Write};
-use crate::error::ApiError;
 use crate::params::QueryParams;
 
 /// Retries the messages whose learning failed permanently.

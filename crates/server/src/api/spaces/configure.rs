@@ -5,13 +5,11 @@ use axum::extract::State;
 use memcloud_api::native::{SpaceChanges as Changes, SpaceDetails};
 use memcloud_api::{Place, Problem};
 use memcloud_domain::{Error, SpaceChanges, SpaceState};
+use memcloud_http::{Admin, Allowed, ApiError, TypedBody};
 
 use super::{details, unknown};
 use crate::App;
-use crate::allowed::{Admin, Allowed};
 use crate::api::responses::NotFound;
-use crate::body::TypedBody;
-use crate::error::ApiError;
 use crate::params::PathSpace;
 
 /// The longest description, in characters.

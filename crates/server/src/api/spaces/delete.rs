@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use memcloud_api::native::SpaceDetails;
+use memcloud_http::{Admin, Allowed, ApiError};
 
 use super::{details, named, unknown};
 use crate::App;
-use crate::allowed::{Admin, Allowed};
 use crate::api::responses::NotFound;
-use crate::error::ApiError;
 use crate::params::PathSpace;
 
 /// Deletes a space with all its sessions, messages and facts.

@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::SpaceDetails;
+use memcloud_http::{Allowed, ApiError, Read};
 
 use super::{details, named};
 use crate::App;
-use crate::allowed::{Allowed, Read};
 use crate::api::responses::NotFound;
-use crate::error::ApiError;
 use crate::params::PathSpace;
 
 /// Describes a space and counts what it holds.

@@ -5,13 +5,12 @@ use axum::extract::State;
 use memcloud_api::native::Spaces;
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Caller, Error, Space, SpaceInfo};
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_memory::Memory;
 use serde_json::Value;
 
 use super::shown;
 use crate::App;
-use crate::allowed::{Allowed, Read};
-use crate::error::ApiError;
 use crate::params::QueryParams;
 
 const USUAL_LIMIT: usize = 100;

@@ -8,9 +8,9 @@ pub(crate) mod list;
 use memcloud_api::Problems;
 use memcloud_api::native::{Space as ShownSpace, SpaceDetails};
 use memcloud_domain::{Caller, Space, SpaceInfo, SpaceState};
+use memcloud_http::ApiError;
 use memcloud_memory::Memory;
 
-use crate::error::ApiError;
 use crate::params::PathSpace;
 
 /// The space that a path names, if it is open to the caller.

@@ -4,13 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use memcloud_api::memmachine_v1::ForgetSession;
+use memcloud_http::{Allowed, ApiError, TypedBody, Write};
 use memcloud_ports::Deletion;
 
 use crate::App;
-use crate::allowed::{Allowed, Write};
 use crate::api::session::{NamedSession, SessionHeaders};
-use crate::body::TypedBody;
-use crate::error::ApiError;
 
 /// Deletes every message of one session for good. A session without messages is not an error.
 #[utoipa::path(

@@ -9,16 +9,14 @@ use axum::response::{IntoResponse, Response};
 use memcloud_api::memmachine_v1::{self, SearchAnswer, SearchContent, SearchQuery, SearchResult};
 use memcloud_api::{Integer, Place, Problems};
 use memcloud_domain::{Caller, Episode, Field, Filter, Reservation, Space, Timestamp};
+use memcloud_http::{Allowed, ApiError, Read, TypedBody};
 use memcloud_memory::{FactHit, Limits, SearchResults};
 use memcloud_ports::FactsOf;
 
 use super::filter;
 use super::shape::{self, Shape, Shapes};
 use crate::App;
-use crate::allowed::{Allowed, Read};
 use crate::api::session::{NamedSession, SessionHeaders};
-use crate::body::TypedBody;
-use crate::error::ApiError;
 use crate::params::QueryParams;
 
 const USUAL_LIMIT: usize = 20;

@@ -7,12 +7,11 @@ use axum::extract::State;
 use memcloud_api::memmachine_v1::{KnownSession, ORGANISATION, Sessions, space as space_of};
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Caller, Session};
+use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_ports::{LISTED_MEMBERS, SessionCursor, SessionsOf};
 use serde_json::Value;
 
 use crate::App;
-use crate::allowed::{Allowed, Read};
-use crate::error::ApiError;
 use crate::params::{PathId, QueryParams};
 
 /// Lists all sessions.

@@ -9,6 +9,7 @@ use axum::http::header::USER_AGENT;
 use memcloud_api::memmachine_v1::{Explanation, Fact, Hit, SearchContent, SearchQuery, SearchResult};
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Episode, EpisodeId};
+use memcloud_http::BodyLimits;
 use memcloud_memory::{FactHit, Hit as Found};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -36,6 +37,12 @@ pub(crate) struct V1 {
 impl FromRef<V1> for App {
     fn from_ref(v1: &V1) -> Self {
         v1.app.clone()
+    }
+}
+
+impl FromRef<V1> for BodyLimits {
+    fn from_ref(v1: &V1) -> Self {
+        Self::from_ref(&v1.app)
     }
 }
 

@@ -8,14 +8,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use memcloud_api::memmachine_v1::{NewEpisode, Progress, Stored};
 use memcloud_domain::{Caller, Purpose};
+use memcloud_http::{Allowed, ApiError, TypedBody, Write};
 
 use crate::App;
-use crate::allowed::{Allowed, Write};
 use crate::api::ingest::{Message, Store, StoreHeaders, answer};
 use crate::api::responses::StoreErrors;
 use crate::api::session::{NamedSession, SessionHeaders};
-use crate::body::TypedBody;
-use crate::error::ApiError;
 
 /// Stores a message. After the answer it is durable, and the next search finds it.
 #[utoipa::path(

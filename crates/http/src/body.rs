@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
@@ -10,18 +11,28 @@ use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes};
 use memcloud_api::{Deserr, Place, Problem, Problems};
-use memcloud_domain::Reservation;
+use memcloud_domain::{InFlight, Reservation};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::App;
+use crate::ApiError;
 use crate::body_size::BodySize;
-use crate::error::ApiError;
+
+/// What the body of a request may take.
+#[derive(Clone, Debug)]
+pub struct BodyLimits {
+    /// Its most bytes.
+    pub bytes: usize,
+    /// How long it may take to arrive.
+    pub timeout: Duration,
+    /// What the memory of all requests is counted in.
+    pub account: Arc<InFlight>,
+}
 
 /// A body, read as its type. Its content type does not matter: `curl -d` sends one that does not fit.
 ///
 /// Only a body without any problem is handed out, by [`checked`](Self::checked).
-pub(crate) struct TypedBody<T> {
+pub struct TypedBody<T> {
     value: Option<T>,
     problems: Problems,
     bytes: Bytes,
@@ -30,7 +41,7 @@ pub(crate) struct TypedBody<T> {
 impl<T> TypedBody<T> {
     /// What `check` makes of the body. It notes the rules that the body breaks, and the request is refused with all
     /// problems together: those, and the values that could not be read. For such a value `check` is given a neutral one.
-    pub(crate) fn checked<U>(self, check: impl FnOnce(T, &mut Problems) -> Option<U>) -> Result<U, ApiError> {
+    pub fn checked<U>(self, check: impl FnOnce(T, &mut Problems) -> Option<U>) -> Result<U, ApiError> {
         let Self { value, problems, bytes } = self;
         let made = problems.and_none_in(|problems| check(value?, problems));
         made.map_err(|problems| problems.showing(&json(&bytes)).into())
@@ -44,22 +55,25 @@ fn json(bytes: &Bytes) -> Value {
 
 impl<S, T> FromRequest<S> for TypedBody<T>
 where
-    App: FromRef<S>,
+    BodyLimits: FromRef<S>,
     S: Send + Sync,
     T: Deserr<Problems> + Send + 'static,
 {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let app = App::from_ref(state);
+        let limits = BodyLimits::from_ref(state);
         let (parts, body) = request.into_parts();
+        let encoding = parts.headers.get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(ApiError::encoded_body());
+        }
         // Without the layer that counts, as in a test of one handler, the body alone is counted.
         let counted = parts.extensions.get().map(Arc::clone);
-        let counted = counted.unwrap_or_else(|| Arc::new(app.memory.in_flight().reservation()));
-        let reading = read(&parts.headers, body, app.settings.body_bytes, &counted);
-        let bytes = tokio::time::timeout(app.settings.body_timeout, reading)
-            .await
-            .map_err(|_| ApiError::body_too_slow())??;
+        let counted = counted.unwrap_or_else(|| Arc::new(limits.account.reservation()));
+        let reading = read(&parts.headers, body, limits.bytes, &counted);
+        let bytes =
+            tokio::time::timeout(limits.timeout, reading).await.map_err(|_| ApiError::body_too_slow())??;
         if bytes.len() <= MAX_INLINE {
             return Self::parsed(bytes, &counted);
         }

@@ -1,61 +1,55 @@
-//! What a request is refused with. An [`ApiError`] knows no wire; a [`Dialect`] writes it in the shape that the clients of
-//! an API expect.
+//! What a request is refused with. An [`ApiError`] knows no wire and no server: [`write_errors`] writes it in the
+//! [`Dialect`] that the clients of an API expect, with the hints of the server that refuses.
 
+use std::any::Any;
 use std::borrow::Cow;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::State;
 use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memcloud_api::{Detail, Error as Body, Place, Problem, Problems, StoredOfChat, openai};
-use memcloud_domain::{Error, Fault, ForeignSpace, Right, with_causes};
-use serde::Serialize;
-
-use crate::hint;
-use crate::keys::Stranger;
+use memcloud_domain::{Database, DatabaseErrorKind, Error, Fault, ForeignSpace, Right, with_causes};
 
 /// Why a request is refused.
-#[derive(Debug)]
-pub(crate) struct ApiError(Box<Refused>);
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Refused>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Refused {
     status: StatusCode,
     code: Cow<'static, str>,
-    hint: &'static str,
+    /// `None` for that of the code.
+    hint: Option<&'static str>,
+    database: Option<(Database, DatabaseErrorKind)>,
     detail: Detail,
     header: Option<(HeaderName, HeaderValue)>,
     stored: Option<StoredOfChat>,
 }
 
+/// What a server says can be done about the error of this code, and of this database if it is one's.
+pub type Hints = fn(code: &str, database: Option<(Database, DatabaseErrorKind)>) -> &'static str;
+
 /// The shape that the clients of an API expect of an error.
-pub(crate) trait Dialect {
-    /// The status and the body of an error.
-    fn render(error: ApiError) -> (StatusCode, impl Serialize);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The shape of `FastAPI`, which `MemMachine`'s v1 API has, with our `code` and `hint`.
+    FastApi,
+    /// `OpenAI`'s shape.
+    OpenAi,
 }
-
-/// The shape of `FastAPI`, which `MemMachine`'s v1 API has, with our `code` and `hint`.
-#[derive(Debug)]
-pub(crate) enum FastApi {}
-
-/// `OpenAI`'s shape.
-#[derive(Debug)]
-pub(crate) enum OpenAi {}
-
-/// An error in a dialect.
-#[derive(Debug)]
-pub(crate) struct In<D>(ApiError, PhantomData<D>);
 
 impl ApiError {
     /// A refusal with a text. Its hint is that of its code.
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>, code: &'static str) -> Self {
+    pub fn new(status: StatusCode, detail: impl Into<String>, code: &'static str) -> Self {
         let detail = Detail::Text(detail.into());
         Self(Box::new(Refused {
             status,
             code: code.into(),
-            hint: hint::of_code(code),
+            hint: None,
+            database: None,
             detail,
             header: None,
             stored: None,
@@ -63,8 +57,9 @@ impl ApiError {
     }
 
     /// The same with a more specific hint than that of its code.
-    pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
-        self.0.hint = hint;
+    #[must_use]
+    pub fn with_hint(mut self, hint: &'static str) -> Self {
+        self.0.hint = Some(hint);
         self
     }
 
@@ -74,47 +69,65 @@ impl ApiError {
     }
 
     /// The same with the time to wait before the next request.
-    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
         self.0.header = Some((RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil().max(1.0) as u64)));
         self
     }
 
     /// The same with what was stored nevertheless.
-    pub(crate) fn with_stored(mut self, stored: StoredOfChat) -> Self {
+    #[must_use]
+    pub fn with_stored(mut self, stored: StoredOfChat) -> Self {
         self.0.stored = Some(stored);
         self
     }
 
-    pub(crate) fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "this needs an API key", "unauthorized")
-            .with_header(WWW_AUTHENTICATE, "Bearer")
+    /// The caller shows no key that counts, for this reason.
+    pub fn unauthorized(detail: &'static str, code: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail, code).with_header(WWW_AUTHENTICATE, "Bearer")
     }
 
-    pub(crate) fn forbidden_right(missing: Right) -> Self {
+    /// The caller shows no key, or an unknown one.
+    pub fn no_key() -> Self {
+        Self::unauthorized("this needs an API key", "unauthorized")
+    }
+
+    /// The caller's key lacks a right.
+    pub fn forbidden_right(missing: Right) -> Self {
         let detail = format!("this key lacks the right '{missing}'");
         Self::new(StatusCode::FORBIDDEN, detail, "forbidden_right")
     }
 
-    pub(crate) fn forbidden_host() -> Self {
-        let detail = "without an API key this instance answers to the names of this machine only";
-        Self::new(StatusCode::FORBIDDEN, detail, "forbidden_host")
-    }
-
-    pub(crate) fn forbidden_origin() -> Self {
-        let detail = "without an API key this instance does not answer to pages of other sites";
-        Self::new(StatusCode::FORBIDDEN, detail, "forbidden_origin")
-    }
-
-    pub(crate) fn no_route() -> Self {
+    /// There is no such route.
+    pub fn no_route() -> Self {
         Self::not_found("Not Found").with_hint("GET /openapi.json lists every route")
     }
 
-    pub(crate) fn no_method() -> Self {
+    /// The route has no such method.
+    pub fn no_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "method_not_allowed")
     }
 
-    pub(crate) fn not_found(detail: &'static str) -> Self {
+    /// There is no such thing.
+    pub fn not_found(detail: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail, "not_found")
+    }
+
+    /// Nothing says which of several values of a header counts, so none does.
+    pub(crate) fn repeated_header(name: &HeaderName) -> Self {
+        let detail = format!("the header '{name}' is there more than once");
+        Self::new(StatusCode::BAD_REQUEST, detail, "repeated_header").with_header(CONNECTION, "close")
+    }
+
+    pub(crate) fn unknown_transfer() -> Self {
+        let detail = "the only transfer encoding that this server reads is 'chunked'";
+        Self::new(StatusCode::BAD_REQUEST, detail, "unknown_transfer_encoding")
+            .with_header(CONNECTION, "close")
+    }
+
+    pub(crate) fn encoded_body() -> Self {
+        let detail = "this server reads bodies without a content encoding";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail, "unsupported_encoding")
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
@@ -133,25 +146,29 @@ impl ApiError {
             .with_header(CONNECTION, "close")
     }
 
-    pub(crate) fn probe_too_slow() -> Self {
-        let detail = "the memory does not answer in time";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail, "probe_timeout").with_header(RETRY_AFTER, "1")
+    /// All connections are being answered, and the last places are kept for others.
+    pub fn no_room() -> Self {
+        let detail = "too many requests are being answered";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail, "too_many_connections")
+            .with_header(RETRY_AFTER, "1")
     }
 
     /// A defect of the server. The log has the details.
-    pub(crate) fn defect() -> Self {
+    pub fn defect() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", "internal")
     }
 
     /// The body in our own shape.
-    pub(crate) fn into_body(self) -> Body {
-        let Refused { code, hint, detail, stored, .. } = *self.0;
+    pub fn into_body(self, hints: Hints) -> Body {
+        let Refused { code, hint, database, detail, stored, .. } = *self.0;
+        let hint = hint.unwrap_or_else(|| hints(&code, database));
         Body { detail, code, hint: hint.into(), stored }
     }
 
     /// The body in `OpenAI`'s shape.
-    pub(crate) fn into_openai(self) -> openai::ErrorBody {
-        let Refused { status, code, hint, detail, .. } = *self.0;
+    pub fn into_openai(self, hints: Hints) -> openai::ErrorBody {
+        let status = self.0.status;
+        let Body { detail, code, hint, .. } = self.into_body(hints);
         let message = match detail {
             Detail::Problems(problems) => {
                 problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
@@ -197,7 +214,10 @@ impl From<Error> for ApiError {
             Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let refused = Self::new(status, error.to_string(), error.code()).with_hint(hint::hint(&error));
+        let mut refused = Self::new(status, error.to_string(), error.code());
+        if let Error::Database { database, trouble, .. } = &error {
+            refused.0.database = Some((*database, *trouble));
+        }
         match error.fault() {
             Fault::Request | Fault::Conflict => refused,
             Fault::Unavailable if matches!(error, Error::Busy) => refused.with_header(RETRY_AFTER, "1"),
@@ -213,67 +233,49 @@ impl From<Error> for ApiError {
     }
 }
 
-impl From<Stranger> for ApiError {
-    fn from(stranger: Stranger) -> Self {
-        let (detail, code) = match stranger {
-            Stranger::Unknown | Stranger::Keyless => return Self::unauthorized(),
-            Stranger::Unreadable(error) => return error.into(),
-            Stranger::Revoked => ("this key was revoked", "key_revoked"),
-            Stranger::Expired => ("this key has expired", "key_expired"),
-        };
-        Self::new(StatusCode::UNAUTHORIZED, detail, code).with_header(WWW_AUTHENTICATE, "Bearer")
-    }
-}
-
 impl From<ForeignSpace> for ApiError {
     fn from(foreign: ForeignSpace) -> Self {
         Self::new(StatusCode::FORBIDDEN, foreign.to_string(), "forbidden_space")
     }
 }
 
-impl Dialect for FastApi {
-    fn render(error: ApiError) -> (StatusCode, impl Serialize) {
-        (error.0.status, error.into_body())
-    }
-}
-
-impl Dialect for OpenAi {
-    fn render(error: ApiError) -> (StatusCode, impl Serialize) {
-        // OpenAI answers 400 to a request that does not validate, and its clients expect that.
-        let status = match error.0.status {
-            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-            other => other,
-        };
-        (status, error.into_openai())
-    }
-}
-
-impl<D, E: Into<ApiError>> From<E> for In<D> {
-    fn from(error: E) -> Self {
-        Self(error.into(), PhantomData)
-    }
-}
-
-impl<D: Dialect> IntoResponse for In<D> {
+impl IntoResponse for ApiError {
+    /// The head of the answer; [`write_errors`] writes its body.
     fn into_response(mut self) -> Response {
-        let header = self.0.0.header.take();
-        let (status, body) = D::render(self.0);
-        let mut response = (status, Json(body)).into_response();
-        if let Some((name, value)) = header {
+        let mut response = self.0.status.into_response();
+        if let Some((name, value)) = self.0.header.take() {
             response.headers_mut().insert(name, value);
         }
+        response.extensions_mut().insert(self);
         response
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        In::<FastApi>::from(self).into_response()
+/// Writes the errors of all routes below in a dialect, unless a layer further below has.
+pub async fn write_errors(
+    State((dialect, hints)): State<(Dialect, Hints)>,
+    mut response: Response,
+) -> Response {
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
+    let status = response.status();
+    let mut written = match dialect {
+        Dialect::FastApi => (status, Json(error.into_body(hints))).into_response(),
+        // OpenAI answers 400 to a request that does not validate, and its clients expect that.
+        Dialect::OpenAi if status == StatusCode::UNPROCESSABLE_ENTITY => {
+            (StatusCode::BAD_REQUEST, Json(error.into_openai(hints))).into_response()
+        }
+        Dialect::OpenAi => (status, Json(error.into_openai(hints))).into_response(),
+    };
+    for name in [CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE] {
+        if let Some(value) = response.headers_mut().remove(&name) {
+            written.headers_mut().insert(name, value);
+        }
     }
+    written
 }
 
 /// The answer to a request whose handler panicked. The panic itself was reported when it happened.
-pub(crate) fn of_panic(_panic: Box<dyn std::any::Any + Send>) -> Response {
+pub(crate) fn of_panic(_panic: Box<dyn Any + Send>) -> Response {
     tracing::error!("a request's handler panicked");
     ApiError::defect().into_response()
 }

@@ -1,7 +1,7 @@
 //! Rights in the signatures of handlers.
 //!
 //! Every handler but liveness takes an [`Allowed`] first, which names the rights that its caller must have and is the
-//! caller. [`guarded!`] makes a route of such a handler, and of no other, and writes the rights into the document.
+//! caller. [`guarded!`](crate::guarded) makes a route of such a handler, and of no other, and writes the rights into the document.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -12,31 +12,31 @@ use memcloud_domain::{Caller, Right};
 use utoipa::openapi::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use crate::error::ApiError;
+use crate::ApiError;
 
 /// The caller of a handler that needs the rights of `N`.
-pub(crate) struct Allowed<N> {
+pub struct Allowed<N> {
     caller: Caller,
     needs: PhantomData<N>,
 }
 
 /// Rights that a handler needs, all of them.
-pub(crate) trait Needs {
+pub trait Needs {
     /// Each of them.
     const RIGHTS: &'static [Right];
 }
 
 /// The right to search, list and read.
-pub(crate) enum Read {}
+pub enum Read {}
 
 /// The right to store and to delete.
-pub(crate) enum Write {}
+pub enum Write {}
 
 /// The right to manage keys and spaces.
-pub(crate) enum Admin {}
+pub enum Admin {}
 
 /// Both: chats recall what is stored, and store.
-pub(crate) enum ReadAndWrite {}
+pub enum ReadAndWrite {}
 
 impl Needs for Read {
     const RIGHTS: &'static [Right] = &[Right::Read];
@@ -67,7 +67,7 @@ impl<S: Sync, N: Needs> FromRequestParts<S> for Allowed<N> {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         // The guard leaves a caller on every request that it passes on. Without one the request is refused.
-        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(ApiError::unauthorized)?;
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(ApiError::no_key)?;
         match N::RIGHTS.iter().find(|right| !caller.may(**right)) {
             Some(missing) => Err(ApiError::forbidden_right(*missing)),
             None => Ok(Self { caller, needs: PhantomData }),
@@ -76,7 +76,7 @@ impl<S: Sync, N: Needs> FromRequestParts<S> for Allowed<N> {
 }
 
 /// A handler whose first argument is an [`Allowed`].
-pub(crate) trait NamesRights<Arguments> {
+pub trait NamesRights<Arguments> {
     /// The rights that it needs.
     const RIGHTS: &'static [Right];
 }
@@ -93,11 +93,8 @@ macro_rules! handlers {
 }
 handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
 
-/// Writes the rights that a handler names into the description of its route, and the errors that all share.
-pub(crate) fn document<S, H, Arguments>(
-    mut route: UtoipaMethodRouter<S>,
-    _handler: H,
-) -> UtoipaMethodRouter<S>
+/// Writes the rights that a handler names into the description of its route.
+pub fn document<S, H, Arguments>(mut route: UtoipaMethodRouter<S>, _handler: H) -> UtoipaMethodRouter<S>
 where
     H: NamesRights<Arguments>,
 {
@@ -106,17 +103,16 @@ where
         for operation in operations.into_iter().flatten() {
             let roles = H::RIGHTS.iter().map(|right| right.as_str());
             operation.security = Some(vec![SecurityRequirement::new("bearer", roles)]);
-            crate::api::responses::add_shared(operation);
         }
     }
     route
 }
 
 /// A router of these handlers, each of which names the rights that it needs.
+#[macro_export]
 macro_rules! guarded {
     ($($handler:path),+ $(,)?) => {
         utoipa_axum::router::OpenApiRouter::new()
-            $(.routes($crate::allowed::document(utoipa_axum::routes!($handler), $handler)))+
+            $(.routes($crate::document(utoipa_axum::routes!($handler), $handler)))+
     };
 }
-pub(crate) use guarded;

@@ -1,0 +1,125 @@
+//! One request and its answer on a connection: tells the connection's place who has the next move.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use crate::Peer;
+use crate::places::{OpenTo, Place};
+
+/// The connection that a request came on. The listener leaves it on every request.
+#[derive(Clone)]
+pub(crate) struct Connection(pub(crate) Arc<Place>);
+
+/// Answers a request. One that its peer sent before it had the last answer takes its turn in `line`, so that a peer which
+/// sends thousands at once delays itself and no one else.
+pub(crate) async fn answer(
+    request: Request<Incoming>,
+    peer: Peer,
+    place: Arc<Place>,
+    router: Router,
+    line: Arc<Semaphore>,
+) -> Result<Response, std::convert::Infallible> {
+    let is_early = place.begins_early();
+    let (parts, body) = request.into_parts();
+    let mut request = Request::from_parts(parts, Body::new(Awaited { body, place: Arc::clone(&place) }));
+    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(Connection(Arc::clone(&place)));
+    let turn = if is_early {
+        place.awaits_bytes(true);
+        // The semaphore is never closed.
+        let turn = line.acquire().await.ok();
+        place.awaits_bytes(false);
+        turn
+    } else {
+        None
+    };
+    let response = router.oneshot(request).await;
+    drop(turn);
+    response.map(|mut response| {
+        if place.open_to != OpenTo::Everyone {
+            // A place that is kept for others is not one to stay on.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.map(|body| Body::new(Answer { body, place }))
+    })
+}
+
+/// Whether the connection of this request has room for it. While all others are being answered, the last connections are
+/// kept for callers with a key, and then for probes, which ask no one.
+pub fn has_room(request: &Request, has_key: bool) -> bool {
+    request.extensions().get().is_none_or(|Connection(place)| match place.open_to {
+        OpenTo::Everyone => true,
+        OpenTo::Keys => has_key,
+        OpenTo::Probes => false,
+    })
+}
+
+/// The body of a request. While it waits for more, so does its place.
+struct Awaited {
+    body: Incoming,
+    place: Arc<Place>,
+}
+
+/// The body of an answer. When it ends, the peer has the next move.
+struct Answer {
+    body: Body,
+    place: Arc<Place>,
+}
+
+impl hyper::body::Body for Awaited {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.place.awaits_bytes(frame.is_pending());
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.place.awaits_bytes(true);
+    }
+}
