@@ -14,9 +14,12 @@
 //! | `text` | text analysis, shared by ingest and search |
 
 mod chat;
+mod compute;
 mod embedding;
 mod ingest;
 mod limits;
+#[cfg(test)]
+mod linear;
 mod llm_gate;
 mod memory;
 mod metadata_size;

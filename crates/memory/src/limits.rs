@@ -4,6 +4,7 @@ use memcloud_domain::{Field, Member, Metadata, Rule, Violation};
 
 use crate::metadata_size::MetadataSize;
 use crate::text::analysis::descriptions;
+use crate::text::blank::is_blank;
 
 /// What a memory accepts, and how much RAM its indexes may use.
 #[derive(Clone, Copy, Debug)]
@@ -92,9 +93,9 @@ impl Limits {
         }
     }
 
-    /// Refuses a content or a query that is empty or too long, or that not every engine can store.
+    /// Refuses a content or a query that shows nothing or is too long, or that not every engine can store.
     pub fn check_text(&self, field: Field, text: &str) -> Result<(), Violation> {
-        if text.trim().is_empty() {
+        if is_blank(text) {
             return Err(Violation::new(field, Rule::Empty));
         }
         check(field, text, self.content_bytes)

@@ -114,7 +114,7 @@ pub trait EpisodeStore: Send + Sync {
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error>;
 
     /// The episodes with these ids that exist in this space, in the order of the ids. Ends early at
-    /// [`READ_BYTES`](crate::READ_BYTES): read on with [`read_parts`](crate::read_parts).
+    /// [`READ_BYTES`](crate::READ_BYTES): read on with [`Parts`](crate::Parts).
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error>;
 
     /// The newest episodes of a session, oldest first. Profile-only episodes are left out. Only the newest that fit into

@@ -70,4 +70,8 @@ pub trait History: Send + Sync {
     /// [`READ_BYTES`](crate::READ_BYTES). If an episode was stored and deleted after
     /// it, only the removal is returned.
     async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error>;
+
+    /// Replaces the encoded analyses of episodes, where a later version of the analysis has computed them again. This is not
+    /// a change: indexes have the same from both. Skips episodes that do not exist.
+    async fn set_analyses(&self, analyses: Vec<(EpisodeId, Vec<u8>)>) -> Result<(), Error>;
 }

@@ -56,7 +56,7 @@ pub use language_model::{
 pub use learning_queue::{
     CLAIM_SIZES, ClaimedBatch, LearningQueue, Lease, Outcome, Parked, Queued, Trigger, Waiting, assigned,
 };
-pub use reads::{Gathered, READ_BYTES, read_all, read_parts};
+pub use reads::{Gathered, Parts, READ_BYTES, read_all};
 pub use records::{AGAIN_AFTER, ContentLocation, Orphan, RecordStore};
 pub use sessions::{LISTED_MEMBERS, SessionCursor, SessionPage, SessionRows, SessionStore, SessionsOf};
 pub use spaces::SpaceStore;

@@ -62,24 +62,30 @@ impl Change {
     }
 }
 
-/// Reads episodes in parts, in the order of the ids. `each` gets a part and says whether to read on.
-pub async fn read_parts(
-    store: &dyn EpisodeStore,
-    space: &Space,
-    ids: &[EpisodeId],
-    mut each: impl FnMut(Vec<Episode>) -> bool + Send,
-) -> Result<(), Error> {
-    let mut rest = ids;
-    while !rest.is_empty() {
-        let part = store.episodes(space, rest).await?;
-        let Some(last) = part.last() else { return Ok(()) };
-        let read = rest.iter().position(|id| *id == last.id).map_or(rest.len(), |place| place + 1);
-        rest = &rest[read..];
-        if !each(part) {
-            return Ok(());
-        }
+/// Episodes that are read in parts, in the order of the ids.
+pub struct Parts<'a> {
+    store: &'a dyn EpisodeStore,
+    space: &'a Space,
+    rest: &'a [EpisodeId],
+}
+
+impl<'a> Parts<'a> {
+    /// The episodes with these ids.
+    pub fn new(store: &'a dyn EpisodeStore, space: &'a Space, ids: &'a [EpisodeId]) -> Self {
+        Self { store, space, rest: ids }
     }
-    Ok(())
+
+    /// Reads the next part; `None` when all are read.
+    pub async fn next(&mut self) -> Result<Option<Vec<Episode>>, Error> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let part = self.store.episodes(self.space, self.rest).await?;
+        let Some(last) = part.last() else { return Ok(None) };
+        let read = self.rest.iter().position(|id| *id == last.id).map_or(self.rest.len(), |place| place + 1);
+        self.rest = &self.rest[read..];
+        Ok(Some(part))
+    }
 }
 
 /// Reads all of these episodes, in the order of the ids. For few ids, whose episodes are needed at once.
@@ -88,11 +94,9 @@ pub async fn read_all(
     space: &Space,
     ids: &[EpisodeId],
 ) -> Result<Vec<Episode>, Error> {
-    let mut all = Vec::with_capacity(ids.len());
-    read_parts(store, space, ids, |part| {
+    let (mut all, mut parts) = (Vec::with_capacity(ids.len()), Parts::new(store, space, ids));
+    while let Some(part) = parts.next().await? {
         all.extend(part);
-        true
-    })
-    .await?;
+    }
     Ok(all)
 }

@@ -1,16 +1,17 @@
 use async_trait::async_trait;
 use deadpool_postgres::Object;
 use half::f16;
-use memcloud_domain::{Error, Space};
+use memcloud_domain::{EpisodeId, Error, Space};
 use memcloud_ports::{Change, ChangeKind, History, IndexRow, Sequence};
 use pgvector::HalfVector;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::error::WorkError;
 use crate::query::Query;
 use crate::read::{limited, purpose};
-use crate::{PostgresStore, id};
+use crate::{PostgresStore, id, uuid};
 
 #[async_trait]
 impl History for PostgresStore {
@@ -30,6 +31,19 @@ impl History for PostgresStore {
             client.gathered(CHANGES, &values, change, Change::size).await
         };
         self.run_idempotent("reading changes", changes).await
+    }
+
+    async fn set_analyses(&self, analyses: Vec<(EpisodeId, Vec<u8>)>) -> Result<(), Error> {
+        let (uids, analyses): (Vec<Uuid>, Vec<Vec<u8>>) =
+            analyses.into_iter().map(|(episode, analysis)| (uuid(&episode), analysis)).unzip();
+        let (uids, analyses) = (&uids, &analyses);
+        let set = |client: Object| async move {
+            let set = "UPDATE memcloud.episodes e SET analysis = g.analysis
+                       FROM unnest($1::uuid[], $2::bytea[]) AS g (uid, analysis) WHERE e.uid = g.uid";
+            client.run(set, &[uids, analyses]).await?;
+            Ok(())
+        };
+        self.run_idempotent("storing analyses", set).await
     }
 }
 

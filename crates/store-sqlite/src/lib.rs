@@ -4,6 +4,7 @@
 //! (`writer`); reads use a few connections of their own (`readers`), so a long read never holds up a store.
 //! A commit is synchronised to the disk before it is answered (`synchronous = FULL`).
 
+mod analyses;
 mod answered;
 mod append;
 mod backup;
@@ -340,6 +341,10 @@ impl History for SqliteStore {
         let salvage = move |c: &_, damage: &_| salvage::changes(c, damage, &of, after, limit);
         let read = move |c: &_| read::changes(c, &space, after, limit);
         self.readers.read_or_salvage("reading changes", read, salvage).await
+    }
+
+    async fn set_analyses(&self, analyses: Vec<(EpisodeId, Vec<u8>)>) -> Result<(), Error> {
+        self.writer.write("storing analyses", move |tx| analyses::set(tx, &analyses)).await
     }
 }
 

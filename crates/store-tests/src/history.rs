@@ -1,15 +1,16 @@
 //! What every engine must do as a [`History`](memcloud_ports::History).
 
 use half::f16;
-use memcloud_domain::Space;
+use memcloud_domain::{EpisodeId, Space};
 use memcloud_ports::{Change, ChangeKind, Deletion};
 
 use crate::Store;
-use crate::samples::{batch, some_episodes, space};
+use crate::samples::{batch, minute, some_episodes, space};
 
 /// Runs everything, each test on an empty store that `fresh` makes.
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     history_has_every_change_once(fresh().await).await;
+    analyses_are_replaced_without_a_change(fresh().await).await;
 }
 
 pub(crate) async fn all_changes(store: &Store, space: &Space, step: usize) -> Vec<Change> {
@@ -49,4 +50,22 @@ pub async fn history_has_every_change_once(store: Store) {
         assert_eq!(row.vector.as_deref(), Some(&[0.6, 0.8].map(f16::from_f32)[..]));
         assert!(memcloud_memory::Analysis::decode(&row.analysis).is_some());
     }
+}
+
+/// An episode that was analysed again has the new analysis, and the history is as before.
+pub async fn analyses_are_replaced_without_a_change(store: Store) {
+    let space = space("analyses");
+    let episodes = some_episodes(&space, "s", 0..2);
+    store.episodes.append(batch(episodes.clone())).await.unwrap();
+    let before = all_changes(&store, &space, 10).await;
+    let unknown = EpisodeId::new(minute(99), 0);
+    let again = vec![(episodes[1].id, b"again".to_vec()), (unknown, b"unknown".to_vec())];
+    store.history.set_analyses(again).await.unwrap();
+    let after = all_changes(&store, &space, 10).await;
+    let analysis = |change: &Change| match &change.kind {
+        ChangeKind::Put(row) => (change.sequence, change.id, row.analysis.clone()),
+        ChangeKind::Removed => panic!("nothing was removed"),
+    };
+    let expected = [analysis(&before[0]), (2, episodes[1].id, b"again".to_vec())];
+    assert_eq!(after.iter().map(analysis).collect::<Vec<_>>(), expected);
 }

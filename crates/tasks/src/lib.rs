@@ -19,6 +19,10 @@
 //! assert_eq!(tasks.drain(Duration::from_secs(1)).await, 0);
 //! # });
 //! ```
+//!
+//! [`compute`] runs what takes long on a thread that serves no requests.
+
+mod compute;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -29,6 +33,8 @@ use futures_util::FutureExt;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use compute::{INLINE_BYTES, compute};
 
 /// The owner of tasks. Dropping it cuts them off.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memcloud_tasks::{Tasks, Unfinished};
+use memcloud_tasks::{Tasks, Unfinished, compute};
 use tokio::sync::oneshot;
 
 const SOON: Duration = Duration::from_millis(50);
@@ -124,4 +125,36 @@ impl io::Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[tokio::test]
+async fn computations_leave_the_thread_that_serves() {
+    let here = std::thread::current().id();
+    let there = compute("a thread's name", || std::thread::current().id()).await.unwrap();
+    assert_ne!(here, there);
+}
+
+#[tokio::test]
+async fn a_computation_that_panics_is_an_error_and_gives_its_place_back() {
+    for _ in 0..200 {
+        assert_eq!(compute("a wrong sum", || panic!("wrong")).await, Err::<(), _>(Unfinished("a wrong sum")));
+    }
+}
+
+#[tokio::test]
+async fn no_more_computations_run_at_once_than_twice_the_cores() {
+    let most = 2 * std::thread::available_parallelism().unwrap().get();
+    let (running, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let computations = (0..4 * most).map(|_| {
+        let (running, seen) = (Arc::clone(&running), Arc::clone(&seen));
+        compute("counting", move || {
+            seen.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..200 {
+                std::thread::yield_now();
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+        })
+    });
+    futures_util::future::join_all(computations).await;
+    assert!((1..=most).contains(&seen.load(Ordering::SeqCst)), "{seen:?} of {most}");
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, PATIENCE};
+use crate::home::{Home, PATIENCE, http};
 use crate::with_model::serve;
 
 #[test]
@@ -41,6 +41,67 @@ fn a_batch_that_has_begun_is_stored_whole_or_not_at_all() {
     let listed = home.run(&["list", "--all", "--json", "--group", "g", "--url", &again.url]).ok().json();
     let stored = listed["episodes"].as_array().unwrap().len();
     assert!(stored == BATCH || (stored == 0 && !answered), "{stored} are stored; answered: {answered}");
+}
+
+/// A mebibyte of each is among the slowest of all texts.
+const HOSTILE: [&str; 8] = ["y", "ay", "x ", "ﷺ", "ำ", "a\u{301}", "\u{1}", "last may "];
+/// The server answers a probe within milliseconds. Here, other tests and the server's work share the cores with it.
+const PROBE_WITHIN: Duration = Duration::from_secs(3);
+
+#[test]
+fn hostile_texts_delay_no_probe_and_no_stop() {
+    let home = Home::new();
+    let mut server = home.serve();
+    let texts = HOSTILE.map(|pattern| {
+        let text = pattern.repeat((1 << 20) / pattern.len());
+        json!({"episode_content": text})
+    });
+    let post = |path: &str, body: Value| {
+        let url = format!("{}{path}", server.url);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            // The last ones are cut off when the server stops.
+            let request = async { http().post(url).body(body.to_string()).timeout(PATIENCE).send().await };
+            runtime.block_on(request).map(|answer| answer.status()).ok()
+        })
+    };
+    let group = |mut body: Value| {
+        body["session"] = json!({"group_id": "hostile"});
+        body
+    };
+    let stores: Vec<_> = texts.iter().map(|text| post("/v1/memories", group(text.clone()))).collect();
+    let searches: Vec<_> = texts
+        .iter()
+        .map(|text| post("/v1/memories/search", group(json!({"query": text["episode_content"]}))))
+        .collect();
+    let mut slowest = Duration::ZERO;
+    while !stores.iter().chain(&searches).all(std::thread::JoinHandle::is_finished) {
+        let asked = Instant::now();
+        assert_eq!(liveness(&server.url), "HTTP/1.1 200 OK");
+        slowest = slowest.max(asked.elapsed());
+    }
+    assert!(slowest < PROBE_WITHIN, "{slowest:?}");
+    // "\u{1}" alone shows nothing.
+    let statuses: Vec<_> = stores.into_iter().map(|store| store.join().unwrap().unwrap().as_u16()).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 422, 200]);
+    let batch = group(json!({"episodes": vec![&texts[0]; 7]}));
+    let batches: Vec<_> = (0..4).map(|_| post("/v1/memories/batch", batch.clone())).collect();
+    assert_eq!(liveness(&server.url), "HTTP/1.1 200 OK");
+    let signalled = Instant::now();
+    server.signal("TERM");
+    server.ended();
+    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+    drop(batches);
+}
+
+/// The first line of the answer of liveness.
+fn liveness(url: &str) -> String {
+    let address = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!("GET /health/live HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    BufReader::new(stream).lines().next().unwrap().unwrap()
 }
 
 const BATCH: usize = 200;

@@ -25,8 +25,11 @@ use crate::limits::{Checked, Limits};
 use crate::llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate};
 use crate::memory::Memory;
 use crate::search::{FactHit, Hit, Search, SearchQuery};
+use crate::text::blank::is_blank;
 
 pub use context::Context;
+#[cfg(test)]
+pub(crate) use echo::is_echo;
 
 use listener::Listener;
 
@@ -282,7 +285,7 @@ impl Chat {
 
     /// The memories and facts that are most similar to the question.
     async fn look_up(&self, turn: &ChatTurn) -> Result<(Vec<Hit>, Vec<FactHit>), Error> {
-        if turn.question.trim().is_empty() {
+        if is_blank(&turn.question) {
             return Ok((vec![], vec![]));
         }
         let ChatSession { space, user, .. } = &*turn.session;

@@ -5,6 +5,7 @@ use memcloud_domain::{EpisodeId, Error, Metadata, NewEpisode, Purpose, Timestamp
 use crate::chat::ask::Reply;
 use crate::chat::{Chat, ChatSession};
 use crate::ingest::{SessionMembers, StoreRequest};
+use crate::text::blank::is_blank;
 
 impl Chat {
     /// Stores the question; `None` when it is empty. When the newest message of the session is the same question, without an
@@ -65,7 +66,7 @@ impl Chat {
     /// The part of a text that can be stored: within the limit and without NUL. `None` when nothing is left.
     fn storable(&self, text: &str) -> Option<String> {
         let text = text[..text.floor_char_boundary(self.limits.content_bytes)].replace('\0', " ");
-        (!text.trim().is_empty()).then_some(text)
+        (!is_blank(&text)).then_some(text)
     }
 
     async fn store_message(&self, session: &ChatSession, episode: NewEpisode) -> Result<EpisodeId, Error> {

@@ -1,5 +1,7 @@
 //! What is refused before anything is embedded or stored.
 
+use std::collections::HashMap;
+
 use memcloud_domain::{Field, NewEpisode, Violation};
 
 use crate::ingest::StoreRequest;
@@ -10,8 +12,12 @@ pub(super) fn request(request: &StoreRequest, limits: &Limits) -> Result<(), Vec
     let names = [(Field::Organisation, &request.space.org), (Field::Space, &request.space.project)];
     let key = request.idempotency_key.iter().map(|key| (Field::IdempotencyKey, key));
     let names = names.into_iter().chain(key).map(|(field, name)| limits.check_name(field, name));
+    let mut items = HashMap::new();
+    for (item, episode) in request.episodes.iter().enumerate() {
+        items.entry(episode.session.as_str()).or_insert(item);
+    }
     let members = request.members.iter().flat_map(|of| {
-        let item = request.episodes.iter().position(|episode| episode.session == of.session);
+        let item = items.get(of.session.as_str()).copied();
         let at_item = move |violation| Violation { item, ..violation };
         of.members.iter().map(move |member| limits.check_member(member).map_err(at_item))
     });

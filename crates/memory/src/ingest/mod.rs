@@ -4,7 +4,7 @@
 mod check;
 mod idempotency;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use half::f16;
@@ -12,7 +12,10 @@ use memcloud_domain::{
     Clock, Episode, EpisodeId, Error, FactSet, FactTarget, Member, NewEpisode, Purpose, Space, Violation,
 };
 use memcloud_ports::{Appended, Batch, EpisodeStore, Intent, Prepared};
+use memcloud_tasks::INLINE_BYTES;
+use serde_json::Value;
 
+use crate::compute::compute;
 use crate::embedding::Embedding;
 use crate::limits::{Checked, Limits};
 use crate::profile::categories::Categories;
@@ -40,6 +43,20 @@ impl StoreRequest {
     /// This request when it breaks no rule, else every rule that it breaks.
     pub fn checked(self, limits: &Limits) -> Result<Checked<Self>, Vec<Violation>> {
         Checked::by(self, |request| check::request(request, limits))
+    }
+
+    /// Whether reading the messages takes longer than a switch to another thread. Metadata counts by its texts, and as large
+    /// where it has objects or lists.
+    fn is_large(&self) -> bool {
+        let metadata = |value: &Value| match value {
+            Value::String(text) => text.len(),
+            Value::Array(_) | Value::Object(_) => INLINE_BYTES,
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        };
+        let bytes = |episode: &NewEpisode| {
+            episode.content.len() + episode.metadata.values().map(metadata).sum::<usize>()
+        };
+        self.episodes.iter().map(bytes).sum::<usize>() > INLINE_BYTES
     }
 }
 
@@ -84,14 +101,19 @@ impl Ingest {
 
     pub(crate) async fn store(&self, request: Checked<StoreRequest>) -> Result<Stored, Error> {
         self.embedding.bind().await?;
-        let idempotency = request.idempotency_key.as_deref().map(|key| idempotency::of(key, &request));
+        let (request, idempotency) = compute(request.is_large(), "reading a request", move || {
+            let idempotency = request.idempotency_key.as_deref().map(|key| idempotency::of(key, &request));
+            (request, idempotency)
+        })
+        .await?;
         if let Some(idempotency) = idempotency
             && let Some(ids) = self.episodes.repeated(idempotency).await?
         {
             return Ok(Stored { ids, repeated: true });
         }
+        let is_large = request.is_large();
         let StoreRequest { space, members, episodes, .. } = request.into_inner();
-        let (episodes, intent) = self.prepare(&space, &members, episodes).await?;
+        let (episodes, intent) = self.prepare(&space, &members, episodes, is_large).await?;
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
         let sessions = members.into_iter().map(|of| (of.session, of.members)).collect();
         let batch = Batch { space, sessions, episodes, idempotency, intent };
@@ -107,6 +129,7 @@ impl Ingest {
         space: &Space,
         members: &[SessionMembers],
         episodes: Vec<NewEpisode>,
+        is_large: bool,
     ) -> Result<(Vec<Prepared>, Option<Intent>), Error> {
         let now = self.clock.now();
         let episodes: Vec<Episode> = episodes
@@ -135,18 +158,15 @@ impl Ingest {
         };
         let targets = self.fact_targets(&episodes, members);
         let (intent, vectors, targets) = tokio::try_join!(begun, self.embed(&episodes), targets)?;
-        let prepared = episodes
-            .into_iter()
-            .zip(vectors)
-            .zip(targets)
-            .map(|((episode, vector), fact_targets)| Prepared {
-                analysis: Analysis::of(&episode).encode(),
-                fact_targets,
-                episode,
-                vector,
-            })
-            .collect();
-        Ok((prepared, intent))
+        let prepared = compute(is_large, "analysing messages", move || {
+            let prepared = episodes.into_iter().zip(vectors).zip(targets);
+            let prepared = prepared.map(|((episode, vector), fact_targets)| {
+                let analysis = Analysis::of(&episode).encode();
+                Prepared { episode, vector, analysis, fact_targets }
+            });
+            prepared.collect()
+        });
+        Ok((prepared.await?, intent))
     }
 
     /// What to learn from each episode: all enabled categories of its set.
@@ -155,8 +175,9 @@ impl Ingest {
         episodes: &[Episode],
         members: &[SessionMembers],
     ) -> Result<Vec<Vec<FactTarget>>, Error> {
+        let programs = programs(members);
         let sets: Vec<Option<FactSet>> =
-            episodes.iter().map(|episode| self.fact_set(episode, members)).collect();
+            episodes.iter().map(|episode| self.fact_set(episode, &programs)).collect();
         let distinct: BTreeSet<&FactSet> = sets.iter().flatten().collect();
         let distinct: Vec<FactSet> = distinct.into_iter().cloned().collect();
         let enabled = self.categories.enabled(&distinct).await?;
@@ -170,9 +191,9 @@ impl Ingest {
 
     /// The set that an episode adds to: the facts about the person who wrote it. An episode that was stored for the profile
     /// only is queued even while no learner runs.
-    fn fact_set(&self, episode: &Episode, members: &[SessionMembers]) -> Option<FactSet> {
+    fn fact_set(&self, episode: &Episode, programs: &HashSet<&str>) -> Option<FactSet> {
         let is_wanted = match episode.purpose {
-            Purpose::Recall => self.learns && !is_from_program(episode, members),
+            Purpose::Recall => self.learns && !is_from_program(episode, programs),
             Purpose::ProfileOnly => true,
             Purpose::Transcript => false,
         };
@@ -195,11 +216,17 @@ impl Ingest {
     }
 }
 
+/// The members that are agents, and users in no session.
+fn programs(members: &[SessionMembers]) -> HashSet<&str> {
+    let members = || members.iter().flat_map(|of| &of.members);
+    let agents = members().filter(|member| matches!(member, Member::Agent(_))).map(Member::name);
+    let users: HashSet<&str> =
+        members().filter(|member| matches!(member, Member::User(_))).map(Member::name).collect();
+    agents.filter(|name| !users.contains(name)).collect()
+}
+
 /// Whether a program wrote the episode, not a person.
-fn is_from_program(episode: &Episode, members: &[SessionMembers]) -> bool {
-    let name = &episode.producer;
-    let mut members = members.iter().flat_map(|of| &of.members);
-    let is_agent = members.clone().any(|member| matches!(member, Member::Agent(agent) if agent == name));
-    let is_user = members.any(|member| matches!(member, Member::User(user) if user == name));
-    matches!(episode.role.as_str(), "assistant" | "system" | "developer" | "tool") || (is_agent && !is_user)
+fn is_from_program(episode: &Episode, programs: &HashSet<&str>) -> bool {
+    matches!(episode.role.as_str(), "assistant" | "system" | "developer" | "tool")
+        || programs.contains(episode.producer.as_str())
 }

@@ -1,11 +1,14 @@
 //! Ranks facts. All facts of the people concerned are read, since each person has some dozens, and sorted by similarity.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use half::f16;
-use memcloud_domain::Fact;
+use memcloud_domain::{Error, Fact};
 use memcloud_ports::EmbeddedFact;
+use memcloud_tasks::INLINE_BYTES;
 
+use crate::compute::compute;
 use crate::text::terms::terms;
 
 /// The share of a fact's score that its terms have; its embedding has the rest. Without embeddings, terms are everything.
@@ -21,12 +24,20 @@ pub struct FactHit {
 }
 
 /// The facts that are most similar to a text, best first.
-pub(crate) fn rank(
+pub(crate) async fn rank(
     facts: Vec<EmbeddedFact>,
-    text: &str,
-    vector: Option<&[f32]>,
+    text: String,
+    vector: Option<Arc<[f32]>>,
     limit: usize,
-) -> Vec<FactHit> {
+) -> Result<Vec<FactHit>, Error> {
+    let bytes: usize = facts.iter().map(|EmbeddedFact { fact, .. }| fact.name.len() + fact.value.len()).sum();
+    compute(bytes + text.len() > INLINE_BYTES, "ranking facts", move || {
+        best(facts, &text, vector.as_deref(), limit)
+    })
+    .await
+}
+
+fn best(facts: Vec<EmbeddedFact>, text: &str, vector: Option<&[f32]>, limit: usize) -> Vec<FactHit> {
     let query_terms: HashSet<String> = terms(text).collect();
     let mut hits: Vec<FactHit> = facts
         .into_iter()

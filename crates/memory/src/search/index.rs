@@ -10,6 +10,7 @@ use memcloud_domain::{EpisodeId, Purpose, TimeRange};
 use memcloud_kernels::scan;
 use memcloud_ports::{IndexRow, Sequence};
 
+use crate::search::names::ProducerNames;
 pub(crate) use crate::search::table::Row;
 use crate::search::table::{Name, Table};
 use crate::text::analysis::Analysis;
@@ -26,7 +27,7 @@ const SEGMENT_GAP: i64 = 6 * 3_600 * 1_000_000;
 const MAX_BACKTRACK: usize = 64;
 
 /// About what an index of one row takes beside that row: the first allocation of each of its collections.
-const FIXED_BYTES: usize = 2_048;
+const FIXED_BYTES: usize = 2_560;
 
 /// About what a word takes beside its postings: its entry, a share of empty ones, and a first list.
 const WORD_BYTES: usize = 112;
@@ -64,6 +65,8 @@ pub(crate) struct SpaceIndex {
     postings_bytes: usize,
     /// How many live rows each producer has.
     producers: HashMap<Name, usize>,
+    /// The names of those producers.
+    pub(crate) names: ProducerNames,
 }
 
 /// The neighbours of each row in its session, by row number, and its segment.
@@ -123,7 +126,12 @@ impl SpaceIndex {
             return;
         }
         let number = self.table.put(id, row, analysis);
-        *self.producers.entry(self.producer(number)).or_default() += 1;
+        let producer = self.producer(number);
+        let rows = self.producers.entry(producer).or_insert_with(|| {
+            self.names.insert(&row.producer, producer);
+            0
+        });
+        *rows += 1;
         self.cues.push(analysis.cues);
         self.links.previous.push(NONE);
         self.links.next.push(NONE);
@@ -162,7 +170,11 @@ impl SpaceIndex {
                 !list.is_empty()
             });
             self.postings_bytes = bytes;
+            let producers = self.producers.len();
             self.producers.retain(|_, count| *count > 0);
+            if self.producers.len() < producers {
+                self.names.retain(|producer| self.producers.contains_key(&producer));
+            }
             self.table.sweep();
         }
         if unranked {
@@ -348,15 +360,11 @@ impl SpaceIndex {
         self.postings.get(&term).map_or(&[], Vec::as_slice)
     }
 
-    /// The producers of live rows, with their numbers.
-    pub(crate) fn producers(&self) -> impl Iterator<Item = (Name, &str)> {
-        self.producers.keys().map(|&number| (number, self.table.name(number)))
-    }
-
     /// About how much memory the index takes, in bytes. The time that this takes does not grow with the index.
     pub(crate) fn bytes(&self) -> usize {
         // Links, segment, cues and the scale of the vector.
         let rows = self.end() * (18 + self.vectors.dimensions * 3);
-        FIXED_BYTES + self.table.bytes() + self.unranked.bytes() + self.postings_bytes + rows
+        let derived = self.names.bytes() + self.postings_bytes;
+        FIXED_BYTES + self.table.bytes() + self.unranked.bytes() + derived + rows
     }
 }

@@ -2,18 +2,23 @@
 //! used first, when they take more memory than allowed.
 
 use std::collections::HashMap;
+use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashlink::LruCache;
 use memcloud_domain::{EpisodeId, Error, Space};
-use tokio::sync::RwLock;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
+use crate::compute::compute;
 use crate::search::index::SpaceIndex;
 use crate::text::analysis::Analysis;
-use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Sequence, life, read_parts};
+use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Parts, Sequence, life};
 
 /// How many changes are read from the engine at once.
 const STEP: usize = 4_096;
+
+/// Up to this many changes are read on the thread that serves the request.
+const INLINE_CHANGES: usize = 64;
 
 pub(crate) type SharedIndex = Arc<RwLock<SpaceIndex>>;
 
@@ -80,8 +85,8 @@ impl Indexes {
             known = 0;
         }
         if known < head {
-            let mut writing = index.write().await;
-            catch_up(&mut writing, store, space, head).await?;
+            let writing = Arc::clone(&index).write_owned().await;
+            let writing = catch_up(writing, store, space, head).await?;
             let bytes = writing.bytes();
             drop(writing);
             self.account(space, bytes);
@@ -115,36 +120,38 @@ impl Indexes {
 /// Brings an index up to `head`. When the caller stops waiting half-way, the index is as it was after a whole step, and its
 /// sequence number says which.
 async fn catch_up(
-    index: &mut SpaceIndex,
+    mut index: OwnedRwLockWriteGuard<SpaceIndex>,
     store: &Engine,
     space: &Space,
     head: Sequence,
-) -> Result<(), Error> {
+) -> Result<OwnedRwLockWriteGuard<SpaceIndex>, Error> {
     if index.needs_rebuild() {
-        let mut rebuilt = SpaceIndex::default();
-        read_history(&mut rebuilt, store, space, head).await?;
-        *index = rebuilt;
-        return Ok(());
+        *index = *read_history(Box::<SpaceIndex>::default(), store, space, head).await?;
+        return Ok(index);
     }
     read_history(index, store, space, head).await
 }
 
 /// Reads the engine's history after the index's sequence number.
-async fn read_history(
-    index: &mut SpaceIndex,
+async fn read_history<I: DerefMut<Target = SpaceIndex> + Send + 'static>(
+    mut index: I,
     store: &Engine,
     space: &Space,
     head: Sequence,
-) -> Result<(), Error> {
+) -> Result<I, Error> {
     while index.sequence < head {
         let changes = store.history.changes(space, index.sequence, STEP).await?;
         // The last numbers of the history may belong to episodes that are deleted by now.
         let last = changes.last().map_or(head, |change| change.sequence);
         let changes = analysed(store, space, changes).await?;
-        apply(index, changes);
-        index.sequence = last;
+        let indexed = compute(changes.len() > INLINE_CHANGES, "indexing", move || {
+            apply(&mut index, changes);
+            index.sequence = last;
+            index
+        });
+        index = indexed.await?;
     }
-    Ok(())
+    Ok(index)
 }
 
 /// The outcome of some changes for an episode: what the index needs, or nothing when it is deleted.
@@ -152,39 +159,73 @@ type Outcome = (EpisodeId, Option<(Box<IndexRow>, Analysis)>);
 
 /// The last outcome for each episode in some changes, with its analysis, in the order of the history.
 async fn analysed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result<Vec<Outcome>, Error> {
+    let is_large = changes.len() > INLINE_CHANGES;
+    let (mut outcomes, outdated) = compute(is_large, "reading analyses", || decoded(changes)).await?;
+    if outdated.is_empty() {
+        return Ok(outcomes);
+    }
+    // Another version of the analysis wrote these: they are analysed again from the episodes.
+    let ids: Vec<EpisodeId> = outdated.iter().map(|(id, _)| *id).collect();
+    let (mut again, mut parts) = (HashMap::new(), Parts::new(&*store.episodes, space, &ids));
+    while let Some(part) = parts.next().await? {
+        let analyses = compute(true, "analysing again", move || {
+            part.iter().map(|episode| (episode.id, Analysis::of(episode))).collect::<Vec<_>>()
+        });
+        again.extend(analyses.await?);
+    }
+    let earlier = outdated.iter().filter(|(_, row)| Analysis::is_of_earlier_version(&row.analysis));
+    let earlier = earlier.filter_map(|(id, _)| Some((*id, again.get(id)?.encode()))).collect();
+    write_back(store, earlier).await;
+    let rows = outdated.into_iter().filter_map(|(id, row)| Some((id, (row, again.remove(&id)?))));
+    let mut rows: HashMap<EpisodeId, (Box<IndexRow>, Analysis)> = rows.collect();
+    for (id, outcome) in &mut outcomes {
+        if let Some(row) = rows.remove(id) {
+            *outcome = Some(row);
+        }
+    }
+    Ok(outcomes)
+}
+
+/// The outcomes of changes, and the rows whose analysis another version wrote.
+fn decoded(changes: Vec<Change>) -> (Vec<Outcome>, Vec<(EpisodeId, Box<IndexRow>)>) {
     let mut last: HashMap<EpisodeId, Change> = HashMap::with_capacity(changes.len());
     for change in changes {
         last.insert(change.id, change);
     }
     let mut changes: Vec<Change> = last.into_values().collect();
     changes.sort_unstable_by_key(|change| change.sequence);
-    let mut outcomes = Vec::with_capacity(changes.len());
-    let mut outdated = Vec::new();
+    let (mut outcomes, mut outdated) = (Vec::with_capacity(changes.len()), Vec::new());
     for Change { id, kind, .. } in changes {
-        let ChangeKind::Put(mut row) = kind else {
-            outcomes.push((id, None));
-            continue;
+        let outcome = match kind {
+            ChangeKind::Removed => None,
+            ChangeKind::Put(mut row) => {
+                // One that is not finite, of a damaged file or an earlier version, would spoil the ranking of all.
+                row.vector = row.vector.filter(|vector| vector.iter().all(|x| x.is_finite()));
+                let analysis = Analysis::decode(&row.analysis);
+                if analysis.is_none() {
+                    outdated.push((id, row));
+                    None
+                } else {
+                    analysis.map(|analysis| (row, analysis))
+                }
+            }
         };
-        // One that is not finite, of a damaged file or an earlier version, would spoil the ranking of all.
-        row.vector = row.vector.filter(|vector| vector.iter().all(|x| x.is_finite()));
-        let analysis = Analysis::decode(&row.analysis);
-        if analysis.is_none() {
-            outdated.push(id);
-        }
-        outcomes.push((id, Some((row, analysis))));
+        outcomes.push((id, outcome));
     }
-    // Another version of the analysis wrote these: they are analysed again from the episodes.
-    let mut again: HashMap<EpisodeId, Analysis> = HashMap::with_capacity(outdated.len());
-    read_parts(&*store.episodes, space, &outdated, |part| {
-        again.extend(part.iter().map(|episode| (episode.id, Analysis::of(episode))));
-        true
-    })
-    .await?;
-    let outcomes = outcomes.into_iter().map(|(id, put)| {
-        let put = put.and_then(|(row, analysis)| Some((row, analysis.or_else(|| again.remove(&id))?)));
-        (id, put)
-    });
-    Ok(outcomes.collect())
+    (outcomes, outdated)
+}
+
+/// Stores analyses that were computed again, so that this happens once and not at every start.
+async fn write_back(store: &Engine, analyses: Vec<(EpisodeId, Vec<u8>)>) {
+    let episodes = analyses.len();
+    if episodes == 0 {
+        return;
+    }
+    // The search does not need this, so it goes on without.
+    match store.history.set_analyses(analyses).await {
+        Ok(()) => tracing::info!(episodes, "analysed episodes of an earlier version again"),
+        Err(error) => tracing::warn!(%error, episodes, "cannot store analyses; will analyse again later"),
+    }
 }
 
 /// Applies the outcomes without waiting, so that no search sees an episode removed and not yet replaced.

@@ -1,11 +1,11 @@
 //! Listings: the episodes of a space in the order in which they happened.
 
 use memcloud_domain::{Attribute, Episode, EpisodeId, Error, Filter, Reservation, Space};
-use memcloud_ports::{Cursor, read_parts};
+use memcloud_ports::{Cursor, Parts};
 
 use crate::search::filter::candidates;
 use crate::search::snapshot::Snapshot;
-use crate::search::{STEP, Search};
+use crate::search::{STEP, Search, matching};
 
 /// A page of a listing.
 #[derive(Clone, Debug)]
@@ -70,15 +70,11 @@ impl Search {
         if !query.filter.is_empty() {
             let ids = self.candidates(query).await?;
             for ids in ids.chunks(STEP) {
-                let mut has_room = true;
-                read_parts(store, &query.space, ids, |part| {
-                    let mut matching = part.into_iter().filter(|episode| query.filter.matches(episode));
-                    has_room = matching.all(|episode| filling.add(episode));
-                    has_room
-                })
-                .await?;
-                if !has_room {
-                    break;
+                let mut parts = Parts::new(store, &query.space, ids);
+                while let Some(part) = parts.next().await? {
+                    if !matching(&query.filter, part).await?.into_iter().all(|episode| filling.add(episode)) {
+                        return filling.finish();
+                    }
                 }
             }
             return filling.finish();

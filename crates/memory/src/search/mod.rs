@@ -24,22 +24,26 @@ use std::time::{Duration, Instant};
 use memcloud_domain::{
     Clock, Episode, EpisodeId, Error, Field, Filter, InFlight, Reservation, Space, Violation,
 };
-use memcloud_ports::{Engine, FactsOf, read_parts};
+use memcloud_ports::{Engine, FactsOf, Parts};
+use memcloud_tasks::INLINE_BYTES;
 
+use crate::compute::compute;
 use crate::embedding::Embedding;
 use crate::limits::Limits;
 use crate::search::filter::Candidates;
 use crate::search::index::{Row, SpaceIndex};
 use crate::search::indexes::Indexes;
-use crate::search::query::ParsedQuery;
-use crate::search::query_text::QueryText;
 use crate::search::rank::Ranked;
 use crate::search::snapshot::{LockedIndex, Snapshot};
 
 pub use explain::{Explanation, ScoreBreakdown};
 pub use facts::FactHit;
 pub use list::{ListQuery, ListedPage};
+#[cfg(test)]
+pub(crate) use names::ProducerNames;
+pub(crate) use query::ParsedQuery;
 pub use query::SearchQuery;
+pub(crate) use query_text::QueryText;
 pub use weights::RankingWeights;
 
 /// Spaces of up to this many rows are ranked on the thread that serves the request: that takes less time than a switch to
@@ -87,10 +91,9 @@ pub(crate) struct Search {
     in_flight: Arc<InFlight>,
 }
 
-/// A query that has been read and embedded. `'a` is the query's own lifetime.
+/// A query that has been embedded. `'a` is the query's own lifetime.
 struct EmbeddedQuery<'a> {
     query: &'a SearchQuery,
-    text: QueryText<'a>,
     snapshot: Snapshot<'a>,
     vector: Option<Arc<[f32]>>,
     began: Instant,
@@ -137,8 +140,8 @@ impl Search {
         if known.is_empty() {
             return Ok(vec![]);
         }
-        let vector = self.embedding.query(query).await?;
-        Ok(facts::rank(known, query, vector.as_deref(), limit))
+        let vector = self.embedding.query(query).await?.map(Arc::from);
+        facts::rank(known, beginning(query), vector, limit).await
     }
 
     /// Finds episodes and facts at once, with one embedding.
@@ -153,7 +156,7 @@ impl Search {
             Ok((self.rank(&embedded).await?, embedded.vector))
         };
         let ((results, vector), known) = tokio::try_join!(episodes, self.engine.facts.facts(of))?;
-        Ok((results, facts::rank(known, &query.text, vector.as_deref(), most_facts)))
+        Ok((results, facts::rank(known, beginning(&query.text), vector, most_facts).await?))
     }
 
     /// Reads a query and embeds it, with the names of producers replaced by "I" and "my".
@@ -161,28 +164,30 @@ impl Search {
         self.check(query)?;
         self.embedding.bind().await?;
         let began = Instant::now();
-        let text = QueryText::read(&query.text);
         let snapshot = Snapshot::take(&self.indexes, &self.engine, &query.space).await?;
-        let in_first_person = {
-            let index = snapshot.read().await?;
-            names::in_first_person(&text, index.producers().map(|(_, name)| name))
-        };
+        let (text, index) = (beginning(&query.text), snapshot.read().await?);
+        let in_first_person = compute(text.len() > INLINE_BYTES, "reading a query", move || {
+            index.names.in_first_person(&QueryText::read(&text))
+        });
+        let in_first_person = in_first_person.await?;
         let embedding_began = Instant::now();
         let vector = self.embedding.query(&in_first_person).await?.map(Arc::from);
         let embedding = if vector.is_some() { embedding_began.elapsed() } else { Duration::ZERO };
-        Ok(EmbeddedQuery { query, text, snapshot, vector, began, embedding })
+        Ok(EmbeddedQuery { query, snapshot, vector, began, embedding })
     }
 
     /// Ranks the episodes of the query's space and loads the best.
     async fn rank(&self, embedded: &EmbeddedQuery<'_>) -> Result<SearchResults, Error> {
-        let EmbeddedQuery { query, text, snapshot, vector, began, embedding } = embedded;
-        let index = snapshot.read().await?;
-        let parsed = ParsedQuery::parse(text, vector.clone(), index.producers(), self.clock.now());
-        let index = Arc::new(index);
+        let EmbeddedQuery { query, snapshot, vector, began, embedding } = embedded;
+        let index = Arc::new(snapshot.read().await?);
         let rows = self.passing(&query.space, &query.filter, &index).await?;
-        let (limit, weights, size) = (query.limit, self.weights.clone(), index.end());
-        let ranked = compute(size, move || ranked(&index, &parsed, &rows, limit, &weights)).await?;
-        let (hits, cut, held) = self.load(query, ranked).await?;
+        let (text, vector, now) = (beginning(&query.text), vector.clone(), self.clock.now());
+        let (limit, weights) = (query.limit, self.weights.clone());
+        let ranked = compute(is_large(&index) || text.len() > INLINE_BYTES, "ranking", move || {
+            let query = ParsedQuery::parse(&QueryText::read(&text), vector, &index.names, now);
+            ranked(&index, &query, &rows, limit, &weights)
+        });
+        let (hits, cut, held) = self.load(query, ranked.await?).await?;
         Ok(SearchResults {
             hits,
             cut,
@@ -201,7 +206,7 @@ impl Search {
     ) -> Result<Vec<Row>, Error> {
         let Candidates { rows, exact } = {
             let (filter, index) = (filter.clone(), Arc::clone(index));
-            compute(index.end(), move || filter::candidates(index.table(), &filter)).await?
+            compute(is_large(&index), "filtering", move || filter::candidates(index.table(), &filter)).await?
         };
         if exact {
             return Ok(rows);
@@ -210,12 +215,10 @@ impl Search {
         for rows in rows.chunks(STEP) {
             let ids: Vec<EpisodeId> = rows.iter().map(|&row| index.id(row)).collect();
             let mut matching = HashSet::new();
-            read_parts(&*self.engine.episodes, space, &ids, |part| {
-                let part = part.iter().filter(|episode| filter.matches(episode));
-                matching.extend(part.map(|episode| episode.id));
-                true
-            })
-            .await?;
+            let mut parts = Parts::new(&*self.engine.episodes, space, &ids);
+            while let Some(part) = parts.next().await? {
+                matching.extend(self::matching(filter, part).await?.into_iter().map(|episode| episode.id));
+            }
             passing.extend(rows.iter().filter(|&&row| matching.contains(&index.id(row))));
         }
         Ok(passing)
@@ -239,24 +242,19 @@ impl Search {
     ) -> Result<(Vec<Hit>, bool, Arc<Reservation>), Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
         let (mut episodes, mut left) = (HashMap::new(), self.limits.answer_bytes);
-        let (mut cut, held, mut refused) = (false, self.in_flight.reservation(), Ok(()));
-        read_parts(&*self.engine.episodes, &query.space, &ids, |part| {
+        let (mut cut, held) = (false, self.in_flight.reservation());
+        let mut parts = Parts::new(&*self.engine.episodes, &query.space, &ids);
+        while !cut && let Some(part) = parts.next().await? {
             for episode in part {
                 if left == 0 {
                     cut = true;
                     break;
                 }
                 left = left.saturating_sub(episode.size());
-                refused = held.take(episode.size());
-                if refused.is_err() {
-                    break;
-                }
+                held.take(episode.size())?;
                 episodes.insert(episode.id, episode);
             }
-            !cut && refused.is_ok()
-        })
-        .await?;
-        refused?;
+        }
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| query.filter.matches(episode))?;
             Some(Hit { episode, score, explanation })
@@ -265,16 +263,24 @@ impl Search {
     }
 }
 
-/// Computes over an index of this many rows: a large one on a thread of its own.
-async fn compute<T: Send + 'static>(
-    rows: usize,
-    computation: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Error> {
-    if rows <= MAX_INLINE_ROWS {
-        return Ok(computation());
-    }
-    let computed = tokio::task::spawn_blocking(computation).await;
-    computed.map_err(|panic| Error::Storage { doing: "searching", source: panic.into() })
+/// The part of a query's text that is read.
+fn beginning(text: &str) -> String {
+    text[..text.floor_char_boundary(query_text::MAX_BYTES)].to_owned()
+}
+
+/// Those of some episodes that a filter matches.
+pub(crate) async fn matching(filter: &Filter, mut episodes: Vec<Episode>) -> Result<Vec<Episode>, Error> {
+    let bytes: usize = episodes.iter().map(|episode| episode.content.len()).sum();
+    let filter = filter.clone();
+    let matching = compute(bytes > INLINE_BYTES, "filtering", move || {
+        episodes.retain(|episode| filter.matches(episode));
+        episodes
+    });
+    matching.await
+}
+
+fn is_large(index: &SpaceIndex) -> bool {
+    index.end() > MAX_INLINE_ROWS
 }
 
 /// The best of some rows: their ids, scores and explanations.

@@ -1,10 +1,11 @@
 //! A query, from the text that a person wrote to what ranking reads.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use memcloud_domain::{Filter, Space, TimeRange, Timestamp};
 
-use crate::search::names;
+use crate::search::names::ProducerNames;
 use crate::search::query_text::QueryText;
 use crate::search::time_phrases::time_range;
 use crate::text::cues::asks_when;
@@ -33,7 +34,7 @@ pub(crate) struct ParsedQuery {
     pub(crate) terms: Vec<Term>,
     /// Its vector of unit length, where an embedder runs.
     pub(crate) vector: Option<Arc<[f32]>>,
-    /// The number of the producer that it names first; several only where they share that name.
+    /// The number of the producer that it names first; several, ascending, only where they share that name.
     pub(crate) named: Vec<u32>,
     /// The time range that it mentions.
     pub(crate) time_range: Option<TimeRange>,
@@ -50,16 +51,16 @@ pub(crate) struct Term {
 
 impl ParsedQuery {
     /// Parses a query for a space with these producers, as seen from `now`.
-    pub(crate) fn parse<'p>(
+    pub(crate) fn parse(
         text: &QueryText<'_>,
         vector: Option<Arc<[f32]>>,
-        producers: impl Iterator<Item = (u32, &'p str)>,
+        names: &ProducerNames,
         now: Timestamp,
     ) -> Self {
         Self {
             terms: terms(text),
             vector,
-            named: names::first_named(text, producers),
+            named: names.first_named(text),
             time_range: time_range(text, now),
             asks_when: asks_when(&text.tokens),
         }
@@ -67,10 +68,15 @@ impl ParsedQuery {
 }
 
 fn terms(text: &QueryText<'_>) -> Vec<Term> {
-    let mut terms = Vec::<Term>::new();
-    for stem in text.tokens.iter().filter_map(term) {
+    let (mut terms, mut seen) = (Vec::<Term>::new(), HashSet::new());
+    for token in &text.tokens {
+        if terms.len() == MAX_TERMS {
+            break;
+        }
+        // "May" and "may" differ.
+        let Some(stem) = seen.insert(token.written).then(|| term(token)).flatten() else { continue };
         let id = term_id(&stem);
-        if terms.len() < MAX_TERMS && terms.iter().all(|known| known.id != id) {
+        if terms.iter().all(|known| known.id != id) {
             terms.push(Term { id, stem });
         }
     }

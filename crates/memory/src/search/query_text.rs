@@ -3,7 +3,7 @@
 use crate::text::tokens::{Token, tokens};
 
 /// How much of a long query is read, in bytes. The embedder reads no more than this either.
-const MAX_BYTES: usize = 8_192;
+pub(crate) const MAX_BYTES: usize = 8_192;
 
 /// The text of a query with its tokens. Everything that reads a query reads these.
 pub(crate) struct QueryText<'a> {

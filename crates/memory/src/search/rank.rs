@@ -354,7 +354,7 @@ fn cues(index: &SpaceIndex, query: &ParsedQuery, row: Row, weights: &RankingWeig
     let given = |condition: bool, weight: f32| if condition { weight } else { 0.0 };
     let inside = query.time_range.is_some_and(|range| index.happened_in(row, range));
     ScoreBreakdown {
-        named: given(query.named.contains(&index.producer(row)), weights.named),
+        named: given(query.named.binary_search(&index.producer(row)).is_ok(), weights.named),
         question: given(cues.question, weights.question),
         time_words: given(query.asks_when && cues.time_words, weights.time_words),
         time_range: given(inside, weights.time_range),

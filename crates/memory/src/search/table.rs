@@ -132,11 +132,6 @@ impl Table {
         self.names.iter().map(Box::as_ref)
     }
 
-    /// The name with this number.
-    pub(crate) fn name(&self, number: Name) -> &str {
-        &self.names[number as usize]
-    }
-
     /// About how much memory the table takes, in bytes. Does not grow with the table, so it may be asked after each change.
     pub(crate) fn bytes(&self) -> usize {
         // An id, its entry in the map, and the columns.

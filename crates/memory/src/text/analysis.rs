@@ -14,7 +14,7 @@ use crate::text::tokens::{Token, tokens};
 
 /// Increases whenever the analysis of the same episode would come out differently. What was kept under another version
 /// is computed again from the episode.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Metadata under keys with these endings describes the message, such as a picture that came with it.
 const DESCRIBING_KEYS: [&str; 4] = ["caption", "title", "description", "alt"];
@@ -69,6 +69,11 @@ impl Analysis {
         write_sized(&self.role, &mut bytes);
         bytes.extend(properties);
         bytes
+    }
+
+    /// Whether an earlier version wrote these bytes. What a later version wrote is left to servers of that version.
+    pub(crate) fn is_of_earlier_version(bytes: &[u8]) -> bool {
+        bytes.first().is_none_or(|version| *version < VERSION)
     }
 
     /// Reads what [`encode`](Self::encode) wrote; `None` when another version wrote it.

@@ -3,6 +3,7 @@
 //! A text is split into `tokens` once; terms, cues, names and time phrases all read those tokens.
 
 pub(crate) mod analysis;
+pub(crate) mod blank;
 pub(crate) mod calendar;
 pub(crate) mod cues;
 pub(crate) mod hash;

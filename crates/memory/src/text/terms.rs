@@ -2,11 +2,17 @@
 //!
 //! A change here changes what stored analyses are worth: raise `VERSION` in `text/analysis.rs` with it.
 
-use rust_stemmers::{Algorithm, Stemmer};
+use std::sync::LazyLock;
+
+use frostem::{Algorithm, Stemmer};
 
 use crate::text::hash::fnv32;
 use crate::text::stop_words::is_stop_word;
 use crate::text::tokens::{Token, tokens};
+
+/// A longer word, in bytes, is its own stem. The stemmer copies a word for each letter that it replaces, so its time grows
+/// with the square of the length, and no English word is this long.
+const LONGEST_STEMMED: usize = 64;
 
 /// The terms of a text: one for each token that is not a stop word.
 pub(crate) fn terms(text: &str) -> impl Iterator<Item = String> {
@@ -18,9 +24,10 @@ pub(crate) fn term(token: &Token<'_>) -> Option<String> {
     (token.written == "May" || !is_stop_word(&token.plain)).then(|| stem(&token.plain))
 }
 
-/// The stem of a word in its plain form: Porter's second English stemmer (Snowball "English").
+/// The stem of a word in its plain form: Snowball's English stemmer, which began as Porter's second.
 pub(crate) fn stem(plain: &str) -> String {
-    Stemmer::create(Algorithm::English).stem(plain).into_owned()
+    static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
+    if plain.len() > LONGEST_STEMMED { plain.to_owned() } else { ENGLISH.stem(plain).into_owned() }
 }
 
 /// The hash under which a term is stored. Among 100,000 terms about one pair shares a hash and counts as one term.
@@ -45,6 +52,9 @@ mod tests {
         assert_eq!(all("東京タワー is tall"), ["東", "京", "タ", "ワ", "ー", "tall"]);
         assert_eq!(all("rock'n'roll  - 'quoted' __x__"), ["rocknrol", "quot", "x"]);
         assert_eq!(all(" \u{301}… 👍🏽 "), Vec::<String>::new());
+        let long = "kettle".repeat(10);
+        assert_eq!(all(&format!("{long}logs")), [format!("{long}log")]);
+        assert_eq!(all(&format!("{long}slogs")), [format!("{long}slogs")], "beyond 64 bytes");
     }
 
     proptest! {

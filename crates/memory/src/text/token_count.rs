@@ -12,9 +12,6 @@ pub(crate) fn estimate(text: &str) -> usize {
 
 /// The longest beginning of a text that has at most this many tokens.
 pub(crate) fn cut(text: &str, tokens: usize) -> &str {
-    if estimate(text) <= tokens {
-        return text;
-    }
     let mut quarters = 0;
     let fits = |c: &char| {
         quarters += if c.is_ascii() { 1 } else { 4 };

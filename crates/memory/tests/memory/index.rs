@@ -1,8 +1,9 @@
 use memcloud_memory::{Limits, SearchQuery, StoreRequest};
+use memcloud_ports::{Change, ChangeKind};
 use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
 use proptest::prelude::*;
 
-use crate::world::{World, contents, message, query, request, store};
+use crate::world::{World, contents, message, query, request, space, store};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -44,4 +45,27 @@ async fn a_long_silence_ends_a_segment() {
     let parts =
         |content: &str| hits.iter().find(|hit| hit.episode.content == content).unwrap().explanation.parts;
     assert!(parts("Seven of them.").segment > parts("Seven of them, too.").segment);
+}
+
+#[tokio::test]
+async fn analyses_of_another_version_are_made_again_and_stored_once() {
+    let world = World::new().await;
+    let ids = world.tell(&["Ann: The kettle is on.", "Ann: The kettle is off.", "Bob: Tea, please."]).await;
+    let stored = async || -> Vec<Vec<u8>> {
+        let changes = world.engine.history.changes(&space(), 0, 10).await.unwrap();
+        let analysis = |change: Change| match change.kind {
+            ChangeKind::Put(row) => row.analysis,
+            ChangeKind::Removed => panic!("nothing was removed"),
+        };
+        changes.into_iter().map(analysis).collect()
+    };
+    let current = stored().await;
+    let of_version = |version: u8, at: usize| (ids[at], [&[version], &current[at][1..]].concat());
+    let later = of_version(u8::MAX, 1);
+    let analyses = vec![of_version(current[0][0] - 1, 0), later.clone(), (ids[2], vec![])];
+    world.engine.history.set_analyses(analyses).await.unwrap();
+    let hits = world.reopened(true).await.search(query("kettle", 5)).await.unwrap().hits;
+    assert_eq!(contents(&hits)[..2], ["The kettle is on.", "The kettle is off."]);
+    // A server of a later version, which may run at the same time, keeps its own.
+    assert_eq!(stored().await, [current[0].clone(), later.1, current[2].clone()]);
 }

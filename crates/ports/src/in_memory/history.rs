@@ -60,4 +60,14 @@ impl History for InMemoryEngine {
         let changes = later.map(|(sequence, id)| Ok(state.change(*sequence, *id))).take(limit);
         Gathered::from_rows(changes, Change::size)
     }
+
+    async fn set_analyses(&self, analyses: Vec<(EpisodeId, Vec<u8>)>) -> Result<(), Error> {
+        let mut state = self.state();
+        for (id, analysis) in analyses {
+            if let Some(row) = state.episodes.get_mut(&id) {
+                row.analysis = analysis;
+            }
+        }
+        Ok(())
+    }
 }

@@ -141,8 +141,13 @@ impl Store {
     pub(crate) async fn run(self, app: &App, caller: &Caller, since: Instant) -> Result<Stored, ApiError> {
         let Self { request, origins } = self;
         caller.enter(request.space.clone())?;
+        let mut messages: HashMap<&str, Vec<(&Origin, &domain::NewEpisode)>> = HashMap::new();
+        for message in origins.iter().zip(&request.episodes) {
+            messages.entry(&message.1.session).or_default().push(message);
+        }
         for present in &request.members {
-            check_members(app, &request, present, &origins).await?;
+            let messages = messages.remove(present.session.as_str()).unwrap_or_default();
+            check_members(app, &request.space, present, &messages).await?;
         }
         let count = request.episodes.len();
         let stored = app.memory.store(request).await?;
@@ -179,13 +184,13 @@ fn session_members(origins: &[Origin]) -> Vec<SessionMembers> {
 /// Refuses a message whose producer or recipient is not a member of its session, now or before.
 async fn check_members(
     app: &App,
-    request: &StoreRequest,
+    space: &domain::Space,
     present: &SessionMembers,
-    origins: &[Origin],
+    messages: &[(&Origin, &domain::NewEpisode)],
 ) -> Result<(), ApiError> {
-    let messages = || origins.iter().zip(&request.episodes).filter(|(_, e)| e.session == present.session);
     let mut names: HashSet<&str> = present.members.iter().map(Member::name).collect();
-    let absent: Vec<String> = messages()
+    let absent: Vec<String> = messages
+        .iter()
         .filter(|(origin, episode)| !is_among(&origin.session, episode, &names))
         .flat_map(|(_, episode)| [&episode.producer, &episode.produced_for])
         .filter(|name| !names.contains(name.as_str()))
@@ -194,11 +199,11 @@ async fn check_members(
     if absent.is_empty() {
         return Ok(());
     }
-    let (space, session) = (&request.space, &present.session);
-    let sessions = &app.memory.engine().sessions;
+    let (sessions, session) = (&app.memory.engine().sessions, &present.session);
     let known = sessions.members(space, session, &absent).await?;
     names.extend(known.iter().map(Member::name));
-    let Some((_, episode)) = messages().find(|(origin, episode)| !is_among(&origin.session, episode, &names))
+    let Some((_, episode)) =
+        messages.iter().find(|(origin, episode)| !is_among(&origin.session, episode, &names))
     else {
         return Ok(());
     };

@@ -208,6 +208,8 @@ async fn content_that_is_empty_or_too_long() {
         &[
             (message(String::new()), "empty_content", place.clone()),
             (message(" \n\t".into()), "empty_content", place.clone()),
+            (message("\u{200b}".into()), "empty_content", place.clone()),
+            (message("\u{feff} \u{e0061}\u{202e}".into()), "empty_content", place.clone()),
             (message("x".repeat((1 << 20) + 1)), "content_too_long", place.clone()),
             (message("é".repeat(600_000)), "content_too_long", place),
         ],
@@ -646,6 +648,7 @@ async fn empty_queries_and_limits_out_of_range() {
             &[
                 (search("query", json!("")), "empty_query", query.clone()),
                 (search("query", json!(" \n")), "empty_query", query.clone()),
+                (search("query", json!("\u{200b}")), "empty_query", query.clone()),
                 (search("query", json!("x".repeat((1 << 20) + 1))), "content_too_long", query.clone()),
                 (search("limit", json!(0)), "limit_out_of_range", limit.clone()),
                 (search("limit", json!(-1)), "limit_out_of_range", limit.clone()),
