@@ -1,4 +1,4 @@
-//! The packages that the examples need, which their tests run with.
+//! The packages that tests run with: those that the examples need, and Schemathesis.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,11 +9,14 @@ use crate::kept;
 use crate::programs::{self, Program, answers, apt_install};
 use crate::steps::{pass, root};
 
-/// Where the tests find the packages: `python/` and `node_modules/`.
+/// Where the tests find the packages: `python/`, `schemathesis/` and `typescript/`.
 pub(crate) const VARIABLE: &str = "MEMCLOUD_TEST_EXAMPLES_DIR";
 
 /// What `examples/openai` imports.
 const OPENAI: &str = "openai==3.57.0";
+
+/// What holds the answers of a server against its OpenAPI document.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 const PROGRAMS: [Program; 3] = [
     Program { name: "curl", is_there: || answers("curl", &["--version"]), packages: &["curl"] },
@@ -34,7 +37,9 @@ pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
     programs::ensure(&PROGRAMS, apt_install)?;
     let folder = target.join("examples");
     kept::alone(&folder, || {
-        kept::make(&folder.join("python"), OPENAI, python)?;
+        for (name, package) in [("python", OPENAI), ("schemathesis", SCHEMATHESIS)] {
+            kept::make(&folder.join(name), package, |folder| python(package, folder))?;
+        }
         let package = root().join("examples/typescript/package.json");
         let wanted =
             std::fs::read_to_string(&package).context("cannot read the TypeScript example's package.json")?;
@@ -43,7 +48,7 @@ pub(crate) fn prepare(target: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn python(folder: &Path) -> Result<()> {
+fn python(package: &str, folder: &Path) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args([
         "-m",
@@ -54,8 +59,8 @@ fn python(folder: &Path) -> Result<()> {
         "--root-user-action",
         "ignore",
     ]);
-    if !pass(pip.arg("--target").arg(folder).arg(OPENAI))? {
-        bail!("pip cannot install {OPENAI}: see above, and try again");
+    if !pass(pip.arg("--target").arg(folder).arg(package))? {
+        bail!("pip cannot install {package}: see above, and try again");
     }
     Ok(())
 }

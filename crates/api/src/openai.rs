@@ -3,6 +3,15 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The body of a chat completion. Only its schema is used: everything in it passes through.
+#[derive(ToSchema)]
+pub struct CompletionRequest {
+    /// The conversation so far.
+    #[schema(value_type = Vec<Object>, min_items = 1, max_items = 2_048)]
+    pub messages: Vec<serde_json::Value>,
+}
 
 /// The body of an answer that is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

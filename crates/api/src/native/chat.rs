@@ -15,7 +15,7 @@ pub struct ChatRequest {
     #[deserr(default)]
     pub session: Option<Session>,
     /// The conversation so far, in OpenAI's shape. The last message is the user's, and the only one that is stored.
-    #[schema(value_type = Vec<Object>, min_items = 1, max_items = 2_048)]
+    #[schema(value_type = Vec<ChatMessage>, min_items = 1, max_items = 2_048)]
     pub messages: Vec<Value>,
     /// The model. Default: the instance's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +31,45 @@ pub struct ChatRequest {
     #[deserr(default)]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000)]
     pub limit: Option<Integer>,
+}
+
+/// A message of a conversation, in OpenAI's shape. Only its schema is used: the model is sent what came.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the items of `messages`")]
+struct ChatMessage {
+    /// Who says it.
+    role: ChatRole,
+    /// A text, or a list of parts, each with a `type`.
+    content: ChatContent,
+}
+
+/// Who says a message of a conversation. Only its schema is used.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes a field")]
+enum ChatRole {
+    System,
+    Developer,
+    User,
+    Assistant,
+}
+
+/// What a message says. Only its schema is used.
+#[derive(ToSchema, Serialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes a field")]
+enum ChatContent {
+    /// A text.
+    Text(String),
+    /// Parts, such as texts and images.
+    Parts(Vec<ChatPart>),
+}
+
+/// A part of what a message says. Only its schema is used.
+#[derive(ToSchema, Serialize)]
+struct ChatPart {
+    /// The kind of part, such as `text` or `image_url`.
+    r#type: String,
 }
 
 /// The part of the memory that the model was given.

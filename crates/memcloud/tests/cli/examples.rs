@@ -14,8 +14,8 @@ fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
 }
 
-/// The folder of the packages that `cargo xtask test` fetched for the examples.
-fn packages(name: &str) -> PathBuf {
+/// The folder of packages that `cargo xtask test` fetched.
+pub(crate) fn packages(name: &str) -> PathBuf {
     let folder = std::env::var_os("MEMCLOUD_TEST_EXAMPLES_DIR")
         .expect("MEMCLOUD_TEST_EXAMPLES_DIR names no folder with the packages: run 'cargo xtask test'");
     Path::new(&folder).join(name)

@@ -12,6 +12,7 @@ mod damage;
 mod databases;
 mod disk_full;
 mod doctor;
+mod document;
 mod examples;
 mod home;
 mod importing;

@@ -26,8 +26,11 @@ pub(crate) enum NotFound {
     NotFound(Error),
 }
 
+/// Whether an operation may answer an error.
+type Applies = fn(&Operation) -> bool;
+
 /// Errors that many operations answer alike: status, name, description, and which operations.
-const SHARED: [(&str, &str, &str, fn(&Operation) -> bool); 10] = [
+const SHARED: [(&str, &str, &str, Applies); 10] = [
     (
         "400",
         "BadRequest",

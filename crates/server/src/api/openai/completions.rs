@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
+use memcloud_api::openai::CompletionRequest;
 use memcloud_api::{Object, Problems};
 use memcloud_domain::with_causes;
 use memcloud_http::{Allowed, ApiError, ReadAndWrite, TypedBody};
@@ -62,7 +63,7 @@ pub(crate) struct MemoryHeaders {
     operation_id = "chat_completions",
     tag = "chat",
     params(MemoryHeaders),
-    request_body = Object,
+    request_body = CompletionRequest,
     responses(
         (
             status = 200,
