@@ -2,8 +2,7 @@
 
 use crate::Kernels;
 
-/// Longest vector for which a sum of products always fits in 32 bits.
-pub const MAX_LEN: usize = 1 << 16;
+pub use crate::simd::MAX_LEN;
 
 /// `out[i]` = product of `query` with row `i` of `rows`, which holds `out.len()` rows of `query.len()`
 /// values one after another.

@@ -80,7 +80,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     // Preparing takes a round trip: all statements are prepared before the first is sent.
     tokio::try_join!(
         tx.prepare_cached(intents::SETTLE),
-        tx.prepare_cached(SPACE),
+        tx.prepare_cached(spaces::MAKE),
         tx.prepare_cached(SESSIONS),
         tx.prepare_cached(MEMBERS),
         tx.prepare_cached(REQUEST),
@@ -112,15 +112,6 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     let source = format!("{inserted} of {count} rows were inserted").into();
     Err(Error::Storage { doing: "storing episodes", source }.into())
 }
-
-// Existing rows are excluded first, because an insert that does nothing still takes a number from the sequence.
-// Nothing is inserted while a space of this name is being deleted.
-pub(crate) const SPACE: &str = "INSERT INTO memcloud.spaces (org, project, head, created_at)
-    SELECT $1, $2, coalesce((SELECT value::bigint FROM memcloud.meta WHERE name = 'lives'), 0) << $3::integer,
-           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-    WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces
-                      WHERE (org = $1 AND project = $2) OR (deleting_org = $1 AND deleting_project = $2))
-    ON CONFLICT DO NOTHING";
 
 const SESSIONS: &str = "INSERT INTO memcloud.sessions (space, name)
     SELECT s.id, n.name FROM memcloud.spaces s, unnest($3::text[]) WITH ORDINALITY AS n (name, place)
@@ -162,7 +153,7 @@ async fn settle(tx: &Transaction<'_>, intent: Option<Intent>) -> Result<bool, Wo
 }
 
 async fn make_space(tx: &Transaction<'_>, batch: &Batch) -> Result<(), WorkError> {
-    tx.run(SPACE, &[&batch.space.org, &batch.space.project, &(LIFE_BITS as i32)]).await?;
+    tx.run(spaces::MAKE, &[&batch.space.org, &batch.space.project, &(LIFE_BITS as i32)]).await?;
     Ok(())
 }
 

@@ -7,7 +7,6 @@ use memcloud_ports::{LIFE_BITS, SpaceStore};
 use tokio_postgres::Row;
 
 use crate::PostgresStore;
-use crate::append::SPACE;
 use crate::error::WorkError;
 use crate::query::Query;
 use crate::read::limited;
@@ -61,6 +60,15 @@ impl SpaceStore for PostgresStore {
     }
 }
 
+// Existing rows are excluded first, because an insert that does nothing still takes a number from the sequence.
+// Nothing is inserted while a space of this name is being deleted.
+pub(crate) const MAKE: &str = "INSERT INTO memcloud.spaces (org, project, head, created_at)
+    SELECT $1, $2, coalesce((SELECT value::bigint FROM memcloud.meta WHERE name = 'lives'), 0) << $3::integer,
+           (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+    WHERE NOT EXISTS (SELECT 1 FROM memcloud.spaces
+                      WHERE (org = $1 AND project = $2) OR (deleting_org = $1 AND deleting_project = $2))
+    ON CONFLICT DO NOTHING";
+
 const LIST: &str = "SELECT * FROM (
         SELECT coalesce(deleting_org, org) AS org, coalesce(deleting_project, project) AS project, created_at,
                description, learns, deleting_org IS NOT NULL
@@ -106,7 +114,7 @@ pub(crate) async fn is_being_deleted(client: &impl GenericClient, space: &Space)
 
 async fn put(mut client: Object, info: &SpaceInfo) -> Result<(), WorkError> {
     let (Space { org, project }, tx) = (&info.space, client.transaction().await?);
-    tx.execute(SPACE, &[org, project, &(LIFE_BITS as i32)]).await?;
+    tx.execute(MAKE, &[org, project, &(LIFE_BITS as i32)]).await?;
     let update =
         "UPDATE memcloud.spaces SET created_at = least(created_at, $3), description = $4, learns = $5
                   WHERE org = $1 AND project = $2";

@@ -38,7 +38,9 @@ mod x86_64;
 use kernel::{Attention, Kernel, LayerNorm, Product};
 
 use crate::isa::{Isa, UnavailableIsa};
-use crate::scan::MAX_LEN;
+
+/// Longest 8-bit vector for which a sum of products always fits in 32 bits.
+pub const MAX_LEN: usize = 1 << 16;
 
 /// The kernels of one instruction set. A value proves that this machine has it.
 #[derive(Clone, Copy, Debug)]

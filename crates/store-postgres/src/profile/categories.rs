@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::targets::{self, TargetColumns};
 use crate::error::WorkError;
+use crate::query::Query;
 
 /// What every read of categories selects, in the order that [`category`] expects.
 macro_rules! select_categories {
@@ -50,17 +51,11 @@ async fn select(
     select: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Category>, WorkError> {
-    let select = client.prepare_cached(select).await?;
-    let mut categories: Vec<Category> =
-        client.query(&select, parameters).await?.iter().map(category).collect();
-    let tags = client
-        .prepare_cached(
-            "SELECT category, id, name, description FROM memcloud.category_tags WHERE category = ANY($1) ORDER BY id",
-        )
-        .await?;
+    let mut categories: Vec<Category> = client.rows(select, parameters).await?.iter().map(category).collect();
+    let tags = "SELECT category, id, name, description FROM memcloud.category_tags WHERE category = ANY($1) ORDER BY id";
     let ids: Vec<Uuid> = categories.iter().map(|category| category.id.0).collect();
     let mut of: HashMap<Uuid, Vec<Tag>> = HashMap::new();
-    for row in client.query(&tags, &[&ids]).await? {
+    for row in client.rows(tags, &[&ids]).await? {
         let tag = Tag { id: TagId(row.get(1)), name: row.get(2), description: row.get(3) };
         of.entry(row.get(0)).or_default().push(tag);
     }
@@ -93,28 +88,26 @@ pub(super) async fn of_set(client: Object, set: &FactSet) -> Result<Vec<SetCateg
 
 /// The names of the categories that are enabled in each of these sets.
 pub(super) async fn enabled(client: Object, sets: &[FactSet]) -> Result<Vec<Vec<String>>, WorkError> {
-    let select = client
-        .prepare_cached(concat!(
-            "SELECT DISTINCT n.place, c.name FROM ",
-            "unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $5::text[]) WITH ORDINALITY ",
-            "    AS n (org, project, metadata, keys, category, place) ",
-            "LEFT JOIN memcloud.spaces p ON p.org = n.org AND p.project = n.project ",
-            "CROSS JOIN LATERAL (SELECT CASE WHEN n.project IS NULL THEN 0 ELSE coalesce(p.id, -1) END AS space, ",
-            "                           CASE WHEN n.project IS NULL THEN n.org ELSE '' END AS org) AS o ",
-            "LEFT JOIN memcloud.fact_sets f ",
-            "    ON coalesce(f.space, 0) = o.space AND f.org = o.org AND f.metadata = n.metadata ",
-            "LEFT JOIN memcloud.set_types y ",
-            "    ON coalesce(y.space, 0) = o.space AND y.org = o.org AND y.keys = n.keys ",
-            "JOIN memcloud.categories c ",
-            "    ON c.fact_set = f.id OR c.set_type = y.id OR (c.fact_set IS NULL AND c.set_type IS NULL) ",
-            "WHERE NOT EXISTS (SELECT 1 FROM memcloud.disabled_categories d ",
-            "                  WHERE d.fact_set = f.id AND d.name = c.name) ",
-            "ORDER BY n.place, c.name"
-        ))
-        .await?;
+    let select = concat!(
+        "SELECT DISTINCT n.place, c.name FROM ",
+        "unnest($1::text[], $2::text[], $3::jsonb[], $4::jsonb[], $5::text[]) WITH ORDINALITY ",
+        "    AS n (org, project, metadata, keys, category, place) ",
+        "LEFT JOIN memcloud.spaces p ON p.org = n.org AND p.project = n.project ",
+        "CROSS JOIN LATERAL (SELECT CASE WHEN n.project IS NULL THEN 0 ELSE coalesce(p.id, -1) END AS space, ",
+        "                           CASE WHEN n.project IS NULL THEN n.org ELSE '' END AS org) AS o ",
+        "LEFT JOIN memcloud.fact_sets f ",
+        "    ON coalesce(f.space, 0) = o.space AND f.org = o.org AND f.metadata = n.metadata ",
+        "LEFT JOIN memcloud.set_types y ",
+        "    ON coalesce(y.space, 0) = o.space AND y.org = o.org AND y.keys = n.keys ",
+        "JOIN memcloud.categories c ",
+        "    ON c.fact_set = f.id OR c.set_type = y.id OR (c.fact_set IS NULL AND c.set_type IS NULL) ",
+        "WHERE NOT EXISTS (SELECT 1 FROM memcloud.disabled_categories d ",
+        "                  WHERE d.fact_set = f.id AND d.name = c.name) ",
+        "ORDER BY n.place, c.name"
+    );
     let columns = TargetColumns::of_sets(sets);
     let mut enabled = vec![Vec::new(); sets.len()];
-    for row in client.query(&select, &columns.parameters()).await? {
+    for row in client.rows(select, &columns.parameters()).await? {
         let place = usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or_default();
         enabled[place].push(row.get(1));
     }
@@ -222,12 +215,12 @@ pub(super) async fn delete(client: &mut Object, id: CategoryId) -> Result<bool, 
 /// Deletes a category, with its facts and queues in the sets that have it and not another of the same name.
 async fn delete_in(tx: &Transaction<'_>, id: CategoryId) -> Result<bool, WorkError> {
     let targets = "DELETE FROM memcloud.targets t WHERE $1 = (
-                       SELECT c.id FROM memcloud.categories c JOIN memcloud.fact_sets s ON s.id = t.fact_set
-                       WHERE c.name = t.category
-                         AND (c.fact_set = s.id OR (c.fact_set IS NULL AND c.set_type IS NULL) OR c.set_type = (
-                             SELECT y.id FROM memcloud.set_types y
-                             WHERE coalesce(y.space, 0) = coalesce(s.space, 0) AND y.org = s.org AND y.keys = s.keys))
-                       ORDER BY c.fact_set IS NULL, c.set_type IS NULL LIMIT 1)";
+                   SELECT c.id FROM memcloud.categories c JOIN memcloud.fact_sets s ON s.id = t.fact_set
+                   WHERE c.name = t.category
+                     AND (c.fact_set = s.id OR (c.fact_set IS NULL AND c.set_type IS NULL) OR c.set_type = (
+                         SELECT y.id FROM memcloud.set_types y
+                         WHERE coalesce(y.space, 0) = coalesce(s.space, 0) AND y.org = s.org AND y.keys = s.keys))
+                   ORDER BY c.fact_set IS NULL, c.set_type IS NULL LIMIT 1)";
     tx.execute(targets, &[&id.0]).await?;
     Ok(tx.execute("DELETE FROM memcloud.categories WHERE id = $1", &[&id.0]).await? == 1)
 }

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::queue;
 use super::targets::{self, TargetColumns, named_targets};
 use crate::error::WorkError;
-use crate::read::moment;
+use crate::query::Query;
+use crate::read::{limited, moment};
 use crate::{id, uuid};
 
 /// What every read of facts selects, in the order that [`fact`] expects.
@@ -55,11 +56,10 @@ fn fact(row: &Row) -> Result<EmbeddedFact, WorkError> {
 
 /// The facts of some sets, in the order in which they were learned.
 pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>, WorkError> {
-    let select = client
-        .prepare_cached(select_facts!(
-            "WHERE t.fact_set IN (SELECT f.id FROM ",
-            named_targets!(),
-            " JOIN memcloud.fact_sets f
+    let select = select_facts!(
+        "WHERE t.fact_set IN (SELECT f.id FROM ",
+        named_targets!(),
+        " JOIN memcloud.fact_sets f
                 ON coalesce(f.space, 0) = n.space AND f.org = n.org AND f.metadata = n.metadata
               UNION ALL SELECT f.id FROM memcloud.fact_sets f
               WHERE coalesce(f.space, 0) = CASE WHEN $7::text IS NULL THEN 0 ELSE
@@ -69,8 +69,7 @@ pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>
               AND (($9::bigint IS NULL AND f.valid_to IS NULL)
                 OR (f.valid_from <= $9 AND (f.valid_to IS NULL OR f.valid_to > $9)))
               ORDER BY f.id"
-        ))
-        .await?;
+    );
     let (sets, org, project) = match &of.sets {
         FactSets::Of(scope) => (&[][..], scope.org.as_str(), scope.project.as_deref()),
         FactSets::These(sets) => (&sets[..], "", None),
@@ -78,13 +77,13 @@ pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>
     let (columns, as_of) = (TargetColumns::of_sets(sets), of.as_of.map(Timestamp::as_micros));
     let of_scope: [&(dyn ToSql + Sync); 4] = [&org, &project, &of.category, &as_of];
     let parameters: Vec<_> = columns.parameters().into_iter().chain(of_scope).collect();
-    client.query(&select, &parameters).await?.iter().map(fact).collect()
+    client.rows(select, &parameters).await?.iter().map(fact).collect()
 }
 
 /// A fact, if it is known.
 pub(super) async fn find(client: &impl GenericClient, id: FactId) -> Result<Option<EmbeddedFact>, WorkError> {
-    let select = client.prepare_cached(select_facts!("WHERE f.id = $1")).await?;
-    client.query_opt(&select, &[&id.number()]).await?.as_ref().map(fact).transpose()
+    let select = select_facts!("WHERE f.id = $1");
+    client.row_if_any(select, &[&id.number()]).await?.as_ref().map(fact).transpose()
 }
 
 /// All facts by id, after this one.
@@ -93,9 +92,9 @@ pub(super) async fn all(
     after: Option<FactId>,
     limit: usize,
 ) -> Result<Vec<EmbeddedFact>, WorkError> {
-    let select = client.prepare_cached(select_facts!("WHERE f.id > $1 ORDER BY f.id LIMIT $2")).await?;
-    let (after, limit) = (after.map_or(i64::MIN, FactId::number), i64::try_from(limit).unwrap_or(i64::MAX));
-    client.query(&select, &[&after, &limit]).await?.iter().map(fact).collect()
+    let select = select_facts!("WHERE f.id > $1 ORDER BY f.id LIMIT $2");
+    let (after, limit) = (after.map_or(i64::MIN, FactId::number), limited(limit));
+    client.rows(select, &[&after, &limit]).await?.iter().map(fact).collect()
 }
 
 /// Stores what was learned, unless the lease was lost.
@@ -155,30 +154,22 @@ async fn stored(
     scope: &FactScope,
     episodes: impl IntoIterator<Item = EpisodeId>,
 ) -> Result<HashSet<EpisodeId>, WorkError> {
-    let select = tx
-        .prepare_cached(
-            "SELECT e.uid FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
-             WHERE e.uid = ANY($1) AND p.org = $2 AND ($3::text IS NULL OR p.project = $3)",
-        )
-        .await?;
+    let select = "SELECT e.uid FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
+                  WHERE e.uid = ANY($1) AND p.org = $2 AND ($3::text IS NULL OR p.project = $3)";
     let uids: Vec<Uuid> = episodes.into_iter().map(|episode| uuid(&episode)).collect();
-    let rows = tx.query(&select, &[&uids, &scope.org, &scope.project]).await?;
+    let rows = tx.rows(select, &[&uids, &scope.org, &scope.project]).await?;
     Ok(rows.iter().map(|row| id(row.get(0))).collect())
 }
 
 async fn write(tx: &Transaction<'_>, target: i64, changed: &Changed) -> Result<(), WorkError> {
     insert(tx, &changed.learned.iter().map(|fact| (target, fact)).collect::<Vec<_>>()).await?;
     cite(tx, &changed.cited).await?;
-    let end = tx
-        .prepare_cached(
-            "UPDATE memcloud.facts f SET valid_to = e.at
-             FROM unnest($1::bigint[], $2::bigint[]) AS e (id, at) WHERE f.id = e.id",
-        )
-        .await?;
+    let end = "UPDATE memcloud.facts f SET valid_to = e.at
+               FROM unnest($1::bigint[], $2::bigint[]) AS e (id, at) WHERE f.id = e.id";
     let (ids, ends): (Vec<i64>, Vec<i64>) =
         changed.ended.iter().map(|(id, at)| (id.number(), at.as_micros())).unzip();
     if !ids.is_empty() {
-        tx.execute(&end, &[&ids, &ends]).await?;
+        tx.run(end, &[&ids, &ends]).await?;
     }
     Ok(())
 }
@@ -195,7 +186,6 @@ async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<
     if facts.is_empty() {
         return Ok(());
     }
-    let insert = tx.prepare_cached(FACTS).await?;
     let facts_alone = || facts.iter().map(|(_, fact)| &fact.fact);
     let numbers = |of: fn(&Fact) -> i64| facts_alone().map(of).collect::<Vec<i64>>();
     let texts = |of: fn(&Fact) -> &str| facts_alone().map(of).collect::<Vec<&str>>();
@@ -213,7 +203,7 @@ async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<
         &texts(|f| &f.model),
         &facts.iter().map(|(_, fact)| fact.vector.clone().map(HalfVector::from)).collect::<Vec<_>>(),
     ];
-    tx.execute(&insert, columns).await?;
+    tx.run(FACTS, columns).await?;
     let cited = facts_alone().flat_map(|f| f.citations.iter().map(|episode| (f.id, *episode)));
     cite(tx, &cited.collect::<Vec<_>>()).await
 }
@@ -244,13 +234,9 @@ async fn cite(tx: &Transaction<'_>, citations: &[(FactId, EpisodeId)]) -> Result
     if ids.is_empty() {
         return Ok(());
     }
-    let insert = tx
-        .prepare_cached(
-            "INSERT INTO memcloud.fact_citations (fact, uid)
-             SELECT * FROM unnest($1::bigint[], $2::uuid[]) ON CONFLICT DO NOTHING",
-        )
-        .await?;
-    tx.execute(&insert, &[&ids, &uids]).await?;
+    let insert = "INSERT INTO memcloud.fact_citations (fact, uid)
+                  SELECT * FROM unnest($1::bigint[], $2::uuid[]) ON CONFLICT DO NOTHING";
+    tx.run(insert, &[&ids, &uids]).await?;
     Ok(())
 }
 
@@ -285,14 +271,11 @@ async fn spaces_of(
     tx: &Transaction<'_>,
     facts: &[EmbeddedFact],
 ) -> Result<HashMap<EpisodeId, Space>, WorkError> {
-    let select = tx
-        .prepare_cached(
-            "SELECT e.uid, p.org, p.project FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
-             WHERE e.uid = ANY($1)",
-        )
-        .await?;
+    let select =
+        "SELECT e.uid, p.org, p.project FROM memcloud.episodes e JOIN memcloud.spaces p ON p.id = e.space
+             WHERE e.uid = ANY($1)";
     let uids: Vec<Uuid> = facts.iter().flat_map(|fact| fact.fact.citations.iter().map(uuid)).collect();
-    let rows = tx.query(&select, &[&uids]).await?;
+    let rows = tx.rows(select, &[&uids]).await?;
     let spaces = rows.iter().map(|row| (id(row.get(0)), Space { org: row.get(1), project: row.get(2) }));
     Ok(spaces.collect())
 }
@@ -323,12 +306,8 @@ pub(crate) async fn forget(tx: &Transaction<'_>, episodes: &[EpisodeId]) -> Resu
     if facts.is_empty() {
         return Ok(());
     }
-    let baseless = tx
-        .prepare_cached(
-            "DELETE FROM memcloud.facts f WHERE f.id = ANY($1)
-               AND NOT EXISTS (SELECT 1 FROM memcloud.fact_citations c WHERE c.fact = f.id)",
-        )
-        .await?;
-    tx.execute(&baseless, &[&facts]).await?;
+    let baseless = "DELETE FROM memcloud.facts f WHERE f.id = ANY($1)
+                    AND NOT EXISTS (SELECT 1 FROM memcloud.fact_citations c WHERE c.fact = f.id)";
+    tx.run(baseless, &[&facts]).await?;
     Ok(())
 }

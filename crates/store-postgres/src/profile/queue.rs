@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::targets::{self, MAKE_SETS, MAKE_TARGETS, QUEUE, TargetColumns};
 use crate::error::WorkError;
 use crate::query::Query;
-use crate::read::moment;
+use crate::read::{limited, moment};
 use crate::{id, uuid};
 
 /// The target that is due, if there is one.
@@ -65,24 +65,22 @@ pub(super) async fn claim(
     let (enough, old) = (trigger.messages as i64, at.saturating_sub(micros(trigger.age)));
     let due: [&(dyn ToSql + Sync); 3] = [&at, &enough, &old];
     // Most of the time nothing is due, and then no transaction is begun.
-    let look = client.prepare_cached(select_due!("")).await?;
-    if client.query_opt(&look, &due).await?.is_none() {
+    let look = select_due!("");
+    if client.row_if_any(look, &due).await?.is_none() {
         return Ok(None);
     }
     let tx = client.transaction().await?;
     // Each of several servers locks another target.
-    let lock = tx.prepare_cached(select_due!("FOR NO KEY UPDATE OF t SKIP LOCKED")).await?;
-    let Some(turn) = tx.query_opt(&lock, &due).await? else { return Ok(None) };
+    let lock = select_due!("FOR NO KEY UPDATE OF t SKIP LOCKED");
+    let Some(turn) = tx.row_if_any(lock, &due).await? else { return Ok(None) };
     let (row, lease): (i64, Lease) = (turn.get(0), Lease::new(now));
-    let take = tx.prepare_cached(TAKE).await?;
     let most = CLAIM_SIZES.map(|most| most as i64);
-    let taken = tx.query(&take, &[&row, &at, &&most[..], &unique_id(now)]).await?;
+    let taken = tx.rows(TAKE, &[&row, &at, &&most[..], &unique_id(now)]).await?;
     let Some(first) = taken.first() else { return Ok(None) };
     let (attempt, call) = (first.get::<_, i32>(1).cast_unsigned(), first.get(2));
     let space = Space { org: first.get(3), project: first.get(4) };
-    let hold =
-        tx.prepare_cached("UPDATE memcloud.targets SET lease = $2, leased_until = $3 WHERE id = $1").await?;
-    tx.execute(&hold, &[&row, &lease.0, &at.saturating_add(micros(duration))]).await?;
+    let hold = "UPDATE memcloud.targets SET lease = $2, leased_until = $3 WHERE id = $1";
+    tx.run(hold, &[&row, &lease.0, &at.saturating_add(micros(duration))]).await?;
     tx.commit().await?;
     let mut episodes: Vec<EpisodeId> = taken.iter().map(|row| id(row.get(0))).collect();
     episodes.sort_unstable();
@@ -92,23 +90,20 @@ pub(super) async fn claim(
 /// The row of the target that is leased, locked; `None` when the lease was lost.
 pub(super) async fn leased(tx: &Transaction<'_>, batch: &ClaimedBatch) -> Result<Option<i64>, WorkError> {
     let Some(target) = targets::find(tx, &batch.target).await? else { return Ok(None) };
-    let lock = tx
-        .prepare_cached("SELECT id FROM memcloud.targets WHERE id = $1 AND lease = $2 FOR NO KEY UPDATE")
-        .await?;
-    Ok(tx.query_opt(&lock, &[&target, &batch.lease.0]).await?.map(|row| row.get(0)))
+    let lock = "SELECT id FROM memcloud.targets WHERE id = $1 AND lease = $2 FOR NO KEY UPDATE";
+    Ok(tx.row_if_any(lock, &[&target, &batch.lease.0]).await?.map(|row| row.get(0)))
 }
 
 /// Removes messages from the queue that were learned from, and ends the lease.
 pub(super) async fn finish(tx: &Transaction<'_>, target: i64, batch: &ClaimedBatch) -> Result<(), WorkError> {
-    let done = tx.prepare_cached("DELETE FROM memcloud.queue WHERE target = $1 AND uid = ANY($2)").await?;
-    tx.execute(&done, &[&target, &uuids(&batch.episodes)]).await?;
+    let done = "DELETE FROM memcloud.queue WHERE target = $1 AND uid = ANY($2)";
+    tx.run(done, &[&target, &uuids(&batch.episodes)]).await?;
     end(tx, target).await
 }
 
 async fn end(tx: &Transaction<'_>, target: i64) -> Result<(), WorkError> {
-    let end =
-        tx.prepare_cached("UPDATE memcloud.targets SET lease = NULL, leased_until = 0 WHERE id = $1").await?;
-    tx.execute(&end, &[&target]).await?;
+    let end = "UPDATE memcloud.targets SET lease = NULL, leased_until = 0 WHERE id = $1";
+    tx.run(end, &[&target]).await?;
     Ok(())
 }
 
@@ -129,14 +124,10 @@ pub(super) async fn put_back(
         Outcome::Failed(due) => (before + 1, Some(due.as_micros()), None),
         Outcome::Parked(reason) => (before + 1, None, Some(reason)),
     };
-    let update = tx
-        .prepare_cached(
-            "UPDATE memcloud.queue SET attempts = $3, due = coalesce($4, due), parked = $5, call = $6
-             WHERE target = $1 AND uid = ANY($2) AND parked IS NULL",
-        )
-        .await?;
+    let update = "UPDATE memcloud.queue SET attempts = $3, due = coalesce($4, due), parked = $5, call = $6
+                  WHERE target = $1 AND uid = ANY($2) AND parked IS NULL";
     let call = (*outcome == Outcome::Interrupted).then_some(batch.call);
-    tx.execute(&update, &[&target, &uuids(&batch.episodes), &attempts, &due, &reason, &call]).await?;
+    tx.run(update, &[&target, &uuids(&batch.episodes), &attempts, &due, &reason, &call]).await?;
     end(&tx, target).await?;
     tx.commit().await?;
     Ok(())
@@ -151,17 +142,14 @@ pub(super) async fn end_leases(client: Object) -> Result<(), WorkError> {
 
 /// How much waits, in this space or in all.
 pub(super) async fn waiting(client: Object, space: Option<&Space>) -> Result<Waiting, WorkError> {
-    let select = client
-        .prepare_cached(
-            "SELECT count(*) FILTER (WHERE l.parked IS NULL), min(l.queued_at) FILTER (WHERE l.parked IS NULL),
+    let select =
+        "SELECT count(*) FILTER (WHERE l.parked IS NULL), min(l.queued_at) FILTER (WHERE l.parked IS NULL),
                     count(*) FILTER (WHERE l.parked IS NOT NULL)
              FROM memcloud.queue l
              WHERE $1::text IS NULL OR l.target IN (
                  SELECT t.id FROM memcloud.targets t JOIN memcloud.fact_sets s ON s.id = t.fact_set
-                 JOIN memcloud.spaces p ON p.id = s.space WHERE p.org = $1 AND p.project = $2)",
-        )
-        .await?;
-    let row = client.query_one(&select, &names(space)).await?;
+                 JOIN memcloud.spaces p ON p.id = s.space WHERE p.org = $1 AND p.project = $2)";
+    let row = client.row(select, &names(space)).await?;
     let count = |column| row.get::<_, i64>(column).cast_unsigned();
     let since = row.get::<_, Option<i64>>(1).and_then(Timestamp::from_micros);
     Ok(Waiting { waiting: count(0), since, parked: count(2) })
@@ -173,17 +161,14 @@ pub(super) async fn parked(
     space: Option<&Space>,
     limit: usize,
 ) -> Result<Vec<Parked>, WorkError> {
-    let select = client
-        .prepare_cached(
-            "SELECT coalesce(p.org, s.org), p.project, s.metadata, t.category, l.uid, l.attempts, l.parked
+    let select =
+        "SELECT coalesce(p.org, s.org), p.project, s.metadata, t.category, l.uid, l.attempts, l.parked
              FROM memcloud.queue l JOIN memcloud.targets t ON t.id = l.target
              JOIN memcloud.fact_sets s ON s.id = t.fact_set LEFT JOIN memcloud.spaces p ON p.id = s.space
              WHERE l.parked IS NOT NULL AND ($1::text IS NULL OR (p.org = $1 AND p.project = $2))
-             ORDER BY l.queued_at, l.uid, l.target LIMIT $3",
-        )
-        .await?;
-    let ([org, project], limit) = (names(space), i64::try_from(limit).unwrap_or(i64::MAX));
-    let rows = client.query(&select, &[org, project, &limit]).await?;
+             ORDER BY l.queued_at, l.uid, l.target LIMIT $3";
+    let ([org, project], limit) = (names(space), limited(limit));
+    let rows = client.rows(select, &[org, project, &limit]).await?;
     let parked = rows.iter().map(|row| Parked {
         target: targets::read(row, 0),
         episode: id(row.get(4)),
@@ -195,16 +180,12 @@ pub(super) async fn parked(
 
 /// Queues parked messages again, with no attempts counted.
 pub(super) async fn unpark(client: Object, space: Option<&Space>) -> Result<u64, WorkError> {
-    let update = client
-        .prepare_cached(
-            "UPDATE memcloud.queue l SET parked = NULL, attempts = 0
-             FROM memcloud.targets t JOIN memcloud.fact_sets s ON s.id = t.fact_set
-             LEFT JOIN memcloud.spaces p ON p.id = s.space
-             WHERE t.id = l.target AND l.parked IS NOT NULL
-               AND ($1::text IS NULL OR (p.org = $1 AND p.project = $2))",
-        )
-        .await?;
-    Ok(client.execute(&update, &names(space)).await?)
+    let update = "UPDATE memcloud.queue l SET parked = NULL, attempts = 0
+                  FROM memcloud.targets t JOIN memcloud.fact_sets s ON s.id = t.fact_set
+                  LEFT JOIN memcloud.spaces p ON p.id = s.space
+                  WHERE t.id = l.target AND l.parked IS NOT NULL
+                    AND ($1::text IS NULL OR (p.org = $1 AND p.project = $2))";
+    client.run(update, &names(space)).await
 }
 
 /// The queue after this message, by the target's row and the episode.
@@ -217,15 +198,11 @@ pub(super) async fn page(
         Some(after) => (targets::find(&client, &after.target).await?.unwrap_or(0), uuid(&after.episode)),
         None => (0, Uuid::nil()),
     };
-    let select = client
-        .prepare_cached(
-            "SELECT coalesce(p.org, s.org), p.project, s.metadata, t.category, l.uid, l.queued_at, l.attempts, l.parked
-             FROM memcloud.queue l JOIN memcloud.targets t ON t.id = l.target
-             JOIN memcloud.fact_sets s ON s.id = t.fact_set LEFT JOIN memcloud.spaces p ON p.id = s.space
-             WHERE (l.target, l.uid) > ($1, $2) ORDER BY l.target, l.uid LIMIT $3",
-        )
-        .await?;
-    let rows = client.query(&select, &[&row, &uid, &i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+    let select = "SELECT coalesce(p.org, s.org), p.project, s.metadata, t.category, l.uid, l.queued_at, l.attempts, l.parked
+                  FROM memcloud.queue l JOIN memcloud.targets t ON t.id = l.target
+                  JOIN memcloud.fact_sets s ON s.id = t.fact_set LEFT JOIN memcloud.spaces p ON p.id = s.space
+                  WHERE (l.target, l.uid) > ($1, $2) ORDER BY l.target, l.uid LIMIT $3";
+    let rows = client.rows(select, &[&row, &uid, &limited(limit)]).await?;
     let queued = rows.iter().map(|row| {
         Ok(Queued {
             target: targets::read(row, 0),

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
 
 use crate::error::WorkError;
+use crate::query::Query;
 
 /// A scope as the database has it: the row of a space, or 0 and an organisation.
 #[derive(Clone, Debug)]
@@ -25,18 +26,15 @@ pub(super) async fn scope(
     let Some(project) = &scope.project else {
         return Ok(Some(ScopeRow { space: 0, org: scope.org.clone() }));
     };
-    let find =
-        client.prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2").await?;
-    let found = client.query_opt(&find, &[&scope.org, project]).await?;
+    let find = "SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2";
+    let found = client.row_if_any(find, &[&scope.org, project]).await?;
     Ok(found.map(|row| ScopeRow { space: row.get(0), org: String::new() }))
 }
 
 /// The row of a space, if it is known. Other transactions that change anything in it wait until this one ends.
 pub(crate) async fn lock_space(tx: &Transaction<'_>, space: &Space) -> Result<Option<i64>, WorkError> {
-    let lock = tx
-        .prepare_cached("SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR NO KEY UPDATE")
-        .await?;
-    Ok(tx.query_opt(&lock, &[&space.org, &space.project]).await?.map(|row| row.get(0)))
+    let lock = "SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2 FOR NO KEY UPDATE";
+    Ok(tx.row_if_any(lock, &[&space.org, &space.project]).await?.map(|row| row.get(0)))
 }
 
 /// Locks the spaces whose episodes facts of these scopes may cite, in one order.
@@ -44,18 +42,14 @@ pub(super) async fn lock_scopes(
     tx: &Transaction<'_>,
     scopes: impl IntoIterator<Item = &FactScope>,
 ) -> Result<(), WorkError> {
-    let lock = tx
-        .prepare_cached(
-            "SELECT s.id FROM memcloud.spaces s
-             WHERE EXISTS (SELECT 1 FROM unnest($1::text[], $2::text[]) AS n (org, project)
-                           WHERE n.org = s.org AND (n.project IS NULL OR n.project = s.project))
-             ORDER BY s.id FOR NO KEY UPDATE",
-        )
-        .await?;
+    let lock = "SELECT s.id FROM memcloud.spaces s
+                WHERE EXISTS (SELECT 1 FROM unnest($1::text[], $2::text[]) AS n (org, project)
+                              WHERE n.org = s.org AND (n.project IS NULL OR n.project = s.project))
+                ORDER BY s.id FOR NO KEY UPDATE";
     let scopes: BTreeSet<&FactScope> = scopes.into_iter().collect();
     let (orgs, projects): (Vec<&str>, Vec<Option<&str>>) =
         scopes.into_iter().map(|scope| (scope.org.as_str(), scope.project.as_deref())).unzip();
-    tx.execute(&lock, &[&orgs, &projects]).await?;
+    tx.run(lock, &[&orgs, &projects]).await?;
     Ok(())
 }
 
@@ -190,30 +184,24 @@ pub(super) async fn make_one(tx: &Transaction<'_>, target: &FactTarget) -> Resul
 
 /// The row of a set, made when it is new; `None` if its space is unknown.
 pub(super) async fn make_set(tx: &Transaction<'_>, set: &FactSet) -> Result<Option<i64>, WorkError> {
-    let make = tx.prepare_cached(MAKE_SETS).await?;
-    tx.execute(&make, &TargetColumns::of_sets([set]).parameters()).await?;
+    tx.run(MAKE_SETS, &TargetColumns::of_sets([set]).parameters()).await?;
     find_set(tx, set).await
 }
 
 /// The row of a set, if it is known.
 pub(super) async fn find_set(client: &impl GenericClient, set: &FactSet) -> Result<Option<i64>, WorkError> {
     let Some(scope) = scope(client, &set.scope).await? else { return Ok(None) };
-    let find = client
-        .prepare_cached(
-            "SELECT id FROM memcloud.fact_sets WHERE coalesce(space, 0) = $1 AND org = $2 AND metadata = $3",
-        )
-        .await?;
-    let found = client.query_opt(&find, &[&scope.space, &scope.org, &Json(&set.metadata)]).await?;
+    let find =
+        "SELECT id FROM memcloud.fact_sets WHERE coalesce(space, 0) = $1 AND org = $2 AND metadata = $3";
+    let found = client.row_if_any(find, &[&scope.space, &scope.org, &Json(&set.metadata)]).await?;
     Ok(found.map(|row| row.get(0)))
 }
 
 /// The row of a target, if it is known.
 pub(super) async fn find(client: &impl GenericClient, target: &FactTarget) -> Result<Option<i64>, WorkError> {
     let Some(set) = find_set(client, &target.set).await? else { return Ok(None) };
-    let find = client
-        .prepare_cached("SELECT id FROM memcloud.targets WHERE fact_set = $1 AND category = $2")
-        .await?;
-    Ok(client.query_opt(&find, &[&set, &target.category]).await?.map(|row| row.get(0)))
+    let find = "SELECT id FROM memcloud.targets WHERE fact_set = $1 AND category = $2";
+    Ok(client.row_if_any(find, &[&set, &target.category]).await?.map(|row| row.get(0)))
 }
 
 /// A target in four columns: organisation, project, metadata, category.

@@ -7,6 +7,7 @@ use memcloud_ports::{Budget, Charge, Span, Usage};
 use tokio_postgres::types::ToSql;
 
 use crate::error::WorkError;
+use crate::query::Query;
 
 const LOCK_DAY: &str = "SELECT 1 FROM memcloud.usage WHERE span = 1 AND began = $1 FOR UPDATE";
 const USED: &str = "SELECT span, calls, tokens FROM memcloud.usage
@@ -88,8 +89,7 @@ pub(super) async fn correct(
 
 /// What was used in the minute and in the day of this moment.
 pub(super) async fn used(client: Object, at: Timestamp) -> Result<(Usage, Usage), WorkError> {
-    let read = client.prepare_cached(USED).await?;
-    Ok(gathered(&client.query(&read, &[&Span::Minute.began(at), &Span::Day.began(at)]).await?))
+    Ok(gathered(&client.rows(USED, &[&Span::Minute.began(at), &Span::Day.began(at)]).await?))
 }
 
 fn gathered(rows: &[tokio_postgres::Row]) -> (Usage, Usage) {
