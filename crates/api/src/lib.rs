@@ -10,6 +10,7 @@ pub mod openai;
 mod prefixed_id;
 mod problem;
 mod read;
+mod unknown;
 mod value;
 
 pub use deserr::Deserr;
@@ -17,4 +18,5 @@ pub use error::{Detail, Error, StoredOfChat};
 pub use prefixed_id::PrefixedId;
 pub use problem::{Place, Problem, Step, excerpt};
 pub use read::{MAX_PROBLEMS, Problems, read, read_rest};
+pub use unknown::{unknown_field, unknown_fields};
 pub use value::{Integer, Nullable, Object};

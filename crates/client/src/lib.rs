@@ -16,7 +16,7 @@ mod spaces;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use memcloud_domain::is_loopback;
+use memcloud_domain::{is_loopback, without_userinfo};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -124,15 +124,6 @@ impl Client {
     fn unreachable(&self, source: reqwest::Error) -> Error {
         Error::Unreachable { url: self.url().to_owned(), source: source.without_url() }
     }
-}
-
-/// An address without a user and password, which are secret: what is before the last `@` of its host.
-fn without_userinfo(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
 }
 
 #[cfg(test)]

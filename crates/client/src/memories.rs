@@ -5,7 +5,6 @@ use memcloud_api::memmachine_v1::{
 use memcloud_api::native::{BatchStored, Deleted, ListedEpisode, Page};
 use reqwest::Method;
 use serde::Serialize;
-use serde::de::IgnoredAny;
 
 use crate::{Client, Error};
 
@@ -82,9 +81,8 @@ impl Client {
         self.send(self.request(Method::DELETE, &path).query(&[("group_id", group)])).await
     }
 
-    /// Deletes a session for good.
-    pub async fn delete_session(&self, session: &ForgetSession) -> Result<(), Error> {
-        let request = self.request(Method::DELETE, &["v1", "memories"]).json(session);
-        self.send::<IgnoredAny>(request).await.map(drop)
+    /// Deletes the messages of a session for good.
+    pub async fn delete_session(&self, session: &ForgetSession) -> Result<Deleted, Error> {
+        self.send(self.request(Method::DELETE, &["v1", "memories"]).json(session)).await
     }
 }

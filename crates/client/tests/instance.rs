@@ -77,7 +77,8 @@ async fn messages_are_stored_found_listed_and_deleted() {
     assert_eq!(client.delete("home", stored.id).await.unwrap().deleted, 1);
     assert_eq!(status(client.delete("home", stored.id).await), 404);
     client.store(&said("home", "Rain today.")).await.unwrap();
-    client.delete_session(&ForgetSession { session: Some(session("home", "s")) }).await.unwrap();
+    let whole = ForgetSession { session: Some(session("home", "s")) };
+    assert_eq!(client.delete_session(&whole).await.unwrap().deleted, 1);
     assert!(client.list(&query).await.unwrap().episodes.is_empty());
 }
 

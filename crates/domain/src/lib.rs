@@ -16,9 +16,11 @@ mod fact_set;
 mod filter;
 mod id;
 mod in_flight;
+mod invisible;
 mod loopback;
 mod space;
 mod time;
+mod userinfo;
 mod violation;
 
 pub use access::{
@@ -35,7 +37,9 @@ pub use fact_set::{FactScope, FactSet, SetType};
 pub use filter::{Attribute, Comparison, Filter, Number, Operand, Scalar, Test};
 pub use id::EpisodeId;
 pub use in_flight::{InFlight, Reservation};
+pub use invisible::{is_invisible, visible, visible_json};
 pub use loopback::is_loopback;
 pub use space::{Member, Session, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceState};
 pub use time::{Clock, SystemClock, TimeRange, Timestamp};
+pub use userinfo::without_userinfo;
 pub use violation::{Field, Rule, Violation};

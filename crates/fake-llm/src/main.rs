@@ -31,6 +31,7 @@ struct Cli {
     jitter: Pause,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a program for development logs and prints by itself")]
 fn main() -> ExitCode {
     let Cli { listen, key, faults, latency, jitter } = Cli::parse();
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a program for development logs and prints by itself")]
 fn run(options: Options) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes};
 use memcloud_api::{Deserr, Place, Problem, Problems};
 use memcloud_domain::{InFlight, Reservation};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::ApiError;
@@ -36,6 +36,13 @@ pub struct TypedBody<T> {
     value: Option<T>,
     problems: Problems,
     bytes: Bytes,
+}
+
+impl<T: DeserializeOwned> TypedBody<T> {
+    /// The fields of the body that its type does not have.
+    pub fn unknown_fields(&self) -> Vec<Place> {
+        memcloud_api::unknown_fields::<T>(&self.bytes)
+    }
 }
 
 impl<T> TypedBody<T> {

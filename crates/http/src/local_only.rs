@@ -16,7 +16,26 @@ pub enum NotLocal {
     Host,
     /// A web page of another site sent it.
     Origin,
+    /// A proxy passed it on: the address of the peer is the proxy's, and who sent it is not known.
+    Proxy,
 }
+
+/// The headers by which proxies name the client that they pass on, besides all that begin with `x-forwarded-`: RFC 7239,
+/// RFC 9110, and those of nginx, Envoy, Cloudflare, Akamai and others.
+const OF_PROXIES: [&str; 12] = [
+    "forwarded",
+    "via",
+    "x-forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "fastly-client-ip",
+];
 
 /// Checks the address of the peer, where a listener knows it, and the names that the request gives.
 pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
@@ -24,6 +43,10 @@ pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
     let from_elsewhere = |Peer(address): &Peer| !address.ip().to_canonical().is_loopback();
     if request.extensions().get().is_some_and(from_elsewhere) {
         return Err(NotLocal::Peer);
+    }
+    let of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
+    if headers.keys().any(|name| of_proxy(name.as_str())) {
+        return Err(NotLocal::Proxy);
     }
     let host = match headers.get(header::HOST) {
         Some(host) => host.to_str().ok(),
@@ -67,6 +90,15 @@ mod tests {
             let request = Request::get("/").header(header::HOST, "localhost");
             let request = request.extension(Peer(peer.parse().unwrap())).body(Body::empty()).unwrap();
             assert_eq!(from_this_machine(&request).is_ok(), is_local, "{peer}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_passes_on_is_refused() {
+        for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "Via", "X-Real-IP"] {
+            let request = Request::get("/").header(header::HOST, "localhost").header(name, "");
+            let refused = from_this_machine(&request.body(Body::empty()).unwrap());
+            assert_eq!(refused, Err(NotLocal::Proxy), "{name}");
         }
     }
 

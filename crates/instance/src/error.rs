@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 
 use memcloud_domain::{KeyId, Space};
 use memcloud_embed::weights::FetchError;
+use memcloud_server::MIN_KEY_CHARACTERS;
 
 /// Why an instance could not be opened, served or copied.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum Error {
     /// It would serve other machines without a key.
     #[error("anyone on the network could use this memory: {0} is not this machine's own and there is no key")]
     Exposed(SocketAddr),
+    /// It would serve other machines with a key that is easy to guess.
+    #[error("{0} is not this machine's own, and an API key has fewer than {MIN_KEY_CHARACTERS} characters")]
+    ShortKey(SocketAddr),
     /// Its socket does not work.
     #[error("the listening socket failed")]
     Socket(#[source] io::Error),

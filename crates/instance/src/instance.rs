@@ -74,6 +74,9 @@ impl Instance {
         if is_keyless(config, address) && !config.engines.may_hold_keys(&config.data_dir) {
             return Err(Error::Exposed(address));
         }
+        if config.keys.has_short() && !address.ip().to_canonical().is_loopback() {
+            return Err(Error::ShortKey(address));
+        }
         // The data comes first: if it cannot be used, no model is fetched into its directory.
         let engine = config.engines.open(&config.data_dir).await?;
         let (embedder, info) = config.embedding.open(report).await?.unzip();

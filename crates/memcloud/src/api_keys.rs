@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::private_file;
 
 /// The file of the data directory that holds the hashes of keys, one `sha256:<hex>` a line.
-const FILE: &str = "api-keys";
+pub(crate) const FILE: &str = "api-keys";
 const PREFIX: &str = "mc_";
 
 /// All keys that an instance accepts.

@@ -4,7 +4,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::failure::Failure;
-use crate::output::colours_on;
+use crate::output::colors_on;
 use crate::settings::{LOG, LOG_FORMAT, Sources};
 
 /// How log lines are written.
@@ -17,6 +17,10 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts the log. Called once, by the commands that run a server.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "log lines are not for output.rs: `tracing` escapes control characters"
+)]
 pub(crate) fn start(sources: &Sources, format: Option<LogFormat>, level: &str) -> Result<(), Failure> {
     let wanted = sources.text(&LOG, None).unwrap_or_else(|| level.into());
     let wrong = |why: &str| {
@@ -27,12 +31,12 @@ pub(crate) fn start(sources: &Sources, format: Option<LogFormat>, level: &str) -
     };
     // A filter takes any single word for the name of a module, and would then log nothing at all.
     if !wanted.contains('=') && wanted.parse::<LevelFilter>().is_err() {
-        return Err(wrong("that is no level"));
+        return Err(wrong("that is not a level"));
     }
     let filter = EnvFilter::builder().parse(&wanted).map_err(|error| wrong(&error.to_string()))?;
-    let colours = colours_on(&std::io::stderr());
+    let colors = colors_on(&std::io::stderr());
     let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors);
     match format.map_or_else(|| configured(sources), Ok)? {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

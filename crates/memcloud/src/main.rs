@@ -14,6 +14,7 @@ mod listen;
 mod logging;
 mod opening;
 mod output;
+mod permissions;
 mod private_file;
 mod settings;
 mod signals;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return output::usage(&error).into(),
     };
     let output = Output { json: cli.json, quiet: cli.quiet };
     let exit = run(cli, output).unwrap_or_else(|failure| {
@@ -72,11 +73,4 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Model(args) => commands::model::run(args, context).await,
         Command::Completions(args) => Ok(commands::completions::run(&args, context)),
     }
-}
-
-/// Help goes to stdout and is no failure; anything else is a wrong command line.
-fn usage(error: &clap::Error) -> ExitCode {
-    // When it cannot be printed there is no reader.
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }

@@ -49,7 +49,7 @@ impl FetchBar {
             }
             Progress::Fetching(at) => {
                 if let Some(bar) = &mut self.bar {
-                    bar.rename(format!("fetching from the {}", at.source));
+                    bar.rename(&format!("fetching from the {}", at.source));
                     bar.set(at.done, at.total);
                 }
             }
@@ -87,7 +87,7 @@ pub(crate) async fn copy_memory(
     let mut bar = output.progress(doing, Unit::Messages);
     let mut show = |progress| match progress {
         copy::Progress::Copied { done, total } => bar.set(done, total),
-        copy::Progress::Checking => bar.rename("checking".into()),
+        copy::Progress::Checking => bar.rename("checking"),
     };
     let copied = copy::copy(source, target, &mut show).await?;
     bar.finish();
@@ -127,6 +127,10 @@ impl From<Error> for Failure {
             Error::Data(error) | Error::Memory(error) => hint(error),
             Error::Exposed(_) => {
                 let next = "set MEMCLOUD_API_KEYS (or MEMCLOUD_API_KEYS_FILE), make an admin key first with 'memcloud keys create', or listen on 127.0.0.1";
+                return Self::usage(message, next);
+            }
+            Error::ShortKey(_) => {
+                let next = "make longer keys, such as with 'openssl rand -hex 24', or listen on 127.0.0.1";
                 return Self::usage(message, next);
             }
             Error::Socket(_) | Error::Served(_) => "start it again",

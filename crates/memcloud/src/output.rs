@@ -1,24 +1,30 @@
-//! The one place that prints: data on stdout, talk on stderr.
+//! The one place that prints: data to stdout, messages to stderr.
+//!
+//! What it prints may come from a stranger: from a message that someone stored, or from a server. So everything is made
+//! harmless here, and clippy refuses other ways to print. On a terminal, control characters and invisible ones are shown as
+//! escapes; in JSON they are always escapes, which keeps its value. Data that a program reads through a pipe stay as they
+//! are. Messages are always harmless, and addresses in them lose their user and password.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use memcloud_domain::{is_invisible, visible, visible_json, without_userinfo};
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// How often progress is printed where no bar can be drawn.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
 
-/// Where a command's words go.
+/// What a command prints with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     /// Data as JSON instead of text.
     pub(crate) json: bool,
-    /// No talk, only data and errors.
+    /// No messages, only data and errors.
     pub(crate) quiet: bool,
 }
 
@@ -31,97 +37,180 @@ pub(crate) enum Unit {
     Bytes,
 }
 
-impl Output {
-    /// One line of data.
-    #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
-    pub(crate) fn data(self, line: impl AsRef<str>) {
-        write_line(&mut io::stdout().lock(), line.as_ref());
+/// A line of data, some of it dimmed where colors are on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Line(Vec<(Emphasis, String)>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Emphasis {
+    Plain,
+    Dim,
+}
+
+impl Line {
+    /// This line with more text.
+    pub(crate) fn plain(mut self, text: impl Into<String>) -> Self {
+        self.0.push((Emphasis::Plain, text.into()));
+        self
     }
 
-    /// Data as JSON: for people to read when it goes to a terminal, one line otherwise.
+    /// This line with more text, which is less important.
+    pub(crate) fn dim(mut self, text: impl Into<String>) -> Self {
+        self.0.push((Emphasis::Dim, text.into()));
+        self
+    }
+}
+
+impl<T: Into<String>> From<T> for Line {
+    fn from(text: T) -> Self {
+        Self::default().plain(text)
+    }
+}
+
+impl Output {
+    /// Prints one line of data.
+    #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
+    pub(crate) fn data(self, line: impl Into<Line>) {
+        let mut out = stdout().lock();
+        let (is_terminal, colors) = (out.is_terminal(), colors_on(&out));
+        let shown = line.into().0.into_iter().map(|(emphasis, text)| {
+            let text = if is_terminal { harmless(&text) } else { text };
+            if colors && emphasis == Emphasis::Dim { text.dimmed().to_string() } else { text }
+        });
+        write_line(&mut out, &shown.collect::<String>());
+    }
+
+    /// Prints data as JSON: indented on a terminal, in one line otherwise.
+    #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
     pub(crate) fn value(self, value: &impl Serialize) {
-        let text = if io::stdout().is_terminal() {
+        let mut out = stdout().lock();
+        let text = if out.is_terminal() {
             serde_json::to_string_pretty(value)
         } else {
             serde_json::to_string(value)
         };
-        // Data of a command has text for its keys, which is all that this could fail on.
-        self.data(text.unwrap_or_default());
+        // It fails only on keys that are not text, which no data of a command has.
+        write_line(&mut out, &visible_json(&text.unwrap_or_default()));
     }
 
-    /// A piece of data that more follows, shown at once.
+    /// Prints a part of a line of data at once.
     #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
     pub(crate) fn piece(self, text: &str) {
-        let mut stdout = io::stdout().lock();
+        let mut out = stdout().lock();
+        let text = if out.is_terminal() { harmless(text) } else { text.to_owned() };
         // A reader that went away wants no more.
-        let _ = write!(stdout, "{}", harmless(text)).and_then(|()| stdout.flush());
+        let _ = write!(out, "{text}").and_then(|()| out.flush());
     }
 
-    /// What stands before the place where a person types.
+    /// Prints the prompt of a person.
     pub(crate) fn prompt(self, text: &str) {
         if self.talks_with_person() {
-            let mut stderr = io::stderr().lock();
-            let _ = write!(stderr, "{}", paint(text, Style::new().cyan())).and_then(|()| stderr.flush());
+            let mut err = stderr().lock();
+            let text = paint(&message(text), Style::new().cyan());
+            // A terminal that went away shows nothing.
+            let _ = write!(err, "{text}").and_then(|()| err.flush());
         }
     }
 
-    /// Whether a person types what the program reads and reads what it says.
+    /// Whether a person types what the program reads, and reads its messages.
     pub(crate) fn talks_with_person(self) -> bool {
-        !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
+        !self.quiet && io::stdin().is_terminal() && stderr().is_terminal()
     }
 
-    /// Talk: what goes on, for the one who watches.
+    /// Prints a message about the progress of a command.
     pub(crate) fn say(self, line: impl AsRef<str>) {
         if !self.quiet {
-            write_line(&mut io::stderr().lock(), line.as_ref());
+            write_line(&mut stderr().lock(), &message(line.as_ref()));
         }
     }
 
     /// Prints a warning and its hint.
-    pub(crate) fn warn(self, message: &str, hint: &str) {
-        self.say(format!("{} {message}", paint("warning:", Style::new().yellow().bold())));
-        self.say(format!("{} {hint}", paint("hint:", Style::new().cyan().bold())));
-    }
-
-    /// What happened and what to do next. Also said when all talk is off.
-    pub(crate) fn failure(self, failure: &Failure) {
-        let mut stderr = io::stderr().lock();
-        if self.json {
-            let (error, hint) = (&failure.message, &failure.hint);
-            let line = json!({"error": error, "hint": hint, "exit": failure.exit as u8});
-            write_line(&mut stderr, &line.to_string());
-        } else {
-            let error = paint("error:", Style::new().red().bold());
-            write_line(&mut stderr, &format!("{error} {}", failure.message));
-            let hint = paint("hint:", Style::new().cyan().bold());
-            write_line(&mut stderr, &format!("{hint} {}", failure.hint));
+    pub(crate) fn warn(self, warning: &str, hint: &str) {
+        if !self.quiet {
+            labelled("warning:", Style::new().yellow(), &message(warning));
+            labelled("hint:", Style::new().cyan(), &harmless(hint));
         }
     }
 
-    /// Shows how far something long has come: a bar on a terminal, a line now and then elsewhere.
+    /// Prints an error and its hint, also when messages are off.
+    pub(crate) fn failure(self, failure: &Failure) {
+        let Failure { message: error, hint, exit } = failure;
+        if self.json {
+            let line =
+                json!({"error": without_userinfo(error), "hint": hint, "exit": *exit as u8}).to_string();
+            write_line(&mut stderr().lock(), &visible_json(&line));
+        } else {
+            labelled("error:", Style::new().red(), &message(error));
+            labelled("hint:", Style::new().cyan(), &harmless(hint));
+        }
+    }
+
+    /// Shows the progress of something long: a bar on a terminal, a line now and then elsewhere.
     pub(crate) fn progress(self, doing: &str, unit: Unit) -> Progress {
-        let on_terminal = io::stderr().is_terminal() && !self.quiet;
+        let on_terminal = stderr().is_terminal() && !self.quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style(unit));
-        bar.set_message(doing.to_owned());
+        bar.set_message(message(doing));
         Progress { output: self, bar, unit, plain: !on_terminal, printed: Instant::now() }
     }
 }
 
+/// Prints what the parser of the command line has to say: help to stdout, a wrong command line to stderr.
+pub(crate) fn usage(error: &clap::Error) -> Exit {
+    let text = error.render();
+    let plain = text.to_string();
+    // Errors repeat what was typed.
+    let typed = std::env::args_os().any(|arg| arg.to_string_lossy().contains(is_invisible));
+    let shown = |colors: bool| if colors && !typed { text.ansi().to_string() } else { harmless(&plain) };
+    // When it cannot be printed there is no reader.
+    if error.use_stderr() {
+        let mut err = stderr().lock();
+        let _ = write!(err, "{}", shown(colors_on(&err)));
+        return Exit::Usage;
+    }
+    let mut out = stdout().lock();
+    let _ = write!(out, "{}", shown(colors_on(&out)));
+    Exit::Ok
+}
+
 /// Asks a yes-or-no question. `None` when the input is not a terminal.
 pub(crate) fn ask(question: &str) -> Option<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !io::stdin().is_terminal() || !stderr().is_terminal() {
         return None;
     }
-    let mut stderr = io::stderr().lock();
-    // A terminal that is gone answers nothing, which is read as no.
-    let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+    let mut err = stderr().lock();
+    // A terminal that went away answers nothing, which is read as no.
+    let _ = write!(err, "{} [y/N] ", message(question)).and_then(|()| err.flush());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// How far something long has come.
+#[expect(clippy::disallowed_methods, reason = "here everything is printed")]
+fn stdout() -> io::Stdout {
+    io::stdout()
+}
+
+#[expect(clippy::disallowed_methods, reason = "here everything is printed")]
+fn stderr() -> io::Stderr {
+    io::stderr()
+}
+
+/// A text that cannot steer a terminal or hide anything in it. A line end of Windows stays a line end.
+fn harmless(text: &str) -> String {
+    visible(&text.replace("\r\n", "\n"))
+}
+
+/// A message as it is printed. Addresses in hints are examples.
+fn message(text: &str) -> String {
+    harmless(&without_userinfo(text))
+}
+
+fn labelled(label: &str, style: Style, text: &str) {
+    write_line(&mut stderr().lock(), &format!("{} {text}", paint(label, style.bold())));
+}
+
+/// The progress of something long.
 pub(crate) struct Progress {
     output: Output,
     bar: ProgressBar,
@@ -131,7 +220,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// So much of so much is done.
+    /// Shows that this much is done.
     pub(crate) fn set(&mut self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
@@ -145,14 +234,15 @@ impl Progress {
         }
     }
 
-    /// What is being done now.
-    pub(crate) fn rename(&self, doing: String) {
+    /// Shows what is being done now.
+    pub(crate) fn rename(&self, doing: &str) {
+        let doing = message(doing);
         if self.bar.message() != doing {
             self.bar.set_message(doing);
         }
     }
 
-    /// It is over; the bar goes away.
+    /// Ends it, and removes the bar.
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
     }
@@ -168,33 +258,19 @@ fn style(unit: Unit) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Untrusted text made safe for a terminal: control characters are replaced. Elsewhere it stays as it is.
-pub(crate) fn harmless(text: &str) -> String {
-    if !io::stdout().is_terminal() {
-        return text.to_owned();
-    }
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    text.replace(steers, "\u{fffd}")
-}
-
-/// Text in colour for stderr, where its reader can see it and wants it.
+/// Text for stderr, in color where colors are on.
 fn paint(text: &str, style: Style) -> String {
-    if colours_on(&io::stderr()) { text.style(style).to_string() } else { text.to_owned() }
+    if colors_on(&stderr()) { text.style(style).to_string() } else { text.to_owned() }
 }
 
-/// Less important text for stdout, dimmed where its reader can see it and wants it.
-pub(crate) fn dim(text: &str) -> String {
-    if colours_on(&io::stdout()) { text.dimmed().to_string() } else { text.to_owned() }
-}
-
-/// Whether colours are seen and wanted there: on a terminal that knows them, unless `NO_COLOR` is set.
-#[expect(clippy::disallowed_methods, reason = "the terminal's own variables are no settings")]
-pub(crate) fn colours_on(stream: &impl IsTerminal) -> bool {
+/// Whether colors are on: on a terminal that has them, unless `NO_COLOR` is set.
+#[expect(clippy::disallowed_methods, reason = "the variables of the terminal are not settings")]
+pub(crate) fn colors_on(stream: &impl IsTerminal) -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// A reader that went away (a closed pipe) wants no more lines: not an error of this program.
+/// Writes a line. A reader that went away (a closed pipe) wants no more, which is not an error.
 fn write_line(to: &mut impl Write, line: &str) {
     let _ = writeln!(to, "{line}");
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use memcloud_domain::Caller;
-use memcloud_http::{ApiError, NotLocal, from_this_machine, has_room, note_caller};
+use memcloud_http::{ApiError, NotLocal, Peer, from_this_machine, has_room, note_caller};
 
 use crate::App;
 use crate::keys::Stranger;
@@ -21,7 +21,12 @@ pub(crate) struct Guard {
 
 /// Passes a request on with its caller.
 pub(crate) async fn callers(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let caller = match guard.app.keys.caller(bearer(request.headers())).await {
+    let caller = guard.app.keys.caller(bearer(request.headers())).await;
+    if let Err(stranger) = &caller {
+        let address = request.extensions().get().map(|Peer(address)| address.ip());
+        guard.app.keys.note_refusal(stranger, address);
+    }
+    let caller = match caller {
         Err(Stranger::Keyless) => from_this_machine(&request).map(|()| Caller::local()).map_err(refusal),
         Err(Stranger::Unreadable(_))
             if guard.while_keys_unreadable && from_this_machine(&request).is_ok() =>
@@ -57,13 +62,17 @@ fn refusal(reason: NotLocal) -> ApiError {
             let detail = "without an API key this instance does not answer to pages of other sites";
             ApiError::new(StatusCode::FORBIDDEN, detail, "forbidden_origin")
         }
+        NotLocal::Proxy => {
+            let detail = "without an API key this instance does not answer what a proxy passes on";
+            ApiError::new(StatusCode::FORBIDDEN, detail, "forbidden_proxy")
+        }
     }
 }
 
 impl From<Stranger> for ApiError {
     fn from(stranger: Stranger) -> Self {
         match stranger {
-            Stranger::Unknown | Stranger::Keyless => Self::no_key(),
+            Stranger::Missing | Stranger::Unknown | Stranger::Keyless => Self::no_key(),
             Stranger::Revoked => Self::unauthorized("this key was revoked", "key_revoked"),
             Stranger::Expired => Self::unauthorized("this key has expired", "key_expired"),
             Stranger::Unreadable(error) => error.into(),

@@ -18,6 +18,9 @@ pub(crate) fn of(code: &str, database: Option<(Database, DatabaseErrorKind)>) ->
     match code {
         // What is wrong with a request.
         "missing_field" => "send this field",
+        "session_not_named" => "name it in 'session.session_id'; nothing was deleted",
+        "unknown_field" => "correct or remove what 'detail' names; nothing was deleted",
+        "forbidden_proxy" => "give the instance a key and send it, or call it without the proxy",
         "wrong_type" => "send a value of the type that GET /openapi.json gives for this field",
         "invalid_json" => "send one JSON object in UTF-8",
         "invalid_query" | "invalid_path" => "escape it as UTF-8",

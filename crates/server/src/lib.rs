@@ -18,6 +18,8 @@ mod router;
 
 pub use app::{App, Settings};
 pub use hint::hint;
-pub use keys::{ApiKeys, BadKey, Exposed, may_have_admin_key, require_key_beyond_loopback};
+pub use keys::{
+    ApiKeys, BadKey, Exposed, MIN_KEY_CHARACTERS, may_have_admin_key, require_key_beyond_loopback,
+};
 pub use memcloud_http::largest_request;
 pub use router::{openapi_json, router};

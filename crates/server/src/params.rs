@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
-use memcloud_api::{Place, Problem, Problems};
+use memcloud_api::{Place, Problem, Problems, unknown_field};
 use memcloud_domain::{Space, Violation};
 use memcloud_http::ApiError;
 use memcloud_memory::Limits;
@@ -29,6 +29,19 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
 }
 
 impl QueryParams {
+    /// Refuses all parameters but these: a request that destroys something must not be misunderstood.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Problems> {
+        let mut unknown: Vec<&String> =
+            self.0.keys().filter(|name| !known.contains(&name.as_str())).collect();
+        unknown.sort_unstable();
+        Problems::none_in(|problems| {
+            problems.extend(unknown.iter().map(|name| {
+                unknown_field(Place::query().under(name)).showing(&Value::from(self.0[*name].as_str()))
+            }));
+            Some(())
+        })
+    }
+
     /// A text; `None` when absent or empty.
     pub(crate) fn text(&mut self, name: &'static str, problems: &mut Problems) -> Option<String> {
         let text = self.0.remove(name).filter(|text| !text.is_empty())?;

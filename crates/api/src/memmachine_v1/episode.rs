@@ -63,11 +63,11 @@ pub struct Batch {
     pub episodes: Vec<NewEpisode>,
 }
 
-/// The session to delete.
+/// The session to delete. A field that is not described here is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(error = Problems)]
 pub struct ForgetSession {
-    /// The conversation to delete.
+    /// The conversation to delete. Its `session_id` must be named, here or in a header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
     pub session: Option<Session>,

@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time};
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, dim, harmless};
+use crate::output::{Line, Output};
 use crate::settings::ClientFlags;
 
 /// Chat with the memory; it remembers what is said, across runs
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// What to say; without it the chat goes on until the end of the input (Ctrl-D)
+    /// What to say; without it, chat until the end of the input (Ctrl-D)
     message: Option<String>,
     #[command(flatten)]
     place: Place,
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     client: ClientFlags,
 }
 
-/// How much of this run's conversation goes along with a message; what is older is recalled like everything else.
+/// How many messages of this run are sent with a new one. Older ones are recalled like all others.
 const HISTORY: usize = 20;
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         }
         match conversation.say(&line).await {
             Ok(()) => {}
-            // One answer that failed does not end the chat; without a server or a key there is none.
+            // A failed answer does not end the chat, but no chat is possible without a server or a key.
             Err(failure) if failure.exit == Exit::Failed && output.talks_with_person() => {
                 output.failure(&failure);
             }
@@ -69,8 +69,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-/// The lines of stdin, each as soon as it is there. A thread of its own reads them, since nothing else can wait for a
-/// terminal.
+/// The lines of stdin, each as soon as it is there. A thread reads them, because a read from a terminal blocks.
 fn lines() -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -92,7 +91,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Says something, and shows the answer as it comes.
+    /// Sends a message, and prints the answer as it arrives.
     async fn say(&mut self, message: &str) -> Result<(), Failure> {
         self.history.push(json!({"role": "user", "content": message}));
         let keep_from = self.history.len().saturating_sub(HISTORY);
@@ -104,7 +103,7 @@ impl Conversation {
                 Ok(())
             }
             Err(failure) => {
-                // It is stored, but was not answered: the next message does not carry it again.
+                // The message is stored but not answered: the next request does not send it again.
                 self.history.pop();
                 Err(failure)
             }
@@ -122,7 +121,7 @@ impl Conversation {
         }
     }
 
-    /// Shows the events of an answer, and returns what the model said in all.
+    /// Prints the events of an answer, and returns the whole answer.
     async fn show(&self, mut stream: ChatStream) -> Result<String, Failure> {
         let (output, mut content) = (self.output, String::new());
         let mut context = ChatContext { memories: vec![], profile: vec![], context_tokens: 0 };
@@ -159,14 +158,14 @@ impl Conversation {
     }
 }
 
-/// Shows what was recalled.
+/// Prints what was recalled.
 fn explain(recalled: &ChatContext, output: Output) {
     for fact in &recalled.profile {
-        output.data(dim(&format!("  fact    {}: {}", harmless(&fact.feature), harmless(&fact.value))));
+        output.data(Line::default().dim(format!("  fact    {}: {}", fact.feature, fact.value)));
     }
     for memory in &recalled.memories {
         let at = day_and_time(&memory.timestamp);
-        let said = harmless(&format!("{}: {}", memory.producer, memory.content));
-        output.data(dim(&format!("  {:6.3}  {at}  {said}", memory.score)));
+        let said = format!("  {:6.3}  {at}  {}: {}", memory.score, memory.producer, memory.content);
+        output.data(Line::default().dim(said));
     }
 }

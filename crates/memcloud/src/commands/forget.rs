@@ -1,4 +1,5 @@
 use memcloud_api::memmachine_v1::{ForgetSession, Session};
+use memcloud_api::native::Deleted;
 use memcloud_client::{Client, ListQuery};
 use serde_json::json;
 
@@ -56,12 +57,12 @@ async fn forget_session(
     // Asked for in any case: a session can hold what is not listed, such as what waits for the profile.
     let (user_id, agent_id) = (Some(vec![]), Some(vec![]));
     let whole = Session { group_id, session_id: session.to_owned(), user_id, agent_id };
-    client.delete_session(&ForgetSession { session: Some(whole) }).await?;
+    let Deleted { deleted } = client.delete_session(&ForgetSession { session: Some(whole) }).await?;
     if context.output.json {
-        context.output.value(&json!({"session": session, "found": any}));
+        context.output.value(&json!({"session": session, "deleted": deleted}));
     }
-    context.output.say(if any { "deleted" } else { "there was nothing to delete" });
-    Ok(if any { Exit::Ok } else { Exit::Nothing })
+    context.output.say(format!("{deleted} deleted"));
+    Ok(if deleted == 0 { Exit::Nothing } else { Exit::Ok })
 }
 
 async fn forget_messages(client: &Client, args: &Args, context: &Context) -> Result<Exit, Failure> {

@@ -4,7 +4,7 @@ use memcloud_client::ListQuery;
 use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time};
 use crate::failure::{Exit, Failure};
-use crate::output::dim;
+use crate::output::Line;
 use crate::settings::ClientFlags;
 
 /// The most messages that one request asks for.
@@ -64,6 +64,6 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 
 fn show(listed: &ListedEpisode, context: &Context) {
     let episode = &listed.episode;
-    let place = dim(&format!("{}  {}", episode.uuid, day_and_time(&episode.timestamp)));
-    context.output.data(format!("{place}  {}: {}", episode.producer_id, episode.content));
+    let place = Line::default().dim(format!("{}  {}", episode.uuid, day_and_time(&episode.timestamp)));
+    context.output.data(place.plain(format!("  {}: {}", episode.producer_id, episode.content)));
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time, metadata};
 use crate::failure::{Exit, Failure};
-use crate::output::{dim, harmless};
+use crate::output::Line;
 use crate::settings::ClientFlags;
 
 /// Find messages of a group, best first
@@ -65,13 +65,13 @@ fn query(args: Args) -> SearchQuery {
 
 fn show(hit: &Hit, explain: bool, context: &Context) {
     let Hit { episode, score, explain: explanation } = hit;
-    let said = harmless(&format!("{}: {}", episode.producer_id, episode.content));
-    let score = score.unwrap_or_default();
-    context.output.data(format!("{score:6.3}  {}  {said}", dim(&day_and_time(&episode.timestamp))));
+    let line =
+        Line::from(format!("{:6.3}  ", score.unwrap_or_default())).dim(day_and_time(&episode.timestamp));
+    context.output.data(line.plain(format!("  {}: {}", episode.producer_id, episode.content)));
     let explanation = explanation.as_ref().filter(|_| explain).map(serde_json::to_value);
     if let Some(Ok(Value::Object(parts))) = explanation {
         let parts: Vec<String> = parts.iter().filter_map(|(name, value)| part(name, value)).collect();
-        context.output.data(dim(&format!("        {}", parts.join(", "))));
+        context.output.data(Line::default().dim(format!("        {}", parts.join(", "))));
     }
 }
 

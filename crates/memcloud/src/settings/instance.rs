@@ -93,14 +93,18 @@ fn serving(sources: &Sources) -> Result<ServeOptions, Failure> {
 }
 
 fn keys(sources: &Sources) -> Result<Vec<SecretString>, Failure> {
-    let Some(all) = sources.secret(&API_KEYS, None)? else { return Ok(Vec::new()) };
+    let all = sources.secret(&API_KEYS, None)?;
+    if all.is_none() && !sources.has_variable(&API_KEYS) {
+        return Ok(Vec::new());
+    }
+    let all = all.unwrap_or_default();
     let keys = all.expose_secret().split([',', '\n']).map(|key| unquoted(key.trim()).trim());
     let keys: Vec<_> = keys.filter(|key| !key.is_empty()).map(SecretString::from).collect();
     if keys.is_empty() {
         // The operator wants a lock; without a key there would be none.
         return Err(Failure::usage(
             format!("{} holds no key", sources.origin(&API_KEYS)),
-            "put a key there, or leave the setting out to serve this machine alone",
+            "put a key there, or unset it to serve this machine alone",
         ));
     }
     if keys.iter().any(|key| key.expose_secret().starts_with(QUOTES) || key.expose_secret().ends_with(QUOTES))
@@ -181,6 +185,18 @@ mod tests {
         ] {
             assert!(setting.default.starts_with(&format!("`{real}`")), "{}", setting.name);
         }
+    }
+
+    #[test]
+    fn a_blank_variable_of_keys_is_not_no_keys() {
+        for (name, blank) in
+            [("MEMCLOUD_API_KEYS", ""), ("MEMCLOUD_API_KEYS", "\"\"\n"), ("MEMCLOUD_API_KEYS_FILE", " ")]
+        {
+            let failure = keys(&Sources::of(&[(name, blank)], "")).unwrap_err();
+            assert_eq!(failure.message, format!("{name} holds no key"));
+        }
+        let one = Sources::of(&[("MEMCLOUD_API_KEYS", "")], "api_keys = 'one'");
+        assert_eq!(keys(&one).unwrap().len(), 1, "the file has one");
     }
 
     #[test]

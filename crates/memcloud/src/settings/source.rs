@@ -143,13 +143,20 @@ impl Sources {
         })
     }
 
+    /// Whether the environment has a variable for a secret, even a blank one.
+    pub(super) fn has_variable(&self, setting: &Setting) -> bool {
+        [setting.name, &setting.file_variable()].iter().any(|name| self.environment.contains_key(*name))
+    }
+
     /// The place that a setting without a flag comes from, as the operator knows it.
     pub(super) fn origin(&self, setting: &Setting) -> String {
         let set = |name: &str| self.environment.get(name).is_some_and(|value| !value.trim().is_empty());
         match setting.file_variable() {
             _ if set(setting.name) => setting.name.to_owned(),
             variable if set(&variable) => variable,
-            _ => setting.in_file(),
+            _ if self.file.contains_key(&setting.key()) => setting.in_file(),
+            variable if self.environment.contains_key(&variable) => variable,
+            _ => setting.name.to_owned(),
         }
     }
 
@@ -212,7 +219,7 @@ fn parse_file(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Failu
         )
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error| wrong(toml_mistake(text, &error)))?;
     let mut settings = BTreeMap::new();
     for (key, value) in table {
         if !ALL.iter().any(|setting| setting.key() == key) {
@@ -230,6 +237,14 @@ fn parse_file(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Failu
         settings.insert(key, text);
     }
     Ok(settings)
+}
+
+/// A mistake in a TOML file, without its line, which may hold a secret. A message that quotes the file is left out, too.
+fn toml_mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let message = Some(error.message()).filter(|message| !message.contains(['`', '\'', '"', '\n']));
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    format!("line {} is not valid TOML{message}", before.split('\n').count())
 }
 
 #[cfg(test)]
@@ -287,6 +302,22 @@ mod tests {
                 Sources::of(&[("MEMCLOUD_API_KEY_FILE", path.to_str().unwrap())], "api_key = 'other'");
             assert_eq!(secret(&sources, &API_KEY), "mc_secret");
             assert!(!format!("{:?}", sources.secret(&API_KEY, None).unwrap()).contains("mc_secret"));
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_is_placed_without_its_line() {
+        for (file, line) in [
+            ("threads = 2\ndb_password = hunter2", 2),
+            ("db_password = \"hunter2", 1),
+            ("api_key = 'a'\n\napi_key = 'hunter2'", 3),
+            ("db_password = 'hunter2' hunter2", 1),
+            ("db_password = [hunter2]", 1),
+            ("db_password: hunter2", 1),
+        ] {
+            let message = parse_file(file, Path::new("c.toml")).unwrap_err().message;
+            assert!(message.starts_with(&format!("c.toml: line {line} is not valid TOML")), "{message}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 

@@ -187,6 +187,17 @@ impl Server {
         self.child.id()
     }
 
+    /// Stops it, and returns all that it has logged.
+    pub(crate) fn whole_log(mut self) -> String {
+        self.signal("TERM");
+        self.ended();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            self.logged.push_str(&line);
+            self.logged.push('\n');
+        }
+        std::mem::take(&mut self.logged)
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
         let sent =

@@ -30,9 +30,17 @@ fn is_never_open_to_the_network_without_a_key() {
     let ran = finish(command.args(["serve", "--offline"]).env("HOST", "0.0.0.0").env("PORT", "0"));
     ran.failed(2);
     let mut command = home.memcloud();
-    let keys = home.write("keys", "one\ntwo\n");
+    let keys = home.write("keys", "a-key-of-16-more\nanother-key-of-16\n");
     let open = command.args(["serve", "--offline"]).env("HOST", "0.0.0.0").env("PORT", "0");
     drop(Server::start(open.env("MEMCLOUD_API_KEYS_FILE", keys)));
+    let mut command = home.memcloud();
+    command.env("MEMCLOUD_API_KEYS", "a-key-of-16-more,fifteen-letters");
+    let short = finish(command.args(["serve", "--offline", "--listen", "0.0.0.0:0"])).failed(2);
+    assert!(short.stderr.contains("16 characters") && !short.stderr.contains("fifteen"), "{short:?}");
+    command = home.memcloud();
+    drop(Server::start(
+        command.args(["serve", "--offline", "--listen", "127.0.0.1:0"]).env("MEMCLOUD_API_KEYS", "k"),
+    ));
 }
 
 #[test]
@@ -119,7 +127,12 @@ fn wrong_settings_are_reported_by_name() {
 fn invalid_keys_are_reported_and_never_mean_no_keys() {
     let home = Home::new();
     let empty = home.write("empty", "\n");
-    for (name, value) in [("MEMCLOUD_API_KEYS", ","), ("MEMCLOUD_API_KEYS_FILE", empty.to_str().unwrap())] {
+    for (name, value) in [
+        ("MEMCLOUD_API_KEYS", ","),
+        ("MEMCLOUD_API_KEYS", " \n"),
+        ("MEMCLOUD_API_KEYS", ""),
+        ("MEMCLOUD_API_KEYS_FILE", empty.to_str().unwrap()),
+    ] {
         let mut command = home.memcloud();
         let ran = finish(command.args(OFFLINE).env(name, value)).failed(2);
         assert!(ran.stderr.contains(&format!("{name} holds no key")), "{ran:?}");
@@ -130,6 +143,29 @@ fn invalid_keys_are_reported_and_never_mean_no_keys() {
         assert!(ran.stderr.contains("'api_keys' in the settings file holds no key"), "{keys}: {ran:?}");
     }
     assert!(!home.data().exists());
+}
+
+#[test]
+fn files_that_others_can_use_are_warned_of() {
+    let home = Home::new();
+    drop(home.serve());
+    let open = |name: &str, mode: u32| {
+        std::fs::set_permissions(home.data().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open("", 0o755);
+    open(memcloud_store_sqlite::FILE, 0o666);
+    let mut server = home.serve();
+    for (file, mode) in [("", "755"), (memcloud_store_sqlite::FILE, "666")] {
+        let file = home.data().join(file).display().to_string();
+        let file = file.trim_end_matches('/');
+        let warned = |line: &str| line.contains(&format!("path={file}")) && line.contains(mode);
+        assert!(server.logged.lines().any(warned), "{file}: {}", server.logged);
+    }
+    server.signal("TERM");
+    server.ended();
+    open("", 0o700);
+    open(memcloud_store_sqlite::FILE, 0o600);
+    assert!(!home.serve().logged.contains("chmod"));
 }
 
 #[test]

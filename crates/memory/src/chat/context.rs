@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use memcloud_domain::visible_json;
 use serde_json::Value;
 
 use crate::search::{FactHit, Hit};
@@ -119,11 +120,9 @@ fn fact_line(hit: &FactHit) -> String {
     )
 }
 
-/// A text as a JSON string in which no mark can begin.
+/// A text as a JSON string in which no mark can begin, no other line, and no text that people do not see.
 fn quoted(text: &str) -> String {
-    let line = Value::from(text).to_string().replace('<', "\\u003c");
-    // Line ends that JSON does not escape.
-    line.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").replace('\u{85}', "\\u0085")
+    visible_json(&Value::from(text).to_string().replace('<', "\\u003c"))
 }
 
 #[cfg(test)]
@@ -132,6 +131,7 @@ mod tests {
     use crate::search::{Explanation, ScoreBreakdown};
     use memcloud_domain::{
         Episode, EpisodeId, Fact, FactId, FactSet, FactTarget, Metadata, Purpose, Space, Timestamp,
+        is_invisible,
     };
     use proptest::prelude::*;
 
@@ -217,11 +217,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_memory_ends_its_quotation(
-            content in "(</?(memories|facts)>|\n|\r|\u{2028}|\u{85}|\"|\\\\|- \\[|[a-z ])*", budget in 0_usize..600,
+            content in "(</?(memories|facts)>|\n|\r|\u{2028}|\u{85}|\u{202e}|\u{200b}|\u{e0041}|\u{9b}|\"|\\\\|- \\[|[a-z ])*", budget in 0_usize..600,
         ) {
             let context = Context::within(budget, 20, &[hit(1, &content)], &[fact(&content)], &HashSet::new());
             if let Some(text) = context.text(budget) {
                 prop_assert!(estimate(&text) <= budget);
+                prop_assert!(!text.chars().any(is_invisible));
                 for mark in ["<facts>", "</facts>", "<memories>", "</memories>"] {
                     prop_assert!(text.matches(mark).count() <= 1);
                 }

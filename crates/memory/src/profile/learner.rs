@@ -132,12 +132,12 @@ impl Learner {
     /// Learns from a batch, or puts it back.
     async fn work(&self, batch: ClaimedBatch, cancel: &CancellationToken) {
         let Some(outcome) = self.attempt(&batch, cancel).await else { return };
-        let (set, messages) = (batch.target.set.to_string(), batch.episodes.len());
-        tracing::debug!(set, messages, ?outcome, "returning messages to the learning queue");
+        let messages = batch.episodes.len();
+        tracing::debug!(messages, "returning messages to the learning queue");
         if let Err(error) = self.engine.learning.put_back(&batch, &outcome).await {
             // They can be claimed again when the lease ends.
             let error = with_causes(&error);
-            tracing::warn!(set, messages, error, "cannot return messages to the learning queue");
+            tracing::warn!(messages, error, "cannot return messages to the learning queue");
         }
     }
 
@@ -167,17 +167,17 @@ impl Learner {
         let (known, revisions) = self.extraction.extract(batch, &category, &episodes).await?;
         let grown = added(&revisions);
         let revisions = self.extraction.revision_set(target, category.prompt_version(), revisions);
-        let (set, name) = (target.set.to_string(), &category.name);
+        let name = &category.name;
         if !self.engine.learning.learn(batch, &revisions).await? {
-            tracing::warn!(set, category = name, "another learner has learned from the same messages");
+            tracing::warn!(category = name, "another learner has learned from the same messages");
             return Ok(());
         }
         let changes = revisions.revisions.len();
-        tracing::debug!(set, category = name, messages = episodes.len(), changes, "learned from messages");
+        tracing::debug!(category = name, messages = episodes.len(), changes, "learned from messages");
         // What fails here changes nothing, and is tried again when there are more facts.
         for tag in merging::crowded(&known, &grown) {
             if let Err(error) = self.merge(batch, &category, tag).await {
-                tracing::info!(set, tag, error = with_causes(&error), "cannot merge facts; will retry");
+                tracing::info!(error = with_causes(&error), "cannot merge facts; will retry");
             }
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Learner {
     async fn merge(&self, batch: &ClaimedBatch, category: &Category, tag: &str) -> Result<(), ModelError> {
         let revisions: RevisionSet = self.extraction.merge(&batch.target, category, tag).await?;
         let merged = self.engine.facts.revise(&revisions).await?;
-        tracing::debug!(set = batch.target.set.to_string(), tag, merged, "merged facts");
+        tracing::debug!(merged, "merged facts");
         Ok(())
     }
 
@@ -223,9 +223,9 @@ impl Learner {
             };
         }
         if batch.attempt >= MAX_ATTEMPTS {
-            let (set, messages, reason) =
-                (batch.target.set.to_string(), batch.episodes.len(), with_causes(error));
-            tracing::warn!(set, messages, reason, "learning failed permanently; messages are parked");
+            // The reason may quote the model, so it is kept with the messages and not in the log.
+            let (messages, reason) = (batch.episodes.len(), with_causes(error));
+            tracing::warn!(messages, "learning failed permanently; messages are parked");
             return Outcome::Parked(reason);
         }
         Outcome::Failed(later(self.clock.now(), self.pause_after(batch.attempt)))

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::App;
 use crate::api::responses::NotFound;
 use crate::keys::NewKey;
-use crate::params::PathId;
+use crate::params::{PathId, QueryParams};
 
 /// The longest name of a key, in characters.
 const MAX_NAME: usize = 200;
@@ -84,7 +84,9 @@ pub(crate) async fn revoke(
     allowed: Allowed<Admin>,
     State(app): State<App>,
     id: PathId,
+    query: QueryParams,
 ) -> Result<Json<Key>, ApiError> {
+    query.only(&[])?;
     let id = Problems::none_in(|problems| id.text(problems))?;
     let keys = app.keys.list().await?;
     let known = keys.iter().find(|key| key.id.as_str() == id).filter(|key| manages(&allowed, key));

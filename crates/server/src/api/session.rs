@@ -52,6 +52,13 @@ pub(crate) struct SessionHeaders {
     users: Option<String>,
 }
 
+/// Whether a request says which conversation it is about, instead of leaving it to the defaults.
+pub(crate) fn names_session(headers: &HeaderMap, session: Option<&Session>) -> bool {
+    let in_header =
+        NAMES.session.iter().any(|name| headers.get(*name).is_some_and(|value| !value.is_empty()));
+    in_header || session.is_some_and(|session| !session.session_id.is_empty())
+}
+
 /// The session of a request, with all defaults filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedSession {

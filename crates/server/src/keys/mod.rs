@@ -5,6 +5,7 @@
 //! revokes at once. While the engine cannot be read, the keys that were read last still count: whatever they open is in
 //! the same engine.
 
+mod refusals;
 mod settings;
 mod token;
 
@@ -20,7 +21,8 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-pub use settings::{ApiKeys, BadKey};
+use refusals::Refusals;
+pub use settings::{ApiKeys, BadKey, MIN_KEY_CHARACTERS};
 
 /// How long the made keys that were read are used before they are read again.
 const CACHED: Duration = Duration::from_secs(3);
@@ -57,6 +59,7 @@ pub(crate) struct Keyring {
     settings: ApiKeys,
     memory: Arc<Memory>,
     made: Mutex<Made>,
+    refusals: Refusals,
 }
 
 /// The keys that the instance made, as they were read last.
@@ -71,7 +74,9 @@ struct Made {
 /// Why a request has no caller.
 #[derive(Debug)]
 pub(crate) enum Stranger {
-    /// It has no key, or one that the instance does not know.
+    /// It has no key.
+    Missing,
+    /// It has a key that the instance does not know.
     Unknown,
     /// Its key was revoked.
     Revoked,
@@ -93,7 +98,7 @@ pub(crate) struct NewKey {
 
 impl Keyring {
     pub(crate) fn new(settings: ApiKeys, memory: Arc<Memory>) -> Self {
-        Self { settings, memory, made: Mutex::default() }
+        Self { settings, memory, made: Mutex::default(), refusals: Refusals::default() }
     }
 
     /// The caller that this bearer token makes.
@@ -101,16 +106,22 @@ impl Keyring {
         if let Some(caller) = bearer.and_then(|key| self.settings.caller(key)) {
             return Ok(caller);
         }
+        let unknown = if bearer.is_some() { Stranger::Unknown } else { Stranger::Missing };
         match bearer.filter(|key| token::is_made(key)) {
             Some(key) => self.holder(key).await,
-            None if !self.settings.is_empty() => Err(Stranger::Unknown),
+            None if !self.settings.is_empty() => Err(unknown),
             None => {
                 let now = self.now();
                 let made = self.made(now).await.map_err(Stranger::Unreadable)?;
                 let any = made.keys.iter().any(|key| key.state(now) == KeyState::Live);
-                Err(if any { Stranger::Unknown } else { Stranger::Keyless })
+                Err(if any { unknown } else { Stranger::Keyless })
             }
         }
+    }
+
+    /// Notes in the log that a key was refused.
+    pub(crate) fn note_refusal(&self, stranger: &Stranger, address: Option<IpAddr>) {
+        self.refusals.note(stranger, address, self.now());
     }
 
     /// The holder of a made key.

@@ -11,10 +11,14 @@ use thiserror::Error;
 
 const HASH_PREFIX: &str = "sha256:";
 
+/// The fewest characters of a key that guards an instance which other machines reach: 16 hexadecimal digits are 64 bits.
+pub const MIN_KEY_CHARACTERS: usize = 16;
+
 /// The keys that the settings name, kept as SHA-256 hashes only. Each permits everything in all spaces.
 #[derive(Clone, Default)]
 pub struct ApiKeys {
     hashes: Vec<[u8; 32]>,
+    has_short: bool,
 }
 
 /// Not a key. The message never holds the key itself.
@@ -38,14 +42,20 @@ impl ApiKeys {
     }
 
     /// These keys, each plain or as `sha256:<hex>`.
-    pub fn new<'a>(keys: impl IntoIterator<Item = &'a SecretString>) -> Result<Self, BadKey> {
-        let hashes = keys.into_iter().map(|key| hash(key.expose_secret())).collect::<Result<_, _>>()?;
-        Ok(Self { hashes })
+    pub fn new(keys: &[SecretString]) -> Result<Self, BadKey> {
+        let hashes = keys.iter().map(|key| hash(key.expose_secret())).collect::<Result<_, _>>()?;
+        let is_short = |key: &SecretString| key.expose_secret().len() < MIN_KEY_CHARACTERS;
+        Ok(Self { hashes, has_short: keys.iter().any(is_short) })
     }
 
     /// Whether there is no key at all.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
+    }
+
+    /// Whether a key has fewer than [`MIN_KEY_CHARACTERS`]. Of a key that is given as its hash this is not known.
+    pub fn has_short(&self) -> bool {
+        self.has_short
     }
 
     /// The caller that holds this key, if it is one of the keys. Takes the same time whichever key it is, and whether
@@ -116,6 +126,13 @@ mod tests {
         assert_eq!(keys(&["two words"]).unwrap_err(), BadKey::NotAToken);
         assert_eq!(keys(&["sha256:abc"]).unwrap_err(), BadKey::BadHash);
         assert_eq!(keys(&[&format!("sha256:{}", "g".repeat(64))]).unwrap_err(), BadKey::BadHash);
+    }
+
+    #[test]
+    fn short_keys_are_known_by_their_length() {
+        assert!(keys(&["0123456789abcdef", "0123456789abcde"]).unwrap().has_short());
+        let hash = format!("sha256:{}", "0".repeat(64));
+        assert!(!keys(&["0123456789abcdef", &hash]).unwrap().has_short());
     }
 
     #[test]

@@ -440,7 +440,11 @@ async fn wrong_types_missing_fields_and_broken_rules_of_a_store_are_reported_tog
     let headers = [("Idempotency-Key", "é"), ("user-id", &long())];
     has_problems("POST", STORE, &headers, &missing, &expected).await;
     let forget = json!({"session": {"group_id": 1, "user_id": [""]}});
-    let expected = [("body.session.group_id", "string_type"), ("body.session.user_id.0", "value_error")];
+    let expected = [
+        ("body.session.group_id", "string_type"),
+        ("body.session.session_id", "missing"),
+        ("body.session.user_id.0", "value_error"),
+    ];
     has_problems("DELETE", STORE, &[], &forget, &expected).await;
 }
 

@@ -95,7 +95,10 @@ async fn a_request_leaves_one_line_without_its_contents() {
     let (refused, refusal) =
         logged(instance.send("GET", path, &[("authorization", "Bearer planted")], Body::empty())).await;
     assert_eq!(refused.code(401), "unauthorized");
-    assert_eq!((&refusal[0]["status"], refusal[0].get("caller")), (&json!(401), None));
+    let [warned, answered] = refusal.as_slice() else { panic!("{refusal:?}") };
+    assert_eq!((&warned["message"], &warned["level"]), (&json!("refused keys"), &json!("WARN")));
+    assert_eq!((&warned["refused"], &warned["reason"]), (&json!(1), &json!("unknown")));
+    assert_eq!((&answered["status"], answered.get("caller")), (&json!(401), None));
     let all = json!([lines, more, refusal]).to_string();
     assert!(!all.contains("planted") && !all.contains("secret"), "{all}");
 }

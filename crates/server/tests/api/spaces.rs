@@ -104,10 +104,13 @@ async fn a_deleted_space_is_gone_and_can_be_created_again() {
         store(&instance, group).await.ok();
     }
     let path = "/v1/spaces/universal/here";
-    for _ in 0..2 {
+    let unclear = instance.delete(&format!("{path}?dry_run=true")).await;
+    assert_eq!(unclear.code(422), "unknown_field");
+    for episodes in [1, 0] {
         let deleted = instance.delete(path).await;
         assert_eq!(deleted.status, 202, "{}", deleted.text);
-        assert_eq!((&deleted.json()["state"], &deleted.json()["episodes"]), (&json!("deleting"), &json!(0)));
+        let (state, count) = (&deleted.json()["state"], &deleted.json()["episodes"]);
+        assert_eq!((state, count), (&json!("deleting"), &json!(episodes)));
     }
     assert_eq!(instance.get(path).await.ok()["state"], "deleting");
     assert_eq!(instance.get("/v1/memories?group_id=here").await.ok()["episodes"], json!([]));

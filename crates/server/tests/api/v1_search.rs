@@ -229,3 +229,27 @@ async fn a_filter_tells_64_bit_integers_apart() {
         assert_eq!(contents, [&json!(format!("the order of {customer}"))], "{found}");
     }
 }
+
+#[tokio::test]
+async fn fields_that_a_search_does_not_understand_are_named() {
+    let instance = Instance::open().await;
+    let body =
+        json!({"session": {"group_id": "g", "grup": 1}, "query": "tea", "limt": 3, "filtr": {"a": "\u{1b}"}});
+    for path in [
+        "/v1/memories/search",
+        "/v1/memories/search?shape=memmachine",
+        "/v1/memories/episodic/search",
+        "/v1/memories/profile/search",
+    ] {
+        let answer = instance.post(path, &body).await;
+        answer.ok();
+        let named = &answer.headers["x-memcloud-unknown-fields"];
+        assert_eq!(named, "body.session.grup, body.limt, body.filtr", "{path}");
+    }
+    let understood = json!({"session": {"group_id": "g"}, "query": "tea", "limit": 3});
+    let answer = instance.post("/v1/memories/search", &understood).await;
+    assert!(!answer.headers.contains_key("x-memcloud-unknown-fields"));
+    let odd = json!({"query": "tea", "a\nb: \u{202e}é": 1});
+    let answer = instance.post("/v1/memories/search", &odd).await;
+    assert_eq!(answer.headers["x-memcloud-unknown-fields"].as_bytes(), "body.a\\nb: \\u{202e}é".as_bytes());
+}

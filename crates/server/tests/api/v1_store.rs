@@ -183,9 +183,9 @@ async fn forgets_one_session() {
     let kept = json!({"session": tuesday, "episode_content": "more about tea"});
     instance.post("/v1/memories", &kept).await.ok();
     let forget = json!({"session": message("")["session"]});
-    for _ in 0..2 {
+    for deleted in [1, 0] {
         let answer = instance.send("DELETE", "/v1/memories", &[], forget.to_string()).await;
-        assert_eq!(answer.ok(), Value::Null);
+        assert_eq!(answer.ok(), json!({"deleted": deleted}));
         assert_eq!(answer.headers["session-id"], "monday");
         let found =
             instance.post("/v1/memories/search", &json!({"session": tuesday, "query": "tea"})).await.ok();
@@ -194,4 +194,61 @@ async fn forgets_one_session() {
     }
     let answer: Answer = instance.delete("/v1/memories").await;
     assert_eq!(answer.code(422), "missing_field");
+    let unchanged = "/memmachine/v1/memories";
+    let tuesday = json!({"session": {"group_id": "team", "session_id": "tuesday"}});
+    let answer = instance.send("DELETE", unchanged, &[], tuesday.to_string()).await;
+    assert_eq!((answer.ok(), &answer.headers["x-memcloud-deleted"]), (Value::Null, &"1".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_deletion_names_its_session_and_has_no_unknown_fields() {
+    let instance = Instance::open().await;
+    for session in [json!({}), json!({"group_id": "team", "user_id": ["ann"], "session_id": "old"})] {
+        let message = json!({"session": session, "episode_content": "about tea"});
+        instance.post("/v1/memories", &message).await.ok();
+    }
+    for (body, problems) in [
+        (json!({}), vec!["body.session.session_id"]),
+        (json!({"session": {"group_id": "team", "user_id": ["ann"]}}), vec!["body.session.session_id"]),
+        (
+            json!({"session": {"sesion_id": "old"}, "dry_run": true}),
+            vec!["body.session.sesion_id", "body.dry_run", "body.session.session_id"],
+        ),
+        (json!({"session": {"session_id": "old", "group": "team"}}), vec!["body.session.group"]),
+    ] {
+        for path in ["/v1/memories", "/memmachine/v1/memories"] {
+            let refused = instance.send("DELETE", path, &[], body.to_string()).await;
+            assert!(
+                refused.json()["hint"].as_str().unwrap().contains("nothing was deleted"),
+                "{}",
+                refused.text
+            );
+            refused.code(422);
+            let detail = refused.json()["detail"].clone();
+            let places = detail.as_array().unwrap().iter().map(|problem| {
+                problem["loc"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|step| step.as_str().unwrap())
+                    .collect::<Vec<_>>()
+                    .join(".")
+            });
+            assert_eq!(places.collect::<Vec<_>>(), problems, "{body}");
+        }
+    }
+    let clear = json!({"session": {"group_id": "team", "session_id": "old"}}).to_string();
+    let answer = instance.send("DELETE", "/v1/memories?session_id=old", &[], clear.clone()).await;
+    assert_eq!(answer.code(422), "unknown_field");
+    for group in ["default", "team"] {
+        let left = instance.get(&format!("/v1/memories?group_id={group}")).await.ok();
+        assert_eq!(left["episodes"].as_array().unwrap().len(), 1, "{group}");
+    }
+    let named = [("session-id", "default")];
+    assert_eq!(instance.send("DELETE", "/v1/memories", &named, "{}").await.ok(), json!({"deleted": 1}));
+    assert_eq!(instance.send("DELETE", "/v1/memories", &[], clear).await.ok(), json!({"deleted": 1}));
+    let id = "01a20df8-3711-7000-8c3e-9b7c21d946ad";
+    for path in [format!("/v1/memories/{id}?grop_id=team"), "/v1/memories/profile/1?grop_id=team".into()] {
+        assert_eq!(instance.delete(&path).await.code(422), "unknown_field", "{path}");
+    }
 }

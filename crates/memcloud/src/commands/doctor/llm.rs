@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 
 use super::Finding;
 use crate::hint::hint;
-use crate::output::harmless;
 use crate::settings::Notice;
 
 /// How many parked messages are listed.
@@ -146,6 +145,6 @@ impl Queue {
 
 impl Stuck {
     fn line(&self) -> String {
-        format!("\n{:18}{}: {} attempts, {}", "", self.id, self.attempts, harmless(&self.reason))
+        format!("\n{:18}{}: {} attempts, {}", "", self.id, self.attempts, self.reason)
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use memcloud_api::Integer;
 use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
 use memcloud_client::{Client, Error as ClientError, ListQuery, Refusal};
-use memcloud_domain::{Error, with_causes};
+use memcloud_domain::{Error, with_causes, without_userinfo};
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::{Engines, LocalModel};
 use serde_json::{Value, json};
@@ -180,6 +180,7 @@ struct Report {
 impl Report {
     fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
+            let finding = Finding { detail: without_userinfo(&finding.detail), ..finding };
             if !self.output.json {
                 let Finding { part, state, detail, hint } = &finding;
                 self.output.data(format!("{:<7}{part:<11}{detail}", state.label()));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Content, Conversation};
 use crate::commands::Place;
 
-/// A line. Names of the server's answers are read as well, so that what was listed can be imported.
+/// A line. It may also have the field names of the server's answers, so that listed messages can be imported.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -34,7 +34,7 @@ struct Line {
     user_id: Vec<String>,
     #[serde(default)]
     agent_id: Vec<String>,
-    // What an answer carries beyond a message, and an import assigns again.
+    // Fields of an answer that an import assigns again.
     #[serde(rename = "id")]
     _id: Option<Value>,
     #[serde(rename = "uuid")]
@@ -55,7 +55,7 @@ struct Gathered {
     episodes: Vec<NewEpisode>,
 }
 
-/// Reads all lines. A flag's group or session wins over none in the line, and a line's own wins over the default.
+/// Reads all lines. A line without a group or session gets those of `place`.
 pub(super) fn read(text: &str, place: &Place) -> Content {
     let mut sessions: BTreeMap<(String, String), Gathered> = BTreeMap::new();
     let mut bad = Vec::new();
@@ -80,7 +80,7 @@ fn parse(line: &str) -> Result<Line, String> {
     Ok(line)
 }
 
-/// Without the place that the parser adds: it is always line 1.
+/// The message of the parser without its place, which is always line 1.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()

@@ -18,10 +18,10 @@ use crate::opening;
 use crate::output::Unit;
 use crate::settings::{ClientFlags, DataFlags, engines};
 
-/// How often a batch is sent before an import gives up on a server that cannot be reached.
+/// The most attempts to send a batch to a server that cannot be reached.
 const ATTEMPTS: usize = 4;
 
-/// Store the messages of a file, or copy a whole memory; repeating either, whole or interrupted, stores nothing twice
+/// Store the messages of a file, or copy a whole memory; run again, it stores nothing twice
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The file
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Messages in one request
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     batch: u32,
-    /// Leave out lines that are wrong instead of refusing the file
+    /// Skip lines that cannot be read instead of refusing the file
     #[arg(long)]
     skip_bad: bool,
     #[command(flatten)]
@@ -52,7 +52,7 @@ enum Format {
     Jsonl,
 }
 
-/// Messages of one session, as the server takes them.
+/// The messages of one session, as they are sent.
 struct Conversation {
     /// The `session` of the requests.
     session: Session,
@@ -63,7 +63,7 @@ struct Conversation {
 /// What a file holds.
 struct Content {
     conversations: Vec<Conversation>,
-    /// What is wrong, with the line.
+    /// The lines that cannot be read, each with its number and the reason.
     bad: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Ok)
 }
 
-/// Copies a whole memory out of a data directory.
+/// Copies a whole memory from a data directory.
 async fn copy(from: &Path, context: &Context) -> Result<Exit, Failure> {
     let from = context.sources.expanded("--from", from)?;
     if !holds_memory(&from) {
@@ -109,7 +109,7 @@ fn unusable(file: &Path, why: &str) -> Failure {
     Failure::new(format!("{}: {why}; nothing was imported", file.display()), "correct the file")
 }
 
-/// Refuses a file with bad lines before anything of it is stored, unless they are to be left out.
+/// Refuses a file with bad lines before anything is stored, unless they are to be skipped.
 fn check(content: &Content, path: &Path, args: &Args, context: &Context) -> Result<(), Failure> {
     if content.bad.is_empty() {
         return Ok(());
@@ -121,12 +121,15 @@ fn check(content: &Content, path: &Path, args: &Args, context: &Context) -> Resu
         return Ok(());
     }
     let bad = content.bad.len();
-    let what =
-        format!("{}: {bad} bad lines, the first: {}; nothing was imported", path.display(), content.bad[0]);
-    Err(Failure::new(what, "correct these lines, or leave them out with --skip-bad"))
+    let what = format!(
+        "{}: {bad} lines cannot be read, the first is {}; nothing was imported",
+        path.display(),
+        content.bad[0]
+    );
+    Err(Failure::new(what, "correct these lines, or skip them with --skip-bad"))
 }
 
-/// What names this import: the same file into the same place is the same import.
+/// The name of this import: the same file in the same place has the same name.
 fn key(file: &[u8], place: &Place) -> String {
     let hash = Sha256::new().chain_update(place.session()).chain_update([0]).chain_update(file).finalize();
     HEXLOWER.encode(&hash[..16])
@@ -179,7 +182,7 @@ fn summary(stored: u64, content: &Content, took: Duration, context: &Context) {
     let skipped = if content.bad.is_empty() {
         String::new()
     } else {
-        format!(", {} bad lines left out", content.bad.len())
+        format!(", {} bad lines skipped", content.bad.len())
     };
     let line =
         format!("{stored} messages in {sessions} sessions{skipped}; {seconds:.1} s, {rate:.0} messages/s");

@@ -3,7 +3,7 @@
 mod bad_settings;
 mod chatting;
 mod faults;
-mod harness;
+pub(crate) mod harness;
 mod moving;
 mod released;
 mod several;

@@ -30,6 +30,7 @@ pub(crate) async fn delete(
     id: PathId,
     query: QueryParams,
 ) -> Result<Json<Deleted>, ApiError> {
+    query.only(&["group_id"])?;
     let (space, id) = named(&allowed, id, query)?;
     match app.memory.engine().episodes.delete(&space, Deletion::Episodes(vec![id])).await? {
         0 => Err(no_episode()),

@@ -49,7 +49,7 @@ pub(crate) async fn configure(
         let deleting = known.is_some_and(|(info, _)| info.state == SpaceState::Deleting);
         return Err(if deleting { Error::SpaceDeleting(space).into() } else { unknown() });
     }
-    tracing::info!(%space, by = %allowed.id(), "space configured");
+    tracing::info!(by = %allowed.id(), "space configured");
     details(&app.memory, &space).await.map(Json)
 }
 

@@ -9,7 +9,7 @@ use memcloud_http::{Admin, Allowed, ApiError};
 use super::{details, named, unknown};
 use crate::App;
 use crate::api::responses::NotFound;
-use crate::params::PathSpace;
+use crate::params::{PathSpace, QueryParams};
 
 /// Deletes a space with all its sessions, messages and facts.
 ///
@@ -25,7 +25,7 @@ use crate::params::PathSpace;
         ("project" = String, Path, description = "The project, or the v1 group."),
     ),
     responses(
-        (status = 202, description = "It is being deleted.", body = SpaceDetails),
+        (status = 202, description = "It is being deleted, with the sessions, messages and facts that are counted.", body = SpaceDetails),
         NotFound,
     ),
 )]
@@ -33,14 +33,16 @@ pub(crate) async fn delete(
     allowed: Allowed<Admin>,
     State(app): State<App>,
     space: PathSpace,
+    query: QueryParams,
 ) -> Result<(StatusCode, Json<SpaceDetails>), ApiError> {
     let space = named(&allowed, space)?;
+    query.only(&[])?;
     let before = details(&app.memory, &space).await?;
     if !app.memory.delete_space(&space).await? {
         return Err(unknown());
     }
-    tracing::info!(%space, by = %allowed.id(), "space deleted");
-    let mut deleted = SpaceDetails { sessions: 0, episodes: 0, facts: 0, ..before };
+    tracing::info!(by = %allowed.id(), messages = before.episodes, "space deleted");
+    let mut deleted = before;
     (deleted.space.state, deleted.space.description) = ("deleting".into(), String::new());
     Ok((StatusCode::ACCEPTED, Json(deleted)))
 }

@@ -3,14 +3,24 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use memcloud_api::memmachine_v1::ForgetSession;
+use memcloud_api::native::Deleted;
+use memcloud_api::{Place, Problem, unknown_field};
 use memcloud_http::{Allowed, ApiError, TypedBody, Write};
 use memcloud_ports::Deletion;
 
+use super::shape::Shapes;
 use crate::App;
-use crate::api::session::{NamedSession, SessionHeaders};
+use crate::api::session::{NamedSession, SessionHeaders, names_session};
+use crate::params::QueryParams;
+
+/// Says how many messages were deleted where the body must be `null`.
+const DELETED: &str = "x-memcloud-deleted";
 
 /// Deletes every message of one session for good. A session without messages is not an error.
+///
+/// The request must name the session, in its body or in a header, and must have no unknown fields.
 #[utoipa::path(
     delete,
     path = "/v1/memories",
@@ -18,20 +28,36 @@ use crate::api::session::{NamedSession, SessionHeaders};
     tag = "memories",
     params(SessionHeaders),
     request_body = ForgetSession,
-    responses((status = 200, description = "They are gone. The answer is `null`.", body = Option<String>)),
+    responses(
+        (
+            status = 200,
+            description = "They are gone. Below `/memmachine` the answer is `null`, and the header `x-memcloud-deleted` has the number.",
+            body = Deleted,
+        ),
+    ),
 )]
 pub(crate) async fn forget(
     allowed: Allowed<Write>,
     State(app): State<App>,
+    State(shapes): State<Shapes>,
     headers: HeaderMap,
+    query: QueryParams,
     body: TypedBody<ForgetSession>,
-) -> Result<(HeaderMap, Json<()>), ApiError> {
-    let session =
-        body.checked(|body, problems| Some(NamedSession::of_request(&headers, body.session, problems)))?;
-    app.memory
-        .engine()
-        .episodes
-        .delete(&session.space(&allowed)?, Deletion::Session(session.name.clone()))
-        .await?;
-    Ok((session.echo(), Json(())))
+) -> Result<Response, ApiError> {
+    query.only(&[])?;
+    let unknown = body.unknown_fields();
+    let session = body.checked(|body, problems| {
+        problems.extend(unknown.into_iter().map(unknown_field));
+        if !names_session(&headers, body.session.as_ref()) {
+            let at = Place::body().at("session").at("session_id");
+            problems.push(Problem::new(at, "missing", "Field required", "session_not_named"));
+        }
+        Some(NamedSession::of_request(&headers, body.session, problems))
+    })?;
+    let deletion = Deletion::Session(session.name.clone());
+    let deleted = app.memory.engine().episodes.delete(&session.space(&allowed)?, deletion).await?;
+    Ok(match shapes {
+        Shapes::AsAsked => (session.echo(), Json(Deleted { deleted })).into_response(),
+        Shapes::Original => (session.echo(), [(DELETED, deleted.to_string())], Json(())).into_response(),
+    })
 }

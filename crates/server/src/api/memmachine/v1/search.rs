@@ -19,6 +19,10 @@ use crate::App;
 use crate::api::session::{NamedSession, SessionHeaders};
 use crate::params::QueryParams;
 
+/// Names the fields of a search that were not understood and changed nothing.
+const UNKNOWN_FIELDS: &str = "x-memcloud-unknown-fields";
+/// The most fields that the header names; a name has at most 200 characters.
+const MAX_UNKNOWN: usize = 10;
 const USUAL_LIMIT: usize = 20;
 const USUAL_FACTS: usize = 5;
 const CUT: &str = "results-cut";
@@ -38,7 +42,7 @@ const CUT: &str = "results-cut";
         ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
     ),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found.", body = SearchAnswer, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
+    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchAnswer, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
 )]
 pub(crate) async fn search(
     allowed: Allowed<Read>,
@@ -48,11 +52,12 @@ pub(crate) async fn search(
     mut query: QueryParams,
     body: TypedBody<SearchQuery>,
 ) -> Result<Response, ApiError> {
+    let unknown = body.unknown_fields();
     let (shape, search) = body.checked(|body, problems| {
         let shape = Shape::of_request(shapes, &headers, &mut query, &body, problems);
         Some((shape, Search::read(app.memory.limits(), &headers, query, body, problems)?))
     })?;
-    let search = search.entered(&allowed)?;
+    let search = Search { unknown, ..search }.entered(&allowed)?;
     Ok(match shape {
         Shape::List => {
             let found = search.episodes(&app).await?;
@@ -77,7 +82,7 @@ pub(crate) async fn search(
     tag = "search",
     params(SessionHeaders, ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found.", body = SearchResult)),
+    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchResult)),
 )]
 pub(crate) async fn search_episodic(
     allowed: Allowed<Read>,
@@ -101,7 +106,7 @@ pub(crate) async fn search_episodic(
     tag = "search",
     params(SessionHeaders),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found.", body = SearchResult)),
+    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchResult)),
 )]
 pub(crate) async fn search_profile(
     allowed: Allowed<Read>,
@@ -127,6 +132,8 @@ struct Search {
     as_of: Option<Timestamp>,
     explain: bool,
     since: Instant,
+    /// The fields of the body that were not understood.
+    unknown: Vec<Place>,
 }
 
 /// What a request for one kind of memory searches for.
@@ -138,7 +145,9 @@ fn searched(
     body: TypedBody<SearchQuery>,
 ) -> Result<Search, ApiError> {
     let limits = app.memory.limits();
-    body.checked(|body, problems| Search::read(limits, headers, query, body, problems))?.entered(caller)
+    let unknown = body.unknown_fields();
+    let search = body.checked(|body, problems| Search::read(limits, headers, query, body, problems))?;
+    Search { unknown, ..search }.entered(caller)
 }
 
 impl Search {
@@ -170,6 +179,7 @@ impl Search {
             as_of,
             explain,
             since,
+            unknown: Vec::new(),
         })
     }
 
@@ -217,11 +227,18 @@ impl Search {
         (self.headers(cut), Json(shape::object(content))).into_response()
     }
 
-    /// The headers of the answer: the session, and whether hits are left out because those before are large together.
+    /// The headers of the answer: the session, what was not understood, and whether hits are left out because those before
+    /// are large together.
     fn headers(&self, cut: bool) -> HeaderMap {
         let mut headers = self.session.echo();
         if cut {
             headers.insert(CUT, HeaderValue::from_static("true"));
+        }
+        let names =
+            self.unknown.iter().take(MAX_UNKNOWN).map(|place| place.to_string().escape_debug().to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        if let (false, Ok(names)) = (names.is_empty(), HeaderValue::from_bytes(names.as_bytes())) {
+            headers.insert(UNKNOWN_FIELDS, names);
         }
         headers
     }

@@ -1,0 +1,75 @@
+//! Characters that steer a terminal, or hide or reorder text, made visible.
+
+use std::fmt::Write;
+
+/// Whether a character has no glyph of its own: a control character other than tab and line feed, a bidirectional control,
+/// a line or paragraph separator, a tag, a zero-width or another character that Unicode lets programs ignore
+/// (`Default_Ignorable_Code_Point`, Unicode 16). The two selectors of emoji style, U+FE0E and U+FE0F, are common and carry
+/// nothing else; they count as visible.
+pub fn is_invisible(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// A text for people, with `\u{202e}` and the like in place of invisible characters.
+pub fn visible(text: &str) -> String {
+    replaced(text, |shown, c| write!(shown, "{}", c.escape_unicode()))
+}
+
+/// JSON of the same value, with escapes in place of invisible characters.
+pub fn visible_json(json: &str) -> String {
+    replaced(json, |shown, c| {
+        c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(shown, "\\u{unit:04x}"))
+    })
+}
+
+fn replaced(text: &str, escape: impl Fn(&mut String, char) -> std::fmt::Result) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_invisible(c) {
+            // Writing to a String cannot fail.
+            let _ = escape(&mut shown, c);
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_is_seen_stays_as_it_is() {
+        for text in ["", "plain\n\ttext", "grün, 東京, Ελλάδα", "❤️ ☎︎ 👍🏽", "\u{a0}\u{3000}"]
+        {
+            assert_eq!((visible(text), visible_json(text)), (text.to_owned(), text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_shown_as_an_escape() {
+        assert_eq!(visible("\u{1b}[2J\r\u{7f}\u{9b}"), "\\u{1b}[2J\\u{d}\\u{7f}\\u{9b}");
+        assert_eq!(visible("a\u{202e}b\u{2029}\u{200b}\u{e0041}"), "a\\u{202e}b\\u{2029}\\u{200b}\\u{e0041}");
+        assert_eq!(visible_json("\"\u{2066}\u{e0041}\u{85}\""), "\"\\u2066\\udb40\\udc41\\u0085\"");
+    }
+
+    proptest! {
+        #[test]
+        fn json_keeps_its_value(text in any::<String>()) {
+            let json = visible_json(&Value::from(text.as_str()).to_string());
+            prop_assert!(!json.chars().any(is_invisible));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What reaches a terminal: nothing that steers it or hides text, from any author.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
+use memcloud_domain::is_invisible;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::{Value, json};
+
+use crate::home::{Home, http};
+
+/// A title, a cleared screen, colors, C1, DEL, overrides, line separators, zero width, tags.
+const HOSTILE: &str =
+    "seen \u{1b}]0;PWNED\u{7}\u{1b}[2J\u{9b}31m\u{7f}\u{8}\r\u{202e}\u{2028}\u{200b}\u{e0041} end";
+
+/// What a command prints when its three streams are a terminal.
+fn on_terminal(command: &mut Command) -> String {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let terminal = File::options().read(true).write(true).open(OsStr::from_bytes(name.to_bytes())).unwrap();
+    let end = || terminal.try_clone().unwrap();
+    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    drop(terminal);
+    let (mut master, mut printed) = (File::from(master), Vec::new());
+    // The terminal reports an error when its last user has gone.
+    let _ = master.read_to_end(&mut printed);
+    child.wait().unwrap();
+    String::from_utf8(printed).unwrap().replace("\r\n", "\n")
+}
+
+/// Runs a command on a terminal without colors, and checks that nothing invisible reaches it.
+#[track_caller]
+fn shown(home: &Home, args: &[&str]) -> String {
+    let printed = on_terminal(home.memcloud().args(args).env("NO_COLOR", "1"));
+    let raw: Vec<char> = printed.chars().filter(|c| is_invisible(*c)).collect();
+    assert!(raw.is_empty(), "{args:?}: {raw:?} in {printed:?}");
+    printed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_text_cannot_steer_the_terminal() {
+    let home = Home::new();
+    let server = home.serve();
+    let session = json!({"group_id": "g", "session_id": HOSTILE, "user_id": [HOSTILE]});
+    let message = json!({"session": session, "producer": HOSTILE, "episode_content": HOSTILE});
+    let stored = http().post(format!("{}/v1/memories", server.url)).json(&message).send().await.unwrap();
+    assert_eq!(stored.status(), 200);
+    let space = json!({"description": HOSTILE});
+    let space =
+        http().patch(format!("{}/v1/spaces/universal/g", server.url)).json(&space).send().await.unwrap();
+    assert_eq!(space.status(), 200);
+    for args in
+        [&["list", "--group", "g"][..], &["search", "seen", "--explain", "--group", "g"], &["spaces", "list"]]
+    {
+        let text = shown(&home, &[args, &["--url", &server.url]].concat());
+        assert!(text.contains("seen \\u{1b}]0;PWNED\\u{7}") && text.contains("\\u{e0041} end"), "{text}");
+        let json = shown(&home, &[args, &["--json", "--url", &server.url]].concat());
+        assert!(json.contains("\\u202e") && json.contains("\\udb40\\udc41 end"), "{json}");
+        assert!(serde_json::from_str::<Value>(&json).unwrap().to_string().contains('\u{202e}'));
+    }
+    let colored = on_terminal(
+        home.memcloud().args(["list", "--group", "g", "--url", &server.url]).env("TERM", "xterm"),
+    );
+    assert_eq!(colored.matches("\u{1b}[2m").count(), 1, "only its own colors: {colored:?}");
+    let piped = home.run(&["list", "--group", "g", "--url", &server.url]).ok().stdout;
+    assert!(piped.contains(HOSTILE), "a program reads data as they are: {piped:?}");
+}
+
+/// A server that refuses everything with these words, or chats with them.
+fn hostile_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            let (mut head, mut length) = (String::new(), 0);
+            while reader.read_line(&mut head).is_ok_and(|read| read > 2) {
+                let line = head.lines().last().unwrap_or_default().to_lowercase();
+                length = line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
+            }
+            let _ = reader.read_exact(&mut vec![0; length]);
+            let (status, kind, body) = answer(&head);
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = reader.get_mut().write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    url
+}
+
+fn answer(head: &str) -> (&'static str, &'static str, String) {
+    if !head.starts_with("POST /v1/chat ") {
+        return (
+            "418 no",
+            "application/json",
+            json!({"detail": HOSTILE, "code": HOSTILE, "hint": HOSTILE}).to_string(),
+        );
+    }
+    let memory = json!({"uid": HOSTILE, "score": 1, "content": HOSTILE, "producer": HOSTILE,
+        "timestamp": HOSTILE, "session_id": HOSTILE});
+    let memories = json!({"memories": [memory], "profile": [], "context_tokens": 1});
+    let events = [
+        ("memories", memories),
+        ("delta", json!({"content": HOSTILE})),
+        ("error", json!({"detail": HOSTILE, "code": "x", "hint": HOSTILE})),
+    ];
+    let events = events.map(|(name, data)| format!("event: {name}\ndata: {data}\n\n"));
+    ("200 ok", "text/event-stream", events.concat())
+}
+
+#[test]
+fn a_server_cannot_steer_the_terminal() {
+    let (home, url) = (Home::new(), hostile_server());
+    for args in [
+        &["list"][..],
+        &["search", "x"],
+        &["add", "x"],
+        &["forget", "--session", "s"],
+        &["keys", "list"],
+        &["spaces", "delete", "home"],
+        &["chat", "x", "--explain"],
+        &["doctor", "--offline"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let printed = shown(&home, &[args, json, &["--url", &url]].concat());
+            assert!(printed.contains("PWNED"), "{args:?}: {printed}");
+        }
+        let piped = home.run(&[args, &["--url", &url]].concat());
+        assert!(!piped.stderr.contains(is_invisible), "{args:?}: {piped:?}");
+    }
+}
+
+#[test]
+fn what_was_typed_cannot_steer_the_terminal() {
+    let home = Home::new();
+    let flag = format!("--{HOSTILE}");
+    for args in [&["list", &flag][..], &[HOSTILE], &["list", "--url", HOSTILE], &["completions", HOSTILE]] {
+        assert!(shown(&home, args).contains("seen"));
+        let piped = home.run(args).stderr;
+        assert!(!piped.contains(is_invisible), "{piped:?}");
+    }
+    assert!(shown(&home, &["--help"]).contains("Usage:"));
+}
+
+#[test]
+fn an_address_is_shown_without_its_password() {
+    let home = Home::new();
+    for url in ["http://ann:hunter2@127.0.0.1:1", "ftp://ann:hunter2@x", "http://ann:hunt/er2@127.0.0.1:1"] {
+        for command in
+            [&["list"][..], &["list", "--json"], &["doctor", "--offline"], &["doctor", "--offline", "--json"]]
+        {
+            let ran = home.run(&[command, &["--url", url]].concat());
+            let printed = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(!printed.contains("hunt") && !printed.contains("er2"), "{command:?}: {printed}");
+        }
+    }
+    let config = home.write("config.toml", "threads = 2\nopenai_api_key = hunter2\n");
+    let ran = home.run(&["list", "--config", config.to_str().unwrap()]).failed(2);
+    assert!(ran.stderr.contains("line 2") && !ran.stderr.contains("hunter2"), "{ran:?}");
+}
