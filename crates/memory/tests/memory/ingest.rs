@@ -119,27 +119,51 @@ async fn the_backlog_is_embedded_when_there_is_an_embedder() {
     assert_eq!(contents(&found.hits), ["The keys hang in the hall."]);
 }
 
+/// A model of this space whose vectors have one number.
+struct Constant(&'static str, f32);
+
+#[async_trait::async_trait]
+impl Embedder for Constant {
+    async fn embed_query(&self, _: &str) -> Result<Vec<f32>, Error> {
+        Ok(vec![self.1])
+    }
+    async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        Ok(vec![vec![self.1]; texts.len()])
+    }
+    fn space(&self) -> &'static str {
+        self.0
+    }
+    fn dimensions(&self) -> usize {
+        1
+    }
+}
+
 #[tokio::test]
 async fn vectors_of_another_model_are_refused() {
-    struct Other;
-    #[async_trait::async_trait]
-    impl Embedder for Other {
-        async fn embed_query(&self, _: &str) -> Result<Vec<f32>, Error> {
-            Ok(vec![1.0])
-        }
-        async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
-            Ok(vec![vec![1.0]; texts.len()])
-        }
-        fn space(&self) -> &'static str {
-            "test/other/1"
-        }
-        fn dimensions(&self) -> usize {
-            1
-        }
-    }
     let world = World::new().await;
-    let embedder = Some(std::sync::Arc::new(Other) as _);
+    let embedder = Some(std::sync::Arc::new(Constant("test/other/1", 1.0)) as _);
     let (limits, weights) = (Limits::default(), RankingWeights::default());
     let opened = Memory::open(world.engine.clone(), embedder, world.clock.clone(), limits, weights).await;
     assert!(matches!(opened, Err(Error::OtherVectorSpace { .. })));
+}
+
+#[tokio::test]
+async fn vectors_that_are_not_finite_are_neither_stored_nor_scored() {
+    for broken in [f32::NAN, f32::INFINITY, 1e6] {
+        let world = World::new().await;
+        let space = world.embedder.space().to_owned();
+        let embedder = Some(std::sync::Arc::new(Constant(space.leak(), broken)) as _);
+        let (limits, weights) = (Limits::default(), RankingWeights::default());
+        let memory =
+            Memory::open(world.engine.clone(), embedder, world.clock.clone(), limits, weights).await.unwrap();
+        let refused = store(&memory, request(vec![message("Ann", "The keys hang in the hall.")])).await;
+        assert!(matches!(refused, Err(Error::Embedding(_))), "{refused:?}");
+        assert_eq!(world.engine.episodes.counts().await.unwrap().episodes, 0);
+        let ids = world.tell(&["Ann: The keys hang in the hall.", "Ann: Tea is in the tin."]).await;
+        let vector = vec![half::f16::NAN; world.embedder.dimensions()];
+        world.engine.vectors.set_vectors(vec![(ids[0], vector)]).await.unwrap();
+        let found = world.memory.search(query("keys hang", 2)).await.unwrap();
+        assert_eq!(found.hits[0].episode.id, ids[0], "it is found by its words");
+        assert!(found.hits.iter().all(|hit| hit.score.is_finite()));
+    }
 }
