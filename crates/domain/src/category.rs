@@ -1,48 +1,4 @@
-use std::fmt;
-use std::str::FromStr;
-
-use uuid::Uuid;
-
-use crate::{FactSet, Field, Violation};
-
-/// Defines an id that is a UUID.
-macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident, $field:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub Uuid);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Violation;
-
-            fn from_str(text: &str) -> Result<Self, Violation> {
-                Uuid::try_parse(text).map(Self).map_err(|_| Violation::invalid_id($field, text))
-            }
-        }
-    };
-}
-
-uuid_id!(
-    /// The identity of a category.
-    CategoryId,
-    Field::Category
-);
-uuid_id!(
-    /// The identity of a tag.
-    TagId,
-    Field::Tag
-);
-uuid_id!(
-    /// The identity of a type of sets.
-    SetTypeId,
-    Field::SetType
-);
+use crate::{CategoryId, FactSet, SetTypeId, TagId};
 
 /// A kind of facts, with what a language model is asked to learn them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -43,3 +43,42 @@ impl FromStr for EpisodeId {
         Uuid::try_parse(text).map(Self).map_err(|_| Violation::invalid_id(Field::Episode, text))
     }
 }
+
+/// Defines an id that is a UUID.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $field:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Violation;
+
+            fn from_str(text: &str) -> Result<Self, Violation> {
+                Uuid::try_parse(text).map(Self).map_err(|_| Violation::invalid_id($field, text))
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// The identity of a category.
+    CategoryId,
+    Field::Category
+);
+uuid_id!(
+    /// The identity of a tag.
+    TagId,
+    Field::Tag
+);
+uuid_id!(
+    /// The identity of a type of sets.
+    SetTypeId,
+    Field::SetType
+);

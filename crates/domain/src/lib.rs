@@ -27,7 +27,7 @@ pub use access::{
     ApiKey, Caller, ForeignSpace, InvalidKeyId, KeyHash, KeyId, KeyState, Right, Rights, UnknownRight,
     lacks_admin,
 };
-pub use category::{Category, CategoryId, CategoryOrigin, SetTypeId, Tag, TagId};
+pub use category::{Category, CategoryOrigin, Tag};
 pub use database::{Database, DatabaseErrorKind};
 pub use episode::{Episode, Metadata, NewEpisode, Purpose, metadata_size};
 pub use error::{Error, Fault, with_causes};
@@ -35,7 +35,7 @@ pub use excerpt::excerpt;
 pub use fact::{Fact, FactId, FactTarget};
 pub use fact_set::{FactScope, FactSet, SetType};
 pub use filter::{Attribute, Comparison, Filter, Number, Operand, Scalar, Test};
-pub use id::EpisodeId;
+pub use id::{CategoryId, EpisodeId, SetTypeId, TagId};
 pub use in_flight::{InFlight, Reservation};
 pub use invisible::{is_invisible, visible, visible_json};
 pub use loopback::is_loopback;
