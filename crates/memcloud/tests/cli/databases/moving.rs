@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use memcloud_domain::{
-    Clock, Episode, EpisodeId, FactSet, FactTarget, Metadata, Purpose, Space, SystemClock,
+    Category, CategoryOrigin, Clock, Episode, EpisodeId, FactSet, FactTarget, Metadata, Purpose, Space,
+    SystemClock,
 };
 use memcloud_memory::Analysis;
 use memcloud_ports::{
-    Batch, EmbeddedFact, EpisodeStore, FactStore, LearningQueue, NewFact, Prepared, Queued, Revision,
-    RevisionSet,
+    Batch, CategoryStore, EmbeddedFact, EpisodeStore, FactStore, LearningQueue, NewFact, Prepared, Queued,
+    Revision, RevisionSet,
 };
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_test_servers::SharedPostgres;
@@ -50,7 +51,7 @@ async fn fill(server: &Server) {
 
 /// Puts a turn that is kept for its conversation only, and facts of now and then, into this directory, and answers all that
 /// is learned there.
-async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
+async fn teach(directory: &Path) -> Learned {
     let store = SqliteStore::open(directory, std::sync::Arc::new(SystemClock)).await.unwrap();
     let space = Space::new("universal", "home");
     let first = store.page(&space, None, None, 1).await.unwrap().remove(0);
@@ -82,11 +83,27 @@ async fn teach(directory: &Path) -> (Vec<EmbeddedFact>, Vec<Queued>) {
     learn(vec![Revision::Add(fact("Rex"))]).await;
     let old = store.all_facts(None, 1).await.unwrap()[0].fact.id;
     learn(vec![Revision::Replace { old, new: fact("Bello") }]).await;
+    let set = FactSet::about(&space, "ann");
+    let work = Category {
+        id: "01970000-0000-7000-8000-000000000007".parse().unwrap(),
+        origin: CategoryOrigin::Set(set.clone()),
+        name: "work".into(),
+        description: String::new(),
+        prompt: "Keep where she works.".into(),
+        version: 3,
+        tags: vec![],
+    };
+    assert!(store.put_category(&work).await.unwrap());
+    assert!(store.enable_category(&FactTarget { set, category: "work".into() }, false).await.unwrap());
     learned(&store).await
 }
 
-async fn learned(store: &SqliteStore) -> (Vec<EmbeddedFact>, Vec<Queued>) {
-    (store.all_facts(None, 100).await.unwrap(), store.queue(None, 100).await.unwrap())
+/// Facts, what waits to be learned from, categories, and those that sets have disabled.
+type Learned = (Vec<EmbeddedFact>, Vec<Queued>, Vec<Category>, Vec<FactTarget>);
+
+async fn learned(store: &SqliteStore) -> Learned {
+    let (facts, queued) = (store.all_facts(None, 100).await.unwrap(), store.queue(None, 100).await.unwrap());
+    (facts, queued, store.categories(None).await.unwrap(), store.disabled_categories().await.unwrap())
 }
 
 /// What people see of a memory: hits with their scores, listings, sessions.
