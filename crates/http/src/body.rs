@@ -85,7 +85,7 @@ where
             return Self::parsed(bytes, &counted);
         }
         // A thread that serves others must not be kept by a large body.
-        let parsed = tokio::task::spawn_blocking(move || Self::parsed(bytes, &counted)).await;
+        let parsed = memcloud_tasks::compute("reading a body", move || Self::parsed(bytes, &counted)).await;
         parsed.unwrap_or_else(|_| Err(ApiError::defect()))
     }
 }

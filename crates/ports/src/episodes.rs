@@ -108,6 +108,7 @@ pub trait EpisodeStore: Send + Sync {
     ///
     /// If the idempotency key is known with the same request, returns [`Appended::Repeated`]; with another request, fails
     /// with [`Error::IdempotencyConflict`]. A key is known for thirty days, while any episode stored under it exists.
+    /// One request whose clock is ahead forgets no keys: the request before it must be as late.
     async fn append(&self, batch: Batch) -> Result<Appended, Error>;
 
     /// The ids stored under this idempotency key before, if any. Fails as [`append`](Self::append) does.

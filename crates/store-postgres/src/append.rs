@@ -253,17 +253,19 @@ async fn repeated_under_lock(
     now: i64,
 ) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
-    let long_ago = now - REMEMBERED.as_micros() as i64;
+    let remembered = REMEMBERED.as_micros() as i64;
     tokio::try_join!(tx.prepare_cached(LOCK), tx.prepare_cached(FORGET), tx.prepare_cached(REPEATED))?;
     // The server reads after it has the lock.
-    let (lock, forget): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) = (&[&number], &[&long_ago]);
+    let (lock, forget): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) = (&[&number], &[&now, &remembered]);
     let (_, _, known) =
         tokio::try_join!(biased; tx.run(LOCK, lock), tx.run(FORGET, forget), repeated(tx, idempotency))?;
     Ok(known)
 }
 
 const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
-const FORGET: &str = "DELETE FROM memcloud.requests WHERE at < $1";
+// Not by a clock that alone is ahead.
+const FORGET: &str =
+    "DELETE FROM memcloud.requests WHERE at < LEAST($1, (SELECT max(at) FROM memcloud.requests)) - $2";
 const REPEATED: &str = "SELECT r.request, r.uids FROM memcloud.requests r
                         WHERE r.key = $1 AND EXISTS (SELECT 1 FROM memcloud.episodes e WHERE e.uid = ANY(r.uids))";
 

@@ -77,7 +77,9 @@ fn insert_episode(
 /// Records the request with the ids that it stored, and forgets requests of long ago.
 fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -> Result<(), WorkError> {
     let at = episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
-    tx.prepare_cached("DELETE FROM requests WHERE at < ?1")?.execute([at - REMEMBERED.as_micros() as i64])?;
+    // Not by a clock that alone is ahead.
+    tx.prepare_cached("DELETE FROM requests WHERE at < min(?1, (SELECT max(at) FROM requests)) - ?2")?
+        .execute([at, REMEMBERED.as_micros() as i64])?;
     let uids: Vec<u8> = episodes.iter().flat_map(|prepared| *prepared.episode.id.as_bytes()).collect();
     tx.prepare_cached("INSERT OR REPLACE INTO requests (key, at, request, uids) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![idempotency.key, at, idempotency.request, uids])?;

@@ -11,6 +11,7 @@ use crate::samples::{batch, minute, some_episodes, space};
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     appended_episodes_are_read_back(fresh().await).await;
     a_repeated_request_stores_nothing(fresh().await).await;
+    one_clock_that_is_ahead_forgets_no_request(fresh().await).await;
     pages_cover_a_space_exactly_once(fresh().await).await;
     reads_end_before_they_are_large(fresh().await).await;
     deleted_episodes_are_gone(fresh().await).await;
@@ -38,6 +39,27 @@ pub async fn appended_episodes_are_read_back(store: Store) {
     assert_eq!((counts.spaces, counts.sessions, counts.episodes, counts.without_vector), (1, 1, 5, 0));
     assert!(store.health.probe().await.iter().all(|check| check.outcome.is_ok()));
     assert_eq!(store.episodes.counts().await.unwrap(), counts, "a probe leaves nothing behind");
+}
+
+/// A request is forgotten after thirty days, by two other requests: one may come from a server whose clock is ahead.
+pub async fn one_clock_that_is_ahead_forgets_no_request(store: Store) {
+    let space = space("clocks");
+    let day = 24 * 60;
+    let request = |key: u8, days: i64| {
+        let idempotency = Idempotency { key: [key; 32], request: [key; 32] };
+        let start = days * day + i64::from(key);
+        Batch { idempotency: Some(idempotency), ..batch(some_episodes(&space, "s", start..start + 1)) }
+    };
+    let first = request(1, 0);
+    let idempotency = first.idempotency.unwrap();
+    let known = async || store.episodes.repeated(idempotency).await.unwrap().is_some();
+    store.episodes.append(first).await.unwrap();
+    store.episodes.append(request(2, 40)).await.unwrap();
+    assert!(known().await, "one clock is ahead");
+    store.episodes.append(request(3, 1)).await.unwrap();
+    assert!(known().await, "it is right again");
+    store.episodes.append(request(4, 41)).await.unwrap();
+    assert!(!known().await, "forty days have passed");
 }
 
 /// The same request twice stores once; the same key for another request is a conflict that changes nothing.

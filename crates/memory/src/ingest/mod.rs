@@ -34,8 +34,8 @@ pub struct StoreRequest {
     pub members: Vec<SessionMembers>,
     /// The episodes, in order.
     pub episodes: Vec<NewEpisode>,
-    /// The client's name for this request. A repeated request with the same key and content stores nothing and returns the
-    /// ids of the first one.
+    /// The client's name for this request. A repeated request with the same key and content stores no episode and returns the
+    /// ids of the first one. Its members are added.
     pub idempotency_key: Option<String>,
 }
 
@@ -109,6 +109,7 @@ impl Ingest {
         if let Some(idempotency) = idempotency
             && let Some(ids) = self.episodes.repeated(idempotency).await?
         {
+            self.add_members(request.into_inner()).await?;
             return Ok(Stored { ids, repeated: true });
         }
         let is_large = request.is_large();
@@ -121,6 +122,14 @@ impl Ingest {
             Appended::Stored => Stored { ids, repeated: false },
             Appended::Repeated(ids) => Stored { ids, repeated: true },
         })
+    }
+
+    /// Records the members of a repeated request: it may name others than the first one.
+    async fn add_members(&self, request: StoreRequest) -> Result<(), Error> {
+        let StoreRequest { space, members, .. } = request;
+        let sessions = members.into_iter().map(|of| (of.session, of.members)).collect();
+        let batch = Batch { space, sessions, episodes: vec![], idempotency: None, intent: None };
+        self.episodes.append(batch).await.map(drop)
     }
 
     /// Gives the episodes their ids and computes everything that is derived from them, while the engine begins to write.

@@ -1,4 +1,4 @@
-use memcloud_domain::{Error, Field, NewEpisode, Purpose};
+use memcloud_domain::{Error, Field, Member, NewEpisode, Purpose};
 use memcloud_memory::{Limits, Memory, RankingWeights, StoreRequest};
 use memcloud_ports::{Embedder, Waiting};
 use serde_json::{Value, json};
@@ -71,6 +71,11 @@ async fn a_repeated_request_stores_and_embeds_once() {
     let second = store(&world.memory, keyed(&json!({"b": {"d": 3, "c": 2}, "a": 1}), "Hi")).await.unwrap();
     assert_eq!((second.ids, second.repeated), (first.ids, true), "the order of metadata does not matter");
     assert_eq!(world.embedder.count("Hi"), 1);
+    let mut with_cleo = keyed(&json!({"a": 1, "b": {"c": 2, "d": 3}}), "Hi");
+    with_cleo.members[0].members.push(Member::User("Cleo".into()));
+    assert!(store(&world.memory, with_cleo).await.unwrap().repeated);
+    let cleo = world.engine.sessions.members(&space(), "s", &["Cleo".into()]).await.unwrap();
+    assert_eq!(cleo, [Member::User("Cleo".into())], "a member whom only the repetition names is recorded");
     let other = store(&world.memory, keyed(&json!({"a": 1}), "Hi")).await;
     assert!(matches!(other, Err(Error::IdempotencyConflict)), "{other:?}");
     assert_eq!(world.engine.episodes.counts().await.unwrap().episodes, 1);

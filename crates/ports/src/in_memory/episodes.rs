@@ -65,7 +65,9 @@ impl State {
     fn remember(&mut self, idempotency: &Idempotency, episodes: &[Prepared]) {
         let at = episodes.first().map_or(0, |first| first.episode.ingested_at.as_micros());
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
-        self.requests.retain(|_, known| known.at >= at - REMEMBERED.as_micros() as i64);
+        // Not by a clock that alone is ahead.
+        let newest = self.requests.values().map(|known| known.at).max().unwrap_or(at).min(at);
+        self.requests.retain(|_, known| known.at >= newest - REMEMBERED.as_micros() as i64);
         self.requests.insert(idempotency.key, Request { at, meaning: idempotency.request, ids });
     }
 
