@@ -17,6 +17,8 @@ const ATTACKERS: usize = 2_000;
 const LASTS: Duration = Duration::from_secs(2);
 const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const KEY: &str = "a-key-of-the-attacked-instance";
+/// What the attackers may cost others by keeping the processors busy, in milliseconds.
+const ATTACKERS_SHARE: f64 = 3_000.0;
 /// The most memory that an attack may take, in bytes.
 const MEMORY: u64 = 64 << 20;
 
@@ -194,9 +196,10 @@ fn strangers_keep_nobody_waiting() {
             more >> 20,
         );
         assert!(more < MEMORY, "{more} bytes");
-        // Attackers and others share the machine's processors here, so times are no more than a rough bound.
-        assert!(Seen::p95(&mut seen.calls) < 3.0 * calls + 500.0, "{attack:?}");
-        assert!(Seen::p95(&mut seen.probes) < 3.0 * probes + 500.0, "{attack:?}");
+        // Attackers and others share the machine's processors here, so this only tells waiting from being served late: a
+        // place that others hold would be free after ten seconds.
+        assert!(Seen::p95(&mut seen.calls) < 3.0 * calls + ATTACKERS_SHARE, "{attack:?}");
+        assert!(Seen::p95(&mut seen.probes) < 3.0 * probes + ATTACKERS_SHARE, "{attack:?}");
     }
 }
 
