@@ -39,7 +39,7 @@ pub fn router(app: App) -> Router {
         account: Arc::clone(app.memory.in_flight()),
         busy: || ApiError::from(Error::Busy).into_response(),
     };
-    let guard = |while_keys_unreadable| Guard { app: app.clone(), while_keys_unreadable };
+    let guard = Guard { app: app.clone(), while_keys_unreadable: false };
     let guarded = held
         .with_state(app.clone())
         .merge(chat.with_state(app.clone()))
@@ -48,11 +48,12 @@ pub fn router(app: App) -> Router {
         .nest(COMPATIBLE, compatible)
         .fallback(async || ApiError::no_route())
         .method_not_allowed_fallback(async || ApiError::no_method())
-        .layer(from_fn_with_state(guard(false), guard::callers))
+        .layer(from_fn_with_state(guard, guard::callers))
         .layer(from_fn_with_state(counting, count));
     let health = health.with_state(app.clone()).method_not_allowed_fallback(async || ApiError::no_method());
     let open = open.method_not_allowed_fallback(async || ApiError::no_method());
-    let health = health.layer(from_fn_with_state(guard(true), guard::callers));
+    let guard = Guard { app, while_keys_unreadable: true };
+    let health = health.layer(from_fn_with_state(guard, guard::callers));
     served(open.merge(health).merge(guarded), metrics, Dialect::FastApi, hint::of)
 }
 

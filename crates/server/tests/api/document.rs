@@ -26,7 +26,7 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
         let error = &DOCUMENT["components"]["schemas"]["Error"];
         assert!(BESIDE.contains(&answer.status) || method == Method::HEAD, "{asked}");
         return if method != Method::HEAD {
-            is_valid(error, &answer.json(), &asked)
+            is_valid(error, &answer.json(), &asked);
         };
     };
     let responses = &operation["responses"];
