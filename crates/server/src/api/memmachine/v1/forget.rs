@@ -32,7 +32,7 @@ const DELETED: &str = "x-memcloud-deleted";
         (
             status = 200,
             description = "They are gone. Below `/memmachine` the answer is `null`, and the header `x-memcloud-deleted` has the number.",
-            body = Deleted,
+            body = Option<Deleted>,
         ),
     ),
 )]
