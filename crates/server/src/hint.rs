@@ -12,9 +12,13 @@ pub fn hint(error: &Error) -> &'static str {
 
 /// The hint for the code of an error, and for this trouble with a database.
 pub(crate) fn of(code: &str, database: Option<(Database, DatabaseErrorKind)>) -> &'static str {
-    if let Some((database, trouble)) = database {
-        return database_hint(trouble, database);
+    match database {
+        Some((database, trouble)) => database_hint(trouble, database),
+        None => of_code(code),
     }
+}
+
+fn of_code(code: &str) -> &'static str {
     match code {
         // What is wrong with a request.
         "missing_field" => "send this field",
