@@ -13,7 +13,7 @@ use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::Peer;
+use crate::peer::Peer;
 use crate::places::{OpenTo, Place};
 
 /// The connection that a request came on. The listener leaves it on every request.

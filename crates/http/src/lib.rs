@@ -22,6 +22,7 @@ mod listener;
 mod local_only;
 mod metrics;
 mod observe;
+mod peer;
 mod places;
 mod request_id;
 
@@ -34,8 +35,9 @@ pub use events::{EventLog, event_stream, last_event_id};
 pub use exchange::has_room;
 pub use in_flight::{Counting, count};
 pub use layers::served;
-pub use listener::{Peer, ServeOptions, serve};
+pub use listener::{ServeOptions, serve};
 pub use local_only::{NotLocal, from_this_machine};
 pub use metrics::Metrics;
 pub use observe::{note_caller, note_found, note_stored, observe};
+pub use peer::Peer;
 pub use request_id::RequestId;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::deadline::Deadline;
 use crate::exchange;
+use crate::peer::Peer;
 use crate::places::{Hold, KEPT, Places};
 
 /// The pause after a failed `accept`: long enough for connections to end when the process is out of descriptors.
@@ -32,10 +33,6 @@ const OTHER_DESCRIPTORS: u64 = 256;
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 150\r\n\
     retry-after: 1\r\nconnection: close\r\n\r\n\
     {\"detail\":\"too many requests are being answered\",\"code\":\"too_many_connections\",\"hint\":\"send the request again in a second, or over fewer connections\"}";
-
-/// The address that a request came from. The listener leaves it on every request.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 /// What connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::http::uri::Authority;
 use memcloud_domain::is_loopback;
 
-use crate::Peer;
+use crate::peer::Peer;
 
 /// Why a request may not come from a program on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

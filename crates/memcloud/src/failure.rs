@@ -65,6 +65,12 @@ impl Failure {
         Self { exit, ..self }
     }
 
+    /// Something that the command names is unknown; the hint is the command that lists what there is.
+    pub(crate) fn listing(error: memcloud_client::Error, hint: &str) -> Self {
+        let failure = Self::from(error);
+        if failure.exit == Exit::Nothing { Self { hint: hint.to_owned(), ..failure } } else { failure }
+    }
+
     /// A file that cannot be read or written.
     pub(crate) fn file(doing: &str, path: impl AsRef<std::path::Path>, error: &std::io::Error) -> Self {
         let hint = match error.kind() {

@@ -2,8 +2,6 @@
 
 use memcloud_domain::Error;
 
-use crate::failure::{Exit, Failure};
-
 /// What to do next, in one sentence.
 pub(crate) fn hint(error: &Error) -> &'static str {
     match error {
@@ -30,10 +28,4 @@ pub(crate) fn of_refusal(code: &str) -> Option<&'static str> {
         "limit_out_of_range" => "ask for fewer with --limit",
         _ => return None,
     })
-}
-
-/// The failure of a command that names something, with the command that lists what there is.
-pub(crate) fn listing(error: memcloud_client::Error, hint: &str) -> Failure {
-    let failure = Failure::from(error);
-    if failure.exit == Exit::Nothing { Failure { hint: hint.to_owned(), ..failure } } else { failure }
 }

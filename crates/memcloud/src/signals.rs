@@ -58,7 +58,7 @@ async fn end(mut signals: Signals, asked: oneshot::Sender<()>) {
         _ = hangup => "SIGHUP",
     };
     tracing::info!("received {name}, draining requests");
-    // Nobody waits any more when the server has ended by itself.
+    // No one is waiting when the server has ended by itself.
     let _ = asked.send(());
     tokio::time::sleep(ENDS_WITHIN).await;
     tracing::error!("ended with work in progress, five seconds after {name}; what was answered is stored");

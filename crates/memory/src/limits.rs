@@ -95,10 +95,11 @@ impl Limits {
 
     /// Refuses a content or a query that shows nothing or is too long, or that not every engine can store.
     pub fn check_text(&self, field: Field, text: &str) -> Result<(), Violation> {
+        check(field, text, self.content_bytes)?;
         if is_blank(text) {
             return Err(Violation::new(field, Rule::Empty));
         }
-        check(field, text, self.content_bytes)
+        Ok(())
     }
 
     /// Refuses metadata that is too large, too deep or of too many values, or that not every engine can store.

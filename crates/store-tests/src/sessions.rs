@@ -76,7 +76,7 @@ pub async fn pages_cover_all_sessions_exactly_once(store: Store) {
             assert!(pages > 1, "a page ends where it is large");
         }
     }
-    let nothing = SessionsOf::User("nobody".into());
+    let nothing = SessionsOf::User("stranger".into());
     assert_eq!(store.sessions.sessions(&nothing, None, 9).await.unwrap(), SessionPage::default());
 }
 

@@ -6,7 +6,6 @@ use memcloud_domain::Right;
 use crate::client::connect;
 use crate::commands::{Context, day_and_time};
 use crate::failure::{Exit, Failure};
-use crate::hint::listing;
 use crate::settings::ClientFlags;
 
 /// Create, list and revoke the API keys of an instance
@@ -110,8 +109,10 @@ fn line(key: &Key) -> String {
 
 async fn revoke(id: &str, flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
     let client = connect(&context.sources, flags)?;
-    let revoked =
-        client.revoke_key(id).await.map_err(|error| listing(error, "'memcloud keys list' lists the keys"))?;
+    let revoked = client
+        .revoke_key(id)
+        .await
+        .map_err(|error| Failure::listing(error, "'memcloud keys list' lists the keys"))?;
     if context.output.json {
         context.output.value(&revoked);
     }

@@ -6,7 +6,6 @@ use memcloud_client::{Client, Error, SpacesQuery};
 use crate::client::connect;
 use crate::commands::{Context, day_and_time};
 use crate::failure::{Exit, Failure};
-use crate::hint::listing;
 use crate::output;
 use crate::settings::ClientFlags;
 
@@ -170,7 +169,7 @@ async fn delete(client: &Client, name: &Name, yes: bool, context: &Context) -> R
 }
 
 fn unknown(error: Error) -> Failure {
-    listing(error, "'memcloud spaces list' lists the spaces")
+    Failure::listing(error, "'memcloud spaces list' lists the spaces")
 }
 
 fn agreed(found: &SpaceDetails) -> Result<bool, Failure> {

@@ -176,7 +176,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn strangers_keep_nobody_waiting() {
+fn strangers_keep_no_caller_waiting() {
     let (home, runtime) = (Home::new(), runtime());
     let (server, address) = start(&home, &[]);
     let mut idle = attacked(&runtime, address, None, false);
@@ -204,7 +204,7 @@ fn strangers_keep_nobody_waiting() {
 }
 
 #[test]
-fn an_answer_that_nobody_takes_costs_its_connection() {
+fn an_answer_that_no_client_takes_costs_its_connection() {
     let (home, runtime) = (Home::new(), runtime());
     let (_server, address) = start(&home, &[("MEMCLOUD_WRITE_TIMEOUT", "1")]);
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Passes the events of a turn to whoever listens, without waiting for long.
+//! Passes the events of a turn to its listener, without waiting for long.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn stopping_waits_for_nobody() {
+    async fn stopping_waits_for_no_listener() {
         let stop = CancellationToken::new();
         let (mut listener, _events) = Listener::new(stop.clone());
         for _ in 0..WAITING {

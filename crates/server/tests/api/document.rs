@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use jsonschema::Validator;
 use serde_json::{Value, json};
-
-use crate::test_instance::Answer;
 
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&memcloud_server::openapi_json()).unwrap());
@@ -20,28 +18,29 @@ const BESIDE: [StatusCode; 4] =
 
 /// Fails the test when the document does not describe this answer.
 #[track_caller]
-pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
-    let asked = format!("{method} {path}: {} {}", answer.status, answer.text);
+pub(crate) fn check(method: &Method, path: &str, (status, headers, text): (StatusCode, &HeaderMap, &str)) {
+    let asked = format!("{method} {path}: {status} {text}");
+    let json = || serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {asked}"));
     let Some(operation) = operation(method, path) else {
         let error = &DOCUMENT["components"]["schemas"]["Error"];
-        assert!(BESIDE.contains(&answer.status) || method == Method::HEAD, "{asked}");
+        assert!(BESIDE.contains(&status) || method == Method::HEAD, "{asked}");
         return if method != Method::HEAD {
-            is_valid(error, &answer.json(), &asked);
+            is_valid(error, &json(), &asked);
         };
     };
     let responses = &operation["responses"];
-    let response = responses.get(answer.status.as_str()).or(responses.get("default"));
+    let response = responses.get(status.as_str()).or(responses.get("default"));
     let response = response.unwrap_or_else(|| panic!("the document does not have this status: {asked}"));
     let response = match response["$ref"].as_str() {
         Some(name) => DOCUMENT.pointer(name.trim_start_matches('#')).unwrap(),
         None => response,
     };
-    let kind = answer.headers.get(header::CONTENT_TYPE).map_or("", |kind| kind.to_str().unwrap());
+    let kind = headers.get(header::CONTENT_TYPE).map_or("", |kind| kind.to_str().unwrap());
     let kind = kind.split(';').next().unwrap();
     let content = response["content"].get(kind).or(response["content"].get("*/*"));
     let content = content.unwrap_or_else(|| panic!("the document does not have '{kind}': {asked}"));
     if kind == "application/json" {
-        is_valid(&content["schema"], &answer.json(), &asked);
+        is_valid(&content["schema"], &json(), &asked);
     }
 }
 
