@@ -1,5 +1,10 @@
 //! The memory that ranking indexes take is what they count. A process of its own: what others allocate would be counted too.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "a test that cannot go on has failed; it starts the clock"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

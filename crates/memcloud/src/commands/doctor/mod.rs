@@ -281,12 +281,11 @@ async fn vectors(engines: &Engines, dir: &Path, running: &str) -> Option<Finding
 /// Checks what holds the memory: the store in the data directory, and each database.
 async fn storage(engines: &Engines, dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match &engines.postgres {
-        Some(target) => findings.push(databases::postgres(target, engines.content_location()).await),
-        None => {
-            findings.push(store(dir, engines).await);
-            findings.extend(file::database(dir).await);
-        }
+    if let Some(target) = &engines.postgres {
+        findings.push(databases::postgres(target, engines.content_location()).await);
+    } else {
+        findings.push(store(dir, engines).await);
+        findings.extend(file::database(dir).await);
     }
     if let Some(target) = &engines.graph {
         findings.push(databases::neo4j(target).await);
