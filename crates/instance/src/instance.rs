@@ -44,6 +44,44 @@ impl Parts {
     }
 }
 
+/// What an instance is made of, wired together: the only wiring, for commands and tests alike.
+pub struct Assembly {
+    /// What its routes answer from.
+    pub app: App,
+    /// The memory.
+    pub memory: Arc<Memory>,
+    /// The chats, if there is a language model.
+    pub chat: Option<Arc<Chat>>,
+    /// The learner, if facts are learned. It runs as a task of its own.
+    pub learner: Option<Arc<Learner>>,
+    gateway: Option<Arc<ModelGateway>>,
+}
+
+impl Assembly {
+    /// Wires parts that are open. Of the configuration, only keys, limits and what the server accepts are used.
+    pub async fn of(parts: Parts, config: &Config) -> Result<Self, Error> {
+        let Parts { engine, embedder, llm, clock } = parts;
+        let usage = Arc::clone(&engine.usage);
+        let weights = RankingWeights::default();
+        let mut memory = Memory::open(engine, embedder, Arc::clone(&clock), config.limits, weights).await?;
+        if llm.as_ref().is_some_and(|(_, options)| options.profile.is_some()) {
+            memory = memory.learning();
+        }
+        let memory = Arc::new(memory);
+        let app = App::new(Arc::clone(&memory), config.keys.clone(), config.server);
+        let Some((model, options)) = llm else {
+            return Ok(Self { app, memory, chat: None, learner: None, gateway: None });
+        };
+        let gateway = Arc::new(ModelGateway::new(model, usage, clock, options.budget));
+        let learner = options.profile.map(|profile| {
+            Arc::new(Learner::new(&memory, Arc::clone(&gateway), profile.model, profile.learner))
+        });
+        let chat = Arc::new(Chat::new(&memory, Arc::clone(&gateway), options.chat));
+        let app = app.chatting(Arc::clone(&chat));
+        Ok(Self { app, memory, chat: Some(chat), learner, gateway: Some(gateway) })
+    }
+}
+
 /// An instance that is open and about to serve.
 pub struct Instance {
     /// The address it listens on.
@@ -58,11 +96,7 @@ pub struct Instance {
     pub llm: Option<String>,
     data_dir: String,
     listener: TcpListener,
-    memory: Arc<Memory>,
-    chat: Option<Arc<Chat>>,
-    learner: Option<Arc<Learner>>,
-    gateway: Option<Arc<ModelGateway>>,
-    app: App,
+    assembly: Assembly,
     serving: ServeOptions,
 }
 
@@ -89,51 +123,25 @@ impl Instance {
     /// Assembles an instance from parts that are open. Of the configuration, engines and models are not used.
     pub async fn assemble(parts: Parts, config: &Config, listener: TcpListener) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(Error::Socket)?;
-        let Parts { engine, embedder, llm, clock } = parts;
-        if is_keyless(config, address) && !may_have_admin_key(&*engine.keys, clock.now()).await {
+        if is_keyless(config, address) && !may_have_admin_key(&*parts.engine.keys, parts.clock.now()).await {
             return Err(Error::Exposed(address));
         }
-        let embedder_info = embedder.as_ref().map(|embedder| EmbedderInfo {
+        let embedder = parts.embedder.as_ref().map(|embedder| EmbedderInfo {
             space: embedder.space().to_owned(),
             place: "this process".into(),
             kernel: None,
         });
-        let usage = Arc::clone(&engine.usage);
-        let weights = RankingWeights::default();
-        let mut memory = Memory::open(engine, embedder, Arc::clone(&clock), config.limits, weights).await?;
-        if llm.as_ref().is_some_and(|(_, options)| options.profile.is_some()) {
-            memory = memory.learning();
-        }
-        let memory = Arc::new(memory);
-        let counts = counts(&memory).await?;
-        let mut app = App::new(Arc::clone(&memory), config.keys.clone(), config.server);
-        let name = llm.as_ref().map(|(model, _)| model.name().to_owned());
-        let (mut chat, mut learner, mut gateway) = (None, None, None);
-        if let Some((model, options)) = llm {
-            let model = Arc::new(ModelGateway::new(model, usage, clock, options.budget));
-            learner = options.profile.map(|profile| {
-                Arc::new(Learner::new(&memory, Arc::clone(&model), profile.model, profile.learner))
-            });
-            let chats = Arc::new(Chat::new(&memory, Arc::clone(&model), options.chat));
-            app = app.chatting(Arc::clone(&chats));
-            (chat, gateway) = (Some(chats), Some(model));
-        }
-        let kept_in = config.engines.summary(&config.data_dir);
-        let data_dir = config.data_dir.display().to_string();
-        let (embedder, llm) = (embedder_info, name);
+        let llm = parts.llm.as_ref().map(|(model, _)| model.name().to_owned());
+        let assembly = Assembly::of(parts, config).await?;
         Ok(Self {
             address,
-            kept_in,
-            counts,
+            kept_in: config.engines.summary(&config.data_dir),
+            counts: counts(&assembly.memory).await?,
             embedder,
             llm,
-            data_dir,
+            data_dir: config.data_dir.display().to_string(),
             listener,
-            memory,
-            chat,
-            learner,
-            gateway,
-            app,
+            assembly,
             serving: config.serving,
         })
     }
@@ -156,19 +164,19 @@ impl Instance {
             tracing::info!("chats with {llm}");
         }
         let tasks = Tasks::new();
-        let memory = self.memory;
+        let Assembly { app, memory, chat, learner, gateway } = self.assembly;
         let deleter = Arc::clone(&memory);
         tasks.spawn("deleter of spaces", |stop| deleter.delete_spaces(stop));
         tasks.spawn("embedding backlog", |stop| async move {
             stop.run_until_cancelled(backlog::embed(memory)).await;
         });
-        if let Some(learner) = self.learner {
+        if let Some(learner) = learner {
             tasks.spawn("learner", |stop| learner.run(stop));
         }
-        if let Some(chat) = self.chat {
+        if let Some(chat) = chat {
             tasks.spawn("chats", |stop| close_chats(chat, stop));
         }
-        let (listener, router) = (self.listener, memcloud_server::router(self.app));
+        let (listener, router) = (self.listener, memcloud_server::router(app));
         let options = ServeOptions { drain: DRAIN, ..self.serving }.within(raise_descriptor_limit());
         let mut serving = std::pin::pin!(
             tasks.run("server", |stop| { serve(listener, router, options, stop.cancelled_owned()) })
@@ -178,7 +186,7 @@ impl Instance {
             () = stop => None,
         };
         tasks.drain(STOP_WITHIN).await;
-        if let Some(gateway) = self.gateway {
+        if let Some(gateway) = gateway {
             gateway.close().await;
         }
         let ended = match ended {

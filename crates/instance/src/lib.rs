@@ -18,5 +18,5 @@ mod llm;
 pub use config::{Config, Embedding, Engines, Llm, LlmOptions, LocalModel, Profile, RemoteModel};
 pub use embedder::{EmbedderInfo, MissingModel, Progress};
 pub use error::Error;
-pub use instance::{Instance, Parts};
+pub use instance::{Assembly, Instance, Parts};
 pub use memcloud_http::ServeOptions;

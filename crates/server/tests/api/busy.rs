@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
-use memcloud_domain::{InFlight, SystemClock};
-use memcloud_memory::{Limits, Memory, RankingWeights};
-use memcloud_ports::Engine;
-use memcloud_server::{ApiKeys, App, Settings, router};
-use memcloud_store_sqlite::SqliteStore;
+use memcloud_domain::InFlight;
+use memcloud_instance::{Assembly, Config, Parts};
+use memcloud_memory::Limits;
+use memcloud_server::router;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -19,13 +18,11 @@ const STORE: &str = "/v1/memories";
 /// An instance with this much memory for requests and answers, and the account of it.
 async fn instance(in_flight_bytes: usize) -> (Instance, Arc<InFlight>) {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Arc::new(SystemClock);
-    let engine = Engine::of(Arc::new(SqliteStore::open(directory.path(), clock.clone()).await.unwrap()));
     let limits = Limits { in_flight_bytes, ..Limits::default() };
-    let memory = Memory::open(engine, None, clock, limits, RankingWeights::default()).await.unwrap();
-    let account = Arc::clone(memory.in_flight());
-    let app = App::new(Arc::new(memory), ApiKeys::none(), Settings::default());
-    (Instance::of(router(app), directory), account)
+    let config = Config { limits, ..Config::in_directory(directory.path()) };
+    let parts = Parts::of(config.engines.open(directory.path()).await.unwrap());
+    let Assembly { app, memory, .. } = Assembly::of(parts, &config).await.unwrap();
+    (Instance::of(router(app), directory), Arc::clone(memory.in_flight()))
 }
 
 fn message(bytes: usize) -> Value {

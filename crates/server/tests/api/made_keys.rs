@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::Body;
-use memcloud_domain::{Clock, SystemClock, Timestamp};
-use memcloud_memory::{Limits, Memory, RankingWeights};
-use memcloud_server::{ApiKeys, App, Settings, router};
-use memcloud_store_sqlite::SqliteStore;
+use memcloud_domain::{Clock, Timestamp};
+use memcloud_instance::{Assembly, Config, Parts};
+use memcloud_server::{ApiKeys, router};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -40,14 +39,14 @@ async fn servers(keys: ApiKeys) -> Servers {
     let directory = tempfile::tempdir().unwrap();
     // 2026-01-01
     let clock = Arc::new(MovingClock(AtomicI64::new(1_767_225_600_000_000)));
-    let store = Arc::new(SqliteStore::open(directory.path(), Arc::new(SystemClock)).await.unwrap());
-    let (limits, weights) = (Limits::default(), RankingWeights::default());
-    let memory = Arc::new(
-        Memory::open(memcloud_ports::Engine::of(store), None, clock.clone(), limits, weights).await.unwrap(),
-    );
-    let server = || router(App::new(Arc::clone(&memory), keys.clone(), Settings::default()));
-    let other = Instance::of(server(), tempfile::tempdir().unwrap());
-    Servers { one: Instance::of(server(), directory), other, clock }
+    let config = Config { keys, ..Config::in_directory(directory.path()) };
+    let engine = config.engines.open(directory.path()).await.unwrap();
+    let server = async || {
+        let parts = Parts { clock: clock.clone(), ..Parts::of(engine.clone()) };
+        router(Assembly::of(parts, &config).await.unwrap().app)
+    };
+    let other = Instance::of(server().await, tempfile::tempdir().unwrap());
+    Servers { one: Instance::of(server().await, directory), other, clock }
 }
 
 async fn keyless() -> Servers {

@@ -1,10 +1,6 @@
 //! The instance through its front door: the real router over the real embedded engine.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "tests compose their own instances, and hold their own tasks"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests hold their own tasks")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
 mod bad_input;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use memcloud_domain::SystemClock;
-use memcloud_memory::{Limits, Memory, RankingWeights};
-use memcloud_ports::Engine;
-use memcloud_server::{ApiKeys, App, Settings, router};
-use memcloud_store_sqlite::SqliteStore;
+use memcloud_instance::{Assembly, Config, LlmOptions, Parts, Profile};
+use memcloud_llm::{ChatModel, Endpoint, Timeouts};
+use memcloud_memory::Memory;
+use memcloud_server::router;
 use serde_json::{Value, json};
 
 use crate::test_instance::{Answer, Instance};
@@ -15,12 +14,16 @@ use crate::test_instance::{Answer, Instance};
 /// An instance and its memory, whose deleter does not run by itself.
 async fn open() -> (Instance, Arc<Memory>) {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path(), Arc::new(SystemClock)).await.unwrap();
-    let (engine, clock) = (Engine::of(Arc::new(store)), Arc::new(SystemClock));
-    let memory =
-        Memory::open(engine, None, clock, Limits::default(), RankingWeights::default()).await.unwrap();
-    let memory = Arc::new(memory.learning());
-    let app = App::new(Arc::clone(&memory), ApiKeys::none(), Settings::default());
+    let config = Config::in_directory(directory.path());
+    // Messages wait to be learned from; the learner itself does not run.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = Endpoint::new("http://127.0.0.1:9", None, Timeouts::default()).unwrap();
+    let options = LlmOptions { profile: Some(Profile::default()), ..LlmOptions::default() };
+    let parts = Parts {
+        llm: Some((Arc::new(ChatModel::new(endpoint, "unreachable")), options)),
+        ..Parts::of(config.engines.open(directory.path()).await.unwrap())
+    };
+    let Assembly { app, memory, .. } = Assembly::of(parts, &config).await.unwrap();
     (Instance::of(router(app), directory), memory)
 }
 

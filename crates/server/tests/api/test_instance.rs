@@ -7,11 +7,10 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use memcloud_domain::{Error, SystemClock};
-use memcloud_memory::{Limits, Memory, RankingWeights};
-use memcloud_ports::{Embedder, Engine};
+use memcloud_domain::Error;
+use memcloud_instance::{Assembly, Config, Parts};
+use memcloud_ports::Embedder;
 use memcloud_server::{ApiKeys, App, Settings, router};
-use memcloud_store_sqlite::SqliteStore;
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -66,11 +65,9 @@ pub(crate) async fn app(
     settings: Settings,
     embedder: Option<Arc<dyn Embedder>>,
 ) -> App {
-    let engine = Engine::of(Arc::new(SqliteStore::open(directory, Arc::new(SystemClock)).await.unwrap()));
-    let clock = Arc::new(SystemClock);
-    let memory =
-        Memory::open(engine, embedder, clock, Limits::default(), RankingWeights::default()).await.unwrap();
-    App::new(Arc::new(memory), keys, settings)
+    let config = Config { keys, server: settings, ..Config::in_directory(directory) };
+    let engine = config.engines.open(directory).await.unwrap();
+    Assembly::of(Parts { embedder, ..Parts::of(engine) }, &config).await.unwrap().app
 }
 
 impl Instance {

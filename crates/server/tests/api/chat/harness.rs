@@ -6,15 +6,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, header};
 use http_body_util::BodyExt;
-use memcloud_domain::SystemClock;
 use memcloud_fake_llm::{FakeLlm, Fault, Faults, Kind, Options};
+use memcloud_instance::{Assembly, Config, LlmOptions, Parts, Profile};
 use memcloud_llm::{ChatModel, Endpoint, Timeouts};
-use memcloud_memory::{
-    Chat, ChatOptions, Learner, LearnerOptions, Limits, Memory, ModelGateway, RankingWeights,
-};
-use memcloud_ports::{Budget, Engine, Trigger};
-use memcloud_server::{ApiKeys, App, Settings, router};
-use memcloud_store_sqlite::SqliteStore;
+use memcloud_memory::{Chat, ChatOptions, LearnerOptions};
+use memcloud_ports::{Budget, Trigger};
+use memcloud_server::router;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -61,35 +58,29 @@ impl ChatInstance {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let model = FakeLlm::start(Options::default()).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let engine =
-            Engine::of(Arc::new(SqliteStore::open(directory.path(), Arc::new(SystemClock)).await.unwrap()));
-        let clock = Arc::new(SystemClock);
-        let embedder = Some(Arc::new(Letters) as _);
-        let memory = Memory::open(
-            engine.clone(),
-            embedder,
-            clock.clone(),
-            Limits::default(),
-            RankingWeights::default(),
-        );
-        let memory = memory.await.unwrap();
-        let memory = Arc::new(if with.learns { memory.learning() } else { memory });
+        let config = Config::in_directory(directory.path());
         let timeouts = Timeouts { silence: with.silence, ..Timeouts::default() };
         let endpoint = Endpoint::new(&model.url(), None, timeouts).unwrap();
         let client = Arc::new(ChatModel::new(endpoint, "fake-llm"));
-        let gate = Arc::new(ModelGateway::new(client, engine.usage, clock, with.budget));
-        let options = ChatOptions { context_tokens: with.context_tokens };
-        let chat = Arc::new(Chat::new(&memory, Arc::clone(&gate), options));
+        let trigger = Trigger { messages: 1, age: Duration::ZERO };
+        let (every, pause) = (Duration::from_millis(20), Duration::from_millis(10));
+        let learner = LearnerOptions { trigger, every, pause };
+        let options = LlmOptions {
+            chat: ChatOptions { context_tokens: with.context_tokens },
+            profile: with.learns.then_some(Profile { model: None, learner }),
+            budget: with.budget,
+        };
+        let parts = Parts {
+            embedder: Some(Arc::new(Letters)),
+            llm: Some((client, options)),
+            ..Parts::of(config.engines.open(directory.path()).await.unwrap())
+        };
+        let Assembly { app, chat, learner, .. } = Assembly::of(parts, &config).await.unwrap();
         let stop = CancellationToken::new();
-        if with.learns {
-            let trigger = Trigger { messages: 1, age: Duration::ZERO };
-            let (every, pause) = (Duration::from_millis(20), Duration::from_millis(10));
-            let options = LearnerOptions { trigger, every, pause };
-            let learner = Learner::new(&memory, gate, None, options);
-            tokio::spawn(Arc::new(learner).run(stop.clone()));
+        if let Some(learner) = learner {
+            tokio::spawn(learner.run(stop.clone()));
         }
-        let app = App::new(memory, ApiKeys::none(), Settings::default()).chatting(Arc::clone(&chat));
-        Self { instance: Instance::of(router(app), directory), model, chat, stop }
+        Self { instance: Instance::of(router(app), directory), model, chat: chat.unwrap(), stop }
     }
 
     /// Says something as Ann, in a conversation.
