@@ -20,8 +20,10 @@ use crate::{Limits, ScoreBreakdown};
 
 const MIB: usize = 1 << 20;
 
-/// A hostile text may take this many times what prose of the same length takes.
-const MOST: f64 = 5.0;
+/// A hostile text may take this many times what prose of the same length takes. In scripts without spaces each character is
+/// a token, so queries in them have six times the tokens of prose. Work that grew with the square of the text would take
+/// thousands of times as long.
+const MOST: f64 = 12.0;
 
 /// A path that takes less for a megabyte of prose is compared with this: one pass over all characters takes milliseconds.
 const ONE_PASS: Duration = Duration::from_millis(5);
@@ -247,7 +249,7 @@ fn time(path: fn(&str), text: &str) -> Duration {
 }
 
 #[test]
-fn a_megabyte_of_any_text_takes_at_most_five_times_what_prose_takes() {
+fn a_megabyte_of_any_text_takes_little_more_than_prose_takes() {
     let prose: Arc<str> = words(u64::MAX, true).into();
     let mut texts: Vec<(String, String)> =
         PATTERNS.iter().map(|pattern| (format!("{pattern:?}"), megabyte_of(pattern))).collect();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use memcloud_domain::{Clock, Error, Fact, Fault, InFlight};
+use memcloud_domain::{Clock, Error, Fact, Fault, InFlight, with_causes};
 use memcloud_ports::{Component, Embedder, Engine, FactsOf, HealthCheck};
 use tokio::sync::Notify;
 
@@ -38,11 +38,13 @@ impl Memory {
     ) -> Result<Self, Error> {
         let embedding = Arc::new(Embedding::new(Arc::clone(&engine.vectors), embedder));
         let categories = Arc::new(Categories::new(Arc::clone(&engine.categories)));
-        for checked in [embedding.bind().await, categories.complete().await] {
-            match checked {
-                Err(error) if error.fault() != Fault::Unavailable => return Err(error),
-                _ => {}
-            }
+        match embedding.bind().await {
+            Err(error) if error.fault() != Fault::Unavailable => return Err(error),
+            _ => {}
+        }
+        // Learning asks for the categories again. Everything else works without them, also on a damaged store.
+        if let Err(error) = categories.complete().await {
+            tracing::warn!(error = with_causes(&error), "cannot store the built-in categories; will retry");
         }
         let ingest = Ingest::new(
             Arc::clone(&engine.episodes),

@@ -111,17 +111,25 @@ impl Shared {
         Ok(merge(recorded, self.contents(&ids).await?))
     }
 
-    /// The contents of the first of these episodes, until they are large together.
+    /// The contents of the first of these episodes, until they are large together. One read takes up to
+    /// [`FIRST_CONTENTS`] of them, before their size is known; what is too much is dropped.
     pub(crate) async fn contents(&self, ids: &[EpisodeId]) -> Result<Contents, Error> {
         let memory = self.memory().await?;
         let mut contents = Contents::new();
         let (mut read, mut bytes, mut step) = (0, 0, FIRST_CONTENTS);
         while read < ids.len() && bytes < READ_BYTES {
             let next = &ids[read..ids.len().min(read + step)];
-            let found = self.connection.run_idempotent(|graph| graph::contents(graph, memory, next)).await?;
-            bytes += found.values().map(Content::size).sum::<usize>();
-            contents.extend(found);
-            read += next.len();
+            let found = self.connection.run_idempotent(|graph| graph::contents(graph, memory, next));
+            let mut found = found.await?;
+            for id in next {
+                read += 1;
+                let Some(content) = found.remove(id) else { continue };
+                bytes += content.size();
+                contents.insert(*id, content);
+                if bytes >= READ_BYTES {
+                    break;
+                }
+            }
             // As many more as fit if they are like those before.
             step = (READ_BYTES.saturating_sub(bytes) / (bytes / read).max(1)).max(1);
         }

@@ -3,6 +3,7 @@
 //!
 //! The words of the query are looked up in a map of names, so a search takes as long with many producers as with few.
 
+use std::cell::LazyCell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -117,9 +118,11 @@ impl ProducerNames {
         if self.forms.is_empty() {
             return mentions;
         }
-        let text = LowerCase::of(query.text);
+        // In scripts without spaces most words are inside a run of letters, where no name begins.
+        let text = LazyCell::new(|| LowerCase::of(query.text));
         for word in query.tokens.iter().flat_map(word_starts) {
-            let symbols = query.text[..word].char_indices().rev().take(MOST_SYMBOLS).map(|(at, _)| at);
+            let before = query.text[..word].char_indices().rev().take(MOST_SYMBOLS);
+            let symbols = before.take_while(|(_, c)| !c.is_alphanumeric()).map(|(at, _)| at);
             for start in std::iter::once(word).chain(symbols) {
                 if !query.text[..start].chars().next_back().is_some_and(is_word_character) {
                     self.mentions_at(&text, start, word, &mut mentions);

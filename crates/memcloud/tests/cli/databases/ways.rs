@@ -50,7 +50,7 @@ async fn neo4j_by_every_scheme() {
         }
         let detail = works(&settings, "neo4j").await;
         assert!(detail.contains(protection), "{scheme}: {detail}");
-        for expected in ["Neo4j 5.", "community", " ms there and back", "indexes online", "may write"] {
+        for expected in ["Neo4j 5.", "community", " ms round trip", "indexes online", "may write"] {
             assert!(detail.contains(expected), "{expected}: {detail}");
         }
     }
