@@ -1,7 +1,5 @@
 //! The body of an answer that is an error.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,11 +11,9 @@ pub struct Error {
     /// What is wrong.
     pub detail: Detail,
     /// The stable name of the error, for programs. Of several problems it is the first one's.
-    #[schema(value_type = String)]
-    pub code: Cow<'static, str>,
+    pub code: String,
     /// What to do next, in one sentence.
-    #[schema(value_type = String)]
-    pub hint: Cow<'static, str>,
+    pub hint: String,
     /// What a failed chat has stored nevertheless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<StoredOfChat>,

@@ -1,7 +1,5 @@
 //! `OpenAI`'s shape of an error. Requests and answers pass through as they are.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -27,9 +25,9 @@ pub struct Error {
     pub message: String,
     /// The kind of error, such as `invalid_request_error`.
     #[serde(rename = "type")]
-    pub kind: Cow<'static, str>,
+    pub kind: String,
     /// The parameter that is wrong. Always null here.
     pub param: Option<String>,
     /// The stable name of the error, for programs.
-    pub code: Cow<'static, str>,
+    pub code: String,
 }

@@ -1,6 +1,5 @@
 //! One problem of a request and its place.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use memcloud_domain::Violation;
@@ -16,8 +15,7 @@ const SHOWN: usize = 200;
 pub struct Problem {
     /// The kind of problem: `missing`, `string_type`, `list_type`, `json_invalid`, …
     #[serde(rename = "type")]
-    #[schema(value_type = String)]
-    pub kind: Cow<'static, str>,
+    pub kind: String,
     /// Where it is, from the outside in.
     #[schema(value_type = Vec<Step>)]
     pub loc: Place,

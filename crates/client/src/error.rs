@@ -112,10 +112,10 @@ impl Refusal {
         };
         Self {
             status,
-            code: error.code.into_owned(),
+            code: error.code,
             detail,
             problems,
-            hint: Some(error.hint.into_owned()),
+            hint: Some(error.hint),
             question_stored: error.stored.is_some_and(|stored| stored.user_message.is_some()),
             request_id,
         }

@@ -11,17 +11,14 @@ pub struct FactQuery {
     /// The group.
     pub group_id: String,
     /// The person that the facts are about; everyone when `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// A time (RFC 3339): the facts that held then; those that hold now when `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
 }
 
 /// Whose messages a queue shows: one group's, or those of all groups that the key opens.
 #[derive(Serialize)]
 struct OfGroup<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     group_id: Option<&'a str>,
 }
 

@@ -14,12 +14,10 @@ pub struct ListQuery {
     /// The group.
     pub group_id: String,
     /// One session of the group; all when `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// The most messages.
     pub limit: usize,
     /// Where a page before ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 

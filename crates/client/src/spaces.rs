@@ -8,10 +8,8 @@ use crate::{Client, Error};
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SpacesQuery {
     /// The most spaces; the server's usual number when `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// Where a page before ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 

@@ -192,7 +192,8 @@ pub struct ApiKey {
 }
 
 /// Whether a key opens anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "lowercase")]
 pub enum KeyState {
     /// It does.
     Live,

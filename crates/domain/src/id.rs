@@ -30,55 +30,35 @@ impl EpisodeId {
     }
 }
 
-impl fmt::Display for EpisodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+/// The identity of a category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CategoryId(pub Uuid);
 
-impl FromStr for EpisodeId {
-    type Err = Violation;
+/// The identity of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TagId(pub Uuid);
 
-    fn from_str(text: &str) -> Result<Self, Violation> {
-        Uuid::try_parse(text).map(Self).map_err(|_| Violation::invalid_id(Field::Episode, text))
-    }
-}
+/// The identity of a type of sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SetTypeId(pub Uuid);
 
-/// Defines an id that is a UUID.
-macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident, $field:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(pub Uuid);
-
-        impl fmt::Display for $name {
+/// Writes and reads ids as the text of their UUID. What is not one is a violation of this field.
+macro_rules! text_of_uuid {
+    ($($id:ident: $field:ident),*) => {$(
+        impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
             }
         }
 
-        impl FromStr for $name {
+        impl FromStr for $id {
             type Err = Violation;
 
             fn from_str(text: &str) -> Result<Self, Violation> {
-                Uuid::try_parse(text).map(Self).map_err(|_| Violation::invalid_id($field, text))
+                Uuid::try_parse(text).map(Self).map_err(|_| Violation::invalid_id(Field::$field, text))
             }
         }
-    };
+    )*};
 }
 
-uuid_id!(
-    /// The identity of a category.
-    CategoryId,
-    Field::Category
-);
-uuid_id!(
-    /// The identity of a tag.
-    TagId,
-    Field::Tag
-);
-uuid_id!(
-    /// The identity of a type of sets.
-    SetTypeId,
-    Field::SetType
-);
+text_of_uuid!(EpisodeId: Episode, CategoryId: Category, TagId: Tag, SetTypeId: SetType);

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 use crate::Timestamp;
 
@@ -42,7 +43,8 @@ pub struct SpaceInfo {
 }
 
 /// Whether a space can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "lowercase")]
 pub enum SpaceState {
     /// It can be used.
     Active,
@@ -102,19 +104,11 @@ pub struct Session {
 impl Session {
     /// The people of the session, sorted.
     pub fn users(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(
-            |m| {
-                if let Member::User(name) = m { Some(name.as_str()) } else { None }
-            },
-        )
+        self.members.iter().filter(|member| matches!(member, Member::User(_))).map(Member::name)
     }
 
     /// The programs of the session, sorted.
     pub fn agents(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(
-            |m| {
-                if let Member::Agent(name) = m { Some(name.as_str()) } else { None }
-            },
-        )
+        self.members.iter().filter(|member| matches!(member, Member::Agent(_))).map(Member::name)
     }
 }

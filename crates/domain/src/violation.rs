@@ -1,87 +1,80 @@
-use std::fmt;
+use strum::Display;
 
 /// The longest part of a wrong value that an error repeats, in characters.
 const SHOWN: usize = 80;
 
 /// What of a request a rule is about. Each API has a place for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The organisation of the space.
+    #[strum(serialize = "the organisation")]
     Organisation,
     /// The space.
+    #[strum(serialize = "the name of the space")]
     Space,
     /// The session.
+    #[strum(serialize = "the name of the session")]
     Session,
     /// A person who takes part.
+    #[strum(serialize = "the name of a user")]
     User,
     /// A program that takes part.
+    #[strum(serialize = "the name of an agent")]
     Agent,
     /// Who said it.
+    #[strum(serialize = "the producer")]
     Producer,
     /// Who it was said to.
+    #[strum(serialize = "the recipient")]
     Recipient,
     /// The producer's role.
+    #[strum(serialize = "the role")]
     Role,
     /// The kind of message.
+    #[strum(serialize = "the kind of message")]
     Kind,
     /// What was said.
+    #[strum(serialize = "the content")]
     Content,
     /// What came with it.
+    #[strum(serialize = "the metadata")]
     Metadata,
     /// A text in the metadata that describes the content, such as a caption.
+    #[strum(serialize = "a caption in the metadata")]
     Caption,
     /// When it was said, or another moment.
+    #[strum(serialize = "the time")]
     Timestamp,
     /// The question of a search.
+    #[strum(serialize = "the query")]
     Query,
     /// What a search is narrowed to.
+    #[strum(serialize = "the filter")]
     Filter,
     /// The most results.
+    #[strum(serialize = "the limit")]
     Limit,
     /// The id of an episode.
+    #[strum(serialize = "the id of the episode")]
     Episode,
     /// The id of a fact.
+    #[strum(serialize = "the id of the fact")]
     Fact,
     /// The id of a set of facts.
+    #[strum(serialize = "the id of the set")]
     FactSet,
     /// The id of a type of sets.
+    #[strum(serialize = "the id of the set type")]
     SetType,
     /// The id of a category.
+    #[strum(serialize = "the id of the category")]
     Category,
     /// The id of a tag.
+    #[strum(serialize = "the id of the tag")]
     Tag,
     /// The client's name for a request.
+    #[strum(serialize = "the idempotency key")]
     IdempotencyKey,
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Organisation => "the organisation",
-            Self::Space => "the name of the space",
-            Self::Session => "the name of the session",
-            Self::User => "the name of a user",
-            Self::Agent => "the name of an agent",
-            Self::Producer => "the producer",
-            Self::Recipient => "the recipient",
-            Self::Role => "the role",
-            Self::Kind => "the kind of message",
-            Self::Content => "the content",
-            Self::Metadata => "the metadata",
-            Self::Caption => "a caption in the metadata",
-            Self::Timestamp => "the time",
-            Self::Query => "the query",
-            Self::Filter => "the filter",
-            Self::Limit => "the limit",
-            Self::Episode => "the id of the episode",
-            Self::Fact => "the id of the fact",
-            Self::FactSet => "the id of the set",
-            Self::SetType => "the id of the set type",
-            Self::Category => "the id of the category",
-            Self::Tag => "the id of the tag",
-            Self::IdempotencyKey => "the idempotency key",
-        })
-    }
 }
 
 /// A rule that a request breaks: which field, of which of several items, and how.

@@ -2,7 +2,6 @@
 //! [`Dialect`] that the clients of an API expect, with the hints of the server that refuses.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
@@ -20,7 +19,7 @@ pub struct ApiError(Box<Refused>);
 #[derive(Clone, Debug)]
 struct Refused {
     status: StatusCode,
-    code: Cow<'static, str>,
+    code: &'static str,
     /// `None` for that of the code.
     hint: Option<&'static str>,
     database: Option<(Database, DatabaseErrorKind)>,
@@ -47,7 +46,7 @@ impl ApiError {
         let detail = Detail::Text(detail.into());
         Self(Box::new(Refused {
             status,
-            code: code.into(),
+            code,
             hint: None,
             database: None,
             detail,
@@ -161,8 +160,8 @@ impl ApiError {
     /// The body in our own shape.
     pub fn into_body(self, hints: Hints) -> Body {
         let Refused { code, hint, database, detail, stored, .. } = *self.0;
-        let hint = hint.unwrap_or_else(|| hints(&code, database));
-        Body { detail, code, hint: hint.into(), stored }
+        let hint = hint.unwrap_or_else(|| hints(code, database));
+        Body { detail, code: code.into(), hint: hint.into(), stored }
     }
 
     /// The body in `OpenAI`'s shape.

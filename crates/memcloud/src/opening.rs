@@ -97,24 +97,14 @@ pub(crate) async fn copy_memory(
 
 fn summary(copied: &copy::Copied, seconds: f64, output: Output) {
     let copy::Copied { episodes, vectors, facts, queued, spaces, keys, written, checksum } = copied;
-    if output.json {
-        output.value(&serde_json::json!({
-            "memories": episodes,
-            "vectors": vectors,
-            "facts": facts,
-            "queued": queued,
-            "groups": spaces,
-            "keys": keys,
-            "written": written,
-            "checksum": checksum,
-            "seconds": seconds,
-        }));
-        return;
-    }
-    output.data(format!(
+    let values = serde_json::json!({
+        "memories": episodes, "vectors": vectors, "facts": facts, "queued": queued, "groups": spaces,
+        "keys": keys, "written": written, "checksum": checksum, "seconds": seconds,
+    });
+    output.answer(&values, |output| output.data(format!(
         "{episodes} memories in {spaces} groups, {vectors} with a vector; {facts} facts, {queued} messages to learn from; \
          {keys} API keys; {written} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides"
-    ));
+    )));
 }
 
 impl From<Error> for Failure {

@@ -93,6 +93,11 @@ impl Output {
         write_line(&mut out, &visible_json(&text.unwrap_or_default()));
     }
 
+    /// Prints an answer: as JSON for programs, or as `show` does for people.
+    pub(crate) fn answer(self, value: &impl Serialize, show: impl FnOnce(Self)) {
+        if self.json { self.value(value) } else { show(self) }
+    }
+
     /// Prints a part of a line of data at once.
     #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
     pub(crate) fn piece(self, text: &str) {

@@ -16,6 +16,7 @@ mod metrics;
 mod params;
 mod router;
 
+pub use api::profile::queue::profile_queue;
 pub use app::{App, Settings};
 pub use hint::hint;
 pub use keys::{

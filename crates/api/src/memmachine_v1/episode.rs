@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use deserr::{Deserr, IntoValue, Value as Given, ValuePointerRef};
 use memcloud_domain::{Timestamp, Violation};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -149,8 +147,7 @@ pub struct Episode {
     /// The kind of message.
     pub episode_type: String,
     /// Always `string`.
-    #[schema(value_type = String)]
-    pub content_type: Cow<'static, str>,
+    pub content_type: String,
     /// When it was said: UTC, without a zone.
     pub timestamp: String,
     /// The group it belongs to.

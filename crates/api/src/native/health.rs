@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -9,14 +7,11 @@ use crate::{Detail, Error};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// `healthy` or `unhealthy`.
-    #[schema(value_type = String)]
-    pub status: Cow<'static, str>,
+    pub status: String,
     /// Always `memcloud`.
-    #[schema(value_type = String)]
-    pub service: Cow<'static, str>,
+    pub service: String,
     /// The version of the server.
-    #[schema(value_type = String)]
-    pub version: Cow<'static, str>,
+    pub version: String,
     /// Which kinds of memory work.
     pub memory_managers: Managers,
     /// What is wrong, when unhealthy.
@@ -53,16 +48,14 @@ pub struct Managers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Live {
     /// Always `alive`.
-    #[schema(value_type = String)]
-    pub status: Cow<'static, str>,
+    pub status: String,
 }
 
 /// The memory works.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ready {
     /// Always `ready`.
-    #[schema(value_type = String)]
-    pub status: Cow<'static, str>,
+    pub status: String,
     /// The state of each part.
     pub parts: Vec<PartState>,
 }
@@ -100,8 +93,7 @@ pub struct PartState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NotReady {
     /// Always `unavailable`.
-    #[schema(value_type = String)]
-    pub status: Cow<'static, str>,
+    pub status: String,
     /// The first part that does not work.
     pub part: Part,
     /// What is wrong with it, with a code and a hint.

@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use deserr::Deserr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,8 +47,7 @@ pub struct Key {
     /// What the key is for.
     pub name: String,
     /// What it permits: `read`, `write`, `admin`.
-    #[schema(value_type = Vec<String>)]
-    pub rights: Vec<Cow<'static, str>>,
+    pub rights: Vec<String>,
     /// The groups it opens; null for all.
     pub spaces: Option<Vec<String>>,
     /// When it was made.
@@ -62,8 +59,7 @@ pub struct Key {
     /// When it was revoked; null if it was not.
     pub revoked_at: Option<String>,
     /// `live`, `expired` or `revoked`.
-    #[schema(value_type = String)]
-    pub state: Cow<'static, str>,
+    pub state: String,
 }
 
 /// A key that was just made.

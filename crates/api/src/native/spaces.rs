@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use deserr::Deserr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,8 +16,7 @@ pub struct Space {
     /// Whether messages that are stored in it are learned from.
     pub learns: bool,
     /// `active`, or `deleting` until its data are gone.
-    #[schema(value_type = String)]
-    pub state: Cow<'static, str>,
+    pub state: String,
     /// When it was created; null when that is not known.
     pub created_at: Option<String>,
 }

@@ -41,12 +41,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let client = connect(&context.sources, &args.client)?;
     let answer = client.store(&episode(args)?).await?;
-    if context.output.json {
-        context.output.value(&answer);
-    } else {
-        context.output.data(answer.id.to_string());
-        context.output.say("stored");
-    }
+    context.output.answer(&answer, |output| {
+        output.data(answer.id.to_string());
+        output.say("stored");
+    });
     Ok(Exit::Ok)
 }
 

@@ -36,18 +36,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let target = to.clone();
     let copied = tokio::task::spawn_blocking(move || sqlite::back_up(&data_dir, &target)).await;
     let copied = copied.map_err(|panic| Failure::new(panic.to_string(), "run 'memcloud doctor'"))??;
-    let (episodes, bytes) = (copied.episodes, copied.bytes);
-    if context.output.json {
-        context
-            .output
-            .value(&json!({"file": to.display().to_string(), "memories": episodes, "bytes": bytes}));
-    } else {
-        context.output.data(format!(
-            "{episodes} memories, {bytes} bytes, checked: {}; to restore, put it into an empty data directory as {}",
-            to.display(),
-            sqlite::FILE
+    let (to, episodes, bytes, file) = (to.display().to_string(), copied.episodes, copied.bytes, sqlite::FILE);
+    context.output.answer(&json!({"file": to, "memories": episodes, "bytes": bytes}), |output| {
+        output.data(format!(
+            "{episodes} memories, {bytes} bytes, checked: {to}; to restore, put it into an empty data directory as {file}"
         ));
-    }
+    });
     Ok(Exit::Ok)
 }
 

@@ -68,27 +68,22 @@ async fn create(new: &Create, context: &Context) -> Result<Exit, Failure> {
         expires_at: new.expires.clone(),
     };
     let created = client.create_key(&key).await?;
-    if context.output.json {
-        context.output.value(&created);
-    } else {
-        context.output.data(&created.key);
-        context.output.say(format!("key {} created; it cannot be shown again", created.about.id));
-    }
+    context.output.answer(&created, |output| {
+        output.data(&created.key);
+        output.say(format!("key {} created; it cannot be shown again", created.about.id));
+    });
     Ok(Exit::Ok)
 }
 
 async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
     let client = connect(&context.sources, flags)?;
     let listed = client.keys().await?;
-    let keys = &listed.keys;
-    if context.output.json {
-        context.output.value(&listed);
-    } else if keys.is_empty() {
-        context.output.say("no keys");
-    }
-    for key in keys.iter().filter(|_| !context.output.json) {
-        context.output.data(line(key));
-    }
+    context.output.answer(&listed, |output| {
+        if listed.keys.is_empty() {
+            output.say("no keys");
+        }
+        listed.keys.iter().for_each(|key| output.data(line(key)));
+    });
     Ok(Exit::Ok)
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time, metadata};
 use crate::failure::{Exit, Failure};
-use crate::output::Line;
+use crate::output::{Line, Output};
 use crate::settings::ClientFlags;
 
 /// Find messages of a group, best first
@@ -33,13 +33,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let client = connect(&context.sources, &args.client)?;
     let explain = args.explain;
     let hits = client.search(&query(args)).await?;
-    if context.output.json {
-        context.output.value(&hits);
-    } else {
-        for hit in &hits {
-            show(hit, explain, context);
-        }
-    }
+    context.output.answer(&hits, |output| hits.iter().for_each(|hit| show(hit, explain, output)));
     if hits.is_empty() {
         context.output.say("nothing was found");
         return Ok(Exit::Nothing);
@@ -63,15 +57,15 @@ fn query(args: Args) -> SearchQuery {
     }
 }
 
-fn show(hit: &Hit, explain: bool, context: &Context) {
+fn show(hit: &Hit, explain: bool, output: Output) {
     let Hit { episode, score, explain: explanation } = hit;
     let line =
         Line::from(format!("{:6.3}  ", score.unwrap_or_default())).dim(day_and_time(&episode.timestamp));
-    context.output.data(line.plain(format!("  {}: {}", episode.producer_id, episode.content)));
+    output.data(line.plain(format!("  {}: {}", episode.producer_id, episode.content)));
     let explanation = explanation.as_ref().filter(|_| explain).map(serde_json::to_value);
     if let Some(Ok(Value::Object(parts))) = explanation {
         let parts: Vec<String> = parts.iter().filter_map(|(name, value)| part(name, value)).collect();
-        context.output.data(Line::default().dim(format!("        {}", parts.join(", "))));
+        output.data(Line::default().dim(format!("        {}", parts.join(", "))));
     }
 }
 

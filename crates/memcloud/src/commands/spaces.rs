@@ -92,16 +92,13 @@ async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
             break;
         }
     }
-    if context.output.json {
-        context.output.value(&Spaces { spaces: listed, next_cursor: None });
-        return Ok(Exit::Ok);
-    }
-    if listed.is_empty() {
-        context.output.say("no spaces");
-    }
-    for space in &listed {
-        context.output.data(line(space));
-    }
+    let listed = Spaces { spaces: listed, next_cursor: None };
+    context.output.answer(&listed, |output| {
+        if listed.spaces.is_empty() {
+            output.say("no spaces");
+        }
+        listed.spaces.iter().for_each(|space| output.data(line(space)));
+    });
     Ok(Exit::Ok)
 }
 
@@ -125,12 +122,8 @@ async fn show(name: &Name, flags: &ClientFlags, context: &Context) -> Result<Exi
 }
 
 fn print(details: &SpaceDetails, context: &Context) {
-    if context.output.json {
-        context.output.value(details);
-        return;
-    }
     let space = &details.space;
-    for (name, value) in [
+    let rows = [
         ("space", format!("{}/{}", space.org, space.project)),
         ("description", space.description.clone()),
         ("learns", if space.learns { "yes" } else { "no" }.to_owned()),
@@ -139,9 +132,9 @@ fn print(details: &SpaceDetails, context: &Context) {
         ("sessions", details.sessions.to_string()),
         ("messages", details.episodes.to_string()),
         ("facts", details.facts.to_string()),
-    ] {
-        context.output.data(format!("{name:<13}{value}").trim_end());
-    }
+    ];
+    let line = |(name, value): &(&str, String)| format!("{name:<13}{value}").trim_end().to_owned();
+    context.output.answer(details, |output| rows.iter().for_each(|row| output.data(line(row))));
 }
 
 async fn configure(new: Configure, context: &Context) -> Result<Exit, Failure> {

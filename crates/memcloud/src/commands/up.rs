@@ -52,11 +52,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             format!("{}; until then, name it to other commands with --url {}", failure.hint, current.url);
         context.output.warn(&failure.message, &hint);
     }
-    if context.output.json {
-        context.output.value(&facts);
-    } else {
-        context.output.data(welcome(&facts, locked));
-    }
+    context.output.answer(&facts, |output| output.data(welcome(&facts, locked)));
     let served = serving.await;
     current.leave();
     ended(served)

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use memcloud_api::memmachine_v1;
 use memcloud_api::native::{CreatedKey, Key, Keys, NewKey as ApiNewKey};
 use memcloud_api::{Place, Problem, Problems};
-use memcloud_domain::{ApiKey, Caller, KeyState, Right, Rights, Space, Timestamp};
+use memcloud_domain::{ApiKey, Caller, Right, Rights, Space, Timestamp};
 use memcloud_http::{Admin, Allowed, ApiError, TypedBody};
 use memcloud_ports::Revocation;
 use secrecy::ExposeSecret;
@@ -188,11 +188,6 @@ fn expires_at(given: &str, now: Timestamp) -> Result<Timestamp, Problem> {
 fn shown(key: &ApiKey, now: Timestamp) -> Key {
     let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
     let groups = |spaces: &Vec<Space>| spaces.iter().map(|space| space.project.clone()).collect();
-    let state = match key.state(now) {
-        KeyState::Live => "live",
-        KeyState::Expired => "expired",
-        KeyState::Revoked => "revoked",
-    };
     Key {
         id: key.id.to_string(),
         name: key.name.clone(),
@@ -202,6 +197,6 @@ fn shown(key: &ApiKey, now: Timestamp) -> Key {
         last_used_at: text(key.last_used_at),
         expires_at: text(key.expires_at),
         revoked_at: text(key.revoked_at),
-        state: state.into(),
+        state: key.state(now).to_string(),
     }
 }

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
+use memcloud_api::native::{ParkedMessage, ProfileQueue};
 use memcloud_client::Client;
 use memcloud_domain::{Error, with_causes};
 use memcloud_instance::{Engines, Llm, RemoteModel};
 use memcloud_ports::{Call, ModelAnswer, ModelError};
+use memcloud_server::profile_queue;
 use serde_json::{Map, Value, json};
 
 use super::Finding;
@@ -54,7 +56,7 @@ pub(super) async fn embedding(settings: &RemoteModel) -> (Finding, Option<String
     let part = "model";
     let embedder = match settings.open().await {
         Ok(embedder) => embedder,
-        Err(error) => return (Finding::of(part, Err(error.into())), None),
+        Err(error) => return (Finding::broken(part, error), None),
     };
     let (place, space) = (settings.endpoint.address(), embedder.space().to_owned());
     let finding = match embedder.embed_query("Is anyone there?").await {
@@ -68,20 +70,12 @@ pub(super) async fn embedding(settings: &RemoteModel) -> (Finding, Option<String
 pub(super) async fn queue_of(client: &Client, retry: bool) -> Finding {
     let asking = async {
         let retried = if retry { Some(client.retry_parked(None).await?.retried) } else { None };
-        Ok((retried, client.profile_queue(None).await?))
+        Ok((client.profile_queue(None).await?, retried))
     };
-    let (retried, queue) = match asking.await {
-        Ok(found) => found,
-        Err(error) => return Finding::of_server("profile", Err(error)),
-    };
-    let stuck = queue.parked_messages.into_iter().map(|message| Stuck {
-        id: message.id.to_string(),
-        attempts: message.attempts,
-        reason: message.reason,
-    });
-    let stuck: Vec<_> = stuck.collect();
-    let (waiting, parked, learning) = (queue.waiting, queue.parked, queue.learning);
-    Queue { learning, waiting, since: queue.since, parked, retried }.found(&stuck)
+    match asking.await {
+        Ok((queue, retried)) => found(&queue, retried),
+        Err(error) => Finding::refused("profile", error),
+    }
 }
 
 /// The queue in the store, which is open to this process only where no server runs; `None` where one does.
@@ -90,61 +84,34 @@ pub(super) async fn queue_in(engines: &Engines, dir: &Path, learning: bool, retr
     let reading = async {
         let queue = &engine.learning;
         let retried = if retry { Some(queue.unpark(None).await?) } else { None };
-        let waiting = queue.waiting(None).await?;
-        Ok::<_, Error>((retried, waiting, queue.parked(None, LISTED).await?))
+        let (waiting, parked) = (queue.waiting(None).await?, queue.parked(None, LISTED).await?);
+        Ok::<_, Error>((profile_queue(learning, waiting, parked), retried))
     };
-    let (retried, waiting, parked) = match reading.await {
-        Ok(found) => found,
-        Err(error) => return Some(Finding::failed("profile", with_causes(&error), hint(&error))),
-    };
-    let stuck = parked.into_iter().map(|parked| Stuck {
-        id: memcloud_api::PrefixedId(parked.episode).to_string(),
-        attempts: parked.attempts,
-        reason: parked.reason,
-    });
-    let since = waiting.since.map(|at| at.to_string());
-    let queue = Queue { learning, waiting: waiting.waiting, since, parked: waiting.parked, retried };
-    Some(queue.found(&stuck.collect::<Vec<_>>()))
+    Some(match reading.await {
+        Ok((queue, retried)) => found(&queue, retried),
+        Err(error) => Finding::broken("profile", error),
+    })
 }
 
-/// A parked message.
-struct Stuck {
-    id: String,
-    attempts: u32,
-    reason: String,
-}
-
-/// The queue, however it was read.
-struct Queue {
-    learning: bool,
-    waiting: u64,
-    since: Option<String>,
-    parked: u64,
-    retried: Option<u64>,
-}
-
-impl Queue {
-    fn found(self, stuck: &[Stuck]) -> Finding {
-        let part = "profile";
-        let waiting = format!("{} messages are waiting to be learned from", self.waiting);
-        let since = self.since.as_ref().map(|since| format!(", the first since {since}"));
-        let retried = self.retried.map(|retried| format!("; {retried} parked messages were queued again"));
-        let detail = [Some(waiting), since, retried].into_iter().flatten().collect::<String>();
-        if self.parked > 0 {
-            let listed: String = stuck.iter().take(LISTED).map(Stuck::line).collect();
-            let detail = format!("{detail}; {} are parked:{listed}", self.parked);
-            return Finding::warned(part, detail, HINT_PARKED);
-        }
-        if self.waiting > 0 && !self.learning {
-            let hint = "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns";
-            return Finding::warned(part, detail, hint);
-        }
-        Finding::ok(part, detail)
+/// What a queue shows, and how many of its messages were queued again just now.
+fn found(queue: &ProfileQueue, retried: Option<u64>) -> Finding {
+    let part = "profile";
+    let waiting = format!("{} messages are waiting to be learned from", queue.waiting);
+    let since = queue.since.as_ref().map(|since| format!(", the first since {since}"));
+    let retried = retried.map(|retried| format!("; {retried} parked messages were queued again"));
+    let detail = [Some(waiting), since, retried].into_iter().flatten().collect::<String>();
+    if queue.parked > 0 {
+        let listed: String = queue.parked_messages.iter().take(LISTED).map(line).collect();
+        let detail = format!("{detail}; {} are parked:{listed}", queue.parked);
+        return Finding::warned(part, detail, HINT_PARKED);
     }
+    if queue.waiting > 0 && !queue.learning {
+        let hint = "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns";
+        return Finding::warned(part, detail, hint);
+    }
+    Finding::ok(part, detail)
 }
 
-impl Stuck {
-    fn line(&self) -> String {
-        format!("\n{:18}{}: {} attempts, {}", "", self.id, self.attempts, self.reason)
-    }
+fn line(ParkedMessage { id, attempts, reason, .. }: &ParkedMessage) -> String {
+    format!("\n{:18}{id}: {attempts} attempts, {reason}", "")
 }

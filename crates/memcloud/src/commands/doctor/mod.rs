@@ -7,10 +7,11 @@ use std::path::Path;
 use memcloud_api::Integer;
 use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
 use memcloud_client::{Client, Error as ClientError, ListQuery, Refusal};
-use memcloud_domain::{Error, with_causes, without_userinfo};
+use memcloud_domain::{Error, without_userinfo};
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::{Engines, LocalModel};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::client::{connect, named_url};
 use crate::commands::Context;
@@ -40,12 +41,14 @@ pub(crate) struct Args {
     live: bool,
 }
 
-/// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The result of a check. A report for programs has its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum State {
     /// The part works.
     Ok,
     /// The part works, but soon may not.
+    #[serde(rename = "warning")]
     Warned,
     /// The part does not work.
     Failed,
@@ -56,29 +59,20 @@ enum State {
 }
 
 impl State {
-    /// Its name in a report for programs.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warned => "warning",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Unchecked => "unchecked",
-        }
-    }
-
     /// Its name in a report for people, at most six characters.
     fn label(self) -> &'static str {
         match self {
+            Self::Ok => "ok",
             Self::Warned => "warn",
+            Self::Failed => "failed",
             Self::Skipped => "-",
             Self::Unchecked => "?",
-            Self::Ok | Self::Failed => self.name(),
         }
     }
 }
 
 /// What a check found out about one part.
+#[derive(Serialize)]
 struct Finding {
     part: &'static str,
     state: State,
@@ -103,17 +97,14 @@ impl Finding {
         Self { part, state: State::Failed, detail: detail.into(), hint: hint.into() }
     }
 
-    fn of(part: &'static str, checked: Result<String, Failure>) -> Self {
-        match checked {
-            Ok(detail) => Self::ok(part, detail),
-            Err(failure) => Self::failed(part, failure.message, failure.hint),
-        }
+    fn broken(part: &'static str, error: impl Into<Failure>) -> Self {
+        let Failure { message, hint, .. } = error.into();
+        Self::failed(part, message, hint)
     }
 
-    /// The result of a check on the server. A check that the key does not permit says nothing about the part.
-    fn of_server(part: &'static str, checked: Result<String, ClientError>) -> Self {
-        let forbidden = checked.as_ref().err().and_then(missing_permission);
-        let Some(refusal) = forbidden else { return Self::of(part, checked.map_err(Failure::from)) };
+    /// A request of a check that failed. One that the key does not permit says nothing about the part.
+    fn refused(part: &'static str, error: ClientError) -> Self {
+        let Some(refusal) = missing_permission(&error) else { return Self::broken(part, error) };
         let detail = format!("not checked: {}", refusal.detail);
         let hint = refusal.hint.clone().unwrap_or_default();
         Self { part, state: State::Unchecked, detail, hint }
@@ -163,11 +154,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 /// Checks liveness alone, which needs no key and costs the server nothing.
 async fn alive(client: &Client, output: Output) -> Result<Exit, Failure> {
     let answer = client.live().await?;
-    if output.json {
-        output.value(&answer);
-    } else {
-        output.data(format!("{} is alive", client.url()));
-    }
+    output.answer(&answer, |output| output.data(format!("{} is alive", client.url())));
     Ok(Exit::Ok)
 }
 
@@ -198,24 +185,12 @@ impl Report {
 
     fn finish(self) -> Exit {
         let (broken, unchecked) = (self.count(State::Failed), self.count(State::Unchecked));
-        if self.output.json {
-            self.output.value(&self.json());
-        } else {
+        self.output.answer(&json!({"ok": broken == 0, "parts": self.findings}), |output| {
             let broken = if broken == 0 { "nothing is broken".into() } else { format!("{broken} broken") };
-            let unchecked = if unchecked == 0 {
-                String::new()
-            } else {
-                format!("; {unchecked} not checked with this key")
-            };
-            self.output.data(format!("{broken}{unchecked}"));
-        }
+            let unchecked = (unchecked > 0).then(|| format!("; {unchecked} not checked with this key"));
+            output.data(broken + &unchecked.unwrap_or_default());
+        });
         if broken == 0 { Exit::Ok } else { Exit::Failed }
-    }
-
-    fn json(&self) -> Value {
-        let part = |Finding { part, state, detail, hint }: &Finding| json!({"part": part, "state": state.name(), "detail": detail, "hint": hint});
-        let parts: Vec<Value> = self.findings.iter().map(part).collect();
-        json!({"ok": self.count(State::Failed) == 0, "parts": parts})
     }
 }
 
@@ -230,10 +205,7 @@ fn data_directory(dir: &Path) -> Finding {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Finding::skipped(part, format!("{place} does not exist yet; 'memcloud up' makes it"))
         }
-        Err(error) => {
-            let failure = Failure::file("read", dir, &error);
-            Finding::failed(part, failure.message, failure.hint)
-        }
+        Err(error) => Finding::broken(part, Failure::file("read", dir, &error)),
     }
 }
 
@@ -266,7 +238,7 @@ async fn embedding_model(model: &LocalModel) -> (Finding, Option<String>) {
             (Finding::skipped(part, detail), None)
         }
         Ok(Some(found)) => (Finding::ok(part, opening::examined(&found)), Some(found.space)),
-        Err(error) => (Finding::of(part, Err(error.into())), None),
+        Err(error) => (Finding::broken(part, error), None),
     }
 }
 
@@ -311,7 +283,7 @@ async fn store(dir: &Path, engines: &Engines) -> Finding {
         Err(Error::StorageLocked { .. }) => {
             Finding::skipped(part, "a running server has it open; see 'ready'")
         }
-        Err(error) => Finding::failed(part, with_causes(&error), hint(&error)),
+        Err(error) => Finding::broken(part, error),
     }
 }
 
@@ -323,7 +295,7 @@ async fn server(client: &Client, is_named: bool) -> Vec<Finding> {
         Err(failure) if failure.exit == Exit::Unreachable && !is_named => {
             return vec![Finding::skipped("server", format!("none is running at {}", client.url()))];
         }
-        Err(failure) => return vec![Finding::failed("server", failure.message, failure.hint)],
+        Err(failure) => return vec![Finding::broken("server", failure)],
     }
     let any = ListQuery { group_id: GROUP.into(), limit: 1, ..ListQuery::default() };
     let listed = client.list(&any).await;
@@ -332,7 +304,7 @@ async fn server(client: &Client, is_named: bool) -> Vec<Finding> {
         && limit.is_none()
     {
         let refused = failure.exit == Exit::KeyRefused;
-        findings.push(Finding::failed("key", failure.message, failure.hint));
+        findings.push(Finding::broken("key", failure));
         if refused {
             return findings;
         }
@@ -342,7 +314,10 @@ async fn server(client: &Client, is_named: bool) -> Vec<Finding> {
         findings.push(Finding::ok("key", format!("{accepted}{limit}")));
     }
     let ready = client.ready().await;
-    findings.push(Finding::of_server("ready", ready.map(|_| "it reports that its parts work".into())));
+    findings.push(match ready {
+        Ok(_) => Finding::ok("ready", "it reports that its parts work"),
+        Err(error) => Finding::refused("ready", error),
+    });
     findings.push(round_trip(client).await);
     findings
 }
@@ -365,7 +340,7 @@ async fn round_trip(client: &Client) -> Finding {
     };
     let stored = match client.store(&episode).await {
         Ok(stored) => stored,
-        Err(error) => return Finding::of_server(part, Err(error)),
+        Err(error) => return Finding::refused(part, error),
     };
     let found = find(client, &session, &said).await;
     let deleted = client.delete(GROUP, stored.id).await;
@@ -378,7 +353,7 @@ async fn round_trip(client: &Client) -> Finding {
         Ok((true, false)) => Finding::ok(part, "stored, found, deleted"),
         Ok((false, _)) => Finding::failed(part, "a message that was stored is not found", hint),
         Ok((true, true)) => Finding::failed(part, "a message that was deleted is still found", hint),
-        Err(error) => Finding::of_server(part, Err(error)),
+        Err(error) => Finding::refused(part, error),
     }
 }
 

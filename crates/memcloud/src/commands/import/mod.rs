@@ -170,21 +170,12 @@ fn stopped(failure: &Failure, stored: u64, total: u64) -> Failure {
 fn summary(stored: u64, content: &Content, took: Duration, context: &Context) {
     let (sessions, seconds) = (content.conversations.len(), took.as_secs_f64());
     let rate = stored as f64 / seconds.max(1e-3);
-    if context.output.json {
-        context.output.value(&json!({
-            "messages": stored,
-            "sessions": sessions,
-            "skipped": content.bad.len(),
-            "seconds": seconds,
-        }));
-        return;
-    }
-    let skipped = if content.bad.is_empty() {
-        String::new()
-    } else {
-        format!(", {} bad lines skipped", content.bad.len())
-    };
-    let line =
-        format!("{stored} messages in {sessions} sessions{skipped}; {seconds:.1} s, {rate:.0} messages/s");
-    context.output.data(line);
+    let skipped = content.bad.len();
+    let facts = json!({"messages": stored, "sessions": sessions, "skipped": skipped, "seconds": seconds});
+    context.output.answer(&facts, |output| {
+        let skipped = (skipped > 0).then(|| format!(", {skipped} bad lines skipped")).unwrap_or_default();
+        output.data(format!(
+            "{stored} messages in {sessions} sessions{skipped}; {seconds:.1} s, {rate:.0} messages/s"
+        ));
+    });
 }

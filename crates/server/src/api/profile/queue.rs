@@ -35,13 +35,18 @@ pub(crate) async fn queue(
         all.since = all.since.into_iter().chain(since).min();
         shown.extend(app.memory.engine().learning.parked(space.as_ref(), SHOWN - shown.len()).await?);
     }
-    Ok(Json(ProfileQueue {
-        learning: app.memory.learns(),
-        waiting: all.waiting,
-        since: all.since.map(|at| at.to_string()),
-        parked: all.parked,
-        parked_messages: shown.into_iter().map(parked_message).collect(),
-    }))
+    Ok(Json(profile_queue(app.memory.learns(), all, shown)))
+}
+
+/// A queue as the API shows it: whether something learns, how much waits, and the first messages that failed.
+pub fn profile_queue(learning: bool, waiting: Waiting, parked: Vec<Parked>) -> ProfileQueue {
+    ProfileQueue {
+        learning,
+        waiting: waiting.waiting,
+        since: waiting.since.map(|at| at.to_string()),
+        parked: waiting.parked,
+        parked_messages: parked.into_iter().map(parked_message).collect(),
+    }
 }
 
 fn parked_message(parked: Parked) -> ParkedMessage {

@@ -7,7 +7,7 @@ pub(crate) mod list;
 
 use memcloud_api::Problems;
 use memcloud_api::native::{Space as ShownSpace, SpaceDetails};
-use memcloud_domain::{Caller, Space, SpaceInfo, SpaceState};
+use memcloud_domain::{Caller, Space, SpaceInfo};
 use memcloud_http::ApiError;
 use memcloud_memory::Memory;
 
@@ -31,16 +31,12 @@ async fn details(memory: &Memory, space: &Space) -> Result<SpaceDetails, ApiErro
 }
 
 fn shown(info: SpaceInfo) -> ShownSpace {
-    let state = match info.state {
-        SpaceState::Active => "active",
-        SpaceState::Deleting => "deleting",
-    };
     ShownSpace {
         org: info.space.org,
         project: info.space.project,
         description: info.description,
         learns: info.learns,
-        state: state.into(),
+        state: info.state.to_string(),
         created_at: info.created_at.map(|time| time.to_string()),
     }
 }
