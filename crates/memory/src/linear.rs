@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 
 use crate::chat::{Context, is_echo};
 use crate::llm_gate::ModelRequest;
-use crate::search::{Explanation, Hit, ParsedQuery, ProducerNames, QueryText};
+use crate::search::names::{ProducerNames, in_first_person};
+use crate::search::{Explanation, Hit, ParsedQuery, QueryText};
 use crate::text::analysis::Analysis;
 use crate::text::token_count;
 use crate::{Limits, ScoreBreakdown};
@@ -181,8 +182,9 @@ fn queries(text: &str) {
     let now = Timestamp::from_micros(1_686_756_600_000_000).unwrap();
     while !rest.is_empty() {
         let query = QueryText::read(rest);
-        black_box(names.in_first_person(&query));
-        black_box(ParsedQuery::parse(&query, None, &names, now));
+        let mentions = names.mentions(&query);
+        black_box(ParsedQuery::parse(&query, &mentions, now));
+        black_box(in_first_person(query.text, mentions));
         rest = &rest[query.text.len()..];
     }
 }

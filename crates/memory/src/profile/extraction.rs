@@ -110,8 +110,8 @@ impl Extraction {
         let messages: Vec<&str> = episodes.iter().map(|episode| episode.content.as_str()).collect();
         let messages = messages.join("\n");
         let messages = token_count::cut(&messages, SELECTING_TOKENS);
-        let vector = self.embedding.query(messages).await?.map(Arc::from);
-        let best = facts::rank(facts.clone(), messages.to_owned(), vector, SHOWN_FACTS).await?;
+        let query = facts::query(&self.embedding, messages).await?;
+        let best = facts::rank(facts.clone(), query, SHOWN_FACTS).await?;
         facts.retain(|fact| best.iter().any(|hit| hit.fact.id == fact.fact.id));
         Ok(facts)
     }

@@ -9,7 +9,10 @@ use memcloud_ports::EmbeddedFact;
 use memcloud_tasks::INLINE_BYTES;
 
 use crate::compute::compute;
-use crate::text::terms::terms;
+use crate::embedding::Embedding;
+use crate::search::query::{ParsedQuery, terms};
+use crate::search::query_text::{QueryText, beginning};
+use crate::text::terms::term_ids;
 
 /// The share of a fact's score that its terms have; its embedding has the rest. Without embeddings, terms are everything.
 const TERMS_SHARE: f32 = 0.2;
@@ -23,37 +26,43 @@ pub struct FactHit {
     pub score: f32,
 }
 
-/// The facts that are most similar to a text, best first.
+/// A text as facts are compared with it.
+pub(crate) async fn query(embedding: &Embedding, text: &str) -> Result<Arc<ParsedQuery>, Error> {
+    let text = beginning(text).to_owned();
+    let vector = embedding.query(&text).await?;
+    let parsed = compute(text.len() > INLINE_BYTES, "reading a query", move || ParsedQuery {
+        terms: terms(&QueryText::read(&text)),
+        vector,
+        ..ParsedQuery::default()
+    });
+    Ok(Arc::new(parsed.await?))
+}
+
+/// The facts that are most similar to a query, best first.
 pub(crate) async fn rank(
     facts: Vec<EmbeddedFact>,
-    text: String,
-    vector: Option<Arc<[f32]>>,
+    query: Arc<ParsedQuery>,
     limit: usize,
 ) -> Result<Vec<FactHit>, Error> {
     let bytes: usize = facts.iter().map(|EmbeddedFact { fact, .. }| fact.name.len() + fact.value.len()).sum();
-    compute(bytes + text.len() > INLINE_BYTES, "ranking facts", move || {
-        best(facts, &text, vector.as_deref(), limit)
-    })
-    .await
+    compute(bytes > INLINE_BYTES, "ranking facts", move || best(facts, &query, limit)).await
 }
 
-fn best(facts: Vec<EmbeddedFact>, text: &str, vector: Option<&[f32]>, limit: usize) -> Vec<FactHit> {
-    let query_terms: HashSet<String> = terms(text).collect();
-    let mut hits: Vec<FactHit> = facts
-        .into_iter()
-        .map(|fact| FactHit { score: score(&fact, &query_terms, vector), fact: fact.fact })
-        .collect();
+fn best(facts: Vec<EmbeddedFact>, query: &ParsedQuery, limit: usize) -> Vec<FactHit> {
+    let mut hits: Vec<FactHit> =
+        facts.into_iter().map(|fact| FactHit { score: score(&fact, query), fact: fact.fact }).collect();
     // Among equals, the fact that was learned last comes first.
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(b.fact.id.cmp(&a.fact.id)));
     hits.truncate(limit);
     hits
 }
 
-fn score(fact: &EmbeddedFact, query_terms: &HashSet<String>, vector: Option<&[f32]>) -> f32 {
+fn score(fact: &EmbeddedFact, query: &ParsedQuery) -> f32 {
     let line = line(&fact.fact.tag, &fact.fact.name, &fact.fact.value);
-    let fact_terms: HashSet<String> = terms(&line).collect();
-    let shared = query_terms.intersection(&fact_terms).count() as f32 / query_terms.len().max(1) as f32;
-    match (vector, &fact.vector) {
+    let terms: HashSet<u32> = term_ids(&line).collect();
+    let shared = query.terms.iter().filter(|term| terms.contains(&term.id)).count();
+    let shared = shared as f32 / query.terms.len().max(1) as f32;
+    match (&query.vector, &fact.vector) {
         (Some(query), Some(fact)) if query.len() == fact.len() => {
             TERMS_SHARE * shared + (1.0 - TERMS_SHARE) * cosine(query, fact)
         }

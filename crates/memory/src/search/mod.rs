@@ -8,7 +8,7 @@ mod filter;
 mod index;
 mod indexes;
 mod list;
-mod names;
+pub(crate) mod names;
 mod query;
 mod query_text;
 mod rank;
@@ -33,14 +33,14 @@ use crate::limits::Limits;
 use crate::search::filter::Candidates;
 use crate::search::index::{Row, SpaceIndex};
 use crate::search::indexes::Indexes;
+use crate::search::names::in_first_person;
+use crate::search::query_text::beginning;
 use crate::search::rank::Ranked;
 use crate::search::snapshot::{LockedIndex, Snapshot};
 
 pub use explain::{Explanation, ScoreBreakdown};
 pub use facts::FactHit;
 pub use list::{ListQuery, ListedPage};
-#[cfg(test)]
-pub(crate) use names::ProducerNames;
 pub(crate) use query::ParsedQuery;
 pub use query::SearchQuery;
 pub(crate) use query_text::QueryText;
@@ -91,11 +91,11 @@ pub(crate) struct Search {
     in_flight: Arc<InFlight>,
 }
 
-/// A query that has been embedded. `'a` is the query's own lifetime.
+/// A query that has been parsed and embedded. `'a` is the query's own lifetime.
 struct EmbeddedQuery<'a> {
     query: &'a SearchQuery,
+    parsed: Arc<ParsedQuery>,
     snapshot: Snapshot<'a>,
-    vector: Option<Arc<[f32]>>,
     began: Instant,
     embedding: Duration,
 }
@@ -140,8 +140,7 @@ impl Search {
         if known.is_empty() {
             return Ok(vec![]);
         }
-        let vector = self.embedding.query(query).await?.map(Arc::from);
-        facts::rank(known, beginning(query), vector, limit).await
+        facts::rank(known, facts::query(&self.embedding, query).await?, limit).await
     }
 
     /// Finds episodes and facts at once, with one embedding.
@@ -153,40 +152,44 @@ impl Search {
     ) -> Result<(SearchResults, Vec<FactHit>), Error> {
         let episodes = async {
             let embedded = self.embed(query).await?;
-            Ok((self.rank(&embedded).await?, embedded.vector))
+            Ok((self.rank(&embedded).await?, embedded.parsed))
         };
-        let ((results, vector), known) = tokio::try_join!(episodes, self.engine.facts.facts(of))?;
-        Ok((results, facts::rank(known, beginning(&query.text), vector, most_facts).await?))
+        let ((results, parsed), known) = tokio::try_join!(episodes, self.engine.facts.facts(of))?;
+        Ok((results, facts::rank(known, parsed, most_facts).await?))
     }
 
-    /// Reads a query and embeds it, with the names of producers replaced by "I" and "my".
+    /// Parses a query and embeds it, with the names of producers replaced by "I" and "my".
     async fn embed<'a>(&'a self, query: &'a SearchQuery) -> Result<EmbeddedQuery<'a>, Error> {
         self.check(query)?;
         self.embedding.bind().await?;
         let began = Instant::now();
         let snapshot = Snapshot::take(&self.indexes, &self.engine, &query.space).await?;
-        let (text, index) = (beginning(&query.text), snapshot.read().await?);
-        let in_first_person = compute(text.len() > INLINE_BYTES, "reading a query", move || {
-            index.names.in_first_person(&QueryText::read(&text))
+        let (text, index) = (beginning(&query.text).to_owned(), snapshot.read().await?);
+        let (now, is_embedded) = (self.clock.now(), self.embedding.is_available());
+        let read = compute(text.len() > INLINE_BYTES, "reading a query", move || {
+            let text = QueryText::read(&text);
+            let mentions = index.names.mentions(&text);
+            let parsed = ParsedQuery::parse(&text, &mentions, now);
+            (parsed, is_embedded.then(|| in_first_person(text.text, mentions)))
         });
-        let in_first_person = in_first_person.await?;
-        let embedding_began = Instant::now();
-        let vector = self.embedding.query(&in_first_person).await?.map(Arc::from);
-        let embedding = if vector.is_some() { embedding_began.elapsed() } else { Duration::ZERO };
-        Ok(EmbeddedQuery { query, snapshot, vector, began, embedding })
+        let (mut parsed, to_embed) = read.await?;
+        let mut embedding = Duration::ZERO;
+        if let Some(text) = to_embed {
+            let began = Instant::now();
+            parsed.vector = self.embedding.query(&text).await?;
+            embedding = began.elapsed();
+        }
+        Ok(EmbeddedQuery { query, parsed: Arc::new(parsed), snapshot, began, embedding })
     }
 
     /// Ranks the episodes of the query's space and loads the best.
     async fn rank(&self, embedded: &EmbeddedQuery<'_>) -> Result<SearchResults, Error> {
-        let EmbeddedQuery { query, snapshot, vector, began, embedding } = embedded;
+        let EmbeddedQuery { query, parsed, snapshot, began, embedding } = embedded;
         let index = Arc::new(snapshot.read().await?);
         let rows = self.passing(&query.space, &query.filter, &index).await?;
-        let (text, vector, now) = (beginning(&query.text), vector.clone(), self.clock.now());
-        let (limit, weights) = (query.limit, self.weights.clone());
-        let ranked = compute(is_large(&index) || text.len() > INLINE_BYTES, "ranking", move || {
-            let query = ParsedQuery::parse(&QueryText::read(&text), vector, &index.names, now);
-            ranked(&index, &query, &rows, limit, &weights)
-        });
+        let (parsed, limit, weights) = (Arc::clone(parsed), query.limit, self.weights.clone());
+        let ranked =
+            compute(is_large(&index), "ranking", move || ranked(&index, &parsed, &rows, limit, &weights));
         let (hits, cut, held) = self.load(query, ranked.await?).await?;
         Ok(SearchResults {
             hits,
@@ -261,11 +264,6 @@ impl Search {
         });
         Ok((hits.collect(), cut, Arc::new(held)))
     }
-}
-
-/// The part of a query's text that is read.
-fn beginning(text: &str) -> String {
-    text[..text.floor_char_boundary(query_text::MAX_BYTES)].to_owned()
 }
 
 /// Those of some episodes that a filter matches.

@@ -35,12 +35,12 @@ pub(crate) struct ProducerNames {
 }
 
 /// Where a text mentions a name: bytes from `start` to `end`, with the possessive ending.
-struct Mention<'n> {
+pub(crate) struct Mention<'n> {
     start: usize,
     end: usize,
     possessive: bool,
-    /// The producers whose name it may be.
-    producers: &'n [Name],
+    /// The name, as it is kept.
+    form: &'n str,
 }
 
 impl ProducerNames {
@@ -76,44 +76,17 @@ impl ProducerNames {
         self.bytes
     }
 
-    /// The producer that the query names first, by the whole name or the first name. Several producers, ascending, only
-    /// where they share that name.
-    pub(crate) fn first_named(&self, query: &QueryText<'_>) -> Vec<Name> {
-        let mentions = self.mentions(query);
-        let place = |mention: &Mention<'_>| (mention.start, Reverse(mention.end));
-        let first = mentions.iter().map(place).min();
-        let first = mentions.iter().filter(|mention| Some(place(mention)) == first);
-        let mut producers: Vec<Name> = first.flat_map(|mention| mention.producers).copied().collect();
+    /// The producers that have one of these forms of a name, ascending.
+    pub(crate) fn producers(&self, forms: &[Box<str>]) -> Vec<Name> {
+        let mut producers: Vec<Name> =
+            forms.iter().filter_map(|form| self.forms.get(form)).flatten().copied().collect();
         producers.sort_unstable();
         producers.dedup();
         producers
     }
 
-    /// The query as the people that it names would put it: their names as "I", their possessives as "my".
-    pub(crate) fn in_first_person(&self, query: &QueryText<'_>) -> String {
-        let mut mentions = self.mentions(query);
-        mentions.sort_by_key(|mention| Reverse(mention.end - mention.start));
-        let mut taken = vec![false; query.text.len()];
-        mentions.retain(|mention| {
-            let bytes = &mut taken[mention.start..mention.end];
-            // A part of a longer name is not a name of its own.
-            let is_free = !bytes.contains(&true);
-            bytes.fill(true);
-            is_free
-        });
-        mentions.sort_unstable_by_key(|mention| mention.start);
-        let (mut text, mut end) = (String::with_capacity(query.text.len()), 0);
-        for mention in mentions {
-            text.push_str(&query.text[end..mention.start]);
-            text.push_str(if mention.possessive { "my" } else { "I" });
-            end = mention.end;
-        }
-        text.push_str(&query.text[end..]);
-        text
-    }
-
     /// The mentions of all names as whole words, in any case.
-    fn mentions(&self, query: &QueryText<'_>) -> Vec<Mention<'_>> {
+    pub(crate) fn mentions(&self, query: &QueryText<'_>) -> Vec<Mention<'_>> {
         let mut mentions = Vec::new();
         if self.forms.is_empty() {
             return mentions;
@@ -146,25 +119,59 @@ impl ProducerNames {
         for _ in 0..=following {
             let ending = possessive_ending(&original[end..]);
             let is_whole = !original[end + ending..].chars().next().is_some_and(is_word_character);
-            if is_whole && let Some(producers) = self.forms.get(text.part(start, end)) {
+            if is_whole && let Some((form, _)) = self.forms.get_key_value(text.part(start, end)) {
                 let (possessive, end) = (ending > 0, end + ending);
-                mentions.push(Mention { start, end, possessive, producers });
+                mentions.push(Mention { start, end, possessive, form });
             }
             end += piece_length(&original[end..]);
         }
     }
 }
 
+/// The name that a query mentions first, the longest where several begin there. Several only where a possessive ending may
+/// belong to the name.
+pub(crate) fn first_named(mentions: &[Mention<'_>]) -> Vec<Box<str>> {
+    let place = |mention: &Mention<'_>| (mention.start, Reverse(mention.end));
+    let first = mentions.iter().map(place).min();
+    let first = mentions.iter().filter(|mention| Some(place(mention)) == first);
+    first.map(|mention| mention.form.into()).collect()
+}
+
+/// A query as the people that it mentions would put it: their names as "I", their possessives as "my".
+pub(crate) fn in_first_person(query: &str, mut mentions: Vec<Mention<'_>>) -> String {
+    mentions.sort_by_key(|mention| Reverse(mention.end - mention.start));
+    let mut taken = vec![false; if mentions.is_empty() { 0 } else { query.len() }];
+    mentions.retain(|mention| {
+        let bytes = &mut taken[mention.start..mention.end];
+        // A part of a longer name is not a name of its own.
+        let is_free = !bytes.contains(&true);
+        bytes.fill(true);
+        is_free
+    });
+    mentions.sort_unstable_by_key(|mention| mention.start);
+    let (mut text, mut end) = (String::with_capacity(query.len()), 0);
+    for mention in mentions {
+        text.push_str(&query[end..mention.start]);
+        text.push_str(if mention.possessive { "my" } else { "I" });
+        end = mention.end;
+    }
+    text.push_str(&query[end..]);
+    text
+}
+
 /// A text in lower case, of which each part can be found by its place in the original.
 struct LowerCase<'a> {
     original: &'a str,
     lower: String,
-    /// Where each byte of the original is, and the end.
+    /// Where each byte of the original is, and the end; empty where nothing has moved.
     places: Vec<usize>,
 }
 
 impl<'a> LowerCase<'a> {
     fn of(original: &'a str) -> Self {
+        if original.is_ascii() {
+            return Self { original, lower: original.to_ascii_lowercase(), places: vec![] };
+        }
         let (mut lower, mut places) = (String::with_capacity(original.len()), vec![]);
         for c in original.chars() {
             places.resize(places.len() + c.len_utf8(), lower.len());
@@ -175,7 +182,8 @@ impl<'a> LowerCase<'a> {
     }
 
     fn part(&self, start: usize, end: usize) -> &str {
-        &self.lower[self.places[start]..self.places[end]]
+        let place = |byte: usize| self.places.get(byte).copied().unwrap_or(byte);
+        &self.lower[place(start)..place(end)]
     }
 }
 
@@ -260,7 +268,7 @@ mod tests {
     #[test]
     fn names_become_first_person() {
         let names = names([(1, "Caroline"), (2, "Mary Ann Smith"), (3, "user"), (4, "@bob")]);
-        let rewritten = |query| names.in_first_person(&QueryText::read(query));
+        let rewritten = |query| in_first_person(query, names.mentions(&QueryText::read(query)));
         assert_eq!(rewritten("What is Caroline's plan?"), "What is my plan?");
         assert_eq!(rewritten("When did caroline and MARY go?"), "When did I and I go?");
         assert_eq!(rewritten("Did Mary Ann Smith call Carolines?"), "Did I call Carolines?");
@@ -273,7 +281,9 @@ mod tests {
     #[test]
     fn the_producer_named_first_counts() {
         let mut names = names([(3, "Ann"), (7, "Bob Stone"), (8, "Bob Hill"), (9, "I")]);
-        let named = |names: &ProducerNames, query| names.first_named(&QueryText::read(query));
+        let named = |names: &ProducerNames, query| {
+            names.producers(&first_named(&names.mentions(&QueryText::read(query))))
+        };
         assert_eq!(named(&names, "What did Ann tell Bob?"), [3]);
         assert_eq!(named(&names, "What did bob tell Ann?"), [7, 8]);
         assert_eq!(named(&names, "What did Bob Hill tell Ann?"), [8]);
@@ -310,8 +320,8 @@ mod tests {
         #[test]
         fn a_name_is_rewritten_exactly_when_it_is_found(query in "\\PC{0,40}", name in "\\PC{0,8}") {
             let (query, names) = (QueryText::read(&query), names([(0, name.as_str())]));
-            let rewritten = names.in_first_person(&query);
-            prop_assert_eq!(names.first_named(&query).is_empty(), rewritten == query.text);
+            let is_named = !first_named(&names.mentions(&query)).is_empty();
+            prop_assert_eq!(is_named, in_first_person(query.text, names.mentions(&query)) != query.text);
         }
 
         #[test]

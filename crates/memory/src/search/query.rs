@@ -1,17 +1,16 @@
 //! A query, from the text that a person wrote to what ranking reads.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use memcloud_domain::{Filter, Space, TimeRange, Timestamp};
 
-use crate::search::names::ProducerNames;
+use crate::search::names::{Mention, first_named};
 use crate::search::query_text::QueryText;
 use crate::search::time_phrases::time_range;
 use crate::text::cues::asks_when;
 use crate::text::terms::{term, term_id};
 
-/// How many different terms of a long query are read.
+/// How many different terms of a long query rank episodes: each is looked up in the index.
 const MAX_TERMS: usize = 64;
 
 /// A search.
@@ -27,15 +26,15 @@ pub struct SearchQuery {
     pub limit: usize,
 }
 
-/// A query, ready for ranking.
+/// What ranking reads of a query.
 #[derive(Debug, Default)]
 pub(crate) struct ParsedQuery {
     /// The query's terms, each once.
     pub(crate) terms: Vec<Term>,
     /// Its vector of unit length, where an embedder runs.
-    pub(crate) vector: Option<Arc<[f32]>>,
-    /// The number of the producer that it names first; several, ascending, only where they share that name.
-    pub(crate) named: Vec<u32>,
+    pub(crate) vector: Option<Vec<f32>>,
+    /// The name of a producer that it mentions first, in the forms that a space keeps.
+    pub(crate) named: Vec<Box<str>>,
     /// The time range that it mentions.
     pub(crate) time_range: Option<TimeRange>,
     /// Whether it asks when something happened.
@@ -50,35 +49,32 @@ pub(crate) struct Term {
 }
 
 impl ParsedQuery {
-    /// Parses a query for a space with these producers, as seen from `now`.
-    pub(crate) fn parse(
-        text: &QueryText<'_>,
-        vector: Option<Arc<[f32]>>,
-        names: &ProducerNames,
-        now: Timestamp,
-    ) -> Self {
+    /// Parses a query that mentions these names, as seen from `now`. Its vector is added later.
+    pub(crate) fn parse(text: &QueryText<'_>, mentions: &[Mention<'_>], now: Timestamp) -> Self {
         Self {
             terms: terms(text),
-            vector,
-            named: names.first_named(text),
+            vector: None,
+            named: first_named(mentions),
             time_range: time_range(text, now),
             asks_when: asks_when(&text.tokens),
         }
     }
+
+    /// The terms that episodes are ranked by.
+    pub(crate) fn ranked_terms(&self) -> &[Term] {
+        &self.terms[..self.terms.len().min(MAX_TERMS)]
+    }
 }
 
-fn terms(text: &QueryText<'_>) -> Vec<Term> {
-    let (mut terms, mut seen) = (Vec::<Term>::new(), HashSet::new());
-    for token in &text.tokens {
-        if terms.len() == MAX_TERMS {
-            break;
-        }
-        // "May" and "may" differ.
-        let Some(stem) = seen.insert(token.written).then(|| term(token)).flatten() else { continue };
+/// The terms of a text, each once.
+pub(crate) fn terms(text: &QueryText<'_>) -> Vec<Term> {
+    let (mut words, mut ids) = (HashSet::new(), HashSet::new());
+    // "May" and "may" differ.
+    let words = text.tokens.iter().filter(|token| words.insert(token.written));
+    let terms = words.filter_map(|token| {
+        let stem = term(token)?;
         let id = term_id(&stem);
-        if terms.iter().all(|known| known.id != id) {
-            terms.push(Term { id, stem });
-        }
-    }
-    terms
+        ids.insert(id).then(|| Term { id, stem: stem.into_owned() })
+    });
+    terms.collect()
 }

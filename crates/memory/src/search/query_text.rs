@@ -3,7 +3,12 @@
 use crate::text::tokens::{Token, tokens};
 
 /// How much of a long query is read, in bytes. The embedder reads no more than this either.
-pub(crate) const MAX_BYTES: usize = 8_192;
+const MAX_BYTES: usize = 8_192;
+
+/// The part of a query's text that is read.
+pub(crate) fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_BYTES)]
+}
 
 /// The text of a query with its tokens. Everything that reads a query reads these.
 pub(crate) struct QueryText<'a> {
@@ -13,7 +18,7 @@ pub(crate) struct QueryText<'a> {
 
 impl<'a> QueryText<'a> {
     pub(crate) fn read(text: &'a str) -> Self {
-        let text = &text[..text.floor_char_boundary(MAX_BYTES)];
+        let text = beginning(text);
         Self { text, tokens: tokens(text).collect() }
     }
 }

@@ -11,6 +11,7 @@ use memcloud_kernels::scan;
 use crate::search::explain::ScoreBreakdown;
 use crate::search::index::{Row, SpaceIndex};
 use crate::search::query::{ParsedQuery, Term};
+use crate::search::table::Name;
 use crate::search::weights::RankingWeights;
 
 /// How many of the best rows by similarity, and as many by terms, become candidates.
@@ -114,8 +115,8 @@ struct Words {
 /// BM25 (Robertson and Zaragoza 2009) with b = 0: messages are short, and a long one is not worth less.
 fn words(index: &SpaceIndex, query: &ParsedQuery, weights: &RankingWeights) -> Words {
     let mut sum = vec![0.0; index.end()];
-    let mut worth = Vec::with_capacity(query.terms.len());
-    for term in &query.terms {
+    let mut worth = Vec::with_capacity(query.ranked_terms().len());
+    for term in query.ranked_terms() {
         let postings = index.postings(term.id);
         let idf = idf(index.len(), postings.len());
         for posting in postings {
@@ -257,6 +258,7 @@ fn score(
         (Scale::of(&candidates.similarity, &sample), Scale::of(&shared, &sample));
     // Without an embedder, terms carry the weight of meaning too.
     let words_weight = if query.vector.is_some() { weights.words } else { weights.words + weights.meaning };
+    let named = index.names.producers(&query.named);
     let mut ranked: Vec<Ranked> = (0..candidates.rows.len())
         .map(|at| {
             let row = candidates.rows[at];
@@ -268,7 +270,7 @@ fn score(
                 meaning: weights.meaning * meaning_scale.apply(candidates.similarity[at]),
                 meaning_around: weights.meaning * around.sum::<f32>(),
                 words: words_weight * words_scale.apply(shared[at]),
-                ..cues(index, query, row, weights)
+                ..cues(index, query, &named, row, weights)
             };
             Ranked { row, score: 0.0, parts }
         })
@@ -293,7 +295,7 @@ fn shared_words(
 ) -> Vec<f32> {
     let mut sum = vec![0.0; candidates.rows.len()];
     let mut own = vec![0.0; candidates.rows.len()];
-    for (term, worth) in query.terms.iter().zip(&words.worth) {
+    for (term, worth) in query.ranked_terms().iter().zip(&words.worth) {
         own.fill(0.0);
         for posting in index.postings(term.id) {
             if let Some(own) = own.get_mut(candidates.place[posting.row as usize] as usize) {
@@ -349,12 +351,18 @@ impl Scale {
 }
 
 /// What a row is worth besides meaning and terms.
-fn cues(index: &SpaceIndex, query: &ParsedQuery, row: Row, weights: &RankingWeights) -> ScoreBreakdown {
+fn cues(
+    index: &SpaceIndex,
+    query: &ParsedQuery,
+    named: &[Name],
+    row: Row,
+    weights: &RankingWeights,
+) -> ScoreBreakdown {
     let cues = index.cues(row);
     let given = |condition: bool, weight: f32| if condition { weight } else { 0.0 };
     let inside = query.time_range.is_some_and(|range| index.happened_in(row, range));
     ScoreBreakdown {
-        named: given(query.named.binary_search(&index.producer(row)).is_ok(), weights.named),
+        named: given(named.binary_search(&index.producer(row)).is_ok(), weights.named),
         question: given(cues.question, weights.question),
         time_words: given(query.asks_when && cues.time_words, weights.time_words),
         time_range: given(inside, weights.time_range),
@@ -390,5 +398,5 @@ fn rescore(index: &SpaceIndex, vector: &[f32], scale: Scale, best: &mut [Ranked]
 pub(crate) fn matched_terms(index: &SpaceIndex, query: &ParsedQuery, row: Row) -> Vec<String> {
     let holds =
         |term: &&Term| index.postings(term.id).binary_search_by_key(&row, |posting| posting.row).is_ok();
-    query.terms.iter().filter(holds).map(|term| term.stem.clone()).collect()
+    query.ranked_terms().iter().filter(holds).map(|term| term.stem.clone()).collect()
 }

@@ -18,7 +18,9 @@ use crate::text::tokens::Token;
 pub(crate) fn time_range(query: &QueryText<'_>, now: Timestamp) -> Option<TimeRange> {
     let words = words(query);
     let today = now.civil().date();
-    let (range, bound) = (0..words.len()).find_map(|at| {
+    // Every phrase begins with a number or an English word.
+    let begins = |at: &usize| words[*at].bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    let (range, bound) = (0..words.len()).filter(begins).find_map(|at| {
         let range = Phrase { words: &words, at, today }.read()?;
         Some((range, at.checked_sub(1).map(|before| words[before].as_ref())))
     })?;
@@ -38,7 +40,7 @@ fn words<'a>(query: &'a QueryText<'_>) -> Vec<Cow<'a, str>> {
     let is_joined = |a: &Token<'_>, b: &Token<'_>| query.text[a.end()..b.start].chars().all(|c| c == '-');
     let words = query.tokens.chunk_by(is_joined).map(|joined| match joined {
         [first, .., last] => query.text[first.start..last.end()].to_lowercase().into(),
-        tokens => Cow::Borrowed(tokens.first().map_or("", |token| token.plain.as_str())),
+        tokens => Cow::Borrowed(tokens.first().map_or("", |token| &*token.plain)),
     });
     words.filter(|word| !matches!(word.as_ref(), "the" | "of" | "st" | "nd" | "rd" | "th")).collect()
 }

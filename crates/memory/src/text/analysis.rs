@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::text::calendar::MONTHS;
 use crate::text::cues::{Cues, has_time_words};
 use crate::text::properties::{Properties, split_sized, write_sized};
-use crate::text::terms::{stem, term, term_id, terms};
+use crate::text::terms::{stem, term, term_id, term_ids};
 use crate::text::tokens::{Token, tokens};
 
 /// Increases whenever the analysis of the same episode would come out differently. What was kept under another version
@@ -38,8 +38,9 @@ impl Analysis {
         let mut counts = BTreeMap::<u32, u8>::new();
         let content: Vec<Token<'_>> = tokens(&episode.content).collect();
         let beside = [episode.producer.as_str()].into_iter().chain(descriptions(&episode.metadata));
-        for term in content.iter().filter_map(term).chain(beside.flat_map(terms)).chain(date_terms(episode)) {
-            let count = counts.entry(term_id(&term)).or_default();
+        let terms = content.iter().filter_map(term).map(|term| term_id(&term));
+        for term in terms.chain(beside.flat_map(term_ids)).chain(date_terms(episode)) {
+            let count = counts.entry(term).or_default();
             *count = count.saturating_add(1);
         }
         let cues = Cues {
@@ -116,9 +117,9 @@ pub(crate) fn descriptions(metadata: &Metadata) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Month, year and day of the episode as terms, since a query about a date shares them.
-fn date_terms(episode: &Episode) -> [String; 3] {
+/// The hashes of the episode's month, year and day, since a query about a date shares these terms.
+fn date_terms(episode: &Episode) -> [u32; 3] {
     let date = episode.created_at.civil().date();
     let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
-    [stem(month), date.year().to_string(), date.day().to_string()]
+    [term_id(&stem(month)), term_id(&date.year().to_string()), term_id(&date.day().to_string())]
 }

@@ -15,8 +15,8 @@ pub(crate) struct Cues {
 /// Whether a text says when something happened: "yesterday", "last week", "two months ago", "in 2022".
 pub(crate) fn has_time_words(tokens: &[Token<'_>]) -> bool {
     tokens.iter().enumerate().any(|(at, token)| {
-        let next = |offset: usize| tokens.get(at + offset).map_or("", |token| token.plain.as_str());
-        match token.plain.as_str() {
+        let next = |offset: usize| tokens.get(at + offset).map_or("", |token| &*token.plain);
+        match &*token.plain {
             "yesterday" | "today" | "tonight" | "tomorrow" | "ago" => true,
             "last" | "next" => next(1) == "night" || is_period(next(1)),
             "this" => {
@@ -52,8 +52,8 @@ fn is_year(word: &str) -> bool {
 /// Whether a question asks when something happened, or for how long.
 pub(crate) fn asks_when(tokens: &[Token<'_>]) -> bool {
     tokens.iter().enumerate().any(|(at, token)| {
-        let next = tokens.get(at + 1).map_or("", |token| token.plain.as_str());
-        match token.plain.as_str() {
+        let next = tokens.get(at + 1).map_or("", |token| &*token.plain);
+        match &*token.plain {
             "when" => true,
             "what" => matches!(next, "date" | "day" | "month" | "year" | "time"),
             "which" => matches!(next, "date" | "day" | "month" | "year"),

@@ -2,6 +2,7 @@
 //!
 //! A change here changes what stored analyses are worth: raise `VERSION` in `text/analysis.rs` with it.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use frostem::{Algorithm, Stemmer};
@@ -14,20 +15,20 @@ use crate::text::tokens::{Token, tokens};
 /// with the square of the length, and no English word is this long.
 const LONGEST_STEMMED: usize = 64;
 
-/// The terms of a text: one for each token that is not a stop word.
-pub(crate) fn terms(text: &str) -> impl Iterator<Item = String> {
-    tokens(text).filter_map(|token| term(&token))
+/// The hashes of the terms of a text: one for each token that is not a stop word.
+pub(crate) fn term_ids(text: &str) -> impl Iterator<Item = u32> {
+    tokens(text).filter_map(|token| term(&token).map(|term| term_id(&term)))
 }
 
 /// The term of a token: its stem, unless it is a stop word. "May" is a month, "may" is a stop word.
-pub(crate) fn term(token: &Token<'_>) -> Option<String> {
+pub(crate) fn term<'t>(token: &'t Token<'_>) -> Option<Cow<'t, str>> {
     (token.written == "May" || !is_stop_word(&token.plain)).then(|| stem(&token.plain))
 }
 
 /// The stem of a word in its plain form: Snowball's English stemmer, which began as Porter's second.
-pub(crate) fn stem(plain: &str) -> String {
+pub(crate) fn stem(plain: &str) -> Cow<'_, str> {
     static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
-    if plain.len() > LONGEST_STEMMED { plain.to_owned() } else { ENGLISH.stem(plain).into_owned() }
+    if plain.len() > LONGEST_STEMMED { plain.into() } else { ENGLISH.stem(plain) }
 }
 
 /// The hash under which a term is stored. Among 100,000 terms about one pair shares a hash and counts as one term.
@@ -41,7 +42,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn all(text: &str) -> Vec<String> {
-        terms(text).collect()
+        tokens(text).filter_map(|token| term(&token).map(Cow::into_owned)).collect()
     }
 
     #[test]
