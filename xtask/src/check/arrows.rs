@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("kernels", &[]),
     ("fake-llm", &[]),
+    ("test-document", &[]),
     ("test-servers", &[]),
     ("tasks", &[]),
     ("sse", &[]),

@@ -6,7 +6,8 @@ use memcloud_fake_llm::{FakeLlm, Options};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::home::{Home, PATIENCE, Server, http};
+use crate::answers::{http, http_client};
+use crate::home::{Home, PATIENCE, Server};
 
 /// A stand-in for a language model, on threads of its own: tests block while they wait for processes.
 pub(crate) struct Model {
@@ -42,16 +43,17 @@ impl Model {
     }
 
     pub(crate) async fn calls(&self) -> Value {
-        http().get(self.control("calls")).send().await.unwrap().json().await.unwrap()
+        http_client().build().unwrap().get(self.control("calls")).send().await.unwrap().json().await.unwrap()
     }
 
     pub(crate) async fn fails(&self, faults: Value) {
-        let set = http().put(self.control("faults")).json(&faults).send().await.unwrap();
+        let set =
+            http_client().build().unwrap().put(self.control("faults")).json(&faults).send().await.unwrap();
         assert!(set.status().is_success(), "{}", set.text().await.unwrap());
     }
 
     pub(crate) async fn works(&self) {
-        http().delete(self.control("faults")).send().await.unwrap();
+        http_client().build().unwrap().delete(self.control("faults")).send().await.unwrap();
     }
 }
 

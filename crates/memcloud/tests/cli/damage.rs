@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use memcloud_store_sqlite::FILE;
 use serde_json::{Value, json};
 
-use crate::home::{Home, http};
+use crate::answers::http;
+use crate::home::Home;
 
 const PAGE: usize = 4_096;
 

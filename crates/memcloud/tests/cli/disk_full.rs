@@ -4,7 +4,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, Server, http};
+use crate::answers::http;
+use crate::home::{Home, Server};
 
 /// Runs a script in which `$DISK` is a small file system and `$MEMCLOUD` the binary.
 fn on_small_disk(home: &Home, kilobytes: usize, script: &str) -> Command {

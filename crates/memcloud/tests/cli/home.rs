@@ -102,18 +102,6 @@ impl Home {
     }
 }
 
-/// A client for talking to servers without the command line.
-pub(crate) fn http() -> reqwest::Client {
-    http_client().build().unwrap()
-}
-
-/// Such a client, before it is made.
-pub(crate) fn http_client() -> reqwest::ClientBuilder {
-    // Another test of this process may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-}
-
 /// Runs a command to its end, which must not take for ever.
 #[track_caller]
 pub(crate) fn finish(command: &mut Command) -> Ran {

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::home::{Home, PATIENCE, Server, http};
+use reqwest_middleware::ClientWithMiddleware;
+
+use crate::answers::http;
+use crate::home::{Home, PATIENCE, Server};
 use crate::with_model::serve;
 
 const ROUNDS: usize = 10;
@@ -73,7 +76,7 @@ async fn store_until_killed(server: &mut Server, round: usize, kill_after: usize
 }
 
 /// Stores a message and answers its id; `None` when the server did not answer.
-async fn store(http: &reqwest::Client, url: &str, content: &str) -> Option<String> {
+async fn store(http: &ClientWithMiddleware, url: &str, content: &str) -> Option<String> {
     let body = json!({
         "session": {"group_id": "killing", "session_id": "s", "user_id": ["ann"], "agent_id": []},
         "producer": "ann", "episode_content": content,

@@ -5,7 +5,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::home::{Home, Server, http_client};
+use crate::answers::http_client;
+use crate::home::{Home, Server};
 
 const AT_ONCE: usize = 16;
 /// The stated bound: `MEMCLOUD_MEMORY_BYTES` and `MEMCLOUD_INDEX_BYTES` below.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::home::{Home, PATIENCE, Server, finish, http};
+use crate::answers::http;
+use crate::home::{Home, PATIENCE, Server, finish};
 use crate::with_model::model_dir;
 
 /// The key whose hash is in the data directory. Databases have no keys, and take any.

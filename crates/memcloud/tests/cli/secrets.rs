@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use memcloud_test_servers::{SharedNeo4j, SharedPostgres};
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
+use reqwest_middleware::RequestBuilder;
 use serde_json::{Value, json};
 
+use crate::answers::http;
 use crate::chatting::Model;
 use crate::databases::harness::Settings;
-use crate::home::{Home, PATIENCE, Server, http};
+use crate::home::{Home, PATIENCE, Server};
 
 /// In every planted text. Nothing else has it.
 const MARK: &str = "planted";

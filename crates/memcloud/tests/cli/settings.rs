@@ -3,7 +3,8 @@
 
 use serde_json::json;
 
-use crate::home::{Home, Server, finish, http};
+use crate::answers::http;
+use crate::home::{Home, Server, finish};
 
 const SERVE: [&str; 4] = ["serve", "--offline", "--listen", "127.0.0.1:0"];
 

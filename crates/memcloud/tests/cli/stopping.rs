@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, PATIENCE, http};
+use crate::answers::http;
+use crate::home::{Home, PATIENCE};
 use crate::with_model::serve;
 
 #[test]

@@ -11,7 +11,8 @@ use memcloud_domain::is_invisible;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
-use crate::home::{Home, http};
+use crate::answers::http;
+use crate::home::Home;
 
 /// A title, a cleared screen, colors, C1, DEL, overrides, line separators, zero width, tags.
 const HOSTILE: &str =

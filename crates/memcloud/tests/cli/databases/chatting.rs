@@ -4,8 +4,9 @@ use memcloud_test_servers::SharedPostgres;
 use serde_json::{Value, json};
 
 use super::harness::{Settings, serve_with_model};
+use crate::answers::http;
 use crate::chatting::{Model, until};
-use crate::home::{Home, Server, http};
+use crate::home::{Home, Server};
 
 fn chatting(settings: Settings, model: &Model) -> Settings {
     settings

@@ -4,8 +4,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use memcloud_test_servers::{Database, Neo4j, Postgres, Proxy, SharedNeo4j, SharedPostgres};
+use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::answers::{checked, http_client};
 use crate::home::{Home, PATIENCE, Server};
 use crate::with_model::model_dir;
 
@@ -134,20 +136,18 @@ impl Answer {
 /// A client of one instance.
 #[derive(Clone)]
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: ClientWithMiddleware,
     pub(crate) url: String,
 }
 
 impl Client {
     pub(crate) fn of(server: &Server) -> Self {
-        // Another test of this process may have been first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         // A kept connection might be closed by the server just when a test that waited for a database uses it again.
-        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let http = checked(http_client().pool_max_idle_per_host(0).build().unwrap());
         Self { http, url: server.url.clone() }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Option<Answer> {
+    async fn send(&self, request: RequestBuilder) -> Option<Answer> {
         let began = Instant::now();
         let response = request.timeout(PATIENCE).send().await.ok()?;
         let (status, retry_after) =

@@ -16,7 +16,8 @@ use memcloud_test_servers::SharedPostgres;
 use serde_json::{Value, json};
 
 use super::harness::{Client, Settings, serve, serve_with_model};
-use crate::home::{Home, Ran, Server, finish, http};
+use crate::answers::http;
+use crate::home::{Home, Ran, Server, finish};
 
 const QUESTIONS: [&str; 4] =
     ["Which pets live in the house?", "What does Ann do on Mondays?", "When did it rain?", "number seven"];

@@ -9,7 +9,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::harness::{Client, Settings, serve, serve_with_model, until};
-use crate::home::{Home, Server, http};
+use crate::answers::http;
+use crate::home::{Home, Server};
 
 fn shared() -> (Database, Settings) {
     let database = SharedPostgres::from_environment().create_database();
