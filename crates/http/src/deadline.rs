@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
 use crate::places::Place;
@@ -17,12 +18,19 @@ pub(crate) struct Deadline {
     stream: TcpStream,
     place: Arc<Place>,
     patience: Duration,
+    /// Given back when its first bytes are looked for.
+    unread: Option<OwnedSemaphorePermit>,
     gives_up: Option<Pin<Box<Sleep>>>,
 }
 
 impl Deadline {
-    pub(crate) fn new(stream: TcpStream, place: Arc<Place>, patience: Duration) -> Self {
-        Self { stream, place, patience, gives_up: None }
+    pub(crate) fn new(
+        stream: TcpStream,
+        place: Arc<Place>,
+        patience: Duration,
+        unread: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { stream, place, patience, unread: Some(unread), gives_up: None }
     }
 
     fn watched<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -49,6 +57,7 @@ impl AsyncRead for Deadline {
         if read.is_pending() {
             self.place.found_nothing();
         }
+        self.unread = None;
         read
     }
 }

@@ -13,7 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use memcloud_tasks::Tasks;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::deadline::Deadline;
 use crate::exchange;
@@ -29,6 +29,9 @@ const BUFFER_BYTES: usize = 32 << 10;
 const UNSENT_BYTES: u32 = 64 << 10;
 /// The descriptors that are left for databases, files and outgoing connections.
 const OTHER_DESCRIPTORS: u64 = 256;
+/// How many connections are accepted before the first of them is read. They keep their places until then, so that a burst
+/// of strangers cannot push out a caller whose request has arrived, and they delay no one for longer than reading them takes.
+const UNREAD: usize = 32;
 /// The answer to a connection when no place is left, not even those that are kept.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 150\r\n\
     retry-after: 1\r\nconnection: close\r\n\r\n\
@@ -95,17 +98,17 @@ pub async fn serve(
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     let share = options.connections_per_address.unwrap_or(options.connections - options.connections / 4);
     let places = Places::new(options.connections, share);
-    let line = Arc::new(Semaphore::new(1));
+    let (unread, line) = (Arc::new(Semaphore::new(UNREAD)), Arc::new(Semaphore::new(1)));
     let graceful = GracefulShutdown::new();
     let connections = Tasks::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (hold, stream, address) = tokio::select! {
+        let Accepted { hold, stream, address, unread } = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &unread) => accepted,
         };
         let (place, router, line) = (Arc::clone(&hold.place), router.clone(), Arc::clone(&line));
-        let stream = Deadline::new(stream, Arc::clone(&place), options.write_timeout);
+        let stream = Deadline::new(stream, Arc::clone(&place), options.write_timeout, unread);
         let service = service_fn(move |request| {
             exchange::answer(request, Peer(address), Arc::clone(&place), router.clone(), Arc::clone(&line))
         });
@@ -135,17 +138,27 @@ pub async fn serve(
     Ok(())
 }
 
-/// The next connection, with its place.
-async fn accept(listener: &TcpListener, places: &Arc<Places>) -> (Hold, TcpStream, SocketAddr) {
+/// A new connection, with its place.
+struct Accepted {
+    hold: Hold,
+    stream: TcpStream,
+    address: SocketAddr,
+    /// One of [`UNREAD`].
+    unread: OwnedSemaphorePermit,
+}
+
+async fn accept(listener: &TcpListener, places: &Arc<Places>, unread: &Arc<Semaphore>) -> Accepted {
     let mut failed = false;
     loop {
+        // The semaphore is never closed.
+        let Ok(unread) = Arc::clone(unread).acquire_owned().await else { continue };
         match listener.accept().await {
             Ok((stream, address)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
                 match places.take(address.ip()) {
-                    Some(hold) => return (hold, stream, address),
+                    Some(hold) => return Accepted { hold, stream, address, unread },
                     // A new connection takes so few bytes at once. If not, it has its answer: it is closed.
                     None => drop(stream.try_write(FULL)),
                 }

@@ -6,7 +6,7 @@
 //!
 //! When all places are held that way, some more are kept: for callers with a key, and then for probes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,14 +25,27 @@ pub(crate) const KEPT: usize = KEPT_FOR_KEYS + KEPT_FOR_PROBES;
 pub(crate) struct Places {
     total: usize,
     per_network: usize,
+    began: Instant,
     taken: Mutex<Taken>,
 }
 
 #[derive(Default)]
 struct Taken {
-    places: HashMap<u64, Arc<Place>>,
-    networks: HashMap<IpAddr, usize>,
+    networks: HashMap<IpAddr, BTreeMap<Turn, Arc<Place>>>,
+    /// Each network with the number of places that it holds.
+    busiest: BTreeSet<(usize, IpAddr)>,
+    /// Where in its network a place is.
+    turns: HashMap<u64, Turn>,
     next: u64,
+}
+
+/// Where a place is in the order of those that give way. A place is moved only when its turn comes, so its time may be too
+/// early: it may have begun to wait later, or not wait at all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    is_known: bool,
+    since: u64,
+    number: u64,
 }
 
 /// Whom a connection may serve.
@@ -48,10 +61,11 @@ pub(crate) struct Place {
     pub(crate) open_to: OpenTo,
     network: IpAddr,
     number: u64,
+    /// When times begin, which are in nanoseconds.
     began: Instant,
     /// Whether a caller with a right was seen on it.
     is_known: AtomicBool,
-    /// Since when the peer is waited for, to send; in microseconds from `began`, plus one. 0: it is not.
+    /// Since when the peer is waited for, to send. 0: it is not. [`UNREAD`]: nobody knows yet.
     sends_since: AtomicU64,
     /// Likewise to take what was written.
     takes_since: AtomicU64,
@@ -59,6 +73,9 @@ pub(crate) struct Place {
     was_awaited: AtomicBool,
     gives_way: Notify,
 }
+
+/// The time of a new connection: what it sent is not read yet, so it may be anyone's.
+const UNREAD: u64 = u64::MAX;
 
 /// A place as its connection holds it; free again when dropped.
 pub(crate) struct Hold {
@@ -68,7 +85,7 @@ pub(crate) struct Hold {
 
 impl Places {
     pub(crate) fn new(total: usize, per_network: usize) -> Arc<Self> {
-        Arc::new(Self { total, per_network, taken: Mutex::default() })
+        Arc::new(Self { total, per_network, began: Instant::now(), taken: Mutex::default() })
     }
 
     /// A place for a connection from this address; `None` when even those that are kept are held.
@@ -77,34 +94,23 @@ impl Places {
         let mut taken = self.taken();
         let has_its_share = taken.of(network) >= self.per_network;
         let mut open_to = OpenTo::Everyone;
-        if has_its_share || taken.places.len() >= self.total {
-            if let Some(waiting) = taken.first_to_go(has_its_share.then_some(network)) {
-                taken.remove(&waiting);
-                waiting.gives_way.notify_one();
-            } else {
-                open_to = match taken.places.len().saturating_sub(self.total) {
-                    0..KEPT_FOR_KEYS => OpenTo::Keys,
-                    KEPT_FOR_KEYS..KEPT => OpenTo::Probes,
-                    _ => return None,
-                };
-            }
+        if (has_its_share || taken.turns.len() >= self.total)
+            && !taken.has_one_give_way(has_its_share.then_some(network))
+        {
+            open_to = match taken.turns.len().saturating_sub(self.total) {
+                0..KEPT_FOR_KEYS => OpenTo::Keys,
+                KEPT_FOR_KEYS..KEPT => OpenTo::Probes,
+                _ => return None,
+            };
         }
-        let place = Arc::new(Place::new(open_to, network, taken.next));
-        taken.next += 1;
-        *taken.networks.entry(network).or_default() += 1;
-        taken.places.insert(place.number, Arc::clone(&place));
+        let place = Arc::new(Place::new(open_to, network, taken.next, self.began));
+        taken.add(&place);
         Some(Hold { place, places: Arc::clone(self) })
     }
 
     /// Has the connection that should go first give way; `false` if each is being answered.
     pub(crate) fn free_one(&self) -> bool {
-        let mut taken = self.taken();
-        let waiting = taken.first_to_go(None);
-        if let Some(waiting) = &waiting {
-            taken.remove(waiting);
-            waiting.gives_way.notify_one();
-        }
-        waiting.is_some()
+        self.taken().has_one_give_way(None)
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -114,29 +120,69 @@ impl Places {
 
 impl Taken {
     fn of(&self, network: IpAddr) -> usize {
-        self.networks.get(&network).copied().unwrap_or(0)
+        self.networks.get(&network).map_or(0, BTreeMap::len)
     }
 
-    /// The waiting connection that gives way first, of this network if one is given.
-    fn first_to_go(&self, within: Option<IpAddr>) -> Option<Arc<Place>> {
-        let candidates = self.places.values().filter(|place| within.is_none_or(|only| place.network == only));
-        let waiting = candidates.filter_map(|place| Some((place, place.waits_since()?)));
-        let first = waiting.min_by_key(|(place, since)| {
-            let is_known = place.is_known.load(Ordering::Relaxed);
-            (is_known, usize::MAX - self.of(place.network), *since)
-        });
-        first.map(|(place, _)| Arc::clone(place))
+    fn add(&mut self, place: &Arc<Place>) {
+        self.next += 1;
+        let (turn, held) = (place.turn(place.now()), self.of(place.network));
+        self.turns.insert(place.number, turn);
+        self.networks.entry(place.network).or_default().insert(turn, Arc::clone(place));
+        self.busiest.remove(&(held, place.network));
+        self.busiest.insert((held + 1, place.network));
     }
 
     fn remove(&mut self, place: &Place) {
-        if self.places.remove(&place.number).is_none() {
-            return;
+        let (Some(turn), held) = (self.turns.remove(&place.number), self.of(place.network)) else { return };
+        self.busiest.remove(&(held, place.network));
+        if held > 1 {
+            self.busiest.insert((held - 1, place.network));
+            self.networks.entry(place.network).or_default().remove(&turn);
+        } else {
+            self.networks.remove(&place.network);
         }
-        if let Some(count) = self.networks.get_mut(&place.network) {
-            *count -= 1;
-            if *count == 0 {
-                self.networks.remove(&place.network);
+    }
+
+    /// Has a waiting connection give way, of this network if one is given; `false` if none waits.
+    fn has_one_give_way(&mut self, within: Option<IpAddr>) -> bool {
+        let first = [false, true].into_iter().find_map(|is_known| match within {
+            Some(network) => self.longest_wait(network, is_known),
+            None => self.longest_wait_of_the_busiest(is_known),
+        });
+        if let Some(place) = &first {
+            self.remove(place);
+            place.gives_way.notify_one();
+        }
+        first.is_some()
+    }
+
+    fn longest_wait_of_the_busiest(&mut self, is_known: bool) -> Option<Arc<Place>> {
+        let mut next = self.busiest.last().copied();
+        while let Some(busiest) = next {
+            let first = self.longest_wait(busiest.1, is_known);
+            if first.is_some() {
+                return first;
             }
+            next = self.busiest.range(..busiest).next_back().copied();
+        }
+        None
+    }
+
+    fn longest_wait(&mut self, network: IpAddr, is_known: bool) -> Option<Arc<Place>> {
+        let places = self.networks.get_mut(&network)?;
+        let now = places.values().next()?.now();
+        loop {
+            let (&turn, place) = places.range(Turn { is_known, since: 0, number: 0 }..).next()?;
+            if turn.is_known != is_known || turn.since > now {
+                return None;
+            }
+            let (moved, place) = (place.turn(now), Arc::clone(place));
+            if moved == turn {
+                return Some(place);
+            }
+            places.remove(&turn);
+            places.insert(moved, place);
+            self.turns.insert(moved.number, moved);
         }
     }
 }
@@ -148,14 +194,14 @@ impl Drop for Hold {
 }
 
 impl Place {
-    fn new(open_to: OpenTo, network: IpAddr, number: u64) -> Self {
+    fn new(open_to: OpenTo, network: IpAddr, number: u64, began: Instant) -> Self {
         Self {
             open_to,
             network,
             number,
-            began: Instant::now(),
+            began,
             is_known: AtomicBool::new(false),
-            sends_since: AtomicU64::new(1),
+            sends_since: AtomicU64::new(UNREAD),
             takes_since: AtomicU64::new(0),
             was_awaited: AtomicBool::new(true),
             gives_way: Notify::new(),
@@ -179,6 +225,9 @@ impl Place {
     /// There was nothing to read.
     pub(crate) fn found_nothing(&self) {
         self.was_awaited.store(true, Ordering::Relaxed);
+        if self.sends_since.load(Ordering::Relaxed) == UNREAD {
+            self.awaits_bytes(true);
+        }
     }
 
     /// Notes that a request begins; `true` if the peer sent it before it had the answer to the last one.
@@ -197,14 +246,16 @@ impl Place {
         self.gives_way.notified().await;
     }
 
-    fn waits_since(&self) -> Option<Instant> {
+    /// Where it is in the order now; after all that wait if its peer is not waited for.
+    fn turn(&self, now: u64) -> Turn {
         let since = [&self.sends_since, &self.takes_since].map(|since| since.load(Ordering::Relaxed));
-        let micros = since.into_iter().filter(|since| *since > 0).min()?;
-        Some(self.began + std::time::Duration::from_micros(micros - 1))
+        let since = since.into_iter().filter(|since| !matches!(*since, 0 | UNREAD)).min();
+        let is_known = self.is_known.load(Ordering::Relaxed);
+        Turn { is_known, since: since.unwrap_or(now + 1), number: self.number }
     }
 
     fn now(&self) -> u64 {
-        self.began.elapsed().as_micros() as u64 + 1
+        self.began.elapsed().as_nanos() as u64 + 1
     }
 }
 
@@ -233,24 +284,60 @@ mod tests {
         hold
     }
 
+    fn silent(hold: Option<Hold>) -> Hold {
+        let hold = hold.unwrap();
+        hold.place.found_nothing();
+        hold
+    }
+
     #[tokio::test]
     async fn the_longest_wait_of_the_busiest_network_gives_way() {
         let places = Places::new(4, 4);
-        let alone = places.take(OTHER).unwrap();
-        let mut many: Vec<_> = (0..3).map(|_| places.take(ONE).unwrap()).collect();
+        let alone = silent(places.take(OTHER));
+        let mut many: Vec<_> = (0..3).map(|_| silent(places.take(ONE))).collect();
         many[0].place.is_known();
         let new = places.take(OTHER).unwrap();
         assert_eq!(new.place.open_to, OpenTo::Everyone);
         assert!(gave_way(&many[1]).await, "the longest wait without a key");
         assert!(!gave_way(&alone).await && !gave_way(&many[0]).await && !gave_way(&many[2]).await);
         drop(many.remove(1));
-        assert_eq!(places.taken().places.len(), 4, "a place is not freed twice");
+        assert_eq!(places.taken().turns.len(), 4, "a place is not freed twice");
+    }
+
+    #[tokio::test]
+    async fn a_connection_keeps_its_place_until_what_it_sent_is_read() {
+        let places = Places::new(2, 2);
+        let (new, waits) = (places.take(ONE).unwrap(), silent(places.take(ONE)));
+        assert_eq!(places.take(ONE).unwrap().place.open_to, OpenTo::Everyone);
+        assert!(gave_way(&waits).await && !gave_way(&new).await);
+    }
+
+    #[tokio::test]
+    async fn a_wait_counts_from_the_last_request() {
+        let places = Places::new(2, 2);
+        let (used, waits) = (silent(places.take(ONE)), silent(places.take(ONE)));
+        let used = answered(used);
+        used.place.awaits_bytes(true);
+        let _new = places.take(ONE).unwrap();
+        assert!(gave_way(&waits).await && !gave_way(&used).await);
+        let _newer = places.take(ONE).unwrap();
+        assert!(gave_way(&used).await);
+    }
+
+    #[test]
+    fn networks_that_hold_nothing_are_forgotten() {
+        let places = Places::new(4, 4);
+        for _ in 0..3 {
+            drop([ONE, ONE, OTHER].map(|address| silent(places.take(address))));
+        }
+        let taken = places.taken();
+        assert!(taken.turns.is_empty() && taken.networks.is_empty() && taken.busiest.is_empty());
     }
 
     #[tokio::test]
     async fn a_network_with_its_share_makes_room_itself() {
         let places = Places::new(10, 2);
-        let (first, _second) = (places.take(ONE).unwrap(), places.take(ONE).unwrap());
+        let (first, _second) = (silent(places.take(ONE)), silent(places.take(ONE)));
         assert!(places.take(OTHER).is_some());
         assert!(!gave_way(&first).await);
         let third = places.take(ONE).unwrap();

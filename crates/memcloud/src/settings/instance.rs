@@ -9,8 +9,8 @@ use memcloud_server::Settings;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::names::{
-    API_KEYS, BODY_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS,
-    MAX_CONTENT_BYTES, MAX_METADATA_BYTES, MEMORY_BYTES, WRITE_TIMEOUT,
+    API_KEYS, BODY_TIMEOUT, HEADER_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_ADDRESS, MAX_CONTENT_BYTES, MAX_METADATA_BYTES, MEMORY_BYTES, WRITE_TIMEOUT,
 };
 use super::notice::Notice;
 use super::source::{Sources, unquoted};
@@ -85,6 +85,7 @@ fn serving(sources: &Sources) -> Result<ServeOptions, Failure> {
     let usual = ServeOptions::default();
     let count = |setting| sources.parsed::<NonZeroUsize>(setting).map(|count| count.map(NonZeroUsize::get));
     Ok(ServeOptions {
+        header_timeout: sources.parsed(&HEADER_TIMEOUT)?.map_or(usual.header_timeout, Duration::from_secs),
         write_timeout: sources.parsed(&WRITE_TIMEOUT)?.map_or(usual.write_timeout, Duration::from_secs),
         connections: count(&MAX_CONNECTIONS)?.unwrap_or(usual.connections),
         connections_per_address: count(&MAX_CONNECTIONS_PER_ADDRESS)?,
@@ -176,6 +177,7 @@ mod tests {
         for (setting, real) in [
             (&MAX_BODY_BYTES, server.body_bytes.to_string()),
             (&BODY_TIMEOUT, server.body_timeout.as_secs().to_string()),
+            (&HEADER_TIMEOUT, serving.header_timeout.as_secs().to_string()),
             (&WRITE_TIMEOUT, serving.write_timeout.as_secs().to_string()),
             (&MAX_CONNECTIONS, serving.connections.to_string()),
             (&MAX_CONTENT_BYTES, memory.content_bytes.to_string()),

@@ -101,6 +101,8 @@ settings! {
     /// The most memory that the process may take, in bytes, in addition to `MEMCLOUD_INDEX_BYTES`. Half of it
     /// is for requests and answers; when that is taken, further ones get 503 and `Retry-After`.
     SETTING MEMORY_BYTES = "MEMCLOUD_MEMORY_BYTES", default "`536870912` (512 MiB)";
+    /// How long the head of a request may take to arrive, and how long an idle connection is kept, in seconds.
+    SETTING HEADER_TIMEOUT = "MEMCLOUD_HEADER_TIMEOUT", default "`10`";
     /// How long a client may take nothing of an answer, in seconds. Then its connection is closed.
     SETTING WRITE_TIMEOUT = "MEMCLOUD_WRITE_TIMEOUT", default "`10`";
     /// The most connections at a time. When there are more, those that wait for their client make room, those

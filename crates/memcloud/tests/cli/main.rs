@@ -7,7 +7,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
 
 mod answers;
-mod attacks;
 mod chatting;
 mod damage;
 mod databases;
