@@ -212,7 +212,9 @@ impl Violation {
             }
             Rule::TooLong { bytes, limit } => format!("{field} has {bytes} bytes; the limit is {limit}"),
             Rule::NulCharacter => format!("{field} contains a NUL character"),
-            Rule::NotATime { given } => format!("'{given}' is not a time between the years 1000 and 2999"),
+            Rule::NotATime { given } => {
+                format!("'{given}' is not an RFC 3339 time of the years 1000 to 2999")
+            }
             Rule::NotAnId { given } if field == Field::Fact => format!("'{given}' is not the id of a fact"),
             Rule::NotAnId { given } if field == Field::Episode => format!("'{given}' is not an episode id"),
             Rule::NotAnId { given } => format!("'{given}' is not {field}"),

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes};
-use memcloud_api::{Deserr, Place, Problem, Problems};
+use memcloud_api::{Deserr, Place, Problem, Problems, unknown_field};
 use memcloud_domain::{InFlight, Reservation};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -42,6 +42,13 @@ impl<T: DeserializeOwned> TypedBody<T> {
     /// The fields of the body that its type does not have.
     pub fn unknown_fields(&self) -> Vec<Place> {
         memcloud_api::unknown_fields::<T>(&self.bytes)
+    }
+
+    /// The same body, in which such a field is a problem. For a request that does lasting harm when it is misread.
+    #[must_use]
+    pub fn known_fields_only(mut self) -> Self {
+        self.problems.extend(self.unknown_fields().into_iter().map(unknown_field));
+        self
     }
 }
 

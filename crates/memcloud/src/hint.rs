@@ -25,7 +25,7 @@ pub(crate) fn of_refusal(code: &str) -> Option<&'static str> {
         "not_a_member" => "name them with --user or --agent",
         "no_spaces" => "name a group after --space, or leave it out for all groups",
         "forbidden_space" => "name a group that the key opens with --group or --space, or use another key",
-        "limit_out_of_range" => "ask for fewer with --limit",
+        "limit_out_of_range" => "give --limit a number between 1 and the one in the error",
         _ => return None,
     })
 }

@@ -72,7 +72,8 @@ fn refusal(reason: NotLocal) -> ApiError {
 impl From<Stranger> for ApiError {
     fn from(stranger: Stranger) -> Self {
         match stranger {
-            Stranger::Missing | Stranger::Unknown | Stranger::Keyless => Self::no_key(),
+            Stranger::Missing | Stranger::Keyless => Self::no_key(),
+            Stranger::Unknown => Self::unauthorized("this key is not known", "unauthorized"),
             Stranger::Revoked => Self::unauthorized("this key was revoked", "key_revoked"),
             Stranger::Expired => Self::unauthorized("this key has expired", "key_expired"),
             Stranger::Unreadable(error) => error.into(),

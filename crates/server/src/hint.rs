@@ -23,7 +23,7 @@ fn of_code(code: &str) -> &'static str {
         // What is wrong with a request.
         "missing_field" => "send this field",
         "session_not_named" => "name it in 'session.session_id'; nothing was deleted",
-        "unknown_field" => "correct or remove what 'detail' names; nothing was deleted",
+        "unknown_field" => "correct or remove what 'detail' names; nothing was changed",
         "forbidden_proxy" => "give the instance a key and send it, or call it without the proxy",
         "wrong_type" => "send a value of the type that GET /openapi.json gives for this field",
         "invalid_json" => "send one JSON object in UTF-8",
@@ -40,13 +40,14 @@ fn of_code(code: &str) -> &'static str {
         "empty_content" => "send what was said",
         "empty_query" => "ask something",
         "empty_name" => "leave empty names out",
+        "unnamed_key" => "say in a few words what the key is for",
         "nul_character" => "remove the NUL character",
         "description_too_long" => "use a shorter description",
         "name_too_long" => "use a shorter name",
         "invalid_time" => "send RFC 3339, such as 2026-05-08T13:56:00Z; without a zone it is read as UTC",
         "invalid_id" => "use the id from the answer to the store, with or without 'episode-'",
         "invalid_fact_id" => "use the number that is the fact's 'id'",
-        "limit_out_of_range" => "ask for fewer results, or leave the limit out",
+        "limit_out_of_range" => "send a whole number in the range that 'detail' gives, or leave it out",
         "unknown_filter_key" => {
             "filter on producer_id, produced_for_id, session_id, episode_type or metadata.<key>"
         }

@@ -30,16 +30,13 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
 
 impl QueryParams {
     /// Refuses all parameters but these: a request that destroys something must not be misunderstood.
-    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Problems> {
+    pub(crate) fn only(&self, known: &[&str], problems: &mut Problems) {
         let mut unknown: Vec<&String> =
             self.0.keys().filter(|name| !known.contains(&name.as_str())).collect();
         unknown.sort_unstable();
-        Problems::none_in(|problems| {
-            problems.extend(unknown.iter().map(|name| {
-                unknown_field(Place::query().under(name)).showing(&Value::from(self.0[*name].as_str()))
-            }));
-            Some(())
-        })
+        problems.extend(unknown.iter().map(|name| {
+            unknown_field(Place::query().under(name)).showing(&Value::from(self.0[*name].as_str()))
+        }));
     }
 
     /// A text; `None` when absent or empty.

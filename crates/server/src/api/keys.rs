@@ -23,7 +23,7 @@ const MAX_NAME: usize = 200;
 /// Makes a key.
 ///
 /// The first key of an instance without any must have the right `admin` for all groups, and from then on every request
-/// needs a key. A caller that is limited to some groups makes keys for those only.
+/// needs a key. Unknown fields are refused. A caller that is limited to some groups makes keys for those only.
 #[utoipa::path(
     post,
     path = "/v1/keys",
@@ -41,7 +41,7 @@ pub(crate) async fn create(
     body: TypedBody<ApiNewKey>,
 ) -> Result<Json<CreatedKey>, ApiError> {
     let now = app.keys.now();
-    let new = body.checked(|body, problems| Some(new_key(body, now, problems)))?;
+    let new = body.known_fields_only().checked(|body, problems| Some(new_key(body, now, problems)))?;
     check_spaces(&allowed, new.spaces.as_deref())?;
     let Some((key, secret)) = app.keys.create(new).await? else {
         let detail = "the first key of an instance must be able to manage the others";
@@ -86,8 +86,10 @@ pub(crate) async fn revoke(
     id: PathId,
     query: QueryParams,
 ) -> Result<Json<Key>, ApiError> {
-    query.only(&[])?;
-    let id = Problems::none_in(|problems| id.text(problems))?;
+    let id = Problems::none_in(|problems| {
+        query.only(&[], problems);
+        id.text(problems)
+    })?;
     let keys = app.keys.list().await?;
     let known = keys.iter().find(|key| key.id.as_str() == id).filter(|key| manages(&allowed, key));
     let Some(known) = known else { return Err(no_key()) };
@@ -127,7 +129,7 @@ fn new_key(body: ApiNewKey, now: Timestamp, problems: &mut Problems) -> NewKey {
 
 fn check_name(name: &str) -> Result<(), Problem> {
     let (msg, code) = if name.trim().is_empty() {
-        ("the name is empty".to_owned(), "empty_name")
+        ("the name is empty".to_owned(), "unnamed_key")
     } else if name.chars().nth(MAX_NAME).is_some() {
         (format!("the name has more than {MAX_NAME} characters"), "name_too_long")
     } else if name.chars().any(char::is_control) {

@@ -90,6 +90,7 @@ async fn a_space_is_described_and_configured() {
         (json!({"description": "x".repeat(1_001)}), "description_too_long"),
         (json!({"description": "\0"}), "nul_character"),
         (json!({"learns": "yes"}), "wrong_type"),
+        (json!({"learn": false}), "unknown_field"),
     ] {
         assert_eq!(patch(&instance, path, body).await.code(422), code);
     }

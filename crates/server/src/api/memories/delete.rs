@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_api::PrefixedId;
 use memcloud_api::native::Deleted;
+use memcloud_api::{PrefixedId, Problems};
 use memcloud_http::{Allowed, ApiError, Write};
 use memcloud_ports::Deletion;
 
@@ -30,8 +30,11 @@ pub(crate) async fn delete(
     id: PathId,
     query: QueryParams,
 ) -> Result<Json<Deleted>, ApiError> {
-    query.only(&["group_id"])?;
-    let (space, id) = named(&allowed, id, query)?;
+    let (space, id) = Problems::none_in(|problems| {
+        query.only(&["group_id"], problems);
+        named(id, query, problems)
+    })?;
+    let space = allowed.enter(space)?;
     match app.memory.engine().episodes.delete(&space, Deletion::Episodes(vec![id])).await? {
         0 => Err(no_episode()),
         deleted => Ok(Json(Deleted { deleted })),

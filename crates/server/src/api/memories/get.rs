@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use memcloud_api::PrefixedId;
 use memcloud_api::native::ListedEpisode;
+use memcloud_api::{PrefixedId, Problems};
 use memcloud_http::{Allowed, ApiError, Read};
 
 use super::{named, no_episode};
@@ -29,7 +29,8 @@ pub(crate) async fn get(
     id: PathId,
     query: QueryParams,
 ) -> Result<Json<ListedEpisode>, ApiError> {
-    let (space, id) = named(&allowed, id, query)?;
+    let (space, id) = Problems::none_in(|problems| named(id, query, problems))?;
+    let space = allowed.enter(space)?;
     let found = app.memory.engine().episodes.episodes(&space, &[id]).await?;
     found.into_iter().next().map(|episode| Json(episode.into())).ok_or_else(no_episode)
 }

@@ -6,7 +6,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 
 use memcloud_api::{PrefixedId, Problems, memmachine_v1};
-use memcloud_domain::{Caller, EpisodeId, Space};
+use memcloud_domain::{EpisodeId, Space};
 use memcloud_http::ApiError;
 
 use crate::params::{PathId, QueryParams};
@@ -19,13 +19,11 @@ pub(crate) fn space(query: &mut QueryParams, problems: &mut Problems) -> Space {
     memmachine_v1::space(query.text("group_id", problems).unwrap_or_else(|| DEFAULT_GROUP.to_owned()))
 }
 
-/// The message that a path and a query string name, if its group is open to the caller.
-fn named(caller: &Caller, id: PathId, mut query: QueryParams) -> Result<(Space, EpisodeId), ApiError> {
-    let (space, PrefixedId(id)) = Problems::none_in(|problems| {
-        let id = id.parsed(problems, str::parse);
-        Some((space(&mut query, problems), id?))
-    })?;
-    Ok((caller.enter(space)?, id))
+/// The message that a path and a query string name.
+fn named(id: PathId, mut query: QueryParams, problems: &mut Problems) -> Option<(Space, EpisodeId)> {
+    let id = id.parsed(problems, str::parse);
+    let space = space(&mut query, problems);
+    id.map(|PrefixedId(id)| (space, id))
 }
 
 fn no_episode() -> ApiError {

@@ -29,8 +29,8 @@ pub(crate) async fn delete(
     id: PathId,
     mut query: QueryParams,
 ) -> Result<Json<DeletedFact>, ApiError> {
-    query.only(&["group_id"])?;
     let (space, id) = Problems::none_in(|problems| {
+        query.only(&["group_id"], problems);
         let id = id.parsed(problems, str::parse);
         Some((space(&mut query, problems), id?))
     })?;

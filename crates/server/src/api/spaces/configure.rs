@@ -15,7 +15,7 @@ use crate::params::PathSpace;
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 1_000;
 
-/// Changes a space. The change takes effect for messages that are stored from now on.
+/// Changes a space. Unknown fields are refused. The change takes effect for messages that are stored from now on.
 #[utoipa::path(
     patch,
     path = "/v1/spaces/{org}/{project}",
@@ -38,10 +38,11 @@ pub(crate) async fn configure(
     space: PathSpace,
     body: TypedBody<Changes>,
 ) -> Result<Json<SpaceDetails>, ApiError> {
-    let (space, changes) = body.checked(|Changes { description, learns }, problems| {
-        problems.take(check_description(description.as_deref().unwrap_or_default()));
-        Some((space.space(problems)?, SpaceChanges { description, learns }))
-    })?;
+    let (space, changes) =
+        body.known_fields_only().checked(|Changes { description, learns }, problems| {
+            problems.take(check_description(description.as_deref().unwrap_or_default()));
+            Some((space.space(problems)?, SpaceChanges { description, learns }))
+        })?;
     let space = allowed.enter(space)?;
     let spaces = &app.memory.engine().spaces;
     if !spaces.configure_space(&space, changes).await? {

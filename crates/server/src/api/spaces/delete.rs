@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use memcloud_api::Problems;
 use memcloud_api::native::SpaceDetails;
 use memcloud_http::{Admin, Allowed, ApiError};
 
-use super::{details, named, unknown};
+use super::{details, unknown};
 use crate::App;
 use crate::api::responses::NotFound;
 use crate::params::{PathSpace, QueryParams};
@@ -35,8 +36,11 @@ pub(crate) async fn delete(
     space: PathSpace,
     query: QueryParams,
 ) -> Result<(StatusCode, Json<SpaceDetails>), ApiError> {
-    let space = named(&allowed, space)?;
-    query.only(&[])?;
+    let space = Problems::none_in(|problems| {
+        query.only(&[], problems);
+        space.space(problems)
+    })?;
+    let space = allowed.enter(space)?;
     let before = details(&app.memory, &space).await?;
     if !app.memory.delete_space(&space).await? {
         return Err(unknown());

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use memcloud_api::memmachine_v1::ForgetSession;
 use memcloud_api::native::Deleted;
-use memcloud_api::{Place, Problem, unknown_field};
+use memcloud_api::{Place, Problem};
 use memcloud_http::{Allowed, ApiError, TypedBody, Write};
 use memcloud_ports::Deletion;
 
@@ -44,10 +44,8 @@ pub(crate) async fn forget(
     query: QueryParams,
     body: TypedBody<ForgetSession>,
 ) -> Result<Response, ApiError> {
-    query.only(&[])?;
-    let unknown = body.unknown_fields();
-    let session = body.checked(|body, problems| {
-        problems.extend(unknown.into_iter().map(unknown_field));
+    let session = body.known_fields_only().checked(|body, problems| {
+        query.only(&[], problems);
         if !names_session(&headers, body.session.as_ref()) {
             let at = Place::body().at("session").at("session_id");
             problems.push(Problem::new(at, "missing", "Field required", "session_not_named"));
