@@ -215,12 +215,6 @@ impl ApiKey {
         }
     }
 
-    /// When it was revoked or expired, whichever came first; `None` while it is live.
-    pub fn ended_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let expired = self.expires_at.filter(|end| *end <= now);
-        self.revoked_at.into_iter().chain(expired).min()
-    }
-
     /// Whether it can manage all keys: it has the admin right in all spaces.
     pub fn manages_keys(&self) -> bool {
         self.rights.contains(Right::Admin) && self.spaces.is_none()

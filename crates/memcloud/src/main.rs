@@ -14,7 +14,6 @@ mod listen;
 mod logging;
 mod opening;
 mod output;
-mod permissions;
 mod private_file;
 mod settings;
 mod signals;

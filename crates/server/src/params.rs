@@ -72,6 +72,20 @@ impl QueryParams {
         problems.take(limit.map_err(|violation| problem(violation).showing(&Value::from(given))))
     }
 
+    /// The `cursor` of a page, as `read` understands it; `None` when absent or empty.
+    pub(crate) fn cursor<T>(
+        &mut self,
+        problems: &mut Problems,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text("cursor", problems)?;
+        problems.take(read(&text).ok_or_else(|| {
+            let msg = "this is not a valid cursor";
+            let problem = Problem::new(Place::query().at("cursor"), "value_error", msg, "invalid_cursor");
+            problem.showing(&Value::from(text))
+        }))
+    }
+
     /// A truth value: `false` when absent, `true` when it has no value.
     pub(crate) fn truth(&mut self, name: &'static str, problems: &mut Problems) -> bool {
         match self.0.remove(name).as_deref() {

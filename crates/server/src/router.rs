@@ -27,34 +27,32 @@ const COMPATIBLE: &str = "/memmachine";
 /// All routes of an instance.
 pub fn router(app: App) -> Router {
     let metrics = Arc::clone(app.measures.metrics());
-    let (open, _) = for_anyone().split_for_parts();
-    let (health, _) = for_operators().split_for_parts();
-    let (held, _) = for_key_holders().split_for_parts();
-    let (chat, _) = for_chat().split_for_parts();
-    let (openai, _) = for_openai().split_for_parts();
     let in_openai = map_response_with_state((Dialect::OpenAi, hint::of as Hints), write_errors);
-    let (plan, _) = for_memories().split_for_parts();
+    let plan = Router::from(for_memories());
     let compatible = plan.clone().with_state(V1 { app: app.clone(), shapes: Shapes::Original });
     let counting = Counting {
         account: Arc::clone(app.memory.in_flight()),
         busy: || ApiError::from(Error::Busy).into_response(),
     };
     let guard = Guard { app: app.clone(), while_keys_unreadable: false };
-    let guarded = held
+    let guarded = Router::from(for_key_holders())
+        .merge(Router::from(for_openai()).layer(in_openai))
         .with_state(app.clone())
-        .merge(chat.with_state(app.clone()))
-        .merge(openai.with_state(app.clone()).layer(in_openai))
         .merge(plan.with_state(V1 { app: app.clone(), shapes: Shapes::AsAsked }))
         .nest(COMPATIBLE, compatible)
         .fallback(async || ApiError::no_route())
-        .method_not_allowed_fallback(async || ApiError::no_method())
+        .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(guard, guard::callers))
         .layer(from_fn_with_state(counting, count));
-    let health = health.with_state(app.clone()).method_not_allowed_fallback(async || ApiError::no_method());
-    let open = open.method_not_allowed_fallback(async || ApiError::no_method());
-    let guard = Guard { app, while_keys_unreadable: true };
+    let guard = Guard { app: app.clone(), while_keys_unreadable: true };
+    let health = Router::from(for_operators()).with_state(app).method_not_allowed_fallback(no_method);
     let health = health.layer(from_fn_with_state(guard, guard::callers));
+    let open = Router::from(for_anyone()).method_not_allowed_fallback(no_method);
     served(open.merge(health).merge(guarded), metrics, Dialect::FastApi, hint::of)
+}
+
+async fn no_method() -> ApiError {
+    ApiError::no_method()
 }
 
 /// The routes that need no key: no more than whether the process lives.
@@ -79,6 +77,8 @@ fn for_key_holders() -> OpenApiRouter<App> {
         spaces::describe::describe,
         spaces::configure::configure,
         spaces::delete::delete,
+        native::chat,
+        usage::usage,
     ]
 }
 
@@ -107,12 +107,7 @@ fn for_memories() -> OpenApiRouter<V1> {
     ]
 }
 
-/// The routes of the language model.
-fn for_chat() -> OpenApiRouter<App> {
-    guarded![native::chat, usage::usage]
-}
-
-/// Those with OpenAI's shapes.
+/// The routes with OpenAI's shapes.
 fn for_openai() -> OpenApiRouter<App> {
     guarded![openai::completions::completions, openai::models::models]
 }
@@ -127,7 +122,6 @@ fn document() -> OpenApi {
     let mut guarded = for_operators().into_openapi();
     guarded.merge(for_key_holders().into_openapi());
     guarded.merge(for_memories().into_openapi());
-    guarded.merge(for_chat().into_openapi());
     guarded.merge(for_openai().into_openapi());
     add_shared(&mut guarded);
     let mut document = Description::openapi();

@@ -78,15 +78,8 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
         return Ok(Written::Repeated(ids));
     }
     // Preparing takes a round trip: all statements are prepared before the first is sent.
-    tokio::try_join!(
-        tx.prepare_cached(intents::SETTLE),
-        tx.prepare_cached(spaces::MAKE),
-        tx.prepare_cached(SESSIONS),
-        tx.prepare_cached(MEMBERS),
-        tx.prepare_cached(REQUEST),
-        tx.prepare_cached(EPISODES),
-        queue::prepare(tx),
-    )?;
+    let of_batch = [intents::SETTLE, spaces::MAKE, SESSIONS, MEMBERS, REQUEST, EPISODES];
+    tx.prepare_all(&[&of_batch[..], &queue::STATEMENTS].concat()).await?;
     let messages = MessageColumns::of(batch);
     // They are sent in this order when they are first polled. The server runs them one after the other.
     let (settled, (), (), (), (), inserted, ()) = tokio::try_join!(
@@ -254,7 +247,7 @@ async fn repeated_under_lock(
 ) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
     let remembered = REMEMBERED.as_micros() as i64;
-    tokio::try_join!(tx.prepare_cached(LOCK), tx.prepare_cached(FORGET), tx.prepare_cached(REPEATED))?;
+    tx.prepare_all(&[LOCK, FORGET, REPEATED]).await?;
     // The server reads after it has the lock.
     let (lock, forget): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) = (&[&number], &[&now, &remembered]);
     let (_, _, known) =

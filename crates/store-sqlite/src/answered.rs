@@ -4,14 +4,14 @@
 //! The number also stands in the database, in the transaction of the writes themselves. The file is written after the
 //! commit and never synchronized, so it may fall behind but is never ahead of what is on the disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use memcloud_domain::{Error, Timestamp};
-use rustix::fs::OFlags;
 
+use crate::files::open_private;
 use crate::{beside, error};
 
 /// What was answered before, as the file says.
@@ -77,7 +77,7 @@ impl Counter {
         let before = Answered::read(database);
         if let Some(what) = before.and_then(|before| before.missing(memory, writes)) {
             let note = format!("found on {now}: {what}\n");
-            let noted = open(&note_path(database)).and_then(|file| {
+            let noted = open_private(&note_path(database)).and_then(|file| {
                 file.set_len(0)?;
                 file.write_all_at(note.as_bytes(), 0)
             });
@@ -88,7 +88,7 @@ impl Counter {
             );
         }
         let mut counter = Self { file: None, memory: memory.to_owned() };
-        match open(&path(database)) {
+        match open_private(&path(database)) {
             Ok(file) => counter.file = Some(file),
             Err(error) => tracing::warn!(%error, "cannot keep the number of answered writes"),
         }
@@ -118,12 +118,6 @@ pub(crate) fn refuse_incomplete(database: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error::file("looking for a note of missing writes", error)),
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
 fn path(database: &Path) -> PathBuf {

@@ -5,21 +5,12 @@ use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{ErrorCode, ffi};
 
 /// Why a piece of work on the database failed: an error of SQLite, or one of the domain.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkError {
-    Sqlite(rusqlite::Error),
-    Domain(Error),
-}
-
-impl From<rusqlite::Error> for WorkError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-impl From<Error> for WorkError {
-    fn from(error: Error) -> Self {
-        Self::Domain(error)
-    }
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Domain(#[from] Error),
 }
 
 impl WorkError {

@@ -1,8 +1,10 @@
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use memcloud_domain::Error;
+use rustix::fs::OFlags;
 
 use crate::beside;
 
@@ -34,6 +36,13 @@ impl Files {
             Err(Error::StorageGone { place: self.place.clone() })
         }
     }
+}
+
+/// Opens a file of ours, made for its owner alone when it is missing. A link in its place is refused.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
 fn identity(path: &Path) -> Option<Identity> {

@@ -1,15 +1,15 @@
 //! Room on the disk: the proof that there is some, and a reserve of it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use memcloud_domain::Error;
-use rustix::fs::{FallocateFlags, OFlags, StatVfs, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, StatVfs, fallocate, statvfs};
 use rustix::io::Errno;
 
 use crate::error;
+use crate::files::open_private;
 
 /// Less than this is no room. In bytes.
 pub(crate) const ROOM: u64 = 128 << 10;
@@ -84,10 +84,7 @@ impl Reserve {
     }
 
     fn set_aside(&self, bytes: u64) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-        allocate(&options.open(&self.path)?, bytes)
+        allocate(&open_private(&self.path)?, bytes)
     }
 }
 

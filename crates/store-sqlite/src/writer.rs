@@ -108,9 +108,7 @@ impl Lost {
             Self::Gone(place) => Error::StorageGone { place: place.clone() },
         }
     }
-}
 
-impl Lost {
     fn is_full(&self) -> bool {
         matches!(self, Self::Sqlite { code: Some(ffi::Error { code: ErrorCode::DiskFull, .. }), .. })
     }

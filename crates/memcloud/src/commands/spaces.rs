@@ -127,7 +127,7 @@ fn print(details: &SpaceDetails, context: &Context) {
         ("space", format!("{}/{}", space.org, space.project)),
         ("description", space.description.clone()),
         ("learns", if space.learns { "yes" } else { "no" }.to_owned()),
-        ("state", space.state.to_string()),
+        ("state", space.state.clone()),
         ("created", created(space)),
         ("sessions", details.sessions.to_string()),
         ("messages", details.episodes.to_string()),

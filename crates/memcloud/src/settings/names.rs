@@ -34,7 +34,7 @@ impl Setting {
     }
 }
 
-/// A setting without anything, and a secret: what [`settings!`] fills in.
+/// A setting without anything, and a secret: what `settings!` fills in.
 const SETTING: Setting = Setting { name: "", flag: "", default: "", meaning: "", secret: false };
 const SECRET: Setting = Setting { default: "none", secret: true, ..SETTING };
 

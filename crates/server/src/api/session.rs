@@ -148,9 +148,8 @@ impl NamedSession {
         headers: &'static HeaderNames,
     ) -> Self {
         let members = users.iter().chain(&agents).cloned().collect();
-        let (group_from, name_from) = (Source::Header, Source::Header);
-        let origin =
-            Origin { headers, item: None, group: group_from, name: name_from, members, in_body: false };
+        let source = Source::Header;
+        let origin = Origin { headers, item: None, group: source, name: source, members, in_body: false };
         Self::with_defaults(group, name, users, agents, origin)
     }
 

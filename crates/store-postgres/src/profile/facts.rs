@@ -125,21 +125,20 @@ pub(super) async fn revise(client: &mut Object, set: &RevisionSet) -> Result<Opt
 const NUMBERS: i64 = 0x6d65_6d66_6163_7473;
 
 async fn change(tx: &Transaction<'_>, set: &RevisionSet) -> Result<Option<Changed>, WorkError> {
+    const HOLDING: &str = select_facts!("WHERE f.target = $1 AND f.valid_to IS NULL ORDER BY f.id");
+    const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
+    const NEWEST: &str = "SELECT max(id) FROM memcloud.facts";
     let Some(target) = targets::make_one(tx, &set.target).await? else { return Ok(None) };
     let stored = stored(tx, &set.target.set.scope, set.cited()).await?;
-    let (holding, lock, newest) = tokio::try_join!(
-        tx.prepare_cached(select_facts!("WHERE f.target = $1 AND f.valid_to IS NULL ORDER BY f.id")),
-        tx.prepare_cached("SELECT pg_advisory_xact_lock($1)"),
-        tx.prepare_cached("SELECT max(id) FROM memcloud.facts"),
-    )?;
+    tx.prepare_all(&[HOLDING, LOCK, NEWEST]).await?;
     let of_target: [&(dyn ToSql + Sync); 1] = [&target];
     let of_all: [&(dyn ToSql + Sync); 1] = [&NUMBERS];
     // The server reads the newest id when it has the lock.
     let (holding, _, newest) = tokio::try_join!(
         biased;
-        tx.query(&holding, &of_target),
-        tx.execute(&lock, &of_all),
-        tx.query_one(&newest, &[]),
+        tx.rows(HOLDING, &of_target),
+        tx.run(LOCK, &of_all),
+        tx.row(NEWEST, &[]),
     )?;
     let current = holding.iter().map(fact).collect::<Result<Vec<EmbeddedFact>, WorkError>>()?;
     let newest: Option<i64> = newest.get(0);
@@ -295,13 +294,12 @@ pub(super) async fn delete(client: &mut Object, scope: &FactScope, id: FactId) -
 /// Removes deleted episodes from the queue and from all citations, and deletes the facts that cited them and no others.
 /// Their space is locked.
 pub(crate) async fn forget(tx: &Transaction<'_>, episodes: &[EpisodeId]) -> Result<(), WorkError> {
-    let (unqueue, uncite) = tokio::try_join!(
-        tx.prepare_cached("DELETE FROM memcloud.queue WHERE uid = ANY($1)"),
-        tx.prepare_cached("DELETE FROM memcloud.fact_citations WHERE uid = ANY($1) RETURNING fact"),
-    )?;
+    const UNQUEUE: &str = "DELETE FROM memcloud.queue WHERE uid = ANY($1)";
+    const UNCITE: &str = "DELETE FROM memcloud.fact_citations WHERE uid = ANY($1) RETURNING fact";
+    tx.prepare_all(&[UNQUEUE, UNCITE]).await?;
     let uids: Vec<Uuid> = episodes.iter().map(uuid).collect();
     let parameters: [&(dyn ToSql + Sync); 1] = [&uids];
-    let (_, uncited) = tokio::try_join!(tx.execute(&unqueue, &parameters), tx.query(&uncite, &parameters))?;
+    let (_, uncited) = tokio::try_join!(tx.run(UNQUEUE, &parameters), tx.rows(UNCITE, &parameters))?;
     let facts: Vec<i64> = uncited.iter().map(|row| row.get(0)).collect();
     if facts.is_empty() {
         return Ok(());

@@ -219,7 +219,7 @@ pub(super) async fn page(
 pub(super) async fn enqueue(client: &mut Object, queued: &[Queued]) -> Result<(), WorkError> {
     let tx = client.transaction().await?;
     targets::lock_scopes(&tx, queued.iter().map(|queued| &queued.target.set.scope)).await?;
-    prepare(&tx).await?;
+    tx.prepare_all(&STATEMENTS).await?;
     let messages = MessageColumns {
         targets: TargetColumns::of(queued.iter().map(|queued| &queued.target)),
         uids: queued.iter().map(|queued| uuid(&queued.episode)).collect(),
@@ -259,13 +259,8 @@ impl<'a> MessageColumns<'a> {
     }
 }
 
-/// Prepares the statements that queue messages.
-pub(crate) async fn prepare(tx: &Transaction<'_>) -> Result<(), tokio_postgres::Error> {
-    let (make_sets, make_targets, queue) =
-        (tx.prepare_cached(MAKE_SETS), tx.prepare_cached(MAKE_TARGETS), tx.prepare_cached(QUEUE));
-    tokio::try_join!(make_sets, make_targets, queue)?;
-    Ok(())
-}
+/// The statements that queue messages.
+pub(crate) const STATEMENTS: [&str; 3] = [MAKE_SETS, MAKE_TARGETS, QUEUE];
 
 /// Queues messages; with `learns`, only those of spaces that are learned from. The statements are prepared.
 pub(crate) async fn add(

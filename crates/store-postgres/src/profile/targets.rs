@@ -159,18 +159,14 @@ pub(super) async fn make(
     );
     let targets: BTreeSet<&FactTarget> = targets.into_iter().collect();
     let columns = TargetColumns::of(targets.iter().copied());
-    let (sets, make, find) = tokio::try_join!(
-        tx.prepare_cached(MAKE_SETS),
-        tx.prepare_cached(MAKE_TARGETS),
-        tx.prepare_cached(FIND)
-    )?;
+    tx.prepare_all(&[MAKE_SETS, MAKE_TARGETS, FIND]).await?;
     let parameters = columns.parameters();
     // They are sent in this order, and each sees what the ones before it have done.
     let (_, _, rows) = tokio::try_join!(
         biased;
-        tx.execute(&sets, &parameters),
-        tx.execute(&make, &parameters),
-        tx.query(&find, &parameters),
+        tx.run(MAKE_SETS, &parameters),
+        tx.run(MAKE_TARGETS, &parameters),
+        tx.rows(FIND, &parameters),
     )?;
     let places: HashMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let known = (1..).zip(targets).filter_map(|(place, target)| Some((target.clone(), *places.get(&place)?)));

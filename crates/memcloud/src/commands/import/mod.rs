@@ -173,7 +173,7 @@ fn summary(stored: u64, content: &Content, took: Duration, context: &Context) {
     let skipped = content.bad.len();
     let facts = json!({"messages": stored, "sessions": sessions, "skipped": skipped, "seconds": seconds});
     context.output.answer(&facts, |output| {
-        let skipped = (skipped > 0).then(|| format!(", {skipped} bad lines skipped")).unwrap_or_default();
+        let skipped = if skipped > 0 { format!(", {skipped} bad lines skipped") } else { String::new() };
         output.data(format!(
             "{stored} messages in {sessions} sessions{skipped}; {seconds:.1} s, {rate:.0} messages/s"
         ));

@@ -2,13 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::Problems;
 use memcloud_api::native::{ListedEpisode, Page};
-use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Episode, EpisodeId, Filter};
 use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_memory::{ListQuery, ListedPage};
 use memcloud_ports::Cursor;
-use serde_json::Value;
 
 use super::space;
 use crate::App;
@@ -40,7 +39,7 @@ pub(crate) async fn list(
     let memory = &app.memory;
     let query = Problems::none_in(|problems| {
         let limit = query.limit(memory.limits(), USUAL_LIMIT, problems);
-        let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
+        let after = query.cursor(problems, cursor);
         let session = query.text("session_id", problems);
         let (space, limit) = (space(&mut query, problems), limit?);
         Some(ListQuery { space, session, filter: Filter::default(), after, limit })
@@ -57,19 +56,12 @@ fn written(last: &Episode) -> String {
     format!("{:016x}{id:032x}", last.created_at.as_micros())
 }
 
-fn cursor(text: &str) -> Result<Cursor, Problem> {
-    let read = || {
-        let is_hex = text.len() == 48 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let (created_at, id) = is_hex.then(|| text.split_at(16))?;
-        let created_at = u64::from_str_radix(created_at, 16).ok()?.cast_signed();
-        let id = EpisodeId::from_bytes(u128::from_str_radix(id, 16).ok()?.to_be_bytes());
-        Some(Cursor { created_at, id })
-    };
-    read().ok_or_else(|| {
-        let msg = "this is not a valid cursor";
-        let problem = Problem::new(Place::query().at("cursor"), "value_error", msg, "invalid_cursor");
-        problem.showing(&Value::from(text))
-    })
+fn cursor(text: &str) -> Option<Cursor> {
+    let is_hex = text.len() == 48 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (created_at, id) = is_hex.then(|| text.split_at(16))?;
+    let created_at = u64::from_str_radix(created_at, 16).ok()?.cast_signed();
+    let id = EpisodeId::from_bytes(u128::from_str_radix(id, 16).ok()?.to_be_bytes());
+    Some(Cursor { created_at, id })
 }
 
 #[cfg(test)]
@@ -80,7 +72,7 @@ mod tests {
     proptest! {
         #[test]
         fn cursors_are_read_or_refused(text in "[0-9a-f]{48}|.{0,60}") {
-            if let Ok(read) = cursor(&text) {
+            if let Some(read) = cursor(&text) {
                 let id = u128::from_be_bytes(*read.id.as_bytes());
                 prop_assert_eq!(format!("{:016x}{id:032x}", read.created_at), text.to_lowercase());
             }

@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::Problems;
 use memcloud_api::native::Spaces;
-use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Caller, Error, Space, SpaceInfo};
 use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_memory::Memory;
-use serde_json::Value;
 
 use super::shown;
 use crate::App;
@@ -34,7 +33,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Spaces>, ApiError> {
     let (limit, after) = Problems::none_in(|problems| {
         let limit = query.limit(app.memory.limits(), USUAL_LIMIT, problems);
-        let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
+        let after = query.cursor(problems, cursor);
         Some((limit?, after))
     })?;
     // One more than the page says whether there is a next page.
@@ -68,11 +67,6 @@ async fn visible(
 }
 
 /// A cursor is the name of the last space: the organization has no slash.
-fn cursor(text: &str) -> Result<Space, Problem> {
-    let (org, project) = text.split_once('/').ok_or_else(|| {
-        let msg = "this is not a valid cursor";
-        let problem = Problem::new(Place::query().at("cursor"), "value_error", msg, "invalid_cursor");
-        problem.showing(&Value::from(text))
-    })?;
-    Ok(Space::new(org, project))
+fn cursor(text: &str) -> Option<Space> {
+    text.split_once('/').map(|(org, project)| Space::new(org, project))
 }

@@ -4,12 +4,11 @@
 
 use axum::Json;
 use axum::extract::State;
+use memcloud_api::Problems;
 use memcloud_api::memmachine_v1::{KnownSession, ORGANISATION, Sessions, space as space_of};
-use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{Caller, Session};
 use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_ports::{LISTED_MEMBERS, SessionCursor, SessionsOf};
-use serde_json::Value;
 
 use crate::App;
 use crate::params::{PathId, QueryParams};
@@ -108,7 +107,7 @@ async fn list(
         let of = of(problems);
         let limits = app.memory.limits();
         let limit = query.limit(limits, limits.results, problems);
-        let after = query.text("cursor", problems).and_then(|text| problems.take(cursor(&text)));
+        let after = query.cursor(problems, cursor);
         Some((of?, limit?, after))
     })?;
     if let SessionsOf::Space(space) = &of {
@@ -138,10 +137,6 @@ fn listed(mut session: Session) -> KnownSession {
     KnownSession { more_members, ..session.into() }
 }
 
-fn cursor(text: &str) -> Result<SessionCursor, Problem> {
-    i64::from_str_radix(text, 16).map(SessionCursor).map_err(|_| {
-        let msg = "this is not a valid cursor";
-        let problem = Problem::new(Place::query().at("cursor"), "value_error", msg, "invalid_cursor");
-        problem.showing(&Value::from(text))
-    })
+fn cursor(text: &str) -> Option<SessionCursor> {
+    i64::from_str_radix(text, 16).map(SessionCursor).ok()
 }
