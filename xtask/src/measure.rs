@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// chat, soak, databases-writing, databases-reading, databases-evidence
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<String>,
+    /// Measure this binary instead of the one of this checkout, to compare two builds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
     /// How long the soak takes, which runs only when it is named
     #[arg(long, value_name = "MINUTES", default_value_t = 20)]
     pub(crate) minutes: u64,
@@ -32,16 +35,22 @@ pub(crate) struct Args {
 
 /// Builds for release, and measures in the program that was built.
 pub(crate) fn run(args: &Args) -> Result<bool> {
-    let built = cargo(&["build", "--release", "-p", "memcloud", "-p", "xtask", "--features", "xtask/bench"])
-        .status()?;
-    if !built.success() {
+    let mut build = cargo(&["build", "--release", "-p", "xtask", "--features", "xtask/bench"]);
+    if args.binary.is_none() {
+        build.args(["-p", "memcloud"]);
+    }
+    if !build.status()?.success() {
         return Ok(false);
     }
     let mut again = std::process::Command::new(target_dir()?.join("release/xtask"));
     again.arg("bench");
-    for (flag, value) in
-        [("--json", &args.json), ("--data", &args.data), ("--scorer", &args.scorer), ("--model", &args.model)]
-    {
+    for (flag, value) in [
+        ("--json", &args.json),
+        ("--data", &args.data),
+        ("--scorer", &args.scorer),
+        ("--model", &args.model),
+        ("--binary", &args.binary),
+    ] {
         if let Some(value) = value {
             again.arg(flag).arg(value);
         }
@@ -55,7 +64,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     let model = target_dir()?.join("models/all-MiniLM-L6-v2");
     if args.model.is_none() {
-        let mut fetch = std::process::Command::new(target_dir()?.join("release/memcloud"));
+        let ours = target_dir()?.join("release/memcloud");
+        let mut fetch = std::process::Command::new(args.binary.as_ref().unwrap_or(&ours));
         pass(fetch.args(["model", "fetch", "--data-dir"]).arg(target_dir()?))?;
         again.arg("--model").arg(model);
     }

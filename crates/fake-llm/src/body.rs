@@ -25,16 +25,22 @@ pub(crate) enum Part {
 /// The parts in order; possibly endless.
 pub(crate) type Parts = Box<dyn Iterator<Item = Part> + Send>;
 
-/// An answer made of these parts, with a pause before each.
-pub(crate) fn answer(content_type: &'static str, parts: Parts, pause: Duration) -> Response {
-    let stream = stream::unfold(parts, move |mut parts| async move {
-        let part = parts.next()?;
+/// An answer made of these parts, with a pause before each. `sending` is told the place of the part that is sent next.
+pub(crate) fn answer(
+    content_type: &'static str,
+    parts: Parts,
+    pause: Duration,
+    sending: impl Fn(usize) + Send + 'static,
+) -> Response {
+    let stream = stream::unfold((parts.enumerate(), sending), move |(mut parts, sending)| async move {
+        let (place, part) = parts.next()?;
         let sent = match part {
             Part::Bytes(bytes) => {
                 // Even a zero pause would yield the thread.
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }
+                sending(place);
                 Ok(bytes)
             }
             Part::Break => {
@@ -42,7 +48,7 @@ pub(crate) fn answer(content_type: &'static str, parts: Parts, pause: Duration) 
                 Err(io::Error::other("cut, as asked for"))
             }
         };
-        Some((sent, parts))
+        Some((sent, (parts, sending)))
     });
     ([(CONTENT_TYPE, content_type)], Body::from_stream(stream)).into_response()
 }

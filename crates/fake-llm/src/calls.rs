@@ -1,6 +1,7 @@
 //! The calls received, and which of them were charged.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +45,12 @@ pub struct Call {
     pub repeated: bool,
     /// The faults that applied to it.
     pub faults: Vec<Fault>,
+    /// When all of it had arrived.
+    #[serde(skip)]
+    pub received: Option<Instant>,
+    /// When its answer was about to be sent: the whole one, or the first word of a stream.
+    #[serde(skip)]
+    pub answered: Option<Instant>,
 }
 
 /// The calls, and the answers kept under an idempotency key.
@@ -64,7 +71,8 @@ impl Log {
         self.calls = Calls::default();
     }
 
-    pub(crate) fn note(&mut self, call: Call) {
+    /// Keeps a call, and returns its number.
+    pub(crate) fn note(&mut self, call: Call) -> u64 {
         tracing::info!(path = call.path, status = call.status, charged = call.charged, faults = ?call.faults, "asked");
         self.calls.calls += 1;
         self.calls.charged += u64::from(call.charged);
@@ -72,6 +80,17 @@ impl Log {
             self.calls.asked.pop_front();
         }
         self.calls.asked.push_back(call);
+        self.calls.calls
+    }
+
+    /// Notes that the call with this number is being answered now.
+    pub(crate) fn note_answer(&mut self, number: u64) {
+        let Calls { calls, asked, .. } = &mut self.calls;
+        // The last call has the number `calls`. One that was cleared, or is not kept any more, has no place.
+        let place = (asked.len() as u64 + number).checked_sub(*calls + 1);
+        if let Some(call) = place.and_then(|place| asked.get_mut(place as usize)) {
+            call.answered.get_or_insert_with(Instant::now);
+        }
     }
 
     /// The answer given under this key before, or a new one, and whether it is new.

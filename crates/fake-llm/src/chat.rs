@@ -1,6 +1,7 @@
 //! `POST …/chat/completions`
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, Uri};
@@ -48,9 +49,14 @@ pub(crate) async fn completions(
         tokio::time::sleep(wait).await;
         return response;
     }
-    let reply = replied(&state, call, &request);
+    let (reply, number) = replied(&state, call, &request);
     tokio::time::sleep(wait).await;
-    formed(&reply, &request, &faults)
+    formed(&reply, &request, &faults, move |place| {
+        // A stream begins with an event without words.
+        if place == usize::from(request.stream) {
+            state.log().note_answer(number);
+        }
+    })
 }
 
 impl Call {
@@ -62,6 +68,7 @@ impl Call {
             body: serde_json::from_slice(body).unwrap_or_else(|_| text()),
             idempotency_key: header(headers, "idempotency-key").map(str::to_owned),
             authorization: shows_a_key(headers),
+            received: Some(Instant::now()),
             ..Self::default()
         }
     }
@@ -73,13 +80,14 @@ pub(crate) fn refused(state: &State, call: Call, refusal: Refusal) -> Response {
     refusal.into_response()
 }
 
-/// The reply, which is charged and kept under its key from now on, even if the caller does not wait for it.
-fn replied(state: &State, call: Call, request: &Request) -> Reply {
+/// The reply, which is charged and kept under its key from now on, even if the caller does not wait for it; and the number
+/// of the call.
+fn replied(state: &State, call: Call, request: &Request) -> (Reply, u64) {
     let mut log = state.log();
     let make = |number| Reply::new(number, request, &call.faults);
     let (reply, fresh) = log.answer(call.idempotency_key.as_deref(), make);
-    log.note(Call { status: Some(200), charged: fresh, repeated: !fresh, ..call });
-    reply
+    let number = log.note(Call { status: Some(200), charged: fresh, repeated: !fresh, ..call });
+    (reply, number)
 }
 
 fn suffered(state: &State, request: &Request, body: &[u8]) -> Vec<Fault> {
@@ -101,7 +109,12 @@ fn refusal(fault: &Fault, request: &Request) -> Option<Refusal> {
     }
 }
 
-fn formed(reply: &Reply, request: &Request, faults: &[Fault]) -> Response {
+fn formed(
+    reply: &Reply,
+    request: &Request,
+    faults: &[Fault],
+    sending: impl Fn(usize) + Send + 'static,
+) -> Response {
     let streams = request.stream && !faults.contains(&Fault::IgnoresStream);
     let (content_type, parts) = if streams {
         ("text/event-stream", stream::parts(reply, faults, request.usage.unwrap_or(false)))
@@ -110,5 +123,5 @@ fn formed(reply: &Reply, request: &Request, faults: &[Fault]) -> Response {
     };
     let parts = if faults.contains(&Fault::Torn) { torn(parts) } else { parts };
     let pause = if streams { faults.iter().map(Fault::word_wait).sum() } else { std::time::Duration::ZERO };
-    answer(content_type, parts, pause)
+    answer(content_type, parts, pause, sending)
 }

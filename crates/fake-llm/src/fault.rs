@@ -68,6 +68,11 @@ pub enum Fault {
     BadJson,
     /// `wrong-schema`: replies with JSON of another shape.
     WrongSchema,
+    /// `new-words=20`: replies with this many words that say nothing, in another order each time.
+    NewWords {
+        /// How many words.
+        count: usize,
+    },
     /// `empty`: replies with an empty text.
     Empty,
     /// `null-content`: replies with null.
@@ -97,7 +102,7 @@ pub enum BadFault {
     },
 }
 
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "slow=2s",
     "hang",
     "status=429[,2]",
@@ -115,6 +120,7 @@ const NAMES: [&str; 21] = [
     "invalid-utf8",
     "bad-json",
     "wrong-schema",
+    "new-words=20",
     "empty",
     "null-content",
     "tools",
@@ -146,6 +152,7 @@ impl FromStr for Fault {
                 Self::Status { status, retry_after }
             }
             "overflow" => Self::Overflow { tokens: value.map(number).transpose()?.unwrap_or(0) },
+            "new-words" => Self::NewWords { count: number(needed()?)? as usize },
             "cut" => Self::Cut { after: value.map(number).transpose()?.map(|after| after as usize) },
             _ => {
                 let fault = Self::plain(name).ok_or_else(|| BadFault::Unknown { name: name.to_owned() })?;

@@ -2,6 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 
 use crate::answer::answer;
@@ -12,6 +15,13 @@ use crate::request::{Request, Wants, tokens};
 
 const BROKEN_JSON: &str = r#"{"commands": [{"command": "add", "tag": "#;
 const OTHER_JSON: &str = r#"{"orders": [{"do": "add", "what": 7}], "note": ["this", "is", "no", "command"]}"#;
+/// Words that hardly anyone says, so that a text made of them repeats no memory.
+const WORDS: [&str; 40] = [
+    "perhaps", "window", "seven", "gentle", "harbour", "copper", "orbit", "lantern", "quietly", "marble",
+    "ladder", "velvet", "thunder", "pocket", "meadow", "ribbon", "silver", "kettle", "hollow", "candle",
+    "bridge", "feather", "mirror", "pepper", "anchor", "button", "canyon", "drift", "ember", "fabric",
+    "garlic", "hammer", "island", "jacket", "kernel", "lemon", "magnet", "needle", "olive", "pillow",
+];
 /// The tool to call when the request offers none.
 const TOOL: &str = "lookup";
 
@@ -39,7 +49,7 @@ pub(crate) enum Said {
 impl Reply {
     /// The reply to the `number`th call.
     pub(crate) fn new(number: u64, request: &Request, faults: &[Fault]) -> Self {
-        let said = faults.iter().find_map(|fault| instead(fault, request));
+        let said = faults.iter().find_map(|fault| instead(number, fault, request));
         Self {
             id: format!("chatcmpl-dev-{number}"),
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
@@ -72,14 +82,22 @@ fn honest(request: &Request) -> String {
 }
 
 /// The reply that a fault puts in place of the real one.
-fn instead(fault: &Fault, request: &Request) -> Option<Said> {
+fn instead(number: u64, fault: &Fault, request: &Request) -> Option<Said> {
     Some(match fault {
         Fault::BadJson => Said::Text(BROKEN_JSON.into()),
         Fault::WrongSchema => Said::Text(OTHER_JSON.into()),
+        Fault::NewWords { count } => Said::Text(new_words(number, *count)),
         Fault::Empty => Said::Text(String::new()),
         Fault::NullContent => Said::Null,
         Fault::Tools => Said::Tool(request.tool.clone().unwrap_or_else(|| TOOL.into())),
         Fault::Huge => Said::Endless,
         _ => return None,
     })
+}
+
+/// `count` words, in an order that depends on the number of the call.
+fn new_words(number: u64, count: usize) -> String {
+    let mut random = StdRng::seed_from_u64(number);
+    let words = (0..count).filter_map(|_| WORDS.choose(&mut random).copied());
+    words.collect::<Vec<_>>().join(" ")
 }

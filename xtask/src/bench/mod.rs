@@ -4,26 +4,48 @@
 //! alternating with the requests: whatever else the machine does affects both alike. All figures are medians.
 
 mod figures;
-mod http;
 mod parts;
 mod server;
 mod texts;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use memcloud_embed::{Model, weights};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use self::figures::Figure;
 use crate::measure::Args;
-use crate::steps::say;
+use crate::steps::{say, target_dir};
 
 /// What every part needs.
 pub(crate) struct Bench {
     args: Args,
     model: Model,
     model_dir: PathBuf,
+    /// The binary under measurement.
+    binary: PathBuf,
+    /// For requests, and for the stand-in for a language model. It runs on the thread that waits: no request has to wake
+    /// another thread, and the stand-in answers while a request is awaited.
+    runtime: Runtime,
+}
+
+impl Bench {
+    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Sends a request and waits for its answer. Answers how long that took, too.
+    fn timed<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<(T, Duration)>
+    where
+        anyhow::Error: From<E>,
+    {
+        let began = Instant::now();
+        let answer = self.wait(request)?;
+        Ok((answer, began.elapsed()))
+    }
 }
 
 type Part = fn(&Bench) -> Result<Vec<Figure>>;
@@ -46,12 +68,19 @@ const PARTS: [(&str, Part); 13] = [
 
 /// Measures, prints the table, and answers whether every target was met.
 pub(crate) fn run(args: &Args) -> Result<bool> {
+    // Fails only when a provider is installed already, which is just as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let model_dir = args.model.clone().context("--model is missing")?;
     let places = weights::Places { model_dir: Some(model_dir.clone()), ..weights::Places::default() };
     let files = weights::find(&places)?.context("--model names no folder with the embedding model")?;
     let model = Model::load(&files, memcloud_embed::Options::default())?;
     say(&format!("kernel {}, {} threads", model.isa(), model.threads()));
-    let bench = Bench { args: args.clone(), model, model_dir };
+    let binary = match &args.binary {
+        Some(binary) => binary.clone(),
+        None => target_dir()?.join("release/memcloud"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let bench = Bench { args: args.clone(), model, model_dir, binary, runtime };
     let mut figures = Vec::new();
     for (name, part) in PARTS {
         // It takes as long as it is asked to.

@@ -2,14 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use memcloud_client::Client;
 
-use super::http::Client;
-use crate::steps::target_dir;
+use super::Bench;
 
 /// `/proc/<pid>/stat` counts CPU time in hundredths of a second on every Linux that runs this.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -22,24 +22,19 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
 }
 
-/// The binary under measurement.
-pub(crate) fn binary() -> Result<PathBuf> {
-    Ok(target_dir()?.join("release/memcloud"))
-}
-
 impl Server {
     /// Starts it and waits until it listens.
-    pub(crate) fn start(data: &Path, model: &Path) -> Result<Self> {
-        Self::start_on(data, model, &[])
+    pub(crate) fn start(bench: &Bench, data: &Path) -> Result<Self> {
+        Self::start_on(bench, data, &[])
     }
 
     /// Starts it with these settings, which may name databases.
-    pub(crate) fn start_on(data: &Path, model: &Path, settings: &[(&str, String)]) -> Result<Self> {
-        let mut child = Command::new(binary()?)
+    pub(crate) fn start_on(bench: &Bench, data: &Path, settings: &[(&str, String)]) -> Result<Self> {
+        let mut child = Command::new(&bench.binary)
             .args(["serve", "--offline", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
             .arg("--model-dir")
-            .arg(model)
+            .arg(&bench.model_dir)
             .env("MEMCLOUD_LOG", "info")
             .envs(settings.iter().map(|(name, value)| (*name, value)))
             .env_remove("HOST")
@@ -47,7 +42,7 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .context("cannot start the release binary")?;
+            .with_context(|| format!("cannot start {}", bench.binary.display()))?;
         let mut log = BufReader::new(child.stderr.take().context("the child has no stderr")?);
         let mut output = String::new();
         let address = loop {
@@ -68,8 +63,8 @@ impl Server {
     }
 
     /// A client of it.
-    pub(crate) fn client(&self) -> Client {
-        Client::new(self.address)
+    pub(crate) fn client(&self) -> Result<Client> {
+        Ok(Client::new(&format!("http://{}", self.address), None)?)
     }
 
     /// The CPU seconds it has used so far, in user and system mode.

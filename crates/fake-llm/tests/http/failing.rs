@@ -173,6 +173,28 @@ async fn nothing_useful_can_be_said_in_many_ways() {
 }
 
 #[tokio::test]
+async fn new_words_are_as_many_as_asked_for_and_others_each_time() {
+    let client = Client::with(Fault::NewWords { count: 7 });
+    let (one, other) = (client.said(&question()).await, client.said(&question()).await);
+    assert_ne!(one, other);
+    for said in [one, other] {
+        assert_eq!(said.as_str().unwrap().split(' ').count(), 7, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_says_when_it_came_and_when_its_first_word_left() {
+    let client = Client::with(Fault::SlowWords { time: "20ms".parse().unwrap() });
+    for (body, events_before) in [(question(), 0), (streamed(), 2)] {
+        client.model.clear_calls();
+        client.send(&body).await.bytes().await.unwrap();
+        let call = client.model.calls().asked.pop_back().unwrap();
+        let took = call.answered.unwrap().duration_since(call.received.unwrap());
+        assert!(took >= events_before * Duration::from_millis(20), "{took:?}");
+    }
+}
+
+#[tokio::test]
 async fn tools_are_called_instead_of_an_answer() {
     let client = Client::with(Fault::Tools);
     let tools = json!([{"type": "function", "function": {"name": "weather", "parameters": {}}}]);

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use serde_json::json;
+use memcloud_api::memmachine_v1::Batch;
 
 use super::{SPEAKER, episode, session};
 use crate::bench::Bench;
@@ -15,13 +15,14 @@ const BATCHES: usize = 40;
 /// Batches of 100 over HTTP compared with embedding the same texts alone, alternating.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
-    let server = Server::start(data.path(), &bench.model_dir)?;
-    let client = server.client();
+    let server = Server::start(bench, data.path())?;
+    let client = server.client()?;
     let (mut ratios, mut rates) = (Vec::new(), Vec::new());
     for number in 0..BATCHES {
         let messages: Vec<String> = (number * BATCH..(number + 1) * BATCH).map(texts::message).collect();
-        let request = json!({"session": session(), "episodes": messages.iter().map(|m| episode(m)).collect::<Vec<_>>()});
-        let (_, took) = client.post("/v1/memories/batch", &request)?;
+        let episodes = messages.iter().map(|message| episode(message)).collect();
+        let batch = Batch { session: Some(session()), episodes };
+        let (_, took) = bench.timed(client.store_batch(&number.to_string(), &batch))?;
         let passages: Vec<String> = messages.iter().map(|message| format!("{SPEAKER}: {message}")).collect();
         let passages: Vec<&str> = passages.iter().map(String::as_str).collect();
         let began = Instant::now();

@@ -3,20 +3,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use memcloud_api::memmachine_v1::{Batch, SearchQuery, Session};
+use memcloud_api::{Integer, Nullable, Object};
+use memcloud_client::Client;
 use memcloud_ports::{ContentLocation, Engine};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_postgres::PostgresStore;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_test_servers::{Database, SharedNeo4j, SharedPostgres};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use tempfile::TempDir;
 
 use super::{GROUP, episode, evidence, fill, search_request, session, store_request};
 use crate::bench::figures::{Figure, Target, median, millis};
-use crate::bench::http::Client;
 use crate::bench::server::Server;
 use crate::bench::{Bench, texts};
 use crate::databases::Databases;
@@ -56,8 +58,6 @@ pub(in crate::bench) fn evidence(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 fn on_databases(measure: impl FnOnce(&Places<'_>) -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
-    // Fails only when a provider is installed already, which is just as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let databases = Databases::start(&target_dir()?)?;
     measure(&Places { environment: databases.environment() })
 }
@@ -119,7 +119,7 @@ impl Places<'_> {
 
 impl Contender {
     fn serve(&self, bench: &Bench) -> Result<Server> {
-        Server::start_on(self.data.path(), &bench.model_dir, &self.settings)
+        Server::start_on(bench, self.data.path(), &self.settings)
     }
 
     fn setting(&self, name: &str) -> Option<String> {
@@ -127,9 +127,9 @@ impl Contender {
     }
 
     /// Fills two spaces through the engine itself, and waits until its background work is done.
-    fn fill(&self, messages: usize, dimensions: usize) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
+    fn fill(&self, bench: &Bench, messages: usize) -> Result<()> {
+        let dimensions = bench.model.dimensions();
+        bench.wait(async {
             let (store, graph) = self.open().await?;
             fill::fill_store(&store, GROUP, messages, dimensions).await?;
             fill::fill_store(&store, SMALL, SMALL_MESSAGES, dimensions).await?;
@@ -173,20 +173,20 @@ impl Contender {
 fn stores(bench: &Bench, places: &Places<'_>) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
-    let clients = servers.iter().map(Server::client).collect::<Vec<_>>();
+    let clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
     // Batches come first, so that Neo4j has compiled its queries when single stores are measured.
     let batched = by_turns(&clients, BATCHES, |client, number| {
-        let messages = (number * BATCH..(number + 1) * BATCH).map(|n| episode(&texts::message(n)));
-        let request = json!({"session": session(), "episodes": messages.collect::<Vec<_>>()});
-        Ok(client.post("/v1/memories/batch", &request)?.1)
+        let episodes = (number * BATCH..(number + 1) * BATCH).map(|n| episode(&texts::message(n))).collect();
+        let batch = Batch { session: Some(session()), episodes };
+        Ok(bench.timed(client.store_batch(&number.to_string(), &batch))?.1)
     })?;
     for number in 0..WARMING_STORES {
         for client in &clients {
-            client.post("/v1/memories", &store_request(&texts::message(number)))?;
+            bench.wait(client.store(&store_request(&texts::message(number))))?;
         }
     }
     let stored = by_turns(&clients, WARM + STORES, |client, number| {
-        Ok(client.post("/v1/memories", &store_request(&texts::message(number)))?.1)
+        Ok(bench.timed(client.store(&store_request(&texts::message(number))))?.1)
     })?;
     let mut figures = Vec::new();
     for (at, most) in [(1, Target::None), (2, Target::AtMost(2.5))] {
@@ -217,7 +217,7 @@ fn searches(
 ) -> Result<Vec<Figure>> {
     let engines = places.engines()?;
     for engine in &engines {
-        engine.fill(messages, bench.model.dimensions())?;
+        engine.fill(bench, messages)?;
     }
     let mut figures = Vec::new();
     if let Some(limit) = cold_limit {
@@ -226,35 +226,34 @@ fn searches(
         );
     }
     let servers = engines.iter().map(|engine| engine.serve(bench)).collect::<Result<Vec<_>>>()?;
-    let clients = servers.iter().map(Server::client).collect::<Vec<_>>();
+    let clients = servers.iter().map(Server::client).collect::<Result<Vec<_>>>()?;
     for number in 0..WARMING_SEARCHES {
         for client in &clients {
-            client.post(SEARCH, &search_request(&texts::question(number)))?;
+            bench.wait(client.search(&search_request(&texts::question(number))))?;
         }
     }
     let warm = by_turns(&clients, WARM + SEARCHES, |client, number| {
-        Ok(client.post(SEARCH, &search_request(&texts::question(number)))?.1)
+        Ok(bench.timed(client.search(&search_request(&texts::question(number))))?.1)
     })?;
     for (at, most) in [(1, Target::None), (2, Target::AtMost(2.0))] {
         let name = format!("search {messages} messages, p50");
         figures.push(ratio(&engines[at], &name, warm[at], warm[0], most));
     }
     if messages == 100_000 {
-        figures.push(filtered(&clients[2], messages)?);
-        figures.push(small_beside_large(&clients[2])?);
+        figures.push(filtered(bench, &clients[2], messages)?);
+        figures.push(small_beside_large(bench, &clients[2])?);
     }
     Ok(figures)
 }
-
-const SEARCH: &str = "/v1/memories/search?shape=list";
 
 /// The first search of a server that has just started, from the request to the answer.
 fn cold(bench: &Bench, engine: &Contender, messages: usize, limit: f64) -> Result<Figure> {
     let mut times = Vec::new();
     for number in 0..COLD_STARTS {
         let server = engine.serve(bench)?;
-        let (hits, took) = server.client().post(SEARCH, &search_request(&texts::question(number)))?;
-        ensure!(hits.as_array().is_some_and(|hits| hits.len() == 10), "a cold search found {hits}");
+        let client = server.client()?;
+        let (hits, took) = bench.timed(client.search(&search_request(&texts::question(number))))?;
+        ensure!(hits.len() == 10, "a cold search found {} hits", hits.len());
         times.push(took.as_secs_f64());
     }
     let target = if engine.name == "Neo4j + PostgreSQL" { Target::AtMost(limit) } else { Target::None };
@@ -269,27 +268,21 @@ fn cold(bench: &Bench, engine: &Contender, messages: usize, limit: f64) -> Resul
 
 /// A filter that keeps one message in a hundred: every match is found, nothing else is, and it takes no longer than
 /// without the filter.
-fn filtered(client: &Client, messages: usize) -> Result<Figure> {
+fn filtered(bench: &Bench, client: &Client, messages: usize) -> Result<Figure> {
     let lot = 42;
-    let mut all = search_request(&texts::question(0));
-    all["limit"] = 1_000.into();
-    all["filter"] = json!({"metadata.lot": lot});
-    let (hits, _) = client.post(SEARCH, &all)?;
-    let hits = hits.as_array().context("hits are a list")?;
+    let all = SearchQuery { filter: of_lot(lot), ..for_all(search_request(&texts::question(0))) };
+    let hits = bench.wait(client.search(&all))?;
     let expected: std::collections::BTreeSet<String> =
         (0..messages).filter(|number| number % fill::LOTS == lot).map(texts::message).collect();
-    let found = hits.iter().filter_map(|hit| hit["content"].as_str().map(str::to_owned));
+    let found = hits.iter().map(|hit| hit.episode.content.clone());
     ensure!(
         found.collect::<std::collections::BTreeSet<_>>() == expected,
         "the hits are not the matches of a brute-force filter"
     );
     ensure!(hits.len() == messages / fill::LOTS, "{} hits of {}", hits.len(), messages / fill::LOTS);
-    let (with, without) = two_by_turns(client, |number, filtered| {
-        let mut request = search_request(&texts::question(number));
-        if filtered {
-            request["filter"] = json!({"metadata.lot": number % fill::LOTS});
-        }
-        request
+    let (with, without) = two_by_turns(bench, client, |number, filtered| {
+        let filter = if filtered { of_lot(number % fill::LOTS) } else { Nullable::Absent };
+        SearchQuery { filter, ..search_request(&texts::question(number)) }
     })?;
     Ok(Figure {
         name: format!("search with a filter that keeps 1 % of {messages} / without"),
@@ -300,21 +293,25 @@ fn filtered(client: &Client, messages: usize) -> Result<Figure> {
     })
 }
 
+/// Keeps the messages of one lot.
+fn of_lot(lot: usize) -> Nullable<Object> {
+    Nullable::Value(Object(Map::from_iter([("metadata.lot".into(), lot.into())])))
+}
+
+/// The same search for as many hits as there can be.
+fn for_all(search: SearchQuery) -> SearchQuery {
+    SearchQuery { limit: Some(Integer(1_000)), ..search }
+}
+
 /// A space of a hundred messages next to one of a hundred thousand: all of them are found, as fast as alone.
-fn small_beside_large(client: &Client) -> Result<Figure> {
+fn small_beside_large(bench: &Bench, client: &Client) -> Result<Figure> {
     let in_small = |number: usize| {
-        let mut request = search_request(&texts::question(number));
-        request["session"]["group_id"] = SMALL.into();
-        request
+        let session = Session { group_id: SMALL.into(), ..session() };
+        SearchQuery { session: Some(session), ..search_request(&texts::question(number)) }
     };
-    let mut all = in_small(0);
-    all["limit"] = 1_000.into();
-    let (hits, _) = client.post(SEARCH, &all)?;
-    ensure!(
-        hits.as_array().map(Vec::len) == Some(SMALL_MESSAGES),
-        "a message of the small space was not found"
-    );
-    let (small, large) = two_by_turns(client, |number, small| {
+    let hits = bench.wait(client.search(&for_all(in_small(0))))?;
+    ensure!(hits.len() == SMALL_MESSAGES, "a message of the small space was not found");
+    let (small, large) = two_by_turns(bench, client, |number, small| {
         if small { in_small(number) } else { search_request(&texts::question(number)) }
     })?;
     Ok(Figure {
@@ -367,14 +364,15 @@ fn by_turns(
 }
 
 /// Two kinds of searches on one server, alternating. Answers the median times in milliseconds.
-fn two_by_turns(client: &Client, mut request: impl FnMut(usize, bool) -> Value) -> Result<(f64, f64)> {
+fn two_by_turns(
+    bench: &Bench,
+    client: &Client,
+    request: impl Fn(usize, bool) -> SearchQuery,
+) -> Result<(f64, f64)> {
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..SEARCHES {
         for (one, times) in [true, false].into_iter().zip(&mut times) {
-            let request = request(number, one);
-            let began = Instant::now();
-            client.post(SEARCH, &request)?;
-            times.push(millis(began.elapsed()));
+            times.push(millis(bench.timed(client.search(&request(number, one)))?.1));
         }
     }
     let [one, other] = times;

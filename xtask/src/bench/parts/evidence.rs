@@ -16,7 +16,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         return Ok(Vec::new());
     };
     let folder = tempfile::tempdir()?;
-    let server = Server::start(&folder.path().join("data"), &bench.model_dir)?;
+    let server = Server::start(bench, &folder.path().join("data"))?;
     Ok(figures(&score(&server, data, scorer)?))
 }
 

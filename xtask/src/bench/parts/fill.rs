@@ -13,7 +13,7 @@ use memcloud_ports::{Batch, Engine, Prepared};
 use memcloud_store_sqlite::SqliteStore;
 
 use super::{GROUP, SPEAKER};
-use crate::bench::texts;
+use crate::bench::{Bench, texts};
 
 const BATCH: usize = 1_000;
 
@@ -21,11 +21,10 @@ const BATCH: usize = 1_000;
 pub(super) const LOTS: usize = 100;
 
 /// Fills a data directory with `messages` in one space.
-pub(super) fn fill(data: &Path, messages: usize, dimensions: usize) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+pub(super) fn fill(bench: &Bench, data: &Path, messages: usize) -> Result<()> {
+    bench.wait(async {
         let store = Engine::of(Arc::new(SqliteStore::open(data, Arc::new(SystemClock)).await?));
-        fill_store(&store, GROUP, messages, dimensions).await
+        fill_store(&store, GROUP, messages, bench.model.dimensions()).await
     })
 }
 

@@ -15,9 +15,9 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 
 fn step(bench: &Bench, messages: usize, most: f64) -> Result<Figure> {
     let data = tempfile::tempdir()?;
-    fill::fill(data.path(), messages, bench.model.dimensions())?;
-    let server = Server::start(data.path(), &bench.model_dir)?;
-    let (search, embedding) = search::searches(bench, &server.client(), SEARCHES)?;
+    fill::fill(bench, data.path(), messages)?;
+    let server = Server::start(bench, data.path())?;
+    let (search, embedding) = search::searches(bench, &server.client()?, SEARCHES)?;
     let resident = server.resident_bytes()? / 1e6;
     Ok(Figure {
         name: format!("search {messages} messages, p50 less embedding"),

@@ -1,6 +1,7 @@
 //! The parts of the benchmark, one promise per file.
 
-use serde_json::{Value, json};
+use memcloud_api::Integer;
+use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
 
 pub(super) mod bulk;
 pub(super) mod chat;
@@ -19,23 +20,33 @@ pub(super) mod store;
 const GROUP: &str = "bench";
 const SPEAKER: &str = "ann";
 
-fn session() -> Value {
-    json!({"group_id": GROUP, "session_id": GROUP, "user_id": [SPEAKER], "agent_id": []})
+fn session() -> Session {
+    Session {
+        group_id: GROUP.into(),
+        session_id: GROUP.into(),
+        user_id: Some(vec![SPEAKER.into()]),
+        agent_id: None,
+    }
 }
 
-fn episode(text: &str) -> Value {
-    json!({
-        "producer": SPEAKER, "produced_for": SPEAKER, "episode_content": text, "episode_type": "message",
-        "metadata": {},
-    })
+fn episode(text: &str) -> NewEpisode {
+    NewEpisode {
+        producer: SPEAKER.into(),
+        produced_for: SPEAKER.into(),
+        episode_content: text.into(),
+        ..NewEpisode::default()
+    }
 }
 
-fn store_request(text: &str) -> Value {
-    let mut request = episode(text);
-    request["session"] = session();
-    request
+fn store_request(text: &str) -> NewEpisode {
+    NewEpisode { session: Some(session()), ..episode(text) }
 }
 
-fn search_request(question: &str) -> Value {
-    json!({"session": session(), "query": question, "limit": 10})
+fn search_request(question: &str) -> SearchQuery {
+    SearchQuery {
+        session: Some(session()),
+        query: question.into(),
+        limit: Some(Integer(10)),
+        ..SearchQuery::default()
+    }
 }

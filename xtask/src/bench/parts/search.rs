@@ -1,11 +1,11 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use memcloud_client::Client;
 
 use super::{fill, search_request};
 use crate::bench::Bench;
 use crate::bench::figures::{Figure, Target, median, millis};
-use crate::bench::http::Client;
 use crate::bench::server::Server;
 use crate::bench::texts;
 
@@ -16,9 +16,9 @@ const WARM: usize = 20;
 /// Searches over 5,000 messages, and the resident memory of the server after a thousand of them.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
-    fill::fill(data.path(), MESSAGES, bench.model.dimensions())?;
-    let server = Server::start(data.path(), &bench.model_dir)?;
-    let (search, embedding) = searches(bench, &server.client(), SEARCHES)?;
+    fill::fill(bench, data.path(), MESSAGES)?;
+    let server = Server::start(bench, data.path())?;
+    let (search, embedding) = searches(bench, &server.client()?, SEARCHES)?;
     let resident = server.resident_bytes()?;
     Ok(vec![
         Figure {
@@ -44,7 +44,7 @@ pub(super) fn searches(bench: &Bench, client: &Client, count: usize) -> Result<(
     for number in 0..WARM + count {
         // Each question is new: the server keeps the vectors of recent queries.
         let question = format!("{} (asked {number})", texts::question(number));
-        let (_, took) = client.post("/v1/memories/search?shape=list", &search_request(&question))?;
+        let (_, took) = bench.timed(client.search(&search_request(&question)))?;
         let began = Instant::now();
         std::hint::black_box(bench.model.embed_one(&question));
         let embedding = began.elapsed();

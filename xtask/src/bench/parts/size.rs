@@ -2,11 +2,10 @@ use anyhow::Result;
 
 use crate::bench::Bench;
 use crate::bench::figures::{Figure, Target};
-use crate::bench::server::binary;
 
 /// The release binary.
-pub(in crate::bench) fn measure(_: &Bench) -> Result<Vec<Figure>> {
-    let bytes = std::fs::metadata(binary()?)?.len();
+pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let bytes = std::fs::metadata(&bench.binary)?.len();
     Ok(vec![Figure {
         name: "release binary".into(),
         value: bytes as f64 / 1e6,

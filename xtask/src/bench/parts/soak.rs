@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use memcloud_api::PrefixedId;
 use serde_json::json;
 
 use super::{search_request, store_request};
@@ -21,14 +22,14 @@ const WARM: Duration = Duration::from_mins(2);
 /// Resident memory over time, under a constant load and with a constant number of messages.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
-    let server = Server::start(data.path(), &bench.model_dir)?;
-    let client = server.client();
+    let server = Server::start(bench, data.path())?;
+    let client = server.client()?;
     let mut stored = VecDeque::with_capacity(MESSAGES);
     let mut number = 0;
-    let mut store = |stored: &mut VecDeque<String>| -> Result<Duration> {
-        let (answer, took) = client.post("/v1/memories", &store_request(&texts::message(number)))?;
+    let mut store = |stored: &mut VecDeque<PrefixedId>| -> Result<Duration> {
+        let (answer, took) = bench.timed(client.store(&store_request(&texts::message(number))))?;
         number += 1;
-        stored.push_back(answer["id"].as_str().context("a store answers with an id")?.to_owned());
+        stored.push_back(answer.id);
         Ok(took)
     };
     while stored.len() < MESSAGES {
@@ -47,11 +48,11 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
             0 => times[0].push(millis(store(&mut stored)?)),
             1 => {
                 let oldest = stored.pop_front().context("there are messages")?;
-                client.delete(&format!("/v1/memories/{oldest}?group_id={}", super::GROUP))?;
+                bench.wait(client.delete(super::GROUP, oldest))?;
             }
             _ => {
                 let question = search_request(&texts::message(request as usize));
-                times[1].push(millis(client.post("/v1/memories/search", &question)?.1));
+                times[1].push(millis(bench.timed(client.search_all(&question))?.1));
             }
         }
         if at.as_secs() / 60 >= minute {

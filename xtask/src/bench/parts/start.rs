@@ -14,17 +14,14 @@ const STARTS: usize = 5;
 /// CPU time from the start of the process to its first answered search.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
-    fill::fill(data.path(), MESSAGES, bench.model.dimensions())?;
+    fill::fill(bench, data.path(), MESSAGES)?;
     let (mut cpu, mut wall) = (Vec::new(), Vec::new());
     for number in 0..STARTS {
         let began = Instant::now();
-        let server = Server::start(data.path(), &bench.model_dir)?;
+        let server = Server::start(bench, data.path())?;
         let request = search_request(&texts::question(number));
-        let (hits, _) = server.client().post("/v1/memories/search?shape=list", &request)?;
-        ensure!(
-            hits.as_array().is_some_and(|hits| !hits.is_empty()),
-            "the first search found nothing: {hits}"
-        );
+        let hits = bench.wait(server.client()?.search(&request))?;
+        ensure!(!hits.is_empty(), "the first search found nothing");
         wall.push(began.elapsed().as_secs_f64());
         cpu.push(server.cpu_seconds()?);
     }

@@ -14,12 +14,12 @@ const WARM: usize = 20;
 /// Storing one message durably, with one client, without the time of its embedding.
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
-    let server = Server::start(data.path(), &bench.model_dir)?;
-    let client = server.client();
+    let server = Server::start(bench, data.path())?;
+    let client = server.client()?;
     let (mut stores, mut embeddings) = (Vec::new(), Vec::new());
     for number in 0..WARM + MESSAGES {
         let text = texts::message(number);
-        let (_, took) = client.post("/v1/memories", &store_request(&text))?;
+        let (_, took) = bench.timed(client.store(&store_request(&text)))?;
         let began = Instant::now();
         std::hint::black_box(bench.model.embed_one(&format!("{SPEAKER}: {text}")));
         let embedding = began.elapsed();

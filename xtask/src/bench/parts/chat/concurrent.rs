@@ -1,20 +1,22 @@
 //! Many chats at once: the memory they take, and whether every answer arrives and is stored whole.
 
-use std::thread::{self, ScopedJoinHandle};
+use std::cell::Cell;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use serde_json::Value;
+use anyhow::{Context, Result, ensure};
+use futures_util::future::{Either, join_all, select};
+use memcloud_api::native::ChatEnd;
+use memcloud_client::{ChatEvent, ChatStream, Client};
 
-use super::{CHAT, SENTENCE, Setup, chat_request};
+use super::{SENTENCE, Setup, chat_request, says};
 use crate::bench::figures::{Figure, Target};
-use crate::bench::http::Client;
 use crate::bench::parts::GROUP;
-use crate::bench::parts::chat::scripted_model::Script;
+use crate::bench::server::Server;
 use crate::bench::{Bench, texts};
 
 const STREAMS: usize = 200;
 const WORDS: usize = 200;
+const THINKS: Duration = Duration::from_millis(300);
 /// Slow enough that the first streams are still open when the last begin.
 const PAUSE: Duration = Duration::from_millis(60);
 const WARM: usize = 40;
@@ -22,17 +24,17 @@ const WARM: usize = 40;
 const EVERY: Duration = Duration::from_millis(10);
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
-    let warm = Script { latency: Duration::ZERO, pause: Duration::ZERO, words: SENTENCE, quotes: false };
-    let setup = Setup::new(bench, warm)?;
-    let client = setup.server.client();
+    let setup = Setup::new(bench, says(Duration::ZERO, SENTENCE, Duration::ZERO))?;
+    let (client, open) = (setup.server.client()?, Open::default());
     for number in 0..WARM {
-        chat(&client, number)?;
+        bench.wait(chat(&client, number, &open))?;
     }
-    setup.model.follow(Script { latency: Duration::from_millis(300), pause: PAUSE, words: WORDS, ..warm });
+    setup.model.set_faults(says(THINKS, WORDS, PAUSE));
     let before = setup.server.resident_bytes()?;
-    let (most, failed) = all_at_once(&setup)?;
-    let at_once = setup.model.most_streams();
-    ensure!(at_once == STREAMS, "only {at_once} of {STREAMS} streams were open at once");
+    let chats = (WARM..WARM + STREAMS).map(|number| whole(&client, number, &open));
+    let (most, said) = bench.wait(most_memory_during(&setup.server, join_all(chats)))?;
+    ensure!(open.most.get() == STREAMS, "only {} of {STREAMS} streams were open at once", open.most.get());
+    let failed: Vec<_> = said.into_iter().filter_map(Result::err).collect();
     let why = failed.first().map(|error| format!("the first: {error:#}")).unwrap_or_default();
     Ok(vec![
         Figure {
@@ -52,48 +54,69 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     ])
 }
 
-/// The server's largest resident memory, in bytes, and what failed.
-fn all_at_once(setup: &Setup) -> Result<(f64, Vec<anyhow::Error>)> {
-    thread::scope(|scope| {
-        let start = |number| {
-            scope.spawn(move || {
-                let client = setup.server.client();
-                let said = chat(&client, WARM + number)?;
-                ensure!(said.split(' ').count() == WORDS, "the answer is incomplete: {said}");
-                Ok(())
-            })
-        };
-        let streams: Vec<ScopedJoinHandle<'_, Result<()>>> = (0..STREAMS).map(start).collect();
-        let mut most = setup.server.resident_bytes()?;
-        while !streams.iter().all(ScopedJoinHandle::is_finished) {
-            most = most.max(setup.server.resident_bytes()?);
-            thread::sleep(EVERY);
+/// How many streams are open, and the most that were.
+#[derive(Default)]
+struct Open {
+    now: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl Open {
+    /// Reads a stream to its end, which counts as open meanwhile.
+    async fn read(&self, stream: ChatStream) -> Result<Answer> {
+        self.now.set(self.now.get() + 1);
+        self.most.set(self.most.get().max(self.now.get()));
+        let read = read(stream).await;
+        self.now.set(self.now.get() - 1);
+        read
+    }
+}
+
+/// The server's largest resident memory during some work, in bytes, and what came of the work.
+async fn most_memory_during<T>(server: &Server, work: impl Future<Output = T>) -> Result<(f64, T)> {
+    let mut work = Box::pin(work);
+    let mut most = server.resident_bytes()?;
+    loop {
+        match select(work, Box::pin(tokio::time::sleep(EVERY))).await {
+            Either::Left((done, _)) => return Ok((most, done)),
+            Either::Right(((), rest)) => work = rest,
         }
-        let ends = streams
-            .into_iter()
-            .map(|stream| stream.join().unwrap_or_else(|_| Err(anyhow!("a client panicked"))));
-        Ok((most, ends.filter_map(Result::err).collect()))
-    })
+        most = most.max(server.resident_bytes()?);
+    }
+}
+
+/// Checks that a chat says all its words.
+async fn whole(client: &Client, number: usize, open: &Open) -> Result<()> {
+    let said = chat(client, number, open).await?;
+    ensure!(said.split(' ').count() == WORDS, "the answer is incomplete: {said}");
+    Ok(())
 }
 
 /// Runs one chat to its end. Answers what the model said, after checking that it is stored.
-fn chat(client: &Client, number: usize) -> Result<String> {
+async fn chat(client: &Client, number: usize, open: &Open) -> Result<String> {
     let question = format!("{} (asked {number})", texts::question(number));
-    let (mut said, mut done) = (String::new(), None);
-    client.events(CHAT, &chat_request(&question, true), |event| {
-        let (name, data) = event.split_once("\ndata: ").unwrap_or((event, ""));
-        let data: Value = serde_json::from_str(data).unwrap_or_default();
-        match name {
-            "event: delta" => said.push_str(data["content"].as_str().unwrap_or_default()),
-            "event: memories" => {}
-            _ => done = Some(format!("{name} {data}")).zip(Some(data)),
-        }
-    })?;
-    let (event, done) = done.context("a stream without an end")?;
-    for (message, text) in [("user_message", &question), ("assistant_message", &said)] {
-        let id = done[message].as_str().with_context(|| format!("not stored: {event}"))?;
-        let stored = client.get(&format!("/v1/memories/{id}?group_id={GROUP}"))?;
-        ensure!(stored["content"] == **text, "something else was stored: {stored}");
+    let answer = open.read(client.chat_stream(&chat_request(&question)).await?).await?;
+    for (id, text) in [(answer.end.user_message, &question), (answer.end.assistant_message, &answer.said)] {
+        let id = id.with_context(|| format!("not stored: {text}"))?;
+        let stored = client.episode(GROUP, id).await?.episode.content;
+        ensure!(stored == *text, "something else was stored: {stored}");
     }
-    Ok(said)
+    Ok(answer.said)
+}
+
+/// What the model said, and the end of the turn.
+struct Answer {
+    said: String,
+    end: ChatEnd,
+}
+
+async fn read(mut stream: ChatStream) -> Result<Answer> {
+    let mut said = String::new();
+    loop {
+        match stream.next().await? {
+            ChatEvent::Memories(_) => {}
+            ChatEvent::Delta(more) => said.push_str(&more),
+            ChatEvent::Done(end) => return Ok(Answer { said, end }),
+        }
+    }
 }

@@ -4,39 +4,38 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use memcloud_client::{ChatEvent, Client};
+use serde_json::json;
 
-use super::{CHAT, SENTENCE, Setup, chat_request};
+use super::completions::Endpoint;
+use super::{SENTENCE, Setup, chat_request, says};
 use crate::bench::figures::{Figure, Target, millis, quantile};
-use crate::bench::http::Client;
-use crate::bench::parts::GROUP;
-use crate::bench::parts::chat::scripted_model::Script;
 use crate::bench::{Bench, texts};
 
-const COMPLETIONS: &str = "/v1/chat/completions";
 const STREAMS: usize = 300;
 const WARM: usize = 20;
 const MOST_MILLIS: f64 = 5.0;
 
 /// The model answers at once. This is the worst case: the server is storing the question at that time.
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
-    let script =
-        Script { latency: Duration::ZERO, pause: Duration::from_millis(2), words: SENTENCE, quotes: false };
-    let setup = Setup::new(bench, script)?;
-    let client = setup.server.client().with_header("x-memory-group", GROUP);
-    let mut late = [(CHAT, Vec::new()), (COMPLETIONS, Vec::new())];
+    let setup = Setup::new(bench, says(Duration::ZERO, SENTENCE, Duration::from_millis(2)))?;
+    let (client, endpoint) = (setup.server.client()?, Endpoint::at(setup.server.address)?);
+    let (mut chats, mut completions) = (Vec::new(), Vec::new());
     for number in 0..WARM + STREAMS {
-        for (path, late) in &mut late {
-            let took = first_word(&setup, &client, path, number)?;
-            if number >= WARM {
-                late.push(millis(took));
-            }
-        }
+        let question = format!("{} (asked {number})", texts::question(number));
+        let came = bench.wait(first_word(&client, &question))?;
+        chats.push(late(&setup, came)?);
+        let message = json!({"role": "user", "content": question});
+        let request = json!({"model": "bench", "messages": [message], "stream": true});
+        let came = bench.wait(endpoint.first_word(&request))?;
+        completions.push(late(&setup, came)?);
     }
-    let late = late.into_iter().flat_map(|(path, late)| {
-        [(0.5, "p50"), (0.95, "p95")].map(|(share, name)| figure(path, name, quantile(late.clone(), share)))
+    let both = [("/v1/chat", chats), ("/v1/chat/completions", completions)];
+    let figures = both.into_iter().flat_map(|(path, late)| {
+        [(0.5, "p50"), (0.95, "p95")]
+            .map(|(share, name)| figure(path, name, quantile(late[WARM..].to_vec(), share)))
     });
-    Ok(late.collect())
+    Ok(figures.collect())
 }
 
 fn figure(path: &str, quantile: &str, value: f64) -> Figure {
@@ -49,27 +48,23 @@ fn figure(path: &str, quantile: &str, value: f64) -> Figure {
     }
 }
 
-fn first_word(setup: &Setup, client: &Client, path: &str, number: usize) -> Result<Duration> {
-    let question = format!("{} (asked {number})", texts::question(number));
-    let request = match path {
-        CHAT => chat_request(&question, true),
-        _ => json!({"model": "bench", "messages": [{"role": "user", "content": question}], "stream": true}),
-    };
-    let mut came = None;
-    client.events(path, &request, |event| {
-        let now = Instant::now();
-        if came.is_none() && !word(event).is_empty() {
-            came = Some(now);
-        }
-    })?;
-    let came = came.context("a stream without a word")?;
-    Ok(came.saturating_duration_since(setup.model.last()?.answered))
+/// How long a word that came at this time took from the model, in milliseconds.
+fn late(setup: &Setup, came: Instant) -> Result<f64> {
+    let said = setup.last_call()?.answered.context("the model said nothing")?;
+    Ok(millis(came.saturating_duration_since(said)))
 }
 
-/// The text in an event of either endpoint.
-fn word(event: &str) -> String {
-    let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_default();
-    let data: Value = serde_json::from_str(data).unwrap_or_default();
-    let said = data["content"].as_str().or(data["choices"][0]["delta"]["content"].as_str());
-    said.unwrap_or_default().to_owned()
+/// Reads a chat to its end. Answers when its first word came.
+async fn first_word(client: &Client, question: &str) -> Result<Instant> {
+    let mut stream = client.chat_stream(&chat_request(question)).await?;
+    let mut came = None;
+    loop {
+        match stream.next().await? {
+            ChatEvent::Delta(said) if !said.is_empty() => {
+                came.get_or_insert_with(Instant::now);
+            }
+            ChatEvent::Done(_) => return came.context("a stream without a word"),
+            ChatEvent::Delta(_) | ChatEvent::Memories(_) => {}
+        }
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use memcloud_client::Client;
+use memcloud_fake_llm::{Fault, Pause};
 
-use super::{CHAT, SENTENCE, Setup, chat_request};
+use super::completions::Endpoint;
+use super::{SENTENCE, Setup, chat_request, says};
 use crate::bench::Bench;
 use crate::bench::figures::{Figure, Target, median, millis};
-use crate::bench::http::Client;
-use crate::bench::parts::chat::scripted_model::Script;
 use crate::bench::parts::search_request;
 use crate::bench::texts;
 
@@ -30,9 +31,14 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 fn overhead(bench: &Bench, thinks: Duration, quotes: bool, target: Target) -> Result<Figure> {
-    let script = Script { latency: thinks, pause: Duration::ZERO, words: SENTENCE, quotes };
-    let setup = Setup::new(bench, script)?;
-    let (server, model) = (setup.server.client(), Client::new(setup.model.address));
+    // The stand-in quotes what it is given, unless it is made to say something else.
+    let faults = if quotes {
+        vec![Fault::Slow { time: Pause(thinks) }]
+    } else {
+        says(thinks, SENTENCE, Duration::ZERO)
+    };
+    let setup = Setup::new(bench, faults)?;
+    let (server, model) = (setup.server.client()?, Endpoint::at(setup.model.address())?);
     let mut chat = Chat { bench, setup: &setup, server, model, quotes, times: Times::default() };
     for number in 0..WARM + TURNS {
         if number == WARM {
@@ -79,7 +85,7 @@ struct Chat<'a> {
     bench: &'a Bench,
     setup: &'a Setup,
     server: Client,
-    model: Client,
+    model: Endpoint,
     quotes: bool,
     times: Times,
 }
@@ -89,22 +95,23 @@ impl Chat<'_> {
     fn turn(&mut self, number: usize) -> Result<()> {
         let asked = |number: usize| format!("{} (asked {number})", texts::question(number));
         let search = search_request(&asked(2 * number));
-        let (_, search) = self.server.post("/v1/memories/search?shape=list", &search)?;
-        let request = chat_request(&asked(2 * number + 1), false);
+        let (_, search) = self.bench.timed(self.server.search(&search))?;
+        let request = chat_request(&asked(2 * number + 1));
         let began = Instant::now();
-        let (answer, whole) = self.server.post(CHAT, &request)?;
-        let seen = self.setup.model.last()?;
-        let said = answer["content"].as_str().unwrap_or_default();
-        ensure!(answer["echo"] == self.quotes, "an answer was classified wrongly: {said}");
-        let (_, own) = self.model.post("/v1/chat/completions", &seen.body)?;
+        let (answer, whole) = self.bench.timed(self.server.chat(&request))?;
+        let call = self.setup.last_call()?;
+        let (received, answered) = call.received.zip(call.answered).context("the model did not answer")?;
+        let said = answer.content;
+        ensure!(answer.end.echo == self.quotes, "an answer was classified wrongly: {said}");
+        let ((), own) = self.bench.timed(self.model.whole(&call.body))?;
         let embedding = Instant::now();
         std::hint::black_box(self.bench.model.embed_one(&format!("assistant: {said}")));
         let times = &mut self.times;
         times.embedding.push(millis(embedding.elapsed()));
         times.searches.push(millis(search));
         times.added.push(millis(whole) - millis(own));
-        times.before.push(millis(seen.asked.saturating_duration_since(began)));
-        times.after.push(millis((began + whole).saturating_duration_since(seen.answered)));
+        times.before.push(millis(received.saturating_duration_since(began)));
+        times.after.push(millis((began + whole).saturating_duration_since(answered)));
         Ok(())
     }
 }
