@@ -3,6 +3,7 @@
 //! [`cli`] is the command line, each command is a file in [`commands`], [`settings`] is where every setting comes
 //! from, and [`output`] is the only place that prints.
 
+mod allocator;
 mod api_keys;
 mod cli;
 mod client;
@@ -21,7 +22,6 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command};
 use crate::commands::Context;
@@ -29,11 +29,8 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::settings::Sources;
 
-/// Gives memory back after a load, which the system's allocator does not. docs/benchmarks.md compares them.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::free_at_once();
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
