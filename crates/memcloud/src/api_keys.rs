@@ -1,7 +1,6 @@
 //! The keys of an instance: those of the settings, and those that were made for its data directory.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -15,8 +14,6 @@ use crate::private_file;
 /// The file of the data directory that holds the hashes of keys, one `sha256:<hex>` a line.
 pub(crate) const FILE: &str = "api-keys";
 const PREFIX: &str = "mc_";
-/// What users other than the owner may do with a file.
-const OTHERS: u32 = 0o006;
 
 /// All keys that an instance accepts.
 pub(crate) fn accepted(given: &[SecretString], data_dir: &Path) -> Result<ApiKeys, Failure> {
@@ -40,12 +37,6 @@ pub(crate) fn make(data_dir: &Path) -> Result<SecretString, Failure> {
 }
 
 fn made_before(path: &Path) -> Result<Vec<SecretString>, Failure> {
-    if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & OTHERS != 0) {
-        tracing::warn!(
-            "{} can be read or written by other users of this machine: take these permissions away",
-            path.display()
-        );
-    }
     match std::fs::read_to_string(path) {
         Ok(text) => {
             Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(SecretString::from).collect())

@@ -15,6 +15,7 @@ mod listen;
 mod logging;
 mod opening;
 mod output;
+mod permissions;
 mod private_file;
 mod settings;
 mod signals;

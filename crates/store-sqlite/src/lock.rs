@@ -1,6 +1,6 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use memcloud_domain::Error;
@@ -35,16 +35,7 @@ impl DirectoryLock {
         may_create()?;
         // On other systems a lock of the whole file would keep SQLite out as well.
         let file = lock(database, cfg!(target_os = "linux"), &place)?;
-        warn_if_open(directory, 0o022, "can be written by other users of this machine");
-        warn_if_open(database, 0o077, "can be read or written by other users of this machine");
         Ok(Self { _directory: held, _database: file })
-    }
-}
-
-/// Warns where the permissions of a path give others these rights. They are the operator's to change.
-fn warn_if_open(path: &Path, others: u32, what: &str) {
-    if fs::metadata(path).is_ok_and(|found| found.mode() & others != 0) {
-        tracing::warn!("{} {what}; memories are private: take these permissions away", path.display());
     }
 }
 

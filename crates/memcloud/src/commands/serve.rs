@@ -4,7 +4,7 @@ use crate::listen::listen;
 use crate::logging::{self, LogFormat};
 use crate::settings::{DataFlags, InstanceSettings, serve_address};
 use crate::signals::stop_signal;
-use crate::{api_keys, opening};
+use crate::{api_keys, opening, permissions};
 
 /// Run one memory instance in the foreground, as a container does
 #[derive(clap::Args, Debug)]
@@ -24,6 +24,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let address = serve_address(&context.sources, args.listen.as_deref())?;
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
+    permissions::warn(&settings.config.data_dir);
     settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
     let listener = listen(&address).await?;
     let instance = opening::open(&settings.config, listener, context.output).await?;

@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure};
 use crate::listen::listen;
 use crate::settings::{DataFlags, InstanceSettings, ListenAddress, up_address};
 use crate::signals::stop_signal;
-use crate::{api_keys, logging, opening};
+use crate::{api_keys, logging, opening, permissions};
 
 /// How often a fresh instance is asked whether it is ready, and how long.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -33,6 +33,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let address = up_address(&context.sources, args.instance_listen.as_deref());
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
+    permissions::warn(&settings.config.data_dir);
     let listener = listen(&address).await?;
     let (keys, fresh) = keys(&settings, &address)?;
     let locked = !keys.is_empty();
