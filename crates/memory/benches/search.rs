@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use memcloud_domain::{Attribute, Filter, Member, Scalar, Space};
-use memcloud_memory::{Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
+use memcloud_memory::{Checked, Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest};
 use memcloud_ports::InMemoryEngine;
 use memcloud_store_tests::{BagOfWords, clock, said, space};
 use serde_json::json;
@@ -56,16 +56,18 @@ fn bench_space() -> Space {
     space("bench")
 }
 
-fn query(filter: Filter) -> SearchQuery {
+fn query(filter: Filter) -> Checked<SearchQuery> {
     let text = "When did Ann speak of the violin by the river?".into();
-    SearchQuery { space: bench_space(), text, filter, limit: 10 }
+    let query = SearchQuery { space: bench_space(), text, filter, limit: 10 };
+    query.checked(&Limits::default()).unwrap()
 }
 
 fn searches(bencher: Bencher<'_, '_>, size: usize, filter: &Filter) {
     let runtime = Runtime::new().unwrap();
     let memory = runtime.block_on(filled(size));
-    runtime.block_on(memory.search(query(filter.clone()))).unwrap();
-    bencher.bench_local(|| runtime.block_on(memory.search(query(filter.clone()))).unwrap());
+    let query = query(filter.clone());
+    runtime.block_on(memory.search(&query)).unwrap();
+    bencher.bench_local(|| runtime.block_on(memory.search(&query)).unwrap());
 }
 
 #[divan::bench(args = SIZES)]

@@ -86,23 +86,28 @@ impl Memory {
     }
 
     /// Finds the episodes that answer a query, best first. Searches everything that was stored before the call.
-    pub async fn search(&self, query: SearchQuery) -> Result<SearchResults, Error> {
-        self.search.episodes(&query).await
+    pub async fn search(&self, query: &Checked<SearchQuery>) -> Result<SearchResults, Error> {
+        self.search.episodes(query).await
     }
 
-    /// Finds the facts that are most similar to a query, best first.
-    pub async fn search_facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
-        self.search.facts(of, query, limit).await
+    /// Finds the facts that are most similar to the text of a query, best first.
+    pub async fn search_facts(
+        &self,
+        query: &Checked<SearchQuery>,
+        of: &FactsOf,
+        most: usize,
+    ) -> Result<Vec<FactHit>, Error> {
+        self.search.facts(of, query, most).await
     }
 
     /// Finds episodes and facts at once. Costs little more than the episodes alone.
     pub async fn search_both(
         &self,
-        query: SearchQuery,
+        query: &Checked<SearchQuery>,
         of: &FactsOf,
         most_facts: usize,
     ) -> Result<(SearchResults, Vec<FactHit>), Error> {
-        self.search.both(&query, of, most_facts).await
+        self.search.both(query, of, most_facts).await
     }
 
     /// The engine below, for everything that needs neither text analysis nor an embedder: reading, deleting, sessions, the

@@ -48,7 +48,7 @@ async fn store(memory: &Memory, space: &Space, messages: usize, name: impl Fn(us
 
 async fn search(memory: &Memory, space: Space) {
     let query = SearchQuery { space, text: "who drinks tea?".into(), filter: Filter::default(), limit: 5 };
-    assert!(!memory.search(query).await.unwrap().hits.is_empty());
+    assert!(!memory.search(&query.checked(memory.limits()).unwrap()).await.unwrap().hits.is_empty());
 }
 
 #[tokio::test]

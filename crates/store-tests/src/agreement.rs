@@ -94,7 +94,7 @@ async fn ask(memory: &Memory, space: &Space) -> Vec<String> {
     for text in QUESTIONS {
         for filter in filters() {
             let question = SearchQuery { space: space.clone(), text: text.into(), filter, limit: 25 };
-            let hits = memory.search(question).await.unwrap().hits;
+            let hits = memory.search(&question.checked(memory.limits()).unwrap()).await.unwrap().hits;
             let lines = hits.iter().map(|hit| {
                 let (episode, score) = (&hit.episode, hit.score);
                 let metadata = serde_json::Value::Object(episode.metadata.clone());

@@ -49,9 +49,10 @@ pub(crate) async fn store(memory: &Memory, space: &Space, episodes: Vec<NewEpiso
     memory.store(request(space, episodes)).await.unwrap().ids
 }
 
-async fn find(memory: &Memory, space: &Space, text: &str, filter: Filter, limit: usize) -> Vec<EpisodeId> {
+async fn find(memory: &Memory, space: &Space, text: &str, filter: Filter, limit: i64) -> Vec<EpisodeId> {
     let question = SearchQuery { space: space.clone(), text: text.into(), filter, limit };
-    memory.search(question).await.unwrap().hits.iter().map(|hit| hit.episode.id).collect()
+    let question = question.checked(memory.limits()).unwrap();
+    memory.search(&question).await.unwrap().hits.iter().map(|hit| hit.episode.id).collect()
 }
 
 /// All pages of a listing, of this many episodes each.
@@ -120,13 +121,13 @@ pub async fn a_history_can_be_imported_backwards(engine: Store) {
         let message = NewEpisode { created_at: Some(minute(n)), ..said("s", "ann", &content) };
         store(&memory, &space, vec![message]).await;
     }
-    let question = || SearchQuery {
+    let question = SearchQuery {
         space: space.clone(),
         text: "Where is the treasure?".into(),
         filter: Filter::default(),
         limit: 2,
     };
-    let hits = memory.search(question()).await.unwrap().hits;
+    let hits = memory.search(&question.checked(memory.limits()).unwrap()).await.unwrap().hits;
     assert_eq!(hits[0].episode.content, "the treasure is under the oak");
     assert_eq!(hits[1].episode.content, "filler number 201", "the following message comes next");
 }

@@ -127,8 +127,14 @@ async fn finds_nothing(memory: &Memory, store: &Store, space: &Space, ids: &[Epi
 async fn search(memory: &Memory, space: &Space) -> Vec<EpisodeId> {
     let filter = Filter::default();
     let query = SearchQuery { space: space.clone(), text: "keys".into(), filter: filter.clone(), limit: 9 };
-    let found: Vec<EpisodeId> =
-        memory.search(query).await.unwrap().hits.iter().map(|hit| hit.episode.id).collect();
+    let found: Vec<EpisodeId> = memory
+        .search(&query.checked(memory.limits()).unwrap())
+        .await
+        .unwrap()
+        .hits
+        .iter()
+        .map(|hit| hit.episode.id)
+        .collect();
     let query = ListQuery { space: space.clone(), session: None, filter, after: None, limit: 9 };
     let mut listed: Vec<EpisodeId> =
         memory.list(&query).await.unwrap().episodes.iter().map(|e| e.id).collect();

@@ -294,10 +294,10 @@ impl Chat {
             space: space.clone(),
             text: text.to_owned(),
             filter: Filter::default(),
-            limit: turn.limit.saturating_add(SPARE_HITS).clamp(1, self.limits.results),
+            limit: turn.limit.saturating_add(SPARE_HITS).clamp(1, self.limits.results) as i64,
         };
         let of = FactsOf::owners(space, [user]);
-        let (found, facts) = self.search.both(&query, &of, usize::MAX).await?;
+        let (found, facts) = self.search.both(&query.checked(&self.limits)?, &of, usize::MAX).await?;
         Ok((found.hits, facts))
     }
 }

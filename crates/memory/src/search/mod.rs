@@ -21,15 +21,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memcloud_domain::{
-    Clock, Episode, EpisodeId, Error, Field, Filter, InFlight, Reservation, Space, Violation,
-};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, Filter, InFlight, Reservation, Space};
 use memcloud_ports::{Engine, FactsOf, Parts};
 use memcloud_tasks::INLINE_BYTES;
 
 use crate::compute::compute;
 use crate::embedding::Embedding;
-use crate::limits::Limits;
+use crate::limits::{Checked, Limits};
 use crate::search::filter::Candidates;
 use crate::search::index::{Row, SpaceIndex};
 use crate::search::indexes::Indexes;
@@ -93,7 +91,7 @@ pub(crate) struct Search {
 
 /// A query that has been parsed and embedded. `'a` is the query's own lifetime.
 struct EmbeddedQuery<'a> {
-    query: &'a SearchQuery,
+    query: &'a Checked<SearchQuery>,
     parsed: Arc<ParsedQuery>,
     snapshot: Snapshot<'a>,
     began: Instant,
@@ -125,28 +123,30 @@ impl Search {
     }
 
     /// Finds episodes.
-    pub(crate) async fn episodes(&self, query: &SearchQuery) -> Result<SearchResults, Error> {
+    pub(crate) async fn episodes(&self, query: &Checked<SearchQuery>) -> Result<SearchResults, Error> {
         let embedded = self.embed(query).await?;
         self.rank(&embedded).await
     }
 
     /// Finds facts.
-    pub(crate) async fn facts(&self, of: &FactsOf, query: &str, limit: usize) -> Result<Vec<FactHit>, Error> {
-        let projects = of.scopes().filter_map(|scope| scope.project.as_deref());
-        let named = projects.take(1).map(|project| self.limits.check_name(Field::Space, project));
-        Violation::all([self.limits.check_text(Field::Query, query)].into_iter().chain(named))?;
+    pub(crate) async fn facts(
+        &self,
+        of: &FactsOf,
+        query: &Checked<SearchQuery>,
+        most: usize,
+    ) -> Result<Vec<FactHit>, Error> {
         self.embedding.bind().await?;
         let known = self.engine.facts.facts(of).await?;
         if known.is_empty() {
             return Ok(vec![]);
         }
-        facts::rank(known, facts::query(&self.embedding, query).await?, limit).await
+        facts::rank(known, facts::query(&self.embedding, &query.text).await?, most).await
     }
 
     /// Finds episodes and facts at once, with one embedding.
     pub(crate) async fn both(
         &self,
-        query: &SearchQuery,
+        query: &Checked<SearchQuery>,
         of: &FactsOf,
         most_facts: usize,
     ) -> Result<(SearchResults, Vec<FactHit>), Error> {
@@ -159,8 +159,7 @@ impl Search {
     }
 
     /// Parses a query and embeds it, with the names of producers replaced by "I" and "my".
-    async fn embed<'a>(&'a self, query: &'a SearchQuery) -> Result<EmbeddedQuery<'a>, Error> {
-        self.check(query)?;
+    async fn embed<'a>(&'a self, query: &'a Checked<SearchQuery>) -> Result<EmbeddedQuery<'a>, Error> {
         self.embedding.bind().await?;
         let began = Instant::now();
         let snapshot = Snapshot::take(&self.indexes, &self.engine, &query.space).await?;
@@ -187,7 +186,7 @@ impl Search {
         let EmbeddedQuery { query, parsed, snapshot, began, embedding } = embedded;
         let index = Arc::new(snapshot.read().await?);
         let rows = self.passing(&query.space, &query.filter, &index).await?;
-        let (parsed, limit, weights) = (Arc::clone(parsed), query.limit, self.weights.clone());
+        let (parsed, limit, weights) = (Arc::clone(parsed), query.limit(), self.weights.clone());
         let ranked =
             compute(is_large(&index), "ranking", move || ranked(&index, &parsed, &rows, limit, &weights));
         let (hits, cut, held) = self.load(query, ranked.await?).await?;
@@ -227,20 +226,11 @@ impl Search {
         Ok(passing)
     }
 
-    /// Refuses a query that breaks rules, and names all of them.
-    fn check(&self, query: &SearchQuery) -> Result<(), Vec<Violation>> {
-        Violation::all([
-            self.limits.check_text(Field::Query, &query.text),
-            self.limits.check_name(Field::Space, &query.space.project),
-            self.limits.check_limit(Some(query.limit as i64), query.limit).map(drop),
-        ])
-    }
-
     /// Loads the episodes of the ranked rows, until they are large together; then says that more were ranked. An episode
     /// that has been deleted since is left out.
     async fn load(
         &self,
-        query: &SearchQuery,
+        query: &Checked<SearchQuery>,
         ranked: Vec<(EpisodeId, f32, Explanation)>,
     ) -> Result<(Vec<Hit>, bool, Arc<Reservation>), Error> {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use memcloud_domain::{Filter, Space, TimeRange, Timestamp};
+use memcloud_domain::{Field, Filter, Space, TimeRange, Timestamp, Violation};
 
+use crate::limits::{Checked, Limits};
 use crate::search::names::{Mention, first_named};
 use crate::search::query_text::QueryText;
 use crate::search::time_phrases::time_range;
@@ -23,7 +24,27 @@ pub struct SearchQuery {
     /// Which episodes may be found.
     pub filter: Filter,
     /// The most hits to return: at least 1, at most [`Limits::results`](crate::Limits::results).
-    pub limit: usize,
+    pub limit: i64,
+}
+
+impl SearchQuery {
+    /// This query when it breaks no rule, else every rule that it breaks.
+    pub fn checked(self, limits: &Limits) -> Result<Checked<Self>, Vec<Violation>> {
+        Checked::by(self, |Self { space, text, limit, .. }| {
+            Violation::all([
+                limits.check_text(Field::Query, text),
+                limits.check_name(Field::Space, &space.project),
+                limits.check_limit(Some(*limit), 0).map(drop),
+            ])
+        })
+    }
+}
+
+impl Checked<SearchQuery> {
+    /// The most hits to return.
+    pub fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or_default()
+    }
 }
 
 /// What ranking reads of a query.

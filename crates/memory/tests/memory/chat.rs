@@ -103,7 +103,7 @@ async fn an_answer_that_only_repeats_a_memory_is_neither_embedded_nor_found() {
     assert!(done.is_echo);
     assert_eq!(transcript(&world).await[1].2, Purpose::Transcript);
     assert_eq!(world.embedder.count(MEMORY), 1, "only when the memory itself was stored");
-    let found = world.memory.search(query("keys hang", 10)).await.unwrap();
+    let found = world.memory.search(&query("keys hang", 10)).await.unwrap();
     assert_eq!(contents(&found.hits).iter().filter(|content| **content == MEMORY).count(), 1);
 }
 

@@ -3,7 +3,7 @@ use memcloud_ports::{Change, ChangeKind};
 use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
 use proptest::prelude::*;
 
-use crate::world::{World, contents, message, query, request, space, store};
+use crate::world::{World, contents, message, query, request, space, store, unchecked};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -28,8 +28,8 @@ async fn an_index_that_was_dropped_for_lack_of_room_is_rebuilt() {
         store(&world.memory, request).await.unwrap();
     }
     for space in spaces.iter().cycle().take(6) {
-        let query = SearchQuery { space: space.clone(), ..query("kettle", 5) };
-        let hits = world.memory.search(query).await.unwrap().hits;
+        let query = SearchQuery { space: space.clone(), ..unchecked("kettle", 5) };
+        let hits = world.memory.search(&query.checked(world.memory.limits()).unwrap()).await.unwrap().hits;
         assert_eq!(contents(&hits), [format!("The kettle of {} is on.", space.project)]);
     }
 }
@@ -40,7 +40,7 @@ async fn a_long_silence_ends_a_segment() {
     world.tell(&["Ann: Clara breeds alpacas.", "Ann: Seven of them."]).await;
     world.clock.advance_minutes(7 * 60);
     world.tell(&["Ann: Seven of them, too."]).await;
-    let hits = world.memory.search(query("Who breeds alpacas?", 3)).await.unwrap().hits;
+    let hits = world.memory.search(&query("Who breeds alpacas?", 3)).await.unwrap().hits;
     assert_eq!(contents(&hits)[..2], ["Clara breeds alpacas.", "Seven of them."], "the neighbor profits");
     let parts =
         |content: &str| hits.iter().find(|hit| hit.episode.content == content).unwrap().explanation.parts;
@@ -64,7 +64,7 @@ async fn analyses_of_another_version_are_made_again_and_stored_once() {
     let later = of_version(u8::MAX, 1);
     let analyses = vec![of_version(current[0][0] - 1, 0), later.clone(), (ids[2], vec![])];
     world.engine.history.set_analyses(analyses).await.unwrap();
-    let hits = world.reopened(true).await.search(query("kettle", 5)).await.unwrap().hits;
+    let hits = world.reopened(true).await.search(&query("kettle", 5)).await.unwrap().hits;
     assert_eq!(contents(&hits)[..2], ["The kettle is on.", "The kettle is off."]);
     // A server of a later version, which may run at the same time, keeps its own.
     assert_eq!(stored().await, [current[0].clone(), later.1, current[2].clone()]);

@@ -115,12 +115,12 @@ async fn the_backlog_is_embedded_when_there_is_an_embedder() {
     store(&wordless, request(vec![message("Ann", "The keys hang in the hall.")])).await.unwrap();
     assert_eq!(wordless.embed_backlog(10).await.unwrap(), 0, "without an embedder there is nothing to do");
     assert_eq!(world.engine.episodes.counts().await.unwrap().without_vector, 1);
-    let found = world.memory.search(query("keys hang", 1)).await.unwrap();
+    let found = world.memory.search(&query("keys hang", 1)).await.unwrap();
     assert!(found.hits[0].explanation.parts.meaning.abs() < 1e-6, "it is found by its words");
     assert_eq!(world.memory.embed_backlog(10).await.unwrap(), 1);
     assert_eq!(world.memory.embed_backlog(10).await.unwrap(), 0);
     assert_eq!(world.engine.episodes.counts().await.unwrap().without_vector, 0);
-    let found = world.memory.search(query("keys hang", 1)).await.unwrap();
+    let found = world.memory.search(&query("keys hang", 1)).await.unwrap();
     assert_eq!(contents(&found.hits), ["The keys hang in the hall."]);
 }
 
@@ -167,7 +167,7 @@ async fn vectors_that_are_not_finite_are_neither_stored_nor_scored() {
         let ids = world.tell(&["Ann: The keys hang in the hall.", "Ann: Tea is in the tin."]).await;
         let vector = vec![half::f16::NAN; world.embedder.dimensions()];
         world.engine.vectors.set_vectors(vec![(ids[0], vector)]).await.unwrap();
-        let found = world.memory.search(query("keys hang", 2)).await.unwrap();
+        let found = world.memory.search(&query("keys hang", 2)).await.unwrap();
         assert_eq!(found.hits[0].episode.id, ids[0], "it is found by its words");
         assert!(found.hits.iter().all(|hit| hit.score.is_finite()));
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::scripted_model::{Reply, ScriptedModel};
-use crate::world::{World, space};
+use crate::world::{World, query, space};
 
 /// How long a test waits for something, in paused time.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -121,7 +121,7 @@ async fn messages_become_facts_that_cite_them() {
     assert_eq!((fact.name.as_str(), fact.value.as_str()), ("favourite drink", "green tea"));
     assert_eq!((&fact.citations, fact.model.as_str()), (&ids, "scripted"));
     let of = FactsOf::owners(&space(), ["Ann"]);
-    let found = world.memory.search_facts(&of, "What tea?", 5).await.unwrap();
+    let found = world.memory.search_facts(&query("What tea?", 5), &of, 5).await.unwrap();
     assert_eq!(found[0].fact.value, "green tea");
     let model = learner.stop().await;
     let asked = model.bodies()[0]["messages"][1]["content"].as_str().unwrap().to_owned();
@@ -313,8 +313,11 @@ async fn facts_made_by_hand_are_found_and_learned_on() {
     let changes = FactChanges { value: Some("oolong tea".into()), ..FactChanges::default() };
     assert!(world.memory.update_fact(&ann().scope, id, changes).await.unwrap());
     assert_eq!(world.embedder.count("Food, favourite drink: oolong tea"), 1, "the changed text is embedded");
-    let found =
-        world.memory.search_facts(&FactsOf::owners(&space(), ["Ann"]), "oolong tea?", 5).await.unwrap();
+    let found = world
+        .memory
+        .search_facts(&query("oolong tea?", 5), &FactsOf::owners(&space(), ["Ann"]), 5)
+        .await
+        .unwrap();
     assert_eq!((found[0].fact.id, found[0].fact.value.as_str()), (id, "oolong tea"));
     let learner = Running::start(&world, [command("replace", Some(1), "coffee")]);
     settled(&world, 0).await;

@@ -1,9 +1,9 @@
-use memcloud_domain::{Attribute, Comparison, Error, Field, Filter, NewEpisode, Scalar, Test, Timestamp};
-use memcloud_memory::SearchQuery;
+use memcloud_domain::{Attribute, Comparison, Field, Filter, NewEpisode, Scalar, Space, Test, Timestamp};
+use memcloud_memory::{Limits, SearchQuery};
 use memcloud_ports::{Deletion, FactsOf};
 use proptest::prelude::*;
 
-use crate::world::{World, contents, message, query, request, space, store};
+use crate::world::{World, contents, message, query, request, space, store, unchecked};
 
 const CHAT: [&str; 8] = [
     "Ann: We moved to Lisbon last spring.",
@@ -25,7 +25,7 @@ async fn the_message_that_answers_comes_first() {
         ("Where did they move last spring?", "We moved to Lisbon last spring."),
         ("Which bicycle was repaired?", "I repaired the old bicycle yesterday."),
     ] {
-        let found = world.memory.search(query(text, 3)).await.unwrap();
+        let found = world.memory.search(&query(text, 3)).await.unwrap();
         assert_eq!(contents(&found.hits)[0], best, "{text}");
         assert_eq!(found.hits.len(), 3);
         assert!(found.hits.is_sorted_by(|a, b| a.score >= b.score));
@@ -33,7 +33,7 @@ async fn the_message_that_answers_comes_first() {
             assert!((hit.score - hit.explanation.parts.sum()).abs() < 1e-5, "the parts explain the score");
         }
     }
-    let found = world.memory.search(query("Who breeds alpacas?", 1)).await.unwrap();
+    let found = world.memory.search(&query("Who breeds alpacas?", 1)).await.unwrap();
     assert_eq!(found.hits[0].explanation.shared_words, ["breed", "alpaca"]);
 }
 
@@ -43,7 +43,7 @@ async fn messages_of_the_person_who_is_named_are_preferred() {
     world.tell(&["Ann: My favorite color is green.", "Bob: My favorite color is green."]).await;
     for name in ["Ann", "Bob"] {
         let found =
-            world.memory.search(query(&format!("What is {name}'s favorite color?"), 2)).await.unwrap();
+            world.memory.search(&query(&format!("What is {name}'s favorite color?"), 2)).await.unwrap();
         assert_eq!(found.hits[0].episode.producer, name);
         assert!(found.hits[0].explanation.parts.named > 0.0);
         assert!(found.hits[1].explanation.parts.named <= 0.0);
@@ -70,7 +70,7 @@ async fn messages_of_the_time_that_is_mentioned_are_preferred() {
         ("Who swam in May 2023?", times[1]),
         ("Who swam last week?", times[2]),
     ] {
-        let found = world.memory.search(query(text, 3)).await.unwrap();
+        let found = world.memory.search(&query(text, 3)).await.unwrap();
         assert_eq!(found.hits[0].episode.session, time, "{text}");
         assert!(found.hits[1].explanation.parts.time_range <= 0.0);
     }
@@ -91,7 +91,8 @@ async fn a_filter_cuts_before_ranking() {
         Attribute::Metadata(vec!["n".into()]),
         Test::Compare(Comparison::GreaterOrEqual, Scalar::of(&1.into()).unwrap()),
     );
-    let found = world.memory.search(SearchQuery { filter, ..query("alpacas", 10) }).await.unwrap();
+    let query = SearchQuery { filter, ..unchecked("alpacas", 10) };
+    let found = world.memory.search(&query.checked(world.memory.limits()).unwrap()).await.unwrap();
     let mut found = contents(&found.hits);
     found.sort_unstable();
     assert_eq!(found, [1, 2, 3].map(|n| format!("Something else, number {n}.")));
@@ -101,10 +102,10 @@ async fn a_filter_cuts_before_ranking() {
 async fn deleted_episodes_are_not_found() {
     let world = World::new().await;
     let ids = world.tell(&CHAT).await;
-    world.memory.search(query("alpacas", 3)).await.unwrap();
+    world.memory.search(&query("alpacas", 3)).await.unwrap();
     let deletion = Deletion::Episodes(vec![ids[3]]);
     assert_eq!(world.engine.episodes.delete(&space(), deletion).await.unwrap(), 1);
-    let found = world.memory.search(query("Who breeds alpacas?", 8)).await.unwrap();
+    let found = world.memory.search(&query("Who breeds alpacas?", 8)).await.unwrap();
     assert_eq!(found.hits.len(), 7);
     assert!(!contents(&found.hits).contains(&"My sister Clara breeds alpacas."));
 }
@@ -114,7 +115,7 @@ async fn a_repeated_query_is_embedded_once() {
     let world = World::new().await;
     world.tell(&CHAT).await;
     for _ in 0..3 {
-        world.memory.search(query("Who breeds alpacas?", 3)).await.unwrap();
+        world.memory.search(&query("Who breeds alpacas?", 3)).await.unwrap();
     }
     assert_eq!(world.embedder.count("Who breeds alpacas?"), 1);
 }
@@ -124,25 +125,23 @@ async fn episodes_and_facts_share_one_embedding() {
     let world = World::new().await;
     world.tell(&CHAT).await;
     let of = FactsOf::space(&space());
-    let (found, facts) = world.memory.search_both(query("Who breeds alpacas?", 3), &of, 5).await.unwrap();
+    let (found, facts) = world.memory.search_both(&query("Who breeds alpacas?", 3), &of, 5).await.unwrap();
     assert_eq!((found.hits.len(), facts.len()), (3, 0));
     assert_eq!(world.embedder.count("Who breeds alpacas?"), 1);
 }
 
-#[tokio::test]
-async fn a_query_that_breaks_a_rule_is_refused() {
-    let world = World::new().await;
-    for (query, field) in [
-        (query(" ", 3), Field::Query),
-        (query(&"x".repeat((1 << 20) + 1), 3), Field::Query),
-        (query("x", 0), Field::Limit),
-        (query("x", 1_001), Field::Limit),
-    ] {
-        match world.memory.search(query).await {
-            Err(Error::Invalid(violations)) => assert_eq!(violations[0].field, field),
-            other => panic!("{field:?}: {other:?}"),
-        }
-    }
+#[test]
+fn a_query_that_breaks_a_rule_is_refused() {
+    let fields = |query: SearchQuery| -> Vec<Field> {
+        let violations = query.checked(&Limits::default()).unwrap_err();
+        violations.into_iter().map(|violation| violation.field).collect()
+    };
+    assert_eq!(fields(unchecked(" ", 3)), [Field::Query]);
+    assert_eq!(fields(unchecked(&"x".repeat((1 << 20) + 1), 3)), [Field::Query]);
+    assert_eq!(fields(unchecked("x", -1)), [Field::Limit]);
+    assert_eq!(fields(unchecked("x", 1_001)), [Field::Limit]);
+    let space = Space::new("universal", "a\0b");
+    assert_eq!(fields(SearchQuery { space, ..unchecked("", 0) }), [Field::Query, Field::Space, Field::Limit]);
 }
 
 proptest! {
@@ -162,8 +161,8 @@ proptest! {
             store(&world.memory, request(episodes)).await.unwrap();
             let is_wanted = Filter::equal(Attribute::Producer, wanted.as_str());
             let filter = if negated { Filter::Not(Box::new(is_wanted)) } else { is_wanted };
-            let query = SearchQuery { filter, ..query("kettle", 100) };
-            let hits = world.memory.search(query).await.unwrap().hits;
+            let query = SearchQuery { filter, ..unchecked("kettle", 100) };
+            let hits = world.memory.search(&query.checked(world.memory.limits()).unwrap()).await.unwrap().hits;
             let expected = producers.iter().filter(|producer| (**producer == wanted) != negated).count();
             prop_assert_eq!(hits.len(), expected);
             prop_assert!(hits.iter().all(|hit| (hit.episode.producer == wanted) != negated));

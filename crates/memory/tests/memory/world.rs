@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use memcloud_domain::{Clock, EpisodeId, Error, Filter, Member, NewEpisode, Purpose, Space, Timestamp};
 use memcloud_memory::{
-    Hit, Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest, Stored,
+    Checked, Hit, Limits, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest, Stored,
 };
 use memcloud_ports::{Embedder, Engine, InMemoryEngine};
 use memcloud_store_tests::BagOfWords;
@@ -150,8 +150,12 @@ pub(crate) fn request(episodes: Vec<NewEpisode>) -> StoreRequest {
     }
 }
 
-pub(crate) fn query(text: &str, limit: usize) -> SearchQuery {
+pub(crate) fn unchecked(text: &str, limit: i64) -> SearchQuery {
     SearchQuery { space: space(), text: text.into(), filter: Filter::default(), limit }
+}
+
+pub(crate) fn query(text: &str, limit: i64) -> Checked<SearchQuery> {
+    unchecked(text, limit).checked(&Limits::default()).unwrap()
 }
 
 /// The contents of hits, best first.

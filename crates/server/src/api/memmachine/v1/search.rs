@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use memcloud_api::memmachine_v1::{self, SearchAnswer, SearchContent, SearchQuery, SearchResult};
 use memcloud_api::{Integer, Place, Problems};
-use memcloud_domain::{Caller, Episode, Field, Filter, Reservation, Space, Timestamp};
+use memcloud_domain::{Caller, Episode, Field, Reservation, Timestamp};
 use memcloud_http::{Allowed, ApiError, Read, TypedBody};
-use memcloud_memory::{FactHit, Limits, SearchResults};
+use memcloud_memory::{self as memory, Checked, FactHit, Limits, SearchResults};
 use memcloud_ports::FactsOf;
 
 use super::filter;
@@ -116,7 +116,7 @@ pub(crate) async fn search_profile(
     body: TypedBody<SearchQuery>,
 ) -> Result<Response, ApiError> {
     let search = searched(&app, &allowed, &headers, query, body)?;
-    let facts = app.memory.search_facts(&search.facts_of(), &search.text, search.most_facts).await?;
+    let facts = app.memory.search_facts(&search.query, &search.facts_of(), search.most_facts).await?;
     Ok(search
         .answer(SearchContent { episodic_memory: None, profile_memory: Some(shape::profile(facts)) }, false))
 }
@@ -124,10 +124,7 @@ pub(crate) async fn search_profile(
 /// What a request searches for.
 struct Search {
     session: NamedSession,
-    space: Space,
-    text: String,
-    filter: Filter,
-    limit: usize,
+    query: Checked<memory::SearchQuery>,
     most_facts: usize,
     as_of: Option<Timestamp>,
     explain: bool,
@@ -154,28 +151,34 @@ impl Search {
     fn read(
         limits: &Limits,
         headers: &HeaderMap,
-        mut query: QueryParams,
+        mut params: QueryParams,
         body: SearchQuery,
         problems: &mut Problems,
     ) -> Option<Self> {
         let (since, at) = (Instant::now(), |field| Place::body().at(field));
         let session = NamedSession::of_request(headers, body.session, problems);
-        problems.take_at(at("query"), limits.check_text(Field::Query, &body.query));
-        let named = limits.check_name(Field::Space, &session.group);
-        problems.take_at(session.place(Field::Space, limits), named);
         let filter = body.filter.value().map(|given| filter::read(&given, problems));
         let given = body.limit.map(|Integer(limit)| limit);
-        let limit = problems.take_at(at("limit"), limits.check_limit(given, USUAL_LIMIT));
-        let as_of = body.as_of.as_deref().map(str::parse).transpose();
-        let as_of = problems.take_at(at("as_of"), as_of).flatten();
-        let explain = query.truth("explain", problems) || body.explain.unwrap_or_default();
-        Some(Self {
+        let usual = |count: usize| count.min(limits.results);
+        let query = memory::SearchQuery {
             space: memmachine_v1::space(session.group.as_str()),
-            session,
             text: body.query,
             filter: filter.unwrap_or_default(),
-            most_facts: limit.filter(|_| given.is_some()).unwrap_or(USUAL_FACTS.min(limits.results)),
-            limit: limit?,
+            limit: given.unwrap_or(usual(USUAL_LIMIT) as i64),
+        };
+        let query = problems.take_all(query.checked(limits), |violation| match violation.field {
+            Field::Query => at("query"),
+            Field::Limit => at("limit"),
+            field => session.place(field, limits),
+        });
+        let as_of = body.as_of.as_deref().map(str::parse).transpose();
+        let as_of = problems.take_at(at("as_of"), as_of).flatten();
+        let explain = params.truth("explain", problems) || body.explain.unwrap_or_default();
+        let query = query?;
+        Some(Self {
+            session,
+            most_facts: if given.is_some() { query.limit() } else { usual(USUAL_FACTS) },
+            query,
             as_of,
             explain,
             since,
@@ -185,24 +188,20 @@ impl Search {
 
     /// This search when its group is open to the caller.
     fn entered(self, caller: &Caller) -> Result<Self, ApiError> {
-        caller.enter(self.space.clone())?;
+        caller.enter(self.query.space.clone())?;
         Ok(self)
     }
 
     /// The facts about the users of the session.
     fn facts_of(&self) -> FactsOf {
-        FactsOf { as_of: self.as_of, ..FactsOf::owners(&self.space, &self.session.users) }
-    }
-
-    fn query(&self) -> memcloud_memory::SearchQuery {
-        let (space, text, filter) = (self.space.clone(), self.text.clone(), self.filter.clone());
-        memcloud_memory::SearchQuery { space, text, filter, limit: self.limit }
+        FactsOf { as_of: self.as_of, ..FactsOf::owners(&self.query.space, &self.session.users) }
     }
 
     /// The newest episodes of the session, which MemMachine calls short-term memory, and what they take of the account of
     /// requests and answers.
     async fn newest(&self, app: &App) -> Result<(Vec<Episode>, Reservation), ApiError> {
-        let newest = app.memory.engine().episodes.newest(&self.space, &self.session.name, self.limit).await?;
+        let (episodes, query) = (&app.memory.engine().episodes, &self.query);
+        let newest = episodes.newest(&query.space, &self.session.name, query.limit()).await?;
         let held = app.memory.in_flight().reservation();
         held.take(newest.iter().map(Episode::size).sum())?;
         Ok((newest, held))
@@ -210,14 +209,14 @@ impl Search {
 
     /// The hits, best first.
     async fn episodes(&self, app: &App) -> Result<SearchResults, ApiError> {
-        let found = app.memory.search(self.query()).await?;
+        let found = app.memory.search(&self.query).await?;
         app.measures.searched(&found, self.since);
         Ok(found)
     }
 
     /// The hits and the facts, best first.
     async fn both(&self, app: &App) -> Result<(SearchResults, Vec<FactHit>), ApiError> {
-        let (found, facts) = app.memory.search_both(self.query(), &self.facts_of(), self.most_facts).await?;
+        let (found, facts) = app.memory.search_both(&self.query, &self.facts_of(), self.most_facts).await?;
         app.measures.searched(&found, self.since);
         Ok((found, facts))
     }
