@@ -1,4 +1,4 @@
-//! The bytes of a connection, with a deadline for a peer that takes none of an answer.
+//! The bytes of a connection, with a deadline for a peer that takes too little of an answer.
 
 use std::io;
 use std::pin::Pin;
@@ -9,18 +9,28 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::places::Place;
 
-/// A stream that fails when its peer takes nothing for too long. Whatever it takes, the time begins again.
+/// What a peer has to take of an answer, in bytes a second. Even the largest answer ends within minutes then.
+const LEAST_RATE: f64 = (16 << 10) as f64;
+
+/// A stream that fails when its peer is waited for too long. What it takes gives it time again, at the least rate.
 pub(crate) struct Deadline {
     stream: TcpStream,
     place: Arc<Place>,
     patience: Duration,
+    /// How long its peer may still be waited for.
+    left: Duration,
+    waiting: Option<Waiting>,
     /// Given back when its first bytes are looked for.
     unread: Option<OwnedSemaphorePermit>,
-    gives_up: Option<Pin<Box<Sleep>>>,
+}
+
+struct Waiting {
+    since: Instant,
+    gives_up: Pin<Box<Sleep>>,
 }
 
 impl Deadline {
@@ -30,20 +40,27 @@ impl Deadline {
         patience: Duration,
         unread: OwnedSemaphorePermit,
     ) -> Self {
-        Self { stream, place, patience, unread: Some(unread), gives_up: None }
+        Self { stream, place, patience, left: patience, waiting: None, unread: Some(unread) }
     }
 
-    fn watched<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            if self.gives_up.take().is_some() {
-                self.place.awaits_reader(false);
-            }
-            return written;
+    fn watched(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(written) = written else {
+            self.place.awaits_reader(true);
+            let left = self.left;
+            let begin = || Waiting { since: Instant::now(), gives_up: Box::pin(sleep(left)) };
+            ready!(self.waiting.get_or_insert_with(begin).gives_up.as_mut().poll(context));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer took too little")));
+        };
+        if let Some(waiting) = self.waiting.take() {
+            self.place.awaits_reader(false);
+            let earned = Duration::from_secs_f64(*written.as_ref().unwrap_or(&0) as f64 / LEAST_RATE);
+            self.left = self.patience.min(self.left.saturating_sub(waiting.since.elapsed()) + earned);
         }
-        let patience = self.patience;
-        self.place.awaits_reader(true);
-        ready!(self.gives_up.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer took nothing of the answer")))
+        Poll::Ready(written)
     }
 }
 

@@ -42,7 +42,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: applicat
 pub struct ServeOptions {
     /// How long the head of a request may take to arrive, and how long an idle connection is kept. Default 10 s.
     pub header_timeout: Duration,
-    /// How long a client may take nothing of an answer. Default 10 s.
+    /// How long an answer may wait for a client that takes nothing of it, or less than 16 KiB a second. Default 10 s.
     pub write_timeout: Duration,
     /// How long requests in progress may still take when the server stops. Default 5 s.
     pub drain: Duration,

@@ -103,7 +103,8 @@ settings! {
     SETTING MEMORY_BYTES = "MEMCLOUD_MEMORY_BYTES", default "`536870912` (512 MiB)";
     /// How long the head of a request may take to arrive, and how long an idle connection is kept, in seconds.
     SETTING HEADER_TIMEOUT = "MEMCLOUD_HEADER_TIMEOUT", default "`10`";
-    /// How long a client may take nothing of an answer, in seconds. Then its connection is closed.
+    /// How long an answer may wait for a client that takes nothing of it, or less than 16 KiB a second, in seconds.
+    /// Then its connection is closed.
     SETTING WRITE_TIMEOUT = "MEMCLOUD_WRITE_TIMEOUT", default "`10`";
     /// The most connections at a time. When there are more, those that wait for their client make room, those
     /// without a key first; when all are being answered, further requests get 503.

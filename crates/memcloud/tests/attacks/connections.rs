@@ -16,7 +16,7 @@ use crate::home::{Home, PATIENCE, Server};
 
 const ATTACKERS: usize = 2_000;
 /// How often others ask during each attack.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 50;
 const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const KEY: &str = "a-key-of-the-attacked-instance";
 /// The most memory that an attack may take, in bytes.
@@ -95,15 +95,20 @@ impl Attack {
     }
 }
 
-/// Sends one request on a connection of its own, which must be answered with 200.
-async fn get(address: SocketAddr, path: &str) -> Result<(), String> {
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\nconnection: close\r\n\r\n"
-    );
+fn request(method: &str, path: &str, body: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Sends a request on a connection of its own, which must be answered with 200.
+async fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> Result<(), String> {
     let mut answer = String::new();
     let asked = async {
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(request.as_bytes()).await?;
+        stream.write_all(request(method, path, body).as_bytes()).await?;
         stream.read_to_string(&mut answer).await
     };
     match timeout(PATIENCE, asked).await {
@@ -115,8 +120,8 @@ async fn get(address: SocketAddr, path: &str) -> Result<(), String> {
 /// Probes and calls by turns.
 async fn others(address: SocketAddr) -> Result<(), String> {
     for _ in 0..ROUNDS {
-        get(address, "/health/live").await?;
-        get(address, "/v1/memories?group_id=default").await?;
+        send(address, "GET", "/health/live", "").await?;
+        send(address, "GET", "/v1/memories?group_id=default", "").await?;
     }
     Ok(())
 }
@@ -202,5 +207,34 @@ fn an_answer_that_no_client_takes_costs_its_connection() {
         }
         let all = async { while attackers.join_next().await.is_some() {} };
         timeout(PATIENCE, all).await.expect("each is cut off");
+    });
+}
+
+#[test]
+fn an_answer_that_trickles_costs_its_connection() {
+    const MESSAGE: usize = 1 << 20;
+    const MESSAGES: usize = 4;
+    let _alone = alone();
+    let (home, runtime) = (Home::new(), runtime());
+    let (_server, address) = start(&home, &[("MEMCLOUD_WRITE_TIMEOUT", "6")]);
+    runtime.block_on(async {
+        for _ in 0..MESSAGES {
+            let body = format!("{{\"episode_content\": \"{}\"}}", "tea ".repeat(MESSAGE / 4));
+            assert_eq!(send(address, "POST", "/v1/memories", &body).await, Ok(()));
+        }
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(2_048).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
+        stream.write_all(request("GET", "/v1/memories?group_id=default", "").as_bytes()).await.unwrap();
+        let mut taken = 0;
+        // 10 KiB a second, so that the server is never kept waiting for six seconds at once. All of it would take seven minutes.
+        let trickles = async {
+            while let Ok(bytes @ 1..) = stream.read(&mut [0; 1_024]).await {
+                taken += bytes;
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(PATIENCE, trickles).await.expect("it is cut off");
+        assert!((1..MESSAGE * MESSAGES).contains(&taken), "{taken}");
     });
 }

@@ -209,6 +209,21 @@ impl Server {
         line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
     }
 
+    /// How it ended, which it must within this time after the signal. The time is counted in naps, which take longer on a
+    /// machine that is busy with other things, as all it has to do does.
+    #[track_caller]
+    pub(crate) fn ends_within(&mut self, time: Duration, signal: &str) -> ExitStatus {
+        const NAP: Duration = Duration::from_millis(5);
+        self.signal(signal);
+        for _ in 0..time.as_millis() / NAP.as_millis() {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(NAP);
+        }
+        panic!("the server goes on after {signal}: {}", self.logged);
+    }
+
     /// How it ended, waited for.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let until = Instant::now() + PATIENCE;

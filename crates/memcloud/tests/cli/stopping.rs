@@ -1,6 +1,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -8,16 +8,15 @@ use crate::answers::http;
 use crate::home::{Home, PATIENCE};
 use crate::with_model::serve;
 
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
 #[test]
 fn a_signal_ends_it_soon_and_nothing_is_lost() {
     for name in ["TERM", "INT", "HUP"] {
         let home = Home::new();
         let mut server = home.serve();
         home.run(&["add", "remember this", "--url", &server.url]).ok();
-        let signalled = Instant::now();
-        server.signal(name);
-        assert!(server.ended().success(), "{}", server.logged);
-        assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+        assert!(server.ends_within(ENDS_WITHIN, name).success(), "{}", server.logged);
         let again = home.serve();
         home.run(&["search", "remember", "--url", &again.url]).ok();
     }
@@ -28,13 +27,10 @@ fn a_batch_that_has_begun_is_stored_whole_or_not_at_all() {
     let home = Home::new();
     let mut server = serve(&home);
     let mut stream = begin_batch(server.url.trim_start_matches("http://"));
-    let signalled = Instant::now();
-    server.signal("TERM");
+    assert!(server.ends_within(ENDS_WITHIN, "TERM").success(), "{}", server.logged);
     let mut answer = Vec::new();
     // An end of the connection, orderly or not, is no answer.
     let read = stream.read_to_end(&mut answer);
-    assert!(server.ended().success(), "{}", server.logged);
-    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
     let answer = String::from_utf8(answer).unwrap();
     let answered = read.is_ok() && answer.contains("HTTP/1.1 200 ");
     assert!(answered || answer.is_empty(), "{answer}");
@@ -46,8 +42,8 @@ fn a_batch_that_has_begun_is_stored_whole_or_not_at_all() {
 
 /// A mebibyte of each is among the slowest of all texts.
 const HOSTILE: [&str; 8] = ["y", "ay", "x ", "ﷺ", "ำ", "a\u{301}", "\u{1}", "last may "];
-/// The server answers a probe within milliseconds. Here, other tests and the server's work share the cores with it.
-const PROBE_WITHIN: Duration = Duration::from_secs(3);
+/// While these texts are worked on, a server that serves beside them answers hundreds of probes; one that does not, one.
+const PROBES: usize = 10;
 
 #[test]
 fn hostile_texts_delay_no_probe_and_no_stop() {
@@ -75,23 +71,19 @@ fn hostile_texts_delay_no_probe_and_no_stop() {
         .iter()
         .map(|text| post("/v1/memories/search", group(json!({"query": text["episode_content"]}))))
         .collect();
-    let mut slowest = Duration::ZERO;
+    let mut probes = 0;
     while !stores.iter().chain(&searches).all(std::thread::JoinHandle::is_finished) {
-        let asked = Instant::now();
         assert_eq!(liveness(&server.url), "HTTP/1.1 200 OK");
-        slowest = slowest.max(asked.elapsed());
+        probes += 1;
     }
-    assert!(slowest < PROBE_WITHIN, "{slowest:?}");
+    assert!(probes >= PROBES, "{probes}");
     // "\u{1}" alone shows nothing.
     let statuses: Vec<_> = stores.into_iter().map(|store| store.join().unwrap().unwrap().as_u16()).collect();
     assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 422, 200]);
     let batch = group(json!({"episodes": vec![&texts[0]; 7]}));
     let batches: Vec<_> = (0..4).map(|_| post("/v1/memories/batch", batch.clone())).collect();
     assert_eq!(liveness(&server.url), "HTTP/1.1 200 OK");
-    let signalled = Instant::now();
-    server.signal("TERM");
-    server.ended();
-    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
+    server.ends_within(ENDS_WITHIN, "TERM");
     drop(batches);
 }
 
