@@ -59,7 +59,7 @@ impl Client {
         Ok(Self { http: builder.build().map_err(Error::Setup)?, url, shown, key, attempts: 1 })
     }
 
-    /// The same client, which makes up to so many attempts when the server cannot be reached.
+    /// The same client, which tries up to `attempts` times when the server cannot be reached.
     #[must_use]
     pub fn retrying(self, attempts: usize) -> Self {
         Self { attempts: attempts.max(1), ..self }

@@ -79,10 +79,10 @@ pub struct Episode {
     pub purpose: Purpose,
 }
 
-/// About what a JSON value takes beside its texts.
+/// Roughly what a JSON value takes in addition to its texts.
 const VALUE_BYTES: usize = 80;
 
-/// About what a field of a JSON object takes beside its texts and its value.
+/// Roughly what a field of a JSON object takes in addition to its texts and its value.
 const FIELD_BYTES: usize = 40;
 
 /// An object makes room for this many fields at once.

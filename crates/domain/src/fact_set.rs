@@ -9,18 +9,18 @@ use crate::{Field, SetTypeId, Space, Violation};
 /// What stays as it is in the id of a set.
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Which messages a set of facts may rest on: those of one space, or those of all spaces of an organisation.
+/// Which messages a set of facts may rest on: those of one space, or those of all spaces of an organization.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FactScope {
-    /// The organisation.
+    /// The organization.
     pub org: String,
-    /// The project of that organisation; `None` for all of them.
+    /// The project of that organization; `None` for all of them.
     pub project: Option<String>,
 }
 
 impl FactScope {
-    /// All spaces of an organisation.
-    pub fn organisation(org: impl Into<String>) -> Self {
+    /// All spaces of an organization.
+    pub fn organization(org: impl Into<String>) -> Self {
         Self { org: org.into(), project: None }
     }
 
@@ -44,7 +44,7 @@ impl From<&Space> for FactScope {
 /// A set of facts: those about whatever has this metadata, in this scope.
 ///
 /// Facts about a person are the set with the metadata `producer_id`, facts about a project the set of its space without
-/// metadata, and facts about an organisation the set of its scope without metadata. A [`SetType`] makes sets with other
+/// metadata, and facts about an organization the set of its scope without metadata. A [`SetType`] makes sets with other
 /// metadata. The definition of a set is its identity, so it is the same on every engine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FactSet {
@@ -80,7 +80,7 @@ impl FactSet {
 }
 
 /// The id of a set: its definition, written like the path and the query of an URL. `acme/shop?producer_id=ann` are the
-/// facts about Ann in the project `shop` of `acme`, and `acme` are the facts about the organisation.
+/// facts about Ann in the project `shop` of `acme`, and `acme` are the facts about the organization.
 impl fmt::Display for FactSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let encoded = |text| utf8_percent_encode(text, &PLAIN);
@@ -108,7 +108,7 @@ impl FromStr for FactSet {
         let (scope, pairs) = text.split_once('?').map_or((text, None), |(scope, pairs)| (scope, Some(pairs)));
         let scope = match scope.split_once('/') {
             Some((org, project)) => FactScope { org: decoded(org)?, project: Some(decoded(project)?) },
-            None => FactScope::organisation(decoded(scope)?),
+            None => FactScope::organization(decoded(scope)?),
         };
         let mut metadata = BTreeMap::new();
         for pair in pairs.into_iter().flat_map(|pairs| pairs.split('&')) {
@@ -153,7 +153,7 @@ mod tests {
         let shop = Space::new("acme", "shop");
         assert_eq!(FactSet::about(&shop, "Ann Lee").to_string(), "acme/shop?producer_id=Ann%20Lee");
         assert_eq!(FactSet::of(&shop).to_string(), "acme/shop");
-        assert_eq!(FactSet::of(FactScope::organisation("acme")).to_string(), "acme");
+        assert_eq!(FactSet::of(FactScope::organization("acme")).to_string(), "acme");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub enum Attribute {
     Kind,
     /// When it happened.
     CreatedAt,
-    /// A metadata value, by the keys that lead to it from the outermost object inwards.
+    /// A metadata value, by the path of keys from the outermost object inward.
     Metadata(Vec<String>),
 }
 

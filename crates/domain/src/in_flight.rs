@@ -30,7 +30,7 @@ impl InFlight {
 }
 
 impl Reservation {
-    /// Takes so many bytes more. Fails with [`Error::Busy`], and takes nothing, when the account does not have them.
+    /// Reserves `bytes` more. Fails with [`Error::Busy`], and reserves nothing, when fewer are free.
     pub fn take(&self, bytes: usize) -> Result<(), Error> {
         let account = &self.account;
         let fitting = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= account.limit);

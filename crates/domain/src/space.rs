@@ -8,9 +8,9 @@ use crate::Timestamp;
 /// What a memory belongs to. Nothing is ever found across spaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Space {
-    /// The organisation.
+    /// The organization.
     pub org: String,
-    /// The project of that organisation.
+    /// The project of that organization.
     pub project: String,
 }
 

@@ -46,7 +46,7 @@ impl Timestamp {
 
     /// The date and time of day in UTC.
     pub fn civil(self) -> civil::DateTime {
-        // Every value lies between the years 1000 and 3000, which jiff can hold.
+        // Every value is between the years 1000 and 3000, which jiff can hold.
         jiff::Timestamp::from_microsecond(self.0)
             .unwrap_or_default()
             .to_zoned_datetime(TimeZone::UTC)
@@ -105,7 +105,7 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// Whether the moment lies inside.
+    /// Whether the moment is inside the range.
     pub fn contains(&self, moment: Timestamp) -> bool {
         self.start <= moment && moment < self.end
     }
@@ -124,7 +124,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn now(&self) -> Timestamp {
-        // A machine whose clock stands outside the years 1000 to 2999 gets the epoch: wrong, but storable.
+        // A clock outside the years 1000 to 2999 reads as the epoch: wrong, but storable.
         Timestamp::from_micros(jiff::Timestamp::now().as_microsecond()).unwrap_or(Timestamp(0))
     }
 }

@@ -6,9 +6,9 @@ const SHOWN: usize = 80;
 /// What of a request a rule is about. Each API has a place for it.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
 pub enum Field {
-    /// The organisation of the space.
-    #[strum(serialize = "the organisation")]
-    Organisation,
+    /// The organization of the space.
+    #[strum(serialize = "the organization")]
+    Organization,
     /// The space.
     #[strum(serialize = "the name of the space")]
     Space,

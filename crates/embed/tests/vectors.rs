@@ -157,7 +157,7 @@ fn damaged_weights_are_named_with_what_to_do() {
     flipped[50_000_000] ^= 1;
     std::fs::write(&path, &flipped).expect("written");
     let files = ModelFiles::in_dir(&dir).expect("files");
-    assert!(files.pinned, "beside the default model's configuration, of its length");
+    assert!(files.pinned, "next to the default model's configuration, and of its length");
     let error = load_error(&dir, true);
     assert!(error.contains("its SHA-256 should be 53aa5117"), "{error}");
     let files = ModelFiles { pinned: false, ..files };
@@ -225,10 +225,10 @@ async fn a_message_waits_behind_no_import_and_imports_end() {
         let (embedder, texts) = (Arc::clone(&embedder), vec![text.clone(); 20]);
         imports.spawn(async move { embedder.embed_documents(texts).await.expect("embeds").len() });
     }
-    let beside = message(&embedder).await;
-    println!("alone {alone:?}, beside three imports {beside:?}; one text of an import takes {one_text:?}");
+    let during = message(&embedder).await;
+    println!("alone {alone:?}, during three imports {during:?}; one text of an import takes {one_text:?}");
     assert!(imports.try_join_next().is_none(), "they go on meanwhile");
     // One text that is being computed already, one turn of an import, and some for other programs of the machine.
-    assert!(beside < alone * 2 + one_text * 8, "{beside:?} beside imports, {alone:?} alone");
+    assert!(during < alone * 2 + one_text * 8, "{during:?} during imports, {alone:?} alone");
     assert_eq!(imports.join_all().await, [20; 3]);
 }

@@ -61,7 +61,7 @@ pub(crate) fn commands(asked: &str) -> String {
             }
         }
     }
-    // Texts and numbers always serialise.
+    // Texts and numbers always serialize.
     serde_json::to_string(&answer).unwrap_or_default()
 }
 

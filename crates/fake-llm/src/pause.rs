@@ -14,7 +14,7 @@ pub struct Pause(pub Duration);
 
 /// A text that is not a duration.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("'{0}' is no length of time: write it as 50ms, 2s or 1.5s")]
+#[error("'{0}' is not a valid length of time: write it as 50ms, 2s or 1.5s")]
 pub struct BadPause(String);
 
 impl FromStr for Pause {

@@ -7,10 +7,10 @@ const MAX_VALUES: usize = 100_000;
 /// are written.
 const BYTE_COST: usize = 8;
 
-/// What a value takes beside its bytes.
+/// What a value takes in addition to its bytes.
 const VALUE_COST: usize = 120;
 
-/// What an object takes beside its values: it makes room for several at once.
+/// What an object takes in addition to its values: it allocates room for several at once.
 const OBJECT_COST: usize = 480;
 
 /// How large a body is, found by a scan that takes no memory.
@@ -58,7 +58,7 @@ impl BodySize {
     }
 }
 
-/// About how much memory the largest request takes whose body has so many bytes.
+/// Roughly the most memory that a request with a body of this many bytes can take.
 pub fn largest_request(body_bytes: usize) -> usize {
     BodySize { bytes: body_bytes, values: MAX_VALUES, objects: MAX_VALUES }.cost()
 }

@@ -17,7 +17,7 @@ use serde_json::Map;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// A stream that is silent for so long sends a comment: proxies cut connections that are silent for a minute.
+/// After this long without an event, a stream sends a comment: proxies cut connections that are silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The name of the event that says that events before the next one are lost.
 const LOST: &str = "lost";

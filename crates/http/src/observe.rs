@@ -40,17 +40,17 @@ pub fn note_caller(caller: &KeyId) {
     });
 }
 
-/// Notes that the request that this task answers stored so much more.
+/// Adds to the number of messages that this task's request stored.
 pub fn note_stored(count: usize) {
     let _ = NOTES.try_with(|notes| notes.stored.fetch_add(count as u64, Ordering::Relaxed));
 }
 
-/// Notes that the request that this task answers found so much more.
+/// Adds to the number of hits that this task's request found.
 pub fn note_found(count: usize) {
     let _ = NOTES.try_with(|notes| notes.found.fetch_add(count as u64, Ordering::Relaxed));
 }
 
-/// Gives every request an id, which its answer carries beside headers that keep browsers and proxies from guessing and from
+/// Gives every request an id, which its answer carries together with headers that keep browsers and proxies from guessing and from
 /// storing, and a span; then writes its access line and its metrics.
 ///
 /// Everything is known when the head of the answer is: a stream may go on after that.

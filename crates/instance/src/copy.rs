@@ -29,7 +29,7 @@ const WRITTEN_BYTES: usize = 2 << 20;
 /// How far a copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// So many of so many episodes are on the target.
+    /// How many episodes are on the target, and how many there are in all.
     Copied {
         /// Episodes so far.
         done: u64,

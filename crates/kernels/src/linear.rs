@@ -25,7 +25,7 @@ pub enum Store {
 ///
 /// Weights are cut into panels of as many outputs as the register tile has columns. Within a panel, the
 /// weights of one input are adjacent: `[panel][input][output in panel]`. The last panel is padded with
-/// zeros. bf16 kernels store pairs of neighbouring inputs.
+/// zeros. bf16 kernels store pairs of neighboring inputs.
 #[derive(Debug)]
 pub struct PackedLinear {
     kernels: Kernels,

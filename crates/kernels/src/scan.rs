@@ -18,7 +18,7 @@ pub fn dot_i8(query: &[i8], rows: &[i8], out: &mut [i32]) {
 ///
 /// # Panics
 ///
-/// If an index lies beyond `rows`, `indices` and `out` differ in length, or `query` is longer than
+/// If an index is beyond `rows`, `indices` and `out` differ in length, or `query` is longer than
 /// [`MAX_LEN`].
 pub fn dot_i8_at(query: &[i8], rows: &[i8], indices: &[u32], out: &mut [i32]) {
     Kernels::detect().dot_i8_at(query, rows, indices, out);

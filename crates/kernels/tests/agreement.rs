@@ -221,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    fn quantising_keeps_within_half_a_step(len in 1_usize..500, spread in 1e-20_f32..1e20, seed: u64) {
+    fn quantizing_keeps_within_half_a_step(len in 1_usize..500, spread in 1e-20_f32..1e20, seed: u64) {
         let vector: Vec<f32> = values(seed, len).into_iter().map(|v| v * spread).collect();
         let mut out = vec![0; len];
         let scale = quantize_i8(&vector, &mut out);

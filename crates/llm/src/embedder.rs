@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::refusal::Requested;
 use crate::vectors;
 
-/// The most texts, and about the most bytes of text, in one request. An endpoint that refuses so many gets fewer.
+/// The most texts, and roughly the most bytes of text, in one request. An endpoint that refuses this many gets fewer.
 const REQUEST_TEXTS: usize = 96;
 const REQUEST_BYTES: usize = 200_000;
 

@@ -84,7 +84,7 @@ impl Endpoint {
     /// The endpoint whose operations are below this address, such as `https://api.openai.com/v1`,
     /// `http://127.0.0.1:11434/v1` or
     /// `https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT?api-version=2024-10-21`, whose query is sent
-    /// with every request. An empty key is no key.
+    /// with every request. An empty key counts as none.
     ///
     /// A process-wide TLS provider must have been installed.
     pub fn new(address: &str, key: Option<SecretString>, timeouts: Timeouts) -> Result<Self, BadEndpoint> {

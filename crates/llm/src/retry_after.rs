@@ -7,7 +7,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 /// Upper bound for `Retry-After`; longer values are clamped.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Headers in milliseconds, which `OpenAI` and Azure send beside the usual one.
+/// Headers in milliseconds, which `OpenAI` and Azure send in addition to the usual one.
 const IN_MILLISECONDS: [&str; 2] = ["retry-after-ms", "x-ms-retry-after-ms"];
 
 /// The wait that the head of an answer asks for.

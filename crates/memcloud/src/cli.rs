@@ -1,4 +1,4 @@
-//! The command line. What a command takes stands in its own file.
+//! The command line. The arguments of each command are in the command's own file.
 
 use std::path::PathBuf;
 

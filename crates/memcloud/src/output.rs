@@ -132,8 +132,8 @@ impl Output {
     /// Prints a warning and its hint.
     pub(crate) fn warn(self, warning: &str, hint: &str) {
         if !self.quiet {
-            labelled("warning:", Style::new().yellow(), &message(warning));
-            labelled("hint:", Style::new().cyan(), &harmless(hint));
+            labeled("warning:", Style::new().yellow(), &message(warning));
+            labeled("hint:", Style::new().cyan(), &harmless(hint));
         }
     }
 
@@ -145,8 +145,8 @@ impl Output {
                 json!({"error": without_userinfo(error), "hint": hint, "exit": *exit as u8}).to_string();
             write_line(&mut stderr().lock(), &visible_json(&line));
         } else {
-            labelled("error:", Style::new().red(), &message(error));
-            labelled("hint:", Style::new().cyan(), &harmless(hint));
+            labeled("error:", Style::new().red(), &message(error));
+            labeled("hint:", Style::new().cyan(), &harmless(hint));
         }
     }
 
@@ -211,7 +211,7 @@ fn message(text: &str) -> String {
     harmless(&without_userinfo(text))
 }
 
-fn labelled(label: &str, style: Style, text: &str) {
+fn labeled(label: &str, style: Style, text: &str) {
     write_line(&mut stderr().lock(), &format!("{} {text}", paint(label, style.bold())));
 }
 

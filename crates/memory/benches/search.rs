@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// Messages of one store.
 const BATCH: usize = 1_000;
-/// A filter on the lot of a message keeps one in so many.
+/// A filter on the lot of a message keeps one message in this many.
 const LOTS: usize = 100;
 const WORDS: [&str; 16] = [
     "harbor", "window", "garden", "letter", "mountain", "kettle", "bridge", "violin", "forest", "lantern",

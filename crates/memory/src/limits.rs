@@ -85,7 +85,7 @@ impl Limits {
         check(field, name, self.name_bytes)
     }
 
-    /// Refuses a member with such a name.
+    /// Refuses a member with an invalid name.
     pub fn check_member(&self, member: &Member) -> Result<(), Violation> {
         match member {
             Member::User(name) => self.check_name(Field::User, name),

@@ -23,7 +23,7 @@ impl MetadataSize {
         size
     }
 
-    /// Adds an object whose keys follow others of so many bytes.
+    /// Adds an object whose keys follow outer keys of this many bytes.
     fn object(&mut self, object: &Metadata, above: usize, level: usize) {
         self.nested(level);
         for (key, value) in object {

@@ -60,7 +60,7 @@ pub trait CategoryStore: Send + Sync {
     /// Deletes a tag; its facts stay. Returns `false` if it is unknown.
     async fn delete_tag(&self, id: TagId) -> Result<bool, Error>;
 
-    /// The types of sets of this organisation or of all, by id.
+    /// The types of sets of this organization or of all, by id.
     async fn set_types(&self, org: Option<&str>) -> Result<Vec<SetType>, Error>;
 
     /// Stores a type of sets, in place of the one with the same id, whose scope and keys stay. Returns `false` if another

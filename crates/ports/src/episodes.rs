@@ -13,7 +13,7 @@ use crate::Intent;
 pub struct Prepared {
     /// The episode.
     pub episode: Episode,
-    /// Its embedding, normalised; `None` without an embedder.
+    /// Its embedding, normalized; `None` without an embedder.
     pub vector: Option<Vec<f16>>,
     /// Its encoded analysis. An engine stores these bytes unchanged.
     pub analysis: Vec<u8>,

@@ -22,7 +22,7 @@ pub struct NewFact {
     pub citations: Vec<EpisodeId>,
     /// Since when it is true.
     pub valid_from: Timestamp,
-    /// Its embedding, normalised; `None` while no model runs.
+    /// Its embedding, normalized; `None` while no model runs.
     pub vector: Option<Vec<f16>>,
 }
 

@@ -4,7 +4,7 @@ use memcloud_domain::{Episode, EpisodeId, Error, Space};
 
 use crate::{Change, ChangeKind, EpisodeStore};
 
-/// A read of rows ends with the row that brings it to about so much memory, in bytes, even when fewer than its limit were
+/// A read of rows ends with the row that brings it to roughly this much memory, in bytes, even when fewer than its limit were
 /// read. The caller reads on after the last row. So no read takes more than this and one row.
 pub const READ_BYTES: usize = 2 << 20;
 

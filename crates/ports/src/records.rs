@@ -1,4 +1,4 @@
-//! Records beside a graph: the rows of episodes whose content another database keeps.
+//! Records for a graph engine: the rows of episodes whose content another database keeps.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ impl ContentLocation {
 
     /// Refuses records in this `place` whose content is elsewhere.
     pub fn check(self, kept: &str, place: &str) -> Result<(), Error> {
-        let location = |name: &str| if name == Self::Graph.name() { "in Neo4j" } else { "beside them" };
+        let location = |name: &str| if name == Self::Graph.name() { "in Neo4j" } else { "with them" };
         if kept == self.name() {
             return Ok(());
         }

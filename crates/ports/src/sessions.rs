@@ -37,7 +37,7 @@ pub const LISTED_MEMBERS: usize = 1_000;
 /// Reads sessions. Storing an episode creates its session and adds its members: see [`Batch`](crate::Batch).
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// One session with the first of its members, at most so many, if it exists. Users come before agents, both by name.
+    /// One session, if it exists, with at most `most_members` of its members. Users come before agents, both by name.
     async fn session(&self, space: &Space, name: &str, most_members: usize)
     -> Result<Option<Session>, Error>;
 

@@ -12,7 +12,7 @@ use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo};
 /// continues.
 #[async_trait]
 pub trait SpaceStore: Send + Sync {
-    /// Spaces in the order of their names (organisation, then project), after this one. Includes those being deleted.
+    /// Spaces in the order of their names (organization, then project), after this one. Includes those being deleted.
     async fn spaces(&self, after: Option<&Space>, limit: usize) -> Result<Vec<SpaceInfo>, Error>;
 
     /// A space and how much it holds; `None` when it is unknown. One that is being deleted holds nothing.

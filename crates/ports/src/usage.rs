@@ -16,7 +16,7 @@ pub struct Charge {
     pub tokens: u64,
 }
 
-/// The limits of the language model's use. `None` is no limit.
+/// The limits of the language model's use. `None` means unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// Calls in a minute of the clock.

@@ -1,4 +1,4 @@
-//! Embeddings beside the episodes, and the vector space they belong to.
+//! Embeddings of the episodes, and the vector space they belong to.
 
 use async_trait::async_trait;
 use half::f16;

@@ -19,7 +19,7 @@ pub struct App {
     pub(crate) measures: Arc<Measures>,
 }
 
-/// What the server accepts of a request, beside the limits of the memory itself.
+/// The server's limits on a request, in addition to the limits of the memory itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The longest body of a request, in bytes. Default 8 MiB.

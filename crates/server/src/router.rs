@@ -65,7 +65,7 @@ fn for_operators() -> OpenApiRouter<App> {
     guarded![summary::health, ready::ready]
 }
 
-/// The routes beside the memory itself that need a key, where the instance has one.
+/// The routes other than the memory's own that need a key, where the instance has one.
 fn for_key_holders() -> OpenApiRouter<App> {
     guarded![
         metrics::metrics,
@@ -130,7 +130,7 @@ fn document() -> OpenApi {
     document
 }
 
-/// What the document says beside its routes.
+/// What the document says in addition to its routes.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 /// How the database behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behaviour {
+enum Behavior {
     Healthy,
     Silent,
     Fails(DatabaseErrorKind),
@@ -20,18 +20,18 @@ enum Behaviour {
 
 #[derive(Clone)]
 struct Scripted {
-    behaviour: watch::Receiver<Behaviour>,
+    behavior: watch::Receiver<Behavior>,
     opened: Arc<AtomicUsize>,
 }
 
 impl Scripted {
     async fn answer(&self) -> Result<(), Error> {
-        match *self.behaviour.borrow() {
-            Behaviour::Healthy => return Ok(()),
-            Behaviour::Fails(trouble) => {
+        match *self.behavior.borrow() {
+            Behavior::Healthy => return Ok(()),
+            Behavior::Fails(trouble) => {
                 return Err(Error::database(Database::Neo4j, trouble, "as the test says"));
             }
-            Behaviour::Silent => {}
+            Behavior::Silent => {}
         }
         std::future::pending().await
     }
@@ -55,11 +55,11 @@ impl Connector for Scripted {
     }
 }
 
-/// A database in this behaviour, what changes it, and how often it was opened.
-fn database(behaviour: Behaviour) -> (Scripted, watch::Sender<Behaviour>, Arc<AtomicUsize>) {
-    let (change, behaviour) = watch::channel(behaviour);
+/// A database in this behavior, what changes it, and how often it was opened.
+fn database(behavior: Behavior) -> (Scripted, watch::Sender<Behavior>, Arc<AtomicUsize>) {
+    let (change, behavior) = watch::channel(behavior);
     let opened = Arc::new(AtomicUsize::new(0));
-    (Scripted { behaviour, opened: Arc::clone(&opened) }, change, opened)
+    (Scripted { behavior, opened: Arc::clone(&opened) }, change, opened)
 }
 
 #[track_caller]
@@ -76,9 +76,9 @@ async fn ok(_: usize) -> Result<(), Error> {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_database_fails_first_callers_soon_and_later_ones_at_once() {
-    let (scripted, change, _) = database(Behaviour::Healthy);
+    let (scripted, change, _) = database(Behavior::Healthy);
     let connection = Connection::start(scripted.clone(), Timeouts::default()).await;
-    change.send_replace(Behaviour::Silent);
+    change.send_replace(Behavior::Silent);
     let began = Instant::now();
     let hanging = connection.run(|_| async { scripted.answer().await });
     assert_eq!(trouble(hanging.await), DatabaseErrorKind::Silent);
@@ -86,14 +86,14 @@ async fn a_silent_database_fails_first_callers_soon_and_later_ones_at_once() {
     let began = Instant::now();
     assert_eq!(trouble(connection.run(ok).await), DatabaseErrorKind::Silent);
     assert_eq!(began.elapsed(), Duration::ZERO, "later operations fail at once");
-    change.send_replace(Behaviour::Healthy);
+    change.send_replace(Behavior::Healthy);
     sleep(Duration::from_secs(18)).await;
     connection.run(ok).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_operation_keeps_its_time_and_session_while_pings_are_answered() {
-    let (scripted, _change, opened) = database(Behaviour::Healthy);
+    let (scripted, _change, opened) = database(Behavior::Healthy);
     let connection = Connection::start(scripted, Timeouts::default()).await;
     let slow = |session| async move {
         sleep(Duration::from_millis(3_900)).await;
@@ -116,7 +116,7 @@ async fn a_slow_operation_keeps_its_time_and_session_while_pings_are_answered() 
 
 #[tokio::test(start_paused = true)]
 async fn an_idempotent_operation_runs_again_on_a_new_session() {
-    let (scripted, change, _) = database(Behaviour::Healthy);
+    let (scripted, change, _) = database(Behavior::Healthy);
     let connection = Connection::start(scripted, Timeouts::default()).await;
     let lost_once = |session: usize| async move {
         if session == 1 {
@@ -126,7 +126,7 @@ async fn an_idempotent_operation_runs_again_on_a_new_session() {
     };
     assert_eq!(connection.run_idempotent(lost_once).await.unwrap(), 2);
     // A second attempt that fails does not settle an outcome that the first left unknown.
-    change.send_replace(Behaviour::Fails(DatabaseErrorKind::Unreachable));
+    change.send_replace(Behavior::Fails(DatabaseErrorKind::Unreachable));
     let unknown = |_| async { Err::<(), _>(Error::OutcomeUnknown { database: Database::Neo4j }) };
     assert!(matches!(connection.run_idempotent(unknown).await, Err(Error::OutcomeUnknown { .. })));
 }
@@ -139,12 +139,12 @@ async fn a_database_that_is_down_is_retried_with_backoff() {
         DatabaseErrorKind::Lacking,
         DatabaseErrorKind::Forbidden,
     ] {
-        let (scripted, change, _) = database(Behaviour::Fails(wrong));
+        let (scripted, change, _) = database(Behavior::Fails(wrong));
         let connection = Connection::start(scripted, Timeouts::default()).await;
         assert_eq!(trouble(connection.run(ok).await), wrong);
         assert_eq!(trouble(Err::<(), _>(connection.outage().unwrap())), wrong);
         sleep(Duration::from_mins(1)).await;
-        change.send_replace(Behaviour::Healthy);
+        change.send_replace(Behavior::Healthy);
         sleep(Duration::from_millis(2_100)).await;
         connection.run(ok).await.unwrap();
         assert!(connection.outage().is_none());
@@ -153,9 +153,9 @@ async fn a_database_that_is_down_is_retried_with_backoff() {
 
 #[tokio::test(start_paused = true)]
 async fn an_exhausted_database_keeps_the_open_session() {
-    let (scripted, change, _) = database(Behaviour::Healthy);
+    let (scripted, change, _) = database(Behavior::Healthy);
     let connection = Connection::start(scripted, Timeouts::default()).await;
-    change.send_replace(Behaviour::Fails(DatabaseErrorKind::Exhausted));
+    change.send_replace(Behavior::Fails(DatabaseErrorKind::Exhausted));
     let slow = |session| async move {
         sleep(Duration::from_secs(3)).await;
         Ok(session)
@@ -167,7 +167,7 @@ async fn an_exhausted_database_keeps_the_open_session() {
 
 #[tokio::test(start_paused = true)]
 async fn sessions_are_reopened_every_ten_minutes() {
-    let (scripted, _change, opened) = database(Behaviour::Healthy);
+    let (scripted, _change, opened) = database(Behavior::Healthy);
     let _connection = Connection::start(scripted, Timeouts::default()).await;
     sleep(Duration::from_mins(31)).await;
     assert_eq!(opened.load(Ordering::SeqCst), 4);

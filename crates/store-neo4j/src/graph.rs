@@ -28,7 +28,7 @@ impl Content {
     }
 }
 
-/// Writes episodes of one space, each linked to its neighbours in its conversation.
+/// Writes episodes of one space, each linked to its neighbors in its conversation.
 pub(crate) async fn put(graph: Graph, memory: &str, nodes: &[EpisodeNode<'_>]) -> Result<(), Error> {
     let Some(first) = nodes.first() else { return Ok(()) };
     let space = space_name(&first.episode.space);

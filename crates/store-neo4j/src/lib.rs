@@ -1,4 +1,4 @@
-//! The Neo4j engine: episodes as a graph, beside records in another engine.
+//! The Neo4j engine: episodes as a graph, with records in another engine.
 //!
 //! `(:Session)-[:BEGINS]->(:Episode)-[:NEXT]->(:Episode)…` is a conversation in order, and
 //! `(:Producer)-[:SAID]->(:Episode)` names who said it, so Neo4j's own browser shows conversations as paths. An episode is

@@ -1,7 +1,7 @@
-//! How many writes were answered, kept in a file beside the database: if the write-ahead log or the database is lost, or
+//! How many writes were answered, kept in a file next to the database: if the write-ahead log or the database is lost, or
 //! replaced by an older copy, the next start notices.
 //!
-//! The number also stands in the database, in the transaction of the writes themselves. The file is written after the
+//! The number is also in the database, in the transaction of the writes themselves. The file is written after the
 //! commit and never synchronized, so it may fall behind but is never ahead of what is on the disk.
 
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use memcloud_domain::{Error, Timestamp};
 
 use crate::files::open_private;
-use crate::{beside, error};
+use crate::{error, sibling};
 
 /// What was answered before, as the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Answered {
         Some(Self { writes: writes.parse().ok()?, memory: memory.to_owned() })
     }
 
-    /// What is missing in a database of this memory with so many writes, in words.
+    /// What is missing in a database of this memory with this number of writes, in words.
     fn missing(&self, memory: &str, writes: u64) -> Option<String> {
         let Self { writes: answered, memory: known } = self;
         if *answered == 0 {
@@ -55,7 +55,7 @@ pub(crate) fn refuse_lost_database(database: &Path) -> Result<(), Error> {
         Some(Answered { writes: writes @ 1.., .. }) => {
             format!("{writes} writes were answered, and the database is missing or empty")
         }
-        _ if size(&beside(database, "-wal")) > 0 => {
+        _ if size(&sibling(database, "-wal")) > 0 => {
             "the write-ahead log is there, and the database is missing or empty".into()
         }
         _ => return Ok(()),
@@ -72,7 +72,7 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    /// Begins with a database of this memory with so many writes, and notes what it lacks.
+    /// Begins with a database of this memory that has this number of writes, and notes what it lacks.
     pub(crate) fn begin(database: &Path, memory: &str, writes: u64, now: Timestamp) -> Result<Self, Error> {
         let before = Answered::read(database);
         if let Some(what) = before.and_then(|before| before.missing(memory, writes)) {
@@ -121,11 +121,11 @@ pub(crate) fn refuse_incomplete(database: &Path) -> Result<(), Error> {
 }
 
 fn path(database: &Path) -> PathBuf {
-    beside(database, "-answered")
+    sibling(database, "-answered")
 }
 
 fn note_path(database: &Path) -> PathBuf {
-    beside(database, "-missing")
+    sibling(database, "-missing")
 }
 
 fn place(database: &Path) -> String {

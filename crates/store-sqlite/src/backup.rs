@@ -58,7 +58,7 @@ pub fn back_up(directory: &Path, to: &Path) -> Result<Backup, Error> {
     Ok(Backup { episodes, bytes })
 }
 
-/// Checks a copy: that it is intact, and has at least so many writes. Returns how many episodes it has.
+/// Checks a copy: that it is intact, and has at least this number of writes. Returns how many episodes it has.
 fn check(copy: &Path, answered: u64) -> Result<u64, WorkError> {
     let copy = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let broken = integrity(&copy)?;

@@ -35,7 +35,7 @@ pub(crate) fn delete(
     Ok(ids)
 }
 
-/// The episodes to delete, in parts of about so many bytes.
+/// The episodes to delete, in parts of about this number of bytes.
 pub(crate) fn parts(
     connection: &Connection,
     space: &Space,

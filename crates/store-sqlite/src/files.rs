@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use memcloud_domain::Error;
 use rustix::fs::OFlags;
 
-use crate::beside;
+use crate::sibling;
 
 /// The files of the open database, as they were when it was opened.
 ///
@@ -23,7 +23,7 @@ impl Files {
     /// Remembers the database, its write-ahead log and the log's index, which exist while a connection is open.
     pub(crate) fn of(database: &Path) -> Self {
         let place = database.parent().unwrap_or(database).display().to_string();
-        let paths = [database.to_owned(), beside(database, "-wal"), beside(database, "-shm")];
+        let paths = [database.to_owned(), sibling(database, "-wal"), sibling(database, "-shm")];
         let known = paths.into_iter().filter_map(|path| identity(&path).map(|found| (path, found))).collect();
         Self { place, known }
     }

@@ -2,7 +2,7 @@
 //!
 //! Writes go through one thread that owns the only writing connection and commits whatever waits together
 //! (`writer`); reads use a few connections of their own (`readers`), so a long read never holds up a store.
-//! A commit is synchronised to the disk before it is answered (`synchronous = FULL`).
+//! A commit is synchronized to the disk before it is answered (`synchronous = FULL`).
 
 mod analyses;
 mod answered;
@@ -112,7 +112,7 @@ impl SqliteStore {
         let files = Arc::new(Files::of(&path));
         let writes = meta::writes(&connection).map_err(|error| error.doing(OPENING))?;
         let answered = Counter::begin(&path, &memory, writes, now)?;
-        let reserve = beside(&path, RESERVE);
+        let reserve = sibling(&path, RESERVE);
         let damage = Arc::new(Damage::default());
         let output = Output { connection, files: Arc::clone(&files), answered, reserve };
         let writer = Writer::start(output, Arc::clone(&damage))?;
@@ -166,8 +166,8 @@ impl SqliteStore {
     }
 }
 
-/// The name of a file beside the database that begins with its name.
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+/// The path of a file next to the database: the database's name with a suffix.
+fn sibling(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -189,7 +189,7 @@ fn open_database(
     let opened = attempt(LogIndex::Shared);
     let Err(Error::StorageFull(_)) = opened else { return opened };
     // There may be none.
-    let _ = std::fs::remove_file(beside(path, RESERVE));
+    let _ = std::fs::remove_file(sibling(path, RESERVE));
     match attempt(LogIndex::Shared) {
         Err(Error::StorageFull(_)) => attempt(LogIndex::Private),
         opened => opened,

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::error;
 use crate::files::open_private;
 
-/// Less than this is no room. In bytes.
+/// With less free space than this, in bytes, the disk counts as full.
 pub(crate) const ROOM: u64 = 128 << 10;
 
 /// Proves that the disk has a little room left. The file has no name, so any number of proofs can run at once.

@@ -11,7 +11,7 @@ use crate::damage::Damage;
 use crate::error::{WorkError, is_damage};
 use crate::{read, spaces};
 
-/// What leads to a row.
+/// What identifies a row.
 struct Key {
     row: i64,
     sequence: i64,
@@ -86,7 +86,7 @@ pub(crate) fn changes(
     keys.retain(|key| key.sequence > after.cast_signed());
     keys.sort_unstable_by_key(|key| key.sequence);
     let mut changes = rows(connection, damage, &keys, read::CHANGE_BY_ROW, Change::size, limit)?;
-    // What lies behind a full answer is read later.
+    // What comes after a full answer is read later.
     let end = if changes.len() < limit && changes.len() < keys.len() {
         changes
             .last()

@@ -23,7 +23,7 @@ const MIGRATIONS: &[&str] = &[
 /// How SQLite keeps the index of the write-ahead log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogIndex {
-    /// In a file beside the log, so that other programs can read the database as well.
+    /// In a file other than the log, so that other programs can read the database as well.
     Shared,
     /// In memory, for a disk without room for that file. Other programs are then kept out.
     Private,
@@ -85,7 +85,7 @@ pub(crate) fn prove_writable(connection: &Connection) -> Result<(), WorkError> {
     Ok(connection.execute_batch("ROLLBACK TO probe; RELEASE probe")?)
 }
 
-/// Limits the size of the database to what it is and so many bytes more, or lifts the limit.
+/// Limits the database to its current size plus this number of bytes, or lifts the limit.
 pub(crate) fn limit_size(connection: &Connection, growth: Option<u64>) -> rusqlite::Result<()> {
     const UNLIMITED: u64 = u32::MAX as u64 - 1;
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from);

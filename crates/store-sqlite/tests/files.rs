@@ -22,7 +22,7 @@ async fn store(memory: &Memory, space: &Space, content: &str) -> Result<(), Erro
     memory.store(request.checked(memory.limits())?).await.map(drop)
 }
 
-fn beside(directory: &Path, suffix: &str) -> PathBuf {
+fn sibling(directory: &Path, suffix: &str) -> PathBuf {
     directory.join(format!("{FILE}{suffix}"))
 }
 
@@ -101,9 +101,9 @@ async fn a_reader_of_another_program_slows_no_store_after_a_deletion() {
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN; SELECT count(*) FROM episodes").unwrap();
     engine.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
-    let beside = timed().await;
+    let during = timed().await;
     // Before, each of the twenty waited a quarter of a second.
-    assert!(beside < alone * 3 + Duration::from_secs(1), "{beside:?} beside a reader, {alone:?} alone");
+    assert!(during < alone * 3 + Duration::from_secs(1), "{during:?} during a read, {alone:?} alone");
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn nothing_is_stored_into_files_that_are_gone() {
     store(&memory, &space, "kept as well").await.unwrap();
     assert!(engine.health.probe().await[0].outcome.is_ok());
     for suffix in ["", "-wal", "-shm"] {
-        let (file, copy) = (beside(&home, suffix), parent.path().join("copy"));
+        let (file, copy) = (sibling(&home, suffix), parent.path().join("copy"));
         std::fs::copy(&file, &copy).unwrap();
         let original = parent.path().join("original");
         std::fs::rename(&file, &original).unwrap();
@@ -160,7 +160,7 @@ async fn killed(directory: &Path, stores: usize) -> PathBuf {
     let left = directory.join("left");
     std::fs::create_dir(&left).unwrap();
     for suffix in ["", "-wal", "-answered"] {
-        std::fs::copy(beside(&home, suffix), beside(&left, suffix)).unwrap();
+        std::fs::copy(sibling(&home, suffix), sibling(&left, suffix)).unwrap();
     }
     left
 }
@@ -180,7 +180,7 @@ async fn a_start_after_a_kill_misses_nothing() {
 async fn a_start_with_fewer_writes_than_were_answered_says_so_until_it_is_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let left = killed(directory.path(), 9).await;
-    let log = beside(&left, "-wal");
+    let log = sibling(&left, "-wal");
     let bytes = std::fs::read(&log).unwrap();
     std::fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
     for round in 0..2 {
@@ -198,7 +198,7 @@ async fn a_start_with_fewer_writes_than_were_answered_says_so_until_it_is_accept
     }
     let engine = open(&left).await;
     assert!(matches!(failure(&engine).await, Error::StorageIncomplete { .. }), "later stores do not hide it");
-    std::fs::remove_file(beside(&left, "-missing")).unwrap();
+    std::fs::remove_file(sibling(&left, "-missing")).unwrap();
     assert!(engine.health.probe().await[0].outcome.is_ok());
     drop(engine);
     assert!(open(&left).await.health.probe().await[0].outcome.is_ok());
@@ -208,7 +208,7 @@ async fn a_start_with_fewer_writes_than_were_answered_says_so_until_it_is_accept
 async fn a_database_that_is_gone_is_not_created_again() {
     let directory = tempfile::tempdir().unwrap();
     let left = killed(directory.path(), 3).await;
-    let file = beside(&left, "");
+    let file = sibling(&left, "");
     let before = std::fs::read(&file).unwrap();
     let refused = async || {
         let refused = SqliteStore::open(&left, clock()).await.err();
@@ -218,13 +218,13 @@ async fn a_database_that_is_gone_is_not_created_again() {
     refused().await;
     std::fs::remove_file(&file).unwrap();
     refused().await;
-    assert!(!file.exists() && beside(&left, "-wal").metadata().unwrap().len() > 0, "nothing is changed");
-    std::fs::remove_file(beside(&left, "-answered")).unwrap();
+    assert!(!file.exists() && sibling(&left, "-wal").metadata().unwrap().len() > 0, "nothing is changed");
+    std::fs::remove_file(sibling(&left, "-answered")).unwrap();
     refused().await;
     std::fs::write(&file, before).unwrap();
     assert_eq!(open(&left).await.episodes.counts().await.unwrap().episodes, 3);
     let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::copy(beside(&killed(elsewhere.path(), 1).await, ""), &file).unwrap();
+    std::fs::copy(sibling(&killed(elsewhere.path(), 1).await, ""), &file).unwrap();
     let engine = open(&left).await;
     let found = failure(&engine).await;
     assert!(

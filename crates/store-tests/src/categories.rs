@@ -113,7 +113,7 @@ pub async fn sets_inherit_categories(store: Store) {
         description: "é".into(),
     };
     let people = set_type(1, (&here).into(), &["producer_id"]);
-    let shops = set_type(2, FactScope::organisation("universal"), &["shop", "city"]);
+    let shops = set_type(2, FactScope::organization("universal"), &["shop", "city"]);
     assert!(!store.categories.put_set_type(&set_type(3, (&space("unknown")).into(), &[])).await.unwrap());
     for known in [&people, &shops] {
         assert!(store.categories.put_set_type(known).await.unwrap());
@@ -147,7 +147,7 @@ pub async fn sets_inherit_categories(store: Store) {
         assert_eq!(of_set(&store, &set).await, built_in);
     }
     let metadata = BTreeMap::from([("city", "Oslo"), ("shop", "7")].map(|(k, v)| (k.into(), v.into())));
-    let shop = FactSet { scope: FactScope::organisation("universal"), metadata };
+    let shop = FactSet { scope: FactScope::organization("universal"), metadata };
     assert_eq!(of_set(&store, &shop).await, [enabled("prices", 6), profile, enabled("work", 2)]);
     let names = store.categories.enabled_categories(&[shop, FactSet::of(&there), ann.clone()]).await.unwrap();
     assert_eq!(

@@ -22,7 +22,7 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     spaces_learn_separately(fresh().await).await;
     facts_and_queue_can_be_copied(fresh().await, fresh().await).await;
     facts_are_made_by_hand(fresh().await).await;
-    facts_of_an_organisation_cite_all_its_spaces(fresh().await).await;
+    facts_of_an_organization_cite_all_its_spaces(fresh().await).await;
 }
 
 /// The profile of this person.
@@ -421,8 +421,8 @@ pub async fn facts_are_made_by_hand(store: Store) {
     assert_eq!(all_facts(&store).await, facts, "it is copied without a citation");
 }
 
-/// A set of an organisation has facts from messages of all its spaces, and no space has it.
-pub async fn facts_of_an_organisation_cite_all_its_spaces(store: Store) {
+/// A set of an organization has facts from messages of all its spaces, and no space has it.
+pub async fn facts_of_an_organization_cite_all_its_spaces(store: Store) {
     let (one, two) = (space("one"), space("two"));
     let foreign = Space::new("another", "one");
     let ids = [
@@ -431,7 +431,7 @@ pub async fn facts_of_an_organisation_cite_all_its_spaces(store: Store) {
         store_messages(&store, &foreign, "ann", 2..3).await[0],
     ];
     let target =
-        FactTarget { set: FactSet::of(FactScope::organisation("universal")), category: "work".into() };
+        FactTarget { set: FactSet::of(FactScope::organization("universal")), category: "work".into() };
     let queued =
         |episode| Queued { target: target.clone(), episode, since: minute(0), attempts: 0, parked: None };
     store.learning.enqueue(&ids.map(queued)).await.unwrap();

@@ -52,7 +52,7 @@ pub async fn history_has_every_change_once(store: Store) {
     }
 }
 
-/// An episode that was analysed again has the new analysis, and the history is as before.
+/// An episode that was analyzed again has the new analysis, and the history is as before.
 pub async fn analyses_are_replaced_without_a_change(store: Store) {
     let space = space("analyses");
     let episodes = some_episodes(&space, "s", 0..2);

@@ -141,7 +141,7 @@ pub async fn copied_keys_are_kept_as_they_are(store: Store) {
     assert_eq!(ends.collect::<Vec<_>>(), [Some(at(7)), Some(at(30))]);
 }
 
-/// The last use only moves forwards, and unknown keys are no error.
+/// The last use only moves forward, and unknown keys are not an error.
 pub async fn use_is_noted_forwards(store: Store) {
     let store = store.keys.as_ref();
     let key = created(store, key("k", &Right::ALL, 1)).await;

@@ -1,7 +1,7 @@
 //! What every engine must do, written once and run on each.
 //!
 //! One module a port has the tests of that port. [`memory`] tests what users of a memory over the engine rely on,
-//! [`records`] what an engine must do that keeps records beside a graph, and [`agreement`] that all engines give the same
+//! [`records`] what an engine must do that keeps records for a graph, and [`agreement`] that all engines give the same
 //! answers. [`oracle`] runs any history of operations on an engine and on the engine in memory, and compares every read.
 //!
 //! The tests of an engine pass a way to open an empty store:

@@ -355,7 +355,7 @@ impl Pair {
         FactTarget { set: self.set(number / 2), category: CATEGORY_NAMES[number % 2].into() }
     }
 
-    /// One of six sets: about people and as a whole, in two spaces and an organisation.
+    /// One of six sets: about people and as a whole, in two spaces and an organization.
     fn set(&self, number: usize) -> FactSet {
         let [one, two] = &self.spaces;
         match number % 6 {
@@ -363,10 +363,10 @@ impl Pair {
             1 => FactSet::about(one, "bob"),
             2 => FactSet::about(two, "ann"),
             3 => FactSet::of(one),
-            4 => FactSet::of(FactScope::organisation(&one.org)),
+            4 => FactSet::of(FactScope::organization(&one.org)),
             _ => FactSet {
                 metadata: FactSet::about(one, "ann").metadata,
-                ..FactSet::of(FactScope::organisation(&one.org))
+                ..FactSet::of(FactScope::organization(&one.org))
             },
         }
     }

@@ -51,7 +51,7 @@ pub async fn pages_cover_all_sessions_exactly_once(store: Store) {
     let names: Vec<String> = (0..23).rev().map(|n| format!("{n}-{}", "é".repeat(300))).collect();
     for (name, n) in names.iter().zip(0..) {
         let mut stored = batch(some_episodes(&space, name, n..n + 1));
-        // So many that a page is large after some sessions.
+        // Enough that a page is large after a few sessions.
         let members =
             (0..900).map(|m| Member::User(format!("{m:0500}"))).chain([Member::Agent("bot".into())]);
         stored.sessions = vec![(name.clone(), members.collect())];

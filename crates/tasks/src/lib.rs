@@ -1,6 +1,6 @@
 //! One owner for background work.
 //!
-//! Everything that runs beside the requests belongs to a [`Tasks`]. A task has a name, is asked to stop through a
+//! Everything that runs in addition to the requests belongs to a [`Tasks`]. A task has a name, is asked to stop through a
 //! cancellation token, and is cut off when its owner is dropped. No task outlives its owner.
 //!
 //! Work is shut down in the order of dependency: drain the owner that uses a service before the owner of the service.

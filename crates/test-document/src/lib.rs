@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// What any request may be answered that is for no operation: there is no such route or method, or no such caller.
+/// The answers to requests that reach no operation: an unknown route or method, or an unknown caller.
 const BESIDE: [u16; 4] = [401, 403, 404, 405];
 /// Answered as `GET` is, but without a body, and not in the document.
 const HEAD: &str = "HEAD";
@@ -37,7 +37,7 @@ impl Document {
     /// A document, as JSON.
     ///
     /// # Panics
-    /// When it is no JSON.
+    /// When it is not JSON.
     pub fn new(document: &str) -> Self {
         Self { document: serde_json::from_str(document).unwrap(), validators: Mutex::default() }
     }

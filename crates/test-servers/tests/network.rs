@@ -1,4 +1,4 @@
-//! What may stand in front of a server.
+//! What can be between a client and a server.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

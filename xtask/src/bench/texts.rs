@@ -9,7 +9,7 @@ const WHO: [&str; 12] = [
     "Ann",
     "Bob",
     "my sister",
-    "our neighbour",
+    "our neighbor",
     "the team",
     "Clara",
     "an old friend",

@@ -1,8 +1,8 @@
 //! Cycles between the files of a crate: files that can only be understood together.
 //!
-//! The paths of a file (`use crate::a::b`, `super::c::d`, `child::e()`) are resolved to the files they lead to. What a
+//! The paths of a file (`use crate::a::b`, `super::c::d`, `child::e()`) are resolved to the files they name. What a
 //! file re-exports counts for the file it comes from: `use crate::Store` points at the file of `Store`, and a `pub
-//! use` of a child is no edge.
+//! use` of a child does not count as an edge.
 
 mod graph;
 mod imports;

@@ -1,4 +1,4 @@
-//! Links in documents: each leads to a file that exists, and to a heading in it.
+//! Links in documents: each points at a file that exists, and at a heading in it.
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,11 +21,11 @@ fn broken(root: &Path, source: &SourceFile) -> Vec<String> {
         let (file, heading) = target.split_once('#').unwrap_or((target, ""));
         let path = if file.is_empty() { root.join(&source.path) } else { folder.join(file) };
         let reason = if !path.exists() {
-            "leads to no file"
+            "points at a missing file"
         } else if !heading.is_empty()
             && !fs::read_to_string(path).is_ok_and(|text| headings(&text).contains(heading))
         {
-            "leads to no heading"
+            "points at a missing heading"
         } else {
             return None;
         };
@@ -78,8 +78,8 @@ mod tests {
         assert_eq!(
             broken(folder.path(), &source),
             [
-                "index.md:1: the link 'b.md' leads to no file",
-                "index.md:1: the link 'a.md#four' leads to no heading"
+                "index.md:1: the link 'b.md' points at a missing file",
+                "index.md:1: the link 'a.md#four' points at a missing heading"
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! The words to avoid: the table in STYLE.md, searched in every source file and document.
+//! The words to avoid: the table in STYLE.md, looked up in every source file and document.
 
 use std::fs;
 use std::path::Path;
@@ -16,13 +16,16 @@ const HEADING: &str = "## Words to avoid";
 /// Where a word may stay, and why.
 const ALLOWED: &str = "xtask/words-allowed.toml";
 
+/// The kinds of files that people write and read.
+const READ: &[&str] = &["rs", "md", "py", "ts", "sh", "sql", "cypher", "toml", "yml"];
+
 /// Every use of a word to avoid.
 pub(super) fn violations() -> Result<Vec<String>> {
     let root = root();
     let entries = table(&fs::read_to_string(root.join(STYLE))?)?;
     let allowed = fs::read_to_string(root.join(ALLOWED)).with_context(|| format!("cannot read {ALLOWED}"))?;
     let allowed: Allowed = toml::from_str(&allowed).with_context(|| format!("{ALLOWED} is wrong"))?;
-    let sources = with_extensions(&["rs", "md"])?;
+    let sources = with_extensions(READ)?;
     Ok(sources.iter().flat_map(|source| uses(source, &entries, &allowed)).collect())
 }
 
@@ -96,7 +99,7 @@ fn uses(source: &SourceFile, entries: &[Entry], allowed: &Allowed) -> Vec<String
     found
 }
 
-/// A word in lower case, as it stands in a line.
+/// A word of a line, in lower case.
 struct Word {
     text: String,
     /// Whether exactly one space is between it and the word before.
@@ -130,7 +133,7 @@ fn words(line: &str) -> Vec<Word> {
     words
 }
 
-/// Whether a phrase begins here. A phrase of several words is prose: it is not looked for in names.
+/// Whether a phrase begins here. A phrase of several words is searched in prose only, not in names.
 fn begins_with(words: &[Word], phrase: &[String]) -> bool {
     let prose = phrase.len() > 1;
     let matches = |(at, (word, wanted)): (usize, (&Word, &String))| {

@@ -10,10 +10,10 @@ pub use fact::{Fact, FactMetadata};
 pub use search::{Explanation, Hit, SearchAnswer, SearchContent, SearchQuery, SearchResult};
 pub use session::{KnownSession, Session, Sessions};
 
-/// The organisation of every v1 group: v1 has no organisations.
-pub const ORGANISATION: &str = "universal";
+/// The organization of every v1 group: v1 has no organizations.
+pub const ORGANIZATION: &str = "universal";
 
 /// The space of a v1 group.
 pub fn space(group: impl Into<String>) -> memcloud_domain::Space {
-    memcloud_domain::Space::new(ORGANISATION, group)
+    memcloud_domain::Space::new(ORGANIZATION, group)
 }

@@ -2,7 +2,7 @@
 //!
 //! Each layer is cut into shards, each with some of the heads and some of the inner features. A shard computes
 //! its own addend of the layer's output from the layer's input without the others, so that two threads
-//! synchronise only twice in a layer; on one thread, the shards run in turn and add up in place. The sequences
+//! synchronize only twice in a layer; on one thread, the shards run in turn and add up in place. The sequences
 //! of a batch are concatenated without padding; only attention needs their boundaries.
 
 use half::f16;
@@ -126,7 +126,7 @@ impl Encoder {
         let Workspace { x, shards: spaces } = workspace;
         let x = sized(x, rows * self.hidden);
         self.look_up(sequences, x);
-        self.normalise(x, &[], &self.norm);
+        self.normalize(x, &[], &self.norm);
         for layer in &self.layers {
             self.add_shards(layer, x, spaces, fork, &layer.attention_norm, &|shard, x, space, store| {
                 self.attend(shard, sequences, x, space, store);
@@ -151,7 +151,7 @@ impl Encoder {
         }
     }
 
-    fn normalise(&self, x: &mut [f32], residuals: &[&[f32]], norm: &Norm) {
+    fn normalize(&self, x: &mut [f32], residuals: &[&[f32]], norm: &Norm) {
         self.kernels.layer_norm(x, residuals, &norm.gamma, &norm.beta, self.epsilon);
     }
 
@@ -173,14 +173,14 @@ impl Encoder {
             for (addend, space) in addends.iter_mut().zip(spaces.iter()) {
                 *addend = &space.out[..len];
             }
-            self.normalise(x, &addends[..spaces.len().min(MAX_SHARDS)], norm);
+            self.normalize(x, &addends[..spaces.len().min(MAX_SHARDS)], norm);
         } else if let Some(space) = spaces.first_mut() {
             let mut store = Store::Replace;
             for shard in &layer.shards {
                 work(shard, x, space, store);
                 store = Store::Add;
             }
-            self.normalise(x, &[&space.out[..len]], norm);
+            self.normalize(x, &[&space.out[..len]], norm);
         }
     }
 

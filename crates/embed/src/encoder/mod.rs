@@ -215,7 +215,7 @@ impl Model {
     }
 
     /// One vector of length 1 from the vectors of the tokens. The mean needs no division: the vector is
-    /// normalised afterwards.
+    /// normalized afterwards.
     fn pool_rows(&self, rows: &[f32]) -> Vec<f32> {
         let mut rows = rows.chunks_exact(self.config.hidden_size);
         let mut vector = rows.next().map(<[f32]>::to_vec).unwrap_or_default();
@@ -234,7 +234,7 @@ impl Model {
     }
 }
 
-/// Cuts `order`, in which texts get shorter, into chunks for `threads` threads. Chunks get smaller towards
+/// Cuts `order`, in which texts get shorter, into chunks for `threads` threads. Chunks get smaller toward
 /// the end, so that all threads finish at about the same time.
 fn chunks<'a>(order: &'a [usize], tokens: &[Vec<u32>], threads: usize) -> Vec<&'a [usize]> {
     let mut left: usize = order.iter().map(|&i| tokens[i].len()).sum();

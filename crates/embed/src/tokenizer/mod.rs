@@ -16,7 +16,7 @@ use vocabulary::Vocabulary;
 /// A word of more characters than this is unknown as a whole.
 const LONGEST_WORD: usize = 100;
 
-/// How text is normalised before it is cut into words.
+/// How text is normalized before it is cut into words.
 #[expect(clippy::struct_excessive_bools, reason = "the four independent switches of the file format")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Normalizer {
@@ -31,7 +31,7 @@ pub(crate) struct Normalizer {
 }
 
 impl Default for Normalizer {
-    /// The normalisation of uncased BERT models.
+    /// The normalization of uncased BERT models.
     fn default() -> Self {
         Self { clean: true, split_cjk: true, strip_accents: true, lowercase: true }
     }

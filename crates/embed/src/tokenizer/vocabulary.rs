@@ -18,7 +18,7 @@ pub struct TokenizerFiles {
     pub tokenizer_json: Option<PathBuf>,
     /// `tokenizer_config.json`: settings that go with `vocab.txt`.
     pub tokenizer_config: Option<PathBuf>,
-    /// Whether the files are known to agree, so that `tokenizer.json` need not be read beside `vocab.txt`.
+    /// Whether the files are known to agree, so that `tokenizer.json` need not be read in addition to `vocab.txt`.
     pub known_to_agree: bool,
 }
 

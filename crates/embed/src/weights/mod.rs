@@ -184,6 +184,6 @@ pub fn find(places: &Places) -> Result<Option<ModelFiles>, Error> {
     if let Some(dir) = &places.model_dir {
         return ModelFiles::in_dir(dir).map(Some);
     }
-    let beside = places.binary_dir.iter().flat_map(|dir| [dir.join("model"), dir.join(DEFAULT_MODEL)]);
-    Ok(beside.chain([places.fetched_dir()]).find_map(|dir| ModelFiles::pinned_in(&dir)))
+    let shipped = places.binary_dir.iter().flat_map(|dir| [dir.join("model"), dir.join(DEFAULT_MODEL)]);
+    Ok(shipped.chain([places.fetched_dir()]).find_map(|dir| ModelFiles::pinned_in(&dir)))
 }

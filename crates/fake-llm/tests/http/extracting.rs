@@ -59,7 +59,7 @@ async fn statements_become_commands() {
 async fn facts_of_one_feature_are_merged() {
     let client = Client::new();
     let fact = |id: u32, feature: &str, value: &str| json!({"id": id, "feature": feature, "value": value});
-    let facts = [fact(1, "likes", "tea"), fact(2, "colour", "red"), fact(3, "likes", "coffee")];
+    let facts = [fact(1, "likes", "tea"), fact(2, "color", "red"), fact(3, "likes", "coffee")];
     let asked = json!({"tag": "Likes", "facts": facts});
     let expected = json!({"merges": [{"facts": [1, 3], "feature": "likes", "value": "tea, coffee"}]});
     for with_format in [true, false] {

@@ -52,7 +52,7 @@ async fn catalog(engine: &Engine) -> Result<BTreeSet<String>, Error> {
     Ok(catalog)
 }
 
-/// Whether a scope can be on both sides: a space that is being deleted has a hidden name, without an organisation.
+/// Whether a scope can be on both sides: a space that is being deleted has a hidden name, without an organization.
 fn is_copied(scope: &FactScope) -> bool {
     !scope.org.is_empty()
 }

@@ -98,7 +98,7 @@ pub(super) unsafe fn softmax<V: Vector>(scores: *mut f32, len: usize, padded: us
         sum = sum.add(e);
         i += V::LANES;
     }
-    // exp clamps at e^-87, so the padding contributes less than f32 can represent beside the 1 of the
+    // exp clamps at e^-87, so the padding contributes less than f32 can represent next to the 1 of the
     // largest score.
     let scale = V::splat(1.0 / sum.sum());
     i = 0;

@@ -259,7 +259,7 @@ impl Kernels {
         in_f32!(self.0, attention(&job));
     }
 
-    /// Normalises each row of `x + residuals`, in place: mean 0, variance 1, times `gamma`, plus `beta`.
+    /// Normalizes each row of `x + residuals`, in place: mean 0, variance 1, times `gamma`, plus `beta`.
     ///
     /// `x` and each residual are `[rows][width]`, `gamma` and `beta` have `width` values, a multiple of 16.
     ///
@@ -309,7 +309,7 @@ impl Kernels {
         check_query(query);
         assert!(indices.len() == out.len(), "indices and results differ in length");
         let last = indices.iter().max().map_or(0, |&index| index as usize + 1);
-        assert!(rows.len() >= area(query.len(), last), "an index lies beyond the rows");
+        assert!(rows.len() >= area(query.len(), last), "an index is beyond the rows");
         in_f32!(self.0, dot_rows_at(query, rows, indices, out));
     }
 

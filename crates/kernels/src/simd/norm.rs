@@ -19,12 +19,12 @@ pub(super) unsafe fn layer_norm<V: Vector>(job: &LayerNorm<'_>) {
             sum = sum.add(value);
             i += V::LANES;
         }
-        normalise::<V>(job, row, sum.sum());
+        normalize::<V>(job, row, sum.sum());
     }
 }
 
 #[inline(always)]
-unsafe fn normalise<V: Vector>(job: &LayerNorm<'_>, row: *mut f32, sum: f32) {
+unsafe fn normalize<V: Vector>(job: &LayerNorm<'_>, row: *mut f32, sum: f32) {
     #[expect(clippy::cast_precision_loss, reason = "widths are below 2^24")]
     let width = job.width as f32;
     let mean = V::splat(sum / width);

@@ -31,7 +31,7 @@ fn the_reference_is_up_to_date() {
 fn command_line() -> String {
     let mut page = String::from(
         "# The command line\n\nWritten by `UPDATE_DOCS=1 cargo test -p memcloud reference` from the definitions.\n\n\
-         Data goes to stdout, messages to stderr. Colours are off when `NO_COLOR` is set or the output is not a terminal. A\n\
+         Data goes to stdout, messages to stderr. Colors are off when `NO_COLOR` is set or the output is not a terminal. A\n\
          progress bar is drawn on a terminal; elsewhere a line is printed every few seconds. Settings: [settings.md](settings.md).\n\n\
          ## Exit codes\n\n| code | meaning |\n|---|---|\n",
     );

@@ -1,5 +1,5 @@
 use clap::Subcommand;
-use memcloud_api::memmachine_v1::ORGANISATION;
+use memcloud_api::memmachine_v1::ORGANIZATION;
 use memcloud_api::native::{Space, SpaceChanges, SpaceDetails, Spaces};
 use memcloud_client::{Client, Error, SpacesQuery};
 
@@ -50,7 +50,7 @@ struct Name {
     /// The project; of a group, its name
     project: String,
     /// The organization; all groups belong to 'universal'
-    #[arg(long, value_name = "NAME", default_value = ORGANISATION)]
+    #[arg(long, value_name = "NAME", default_value = ORGANIZATION)]
     org: String,
 }
 

@@ -108,7 +108,7 @@ async fn ready(client: &Client) -> Result<(), Failure> {
     tokio::time::timeout(READY_WITHIN, asking).await.map_err(|_| {
         Failure::new(
             "the instance started but did not become ready",
-            "run 'memcloud doctor' beside it, or see its log",
+            "run 'memcloud doctor' while it runs, or read its log",
         )
     })
 }

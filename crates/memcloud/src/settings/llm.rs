@@ -75,7 +75,7 @@ fn chat(sources: &Sources) -> Result<ChatOptions, Failure> {
     let tokens = sources.parsed(&CONTEXT_TOKENS)?.unwrap_or(ChatOptions::default().context_tokens);
     if tokens > MAX_CONTEXT {
         let message = format!("{} is more than {MAX_CONTEXT}", CONTEXT_TOKENS.name);
-        return Err(Failure::usage(message, "lower it: no model reads so much of a memory"));
+        return Err(Failure::usage(message, "set it to that or less"));
     }
     Ok(ChatOptions { context_tokens: tokens })
 }

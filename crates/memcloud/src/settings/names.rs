@@ -187,7 +187,7 @@ settings! {
     /// The format of the log on stderr: `text` or `json`.
     SETTING LOG_FORMAT = "MEMCLOUD_LOG_FORMAT", flag "--log-format", default "`text`";
     // Read by the module `output`; here for the reference.
-    /// Set to any value: no colours.
+    /// Set to any value: no colors.
     SETTING NO_COLOR = "NO_COLOR";
 }
 

@@ -210,7 +210,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
-/// The settings of a file, each under its key. An unknown key is refused: it is most likely misspelt.
+/// The settings of a file, each under its key. An unknown key is refused: it is most likely misspelled.
 fn parse_file(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let wrong = |what: String| {
         Failure::usage(

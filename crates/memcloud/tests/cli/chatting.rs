@@ -145,7 +145,7 @@ async fn lines_of_stdin_are_one_conversation() {
     assert_eq!(
         roles,
         ["user", "assistant", "user"],
-        "what stands in the conversation is not recalled on top"
+        "messages of the conversation itself are not recalled again"
     );
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Long enough for any machine; nothing waits so long unless it is broken.
+/// Long enough for any machine; only a broken server takes longer.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A home directory without any settings.

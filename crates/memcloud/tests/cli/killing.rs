@@ -43,7 +43,7 @@ async fn slow_every_answered_store_survives_a_kill() {
     assert_eq!(rows, all.len());
 }
 
-/// Eight clients store a thousand messages; the server is killed when so many have been answered.
+/// Eight clients store a thousand messages; the server is killed when a certain number has been answered.
 async fn store_until_killed(server: &mut Server, round: usize, kill_after: usize) -> Answers {
     let (answered, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let clients: Vec<_> = (0..CLIENTS)
@@ -65,7 +65,7 @@ async fn store_until_killed(server: &mut Server, round: usize, kill_after: usize
             })
         })
         .collect();
-    tokio::time::timeout(2 * PATIENCE, enough.notified()).await.expect("so many stores are answered");
+    tokio::time::timeout(2 * PATIENCE, enough.notified()).await.expect("enough stores are answered");
     server.signal("KILL");
     server.ended();
     let mut all = Answers::new();

@@ -1,4 +1,4 @@
-//! Settings as environments and files really hold them: with quotes around them, with variables of other programs beside
+//! Settings as environments and files really hold them: with quotes around them, with variables of other programs next to
 //! them, with `~` in paths.
 
 use serde_json::json;

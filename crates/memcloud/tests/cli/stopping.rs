@@ -29,7 +29,7 @@ fn a_batch_that_has_begun_is_stored_whole_or_not_at_all() {
     let mut stream = begin_batch(server.url.trim_start_matches("http://"));
     assert!(server.ends_within(ENDS_WITHIN, "TERM").success(), "{}", server.logged);
     let mut answer = Vec::new();
-    // An end of the connection, orderly or not, is no answer.
+    // An end of the connection, orderly or not, does not count as an answer.
     let read = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).unwrap();
     let answered = read.is_ok() && answer.contains("HTTP/1.1 200 ");

@@ -15,7 +15,7 @@ const SHARE: f32 = 0.7;
 const ANSWER_BYTES: usize = 16 << 10;
 
 /// Whether the answer consists almost only of quotations from what was recalled for it. Stored as a memory of its own, it
-/// would be found beside what it repeats and crowd out other memories.
+/// would be found together with what it repeats and crowd out other memories.
 pub(crate) fn is_echo<'a>(answer: &str, recalled: impl Iterator<Item = &'a str>) -> bool {
     let answer = stems(&answer[..answer.floor_char_boundary(ANSWER_BYTES)]);
     if answer.is_empty() {

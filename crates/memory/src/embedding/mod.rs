@@ -78,7 +78,7 @@ fn is_finite(vectors: &[Vec<f16>]) -> bool {
     vectors.iter().flatten().all(|x| x.is_finite())
 }
 
-/// Such a vector is similar to nothing, and hides what it stands for.
+/// A vector like that is similar to nothing, and hides its text.
 fn not_finite() -> Error {
     Error::Embedding("it returned a vector with values that are not finite numbers".into())
 }

@@ -9,7 +9,7 @@ use crate::limits::Limits;
 
 /// Every rule that a request breaks.
 pub(super) fn request(request: &StoreRequest, limits: &Limits) -> Result<(), Vec<Violation>> {
-    let names = [(Field::Organisation, &request.space.org), (Field::Space, &request.space.project)];
+    let names = [(Field::Organization, &request.space.org), (Field::Space, &request.space.project)];
     let key = request.idempotency_key.iter().map(|key| (Field::IdempotencyKey, key));
     let names = names.into_iter().chain(key).map(|(field, name)| limits.check_name(field, name));
     let mut items = HashMap::new();

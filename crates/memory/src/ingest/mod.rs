@@ -1,4 +1,4 @@
-//! Stores episodes: checks them, analyses and embeds them, and appends them in one transaction. When a call returns, what
+//! Stores episodes: checks them, analyzes and embeds them, and appends them in one transaction. When a call returns, what
 //! it stored is durable.
 
 mod check;
@@ -167,7 +167,7 @@ impl Ingest {
         };
         let targets = self.fact_targets(&episodes, members);
         let (intent, vectors, targets) = tokio::try_join!(begun, self.embed(&episodes), targets)?;
-        let prepared = compute(is_large, "analysing messages", move || {
+        let prepared = compute(is_large, "analyzing messages", move || {
             let prepared = episodes.into_iter().zip(vectors).zip(targets);
             let prepared = prepared.map(|((episode, vector), fact_targets)| {
                 let analysis = Analysis::of(&episode).encode();

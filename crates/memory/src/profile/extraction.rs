@@ -47,7 +47,7 @@ impl Extraction {
         }
     }
 
-    /// The facts that were known, and the revisions that the messages lead to.
+    /// The facts that were known, and the revisions that follow from the messages.
     pub(super) async fn extract(
         &self,
         batch: &ClaimedBatch,

@@ -324,19 +324,19 @@ mod tests {
         for episode in &episodes(values.into()) {
             put(&mut table, episode);
         }
-        let colour = || Attribute::Metadata(vec!["colour".into()]);
+        let color = || Attribute::Metadata(vec!["color".into()]);
         let found = |filter: Filter| {
             let found = candidates(&table, &filter);
             (found.rows, found.exact)
         };
-        assert_eq!(found(Filter::equal(colour(), "red")), (vec![2], true));
-        assert_eq!(found(Filter::equal(colour(), "x".repeat(128))), (vec![], true));
-        assert_eq!(found(Filter::equal(colour(), long("a"))), (vec![0, 1], false));
-        assert_eq!(found(Filter::Not(Box::new(Filter::equal(colour(), "red")))), (vec![0, 1], true));
+        assert_eq!(found(Filter::equal(color(), "red")), (vec![2], true));
+        assert_eq!(found(Filter::equal(color(), "x".repeat(128))), (vec![], true));
+        assert_eq!(found(Filter::equal(color(), long("a"))), (vec![0, 1], false));
+        assert_eq!(found(Filter::Not(Box::new(Filter::equal(color(), "red")))), (vec![0, 1], true));
         assert_eq!(found(Filter::equal(Attribute::Content, "red")), (vec![0, 1, 2], false));
     }
 
-    fn json(colour: &str) -> Metadata {
-        [("colour".to_owned(), colour.into())].into_iter().collect()
+    fn json(color: &str) -> Metadata {
+        [("color".to_owned(), color.into())].into_iter().collect()
     }
 }

@@ -26,10 +26,10 @@ const SEGMENT_GAP: i64 = 6 * 3_600 * 1_000_000;
 /// How far to walk back for the place of an out-of-order row before the whole session is sorted instead.
 const MAX_BACKTRACK: usize = 64;
 
-/// About what an index of one row takes beside that row: the first allocation of each of its collections.
+/// Roughly what an index of one row takes in addition to that row: the first allocation of each of its collections.
 const FIXED_BYTES: usize = 2_560;
 
-/// About what a word takes beside its postings: its entry, a share of empty ones, and a first list.
+/// Roughly what a word takes in addition to its postings: its entry, a share of empty ones, and a first list.
 const WORD_BYTES: usize = 112;
 
 /// About what a posting takes: lists double when they grow.
@@ -69,7 +69,7 @@ pub(crate) struct SpaceIndex {
     pub(crate) names: ProducerNames,
 }
 
-/// The neighbours of each row in its session, by row number, and its segment.
+/// The neighbors of each row in its session, by row number, and its segment.
 #[derive(Default)]
 struct Links {
     previous: Vec<Row>,
@@ -307,7 +307,7 @@ impl SpaceIndex {
         self.table.end()
     }
 
-    /// Whether so many rows are dead that the index is better built again.
+    /// Whether enough rows are dead that rebuilding the index pays.
     pub(crate) fn needs_rebuild(&self) -> bool {
         let live = self.table.len() + self.unranked.len();
         let dead = self.table.end() + self.unranked.end() - live;

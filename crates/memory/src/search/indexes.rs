@@ -143,7 +143,7 @@ async fn read_history<I: DerefMut<Target = SpaceIndex> + Send + 'static>(
         let changes = store.history.changes(space, index.sequence, STEP).await?;
         // The last numbers of the history may belong to episodes that are deleted by now.
         let last = changes.last().map_or(head, |change| change.sequence);
-        let changes = analysed(store, space, changes).await?;
+        let changes = analyzed(store, space, changes).await?;
         let indexed = compute(changes.len() > INLINE_CHANGES, "indexing", move || {
             apply(&mut index, changes);
             index.sequence = last;
@@ -158,17 +158,17 @@ async fn read_history<I: DerefMut<Target = SpaceIndex> + Send + 'static>(
 type Outcome = (EpisodeId, Option<(Box<IndexRow>, Analysis)>);
 
 /// The last outcome for each episode in some changes, with its analysis, in the order of the history.
-async fn analysed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result<Vec<Outcome>, Error> {
+async fn analyzed(store: &Engine, space: &Space, changes: Vec<Change>) -> Result<Vec<Outcome>, Error> {
     let is_large = changes.len() > INLINE_CHANGES;
     let (mut outcomes, outdated) = compute(is_large, "reading analyses", || decoded(changes)).await?;
     if outdated.is_empty() {
         return Ok(outcomes);
     }
-    // Another version of the analysis wrote these: they are analysed again from the episodes.
+    // Another version of the analysis wrote these: they are analyzed again from the episodes.
     let ids: Vec<EpisodeId> = outdated.iter().map(|(id, _)| *id).collect();
     let (mut again, mut parts) = (HashMap::new(), Parts::new(&*store.episodes, space, &ids));
     while let Some(part) = parts.next().await? {
-        let analyses = compute(true, "analysing again", move || {
+        let analyses = compute(true, "analyzing again", move || {
             part.iter().map(|episode| (episode.id, Analysis::of(episode))).collect::<Vec<_>>()
         });
         again.extend(analyses.await?);
@@ -223,8 +223,8 @@ async fn write_back(store: &Engine, analyses: Vec<(EpisodeId, Vec<u8>)>) {
     }
     // The search does not need this, so it goes on without.
     match store.history.set_analyses(analyses).await {
-        Ok(()) => tracing::info!(episodes, "analysed episodes of an earlier version again"),
-        Err(error) => tracing::warn!(%error, episodes, "cannot store analyses; will analyse again later"),
+        Ok(()) => tracing::info!(episodes, "analyzed episodes of an earlier version again"),
+        Err(error) => tracing::warn!(%error, episodes, "cannot store analyses; will analyze again later"),
     }
 }
 

@@ -21,7 +21,7 @@ const LONGEST_FORM: usize = 128;
 /// How many symbols may be in front of the first word of a name: "@ann".
 const MOST_SYMBOLS: usize = 2;
 
-/// About how much memory a form takes beside its text, in bytes.
+/// Roughly how much memory a form takes in addition to its text, in bytes.
 const FORM_BYTES: usize = 96;
 
 /// The producers of a space, by the names that a query may call them.

@@ -263,8 +263,8 @@ fn score(
         .map(|at| {
             let row = candidates.rows[at];
             let around = weights.meaning_around.iter().filter_map(|(offset, share)| {
-                let neighbour = candidates.around[at][REACH.wrapping_add_signed(*offset)];
-                Some(share * meaning_scale.apply(*candidates.similarity.get(neighbour as usize)?))
+                let neighbor = candidates.around[at][REACH.wrapping_add_signed(*offset)];
+                Some(share * meaning_scale.apply(*candidates.similarity.get(neighbor as usize)?))
             });
             let parts = ScoreBreakdown {
                 meaning: weights.meaning * meaning_scale.apply(candidates.similarity[at]),

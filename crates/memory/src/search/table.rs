@@ -20,10 +20,10 @@ pub(crate) type Name = u32;
 /// The rows of a property, by its encoded value. Ascending; live rows only.
 pub(crate) type Property = HashMap<Box<[u8]>, Vec<Row>>;
 
-/// About what a name takes beside its text: its slot, its hash, and what the allocator adds.
+/// Roughly what a name takes in addition to its text: its slot, its hash, and what the allocator adds.
 const NAME_BYTES: usize = 64;
 
-/// About what a path or value takes beside its bytes: its entry, a share of empty ones, a first list of rows, and what the
+/// Roughly what a path or value takes in addition to its bytes: its entry, a share of empty ones, a first list of rows, and what the
 /// allocator adds.
 const ENTRY_BYTES: usize = 144;
 

@@ -2,7 +2,7 @@
 //!
 //! A small English grammar over words, read from left to right; the first phrase that it understands counts. Relative
 //! phrases count from the time of the query, weeks begin on Monday, and seasons are those of the northern half of the
-//! earth. A phrase without a year means the latest such time that has begun.
+//! earth. A phrase without a year means the latest time that fits it and has begun.
 
 use std::borrow::Cow;
 

@@ -37,9 +37,9 @@ impl Analysis {
     pub fn of(episode: &Episode) -> Self {
         let mut counts = BTreeMap::<u32, u8>::new();
         let content: Vec<Token<'_>> = tokens(&episode.content).collect();
-        let beside = [episode.producer.as_str()].into_iter().chain(descriptions(&episode.metadata));
+        let context = [episode.producer.as_str()].into_iter().chain(descriptions(&episode.metadata));
         let terms = content.iter().filter_map(term).map(|term| term_id(&term));
-        for term in terms.chain(beside.flat_map(term_ids)).chain(date_terms(episode)) {
+        for term in terms.chain(context.flat_map(term_ids)).chain(date_terms(episode)) {
             let count = counts.entry(term).or_default();
             *count = count.saturating_add(1);
         }

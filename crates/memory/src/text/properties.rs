@@ -7,7 +7,7 @@ use serde_json::Value;
 /// episodes; see [`Kept::Beginning`].
 const LONGEST_TEXT: usize = 128;
 
-/// The values in an episode's metadata, each with the keys that lead to it. Objects are entered, lists are not; nulls are
+/// The values in an episode's metadata, each with its path of keys. Objects are entered, lists are not; nulls are
 /// left out.
 ///
 /// One after the other: the number of keys, each key with its length, a tag and the value. Lengths are LEB128.

@@ -41,7 +41,7 @@ impl Running {
 
 /// An answer with one command.
 fn command(verb: &str, fact: Option<u8>, value: &str) -> Reply {
-    let command = json!({"command": verb, "fact": fact, "tag": "Food", "feature": "favourite drink",
+    let command = json!({"command": verb, "fact": fact, "tag": "Food", "feature": "favorite drink",
         "value": value, "messages": [1]});
     Reply::text(json!({"commands": [command]}).to_string())
 }
@@ -118,7 +118,7 @@ async fn messages_become_facts_that_cite_them() {
     assert_eq!(known.len(), 1);
     let fact = &known[0];
     assert_eq!((fact.target.set.owner(), fact.tag.as_str()), (Some("Ann"), "Food"));
-    assert_eq!((fact.name.as_str(), fact.value.as_str()), ("favourite drink", "green tea"));
+    assert_eq!((fact.name.as_str(), fact.value.as_str()), ("favorite drink", "green tea"));
     assert_eq!((&fact.citations, fact.model.as_str()), (&ids, "scripted"));
     let of = FactsOf::owners(&space(), ["Ann"]);
     let found = world.memory.search_facts(&query("What tea?", 5), &of, 5).await.unwrap();
@@ -237,7 +237,7 @@ async fn each_enabled_category_learns_with_its_own_prompt_and_tags() {
     let model = learner.stop().await;
     let known = facts(&world).await;
     let learned: Vec<_> = known.iter().map(|fact| (fact.tag.as_str(), fact.value.as_str())).collect();
-    assert_eq!(learned, [("Boats", "a dinghy"), ("Boats", "a raft")], "Food is no tag of this category");
+    assert_eq!(learned, [("Boats", "a dinghy"), ("Boats", "a raft")], "Food is not a tag of this category");
     assert!(known.iter().all(|fact| fact.target.category == "sailing" && fact.prompt == "sailing/1"));
     let body = &model.bodies()[0];
     let system = body["messages"][0]["content"].as_str().unwrap();
@@ -302,7 +302,7 @@ async fn facts_made_by_hand_are_found_and_learned_on() {
     let target = FactTarget { set: ann(), category: "profile".into() };
     let new = NewFact {
         tag: "Food".into(),
-        name: "favourite drink".into(),
+        name: "favorite drink".into(),
         value: "green tea".into(),
         metadata: json!({"source": "form"}).as_object().unwrap().clone(),
         citations: ids,
@@ -312,7 +312,7 @@ async fn facts_made_by_hand_are_found_and_learned_on() {
     let id = world.memory.add_fact(&target, new).await.unwrap().unwrap();
     let changes = FactChanges { value: Some("oolong tea".into()), ..FactChanges::default() };
     assert!(world.memory.update_fact(&ann().scope, id, changes).await.unwrap());
-    assert_eq!(world.embedder.count("Food, favourite drink: oolong tea"), 1, "the changed text is embedded");
+    assert_eq!(world.embedder.count("Food, favorite drink: oolong tea"), 1, "the changed text is embedded");
     let found = world
         .memory
         .search_facts(&query("oolong tea?", 5), &FactsOf::owners(&space(), ["Ann"]), 5)

@@ -47,7 +47,7 @@ pub(crate) struct Message {
     episode: domain::NewEpisode,
 }
 
-/// What the request says about a message beside the message itself.
+/// What the request says about a message in addition to the message itself.
 struct Origin {
     /// Messages that name no session share one.
     session: Arc<NamedSession>,

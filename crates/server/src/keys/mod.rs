@@ -221,7 +221,7 @@ impl Keyring {
     }
 }
 
-/// Whether so much time is over since then. Of a clock that was set back nothing is known.
+/// Whether this much time has passed since then. Also true when the clock was set back.
 fn has_passed(time: Duration, since: Timestamp, now: Timestamp) -> bool {
     let elapsed = now.as_micros() - since.as_micros();
     !(0..time.as_micros() as i64).contains(&elapsed)

@@ -53,7 +53,7 @@ async fn every_route_but_liveness_needs_a_key() {
         let key = [("authorization", "Bearer second-key")];
         let with = instance.send(method.as_str(), path, &key, Body::empty()).await;
         assert_ne!(with.status, 401, "{method} {path}");
-        // This instance has no language model, which is no defect.
+        // This instance has no language model, which is not a defect.
         let defect = with.status.is_server_error() && !with.text.contains("no_model");
         assert!(!defect, "{method} {path}: {}", with.text);
         assert_ne!(with.status, 405, "{method} {path}");

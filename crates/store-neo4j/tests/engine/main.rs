@@ -1,4 +1,4 @@
-//! Neo4j with records beside it does what every engine must do.
+//! Neo4j with records in another engine does what every engine must do.
 #![expect(clippy::disallowed_methods, reason = "tests read their own environment and hold their own tasks")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -74,7 +74,7 @@ async fn all_engines_give_the_same_hits_in_the_same_order() {
     let (directory, server) = (tempfile::tempdir().unwrap(), SharedPostgres::from_environment());
     let (alone, records) = (server.create_database(), server.create_database());
     let target = memcloud_store_postgres::Target::from_url(&alone.url(), None).unwrap();
-    let beside = Arc::new(
+    let records = Arc::new(
         SqliteStore::open_for(&directory.path().join("records"), clock(), ContentLocation::Graph)
             .await
             .unwrap(),
@@ -86,7 +86,7 @@ async fn all_engines_give_the_same_hits_in_the_same_order() {
         ),
         ("PostgreSQL", Engine::of(Arc::new(PostgresStore::open(target, clock()).await))),
         ("Neo4j + PostgreSQL", open(&records).await),
-        ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), beside).await).engine()),
+        ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), records).await).engine()),
     ])
     .await;
 }

@@ -91,7 +91,7 @@ impl Picture {
         texts
     }
 
-    /// Every turn but the first has one turn before it, and no link leads anywhere else.
+    /// Every turn but the first has one turn before it, and there are no other links.
     async fn is_sound(&self) {
         for (what, cypher) in [
             ("turns that are not linked once", "MATCH (e:Episode {memory: $memory})
@@ -127,7 +127,7 @@ async fn a_conversation_is_a_path() {
     let said = "MATCH (p:Producer {memory: $memory})-[:SAID]->(e) WITH p.name AS name, count(e) AS turns
                 RETURN name + ' ' + toString(turns) AS text ORDER BY text";
     assert_eq!(picture.texts(said).await, ["ann 5", "bob 5"]);
-    // One node and two relationships a memory, beside sessions and producers: what Aura Free counts.
+    // One node and two relationships a memory, in addition to sessions and producers: what Aura Free counts.
     let nodes = picture.number("MATCH (n {memory: $memory}) RETURN count(n) AS number").await;
     let links = picture.number("MATCH ({memory: $memory})-[r]->() RETURN count(r) AS number").await;
     assert_eq!((nodes, links), (10 + 2 + 2, 2 * 10));

@@ -270,7 +270,7 @@ pub(super) async fn delete_tag(client: Object, id: TagId) -> Result<bool, WorkEr
     Ok(client.execute("DELETE FROM memcloud.category_tags WHERE id = $1", &[&id.0]).await? == 1)
 }
 
-/// The types of sets of an organisation or of all, by id.
+/// The types of sets of an organization or of all, by id.
 pub(super) async fn set_types(client: Object, org: Option<&str>) -> Result<Vec<SetType>, WorkError> {
     let select = "SELECT y.id, coalesce(p.org, y.org), p.project, y.keys, y.name, y.description
                   FROM memcloud.set_types y LEFT JOIN memcloud.spaces p ON p.id = y.space

@@ -11,7 +11,7 @@ use tokio_postgres::types::{Json, ToSql};
 use crate::error::WorkError;
 use crate::query::Query;
 
-/// A scope as the database has it: the row of a space, or 0 and an organisation.
+/// A scope as the database has it: the row of a space, or 0 and an organization.
 #[derive(Clone, Debug)]
 pub(super) struct ScopeRow {
     pub(super) space: i64,
@@ -200,12 +200,12 @@ pub(super) async fn find(client: &impl GenericClient, target: &FactTarget) -> Re
     Ok(client.row_if_any(find, &[&set, &target.category]).await?.map(|row| row.get(0)))
 }
 
-/// A target in four columns: organisation, project, metadata, category.
+/// A target in four columns: organization, project, metadata, category.
 pub(super) fn read(row: &Row, first: usize) -> FactTarget {
     FactTarget { set: read_set(row, first), category: row.get(first + 3) }
 }
 
-/// A set in three columns: organisation, project, metadata.
+/// A set in three columns: organization, project, metadata.
 pub(super) fn read_set(row: &Row, first: usize) -> FactSet {
     let scope = FactScope { org: row.get(first), project: row.get(first + 1) };
     let Json(metadata) = row.get(first + 2);

@@ -24,7 +24,7 @@ macro_rules! select_categories {
     };
 }
 
-/// Holds for the categories `c` that set `?1` of space `?2` and organisation `?3` with the keys `?4` has or inherits.
+/// Holds for the categories `c` that set `?1` of space `?2` and organization `?3` with the keys `?4` has or inherits.
 macro_rules! of_set {
     () => {
         "(c.fact_set = ?1 OR (c.fact_set IS NULL AND c.set_type IS NULL) OR c.set_type =
@@ -251,7 +251,7 @@ pub(super) fn delete_tag(tx: &Connection, id: TagId) -> Result<bool, WorkError> 
     Ok(tx.prepare_cached("DELETE FROM category_tags WHERE id = ?1")?.execute([id.0.as_bytes()])? == 1)
 }
 
-/// The types of sets of an organisation or of all, by id.
+/// The types of sets of an organization or of all, by id.
 pub(super) fn set_types(connection: &Connection, org: Option<&str>) -> Result<Vec<SetType>, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT y.id, ifnull(p.org, y.org) AS owner, p.project, y.keys, y.name, y.description

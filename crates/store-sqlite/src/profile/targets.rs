@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::error::WorkError;
 use crate::spaces;
 
-/// A scope as the database has it: the row of a space, or 0 and an organisation.
+/// A scope as the database has it: the row of a space, or 0 and an organization.
 #[derive(Clone, Debug)]
 pub(super) struct ScopeRow {
     pub(super) space: i64,
@@ -87,12 +87,12 @@ pub(super) fn make(tx: &Connection, target: &FactTarget) -> Result<Option<i64>, 
     Ok(Some(tx.last_insert_rowid()))
 }
 
-/// A target in four columns: organisation, project, metadata, category.
+/// A target in four columns: organization, project, metadata, category.
 pub(super) fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<FactTarget> {
     Ok(FactTarget { set: read_set(row, first)?, category: row.get(first + 3)? })
 }
 
-/// A set in three columns: organisation, project, metadata.
+/// A set in three columns: organization, project, metadata.
 pub(super) fn read_set(row: &Row<'_>, first: usize) -> rusqlite::Result<FactSet> {
     let scope = FactScope { org: row.get(first)?, project: row.get(first + 1)? };
     Ok(FactSet { scope, metadata: from_json(row, first + 2)? })

@@ -14,7 +14,7 @@ use crate::process;
 const VERSIONS: [u32; 2] = [17, 21];
 /// The folder in which Debian and Ubuntu install every Java.
 const INSTALLED: &str = "/usr/lib/jvm";
-/// A class data archive beside the jars. A start takes 3 s with it and 5 s without. A virtual machine other than the
+/// A class data archive next to the jars. A start takes 3 s with it and 5 s without. A virtual machine other than the
 /// one that wrote it ignores it and says so.
 const ARCHIVE: &str = "classes.jsa";
 const SERVER: &str = "org.neo4j.server.CommunityEntryPoint";

@@ -54,7 +54,7 @@ impl Cluster {
             folder,
         };
         cluster.make_folders(options.data_in.as_deref())?;
-        cluster.initialise()?;
+        cluster.initialize()?;
         cluster.settle(options)?;
         Ok(cluster)
     }
@@ -83,7 +83,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn initialise(&self) -> Result<()> {
+    fn initialize(&self) -> Result<()> {
         let password = self.folder.path().join("password");
         fs::write(&password, &self.password).context("cannot write the password's file")?;
         self.own(&password)?;

@@ -47,7 +47,7 @@ impl Install {
         // The server ends with the test program, by a fast shutdown.
         let mut command = process::bound_to_this_program(self.program(program).as_os_str(), "QUIT");
         account.take(&mut command);
-        // Every account may enter this folder, and programs find the libraries packed beside them.
+        // Every account may enter this folder, and programs find the libraries packed next to them.
         command.current_dir("/").env("LD_LIBRARY_PATH", self.0.join("lib"));
         command
     }

@@ -29,7 +29,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL that belongs to one test: a cluster in a temporary folder, removed with this handle.
 ///
-/// It asks for a password on every connection, over TCP and over its socket, and synchronises what it commits.
+/// It asks for a password on every connection, over TCP and over its socket, and synchronizes what it commits.
 #[derive(Debug)]
 pub struct Postgres {
     // Dropped before the cluster, whose folder is removed after the process has ended.

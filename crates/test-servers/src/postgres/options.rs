@@ -58,7 +58,7 @@ impl Options {
         Self { install: InstallPlace::Folder(folder.into()), ..self }
     }
 
-    /// Listens as Cloud SQL does beside a container: on a socket named `.s.PGSQL.5432` only, not on TCP.
+    /// Listens as Cloud SQL does next to a container: on a socket named `.s.PGSQL.5432` only, not on TCP.
     pub fn cloud_sql(self) -> Self {
         Self { tcp: false, ..self }
     }

@@ -69,7 +69,7 @@ impl Drop for Database {
 
 fn execute(url: &str, sql: &str) -> Result<String> {
     let config = Config::from_str(url).with_context(|| {
-        format!("{} is no URL of a PostgreSQL without TLS: correct it", variables::POSTGRES_URL)
+        format!("{} is not the URL of a PostgreSQL without TLS: correct it", variables::POSTGRES_URL)
     })?;
     sql::run(&config, sql)?.map_err(|error| {
         anyhow::anyhow!(

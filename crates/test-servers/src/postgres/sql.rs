@@ -1,4 +1,4 @@
-//! SQL that a test runs beside the code under test.
+//! SQL that a test runs itself, not through the code under test.
 
 use std::error::Error as _;
 use std::time::Duration;

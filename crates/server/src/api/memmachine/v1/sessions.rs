@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::Problems;
-use memcloud_api::memmachine_v1::{KnownSession, ORGANISATION, Sessions, space as space_of};
+use memcloud_api::memmachine_v1::{KnownSession, ORGANIZATION, Sessions, space as space_of};
 use memcloud_domain::{Caller, Session};
 use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_ports::{LISTED_MEMBERS, SessionCursor, SessionsOf};
@@ -96,7 +96,7 @@ pub(crate) struct PageParams {
     cursor: Option<String>,
 }
 
-/// A page of the sessions that the caller sees. Groups are the projects of one organisation; this API does not show others.
+/// A page of the sessions that the caller sees. Groups are the projects of one organization; this API does not show others.
 async fn list(
     app: &App,
     caller: &Caller,
@@ -119,7 +119,7 @@ async fn list(
         let wanted = limit - sessions.len();
         let page = app.memory.engine().sessions.sessions(&of, after, wanted).await?;
         let is_large = page.sessions.len() < wanted && page.next.is_some();
-        let seen = |session: &Session| session.space.org == ORGANISATION && caller.sees(&session.space);
+        let seen = |session: &Session| session.space.org == ORGANIZATION && caller.sees(&session.space);
         sessions.extend(page.sessions.into_iter().filter(seen).map(listed));
         after = page.next;
         if after.is_none() || sessions.len() == limit || (is_large && !sessions.is_empty()) {
