@@ -46,7 +46,7 @@ async fn it_conforms_with_records_in_postgres() {
         async move {
             let records =
                 Arc::new(PostgresStore::open_for(target.unwrap(), clock(), ContentLocation::Graph).await);
-            Arc::new(GraphStore::open(graph(), records).await).engine()
+            Arc::new(GraphStore::open(graph(), embedded).await).engine()
         }
     })
     .await;
@@ -74,7 +74,7 @@ async fn all_engines_give_the_same_hits_in_the_same_order() {
     let (directory, server) = (tempfile::tempdir().unwrap(), SharedPostgres::from_environment());
     let (alone, records) = (server.create_database(), server.create_database());
     let target = memcloud_store_postgres::Target::from_url(&alone.url(), None).unwrap();
-    let records = Arc::new(
+    let embedded = Arc::new(
         SqliteStore::open_for(&directory.path().join("records"), clock(), ContentLocation::Graph)
             .await
             .unwrap(),
