@@ -46,7 +46,7 @@ async fn it_conforms_with_records_in_postgres() {
         async move {
             let records =
                 Arc::new(PostgresStore::open_for(target.unwrap(), clock(), ContentLocation::Graph).await);
-            Arc::new(GraphStore::open(graph(), embedded).await).engine()
+            Arc::new(GraphStore::open(graph(), records).await).engine()
         }
     })
     .await;
@@ -86,7 +86,7 @@ async fn all_engines_give_the_same_hits_in_the_same_order() {
         ),
         ("PostgreSQL", Engine::of(Arc::new(PostgresStore::open(target, clock()).await))),
         ("Neo4j + PostgreSQL", open(&records).await),
-        ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), records).await).engine()),
+        ("Neo4j + embedded records", Arc::new(GraphStore::open(graph(), embedded).await).engine()),
     ])
     .await;
 }
