@@ -5,13 +5,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_domain::{
-    Attribute, Comparison, Episode, EpisodeId, Filter, Metadata, Purpose, Scalar, Space, Test, Timestamp,
-};
+use memcloud_domain::{Attribute, Comparison, Episode, Filter, Metadata, Scalar, Space, Test, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 
-use crate::chat::{Context, is_echo};
+use crate::chat::{Context, is_echo, storable};
 use crate::llm_gate::ModelRequest;
 use crate::search::names::{ProducerNames, in_first_person};
 use crate::search::{Explanation, Hit, ParsedQuery, QueryText};
@@ -21,10 +19,13 @@ use crate::{Limits, ScoreBreakdown};
 
 const MIB: usize = 1 << 20;
 
-/// A hostile text may take this many times what prose of the same length takes. In scripts without spaces each character is
-/// a token, so queries in them have six times the tokens of prose. Work that grew with the square of the text would take
-/// thousands of times as long.
-const MOST: f64 = 12.0;
+/// A hostile text may take this many times what prose of the same length takes: in scripts without spaces each character is
+/// a token, and a control character becomes six in JSON. Work that grew with the square of the text would take thousands of
+/// times as long.
+const MOST: f64 = 5.0;
+
+/// How often a path that seems slow is timed again, in turn with prose, since other programs fill the caches.
+const ATTEMPTS: usize = 8;
 
 /// A path that takes less for a megabyte of prose is compared with this: one pass over all characters takes milliseconds.
 const ONE_PASS: Duration = Duration::from_millis(5);
@@ -150,21 +151,8 @@ fn words(spread: u64, is_prose: bool) -> String {
 }
 
 fn episode(content: &str, metadata: Metadata) -> Episode {
-    let now = Timestamp::from_micros(1_686_756_600_000_000).unwrap();
-    Episode {
-        id: EpisodeId::new(now, 0),
-        space: Space::new("universal", "g"),
-        session: "s".into(),
-        content: content.into(),
-        producer: "Ann".into(),
-        produced_for: String::new(),
-        role: String::new(),
-        kind: "message".into(),
-        metadata,
-        created_at: now,
-        ingested_at: now,
-        purpose: Purpose::Recall,
-    }
+    let space = Space::new("universal", "g");
+    Episode { content: content.into(), metadata, ..memcloud_store_tests::episode(&space, "s", 1) }
 }
 
 /// A name with many words, and with the first words of hostile texts.
@@ -214,7 +202,7 @@ fn model_request(text: &str) {
 
 type Path = (&'static str, fn(&str));
 
-const PATHS: [Path; 10] = [
+const PATHS: [Path; 11] = [
     ("analysis of the content", |text| {
         let encoded = Analysis::of(&episode(text, Map::new())).encode();
         black_box(Analysis::decode(&encoded));
@@ -238,6 +226,9 @@ const PATHS: [Path; 10] = [
         black_box(is_echo(text, std::iter::once(text)));
     }),
     ("the context of a chat", context),
+    ("the transcript of a chat", |text| {
+        black_box(storable(text, MIB));
+    }),
     ("filters", filters),
     ("a request to the model", model_request),
 ];
@@ -259,12 +250,20 @@ fn a_megabyte_of_any_text_takes_little_more_than_prose_takes() {
     texts.push(("few words".into(), words(1 << 8, false)));
     let mut slow = vec![];
     for (name, path) in PATHS {
-        let usual = (0..3).map(|_| time(path, &prose)).min().unwrap().max(ONE_PASS);
+        let mut usual = (0..3).map(|_| time(path, &prose)).min().unwrap();
         let mut worst = (0.0, "");
         for (pattern, text) in &texts {
-            // A second attempt, since other programs fill the caches.
-            let ratio = || time(path, text).as_secs_f64() / usual.as_secs_f64();
-            let ratio = Some(ratio()).filter(|ratio| *ratio <= MOST).unwrap_or_else(|| ratio().min(ratio()));
+            let mut least = time(path, text);
+            let ratio =
+                |least: Duration, usual: Duration| least.as_secs_f64() / usual.max(ONE_PASS).as_secs_f64();
+            for _ in 0..ATTEMPTS {
+                if ratio(least, usual) <= MOST {
+                    break;
+                }
+                usual = usual.min(time(path, &prose));
+                least = least.min(time(path, text));
+            }
+            let ratio = ratio(least, usual);
             if ratio > worst.0 {
                 worst = (ratio, pattern);
             }

@@ -7,10 +7,8 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use memcloud_domain::visible_json;
-use serde_json::Value;
-
 use crate::search::{FactHit, Hit};
+use crate::text::quotation::quoted;
 use crate::text::token_count::{cut, estimate, shortened};
 
 /// Facts may use one part in this many of the budget. Memories may use what facts leave.
@@ -106,7 +104,12 @@ const MARKS: &str = "\n\n<facts>\n</facts>\n\n<memories>\n</memories>";
 fn memory_line(hit: &Hit, budget: usize) -> String {
     let episode = &hit.episode;
     let text = shortened(&episode.content, budget / MEMORY_SHARE);
-    format!("- [{}] {}: {}", episode.created_at.day_and_minute(), quoted(&episode.producer), quoted(&text))
+    format!(
+        "- [{}] {}: {}",
+        episode.created_at.day_and_minute(),
+        quoted(episode.producer.as_str()),
+        quoted(text)
+    )
 }
 
 fn fact_line(hit: &FactHit) -> String {
@@ -116,13 +119,8 @@ fn fact_line(hit: &FactHit) -> String {
     format!(
         "- {} (since {since}): {}",
         quoted(fact.target.set.owner().unwrap_or_default()),
-        quoted(&statement)
+        quoted(statement)
     )
-}
-
-/// A text as a JSON string in which no mark can begin, no other line, and no text that people do not see.
-fn quoted(text: &str) -> String {
-    visible_json(&Value::from(text).to_string().replace('<', "\\u003c"))
 }
 
 #[cfg(test)]
@@ -130,8 +128,7 @@ mod tests {
     use super::*;
     use crate::search::{Explanation, ScoreBreakdown};
     use memcloud_domain::{
-        Episode, EpisodeId, Fact, FactId, FactSet, FactTarget, Metadata, Purpose, Space, Timestamp,
-        is_invisible,
+        Episode, EpisodeId, Fact, FactId, FactSet, FactTarget, Metadata, Space, Timestamp, is_invisible,
     };
     use proptest::prelude::*;
 
@@ -140,19 +137,13 @@ mod tests {
     }
 
     fn hit(minute: i64, content: &str) -> Hit {
+        let space = Space::new("universal", "g");
         let episode = Episode {
             id: EpisodeId::new(at(minute), 0),
-            space: Space::new("universal", "g"),
-            session: "s".into(),
             content: content.into(),
             producer: "Ann".into(),
-            produced_for: String::new(),
-            role: String::new(),
-            kind: "message".into(),
-            metadata: Metadata::new(),
             created_at: at(minute),
-            ingested_at: at(minute),
-            purpose: Purpose::Recall,
+            ..memcloud_store_tests::episode(&space, "s", minute)
         };
         let explanation = Explanation { parts: ScoreBreakdown::default(), shared_words: vec![] };
         Hit { episode, score: 1.0, explanation }

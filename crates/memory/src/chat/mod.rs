@@ -30,6 +30,8 @@ use crate::text::blank::is_blank;
 pub use context::Context;
 #[cfg(test)]
 pub(crate) use echo::is_echo;
+#[cfg(test)]
+pub(crate) use transcript::storable;
 
 use listener::Listener;
 

@@ -16,7 +16,7 @@ impl Chat {
         question: &str,
         asked_at: Timestamp,
     ) -> Result<Option<EpisodeId>, Error> {
-        let Some(question) = self.storable(question) else { return Ok(None) };
+        let Some(question) = storable(question, self.limits.content_bytes) else { return Ok(None) };
         let newest = self.episodes.newest(&session.space, &session.session, 1).await?;
         if let Some(newest) = newest.last()
             && (&newest.producer, &newest.content) == (&session.user, &question)
@@ -44,7 +44,7 @@ impl Chat {
         reply: &Reply,
         is_echo: bool,
     ) -> Result<Option<EpisodeId>, Error> {
-        let Some(content) = self.storable(&reply.text) else { return Ok(None) };
+        let Some(content) = storable(&reply.text, self.limits.content_bytes) else { return Ok(None) };
         let mut metadata = Metadata::new();
         if reply.error.is_some() || content.len() < reply.text.len() {
             metadata.insert("incomplete".into(), true.into());
@@ -63,12 +63,6 @@ impl Chat {
         self.store_message(session, episode).await.map(Some)
     }
 
-    /// The part of a text that can be stored: within the limit and without NUL. `None` when nothing is left.
-    fn storable(&self, text: &str) -> Option<String> {
-        let text = text[..text.floor_char_boundary(self.limits.content_bytes)].replace('\0', " ");
-        (!is_blank(&text)).then_some(text)
-    }
-
     async fn store_message(&self, session: &ChatSession, episode: NewEpisode) -> Result<EpisodeId, Error> {
         let members =
             vec![SessionMembers { session: session.session.clone(), members: session.members.clone() }];
@@ -77,4 +71,10 @@ impl Chat {
         let stored = self.ingest.store(request.checked(&self.limits)?).await?;
         stored.ids.first().copied().ok_or(Error::ShuttingDown)
     }
+}
+
+/// The part of a text that can be stored: within so many bytes and without NUL. `None` when nothing is left.
+pub(crate) fn storable(text: &str, bytes: usize) -> Option<String> {
+    let text = text[..text.floor_char_boundary(bytes)].replace('\0', " ");
+    (!is_blank(&text)).then_some(text)
 }

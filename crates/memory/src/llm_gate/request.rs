@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use memcloud_ports::Call;
 use serde_json::{Map, Value, json};
 
+use crate::text::quotation::quoted;
 use crate::text::token_count::estimate;
 
 /// What a message costs besides its text: its role and the marks around it. `OpenAI` gives this number for its models.
@@ -45,11 +46,11 @@ impl AnswerFormat {
 }
 
 impl ModelRequest {
-    /// A request with instructions and their input, whose answer is JSON of this named schema.
-    pub(crate) fn of_prompt(instructions: &str, input: &Value, name: &str, schema: &Value) -> Self {
+    /// A request with instructions and their input, quoted, whose answer is JSON of this named schema.
+    pub(crate) fn of_prompt(instructions: &str, input: Value, name: &str, schema: &Value) -> Self {
         let messages = json!([
             {"role": "system", "content": instructions},
-            {"role": "user", "content": input.to_string()},
+            {"role": "user", "content": quoted(input)},
         ]);
         let json_schema = json!({"name": name, "strict": true, "schema": schema});
         let format = json!({"type": "json_schema", "json_schema": json_schema});

@@ -177,7 +177,7 @@ impl Learner {
         // What fails here changes nothing, and is tried again when there are more facts.
         for tag in merging::crowded(&known, &grown) {
             if let Err(error) = self.merge(batch, &category, tag).await {
-                tracing::info!(error = with_causes(&error), "cannot merge facts; will retry");
+                tracing::info!(reason = reason(&error), "cannot merge facts; will retry");
             }
         }
         Ok(())
@@ -244,6 +244,16 @@ impl Learner {
 
     fn paused_until(&self) -> Option<Instant> {
         *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a call failed, without what the model, its endpoint or a person wrote.
+fn reason(error: &ModelError) -> String {
+    match error {
+        ModelError::Unusable { .. } => "the answer cannot be used".into(),
+        ModelError::Refused(refusal) => format!("the endpoint answered {}", refusal.status),
+        ModelError::Memory(error) => error.code().into(),
+        error => error.to_string(),
     }
 }
 

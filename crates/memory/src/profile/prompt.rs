@@ -31,7 +31,7 @@ pub(crate) fn learn(
     let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| fact_value(fact, id)).collect();
     let input = json!({"owner": owner(set), "facts": facts, "messages": messages});
     let schema = commands_schema(category);
-    ModelRequest::of_prompt(&instructions(category), &input, "profile_commands", &schema)
+    ModelRequest::of_prompt(&instructions(category), input, "profile_commands", &schema)
 }
 
 /// The prompt of a category with its tags. Only built-in prompts describe the commands themselves.
@@ -57,7 +57,7 @@ fn owner(set: &FactSet) -> &str {
 pub(crate) fn merge(tag: &str, facts: &[EmbeddedFact]) -> ModelRequest {
     let facts: Vec<Value> = facts.iter().zip(1..).map(|(fact, id)| fact_value(fact, id)).collect();
     let input = json!({"tag": tag, "facts": facts});
-    ModelRequest::of_prompt(MERGE, &input, "profile_merges", &merges_schema())
+    ModelRequest::of_prompt(MERGE, input, "profile_merges", &merges_schema())
 }
 
 /// A fact under a small number, which models copy without mistakes.
@@ -123,9 +123,28 @@ fn list_of(items: Value) -> Value {
 mod tests {
     use super::*;
     use crate::profile::categories::built_in;
+    use memcloud_domain::{Space, is_invisible};
 
     const LEARN: &str = include_str!("../../prompts/1/learn.md");
     const PROFILE: &str = include_str!("../../prompts/1/profile.md");
+
+    #[test]
+    fn the_model_reads_no_text_that_people_do_not_see() {
+        let hidden = "tea</messages>\u{202e}\u{200b}\u{e0041}\u{9b}";
+        let space = Space::new("universal", "g");
+        let set = FactSet::about(&space, hidden);
+        let episode = Episode {
+            content: hidden.into(),
+            producer: hidden.into(),
+            ..memcloud_store_tests::episode(&space, "s", 1)
+        };
+        let request = learn(&set, &built_in()[0], &[], &[episode]);
+        let body = Value::Object(request.into_call(None).body);
+        let input = body["messages"][1]["content"].as_str().unwrap();
+        assert!(!input.contains('<') && !input.chars().any(is_invisible), "{input}");
+        let read: Value = serde_json::from_str(input).unwrap();
+        assert_eq!((&read["owner"], &read["messages"][0]["text"]), (&hidden.into(), &hidden.into()));
+    }
 
     #[test]
     fn the_profile_is_learned_with_its_released_prompt() {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use crate::search::query_text::QueryText;
 use crate::search::table::Name;
+use crate::text::letters::is_alphanumeric;
 use crate::text::stop_words::is_stop_word;
 use crate::text::tokens::Token;
 
@@ -47,7 +48,7 @@ impl ProducerNames {
     /// Adds a producer of this name.
     pub(crate) fn insert(&mut self, name: &str, producer: Name) {
         for form in forms(name) {
-            let Some(symbols) = form.find(char::is_alphanumeric) else { continue };
+            let Some(symbols) = form.find(is_alphanumeric) else { continue };
             if form.len() > LONGEST_FORM || form[..symbols].chars().count() > MOST_SYMBOLS {
                 continue;
             }
@@ -95,7 +96,7 @@ impl ProducerNames {
         let text = LazyCell::new(|| LowerCase::of(query.text));
         for word in query.tokens.iter().flat_map(word_starts) {
             let before = query.text[..word].char_indices().rev().take(MOST_SYMBOLS);
-            let symbols = before.take_while(|(_, c)| !c.is_alphanumeric()).map(|(at, _)| at);
+            let symbols = before.take_while(|(_, c)| !is_alphanumeric(*c)).map(|(at, _)| at);
             for start in std::iter::once(word).chain(symbols) {
                 if !query.text[..start].chars().next_back().is_some_and(is_word_character) {
                     self.mentions_at(&text, start, word, &mut mentions);
@@ -249,7 +250,7 @@ fn possessive_ending(text: &str) -> usize {
 }
 
 fn is_word_character(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
+    is_alphanumeric(c) || c == '_'
 }
 
 #[cfg(test)]
@@ -301,7 +302,7 @@ mod tests {
         let is_word = |c: Option<char>| c.is_some_and(is_word_character);
         let same = |start, end| lower(&text[start..end]) == lower(form);
         let begins_a_word = |word: usize| query_words(text).any(|start| start == word);
-        let symbols = form.find(char::is_alphanumeric).unwrap_or_default();
+        let symbols = form.find(is_alphanumeric).unwrap_or_default();
         let found = places().flat_map(|start| places().map(move |end| (start, end)));
         found
             .filter(|&(start, end)| start < end && same(start, end) && begins_a_word(start + symbols))

@@ -17,5 +17,6 @@ const STOP_WORDS: &str = "
 /// Whether a word, in its plain form, is a stop word.
 pub(crate) fn is_stop_word(plain: &str) -> bool {
     static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.split_whitespace().collect());
-    WORDS.contains(plain)
+    // "shouldnt" is the longest.
+    plain.len() <= 8 && WORDS.contains(plain)
 }

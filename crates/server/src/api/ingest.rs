@@ -75,7 +75,7 @@ impl Message {
         let episode = domain::NewEpisode {
             session: session.name.clone(),
             content: new.episode_content,
-            producer: if is_usual_producer { session.usual_producer() } else { new.producer },
+            producer: if is_usual_producer { session.usual_producer().to_owned() } else { new.producer },
             produced_for: new.produced_for,
             role: new.role.unwrap_or_default(),
             kind: if new.episode_type.is_empty() { USUAL_KIND.to_owned() } else { new.episode_type },
@@ -221,7 +221,7 @@ async fn check_members(
 /// name is not a member.
 fn is_among(session: &NamedSession, episode: &domain::NewEpisode, names: &HashSet<&str>) -> bool {
     let (producer, recipient) = (episode.producer.as_str(), episode.produced_for.as_str());
-    let speaks = || names.contains(producer) || *producer == session.usual_producer();
+    let speaks = || names.contains(producer) || producer == session.usual_producer();
     let hears = || recipient.is_empty() || names.contains(recipient);
     episode.purpose == Purpose::ProfileOnly || (speaks() && hears())
 }

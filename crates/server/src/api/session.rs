@@ -1,6 +1,7 @@
 //! The conversation that a request is about: named in its body, in its headers, or in both.
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use axum::http::{HeaderMap, HeaderValue};
 use memcloud_api::memmachine_v1::{self, Session};
@@ -68,6 +69,8 @@ pub(crate) struct NamedSession {
     pub(crate) users: Vec<String>,
     /// Sorted.
     pub(crate) agents: Vec<String>,
+    /// The producer of a message that names none, once asked for.
+    usual_producer: OnceLock<String>,
     origin: Origin,
 }
 
@@ -169,7 +172,7 @@ impl NamedSession {
         if users.is_empty() && agents.is_empty() {
             users.push(DEFAULT.to_owned());
         }
-        Self { group, name, users, agents, origin }
+        Self { group, name, users, agents, usual_producer: OnceLock::new(), origin }
     }
 
     /// This session of a body, merged with the headers: a name in a header wins unless it is the default one.
@@ -256,8 +259,8 @@ impl NamedSession {
     }
 
     /// The producer of a message that names none: the only user, or all of them.
-    pub(crate) fn usual_producer(&self) -> String {
-        joined(&self.users).unwrap_or_else(|| DEFAULT.to_owned())
+    pub(crate) fn usual_producer(&self) -> &str {
+        self.usual_producer.get_or_init(|| joined(&self.users).unwrap_or_else(|| DEFAULT.to_owned()))
     }
 
     /// Everyone who takes part, as the memory names them.

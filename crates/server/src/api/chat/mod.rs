@@ -32,7 +32,9 @@ pub(crate) fn chat_session(
     agent: Option<String>,
     problems: &mut Problems,
 ) -> Option<Checked<ChatSession>> {
-    let user = user.or_else(|| session.users.first().cloned()).unwrap_or_else(|| session.usual_producer());
+    let user = user
+        .or_else(|| session.users.first().cloned())
+        .unwrap_or_else(|| session.usual_producer().to_owned());
     let agent = agent.or_else(|| session.agents.first().cloned()).unwrap_or_else(|| USUAL_AGENT.to_owned());
     let chat = ChatSession {
         space: memmachine_v1::space(session.group.as_str()),
