@@ -4,8 +4,20 @@
 
 mod reference;
 
+use std::hint::black_box;
+use std::time::Duration;
+
 use memcloud_embed::tokenizer::{Tokenizer, TokenizerFiles};
 use reference::{json, model_dir};
+use rustix::time::{ClockId, clock_gettime};
+
+const MIB: usize = 1 << 20;
+
+/// A hostile text may take this many times what prose of the same length takes.
+const MOST: f64 = 5.0;
+
+/// Prose that takes less counts as this: one pass over all characters of a megabyte takes milliseconds.
+const ONE_PASS: Duration = Duration::from_millis(5);
 
 fn from_vocab_txt() -> Tokenizer {
     let vocab_txt = Some(model_dir().join("vocab.txt"));
@@ -74,6 +86,76 @@ fn limits_cut_the_end_and_keep_the_frame() {
     assert_eq!(tokenizer.encode("pneumonoultramicroscopicsilicovolcanoconiosis", 5).len(), 5);
     assert_eq!(tokenizer.encode(&"word ".repeat(2_000_000), 256).len(), 256);
     assert_eq!(tokenizer.count(&"word ".repeat(1000)), 1002);
+}
+
+/// The processor's time that the first 256 tokens of a text take, of some attempts the least. Other programs do not count.
+fn least(tokenizer: &Tokenizer, text: &str, attempts: usize) -> Duration {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
+    let timed = (0..attempts).map(|_| {
+        let began = now();
+        black_box(tokenizer.encode(text, 256));
+        now().saturating_sub(began)
+    });
+    timed.min().expect("an attempt")
+}
+
+#[test]
+fn a_megabyte_of_any_text_takes_little_more_than_prose_takes() {
+    let tokenizer = from_vocab_txt();
+    let prose = "Yesterday we walked up to the old lighthouse, and nothing compares with such evenings. ";
+    let megabyte_of = |pattern: &str| pattern.repeat(MIB / pattern.len() + 1);
+    let text = megabyte_of(prose);
+    let mut usual = least(&tokenizer, &text, 3);
+    for pattern in [
+        "y",
+        "x ",
+        "ß",
+        "İ",
+        "é",
+        "e\u{301}",
+        "\u{301}",
+        "a\u{301}\u{316}\u{301}\u{316}",
+        "\u{fdfa}",
+        "Ω",
+        "я",
+        "ش",
+        "क्षि",
+        "東",
+        "ア",
+        "각",
+        "ก",
+        "ำ",
+        "👍🏽",
+        "\u{200d}",
+        "\u{202e}",
+        "\u{1}",
+        "0",
+        "-",
+        "[",
+        "[CLS]",
+        "[SEP",
+        "<",
+        "\n",
+        " ",
+        "##a",
+        "pneumonoultramicroscopic ",
+        "qzxjv ",
+    ] {
+        let hostile = megabyte_of(pattern);
+        let ratio =
+            |least: Duration, usual: Duration| least.as_secs_f64() / usual.max(ONE_PASS).as_secs_f64();
+        let mut taken = least(&tokenizer, &hostile, 1);
+        for _ in 0..8 {
+            if ratio(taken, usual) <= MOST {
+                break;
+            }
+            usual = usual.min(least(&tokenizer, &text, 1));
+            taken = taken.min(least(&tokenizer, &hostile, 1));
+        }
+        let ratio = ratio(taken, usual);
+        println!("{pattern:?}: {ratio:.2}");
+        assert!(ratio <= MOST, "{pattern:?} takes {ratio:.1} times what prose takes");
+    }
 }
 
 #[test]

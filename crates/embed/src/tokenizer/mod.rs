@@ -16,6 +16,10 @@ use vocabulary::Vocabulary;
 /// A word of more characters than this is unknown as a whole.
 const LONGEST_WORD: usize = 100;
 
+/// How many bytes of a text are read for each token that is wanted: many times as many as tokens have in any language, and
+/// few enough that a huge word, which is one token, costs no more than a long text.
+const BYTES_PER_TOKEN: usize = 128;
+
 /// How text is normalized before it is cut into words.
 #[expect(clippy::struct_excessive_bools, reason = "the four independent switches of the file format")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +51,10 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Token ids of `text` between `[CLS]` and `[SEP]`, cut to `limit` including these two.
     ///
-    /// Stops reading at the limit, so that a huge text costs no more than a long one.
+    /// Stops reading at the limit, or after 128 bytes for each token of the limit, so that a huge text costs no more than a
+    /// long one.
     pub fn encode(&self, text: &str, limit: usize) -> Vec<u32> {
+        let text = &text[..text.floor_char_boundary(limit.saturating_mul(BYTES_PER_TOKEN))];
         let mut ids = Vec::with_capacity((text.len() / 3 + 4).min(limit.max(2)));
         ids.push(self.vocabulary.cls);
         let mut cutter = Cutter::new(&self.vocabulary, ids, limit.saturating_sub(1));
