@@ -132,7 +132,7 @@ async fn facts_and_their_queue_answer_without_a_model() {
 }
 
 #[tokio::test]
-async fn operations_say_how_the_instance_is() {
+async fn health_and_usage_describe_the_instance() {
     let Served { client, .. } = &serve().await;
     assert_eq!(client.live().await.unwrap().status, "alive");
     assert!(client.ready().await.unwrap().parts.iter().all(|part| part.works));

@@ -83,12 +83,12 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A database of the memory cannot serve.
-    #[error("{database} {trouble}")]
+    #[error("{database} {kind}")]
     Database {
         /// Which one.
         database: Database,
         /// What is wrong with it.
-        trouble: DatabaseErrorKind,
+        kind: DatabaseErrorKind,
         /// The driver's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -162,7 +162,7 @@ impl Error {
             Self::StorageIncomplete { .. } => "storage_incomplete",
             Self::StorageNewer { .. } => "storage_newer",
             Self::Storage { .. } => "storage_failed",
-            Self::Database { trouble, .. } => trouble.code(),
+            Self::Database { kind, .. } => kind.code(),
             Self::EpisodesElsewhere { .. } | Self::OtherGraph { .. } => "episodes_elsewhere",
             Self::Withdrawn => "store_withdrawn",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
@@ -203,16 +203,16 @@ impl Error {
     /// An error of a database.
     pub fn database(
         database: Database,
-        trouble: DatabaseErrorKind,
+        kind: DatabaseErrorKind,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Database { database, trouble, source: source.into() }
+        Self::Database { database, kind, source: source.into() }
     }
 
     /// Whether the connection to a database was lost or cannot be made.
     pub fn lost_connection(&self) -> bool {
         match self {
-            Self::Database { trouble, .. } => trouble.breaks_connection(),
+            Self::Database { kind, .. } => kind.breaks_connection(),
             Self::OutcomeUnknown { .. } => true,
             _ => false,
         }

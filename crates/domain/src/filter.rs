@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_reads_as_a_time_compares_with_a_moment() {
+    fn a_text_with_the_form_of_a_time_compares_with_a_time() {
         let noon: Timestamp = "2026-05-08T12:00:00Z".parse().unwrap();
         let since = Test::Compare(Comparison::GreaterOrEqual, Scalar::Time(noon));
         for (text, passes) in

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_refused_until_something_is_given_back() {
+    fn reservations_above_the_limit_are_refused_until_others_end() {
         let account = InFlight::new(10);
         let (one, two) = (account.reservation(), account.reservation());
         one.take(6).unwrap();

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_seen_stays_as_it_is() {
+    fn visible_characters_are_unchanged() {
         for text in ["", "plain\n\ttext", "grün, 東京, Ελλάδα", "❤️ ☎︎ 👍🏽", "\u{a0}\u{3000}"]
         {
             assert_eq!((visible(text), visible_json(text)), (text.to_owned(), text.to_owned()));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_seen_is_shown_as_an_escape() {
+    fn invisible_characters_are_shown_as_escapes() {
         assert_eq!(visible("\u{1b}[2J\r\u{7f}\u{9b}"), "\\u{1b}[2J\\u{d}\\u{7f}\\u{9b}");
         assert_eq!(visible("a\u{202e}b\u{2029}\u{200b}\u{e0041}"), "a\\u{202e}b\\u{2029}\\u{200b}\\u{e0041}");
         assert_eq!(visible_json("\"\u{2066}\u{e0041}\u{85}\""), "\"\\u2066\\udb40\\udc41\\u0085\"");

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_time() {
+    fn invalid_times_are_refused() {
         for text in
             ["", "yesterday", "2023-13-01", "9999-01-01T00:00:00Z", "-5000-01-01", "2023-05-08T25:00:00Z"]
         {

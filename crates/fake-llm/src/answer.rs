@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equals_the_newest_holds() {
+    fn among_equal_facts_the_newest_holds() {
         let turns = [
             message("user", "I live in Oslo."),
             message("assistant", "I see. You live in Oslo!"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_nothing_by_itself() {
+    fn the_fake_model_knows_nothing_by_itself() {
         assert_eq!(ask(MEMORIES, "What is the capital of France?"), NOTHING);
         assert_eq!(ask("", "Ann?"), NOTHING);
         assert_eq!(ask("- \"Ann\": \"I like tea\"", "Who is Ann?"), NOTHING);
@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_asked_it_quotes(
+        fn answers_quote_the_context_for_any_question(
             said in "(\\PC|tea|oslo|[.?!\" \n\\\\:]){0,40}", question in "(tea|oslo|\\PC){0,4}",
         ) {
             let plain = said.replace('"', "'");

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::body::{answer, torn};
 use crate::calls::Call;
 use crate::fault::Fault;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::state::{Dialect, State, header, shows_a_key};
@@ -75,7 +75,7 @@ impl Call {
 }
 
 /// Logs that a call was refused.
-pub(crate) fn refused(state: &State, call: Call, refusal: Refusal) -> Response {
+pub(crate) fn refused(state: &State, call: Call, refusal: ErrorAnswer) -> Response {
     state.log().note(Call { status: Some(refusal.status.as_u16()), ..call });
     refusal.into_response()
 }
@@ -97,14 +97,14 @@ fn suffered(state: &State, request: &Request, body: &[u8]) -> Vec<Fault> {
 }
 
 /// The error that a fault returns for a call.
-fn refusal(fault: &Fault, request: &Request) -> Option<Refusal> {
+fn refusal(fault: &Fault, request: &Request) -> Option<ErrorAnswer> {
     match fault {
-        Fault::Status { status, retry_after } => Some(Refusal::status(*status, *retry_after)),
+        Fault::Status { status, retry_after } => Some(ErrorAnswer::status(*status, *retry_after)),
         Fault::Overflow { tokens } if request.tokens() > *tokens => {
-            Some(Refusal::overflow(*tokens, request.tokens()))
+            Some(ErrorAnswer::overflow(*tokens, request.tokens()))
         }
-        Fault::RefusesFormat if request.has_format => Some(Refusal::unknown("response_format")),
-        Fault::RefusesUsage if request.usage.is_some() => Some(Refusal::unknown("stream_options")),
+        Fault::RefusesFormat if request.has_format => Some(ErrorAnswer::unknown("response_format")),
+        Fault::RefusesUsage if request.usage.is_some() => Some(ErrorAnswer::unknown("stream_options")),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use crate::statements::{Statement, statements};
 
 /// The request.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct LearnInput {
     #[serde(default)]
     facts: Vec<Fact>,
     messages: Vec<Said>,
@@ -54,7 +54,7 @@ struct Command {
 /// The commands for this JSON, as JSON; `None` when it cannot be read.
 pub(crate) fn commands(asked: &str) -> String {
     let mut answer = Commands::default();
-    if let Ok(asked) = serde_json::from_str::<Asked>(asked) {
+    if let Ok(asked) = serde_json::from_str::<LearnInput>(asked) {
         for said in &asked.messages {
             for statement in statements(&said.text) {
                 answer.apply(statement, &said.number, &asked.facts);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_asks_for_nothing() {
+    fn an_unreadable_time_phrase_gives_no_range() {
         for asked in ["", "Hi", "[]", "{}", r#"{"messages": 7}"#] {
             assert_eq!(commands(asked), r#"{"commands":[]}"#);
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::calls::Calls;
 use crate::faults::Faults;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 use crate::state::State;
 
 pub(crate) async fn calls(Shared(state): Shared<Arc<State>>) -> Json<Calls> {
@@ -29,8 +29,8 @@ pub(crate) async fn faults(Shared(state): Shared<Arc<State>>) -> Json<Option<Fau
 pub(crate) async fn set_faults(
     Shared(state): Shared<Arc<State>>,
     body: Bytes,
-) -> Result<StatusCode, Refusal> {
-    let faults = serde_json::from_slice(&body).map_err(|error| Refusal::invalid(error.to_string()))?;
+) -> Result<StatusCode, ErrorAnswer> {
+    let faults = serde_json::from_slice(&body).map_err(|error| ErrorAnswer::invalid(error.to_string()))?;
     *state.faults() = Some(faults);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::NAME;
 use crate::calls::Call;
 use crate::chat::refused;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 use crate::request::tokens;
 use crate::state::{Dialect, State};
 use crate::words::stems;
@@ -38,19 +38,19 @@ pub(crate) async fn embeddings(
     }
 }
 
-fn answer(body: &Value) -> Result<Value, Refusal> {
+fn answer(body: &Value) -> Result<Value, ErrorAnswer> {
     let inputs: Option<Vec<&str>> = match &body["input"] {
         Value::String(text) => Some(vec![text]),
         Value::Array(texts) => texts.iter().map(Value::as_str).collect(),
         _ => None,
     };
     let inputs = inputs.filter(|inputs| !inputs.is_empty());
-    let inputs = inputs.ok_or_else(|| Refusal::invalid("'input' must be a text or a list of texts."))?;
+    let inputs = inputs.ok_or_else(|| ErrorAnswer::invalid("'input' must be a text or a list of texts."))?;
     let dimensions =
         if body["dimensions"].is_null() { Some(DIMENSIONS) } else { body["dimensions"].as_u64() };
     let dimensions = dimensions.filter(|wanted| (1..=MOST_DIMENSIONS).contains(wanted));
     let dimensions =
-        dimensions.ok_or_else(|| Refusal::invalid("'dimensions' must be from 1 to 4096."))? as usize;
+        dimensions.ok_or_else(|| ErrorAnswer::invalid("'dimensions' must be from 1 to 4096."))? as usize;
     let used: u64 = inputs.iter().map(|text| tokens(text)).sum();
     let of = |(index, text): (usize, &&str)| {
         let vector = vector(text, dimensions);
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alike_texts_have_alike_vectors() {
+    fn similar_texts_have_similar_vectors() {
         let cosine =
             |a: &str, b: &str| -> f32 { vector(a, 64).iter().zip(vector(b, 64)).map(|(x, y)| x * y).sum() };
         assert!((cosine("I live in Oslo", "Oslo is where I lived") - 1.0).abs() < 1e-5);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const GROUP: usize = 5;
 
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct MergeInput {
     facts: Vec<Fact>,
 }
 
@@ -20,7 +20,7 @@ struct Fact {
 
 /// The merges for this JSON, as JSON. `None` when it cannot be read.
 pub(crate) fn merges(asked: &str) -> String {
-    let facts = serde_json::from_str::<Asked>(asked).map_or_else(|_| vec![], |asked| asked.facts);
+    let facts = serde_json::from_str::<MergeInput>(asked).map_or_else(|_| vec![], |asked| asked.facts);
     let mut features: Vec<&str> = Vec::new();
     for fact in &facts {
         if !features.contains(&fact.feature.as_str()) {

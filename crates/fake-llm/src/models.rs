@@ -8,13 +8,13 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::NAME;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 use crate::state::{Dialect, State};
 
 pub(crate) async fn models(
     Shared(state): Shared<Arc<State>>,
     headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ErrorAnswer> {
     state.authorize(&headers, Dialect::OpenAi)?;
     let model = json!({"id": NAME, "object": "model", "created": 0, "owned_by": "memcloud"});
     Ok(Json(json!({"object": "list", "data": [model]})))

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_reads_what_it_writes() {
+    fn an_encoded_analysis_decodes_to_itself() {
         for (text, millis) in [("50ms", 50), ("2s", 2_000), ("1500ms", 1_500), ("0s", 0)] {
             let pause: Pause = text.parse().unwrap();
             assert_eq!((pause.0.as_millis(), pause.to_string().as_str()), (millis, text));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Why a call is refused.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorAnswer {
     pub(crate) status: StatusCode,
     message: String,
     code: Option<&'static str>,
@@ -15,7 +15,7 @@ pub(crate) struct Refusal {
     retry_after: Option<u64>,
 }
 
-impl Refusal {
+impl ErrorAnswer {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), code: None, param: None, retry_after: None }
     }
@@ -83,7 +83,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorAnswer {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.json())).into_response();
         if let Some(seconds) = self.retry_after {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 
 /// The purpose of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +55,8 @@ pub(crate) struct Request {
 
 impl Request {
     /// `model` is the one named in the address, if any.
-    pub(crate) fn read(body: &Value, model: Option<&str>) -> Result<Self, Refusal> {
-        let missing = |name: &str| Refusal::invalid(format!("Missing required parameter: '{name}'."));
+    pub(crate) fn read(body: &Value, model: Option<&str>) -> Result<Self, ErrorAnswer> {
+        let missing = |name: &str| ErrorAnswer::invalid(format!("Missing required parameter: '{name}'."));
         let model = model.or(body["model"].as_str()).filter(|model| !model.is_empty());
         let messages = body["messages"].as_array().filter(|messages| !messages.is_empty());
         let messages: Vec<Message> =
@@ -67,7 +67,7 @@ impl Request {
         let present = |name: &str| body.get(name).is_some_and(|value| !value.is_null());
         let stream = body["stream"] == true;
         if present("stream_options") && !stream {
-            return Err(Refusal::invalid(
+            return Err(ErrorAnswer::invalid(
                 "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             ));
         }

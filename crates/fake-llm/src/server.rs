@@ -19,7 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::calls::{Calls, Log};
 use crate::fault::Fault;
 use crate::faults::Faults;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 use crate::state::State;
 use crate::{chat, control, embeddings, models};
 
@@ -152,7 +152,7 @@ fn router(state: Arc<State>) -> Router {
         .route("/v1/models", get(models::models))
         .route("/dev/calls", get(control::calls).delete(control::clear_calls))
         .route("/dev/faults", get(control::faults).put(control::set_faults).delete(control::clear_faults))
-        .fallback(async |method: Method, uri: Uri| Refusal::route(method.as_str(), uri.path()))
+        .fallback(async |method: Method, uri: Uri| ErrorAnswer::route(method.as_str(), uri.path()))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(state)
 }

@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 
 use crate::calls::Log;
 use crate::faults::Faults;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 
 /// The header in which Azure expects the key.
 const API_KEY: &str = "api-key";
@@ -38,7 +38,7 @@ impl Dialect {
 
 impl State {
     /// Checks the key, in the header of the call's dialect.
-    pub(crate) fn authorize(&self, headers: &HeaderMap, dialect: Dialect) -> Result<(), Refusal> {
+    pub(crate) fn authorize(&self, headers: &HeaderMap, dialect: Dialect) -> Result<(), ErrorAnswer> {
         let Some(key) = &self.key else { return Ok(()) };
         let shown = match dialect {
             Dialect::OpenAi => {
@@ -46,7 +46,7 @@ impl State {
             }
             Dialect::Azure => header(headers, API_KEY),
         };
-        if shown == Some(key) { Ok(()) } else { Err(Refusal::key()) }
+        if shown == Some(key) { Ok(()) } else { Err(ErrorAnswer::key()) }
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, Log> {

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_states_nothing_is_left_out() {
+    fn empty_statements_are_left_out() {
         for text in [
             "",
             "Do you know where I live in Oslo?",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::body::{Part, Parts};
 use crate::fault::Fault;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorAnswer;
 use crate::reply::{Reply, Said};
 
 /// The parts of a streamed answer. `usage` says whether the last event reports the tokens.
@@ -34,7 +34,7 @@ pub(crate) fn parts(reply: &Reply, faults: &[Fault], usage: bool) -> Parts {
     }
     if faults.contains(&Fault::ErrorEvent) {
         lines.truncate(half);
-        lines.push(line(&Refusal::status(500, None).json().to_string(), ending));
+        lines.push(line(&ErrorAnswer::status(500, None).json().to_string(), ending));
     }
     let cut =
         faults.iter().find_map(|fault| if let Fault::Cut { after } = fault { Some(*after) } else { None });

@@ -252,7 +252,7 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn refuses_what_is_ambiguous_or_no_json() {
+    fn ambiguous_or_invalid_json_is_refused() {
         for wrong in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":{"b":1,"b":2}}"#,

@@ -214,8 +214,8 @@ impl From<Error> for ApiError {
             Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut refused = Self::new(status, error.to_string(), error.code());
-        if let Error::Database { database, trouble, .. } = &error {
-            refused.0.database = Some((*database, *trouble));
+        if let Error::Database { database, kind, .. } = &error {
+            refused.0.database = Some((*database, *kind));
         }
         match error.fault() {
             Fault::Request | Fault::Conflict => refused,

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_passes_on_is_refused() {
+    fn requests_forwarded_by_a_proxy_are_refused() {
         for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "Via", "X-Real-IP"] {
             let request = Request::get("/").header(header::HOST, "localhost").header(name, "");
             let refused = from_this_machine(&request.body(Body::empty()).unwrap());

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_longest_wait_of_the_busiest_network_gives_way() {
+    async fn the_longest_waiting_connection_of_the_busiest_network_is_closed() {
         let places = Places::new(4, 4);
         let alone = silent(places.take(OTHER));
         let mut many: Vec<_> = (0..3).map(|_| silent(places.take(ONE))).collect();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_that_hold_nothing_are_forgotten() {
+    fn networks_without_connections_are_forgotten() {
         let places = Places::new(4, 4);
         for _ in 0..3 {
             drop([ONE, ONE, OTHER].map(|address| silent(places.take(address))));

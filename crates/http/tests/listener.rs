@@ -65,7 +65,7 @@ async fn status(served: &Served, path: &str, header: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn while_all_are_being_answered_only_probes_and_keys_get_in() {
+async fn when_every_place_is_busy_only_probes_and_keys_are_admitted() {
     let options = ServeOptions {
         connections: CONNECTIONS,
         connections_per_address: Some(CONNECTIONS),
@@ -106,7 +106,7 @@ async fn a_client_that_takes_nothing_loses_its_connection() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_its_time_gets_everything() {
+async fn a_slow_client_gets_the_whole_answer() {
     let options = ServeOptions { write_timeout: Duration::from_secs(2), ..ServeOptions::default() };
     let served = served(options).await;
     let mut stream = sent(&served, "/endless", "connection: close\r\n").await;

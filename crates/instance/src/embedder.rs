@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memcloud_domain::with_causes;
-use memcloud_embed::weights::{self, FetchError, ModelFiles, Places};
+use memcloud_embed::weights::{self, FetchError, ModelFiles, ModelPlaces};
 use memcloud_embed::{LocalEmbedder, Model, Options};
 use memcloud_llm::RemoteEmbedder;
 use memcloud_ports::Embedder;
@@ -117,7 +117,7 @@ impl LocalModel {
 
     /// Fetches the model into the data directory, unless it is there and intact, and returns its folder.
     pub async fn fetch(&self, report: Report<'_>) -> Result<PathBuf, Error> {
-        let places = Places { data_dir: self.data_dir.clone(), ..Places::default() };
+        let places = ModelPlaces { data_dir: self.data_dir.clone(), ..ModelPlaces::default() };
         let dir = places.fetched_dir();
         if let Some(files) = weights::find(&places)? {
             match self.load(files).await {
@@ -166,16 +166,16 @@ impl LocalModel {
         }
     }
 
-    fn places(&self) -> Places {
+    fn places(&self) -> ModelPlaces {
         let program = std::env::current_exe().ok();
-        Places {
+        ModelPlaces {
             model_dir: self.dir.clone(),
             binary_dir: program.and_then(|program| Some(program.parent()?.to_path_buf())),
             data_dir: self.data_dir.clone(),
         }
     }
 
-    async fn fetch_to(&self, places: &Places, report: Report<'_>) -> Result<ModelFiles, FetchError> {
+    async fn fetch_to(&self, places: &ModelPlaces, report: Report<'_>) -> Result<ModelFiles, FetchError> {
         let usual = weights::Sources::default();
         let sources = weights::Sources {
             hub: self.hub.clone().unwrap_or(usual.hub),

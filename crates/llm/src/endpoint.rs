@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use memcloud_domain::is_loopback;
-use memcloud_ports::{ModelError, Refusal};
+use memcloud_ports::{EndpointRefusal, ModelError};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
@@ -184,7 +184,7 @@ impl Endpoint {
         let content_type = reading.content_type();
         let body = reading.refusal().await;
         let refusal = reading.refusals.of(status.as_u16(), content_type, body);
-        Err(ModelError::Refused(Refusal { retry_after, ..refusal }))
+        Err(ModelError::Refused(EndpointRefusal { retry_after, ..refusal }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Decides what a refusal of an endpoint means. No other module and no other crate judges statuses or error texts.
 
 use bytes::Bytes;
-use memcloud_ports::{ModelError, Refusal, RefusalKind};
+use memcloud_ports::{EndpointRefusal, ModelError, RefusalKind};
 
 use crate::key::Key;
 
@@ -42,12 +42,12 @@ pub(crate) struct Refusals {
 
 impl Refusals {
     /// The refusal that an answer with this status is. The key is removed from it.
-    pub(crate) fn of(&self, status: u16, content_type: Option<String>, body: Bytes) -> Refusal {
+    pub(crate) fn of(&self, status: u16, content_type: Option<String>, body: Bytes) -> EndpointRefusal {
         let body = self.hide_key(body);
         let content_type = content_type.map(|kind| self.hide_key(kind.into()));
         let content_type = content_type.map(|kind| String::from_utf8_lossy(&kind).into_owned());
         let kind = kind(status, &String::from_utf8_lossy(&body).to_lowercase(), self.requested);
-        Refusal { kind, status, content_type, body, retry_after: None }
+        EndpointRefusal { kind, status, content_type, body, retry_after: None }
     }
 
     /// The same as an error.

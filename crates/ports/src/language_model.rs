@@ -81,7 +81,7 @@ pub enum ModelError {
     Silent(Duration),
     /// The endpoint answered with an error.
     #[error("the model's endpoint answered {}: {}", .0.status, .0.message())]
-    Refused(Refusal),
+    Refused(EndpointRefusal),
     /// The connection was lost during the answer.
     #[error("the answer of the model broke off")]
     Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -124,7 +124,7 @@ pub enum ModelError {
 
 /// An answer of an endpoint that is an error.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct EndpointRefusal {
     /// What it means.
     pub kind: RefusalKind,
     /// Its HTTP status, to be passed on. What it means is in `kind`.
@@ -190,7 +190,7 @@ impl RefusalKind {
     }
 }
 
-impl Refusal {
+impl EndpointRefusal {
     /// What the endpoint says, on one line: the `message` of its error, or the beginning of its body.
     pub fn message(&self) -> String {
         let body = String::from_utf8_lossy(&self.body);

@@ -51,7 +51,8 @@ pub use intent::Intent;
 pub use keys::{AdminRule, KeyStore, Revocation};
 pub use knowledge::Changed;
 pub use language_model::{
-    Call, Completion, Delta, Deltas, LanguageModel, ModelAnswer, ModelError, Refusal, RefusalKind, Tokens,
+    Call, Completion, Delta, Deltas, EndpointRefusal, LanguageModel, ModelAnswer, ModelError, RefusalKind,
+    Tokens,
 };
 pub use learning_queue::{
     CLAIM_SIZES, ClaimedBatch, LearningQueue, Lease, Outcome, Parked, Queued, Trigger, Waiting, assigned,

@@ -5,15 +5,15 @@ use memcloud_domain::{Database, DatabaseErrorKind, Error};
 /// What to do next, in one sentence.
 pub fn hint(error: &Error) -> &'static str {
     match error {
-        Error::Database { database, trouble, .. } => of(error.code(), Some((*database, *trouble))),
+        Error::Database { database, kind, .. } => of(error.code(), Some((*database, *kind))),
         _ => of(error.code(), None),
     }
 }
 
-/// The hint for the code of an error, and for this trouble with a database.
+/// The hint for the code of an error, and for this kind of database error.
 pub(crate) fn of(code: &str, database: Option<(Database, DatabaseErrorKind)>) -> &'static str {
     match database {
-        Some((database, trouble)) => database_hint(trouble, database),
+        Some((database, kind)) => database_hint(kind, database),
         None => of_code(code),
     }
 }
@@ -143,10 +143,10 @@ fn of_storage(code: &str) -> &'static str {
     }
 }
 
-fn database_hint(trouble: DatabaseErrorKind, database: Database) -> &'static str {
+fn database_hint(kind: DatabaseErrorKind, database: Database) -> &'static str {
     use Database::{Neo4j, Postgres};
     use DatabaseErrorKind as Kind;
-    match (trouble, database) {
+    match (kind, database) {
         (Kind::Unreachable | Kind::Silent, Neo4j) => {
             "check that Neo4j runs (an Aura instance may be paused) and that NEO4J_URI names it; memcloud retries by itself"
         }

@@ -188,7 +188,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn written_events_are_read_back() {
     let written = [
         memcloud_sse::named("delta", &"one\ntwo\r"),
         memcloud_sse::numbered(7, "step", &[1, 2]),

@@ -15,7 +15,7 @@ use crate::{Connector, Timeouts, supervisor};
 pub struct Connection<C: Connector> {
     database: Database,
     timeouts: Timeouts,
-    state: watch::Receiver<State<C::Session>>,
+    state: watch::Receiver<State<C::Client>>,
     health: Arc<HealthSignals>,
     /// Owns the supervisor, which ends with the connection.
     _supervisor: Tasks,
@@ -35,7 +35,7 @@ impl<C: Connector> Connection<C> {
     }
 
     /// Runs an operation within the ordinary time limit.
-    pub async fn run<T, F>(&self, operation: impl FnOnce(C::Session) -> F) -> Result<T, Error>
+    pub async fn run<T, F>(&self, operation: impl FnOnce(C::Client) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -46,33 +46,33 @@ impl<C: Connector> Connection<C> {
     pub async fn run_within<T, F>(
         &self,
         within: Duration,
-        operation: impl FnOnce(C::Session) -> F,
+        operation: impl FnOnce(C::Client) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
         let deadline = Instant::now() + within;
         let up = self.up(deadline).await?;
-        self.work(deadline, &up, Box::pin(operation(up.session.clone()))).await
+        self.work(deadline, &up, Box::pin(operation(up.client.clone()))).await
     }
 
     /// Runs an operation that may safely run twice: when it loses its connection, it runs once more on a new one.
-    pub async fn run_idempotent<T, F>(&self, operation: impl Fn(C::Session) -> F) -> Result<T, Error>
+    pub async fn run_idempotent<T, F>(&self, operation: impl Fn(C::Client) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
         let deadline = Instant::now() + self.timeouts.operation;
         let up = self.up(deadline).await?;
-        let lost = match self.work(deadline, &up, Box::pin(operation(up.session.clone()))).await {
+        let lost = match self.work(deadline, &up, Box::pin(operation(up.client.clone()))).await {
             Err(
-                error @ (Error::Database { trouble: DatabaseErrorKind::Unreachable, .. }
+                error @ (Error::Database { kind: DatabaseErrorKind::Unreachable, .. }
                 | Error::OutcomeUnknown { .. }),
             ) => error,
             done => return done,
         };
         let second = async {
             let newer = self.newer(deadline, up.generation).await?;
-            self.work(deadline, &newer, Box::pin(operation(newer.session.clone()))).await
+            self.work(deadline, &newer, Box::pin(operation(newer.client.clone()))).await
         };
         match second.await {
             // The second attempt does not show whether the first took effect.
@@ -92,7 +92,7 @@ impl<C: Connector> Connection<C> {
     async fn work<T>(
         &self,
         deadline: Instant,
-        up: &Up<C::Session>,
+        up: &Up<C::Client>,
         mut work: Pin<Box<impl Future<Output = Result<T, Error>>>>,
     ) -> Result<T, Error> {
         let done = if let Ok(done) = timeout(self.timeouts.slow, &mut work).await {
@@ -111,14 +111,14 @@ impl<C: Connector> Connection<C> {
         done
     }
 
-    /// The current session; waits while the first one is being opened.
-    async fn up(&self, deadline: Instant) -> Result<Up<C::Session>, Error> {
-        self.session(deadline, |state| !matches!(state, State::Opening)).await
+    /// The current client; waits while the first one is being opened.
+    async fn up(&self, deadline: Instant) -> Result<Up<C::Client>, Error> {
+        self.client(deadline, |state| !matches!(state, State::Opening)).await
     }
 
-    /// A session newer than this generation, or the reason why there is none.
-    async fn newer(&self, deadline: Instant, generation: u64) -> Result<Up<C::Session>, Error> {
-        self.session(deadline, |state| match state {
+    /// A client newer than this generation, or the reason why there is none.
+    async fn newer(&self, deadline: Instant, generation: u64) -> Result<Up<C::Client>, Error> {
+        self.client(deadline, |state| match state {
             State::Up(up) => up.generation > generation,
             State::Down(_) => true,
             State::Opening => false,
@@ -126,11 +126,11 @@ impl<C: Connector> Connection<C> {
         .await
     }
 
-    async fn session(
+    async fn client(
         &self,
         deadline: Instant,
-        wanted: impl FnMut(&State<C::Session>) -> bool,
-    ) -> Result<Up<C::Session>, Error> {
+        wanted: impl FnMut(&State<C::Client>) -> bool,
+    ) -> Result<Up<C::Client>, Error> {
         let mut state = self.state.clone();
         let settled = timeout_at(deadline, state.wait_for(wanted)).await;
         match settled.map_err(|_| self.silent())?.map_err(|_| Error::ShuttingDown)?.clone() {
@@ -158,8 +158,8 @@ impl<C: Connector> Connection<C> {
     }
 }
 
-/// Whether an error means that the session is unusable. A database that rejects writes may be a former primary: a new
+/// Whether an error means that the client is unusable. A database that rejects writes may be a former primary: a new
 /// connection may reach the current one.
 fn needs_new_session(error: &Error) -> bool {
-    error.lost_connection() || matches!(error, Error::Database { trouble: DatabaseErrorKind::ReadOnly, .. })
+    error.lost_connection() || matches!(error, Error::Database { kind: DatabaseErrorKind::ReadOnly, .. })
 }

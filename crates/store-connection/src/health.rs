@@ -4,7 +4,7 @@ use tokio::sync::{Notify, watch};
 pub(crate) struct HealthSignals {
     /// An operation takes long.
     pub(crate) slow: Notify,
-    /// The newest generation whose session was lost.
+    /// The newest generation whose client was lost.
     pub(crate) lost: watch::Sender<u64>,
 }
 

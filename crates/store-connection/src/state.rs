@@ -3,19 +3,19 @@ use memcloud_domain::{Database, DatabaseErrorKind, Error, with_causes};
 /// The state of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum State<S> {
-    /// The first session is being opened.
+    /// The first client is being opened.
     Opening,
-    /// There is a session that works, as far as is known.
+    /// There is a client that works, as far as is known.
     Up(Up<S>),
     /// There is none.
     Down(Outage),
 }
 
-/// A session that works.
+/// A client that works.
 #[derive(Clone, Debug)]
 pub(crate) struct Up<S> {
-    pub(crate) session: S,
-    /// Grows with every session of the connection.
+    pub(crate) client: S,
+    /// Grows with every client of the connection.
     pub(crate) generation: u64,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Outage {
 impl Outage {
     pub(crate) fn of(error: &Error) -> Self {
         match error {
-            Error::Database { trouble, source, .. } => Self::Database(*trouble, with_causes(source.as_ref())),
+            Error::Database { kind, source, .. } => Self::Database(*kind, with_causes(source.as_ref())),
             Error::EpisodesElsewhere { place, kept, wanted } => {
                 Self::Elsewhere { place: place.clone(), kept: kept.clone(), wanted: wanted.clone() }
             }
@@ -41,7 +41,7 @@ impl Outage {
 
     pub(crate) fn error(&self, database: Database) -> Error {
         match self.clone() {
-            Self::Database(trouble, seen) => Error::database(database, trouble, seen),
+            Self::Database(kind, seen) => Error::database(database, kind, seen),
             Self::Elsewhere { place, kept, wanted } => Error::EpisodesElsewhere { place, kept, wanted },
         }
     }

@@ -14,7 +14,7 @@ use crate::state::{Outage, State, Up};
 use crate::timing::within;
 use crate::{Connector, Timeouts};
 
-/// The shortest time between two reopenings, however often sessions are lost.
+/// The shortest time between two reopenings, however often clients are lost.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Starts the supervisor. Returns the channel on which it publishes the state of the connection.
@@ -23,7 +23,7 @@ pub(crate) fn start<C: Connector>(
     connector: C,
     timeouts: Timeouts,
     health: Arc<HealthSignals>,
-) -> watch::Receiver<State<C::Session>> {
+) -> watch::Receiver<State<C::Client>> {
     let (publish, state) = watch::channel(State::Opening);
     let supervisor = Supervisor { connector, timeouts, health, publish, generation: 0, down_since: None };
     tasks.spawn("database connection", |_| supervisor.run());
@@ -34,7 +34,7 @@ struct Supervisor<C: Connector> {
     connector: C,
     timeouts: Timeouts,
     health: Arc<HealthSignals>,
-    publish: watch::Sender<State<C::Session>>,
+    publish: watch::Sender<State<C::Client>>,
     generation: u64,
     down_since: Option<Instant>,
 }
@@ -44,16 +44,15 @@ impl<C: Connector> Supervisor<C> {
         let mut pauses = self.pauses();
         loop {
             match self.open().await {
-                Ok(session) => {
+                Ok(client) => {
                     pauses = self.pauses();
-                    self.up(session);
+                    self.up(client);
                     self.watch().await;
                 }
-                // The database answers and the open session works: only one more connection was too many.
+                // The database answers and the open client works: only one more connection was too many.
                 Err(error) if self.is_up() && is_exhausted(&error) => pause(&mut pauses).await,
                 Err(error) => {
-                    let refused =
-                        matches!(error, Error::Database { trouble: DatabaseErrorKind::Refused, .. });
+                    let refused = matches!(error, Error::Database { kind: DatabaseErrorKind::Refused, .. });
                     self.down(&error);
                     if refused {
                         sleep(self.timeouts.refused_pause).await;
@@ -76,20 +75,20 @@ impl<C: Connector> Supervisor<C> {
     }
 
     /// Pings first: whether the database answers is known soon, while opening may take long.
-    async fn open(&self) -> Result<C::Session, Error> {
+    async fn open(&self) -> Result<C::Client, Error> {
         let database = self.connector.database();
         within(self.timeouts.ping, database, self.connector.ping()).await?;
         within(self.timeouts.opening, database, self.connector.open()).await
     }
 
-    /// Returns when the session must be reopened: it is old, it was lost, or the database no longer answers.
+    /// Returns when the client must be reopened: it is old, it was lost, or the database no longer answers.
     async fn watch(&mut self) {
         let opened = Instant::now();
         let mut lost = self.health.lost.subscribe();
         loop {
             tokio::select! {
                 () = sleep_until(opened + self.timeouts.renewal) => return,
-                // The loss of an older session says nothing about this one.
+                // The loss of an older client says nothing about this one.
                 _ = lost.wait_for(|lost| *lost == self.generation) => break,
                 () = self.health.slow.notified() => {}
             }
@@ -108,9 +107,9 @@ impl<C: Connector> Supervisor<C> {
         matches!(&*self.publish.borrow(), State::Up(_))
     }
 
-    fn up(&mut self, session: C::Session) {
+    fn up(&mut self, client: C::Client) {
         self.generation += 1;
-        self.publish.send_replace(State::Up(Up { session, generation: self.generation }));
+        self.publish.send_replace(State::Up(Up { client, generation: self.generation }));
         if let Some(since) = self.down_since.take() {
             let seconds = since.elapsed().as_secs_f64();
             tracing::info!(database = %self.connector.database(), seconds, "the database connection is up again");
@@ -131,7 +130,7 @@ impl<C: Connector> Supervisor<C> {
 
 /// Whether the database answers, but has no connection left.
 fn is_exhausted(error: &Error) -> bool {
-    matches!(error, Error::Database { trouble: DatabaseErrorKind::Exhausted, .. })
+    matches!(error, Error::Database { kind: DatabaseErrorKind::Exhausted, .. })
 }
 
 async fn pause(pauses: &mut ExponentialBackoff) {

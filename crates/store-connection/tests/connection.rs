@@ -28,8 +28,8 @@ impl Scripted {
     async fn answer(&self) -> Result<(), Error> {
         match *self.behavior.borrow() {
             Behavior::Healthy => return Ok(()),
-            Behavior::Fails(trouble) => {
-                return Err(Error::database(Database::Neo4j, trouble, "as the test says"));
+            Behavior::Fails(kind) => {
+                return Err(Error::database(Database::Neo4j, kind, "as the test says"));
             }
             Behavior::Silent => {}
         }
@@ -39,7 +39,7 @@ impl Scripted {
 
 #[async_trait]
 impl Connector for Scripted {
-    type Session = usize;
+    type Client = usize;
 
     fn database(&self) -> Database {
         Database::Neo4j
@@ -63,9 +63,9 @@ fn database(behavior: Behavior) -> (Scripted, watch::Sender<Behavior>, Arc<Atomi
 }
 
 #[track_caller]
-fn trouble<T: std::fmt::Debug>(result: Result<T, Error>) -> DatabaseErrorKind {
+fn kind<T: std::fmt::Debug>(result: Result<T, Error>) -> DatabaseErrorKind {
     match result {
-        Err(Error::Database { trouble, .. }) => trouble,
+        Err(Error::Database { kind, .. }) => kind,
         other => panic!("{other:?}"),
     }
 }
@@ -81,10 +81,10 @@ async fn a_silent_database_fails_first_callers_soon_and_later_ones_at_once() {
     change.send_replace(Behavior::Silent);
     let began = Instant::now();
     let hanging = connection.run(|_| async { scripted.answer().await });
-    assert_eq!(trouble(hanging.await), DatabaseErrorKind::Silent);
+    assert_eq!(kind(hanging.await), DatabaseErrorKind::Silent);
     assert!(began.elapsed() <= Duration::from_millis(2_700), "{:?}", began.elapsed());
     let began = Instant::now();
-    assert_eq!(trouble(connection.run(ok).await), DatabaseErrorKind::Silent);
+    assert_eq!(kind(connection.run(ok).await), DatabaseErrorKind::Silent);
     assert_eq!(began.elapsed(), Duration::ZERO, "later operations fail at once");
     change.send_replace(Behavior::Healthy);
     sleep(Duration::from_secs(18)).await;
@@ -92,37 +92,37 @@ async fn a_silent_database_fails_first_callers_soon_and_later_ones_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_operation_keeps_its_time_and_session_while_pings_are_answered() {
+async fn a_slow_operation_keeps_its_time_and_client_while_pings_are_answered() {
     let (scripted, _change, opened) = database(Behavior::Healthy);
     let connection = Connection::start(scripted, Timeouts::default()).await;
-    let slow = |session| async move {
+    let slow = |client| async move {
         sleep(Duration::from_millis(3_900)).await;
-        Ok(session)
+        Ok(client)
     };
     assert_eq!(connection.run(slow).await.unwrap(), 1);
-    assert_eq!(opened.load(Ordering::SeqCst), 1, "no session is reopened");
-    let long = |session| async move {
+    assert_eq!(opened.load(Ordering::SeqCst), 1, "no client is reopened");
+    let long = |client| async move {
         sleep(Duration::from_secs(40)).await;
-        Ok::<usize, Error>(session)
+        Ok::<usize, Error>(client)
     };
-    assert_eq!(trouble(connection.run(long).await), DatabaseErrorKind::Silent, "an operation has its limit");
+    assert_eq!(kind(connection.run(long).await), DatabaseErrorKind::Silent, "an operation has its limit");
     sleep(Duration::from_secs(1)).await;
     assert_eq!(
         connection.run_within(Duration::from_mins(1), long).await.unwrap(),
         2,
-        "its session was replaced"
+        "its client was replaced"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idempotent_operation_runs_again_on_a_new_session() {
+async fn an_idempotent_operation_runs_again_on_a_new_client() {
     let (scripted, change, _) = database(Behavior::Healthy);
     let connection = Connection::start(scripted, Timeouts::default()).await;
-    let lost_once = |session: usize| async move {
-        if session == 1 {
+    let lost_once = |client: usize| async move {
+        if client == 1 {
             return Err(Error::database(Database::Neo4j, DatabaseErrorKind::Unreachable, "cut"));
         }
-        Ok(session)
+        Ok(client)
     };
     assert_eq!(connection.run_idempotent(lost_once).await.unwrap(), 2);
     // A second attempt that fails does not settle an outcome that the first left unknown.
@@ -141,8 +141,8 @@ async fn a_database_that_is_down_is_retried_with_backoff() {
     ] {
         let (scripted, change, _) = database(Behavior::Fails(wrong));
         let connection = Connection::start(scripted, Timeouts::default()).await;
-        assert_eq!(trouble(connection.run(ok).await), wrong);
-        assert_eq!(trouble(Err::<(), _>(connection.outage().unwrap())), wrong);
+        assert_eq!(kind(connection.run(ok).await), wrong);
+        assert_eq!(kind(Err::<(), _>(connection.outage().unwrap())), wrong);
         sleep(Duration::from_mins(1)).await;
         change.send_replace(Behavior::Healthy);
         sleep(Duration::from_millis(2_100)).await;
@@ -152,21 +152,21 @@ async fn a_database_that_is_down_is_retried_with_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_exhausted_database_keeps_the_open_session() {
+async fn an_exhausted_database_keeps_the_open_client() {
     let (scripted, change, _) = database(Behavior::Healthy);
     let connection = Connection::start(scripted, Timeouts::default()).await;
     change.send_replace(Behavior::Fails(DatabaseErrorKind::Exhausted));
-    let slow = |session| async move {
+    let slow = |client| async move {
         sleep(Duration::from_secs(3)).await;
-        Ok(session)
+        Ok(client)
     };
     assert_eq!(connection.run(slow).await.unwrap(), 1);
     sleep(Duration::from_mins(11)).await;
-    assert_eq!(connection.run(slow).await.unwrap(), 1, "the old session goes on past its renewal");
+    assert_eq!(connection.run(slow).await.unwrap(), 1, "the old client goes on past its renewal");
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_are_reopened_every_ten_minutes() {
+async fn clients_are_reopened_every_ten_minutes() {
     let (scripted, _change, opened) = database(Behavior::Healthy);
     let _connection = Connection::start(scripted, Timeouts::default()).await;
     sleep(Duration::from_mins(31)).await;

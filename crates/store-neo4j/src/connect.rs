@@ -24,7 +24,7 @@ pub(crate) struct Opener {
 
 #[async_trait]
 impl Connector for Opener {
-    type Session = Graph;
+    type Client = Graph;
 
     fn database(&self) -> Database {
         Database::Neo4j

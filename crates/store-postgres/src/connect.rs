@@ -50,7 +50,7 @@ impl OpenDatabase {
 
 #[async_trait]
 impl Connector for Opener {
-    type Session = OpenDatabase;
+    type Client = OpenDatabase;
 
     fn database(&self) -> Database {
         Database::Postgres

@@ -45,7 +45,7 @@ async fn kind(port: u16, tls: Tls) -> DatabaseErrorKind {
         pool: 1,
     };
     match examine(&target, ContentLocation::Records, clock()).await {
-        Err(Error::Database { trouble, .. }) => trouble,
+        Err(Error::Database { kind, .. }) => kind,
         other => panic!("{other:?}"),
     }
 }
@@ -57,7 +57,7 @@ async fn a_server_without_tls_is_untrusted() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_password_refuses_a_client_without_one() {
+async fn a_client_without_the_password_is_refused() {
     // AuthenticationCleartextPassword.
     let server = server(b"R\0\0\0\x08\0\0\0\x03").await;
     assert_eq!(kind(server, Tls::Off).await, DatabaseErrorKind::Refused);

@@ -139,7 +139,7 @@ async fn nothing_is_stored_into_files_that_are_gone() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_database_is_held_without_the_lock_file() {
+async fn the_database_stays_locked_when_the_lock_file_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     let held = open(directory.path()).await;
     std::fs::remove_file(directory.path().join("lock")).unwrap();

@@ -11,7 +11,7 @@ use crate::samples::{batch, minute, some_episodes, space};
 pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     appended_episodes_are_read_back(fresh().await).await;
     a_repeated_request_stores_nothing(fresh().await).await;
-    one_clock_that_is_ahead_forgets_no_request(fresh().await).await;
+    a_server_whose_clock_is_ahead_forgets_no_request(fresh().await).await;
     pages_cover_a_space_exactly_once(fresh().await).await;
     reads_end_before_they_are_large(fresh().await).await;
     deleted_episodes_are_gone(fresh().await).await;
@@ -42,7 +42,7 @@ pub async fn appended_episodes_are_read_back(store: Store) {
 }
 
 /// A request is forgotten after thirty days, by two other requests: one may come from a server whose clock is ahead.
-pub async fn one_clock_that_is_ahead_forgets_no_request(store: Store) {
+pub async fn a_server_whose_clock_is_ahead_forgets_no_request(store: Store) {
     let space = space("clocks");
     let day = 24 * 60;
     let request = |key: u8, days: i64| {

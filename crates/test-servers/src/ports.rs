@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_is_given_up_for_another() {
+    fn another_port_is_taken_when_one_is_in_use() {
         let mut ports = Vec::new();
         let started = on_a_free_one(|port| {
             ports.push(port);

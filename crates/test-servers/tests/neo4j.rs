@@ -46,6 +46,6 @@ fn fault_neo4j_may_want_tls_or_be_old() {
 }
 
 #[test]
-fn the_shared_one_answers() {
+fn the_shared_server_answers() {
     assert!(answers(SharedNeo4j::from_environment().port()));
 }

@@ -54,7 +54,7 @@ fn fault_a_folder_that_others_cannot_enter_is_no_hindrance() {
 }
 
 #[tokio::test]
-async fn a_shared_database_lives_as_long_as_its_handle() {
+async fn a_shared_database_is_dropped_with_its_handle() {
     let server = SharedPostgres::from_environment();
     let (one, two) = (server.create_database(), server.create_database());
     assert_eq!(one.execute("SELECT current_database()"), one.name());

@@ -71,7 +71,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     // Fails only when a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let model_dir = args.model.clone().context("--model is missing")?;
-    let places = weights::Places { model_dir: Some(model_dir.clone()), ..weights::Places::default() };
+    let places =
+        weights::ModelPlaces { model_dir: Some(model_dir.clone()), ..weights::ModelPlaces::default() };
     let files = weights::find(&places)?.context("--model names no folder with the embedding model")?;
     let model = Model::load(&files, memcloud_embed::Options::default())?;
     say(&format!("kernel {}, {} threads", model.isa(), model.threads()));

@@ -87,14 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn one_direction_is_none() {
+    fn a_one_way_dependency_is_not_a_cycle() {
         assert!(
             cycles(&[("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b::B;"), ("b.rs", "")]).is_empty()
         );
     }
 
     #[test]
-    fn what_a_root_re_exports_counts_for_its_origin() {
+    fn a_re_export_counts_for_the_file_it_comes_from() {
         let lib = "mod a; mod b; pub use a::A; pub use b::{B, C as D};";
         assert!(cycles(&[("lib.rs", lib), ("a.rs", "use crate::D;"), ("b.rs", "")]).is_empty());
         assert_eq!(

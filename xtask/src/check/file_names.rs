@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_must_say_something() {
+    fn blank_names_are_refused() {
         assert!(violation(Path::new("crates/memory/src/utils.rs")).is_some());
         assert!(violation(Path::new("crates/memory/src/helpers/mod.rs")).is_some());
         assert!(violation(Path::new("crates/memory/src/store.rs")).is_none());

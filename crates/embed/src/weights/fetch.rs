@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use strum::Display;
 use tempfile::NamedTempFile;
 
-use super::{DEFAULT_FILES, ModelFiles, PinnedFile, Places, find};
+use super::{DEFAULT_FILES, ModelFiles, ModelPlaces, PinnedFile, find};
 use crate::Error;
 
 /// An unreachable source must not delay the next one for long.
@@ -160,7 +160,7 @@ const DEFAULT_CATALOG: Catalog = Catalog {
 /// If a given folder has no model, or nothing was found and no source works; the text says what was tried
 /// and how to do without network.
 pub async fn find_or_fetch(
-    places: &Places,
+    places: &ModelPlaces,
     sources: &Sources,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ModelFiles, FetchError> {

@@ -58,7 +58,7 @@ const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// The places to search for models.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct ModelPlaces {
     /// A folder given by the user (`MEMCLOUD_MODEL_DIR`): any BERT-type model.
     pub model_dir: Option<PathBuf>,
     /// The folder of the program: `model/` or `all-MiniLM-L6-v2/` in it.
@@ -67,7 +67,7 @@ pub struct Places {
     pub data_dir: PathBuf,
 }
 
-impl Places {
+impl ModelPlaces {
     /// Where fetched files go.
     pub fn fetched_dir(&self) -> PathBuf {
         self.data_dir.join("models").join(DEFAULT_MODEL)
@@ -180,7 +180,7 @@ impl PinnedFile {
 /// # Errors
 ///
 /// If a folder was given and has no encoder; the other places are not searched then.
-pub fn find(places: &Places) -> Result<Option<ModelFiles>, Error> {
+pub fn find(places: &ModelPlaces) -> Result<Option<ModelFiles>, Error> {
     if let Some(dir) = &places.model_dir {
         return ModelFiles::in_dir(dir).map(Some);
     }

@@ -49,7 +49,7 @@ async fn a_stream_says_what_it_took_when_asked() {
 }
 
 #[tokio::test]
-async fn it_says_what_it_was_shown_and_nothing_else() {
+async fn an_answer_comes_from_the_given_context_only() {
     let client = Client::new();
     let turn = |role: &str, text: &str| json!({"role": role, "content": text});
     let asked = |turns: &[Value]| json!({"model": "m", "messages": turns});
@@ -62,7 +62,7 @@ async fn it_says_what_it_was_shown_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_in_openais_shape() {
+async fn invalid_requests_are_refused_in_openais_shape() {
     let client = Client::new();
     for body in [
         json!({"model": "m"}),

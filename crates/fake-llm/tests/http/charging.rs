@@ -26,7 +26,7 @@ async fn a_call_that_is_repeated_gets_its_answer_again_and_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_call_costs_nothing_and_can_be_tried_again() {
+async fn a_refused_call_is_not_charged_and_can_be_retried() {
     let client = Client::new();
     client.model.set_faults(Faults::from(Fault::Status { status: 500, retry_after: None }).times(1));
     let call = || client.call(&question()).header("Idempotency-Key", "one").send();
@@ -37,7 +37,7 @@ async fn a_refused_call_costs_nothing_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_cut_or_not_waited_for_is_charged_once() {
+async fn a_broken_or_abandoned_answer_is_charged_once() {
     for fault in [Fault::Cut { after: None }, Fault::Slow { time: Pause(Duration::from_mins(10)) }] {
         let client = Client::new();
         client.model.set_faults(Faults::from(fault.clone()).times(1));
@@ -54,7 +54,7 @@ async fn an_answer_that_was_cut_or_not_waited_for_is_charged_once() {
 }
 
 #[tokio::test]
-async fn the_log_tells_what_was_asked() {
+async fn the_calls_are_recorded() {
     let client = Client::new();
     client.model.set_faults(Faults::from(Fault::Empty).times(1));
     client.call(&question()).header("Idempotency-Key", "one").bearer_auth("key").send().await.unwrap();

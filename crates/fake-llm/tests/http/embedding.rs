@@ -24,7 +24,7 @@ async fn vectors_are_the_same_every_time_and_of_length_one() {
 }
 
 #[tokio::test]
-async fn what_is_no_text_is_refused() {
+async fn messages_without_text_are_refused() {
     let client = Client::new();
     for body in
         [json!({}), json!({"input": []}), json!({"input": [1]}), json!({"input": "a", "dimensions": 0})]

@@ -60,7 +60,7 @@ async fn overflow_refuses_what_is_too_long() {
 }
 
 #[tokio::test]
-async fn what_an_endpoint_does_not_know_is_refused() {
+async fn unknown_fields_are_refused_where_an_endpoint_is_strict() {
     let client = Client::with(Fault::RefusesFormat);
     let error =
         json(client.send(&question_with(&json!({"response_format": {"type": "json_object"}}))).await, 400)
@@ -121,7 +121,7 @@ async fn slow_words_pause_before_each_event() {
 }
 
 #[tokio::test]
-async fn torn_and_comments_say_the_same_in_another_way() {
+async fn torn_and_comments_do_not_change_the_events() {
     let client = Client::with(Fault::Torn);
     let mut response = client.send(&streamed()).await;
     let (mut pieces, mut all) = (0, Vec::new());
@@ -139,7 +139,7 @@ async fn torn_and_comments_say_the_same_in_another_way() {
 }
 
 #[tokio::test]
-async fn reasoning_thinks_aloud_and_leaves_things_out() {
+async fn reasoning_adds_reasoning_and_leaves_fields_out() {
     let client = Client::with(Fault::Reasoning);
     let events = client.events(&streamed()).await;
     assert_eq!(text(&events), ANSWER);
@@ -151,7 +151,7 @@ async fn reasoning_thinks_aloud_and_leaves_things_out() {
 }
 
 #[tokio::test]
-async fn invalid_utf8_is_in_what_it_says() {
+async fn invalid_utf8_is_sent_on_request() {
     for body in [streamed(), question()] {
         let bytes = Client::with(Fault::InvalidUtf8).send(&body).await.bytes().await.unwrap();
         assert!(std::str::from_utf8(&bytes).is_err(), "{bytes:?}");
@@ -159,7 +159,7 @@ async fn invalid_utf8_is_in_what_it_says() {
 }
 
 #[tokio::test]
-async fn nothing_useful_can_be_said_in_many_ways() {
+async fn new_words_vary_their_order() {
     let said = async |fault| Client::with(fault).said(&question()).await;
     assert_eq!(said(Fault::Empty).await, "");
     assert!(said(Fault::NullContent).await.is_null());
@@ -183,7 +183,7 @@ async fn new_words_are_as_many_as_asked_for_and_others_each_time() {
 }
 
 #[tokio::test]
-async fn a_call_says_when_it_came_and_when_its_first_word_left() {
+async fn a_call_records_its_arrival_and_its_first_word() {
     let client = Client::with(Fault::SlowWords { time: "20ms".parse().unwrap() });
     for (body, events_before) in [(question(), 0), (streamed(), 2)] {
         client.model.clear_calls();
@@ -223,7 +223,7 @@ async fn huge_never_ends() {
 }
 
 #[tokio::test]
-async fn a_dropped_model_is_gone_with_the_answers_it_was_giving() {
+async fn dropping_a_model_ends_its_running_answers() {
     let client = Client::with(Fault::SlowWords { time: Pause(Duration::from_mins(10)) });
     let response = client.send(&streamed()).await;
     let address = client.model.address();

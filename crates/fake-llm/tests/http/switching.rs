@@ -28,7 +28,7 @@ async fn faults_are_set_counted_and_cleared_over_http() {
 }
 
 #[tokio::test]
-async fn what_is_no_fault_is_refused_and_changes_nothing() {
+async fn an_unknown_fault_is_refused_and_changes_nothing() {
     let client = Client::with(Fault::Empty);
     for faults in [
         json!({}),

@@ -15,7 +15,7 @@ fn at(address: &str, key: Option<&str>) -> Result<Endpoint, BadEndpoint> {
 }
 
 /// The request that a server receives at this base address.
-async fn asked(base: &str, key: &str) -> server::Asked {
+async fn asked(base: &str, key: &str) -> server::Received {
     let mut server = Server::start([whole("503 No", "text/plain", "no")]).await;
     let endpoint = at(&server.url(base), Some(key)).unwrap();
     drop(ChatModel::new(endpoint, "small").send(&call(false)).await);
@@ -75,7 +75,7 @@ fn azure_is_recognized_by_its_hosts() {
 }
 
 #[tokio::test]
-async fn a_key_is_trimmed_and_an_empty_key_is_no_key() {
+async fn a_key_is_trimmed_and_an_empty_key_counts_as_none() {
     let request = asked("/v1", " key-from-a-file\r\n").await;
     assert_eq!(request.header("authorization"), Some("Bearer key-from-a-file"));
     assert_eq!(asked("/v1", " \n").await.header("authorization"), None);

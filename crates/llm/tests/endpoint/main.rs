@@ -16,7 +16,9 @@ mod vectors;
 use std::time::Duration;
 
 use memcloud_llm::{ChatModel, Endpoint, Timeouts};
-use memcloud_ports::{Call, Completion, Delta, Deltas, LanguageModel, ModelAnswer, ModelError, Refusal};
+use memcloud_ports::{
+    Call, Completion, Delta, Deltas, EndpointRefusal, LanguageModel, ModelAnswer, ModelError,
+};
 use serde_json::json;
 
 use crate::server::Server;
@@ -97,7 +99,7 @@ fn text(deltas: &[Delta]) -> String {
 }
 
 #[track_caller]
-fn refused<T: std::fmt::Debug>(answer: Result<T, ModelError>) -> Refusal {
+fn refused<T: std::fmt::Debug>(answer: Result<T, ModelError>) -> EndpointRefusal {
     match answer {
         Err(ModelError::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),

@@ -49,7 +49,7 @@ async fn a_redirect_is_not_followed() {
         let mut server = Server::start([with_head(status, &location, "elsewhere")]).await;
         let refusal = refused(whole(&model(&server)).await);
         assert_eq!((refusal.status.to_string(), &*refusal.body), (status[..3].to_owned(), &b"elsewhere"[..]));
-        assert_eq!((server.came().len(), other.came().len()), (1, 0));
+        assert_eq!((server.received().len(), other.received().len()), (1, 0));
     }
 }
 

@@ -27,14 +27,14 @@ pub(crate) enum Act {
 
 /// A request that arrived.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Received {
     /// Method, path with query, version.
     pub(crate) line: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-impl Asked {
+impl Received {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
@@ -47,7 +47,7 @@ impl Asked {
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
-    asked: mpsc::UnboundedReceiver<Asked>,
+    asked: mpsc::UnboundedReceiver<Received>,
     serving: JoinHandle<()>,
 }
 
@@ -91,17 +91,17 @@ impl Server {
     }
 
     /// Waits for the next request.
-    pub(crate) async fn asked(&mut self) -> Asked {
+    pub(crate) async fn asked(&mut self) -> Received {
         self.asked.recv().await.unwrap()
     }
 
     /// The requests that have arrived and were not read yet.
-    pub(crate) fn came(&mut self) -> Vec<Asked> {
+    pub(crate) fn received(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.asked.try_recv().ok()).collect()
     }
 }
 
-async fn request(socket: &mut BufReader<TcpStream>) -> Option<Asked> {
+async fn request(socket: &mut BufReader<TcpStream>) -> Option<Received> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(socket.read_u8().await.ok()?);
@@ -116,7 +116,7 @@ async fn request(socket: &mut BufReader<TcpStream>) -> Option<Asked> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
     socket.read_exact(&mut body).await.ok()?;
-    Some(Asked { line, headers, body })
+    Some(Received { line, headers, body })
 }
 
 /// The client may disconnect at any moment.

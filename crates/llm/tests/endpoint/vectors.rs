@@ -8,7 +8,7 @@ use memcloud_llm::RemoteEmbedder;
 use memcloud_ports::Embedder;
 use serde_json::{Value, json};
 
-use crate::server::{self, Act, Asked, Reply, Server, whole, with_head};
+use crate::server::{self, Act, Received, Reply, Server, whole, with_head};
 use crate::{PATIENCE, endpoint, endpoint_at};
 
 /// An answer with these vectors, in the format of most endpoints.
@@ -37,7 +37,7 @@ fn embedder(server: &Server) -> RemoteEmbedder {
 }
 
 /// How many texts each request asked for.
-fn sizes(asked: &[Asked]) -> Vec<usize> {
+fn sizes(asked: &[Received]) -> Vec<usize> {
     asked.iter().map(|asked| asked.json()["input"].as_array().unwrap().len()).collect()
 }
 
@@ -73,20 +73,20 @@ async fn vectors_without_an_index_have_the_order_of_the_texts() {
 async fn no_texts_need_no_request() {
     let mut server = Server::start([]).await;
     assert!(embedder(&server).embed_documents(Vec::new()).await.unwrap().is_empty());
-    assert!(server.came().is_empty());
+    assert!(server.received().is_empty());
 }
 
 #[tokio::test]
 async fn many_texts_are_sent_in_several_requests() {
     let mut server = Server::start([many(96), many(96), many(8)]).await;
     assert_eq!(embedder(&server).embed_documents(texts(200)).await.unwrap().len(), 200);
-    assert_eq!(sizes(&server.came()), [96, 96, 8]);
+    assert_eq!(sizes(&server.received()), [96, 96, 8]);
 
     // Long ones too: each of these has 45,000 bytes.
     let mut server = Server::start([many(4), many(4), many(2)]).await;
     let long = vec!["\u{20ac}".repeat(15_000); 10];
     assert_eq!(embedder(&server).embed_documents(long).await.unwrap().len(), 10);
-    assert_eq!(sizes(&server.came()), [4, 4, 2]);
+    assert_eq!(sizes(&server.received()), [4, 4, 2]);
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_request_that_is_too_large_is_split() {
     let mut server = Server::start(replies).await;
     let answered = embedder(&server).embed_documents(texts(4)).await.unwrap();
     assert_eq!(answered, [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.6, 0.8]]);
-    let asked = server.came();
+    let asked = server.received();
     assert_eq!(sizes(&asked), [4, 2, 2, 1, 1]);
     assert_eq!(asked[1].json()["input"], json!(["text 0", "text 1"]));
     assert_eq!(asked[4].json()["input"], json!(["text 3"]));
@@ -121,13 +121,13 @@ async fn a_text_that_is_too_long_for_the_model_is_cut_until_it_fits() {
         let mut server = Server::start([no(), no(), many(1)]).await;
         embedder(&server).embed_query(&"x".repeat(4_000)).await.unwrap();
         let lengths: Vec<usize> =
-            server.came().iter().map(|asked| asked.json()["input"][0].as_str().unwrap().len()).collect();
+            server.received().iter().map(|asked| asked.json()["input"][0].as_str().unwrap().len()).collect();
         assert_eq!(lengths, [4_000, 2_000, 1_000]);
     }
     // A short text is not split.
     let mut server = Server::start([whole("400 Bad", "text/plain", "maximum context length")]).await;
     assert!(matches!(embedder(&server).embed_query("What?").await, Err(Error::Embedding(_))));
-    assert_eq!(server.came().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 #[tokio::test]
@@ -176,12 +176,12 @@ async fn unusable_answers_are_errors_and_not_retried() {
 async fn is_tried_three_times(name: &str, bad: Reply) {
     let mut server = Server::start([bad.clone(), bad.clone(), many(1)]).await;
     assert_eq!(embedder(&server).embed_query("What?").await.unwrap(), [0.6, 0.8], "{name}");
-    assert_eq!(server.came().len(), 3, "{name}");
+    assert_eq!(server.received().len(), 3, "{name}");
 
     let mut server = Server::start([bad.clone(), bad.clone(), bad, many(1)]).await;
     let failed = embedder(&server).embed_query("What?").await;
     assert!(matches!(failed, Err(Error::EmbeddingUnavailable(_))), "{name}: {failed:?}");
-    assert_eq!(server.came().len(), 3, "{name}");
+    assert_eq!(server.received().len(), 3, "{name}");
 }
 
 #[tokio::test]
@@ -212,11 +212,11 @@ async fn a_short_retry_after_is_honored() {
     let mut server = Server::start([with_head("429 Slow", "retry-after-ms: 1200\r\n", ""), many(1)]).await;
     embedder(&server).embed_query("What?").await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(1200));
-    assert_eq!(server.came().len(), 2);
+    assert_eq!(server.received().len(), 2);
 
     let mut server = Server::start([with_head("429 Slow", "retry-after: 11\r\n", ""), many(1)]).await;
     assert!(matches!(embedder(&server).embed_query("What?").await, Err(Error::EmbeddingUnavailable(_))));
-    assert_eq!(server.came().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_silent_endpoint_is_not_retried() {
     let endpoint = endpoint_at(&server.url("/v1"), Duration::from_millis(200));
     let failed = RemoteEmbedder::assume(endpoint, "small", 2).embed_query("What?").await;
     assert!(matches!(failed, Err(Error::EmbeddingUnavailable(_))), "{failed:?}");
-    assert_eq!(server.came().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 #[tokio::test]
@@ -242,13 +242,13 @@ async fn dimensions_are_requested_only_where_needed() {
     let mut server = Server::start([many(1), many(1)]).await;
     let embedder = RemoteEmbedder::connect(endpoint(&server), "small", Some(2)).await.unwrap();
     embedder.embed_query("What?").await.unwrap();
-    assert!(server.came().iter().all(|asked| asked.json().get("dimensions").is_none()));
+    assert!(server.received().iter().all(|asked| asked.json().get("dimensions").is_none()));
 
     let mut server = Server::start([vectors([json!([1, 0, 0, 0])]), many(1), many(1)]).await;
     let embedder = RemoteEmbedder::connect(endpoint(&server), "large", Some(2)).await.unwrap();
     embedder.embed_query("What?").await.unwrap();
     let dimensions: Vec<Value> =
-        server.came().iter().map(|asked| asked.json()["dimensions"].clone()).collect();
+        server.received().iter().map(|asked| asked.json()["dimensions"].clone()).collect();
     assert_eq!(dimensions, [Value::Null, json!(2), json!(2)]);
     assert_eq!(embedder.space(), "remote/large/2");
 }

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a span on the command line begins now")]
-    fn an_end_is_a_span_or_a_date() {
+    fn an_expiry_is_a_time_span_or_a_date() {
         let seconds = |when: &str| {
             let end: Timestamp = expiry(when).unwrap().parse().unwrap();
             end.duration_since(Timestamp::now()).as_secs()

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_variable_of_keys_is_not_no_keys() {
+    fn a_blank_variable_of_keys_is_refused() {
         for (name, blank) in
             [("MEMCLOUD_API_KEYS", ""), ("MEMCLOUD_API_KEYS", "\"\"\n"), ("MEMCLOUD_API_KEYS_FILE", " ")]
         {

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn host_counts_only_beside_port() {
+    fn host_counts_only_together_with_port() {
         assert_eq!(address(&[("HOST", "x86_64-conda-linux-gnu")], "", None), DEFAULT_LISTEN);
         assert_eq!(address(&[("HOST", "::"), ("PORT", "7000")], "", None), "[::]:7000");
         assert_eq!(address(&[("PORT", "7000")], "", None), "127.0.0.1:7000");

@@ -181,7 +181,7 @@ fn runtime() -> Runtime {
 const FOR_EVER: [(&str, &str); 2] = [("MEMCLOUD_HEADER_TIMEOUT", "3600"), ("MEMCLOUD_WRITE_TIMEOUT", "3600")];
 
 #[test]
-fn strangers_keep_no_caller_waiting() {
+fn callers_without_a_key_delay_no_caller_with_one() {
     let _alone = alone();
     let (home, runtime) = (Home::new(), runtime());
     let (server, address) = start(&home, &FOR_EVER);

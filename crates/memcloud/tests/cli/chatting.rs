@@ -150,7 +150,7 @@ async fn lines_of_stdin_are_one_conversation() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_says_what_to_do() {
+async fn every_error_has_a_hint() {
     let home = Home::new();
     let without = home.serve();
     let failed = home.run(&["chat", "hello", "--url", &without.url]).failed(1);
@@ -229,7 +229,7 @@ async fn nothing_is_charged_twice_after_a_kill() {
 
 /// A server that gets a stop signal puts back what it was learning from: no attempt is lost, no call forgotten, none made twice.
 #[tokio::test]
-async fn stops_count_against_no_message_and_hide_no_call() {
+async fn interrupted_attempts_are_charged_but_park_no_message() {
     let home = Home::new();
     let model = Model::start();
     model.fails(json!({"faults": ["slow=30s"], "only": "extract"})).await;
@@ -367,7 +367,7 @@ async fn a_server_starts_without_the_endpoint_that_embeds() {
 
 /// A chat that is running when the server gets a stop signal is stored as far as it came.
 #[tokio::test]
-async fn a_stop_in_the_midst_of_an_answer_keeps_what_came() {
+async fn stopping_stores_the_beginning_of_a_running_answer() {
     let home = Home::new();
     let model = Model::start();
     let mut server = serve(&home, &model, &[("MEMCLOUD_PROFILE", "false")]);

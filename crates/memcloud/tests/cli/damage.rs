@@ -58,7 +58,7 @@ fn page_with(bytes: &[u8], words: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_page_costs_what_is_on_it_and_is_reported() {
+async fn a_damaged_page_loses_only_its_own_rows_and_is_reported() {
     let home = Home::new();
     let mut server = home.serve();
     let mut ids = Vec::new();

@@ -57,7 +57,7 @@ fn live_asks_the_server_and_nothing_else() {
 }
 
 #[test]
-fn a_key_without_a_right_breaks_nothing() {
+fn a_doctor_whose_key_lacks_a_right_skips_the_check() {
     let home = Home::new();
     let server = home.serve();
     let run = |args: &[&str], key: &str| home.run(&[args, &["--url", &server.url, "--key", key]].concat());

@@ -36,7 +36,7 @@ fn bad_lines_are_named_and_nothing_is_imported() {
 }
 
 #[test]
-fn what_was_listed_can_be_imported() {
+fn listed_messages_can_be_imported() {
     let home = Home::new();
     let server = home.serve();
     home.run(&["add", "remember me", "--at", "2024-05-01", "--metadata", "a=1", "--url", &server.url]).ok();

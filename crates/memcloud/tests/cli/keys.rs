@@ -43,7 +43,7 @@ fn keys_are_created_listed_and_revoked() {
 }
 
 #[test]
-fn what_is_wrong_is_said_of_the_flags_and_arguments() {
+fn problems_are_reported_by_flag_and_argument() {
     let home = Home::new();
     let server = home.serve();
     let long = "n".repeat(1_025);

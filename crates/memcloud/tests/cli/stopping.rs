@@ -11,7 +11,7 @@ use crate::with_model::serve;
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_signal_ends_it_soon_and_nothing_is_lost() {
+fn a_signal_stops_the_server_and_keeps_every_answered_store() {
     for name in ["TERM", "INT", "HUP"] {
         let home = Home::new();
         let mut server = home.serve();

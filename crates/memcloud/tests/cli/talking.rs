@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::home::{Home, Server};
 
 #[test]
-fn what_was_added_is_found_listed_and_forgotten() {
+fn an_added_message_is_found_listed_and_forgotten() {
     let home = Home::new();
     let server = home.serve();
     let run = |args: &[&str]| home.run(&[args, &["--url", &server.url]].concat());

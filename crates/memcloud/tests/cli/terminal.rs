@@ -144,7 +144,7 @@ fn a_server_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn what_was_typed_cannot_steer_the_terminal() {
+fn typed_text_cannot_steer_the_terminal() {
     let home = Home::new();
     let flag = format!("--{HOSTILE}");
     for args in [&["list", &flag][..], &[HOSTILE], &["list", "--url", HOSTILE], &["completions", HOSTILE]] {

@@ -31,7 +31,7 @@ fn finds_by_meaning() {
 }
 
 #[test]
-fn what_was_stored_without_a_model_is_embedded_later() {
+fn messages_stored_without_a_model_are_embedded_later() {
     let home = Home::new();
     let mut without = home.serve();
     home.run(&["add", "I adopted a puppy", "--url", &without.url]).ok();

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_takes_nothing_is_given_up() {
+    async fn a_listener_that_stops_reading_is_dropped() {
         let (mut listener, mut events) = Listener::new(CancellationToken::new());
         for _ in 0..WAITING + 1_000 {
             listener.send(event()).await;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_one_gets_everything() {
+    async fn a_slow_listener_gets_every_event() {
         let (mut listener, mut events) = Listener::new(CancellationToken::new());
         let reading = async {
             let mut received = 0;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn stopping_waits_for_no_listener() {
+    async fn stopping_does_not_wait_for_a_listener() {
         let stop = CancellationToken::new();
         let (mut listener, _events) = Listener::new(stop.clone());
         for _ in 0..WAITING {

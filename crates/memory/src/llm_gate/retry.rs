@@ -66,11 +66,17 @@ fn is_transient(error: &ModelError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memcloud_ports::{Refusal, RefusalKind};
+    use memcloud_ports::{EndpointRefusal, RefusalKind};
 
     fn refused(kind: RefusalKind, retry_after: Option<u64>) -> ModelError {
         let retry_after = retry_after.map(Duration::from_secs);
-        ModelError::Refused(Refusal { kind, status: 0, content_type: None, body: "".into(), retry_after })
+        ModelError::Refused(EndpointRefusal {
+            kind,
+            status: 0,
+            content_type: None,
+            body: "".into(),
+            retry_after,
+        })
     }
 
     #[test]

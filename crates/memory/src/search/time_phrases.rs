@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_have_no_range() {
+    fn texts_without_a_time_have_no_range() {
         for text in [
             "",
             "What may Ann like?",

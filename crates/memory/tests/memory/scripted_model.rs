@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream;
 use memcloud_memory::ModelGateway;
 use memcloud_ports::{
-    Budget, Call, Completion, Delta, LanguageModel, ModelAnswer, ModelError, Refusal, RefusalKind,
+    Budget, Call, Completion, Delta, EndpointRefusal, LanguageModel, ModelAnswer, ModelError, RefusalKind,
 };
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ impl LanguageModel for ScriptedModel {
                 let deltas: Vec<_> = texts.into_iter().map(delta).chain([cut]).collect();
                 Ok(ModelAnswer::Stream(Box::pin(stream::iter(deltas))))
             }
-            Reply::Refuse(kind) => Err(ModelError::Refused(Refusal {
+            Reply::Refuse(kind) => Err(ModelError::Refused(EndpointRefusal {
                 kind,
                 status: 400,
                 content_type: None,

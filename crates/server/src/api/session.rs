@@ -402,7 +402,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_rules_hold_for_all_names(
+        fn every_name_obeys_the_rules(
             group in "[g-j]{0,2}", head_group in "[g-j]{0,2}", users in some_names(), head_users in some_names(),
             agents in some_names(), head_agents in some_names(),
         ) {

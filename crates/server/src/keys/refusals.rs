@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_leaves_a_line_every_ten_seconds() {
+    fn a_flood_of_errors_logs_one_line_every_ten_seconds() {
         let refusals = Refusals::default();
         let at = |second: i64| Timestamp::from_micros(second * 1_000_000).unwrap();
         let lines: Vec<_> = (0..25).filter_map(|second| refusals.count(at(second))).collect();

@@ -572,7 +572,7 @@ async fn every_problem_of_a_query_string_and_a_path_is_reported() {
 }
 
 #[tokio::test]
-async fn a_nul_character_is_said_of_the_field_that_has_it() {
+async fn a_nul_character_is_reported_at_its_field() {
     let instance = instance().await;
     for (method, path, body, says) in [
         ("PATCH", "/v1/spaces/universal/g", json!({"description": "\0"}), "the description contains"),

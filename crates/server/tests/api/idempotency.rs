@@ -48,7 +48,7 @@ async fn another_request_under_the_same_key_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn many_at_once_are_stored_once() {
+async fn concurrent_copies_of_a_request_are_stored_once() {
     let instance = std::sync::Arc::new(Instance::open().await);
     let message = json!({"session": {"group_id": "g"}, "episode_content": "tea"});
     let tasks: Vec<_> = (0..16)

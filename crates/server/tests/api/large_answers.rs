@@ -88,7 +88,7 @@ async fn sessions_are_listed_in_pages() {
 }
 
 #[tokio::test]
-async fn a_crowd_is_not_named_to_a_stranger() {
+async fn the_members_of_a_large_session_are_not_listed_to_a_non_member() {
     let instance = Instance::open().await;
     for hundreds in 0..12 {
         let users: Vec<String> = (0..100).map(|n| format!("member-{hundreds:02}{n:02}")).collect();

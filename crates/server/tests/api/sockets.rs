@@ -103,7 +103,7 @@ async fn a_body_over_the_limit_is_answered_though_the_client_is_still_sending() 
 }
 
 #[tokio::test]
-async fn one_who_waits_for_leave_to_send_too_much_is_refused() {
+async fn an_oversized_body_announced_with_expect_continue_is_refused() {
     let served = served(short(), ServeOptions::default()).await;
     let more = "Content-Length: 30000\r\nExpect: 100-continue\r\nConnection: close\r\n";
     let answer = rest(served.sent(head("POST", "/v1/memories", more)).await).await;

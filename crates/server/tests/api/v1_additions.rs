@@ -30,7 +30,7 @@ async fn stores_a_batch_in_order() {
 }
 
 #[tokio::test]
-async fn a_batch_without_a_session_is_of_its_first_episodes() {
+async fn a_batch_without_a_session_takes_that_of_its_first_episode() {
     let instance = Instance::open().await;
     let mut batch = episodes(2);
     batch[0]["session"] = json!({"group_id": "g", "session_id": "s", "user_id": ["ann"]});

@@ -117,7 +117,7 @@ async fn an_empty_memory_answers_both_shapes() {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_decides_the_shape() {
+async fn the_request_decides_the_shape_of_the_answer() {
     let instance = tea().await;
     let plan = json!({"session": session("monday"), "query": "tea"});
     let filtered = json!({"session": session("monday"), "query": "tea", "filter": {}});
@@ -185,7 +185,7 @@ async fn groups_never_see_each_other() {
 }
 
 #[tokio::test]
-async fn counts_and_times_what_it_does() {
+async fn metrics_count_and_time_operations() {
     let instance = tea().await;
     instance.post("/v1/memories/search", &json!({"session": session("monday"), "query": "tea"})).await.ok();
     instance.get("/v1/users/ann/sessions").await.ok();

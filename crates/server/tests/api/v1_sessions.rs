@@ -33,7 +33,7 @@ async fn lists_sessions_in_the_order_they_were_first_seen() {
 }
 
 #[tokio::test]
-async fn lists_sessions_of_someone() {
+async fn sessions_are_listed_by_member() {
     let instance = instance().await;
     for (path, expected) in [
         ("/v1/users/ann/sessions", ["g1/s2", "g1/s1"].as_slice()),

@@ -94,7 +94,7 @@ async fn reads_the_time_wherever_clients_put_it() {
 }
 
 #[tokio::test]
-async fn fills_in_what_is_left_out() {
+async fn missing_fields_are_filled_in() {
     let instance = Instance::open().await;
     for path in ["/v1/memories", "/v1/memories/episodic"] {
         let answer = instance.post(path, &json!({"episode_content": "Hello", "metadata": null})).await;
@@ -132,7 +132,7 @@ async fn a_missing_producer_is_the_user_of_the_session() {
 }
 
 #[tokio::test]
-async fn only_members_speak_and_hear() {
+async fn producer_and_recipient_must_be_members() {
     let instance = Instance::open().await;
     let stranger = with(message("x"), &json!({"producer": "mallory"}));
     for path in ["/v1/memories", "/v1/memories/episodic"] {
@@ -164,7 +164,7 @@ async fn a_user_who_joined_once_stays_a_member() {
 }
 
 #[tokio::test]
-async fn what_is_for_the_profile_is_durable_but_not_found() {
+async fn messages_for_the_profile_are_durable_but_not_found() {
     let instance = Instance::open().await;
     let answer = instance.post("/v1/memories/profile", &message("I like tea")).await.ok();
     assert_eq!(answer["status"], "queued");

@@ -155,7 +155,7 @@ async fn a_deleted_turn_leaves_no_gap() {
 
 /// Many tell the same session at once, and it is one path.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_that_many_tell_is_one_path() {
+async fn concurrent_writers_of_a_session_make_one_path() {
     let picture = Arc::new(Picture::new().await);
     let tellers: Vec<_> = (0..8)
         .map(|teller| {
@@ -179,7 +179,7 @@ async fn a_session_that_many_tell_is_one_path() {
 
 /// The indexes are online, and find by words and by meaning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_find_turns_with_their_own_cypher() {
+async fn operators_can_read_turns_with_their_own_cypher() {
     let picture = Picture::new().await;
     picture.tell("s", &[1, 2, 3]).await;
     let found = memcloud_store_neo4j::examine(&graph()).await.unwrap();

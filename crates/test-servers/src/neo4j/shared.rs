@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_taken_apart() {
+    fn an_address_is_parsed_into_its_parts() {
         let read = SharedNeo4j::read("bolt://neo4j:p%40ss%3A%2F@localhost:17687").unwrap();
         assert_eq!((read.user(), read.password()), ("neo4j", "p@ss:/"));
         assert_eq!(read.uri_with("neo4j+s"), "neo4j+s://localhost:17687");

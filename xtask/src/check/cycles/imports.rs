@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn trees_are_taken_apart() {
+    fn use_trees_are_split_into_paths() {
         let text = "pub(crate) use crate::{a::{self, A}, b::B as C, d::*};";
         assert_eq!(paths(text), ["crate::a", "crate::a::A", "crate::b::B", "crate::d"]);
         assert!(mentions(text).iter().all(|mention| mention.public));

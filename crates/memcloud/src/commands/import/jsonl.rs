@@ -7,7 +7,7 @@ use memcloud_api::memmachine_v1::{Moment, NewEpisode, Session};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Content, Conversation};
+use super::{Content, SessionMessages};
 use crate::commands::Place;
 
 /// A line. It may also have the field names of the server's answers, so that listed messages can be imported.
@@ -121,14 +121,14 @@ fn add(names: &mut Vec<String>, name: &str) {
     }
 }
 
-fn conversation(((group, session), gathered): ((String, String), Gathered)) -> Conversation {
+fn conversation(((group, session), gathered): ((String, String), Gathered)) -> SessionMessages {
     let session = Session {
         group_id: group,
         session_id: session,
         user_id: Some(gathered.users),
         agent_id: Some(gathered.agents),
     };
-    Conversation { session, episodes: gathered.episodes }
+    SessionMessages { session, episodes: gathered.episodes }
 }
 
 #[cfg(test)]

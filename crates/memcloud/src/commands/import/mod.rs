@@ -53,7 +53,7 @@ enum Format {
 }
 
 /// The messages of one session, as they are sent.
-struct Conversation {
+struct SessionMessages {
     /// The `session` of the requests.
     session: Session,
     /// The messages, in order.
@@ -62,7 +62,7 @@ struct Conversation {
 
 /// What a file holds.
 struct Content {
-    conversations: Vec<Conversation>,
+    conversations: Vec<SessionMessages>,
     /// The lines that cannot be read, each with its number and the reason.
     bad: Vec<String>,
 }
@@ -137,7 +137,7 @@ fn key(file: &[u8], place: &Place) -> String {
 
 async fn send(
     client: &Client,
-    conversations: &[Conversation],
+    conversations: &[SessionMessages],
     batch: usize,
     key: &str,
     context: &Context,

@@ -102,7 +102,7 @@ fn addresses_of_postgres() {
 
 /// The commands that use the databases refuse the same.
 #[test]
-fn other_commands_refuse_them_too() {
+fn bad_settings_are_refused_by_every_command() {
     let home = Home::new();
     let bad = Settings::default().neo4j_at("http://localhost").with("NEO4J_PASSWORD", SECRET);
     let to = home.path("copy");

@@ -125,7 +125,7 @@ async fn a_database_that_hangs_under_load_loses_nothing() {
 
 /// A database that is only busy keeps its pool: a server opens no more connections than it may.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_database_is_given_no_more_connections() {
+async fn a_busy_database_gets_no_further_connections() {
     let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);
@@ -600,7 +600,7 @@ async fn a_slow_network_is_only_slow() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_neo4j_does_not_hear_of_is_finished_later() {
+async fn a_deletion_during_an_outage_of_neo4j_is_completed_later() {
     let (home, behind) = (Home::new(), Behind::proxies());
     let server = serve(&home, &behind.settings);
     let client = Client::of(&server);

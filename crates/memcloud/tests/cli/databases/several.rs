@@ -58,7 +58,7 @@ async fn two_servers_on_postgres_alone_agree_at_once() {
 
 /// A vector that one server works out later is used by another at its next search.
 #[tokio::test]
-async fn what_one_updates_another_uses() {
+async fn an_update_is_seen_through_every_handle() {
     let (home, (_database, settings)) = (Home::new(), shared());
     let knowing = serve_with_model(&home, &settings);
     let reader = Client::of(&knowing);

@@ -7,10 +7,10 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use memcloud_ports::Refusal;
+use memcloud_ports::EndpointRefusal;
 
 /// An error of the endpoint, unchanged.
-fn forwarded(refusal: Refusal) -> Response {
+fn forwarded(refusal: EndpointRefusal) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = Response::new(Body::from(refusal.body));
     *response.status_mut() = status;

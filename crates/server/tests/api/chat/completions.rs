@@ -23,7 +23,7 @@ async fn complete(chat: &ChatInstance, body: &Value) -> crate::test_instance::An
 }
 
 #[tokio::test]
-async fn any_client_gains_a_memory() {
+async fn any_openai_client_gains_a_memory() {
     let chat = ChatInstance::open().await;
     chat.remember("The spare keys hang behind the green door.").await;
     let answer = complete(&chat, &asked("Where are the spare keys?")).await;
@@ -53,7 +53,7 @@ async fn without_headers_it_is_the_default_memory() {
 }
 
 #[tokio::test]
-async fn a_stream_is_handed_on_byte_by_byte_and_ends_when_it_is_stored() {
+async fn a_stream_is_passed_on_unchanged_and_ends_once_stored() {
     let chat = ChatInstance::open().await;
     chat.remember("The spare keys hang behind the green door.").await;
     let mut body = asked("Where are the spare keys?");
@@ -72,7 +72,7 @@ async fn a_stream_is_handed_on_byte_by_byte_and_ends_when_it_is_stored() {
 }
 
 #[tokio::test]
-async fn everything_but_the_memory_is_handed_on_untouched() {
+async fn everything_but_the_context_is_passed_on_unchanged() {
     let chat = ChatInstance::open().await;
     let mut body = asked("What is the weather?");
     let more = json!({
@@ -121,7 +121,7 @@ async fn errors_of_the_endpoint_keep_their_status_and_body() {
 }
 
 #[tokio::test]
-async fn a_model_that_says_nothing_is_handed_on_too() {
+async fn an_empty_model_answer_is_passed_on() {
     let chat = ChatInstance::open().await;
     for fault in [Fault::Empty, Fault::NullContent] {
         chat.fails(fault);
@@ -132,7 +132,7 @@ async fn a_model_that_says_nothing_is_handed_on_too() {
 }
 
 #[tokio::test]
-async fn broken_bytes_are_handed_on_as_they_came() {
+async fn invalid_utf8_is_passed_on_unchanged() {
     let chat = ChatInstance::open().await;
     chat.fails(Fault::InvalidUtf8);
     let mut body = asked("Where are the keys?");
@@ -185,7 +185,7 @@ async fn the_order_of_fields_is_kept() {
 }
 
 #[tokio::test]
-async fn a_stream_that_says_nothing_ends_once() {
+async fn a_stream_without_events_ends_once() {
     let chat = ChatInstance::open().await;
     chat.fails(Fault::Empty);
     let mut body = asked("Where are the keys?");
@@ -195,7 +195,7 @@ async fn a_stream_that_says_nothing_ends_once() {
 }
 
 #[tokio::test]
-async fn what_is_answered_is_stored_also_when_the_client_has_gone() {
+async fn the_answer_is_stored_when_the_client_has_disconnected() {
     let chat = ChatInstance::open().await;
     chat.remember("The keys hang behind the door.").await;
     chat.fails(Fault::SlowWords { time: Pause(Duration::from_millis(20)) });
@@ -208,7 +208,7 @@ async fn what_is_answered_is_stored_also_when_the_client_has_gone() {
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_stored_are_refused_before_anything_is_paid_for() {
+async fn names_that_cannot_be_stored_are_refused_before_the_model_is_called() {
     let chat = ChatInstance::open().await;
     let long = "x".repeat(1_100);
     for header in ["x-memory-group", "x-memory-session", "x-memory-user", "x-memory-agent"] {

@@ -43,14 +43,14 @@ async fn each_fault_has_its_own_code() {
 }
 
 #[tokio::test]
-async fn a_model_that_hangs_is_given_up() {
+async fn a_call_to_a_silent_model_times_out() {
     let chat = ChatInstance::with(With { silence: Duration::from_millis(200), ..With::default() }).await;
     chat.fails(Fault::Hang);
     assert_eq!(fails(&chat, 504).await.0, "model_silent");
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn transient_failures_are_retried() {
     let chat = ChatInstance::open().await;
     chat.remember("The spare keys hang behind the green door.").await;
     let busy = Fault::Status { status: 429, retry_after: Some(1) };
@@ -68,7 +68,7 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_model_that_fails_again_and_again_is_left_alone() {
+async fn repeated_failures_open_the_circuit_breaker() {
     let chat = ChatInstance::open().await;
     chat.fails(Fault::Status { status: 500, retry_after: None });
     // Three attempts, all of one chat.
@@ -83,7 +83,7 @@ async fn a_model_that_fails_again_and_again_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_keeps_what_came_and_says_so() {
+async fn the_beginning_of_a_broken_stream_is_stored_and_the_break_reported() {
     let chat = ChatInstance::open().await;
     chat.remember("The spare keys hang behind the green door.").await;
     for fault in [Fault::Cut { after: Some(5) }, Fault::ErrorEvent] {
@@ -123,7 +123,7 @@ async fn an_overflow_is_retried_with_less_of_the_memory() {
 }
 
 #[tokio::test]
-async fn endpoints_differ_and_are_understood() {
+async fn answers_of_different_endpoints_are_read() {
     let chat = ChatInstance::open().await;
     chat.remember("The spare keys hang behind the green door.").await;
     for fault in [
@@ -158,7 +158,7 @@ async fn endpoints_differ_and_are_understood() {
 
 /// A request that the endpoint does not like says that the endpoint is well.
 #[tokio::test]
-async fn bad_requests_do_not_make_a_model_rest() {
+async fn refused_requests_do_not_open_the_circuit_breaker() {
     let chat = ChatInstance::open().await;
     for status in [500, 400, 500, 429, 500, 400, 500] {
         chat.fails(Fault::Status { status, retry_after: Some(60) });
@@ -169,7 +169,7 @@ async fn bad_requests_do_not_make_a_model_rest() {
 }
 
 #[tokio::test]
-async fn what_is_said_again_without_an_answer_is_one_message() {
+async fn a_repeated_unanswered_question_is_one_message() {
     let chat = ChatInstance::open().await;
     chat.fails(Fault::Status { status: 400, retry_after: None });
     let mut ids = vec![];

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::harness::{ChatInstance, With, said};
 
 #[tokio::test]
-async fn no_more_calls_than_allowed_also_at_once() {
+async fn concurrent_calls_never_exceed_the_limit() {
     let budget = Budget { calls_per_day: Some(5), ..Budget::default() };
     let chat = ChatInstance::with(With { budget, ..With::default() }).await;
     let calls = (0..12).map(|n| {
@@ -28,7 +28,7 @@ async fn no_more_calls_than_allowed_also_at_once() {
 }
 
 #[tokio::test]
-async fn tokens_are_counted_as_they_were_used() {
+async fn used_tokens_are_counted() {
     let chat = ChatInstance::open().await;
     let answer = chat.say("today", "Where are the keys?").await.ok();
     let total = answer["usage"]["total_tokens"].as_u64().unwrap();
@@ -37,7 +37,7 @@ async fn tokens_are_counted_as_they_were_used() {
 
 /// Numbers that no call has, from a client.
 #[tokio::test]
-async fn absurd_numbers_of_tokens_block_no_caller() {
+async fn absurd_token_counts_block_no_caller() {
     let budget = Budget { tokens_per_day: Some(10_000_000_000), ..Budget::default() };
     let chat = ChatInstance::with(With { budget, ..With::default() }).await;
     for most in [json!(u64::MAX), json!(9_000_000_000_000_000_000_u64), json!(1e300), json!(-5)] {

@@ -65,7 +65,7 @@ fn search(query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
+async fn learned_facts_appear_in_searches_and_chats() {
     let chat = learning().await;
     let id = chat.remember("I live in Oslo, and my dog is called Rex.").await;
     knows(&chat, &["city: Oslo", "dog: Rex"]).await;
@@ -92,7 +92,7 @@ async fn learns_what_people_say_and_tells_it_in_searches_and_chats() {
 }
 
 #[tokio::test]
-async fn what_changes_is_retired_and_the_past_can_be_read() {
+async fn changed_facts_are_retired_and_stay_readable() {
     let chat = learning().await;
     said_at(&chat, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
     knows(&chat, &["city: Oslo"]).await;
@@ -115,7 +115,7 @@ async fn what_changes_is_retired_and_the_past_can_be_read() {
 }
 
 #[tokio::test]
-async fn deleted_means_gone_from_the_profile_too() {
+async fn deleting_a_message_deletes_its_facts() {
     let chat = learning().await;
     let id = chat.remember("I live in Oslo.").await;
     chat.remember("My name is Ann.").await;
@@ -278,7 +278,7 @@ async fn many_facts_of_a_tag_are_merged_and_none_is_lost() {
 
 /// A history that is imported backwards leaves the same present, and the past stays readable.
 #[tokio::test]
-async fn what_was_said_long_ago_does_not_replace_what_holds() {
+async fn an_older_message_does_not_replace_a_current_fact() {
     let chat = learning().await;
     said_at(&chat, "I live in Oslo.", "2024-03-01T12:00:00Z").await;
     knows(&chat, &["city: Oslo"]).await;
