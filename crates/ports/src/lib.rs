@@ -15,6 +15,7 @@
 //!    `cargo xtask databases` start one.
 
 mod categories;
+mod damage;
 mod embedder;
 mod engine;
 mod episodes;
@@ -37,6 +38,7 @@ mod usage;
 mod vectors;
 
 pub use categories::{CategoryStore, SetCategory, version_after};
+pub use damage::Damage;
 pub use embedder::Embedder;
 pub use engine::{Engine, Store};
 pub use episodes::{

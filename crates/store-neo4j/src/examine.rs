@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use memcloud_domain::{Database, Error};
+use memcloud_domain::{Database, EpisodeId, Error};
 use memcloud_store_connection::{Connector, Timeouts, round_trip, within};
 use neo4rs::{Graph, query};
 
@@ -68,15 +68,27 @@ pub struct Findings {
     pub nodes: i64,
     /// Relationships in the database.
     pub relationships: i64,
+    /// The episodes of the memory whose contents cannot be read; `None` when not all were tried.
+    pub unreadable: Option<Vec<EpisodeId>>,
 }
 
-/// Opens this Neo4j and checks everything that a memory needs.
-pub async fn examine(target: &Target) -> Result<Findings, Error> {
+/// How long reading all episodes may take.
+const READ_ALL: Duration = Duration::from_mins(1);
+
+/// Opens this Neo4j and checks everything that a memory needs; of this memory also that it can be read.
+pub async fn examine(target: &Target, memory: Option<&str>) -> Result<Findings, Error> {
     let inspection = async {
         let graph = Opener { target: target.clone() }.open().await?;
-        inspect(&graph, target).await
+        let found = inspect(&graph, target).await?;
+        Ok((graph, found))
     };
-    within(Timeouts::default().operation, Database::Neo4j, Box::pin(inspection)).await
+    let (graph, mut found) =
+        within(Timeouts::default().operation, Database::Neo4j, Box::pin(inspection)).await?;
+    if let Some(memory) = memory {
+        let damaged = graph::damaged(&graph, memory);
+        found.unreadable = tokio::time::timeout(READ_ALL, damaged).await.ok().transpose()?;
+    }
+    Ok(found)
 }
 
 async fn inspect(graph: &Graph, target: &Target) -> Result<Findings, Error> {
@@ -95,6 +107,7 @@ async fn inspect(graph: &Graph, target: &Target) -> Result<Findings, Error> {
         indexes: schema::indexes(graph).await?,
         nodes,
         relationships,
+        unreadable: None,
     })
 }
 

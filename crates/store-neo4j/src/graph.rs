@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use half::f16;
-use memcloud_domain::{EpisodeId, Error, Metadata, metadata_size};
+use memcloud_domain::{EpisodeId, Error, Metadata};
+use memcloud_ports::{Damage, READ_BYTES};
 use neo4rs::{BoltType, DetachedRowStream, Graph, Query, Row, query};
 
 use crate::error::{doing, unreadable};
@@ -19,13 +20,6 @@ const TRANSACTION_MILLIS: i64 = 6_000;
 pub(crate) struct Content {
     pub(crate) content: String,
     pub(crate) metadata: Metadata,
-}
-
-impl Content {
-    /// About how much memory it takes, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        self.content.len() + metadata_size(&self.metadata)
-    }
 }
 
 /// Writes episodes of one space, each linked to its neighbors in its conversation.
@@ -48,7 +42,10 @@ pub(crate) async fn plan(graph: &Graph) {
         .param("memory", "")
         .param("space", "")
         .param("turns", none());
-    let read = query(include_str!("cypher/contents.cypher")).param("memory", "").param("uids", none());
+    let read = query(include_str!("cypher/contents.cypher"))
+        .param("memory", "")
+        .param("uids", none())
+        .param("bytes", 0);
     for planned in [put, read] {
         if let Err(error) = graph.run(planned).await {
             // A read-only database cannot plan a write, but can be read.
@@ -64,24 +61,58 @@ pub(crate) async fn remove(graph: Graph, memory: &str, ids: &[EpisodeId]) -> Res
     graph.run(remove).await.map_err(doing("removing episodes from the graph"))
 }
 
-/// The contents of those of these episodes that are in the graph.
+/// The contents of those of these episodes that are in the graph; only of the first ones when they are large together.
+/// Those that cannot be read are noted, and left out.
 pub(crate) async fn contents(
     graph: Graph,
     memory: &str,
     ids: &[EpisodeId],
+    damage: &Damage<EpisodeId>,
 ) -> Result<HashMap<EpisodeId, Content>, Error> {
-    const DOING: &str = "reading episodes from the graph";
-    let read =
-        query(include_str!("cypher/contents.cypher")).param("memory", memory).param("uids", texts(ids));
+    let bytes = i64::try_from(READ_BYTES).unwrap_or(i64::MAX);
+    let read = query(include_str!("cypher/contents.cypher"))
+        .param("memory", memory)
+        .param("uids", texts(ids))
+        .param("bytes", bytes);
     let mut contents = HashMap::with_capacity(ids.len());
-    for row in rows(graph.execute(read).await, DOING).await? {
+    for row in rows(graph.execute(read).await, "reading episodes from the graph").await? {
         let id: EpisodeId = row.get::<&str>("uid").map_err(unreadable)?.parse()?;
-        let metadata: &str = row.get("metadata").map_err(unreadable)?;
-        let metadata = serde_json::from_str(metadata)
-            .map_err(|error| Error::Storage { doing: DOING, source: error.into() })?;
-        contents.insert(id, Content { content: row.get("content").map_err(unreadable)?, metadata });
+        match content(&row) {
+            Some(content) => drop(contents.insert(id, content)),
+            None => damage.note_row(id),
+        }
     }
     Ok(contents)
+}
+
+/// `None` if it cannot be read.
+fn content(row: &Row) -> Option<Content> {
+    let metadata = serde_json::from_str(row.get("metadata").ok()?).ok()?;
+    Some(Content { content: row.get("content").ok()?, metadata })
+}
+
+/// The episodes of a memory whose contents cannot be read. Reads each, which may take long.
+pub(crate) async fn damaged(graph: &Graph, memory: &str) -> Result<Vec<EpisodeId>, Error> {
+    const DOING: &str = "reading all episodes of the graph";
+    let all = "MATCH (e:Episode) WHERE e.memory = $memory
+               RETURN e.uid AS uid, e.content AS content, e.metadata AS metadata";
+    let mut rows = graph.execute(query(all).param("memory", memory)).await.map_err(doing(DOING))?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next().await.map_err(doing(DOING))? {
+        if content(&row).is_none() {
+            damaged.push(row.get::<&str>("uid").map_err(unreadable)?.parse()?);
+        }
+    }
+    Ok(damaged)
+}
+
+/// Those of these episodes that are not in the graph any more.
+pub(crate) async fn gone(graph: &Graph, memory: &str, ids: &[EpisodeId]) -> Result<Vec<EpisodeId>, Error> {
+    let find = "UNWIND $uids AS uid
+                WITH uid WHERE NOT EXISTS { (:Episode {memory: $memory, uid: uid}) } RETURN uid";
+    let find = query(find).param("memory", memory).param("uids", texts(ids));
+    let rows = rows(graph.execute(find).await, "looking for damaged episodes").await?;
+    rows.iter().map(|row| Ok(row.get::<&str>("uid").map_err(unreadable)?.parse()?)).collect()
 }
 
 /// Some episodes that have no embedding yet.

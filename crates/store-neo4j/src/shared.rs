@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Episode, EpisodeId, Error, Space};
-use memcloud_ports::{Appended, Batch, Intent, READ_BYTES, RecordStore, read_all};
+use memcloud_ports::{Appended, Batch, Damage, Intent, RecordStore, read_all};
 use memcloud_store_connection::Connection;
+use neo4rs::Graph;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::connect::Opener;
 use crate::graph::{self, Content, STEP};
 use crate::node::EpisodeNode;
+use crate::schema;
 
 /// How long to wait for the outcome of a store whose recording failed.
 const OUTCOME_TIMEOUT: Duration = Duration::from_millis(700);
@@ -22,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) connection: Connection<Opener>,
     pub(crate) is_aura: bool,
     pub(crate) place: String,
+    pub(crate) damage: Damage<EpisodeId>,
     /// Held while embeddings are written: two tasks would write each of them twice.
     pub(crate) embedding: Mutex<()>,
     /// The name of the memory, once it was read from the records.
@@ -111,34 +114,22 @@ impl Shared {
         Ok(merge(recorded, self.contents(&ids).await?))
     }
 
-    /// The contents of the first of these episodes, until they are large together. One read takes up to
-    /// [`FIRST_CONTENTS`] of them, before their size is known; what is too much is dropped.
+    /// The contents of the first of these episodes, until they are large together.
     pub(crate) async fn contents(&self, ids: &[EpisodeId]) -> Result<Contents, Error> {
         let memory = self.memory().await?;
-        let mut contents = Contents::new();
-        let (mut read, mut bytes, mut step) = (0, 0, FIRST_CONTENTS);
-        while read < ids.len() && bytes < READ_BYTES {
-            let next = &ids[read..ids.len().min(read + step)];
-            let found = self.connection.run_idempotent(|graph| graph::contents(graph, memory, next));
-            let mut found = found.await?;
-            for id in next {
-                read += 1;
-                let Some(content) = found.remove(id) else { continue };
-                bytes += content.size();
-                contents.insert(*id, content);
-                if bytes >= READ_BYTES {
-                    break;
-                }
-            }
-            // As many more as fit if they are like those before.
-            step = (READ_BYTES.saturating_sub(bytes) / (bytes / read).max(1)).max(1);
+        self.connection.run_idempotent(|graph| graph::contents(graph, memory, ids, &self.damage)).await
+    }
+
+    /// Proves that the graph can be written, and that all that was read of it could be read.
+    pub(crate) async fn prove(&self, graph: Graph) -> Result<(), Error> {
+        let damaged = self.damage.rows();
+        if !damaged.is_empty() {
+            self.damage.forget(&graph::gone(&graph, self.memory().await?, &damaged).await?);
         }
-        Ok(contents)
+        schema::prove_writable(&graph).await?;
+        self.damage.check()
     }
 }
-
-/// How many contents are read first, before their size is known.
-const FIRST_CONTENTS: usize = 32;
 
 type Contents = HashMap<EpisodeId, Content>;
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Space};
 use memcloud_ports::{
-    Appended, Batch, Component, Counts, Cursor, Deletion, Engine, EpisodeStore, Health, HealthCheck,
+    Appended, Batch, Component, Counts, Cursor, Damage, Deletion, Engine, EpisodeStore, Health, HealthCheck,
     Idempotency, Intent, PROBE_WITHIN, RecordStore, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
@@ -36,6 +36,7 @@ impl GraphStore {
             connection,
             is_aura,
             place,
+            damage: Damage::default(),
             embedding: Mutex::new(()),
             memory: OnceCell::new(),
         });
@@ -189,9 +190,10 @@ impl VectorStore for GraphStore {
 #[async_trait]
 impl Health for GraphStore {
     async fn probe(&self) -> Vec<HealthCheck> {
-        let probe = async |graph| schema::prove_writable(&graph).await;
-        let (mut checks, outcome) =
-            tokio::join!(self.shared.records.probe(), self.shared.connection.run_within(PROBE_WITHIN, probe));
+        let (mut checks, outcome) = tokio::join!(
+            self.shared.records.probe(),
+            self.shared.connection.run_within(PROBE_WITHIN, |graph| self.shared.prove(graph))
+        );
         checks.push(HealthCheck { component: Component::Database(Database::Neo4j), outcome });
         checks
     }

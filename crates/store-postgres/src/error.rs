@@ -41,6 +41,9 @@ impl WorkError {
         match self {
             Self::Domain(error) => error,
             Self::Pool(error) => Error::database(Database::Postgres, DatabaseErrorKind::Unreachable, error),
+            Self::Postgres(error) if is_damage(&error) => {
+                Error::StorageDamaged { what: format!("{doing}: {}", with_causes(&error)) }
+            }
             Self::Postgres(error) => match kind(&error) {
                 Some(kind) => Error::database(Database::Postgres, kind, error),
                 None => Error::Storage { doing, source: error.into() },
@@ -61,6 +64,11 @@ impl WorkError {
         matches!(error.code(), Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE))
             || self.violates("features_pkey")
     }
+}
+
+/// Whether a table or an index cannot be read.
+fn is_damage(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED))
 }
 
 /// What an error says about the database. `None` if it is about the statement.

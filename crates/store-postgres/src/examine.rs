@@ -2,18 +2,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use memcloud_domain::{Clock, Database, Error};
+use memcloud_domain::{Clock, Database, EpisodeId, Error};
 use memcloud_ports::ContentLocation;
 use memcloud_store_connection::{Connector, Timeouts, round_trip, within};
 
 use crate::connect::{OpenDatabase, Opener};
 use crate::error::WorkError;
-use crate::schema;
 use crate::target::{Host, Target, Tls};
+use crate::{LONG, schema};
 
 /// The state of a database.
 #[derive(Clone, Debug)]
 pub struct Findings {
+    /// The name of the memory.
+    pub memory: String,
     /// The version of the server.
     pub version: String,
     /// The version of pgvector.
@@ -36,6 +38,8 @@ pub struct Findings {
     pub durable: bool,
     /// How many episodes it holds.
     pub episodes: u64,
+    /// The episodes that cannot be read; `None` when not all were tried.
+    pub unreadable: Option<Vec<EpisodeId>>,
 }
 
 /// Opens this database and checks everything that a memory needs.
@@ -49,9 +53,20 @@ pub async fn examine(
     let opener = Opener { target: target.clone(), content, clock };
     let inspection = async {
         let database = opener.open().await?;
-        inspect(&database, &target).await.map_err(|failure| failure.doing("examining the database"))
+        let found = inspect(&database, &target).await;
+        Ok((database, found.map_err(|failure| failure.doing("examining the database"))?))
     };
-    within(Timeouts::default().operation, Database::Postgres, inspection).await
+    let (database, mut found) = within(Timeouts::default().operation, Database::Postgres, inspection).await?;
+    let unreadable = tokio::time::timeout(LONG, unreadable(&database)).await.ok().transpose();
+    found.unreadable = unreadable.map_err(|failure| failure.doing("reading all episodes"))?;
+    Ok(found)
+}
+
+async fn unreadable(database: &OpenDatabase) -> Result<Vec<EpisodeId>, WorkError> {
+    let client = database.client().await?;
+    // The connection is dropped with its pool.
+    client.batch_execute("SET statement_timeout = 0").await?;
+    crate::read::unreadable(client).await
 }
 
 async fn inspect(database: &OpenDatabase, target: &Target) -> Result<Findings, WorkError> {
@@ -72,6 +87,7 @@ async fn inspect(database: &OpenDatabase, target: &Target) -> Result<Findings, W
         schema::prove_writable(database.client().await?).await?;
     }
     Ok(Findings {
+        memory: database.memory.clone(),
         version: row.get(0),
         pgvector: schema::vector_version(&client).await?.unwrap_or_default(),
         latency: round_trip(async || client.simple_query("").await.map(drop)).await?,
@@ -83,6 +99,7 @@ async fn inspect(database: &OpenDatabase, target: &Target) -> Result<Findings, W
         connections: (row.get(3), row.get(4)),
         durable: row.get(5),
         episodes: crate::read::counts(database.client().await?).await?.episodes,
+        unreadable: None,
     })
 }
 

@@ -8,7 +8,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::error::WorkError;
 use crate::query::Query;
 use crate::read::{limited, purpose};
 use crate::{PostgresStore, id, uuid};
@@ -28,7 +27,7 @@ impl History for PostgresStore {
         let changes = |client: Object| async move {
             let (after, limit) = (after.cast_signed(), limited(limit));
             let values: [&(dyn ToSql + Sync); 4] = [&space.org, &space.project, &after, &limit];
-            client.gathered(CHANGES, &values, change, Change::size).await
+            client.gathered(CHANGES, &self.damage, &values, change, Change::size).await
         };
         self.run_idempotent("reading changes", changes).await
     }
@@ -47,18 +46,18 @@ impl History for PostgresStore {
     }
 }
 
-const CHANGES: &str = "WITH here AS (SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2)
+const CHANGES: &str = "WITH here AS (SELECT id FROM memcloud.spaces WHERE org = $2 AND project = $3)
     (SELECT e.seq, e.uid, t.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis, e.purpose
      FROM memcloud.episodes e JOIN memcloud.sessions t ON t.id = e.session
-     WHERE e.space = (SELECT id FROM here) AND e.seq > $3
-     ORDER BY e.seq LIMIT $4)
+     WHERE e.space = (SELECT id FROM here) AND e.seq > $4 AND e.uid <> ALL ($1)
+     ORDER BY e.seq LIMIT $5)
     UNION ALL
     (SELECT d.seq, d.uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-     FROM memcloud.deletions d WHERE d.space = (SELECT id FROM here) AND d.seq > $3
-     ORDER BY d.seq LIMIT $4)
-    ORDER BY 1 LIMIT $4";
+     FROM memcloud.deletions d WHERE d.space = (SELECT id FROM here) AND d.seq > $4
+     ORDER BY d.seq LIMIT $5)
+    ORDER BY 1 LIMIT $5";
 
-fn change(row: &Row) -> Result<Change, WorkError> {
+fn change(row: &Row) -> Option<Change> {
     let kind = match row.get::<_, Option<String>>(2) {
         None => ChangeKind::Removed,
         Some(session) => ChangeKind::Put(Box::new(IndexRow {
@@ -72,5 +71,5 @@ fn change(row: &Row) -> Result<Change, WorkError> {
             purpose: purpose(row, 9)?,
         })),
     };
-    Ok(Change { sequence: row.get::<_, i64>(0).cast_unsigned(), id: id(row.get(1)), kind })
+    Some(Change { sequence: row.get::<_, i64>(0).cast_unsigned(), id: id(row.get(1)), kind })
 }

@@ -50,8 +50,8 @@ use deadpool_postgres::Object;
 use half::f16;
 use memcloud_domain::{Clock, Database, Episode, EpisodeId, Error, Space};
 use memcloud_ports::{
-    Appended, Batch, Component, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health, HealthCheck,
-    Idempotency, Intent, Orphan, PROBE_WITHIN, RecordStore, Store, VectorStore,
+    Appended, Batch, Component, ContentLocation, Counts, Cursor, Damage, Deletion, EpisodeStore, Health,
+    HealthCheck, Idempotency, Intent, Orphan, PROBE_WITHIN, RecordStore, Store, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use uuid::Uuid;
@@ -69,6 +69,7 @@ const LONG: Duration = Duration::from_mins(1);
 pub struct PostgresStore {
     connection: Connection<Opener>,
     clock: Arc<dyn Clock>,
+    damage: Damage<EpisodeId>,
 }
 
 impl PostgresStore {
@@ -81,7 +82,8 @@ impl PostgresStore {
     /// The same for a memory whose episodes have their content there.
     pub async fn open_for(target: Target, clock: Arc<dyn Clock>, content: ContentLocation) -> Self {
         let opener = Opener { target, content, clock: Arc::clone(&clock) };
-        Self { connection: Connection::start(opener, Timeouts::default()).await, clock }
+        let connection = Connection::start(opener, Timeouts::default()).await;
+        Self { connection, clock, damage: Damage::default() }
     }
 
     async fn append_batch(&self, batch: &Batch, intent: Option<Intent>) -> Result<Appended, Error> {
@@ -111,7 +113,8 @@ impl PostgresStore {
     where
         F: Future<Output = Result<T, WorkError>>,
     {
-        self.connection.run_within(LONG, |database| with_client(database, doing, work)).await
+        let done = self.connection.run_within(LONG, |database| with_client(database, doing, work)).await;
+        done.inspect_err(|error| self.damage.note(error))
     }
 
     /// Runs work that must not be done twice.
@@ -119,7 +122,8 @@ impl PostgresStore {
     where
         F: Future<Output = Result<T, WorkError>>,
     {
-        self.connection.run(|database| with_client(database, doing, work)).await
+        let done = self.connection.run(|database| with_client(database, doing, work)).await;
+        done.inspect_err(|error| self.damage.note(error))
     }
 
     /// Runs work that may be done twice. If the connection breaks, it is run once more.
@@ -127,7 +131,20 @@ impl PostgresStore {
     where
         F: Future<Output = Result<T, WorkError>>,
     {
-        self.connection.run_idempotent(|database| with_client(database, doing, &work)).await
+        let done = self.connection.run_idempotent(|database| with_client(database, doing, &work)).await;
+        done.inspect_err(|error| self.damage.note(error))
+    }
+}
+
+impl PostgresStore {
+    /// Proves that the database can be written, and that all that was read of it could be read.
+    async fn prove(&self, client: Object) -> Result<(), WorkError> {
+        let damaged = self.damage.rows();
+        if !damaged.is_empty() {
+            self.damage.forget(&read::gone(&client, &damaged).await?);
+        }
+        schema::prove_writable(client).await?;
+        Ok(self.damage.check()?)
     }
 }
 
@@ -164,11 +181,13 @@ impl EpisodeStore for PostgresStore {
     }
 
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error> {
-        self.run_idempotent("reading episodes", |client| read::episodes(client, space, ids)).await
+        self.run_idempotent("reading episodes", |client| read::episodes(client, &self.damage, space, ids))
+            .await
     }
 
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.run_idempotent("reading a session", |client| read::newest(client, space, session, limit)).await
+        let newest = |client| read::newest(client, &self.damage, space, session, limit);
+        self.run_idempotent("reading a session", newest).await
     }
 
     async fn page(
@@ -178,7 +197,8 @@ impl EpisodeStore for PostgresStore {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<Episode>, Error> {
-        self.run_idempotent("reading a page", |client| read::page(client, space, session, after, limit)).await
+        let page = |client| read::page(client, &self.damage, space, session, after, limit);
+        self.run_idempotent("reading a page", page).await
     }
 
     async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
@@ -207,8 +227,8 @@ impl VectorStore for PostgresStore {
     }
 
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.run_idempotent("reading episodes without vectors", |client| read::without_vector(client, limit))
-            .await
+        let without = |client| read::without_vector(client, &self.damage, limit);
+        self.run_idempotent("reading episodes without vectors", without).await
     }
 
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {
@@ -219,7 +239,7 @@ impl VectorStore for PostgresStore {
 #[async_trait]
 impl Health for PostgresStore {
     async fn probe(&self) -> Vec<HealthCheck> {
-        let probe = |database| with_client(database, "probing the store", schema::prove_writable);
+        let probe = |database| with_client(database, "probing the store", |client| self.prove(client));
         let outcome = self.connection.run_within(PROBE_WITHIN, probe).await;
         vec![HealthCheck { component: Component::Database(Database::Postgres), outcome }]
     }

@@ -1,14 +1,18 @@
+use std::iter;
 use std::pin::pin;
 
 use async_trait::async_trait;
 use deadpool_postgres::GenericClient;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use memcloud_ports::Gathered;
+use memcloud_domain::EpisodeId;
+use memcloud_ports::{Damage, Gathered};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
+use uuid::Uuid;
 
 use crate::error::WorkError;
+use crate::{id, uuid};
 
 /// Runs statements. Each is prepared once per connection.
 #[async_trait]
@@ -29,24 +33,38 @@ pub(crate) trait Query: GenericClient {
         Ok(self.query_raw(&self.prepare_cached(sql).await?, values.iter().copied()).await?)
     }
 
-    /// What is read of the first rows, until it is large together.
+    /// What is read of the first rows of episodes, until it is large together. The statement leaves out the rows that `$1`
+    /// names: those that are known to be damaged. `values` follow from `$2` on. A row that is found to be damaged is noted,
+    /// and the others are read again without it, so that it does not count toward a limit.
     async fn gathered<T: Send + 'static>(
         &self,
         sql: &str,
+        damage: &Damage<EpisodeId>,
         values: &[&(dyn ToSql + Sync)],
-        read: impl for<'r> Fn(&'r Row) -> Result<T, WorkError> + Send,
-        size: impl for<'t> Fn(&'t T) -> usize + Send,
+        read: for<'r> fn(&'r Row) -> Option<T>,
+        size: for<'t> fn(&'t T) -> usize,
     ) -> Result<Vec<T>, WorkError> {
-        let mut rows = pin!(self.stream(sql, values).await?);
-        let mut gathered = Gathered::default();
-        while let Some(row) = rows.try_next().await? {
-            let row = read(&row)?;
-            let bytes = size(&row);
-            if !gathered.add(row, bytes) {
-                break;
+        loop {
+            let left_out: Vec<Uuid> = damage.rows().iter().map(uuid).collect();
+            let all: Vec<&(dyn ToSql + Sync)> =
+                iter::once(&left_out as _).chain(values.iter().copied()).collect();
+            let mut rows = pin!(self.stream(sql, &all).await?);
+            let (mut gathered, mut is_intact) = (Gathered::default(), true);
+            while let Some(row) = rows.try_next().await? {
+                let Some(read) = read(&row) else {
+                    damage.note_row(id(row.get("uid")));
+                    is_intact = false;
+                    continue;
+                };
+                let bytes = size(&read);
+                if !gathered.add(read, bytes) {
+                    break;
+                }
+            }
+            if is_intact {
+                return Ok(gathered.into_rows());
             }
         }
-        Ok(gathered.into_rows())
     }
 
     /// The only row.

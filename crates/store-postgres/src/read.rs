@@ -1,6 +1,9 @@
+use std::pin::pin;
+
 use deadpool_postgres::Object;
+use futures_util::TryStreamExt;
 use memcloud_domain::{Episode, EpisodeId, Error, Metadata, Purpose, Space, Timestamp};
-use memcloud_ports::{Counts, Cursor};
+use memcloud_ports::{Counts, Cursor, Damage};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
@@ -14,20 +17,21 @@ pub(crate) fn limited(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// What every read of whole episodes selects, in the order that [`episode`] expects.
+/// What every read of whole episodes selects, in the order that [`episode`] expects. `$1` leaves out rows that are known to
+/// be damaged.
 macro_rules! select_episodes {
     ($rest:literal) => {
         concat!(
             "SELECT e.uid, p.org, p.project, t.name, e.content, e.producer, e.produced_for, e.role, e.kind, ",
             "e.metadata, e.created_at, e.ingested_at, e.purpose FROM memcloud.episodes e ",
-            "JOIN memcloud.sessions t ON t.id = e.session JOIN memcloud.spaces p ON p.id = e.space ",
+            "JOIN memcloud.sessions t ON t.id = e.session JOIN memcloud.spaces p ON p.id = e.space AND e.uid <> ALL ($1) ",
             $rest
         )
     };
 }
 
-fn episode(row: &Row) -> Result<Episode, WorkError> {
-    Ok(Episode {
+fn episode(row: &Row) -> Option<Episode> {
+    Some(Episode {
         id: id(row.get(0)),
         space: Space { org: row.get(1), project: row.get(2) },
         session: row.get(3),
@@ -36,19 +40,15 @@ fn episode(row: &Row) -> Result<Episode, WorkError> {
         produced_for: row.get(6),
         role: row.get(7),
         kind: row.get(8),
-        metadata: row.try_get::<_, Json<Metadata>>(9)?.0,
-        created_at: moment(row, 10)?,
-        ingested_at: moment(row, 11)?,
+        metadata: row.try_get::<_, Json<Metadata>>(9).ok()?.0,
+        created_at: Timestamp::from_micros(row.get(10))?,
+        ingested_at: Timestamp::from_micros(row.get(11))?,
         purpose: purpose(row, 12)?,
     })
 }
 
-pub(crate) fn purpose(row: &Row, column: usize) -> Result<Purpose, WorkError> {
-    let number: i16 = row.get(column);
-    Purpose::numbered(number.into()).ok_or_else(|| {
-        let source = format!("{number} is not the number of a purpose").into();
-        Error::Storage { doing: "reading an episode", source }.into()
-    })
+pub(crate) fn purpose(row: &Row, column: usize) -> Option<Purpose> {
+    Purpose::numbered(row.get::<_, i16>(column).into())
 }
 
 pub(crate) fn moment(row: &Row, column: usize) -> Result<Timestamp, WorkError> {
@@ -62,33 +62,35 @@ pub(crate) fn moment(row: &Row, column: usize) -> Result<Timestamp, WorkError> {
 /// The episodes with these ids in this space, in the order asked for.
 pub(crate) async fn episodes(
     client: Object,
+    damage: &Damage<EpisodeId>,
     space: &Space,
     ids: &[EpisodeId],
 ) -> Result<Vec<Episode>, WorkError> {
     let select = select_episodes!(
-        "JOIN unnest($3::uuid[]) WITH ORDINALITY AS wanted (uid, place) ON wanted.uid = e.uid
-         WHERE p.org = $1 AND p.project = $2 ORDER BY wanted.place"
+        "JOIN unnest($4::uuid[]) WITH ORDINALITY AS wanted (uid, place) ON wanted.uid = e.uid
+         WHERE p.org = $2 AND p.project = $3 ORDER BY wanted.place"
     );
     let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
-    client.gathered(select, &[&space.org, &space.project, &uids], episode, Episode::size).await
+    client.gathered(select, damage, &[&space.org, &space.project, &uids], episode, Episode::size).await
 }
 
 /// The newest episodes of a session, oldest first.
 pub(crate) async fn newest(
     client: Object,
+    damage: &Damage<EpisodeId>,
     space: &Space,
     session: &str,
     limit: usize,
 ) -> Result<Vec<Episode>, WorkError> {
     let select = select_episodes!(
         "WHERE e.session = (SELECT s.id FROM memcloud.sessions s JOIN memcloud.spaces h ON h.id = s.space
-                            WHERE h.org = $1 AND h.project = $2 AND s.name = $3)
+                            WHERE h.org = $2 AND h.project = $3 AND s.name = $4)
            AND e.purpose <> 1
-         ORDER BY e.created_at DESC, e.uid DESC LIMIT $4"
+         ORDER BY e.created_at DESC, e.uid DESC LIMIT $5"
     );
     let (org, project, limit) = (&space.org, &space.project, limited(limit));
     let mut newest =
-        client.gathered(select, &[org, project, &session, &limit], episode, Episode::size).await?;
+        client.gathered(select, damage, &[org, project, &session, &limit], episode, Episode::size).await?;
     newest.reverse();
     Ok(newest)
 }
@@ -96,6 +98,7 @@ pub(crate) async fn newest(
 /// A page of a space, or of one session in it, oldest first.
 pub(crate) async fn page(
     client: Object,
+    damage: &Damage<EpisodeId>,
     space: &Space,
     session: Option<&str>,
     after: Option<Cursor>,
@@ -108,31 +111,35 @@ pub(crate) async fn page(
     match session {
         None => {
             let select = select_episodes!(
-                "WHERE e.space = (SELECT id FROM memcloud.spaces WHERE org = $1 AND project = $2)
-                   AND (e.created_at, e.uid) > ($3, $4)
-                 ORDER BY e.created_at, e.uid LIMIT $5"
+                "WHERE e.space = (SELECT id FROM memcloud.spaces WHERE org = $2 AND project = $3)
+                   AND (e.created_at, e.uid) > ($4, $5)
+                 ORDER BY e.created_at, e.uid LIMIT $6"
             );
             let values: [&(dyn ToSql + Sync); 5] = [org, project, &created_at, &uid, &limit];
-            client.gathered(select, &values, episode, Episode::size).await
+            client.gathered(select, damage, &values, episode, Episode::size).await
         }
         Some(name) => {
             let select = select_episodes!(
                 "WHERE e.session = (SELECT s.id FROM memcloud.sessions s JOIN memcloud.spaces h ON h.id = s.space
-                                    WHERE h.org = $1 AND h.project = $2 AND s.name = $6)
-                   AND (e.created_at, e.uid) > ($3, $4)
-                 ORDER BY e.created_at, e.uid LIMIT $5"
+                                    WHERE h.org = $2 AND h.project = $3 AND s.name = $7)
+                   AND (e.created_at, e.uid) > ($4, $5)
+                 ORDER BY e.created_at, e.uid LIMIT $6"
             );
             let values: [&(dyn ToSql + Sync); 6] = [org, project, &created_at, &uid, &limit, &name];
-            client.gathered(select, &values, episode, Episode::size).await
+            client.gathered(select, damage, &values, episode, Episode::size).await
         }
     }
 }
 
 /// Some episodes that have no vector yet, oldest first.
-pub(crate) async fn without_vector(client: Object, limit: usize) -> Result<Vec<Episode>, WorkError> {
+pub(crate) async fn without_vector(
+    client: Object,
+    damage: &Damage<EpisodeId>,
+    limit: usize,
+) -> Result<Vec<Episode>, WorkError> {
     let select =
-        select_episodes!("WHERE e.vector IS NULL AND e.purpose = 0 ORDER BY e.ingested_at, e.uid LIMIT $1");
-    client.gathered(select, &[&limited(limit)], episode, Episode::size).await
+        select_episodes!("WHERE e.vector IS NULL AND e.purpose = 0 ORDER BY e.ingested_at, e.uid LIMIT $2");
+    client.gathered(select, damage, &[&limited(limit)], episode, Episode::size).await
 }
 
 /// How much is stored.
@@ -143,4 +150,24 @@ pub(crate) async fn counts(client: Object) -> Result<Counts, WorkError> {
     let row = client.row(select, &[]).await?;
     let count = |column: usize| row.get::<_, i64>(column).cast_unsigned();
     Ok(Counts { spaces: count(0), sessions: count(1), episodes: count(2), without_vector: count(3) })
+}
+
+/// The episodes that cannot be read, of all. Reads each, which may take long.
+pub(crate) async fn unreadable(client: Object) -> Result<Vec<EpisodeId>, WorkError> {
+    let mut rows = pin!(client.stream(select_episodes!(""), &[&Vec::<Uuid>::new()]).await?);
+    let mut unreadable = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        if episode(&row).is_none() {
+            unreadable.push(id(row.get(0)));
+        }
+    }
+    Ok(unreadable)
+}
+
+/// Those of these episodes that do not exist any more.
+pub(crate) async fn gone(client: &Object, ids: &[EpisodeId]) -> Result<Vec<EpisodeId>, WorkError> {
+    let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
+    let select = "SELECT g.uid FROM unnest($1::uuid[]) g (uid) LEFT JOIN memcloud.episodes e USING (uid) WHERE e.uid IS NULL";
+    let rows = client.rows(select, &[&uids]).await?;
+    Ok(rows.iter().map(|row| id(row.get(0))).collect())
 }

@@ -23,6 +23,8 @@ pub struct Backup {
 /// What an examination found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examination {
+    /// The name of the memory.
+    pub memory: Option<String>,
     /// How many episodes there are; `None` if they cannot be counted.
     pub episodes: Option<u64>,
     /// What SQLite's check of integrity says, line by line, at most ten lines; nothing if all is well.
@@ -85,7 +87,8 @@ pub fn examine(directory: &Path) -> Result<Examination, Error> {
             unreadable => unreadable?,
         };
         let missing = answered::refuse_incomplete(&path).err().map(|error| error.to_string());
-        Ok(Examination { episodes: count(&database).ok(), broken, unreadable, missing })
+        let memory = meta::existing_memory(&database).ok().flatten();
+        Ok(Examination { memory, episodes: count(&database).ok(), broken, unreadable, missing })
     });
     examined.map_err(|error| error.doing("examining the database"))
 }

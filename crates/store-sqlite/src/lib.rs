@@ -9,7 +9,6 @@ mod answered;
 mod append;
 mod backup;
 mod checkpoint;
-mod damage;
 mod delete;
 mod error;
 mod files;
@@ -35,15 +34,14 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, Session, Space, Timestamp};
 use memcloud_ports::{
-    Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Deletion, EpisodeStore, Health,
-    HealthCheck, History, Idempotency, Intent, Orphan, RecordStore, Sequence, SessionCursor, SessionPage,
-    SessionStore, SessionsOf, Store, VectorStore,
+    Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Damage, Deletion, EpisodeStore,
+    Health, HealthCheck, History, Idempotency, Intent, Orphan, RecordStore, Sequence, SessionCursor,
+    SessionPage, SessionStore, SessionsOf, Store, VectorStore,
 };
 
 use rusqlite::Connection;
 
 use crate::answered::Counter;
-use crate::damage::Damage;
 use crate::error::WorkError;
 use crate::files::Files;
 use crate::lock::DirectoryLock;
@@ -71,7 +69,7 @@ pub struct SqliteStore {
     path: PathBuf,
     memory: String,
     files: Arc<Files>,
-    damage: Arc<Damage>,
+    damage: Arc<Damage<i64>>,
     // Fields are dropped in this order: reading and writing have ended when the lock is released.
     readers: Readers,
     writer: Writer,

@@ -18,8 +18,7 @@ pub(crate) fn bind_vector_space(tx: &Connection, running: &str) -> Result<(), Wo
 
 /// The vector space that the store is tied to.
 pub(crate) fn vector_space(connection: &Connection) -> Result<Option<String>, WorkError> {
-    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = 'vector_space'")?;
-    Ok(select.query_row([], |row| row.get(0)).optional()?)
+    get(connection, "vector_space")
 }
 
 /// Ties the store to the place where the content of its episodes is. A store without episodes may change it.
@@ -39,6 +38,11 @@ pub(crate) fn memory(tx: &Connection, now: Timestamp) -> Result<String, WorkErro
     get_or_set(tx, "memory", &unique_id(now).to_string())
 }
 
+/// The name of the memory, if it has one.
+pub(crate) fn existing_memory(connection: &Connection) -> Result<Option<String>, WorkError> {
+    get(connection, "memory")
+}
+
 /// Counts a write, and returns how many there were.
 pub(crate) fn count_write(tx: &Connection) -> Result<u64, rusqlite::Error> {
     let mut count = tx.prepare_cached(
@@ -55,10 +59,14 @@ pub(crate) fn writes(connection: &Connection) -> Result<u64, WorkError> {
     Ok(select.query_row([], |row| row.get::<_, i64>(0)).optional()?.map_or(0, i64::cast_unsigned))
 }
 
+fn get(connection: &Connection, name: &str) -> Result<Option<String>, WorkError> {
+    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+    Ok(select.query_row([name], |row| row.get(0)).optional()?)
+}
+
 /// The stored value, or this one, stored now.
 fn get_or_set(tx: &Connection, name: &str, value: &str) -> Result<String, WorkError> {
-    let mut select = tx.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
-    if let Some(stored) = select.query_row([name], |row| row.get(0)).optional()? {
+    if let Some(stored) = get(tx, name)? {
         return Ok(stored);
     }
     tx.execute("INSERT INTO meta (name, value) VALUES (?1, ?2)", params![name, value])?;

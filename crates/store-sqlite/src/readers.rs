@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memcloud_domain::Error;
 use rusqlite::Connection;
 
-use crate::damage::Damage;
 use crate::error::{self, WorkError};
 use crate::files::Files;
 use crate::schema::{self, LogIndex};
+use memcloud_ports::Damage;
 
 /// Connections for reading, opened when needed and kept for the next read.
 pub(crate) struct Readers {
@@ -18,7 +18,7 @@ struct Pool {
     path: PathBuf,
     index: LogIndex,
     files: Arc<Files>,
-    damage: Arc<Damage>,
+    damage: Arc<Damage<i64>>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -26,7 +26,7 @@ struct Pool {
 const KEPT: usize = 4;
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, index: LogIndex, files: Arc<Files>, damage: Arc<Damage>) -> Self {
+    pub(crate) fn new(path: PathBuf, index: LogIndex, files: Arc<Files>, damage: Arc<Damage<i64>>) -> Self {
         Self { pool: Arc::new(Pool { path, index, files, damage, idle: Mutex::default() }) }
     }
 
@@ -50,7 +50,7 @@ impl Readers {
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
-        S: FnOnce(&Connection, &Damage) -> Result<T, WorkError> + Send + 'static,
+        S: FnOnce(&Connection, &Damage<i64>) -> Result<T, WorkError> + Send + 'static,
     {
         let damage = Arc::clone(&self.pool.damage);
         self.read(doing, move |connection| match work(connection) {

@@ -7,9 +7,9 @@ use memcloud_domain::{Episode, EpisodeId, Space};
 use memcloud_ports::{Change, Cursor, Gathered};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::damage::Damage;
 use crate::error::{WorkError, is_damage};
 use crate::{read, spaces};
+use memcloud_ports::Damage;
 
 /// What identifies a row.
 struct Key {
@@ -21,7 +21,7 @@ struct Key {
 }
 
 /// The keys of all rows of a space that can be read.
-fn keys(connection: &Connection, damage: &Damage, space: i64) -> Result<Vec<Key>, WorkError> {
+fn keys(connection: &Connection, damage: &Damage<i64>, space: i64) -> Result<Vec<Key>, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT e.id, e.seq, e.session, e.created_at, e.uid FROM episodes e NOT INDEXED
          WHERE e.id = ?1 AND e.space = ?2",
@@ -47,7 +47,7 @@ fn last_row(connection: &Connection) -> Result<i64, WorkError> {
 }
 
 /// A row, if it is there and can be read.
-fn readable<T>(damage: &Damage, row: i64, read: rusqlite::Result<T>) -> Result<Option<T>, WorkError> {
+fn readable<T>(damage: &Damage<i64>, row: i64, read: rusqlite::Result<T>) -> Result<Option<T>, WorkError> {
     match read.optional() {
         Err(error) if is_damage(&error) => {
             damage.note_row(row);
@@ -60,7 +60,7 @@ fn readable<T>(damage: &Damage, row: i64, read: rusqlite::Result<T>) -> Result<O
 /// The rows of these keys, each read by its number.
 fn rows<T>(
     connection: &Connection,
-    damage: &Damage,
+    damage: &Damage<i64>,
     keys: &[Key],
     (sql, read): (&str, fn(&Row<'_>) -> rusqlite::Result<T>),
     size: impl Fn(&T) -> usize,
@@ -76,7 +76,7 @@ fn rows<T>(
 /// See [`read::changes`].
 pub(crate) fn changes(
     connection: &Connection,
-    damage: &Damage,
+    damage: &Damage<i64>,
     space: &Space,
     after: u64,
     limit: usize,
@@ -104,7 +104,7 @@ pub(crate) fn changes(
 /// See [`read::episodes`].
 pub(crate) fn episodes(
     connection: &Connection,
-    damage: &Damage,
+    damage: &Damage<i64>,
     space: &Space,
     ids: &[EpisodeId],
 ) -> Result<Vec<Episode>, WorkError> {
@@ -119,7 +119,7 @@ pub(crate) fn episodes(
 /// See [`read::newest`].
 pub(crate) fn newest(
     connection: &Connection,
-    damage: &Damage,
+    damage: &Damage<i64>,
     space: &Space,
     session: &str,
     limit: usize,
@@ -135,7 +135,7 @@ pub(crate) fn newest(
 /// See [`read::page`].
 pub(crate) fn page(
     connection: &Connection,
-    damage: &Damage,
+    damage: &Damage<i64>,
     space: &Space,
     session: Option<&str>,
     after: Option<Cursor>,
@@ -151,7 +151,7 @@ pub(crate) fn page(
 
 fn in_session(
     connection: &Connection,
-    damage: &Damage,
+    damage: &Damage<i64>,
     space: &Space,
     session: Option<&str>,
 ) -> Result<Vec<Key>, WorkError> {

@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 
 use crate::answered::Counter;
 use crate::checkpoint::{self, Checkpoint};
-use crate::damage::Damage;
 use crate::error::{self, WorkError};
 use crate::files::Files;
 use crate::meta;
 use crate::room::Reserve;
 use crate::schema::{self, BUSY_TIMEOUT};
+use memcloud_ports::Damage;
 
 /// The only thread that writes. It commits all waiting work together, so many clients share the cost of one fsync. Each
 /// piece of work still succeeds or fails on its own.
@@ -26,7 +26,7 @@ pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,
     /// Whether the thread waits for a lock at this moment.
     locked_out: Arc<AtomicBool>,
-    damage: Arc<Damage>,
+    damage: Arc<Damage<i64>>,
 }
 
 enum Job {
@@ -133,7 +133,7 @@ pub(crate) struct Output {
 }
 
 impl Writer {
-    pub(crate) fn start(output: Output, damage: Arc<Damage>) -> Result<Self, Error> {
+    pub(crate) fn start(output: Output, damage: Arc<Damage<i64>>) -> Result<Self, Error> {
         let (queue, jobs) = mpsc::channel();
         let locked_out = Arc::new(AtomicBool::new(false));
         let thread = Thread {

@@ -182,7 +182,7 @@ async fn concurrent_writers_of_a_session_make_one_path() {
 async fn operators_can_read_turns_with_their_own_cypher() {
     let picture = Picture::new().await;
     picture.tell("s", &[1, 2, 3]).await;
-    let found = memcloud_store_neo4j::examine(&graph()).await.unwrap();
+    let found = memcloud_store_neo4j::examine(&graph(), None).await.unwrap();
     let names: Vec<&str> = found.indexes.iter().map(|index| index.name.as_str()).collect();
     for wanted in ["memcloud_episode", "memcloud_meaning", "memcloud_turn", "memcloud_words"] {
         assert!(names.contains(&wanted), "{names:?}");

@@ -2,21 +2,28 @@
 
 use std::time::Duration;
 
-use memcloud_domain::{Error, with_causes};
+use memcloud_api::PrefixedId;
+use memcloud_domain::{EpisodeId, Error, with_causes};
 use memcloud_instance::engines::{neo4j as graph, neo4j::AURA_FREE, postgres as records};
 use memcloud_ports::ContentLocation;
 
-use super::Finding;
+use super::{Finding, LISTED};
 use crate::hint::hint;
 
-pub(super) async fn postgres(target: &records::Target, home: ContentLocation) -> Finding {
+/// Also returns the name of the memory.
+pub(super) async fn postgres(target: &records::Target, home: ContentLocation) -> (Finding, Option<String>) {
     let part = "postgres";
     let place = target.place();
     let found = match records::examine(target, home, std::sync::Arc::new(memcloud_domain::SystemClock)).await
     {
         Ok(found) => found,
-        Err(error) => return unusable(part, &place, &error),
+        Err(error) => return (unusable(part, &place, &error), None),
     };
+    (postgres_finding(target, &place, &found), Some(found.memory))
+}
+
+fn postgres_finding(target: &records::Target, place: &str, found: &records::Findings) -> Finding {
+    let part = "postgres";
     let (open, most) = found.connections;
     let detail = format!(
         "PostgreSQL {} with pgvector {} at {place}; {}; {}; schema {}; {}; {open} of {most} connections open; {} memories",
@@ -28,6 +35,9 @@ pub(super) async fn postgres(target: &records::Target, home: ContentLocation) ->
         if found.owner { "may change the schema" } else { "may not change the schema" },
         found.episodes,
     );
+    if let Some(damaged) = damage(found.unreadable.as_deref()) {
+        return Finding::failed(part, format!("{detail}; {damaged}"), DAMAGED);
+    }
     if !found.writable {
         let hint = "set DB_HOST to the primary, or make the database writable again";
         return Finding::failed(part, format!("{detail}; it is read-only"), hint);
@@ -45,16 +55,16 @@ pub(super) async fn postgres(target: &records::Target, home: ContentLocation) ->
         let hint = "lower DB_POOL, or raise max_connections: the next server would not get its connections";
         return Finding::warned(part, format!("{detail}; indexes valid"), hint);
     }
-    Finding::ok(part, format!("{detail}; indexes valid"))
+    Finding::ok(part, format!("{detail}; indexes valid; {}", tried(found.unreadable.as_deref())))
 }
 
 /// The connections that PostgreSQL reserves for superusers, by default.
 const RESERVED: i64 = 3;
 
-pub(super) async fn neo4j(target: &graph::Target) -> Finding {
+pub(super) async fn neo4j(target: &graph::Target, memory: Option<&str>) -> Finding {
     let part = "neo4j";
     let place = target.place();
-    let found = match graph::examine(target).await {
+    let found = match graph::examine(target, memory).await {
         Ok(found) => found,
         Err(error) => return unusable(part, &place, &error),
     };
@@ -82,6 +92,9 @@ pub(super) async fn neo4j(target: &graph::Target) -> Finding {
         found.protection,
         found.schema,
     );
+    if let Some(damaged) = damage(found.unreadable.as_deref()) {
+        return Finding::failed(part, format!("{detail}; {damaged}"), DAMAGED);
+    }
     if let Some(why) = found.refuses_writes {
         let hint = "let the user of NEO4J_USER write, or make the database writable again";
         return Finding::failed(part, format!("{detail}; {why}"), hint);
@@ -97,7 +110,23 @@ pub(super) async fn neo4j(target: &graph::Target) -> Finding {
         let hint = "if this is Aura Free: move to a larger plan, or delete memories";
         return Finding::warned(part, detail, hint);
     }
-    Finding::ok(part, format!("{detail}; may write"))
+    Finding::ok(part, format!("{detail}; may write; {}", tried(found.unreadable.as_deref())))
+}
+
+/// What to do about memories that cannot be read.
+const DAMAGED: &str = "restore a backup of the database; or repair these rows, then start the servers again; or delete these \
+                       memories by their ids";
+
+/// The memories that cannot be read.
+fn damage(unreadable: Option<&[EpisodeId]>) -> Option<String> {
+    let unreadable = unreadable.filter(|unreadable| !unreadable.is_empty())?;
+    let named = unreadable.iter().take(LISTED).map(|id| format!("\n{:18}{}", "", PrefixedId(*id)));
+    Some(format!("{} memories cannot be read:{}", unreadable.len(), named.collect::<String>()))
+}
+
+/// That all memories were read, or not.
+fn tried(unreadable: Option<&[EpisodeId]>) -> &'static str {
+    if unreadable.is_some() { "each memory was read" } else { "not all memories were read" }
 }
 
 fn unusable(part: &'static str, place: &str, error: &Error) -> Finding {

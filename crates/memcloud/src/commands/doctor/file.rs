@@ -7,23 +7,20 @@ use memcloud_domain::with_causes;
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::engines::sqlite::{Examination, examine};
 
-use super::Finding;
+use super::{Finding, LISTED};
 use crate::hint::hint;
 
-/// How many unreadable memories are listed.
-const LISTED: usize = 20;
-
-/// Examines the database, whether a server has it open or not.
-pub(super) async fn database(dir: &Path) -> Option<Finding> {
+/// Examines the database, whether a server has it open or not. Also returns the name of the memory.
+pub(super) async fn database(dir: &Path) -> Option<(Finding, Option<String>)> {
     let part = "database";
     if !holds_memory(dir) {
         return None;
     }
     let dir = dir.to_owned();
     Some(match tokio::task::spawn_blocking(move || examine(&dir)).await {
-        Ok(Ok(found)) => finding(part, &found),
-        Ok(Err(error)) => Finding::failed(part, with_causes(&error), hint(&error)),
-        Err(panic) => Finding::failed(part, panic.to_string(), "report this"),
+        Ok(Ok(found)) => (finding(part, &found), found.memory),
+        Ok(Err(error)) => (Finding::failed(part, with_causes(&error), hint(&error)), None),
+        Err(panic) => (Finding::failed(part, panic.to_string(), "report this"), None),
     })
 }
 

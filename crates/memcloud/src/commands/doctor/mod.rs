@@ -23,6 +23,8 @@ use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remo
 
 /// The group of the round trip, which leaves nothing in it.
 const GROUP: &str = "memcloud-doctor";
+/// How many unreadable memories are listed.
+const LISTED: usize = 20;
 /// With less free space than this, the data directory is soon full.
 const LEAST_FREE_BYTES: u64 = 256 << 20;
 
@@ -253,14 +255,16 @@ async fn vectors(engines: &Engines, dir: &Path, running: &str) -> Option<Finding
 /// Checks what holds the memory: the store in the data directory, and each database.
 async fn storage(engines: &Engines, dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(target) = &engines.postgres {
-        findings.push(databases::postgres(target, engines.content_location()).await);
+    let examined = if let Some(target) = &engines.postgres {
+        Some(databases::postgres(target, engines.content_location()).await)
     } else {
         findings.push(store(dir, engines).await);
-        findings.extend(file::database(dir).await);
-    }
+        file::database(dir).await
+    };
+    let (finding, memory) = examined.unzip();
+    findings.extend(finding);
     if let Some(target) = &engines.graph {
-        findings.push(databases::neo4j(target).await);
+        findings.push(databases::neo4j(target, memory.flatten().as_deref()).await);
     }
     findings
 }

@@ -2,6 +2,7 @@
 
 mod bad_settings;
 mod chatting;
+mod damage;
 mod faults;
 pub(crate) mod harness;
 mod moving;
