@@ -12,6 +12,23 @@ use axum::response::{IntoResponse, Response};
 use memcloud_api::{Detail, Error as Body, Place, Problem, Problems, StoredOfChat, openai};
 use memcloud_domain::{Database, DatabaseErrorKind, Error, Fault, ForeignSpace, Right, with_causes};
 
+use crate::repeats::Repeats;
+
+/// Requests that were refused since the last line of the log, because the memory is unavailable, by code. For the whole
+/// process, as the log is.
+static UNAVAILABLE: Repeats<&'static str, String> = Repeats::new();
+
+/// Logs how many requests were refused since the last line, because the memory is unavailable.
+pub fn log_unavailable() {
+    for (code, refused, error) in UNAVAILABLE.rest() {
+        warn_unavailable(&error, code, refused);
+    }
+}
+
+fn warn_unavailable(error: &str, code: &str, refused: u64) {
+    tracing::warn!(error, code, refused, "the memory is unavailable");
+}
+
 /// Why a request is refused.
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<Refused>);
@@ -221,7 +238,10 @@ impl From<Error> for ApiError {
             Fault::Request | Fault::Conflict => refused,
             Fault::Unavailable if matches!(error, Error::Busy) => refused.with_header(RETRY_AFTER, "1"),
             Fault::Unavailable => {
-                tracing::warn!(error = with_causes(&error), code = error.code(), "the memory is unavailable");
+                let code = error.code();
+                if let Some(error) = UNAVAILABLE.note(code, with_causes(&error)) {
+                    warn_unavailable(&error, code, 1);
+                }
                 refused.with_header(RETRY_AFTER, "1")
             }
             Fault::Internal => {

@@ -20,6 +20,8 @@ use crate::error::Error;
 
 /// How long requests in progress may take after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(4);
+/// How often what repeats is logged.
+const LOG_REPEATS_EVERY: Duration = Duration::from_secs(10);
 /// How long chats may take after the signal. Then they store what was answered so far.
 const CHAT_DRAIN: Duration = Duration::from_millis(2_500);
 /// How long everything may take after the signal: the process ends within five seconds.
@@ -176,7 +178,13 @@ impl Instance {
         if let Some(chat) = chat {
             tasks.spawn("chats", |stop| close_chats(chat, stop));
         }
-        let (listener, router) = (self.listener, memcloud_server::router(app));
+        let repeats = app.clone();
+        tasks.spawn("repeated log lines", |stop| async move {
+            while stop.run_until_cancelled(tokio::time::sleep(LOG_REPEATS_EVERY)).await.is_some() {
+                repeats.log_repeats();
+            }
+        });
+        let (listener, router) = (self.listener, memcloud_server::router(app.clone()));
         let options = ServeOptions { drain: DRAIN, ..self.serving }.within(raise_descriptor_limit());
         let mut serving = std::pin::pin!(
             tasks.run("server", |stop| { serve(listener, router, options, stop.cancelled_owned()) })
@@ -194,6 +202,7 @@ impl Instance {
             None => serving.await,
         };
         ended.map_err(|error| Error::Served(error.into()))?.map_err(|error| Error::Served(error.into()))?;
+        app.log_repeats();
         tracing::info!("stopped");
         Ok(())
     }

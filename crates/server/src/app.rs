@@ -53,6 +53,13 @@ impl App {
         Self { memory, chat: None, keys, settings, measures }
     }
 
+    /// Logs what repeats and was only counted since the last time: refused keys, and requests that were refused because the
+    /// memory is unavailable. To be called every ten seconds, and at the end.
+    pub fn log_repeats(&self) {
+        self.keys.log_refusals();
+        memcloud_http::log_unavailable();
+    }
+
     /// The same with a language model to chat with.
     #[must_use]
     pub fn chatting(self, chat: Arc<Chat>) -> Self {

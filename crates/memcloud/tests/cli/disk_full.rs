@@ -133,4 +133,20 @@ async fn a_disk_that_fills_up_refuses_stores_and_keeps_what_it_has() {
     assert_eq!(found.status(), 200);
     let ready = http.get(format!("{}/health/ready", server.url)).send().await.unwrap();
     assert_eq!(ready.status(), 503, "it says that it cannot store");
+    for n in 0..100 {
+        let body = json!({"episode_content": format!("refused {n}: {}", "and so on ".repeat(2_000))});
+        let refused = http.post(format!("{}/v1/memories", server.url)).json(&body).send().await.unwrap();
+        assert_eq!(refused.status(), 507);
+    }
+    // Some ten seconds each may pass on a slow machine: far fewer lines than refusals, and none is missing from them.
+    let log = server.whole_log();
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("the memory is unavailable") && line.contains("storage_full"));
+    let counted = lines.map(|line| {
+        let (_, count) = line.split_once("refused=").unwrap();
+        count.split_whitespace().next().unwrap().parse::<usize>().unwrap()
+    });
+    let counted: Vec<usize> = counted.collect();
+    assert!(counted.len() < 20 && counted.iter().sum::<usize>() >= 101, "{counted:?}");
 }

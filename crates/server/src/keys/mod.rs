@@ -121,7 +121,12 @@ impl Keyring {
 
     /// Notes in the log that a key was refused.
     pub(crate) fn note_refusal(&self, stranger: &Stranger, address: Option<IpAddr>) {
-        self.refusals.note(stranger, address, self.now());
+        self.refusals.note(stranger, address);
+    }
+
+    /// Logs the refusals that are not logged yet.
+    pub(crate) fn log_refusals(&self) {
+        self.refusals.log_rest();
     }
 
     /// The holder of a made key.
