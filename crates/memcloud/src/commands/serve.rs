@@ -24,7 +24,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let address = serve_address(&context.sources, args.listen.as_deref())?;
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
-    permissions::warn(&settings.config.data_dir);
+    permissions::warn(&settings.config.data_dir, context.sources.secret_files()?);
     settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
     let listener = listen(&address).await?;
     let instance = opening::open(&settings.config, listener, context.output).await?;

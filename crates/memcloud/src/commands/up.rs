@@ -33,7 +33,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let address = up_address(&context.sources, args.instance_listen.as_deref());
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
-    permissions::warn(&settings.config.data_dir);
+    permissions::warn(&settings.config.data_dir, context.sources.secret_files()?);
     let listener = listen(&address).await?;
     let (keys, fresh) = keys(&settings, &address)?;
     let locked = !keys.is_empty();

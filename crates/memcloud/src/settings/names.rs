@@ -13,7 +13,6 @@ pub(crate) struct Setting {
     /// Its purpose.
     pub(crate) meaning: &'static str,
     /// Whether it is never shown, and can also be read from a file.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reference in docs/ shows it"))]
     pub(crate) secret: bool,
 }
 

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 pub(crate) struct Sources {
     environment: BTreeMap<String, String>,
     file: BTreeMap<String, String>,
+    settings_file: Option<PathBuf>,
 }
 
 impl Sources {
@@ -23,13 +24,17 @@ impl Sources {
     pub(crate) fn load(config: Option<&Path>) -> Result<Self, Failure> {
         let environment =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        let mut sources = Self { environment: environment.collect(), file: BTreeMap::new() };
+        let mut sources =
+            Self { environment: environment.collect(), file: BTreeMap::new(), settings_file: None };
         let named = sources.path(&CONFIG, config)?;
         let path =
             named.clone().or_else(|| Xdg::new().ok().map(|x| x.config_dir().join("memcloud/config.toml")));
         if let Some(path) = path {
             match std::fs::read_to_string(&path) {
-                Ok(text) => sources.file = parse_file(&text, &path)?,
+                Ok(text) => {
+                    sources.file = parse_file(&text, &path)?;
+                    sources.settings_file = Some(path);
+                }
                 Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(unreadable(&path, &error)),
             }
@@ -127,20 +132,36 @@ impl Sources {
         Ok(text.map(SecretString::from))
     }
 
+    /// The file that `NAME_FILE` names.
+    fn secret_path(&self, setting: &Setting) -> Result<Option<PathBuf>, Failure> {
+        let variable = setting.file_variable();
+        let path = self.environment.get(&variable).map(|path| plain(path)).filter(|path| !path.is_empty());
+        path.map(|path| self.expanded(&variable, Path::new(&path))).transpose()
+    }
+
     /// The content of the file that `NAME_FILE` names.
     fn secret_file(&self, setting: &Setting) -> Result<Option<String>, Failure> {
         let variable = setting.file_variable();
-        let Some(path) = self.environment.get(&variable).map(|path| plain(path)) else { return Ok(None) };
-        if path.is_empty() {
-            return Ok(None);
-        }
-        let path = self.expanded(&variable, Path::new(&path))?;
+        let Some(path) = self.secret_path(setting)? else { return Ok(None) };
         std::fs::read_to_string(&path).map(|text| Some(exact(&text))).map_err(|error| {
             Failure::usage(
                 format!("{variable}: cannot read {}: {error}", path.display()),
                 "name a file that holds the secret",
             )
         })
+    }
+
+    /// The files that hold secrets: those that variables name, and the settings file if it holds any.
+    pub(crate) fn secret_files(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut files = Vec::new();
+        for setting in ALL.iter().filter(|setting| setting.secret) {
+            files.extend(self.secret_path(setting)?);
+            if self.file.contains_key(&setting.key()) {
+                files.extend(self.settings_file.clone());
+            }
+        }
+        files.dedup();
+        Ok(files)
     }
 
     /// Whether the environment has a variable for a secret, even a blank one.
@@ -163,7 +184,8 @@ impl Sources {
     #[cfg(test)]
     pub(super) fn of(environment: &[(&str, &str)], file: &str) -> Self {
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self { environment, file: parse_file(file, Path::new("config.toml")).unwrap() }
+        let file = parse_file(file, Path::new("config.toml")).unwrap();
+        Self { environment, file, settings_file: None }
     }
 }
 

@@ -154,10 +154,18 @@ fn files_that_others_can_use_are_warned_of() {
     };
     open("", 0o755);
     open(memcloud_store_sqlite::FILE, 0o666);
-    let mut server = home.serve();
-    for (file, mode) in [("", "755"), (memcloud_store_sqlite::FILE, "666")] {
-        let file = home.data().join(file).display().to_string();
-        let file = file.trim_end_matches('/');
+    let (key, settings) =
+        (home.write("key", "a-key-of-enough-characters"), home.write("config.toml", "db_password = 'x'"));
+    for file in [&key, &settings] {
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let mut command = home.memcloud();
+    command.args(["--config", settings.to_str().unwrap()]).env("MEMCLOUD_API_KEYS_FILE", &key);
+    let mut server = Server::start(command.args(OFFLINE));
+    let data = home.data();
+    let database = data.join(memcloud_store_sqlite::FILE);
+    for (file, mode) in [(data, "755"), (database, "666"), (key, "644"), (settings, "644")] {
+        let file = file.display().to_string();
         let warned = |line: &str| line.contains(&format!("path={file}")) && line.contains(mode);
         assert!(server.logged.lines().any(warned), "{file}: {}", server.logged);
     }
