@@ -11,6 +11,9 @@ use memcloud_domain::{Space, Violation};
 use memcloud_http::ApiError;
 use memcloud_memory::Limits;
 use serde_json::Value;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 /// The parameters of a query string. Of a repeated one the last counts.
 pub(crate) struct QueryParams(HashMap<String, String>);
@@ -141,6 +144,20 @@ impl PathId {
 
 /// The `{org}/{project}` of a path.
 pub(crate) struct PathSpace(Result<(String, String), Problem>);
+
+impl utoipa::IntoParams for PathSpace {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let parameter = |name, description| {
+            let text = ObjectBuilder::new().schema_type(Type::String).build();
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path);
+            parameter.required(Required::True).description(Some(description)).schema(Some(text)).build()
+        };
+        vec![
+            parameter("org", "The organization; `universal` for v1 groups."),
+            parameter("project", "The project, or the v1 group."),
+        ]
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for PathSpace {
     type Rejection = Infallible;

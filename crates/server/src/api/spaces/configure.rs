@@ -21,10 +21,7 @@ const MAX_DESCRIPTION: usize = 1_000;
     path = "/v1/spaces/{org}/{project}",
     operation_id = "configure_space",
     tag = "spaces",
-    params(
-        ("org" = String, Path, description = "The organization; `universal` for v1 groups."),
-        ("project" = String, Path, description = "The project, or the v1 group."),
-    ),
+    params(PathSpace),
     request_body = Changes,
     responses(
         (status = 200, description = "The space as it is now.", body = SpaceDetails),

@@ -21,10 +21,7 @@ use crate::params::{PathSpace, QueryParams};
     path = "/v1/spaces/{org}/{project}",
     operation_id = "delete_space",
     tag = "spaces",
-    params(
-        ("org" = String, Path, description = "The organization; `universal` for v1 groups."),
-        ("project" = String, Path, description = "The project, or the v1 group."),
-    ),
+    params(PathSpace),
     responses(
         (status = 202, description = "It is being deleted, with the sessions, messages and facts that are counted.", body = SpaceDetails),
         NotFound,

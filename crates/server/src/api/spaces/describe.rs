@@ -16,10 +16,7 @@ use crate::params::PathSpace;
     path = "/v1/spaces/{org}/{project}",
     operation_id = "describe_space",
     tag = "spaces",
-    params(
-        ("org" = String, Path, description = "The organization; `universal` for v1 groups."),
-        ("project" = String, Path, description = "The project, or the v1 group."),
-    ),
+    params(PathSpace),
     responses(
         (status = 200, description = "The space.", body = SpaceDetails),
         NotFound,

@@ -82,7 +82,7 @@ pub(crate) async fn search(
     tag = "search",
     params(SessionHeaders, ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchResult)),
+    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchResult, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
 )]
 pub(crate) async fn search_episodic(
     allowed: Allowed<Read>,
