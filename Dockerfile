@@ -26,6 +26,7 @@ RUN for library in $(ldd /image/usr/bin/memcloud | grep -o '/[^ ]*'); do install
 
 FROM scratch
 COPY --from=build /image /
+COPY LICENSE THIRD-PARTY-LICENSES.txt /usr/share/doc/memcloud/
 USER 65532:65532
 ENV HOME=/data \
     MEMCLOUD_DATA_DIR=/data \

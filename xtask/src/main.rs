@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test`, `databases`, `check` and `bench`.
+//! The project's own chores: `cargo xtask test`, `databases`, `check`, `licenses` and `bench`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -36,6 +36,8 @@ enum Chore {
     Databases(databases::Args),
     /// Formatting, lints, documentation, and the rules of the project itself
     Check(check::Args),
+    /// Write the licenses of the crates in the binary
+    Licenses,
     /// Print conversations of the LoCoMo benchmark as lines for 'memcloud import'
     Locomo(locomo::Args),
     /// Measure what the product promises, on release builds
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Databases(args) => databases::run(&args),
         Chore::Check(args) => Ok(check::run(&args)),
+        Chore::Licenses => check::write_notices(),
         Chore::Locomo(args) => locomo::run(&args),
         Chore::Bench(args) => measured(&args),
     };

@@ -1,6 +1,7 @@
 //! The crates that the project depends on: what deny.toml says about them, and that each is declared once and used.
 
 mod declarations;
+mod notices;
 mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,15 +15,28 @@ use crate::steps::{cargo, root};
 
 /// Every dependency that breaks a rule.
 pub(super) fn violations() -> Result<Vec<String>> {
+    let (policy, graph) = read()?;
+    let mut violations = policy.violations(&graph)?;
+    violations.extend(declarations::violations(&root(), &graph.members)?);
+    violations.extend(notices::violations(&graph)?);
+    Ok(violations)
+}
+
+/// Writes the licenses of the crates in the binary.
+pub(crate) fn write_notices() -> Result<bool> {
+    let (_, graph) = read()?;
+    fs::write(root().join(notices::FILE), notices::text(&graph)?).context("cannot write the licenses")?;
+    Ok(true)
+}
+
+fn read() -> Result<(policy::Policy, Graph)> {
     let policy = fs::read_to_string(root().join("deny.toml")).context("cannot read deny.toml")?;
     let policy: policy::Policy = toml::from_str(&policy).context("deny.toml is wrong")?;
     let mut graph = Graph::default();
     for target in &policy.graph.targets {
         graph.add(&Metadata::read(target)?);
     }
-    let mut violations = policy.violations(&graph)?;
-    violations.extend(declarations::violations(&root(), &graph.members)?);
-    Ok(violations)
+    Ok((policy, graph))
 }
 
 /// What `cargo metadata` says about one platform.
@@ -39,6 +53,8 @@ struct Package {
     name: String,
     version: String,
     license: Option<String>,
+    authors: Vec<String>,
+    repository: Option<String>,
     /// `None` for a crate of the workspace.
     source: Option<String>,
     manifest_path: String,
@@ -63,6 +79,20 @@ struct Resolve {
 struct Node {
     id: String,
     dependencies: Vec<String>,
+    deps: Vec<Used>,
+}
+
+/// A crate that another one uses, and what for.
+#[derive(Deserialize)]
+struct Used {
+    pkg: String,
+    dep_kinds: Vec<Kind>,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    /// `None` for what is built in; `dev` and `build` otherwise.
+    kind: Option<String>,
 }
 
 impl Metadata {
@@ -85,6 +115,8 @@ struct Graph {
     packages: BTreeMap<String, Package>,
     /// For each id the ids of the crates that depend on it.
     users: BTreeMap<String, BTreeSet<String>>,
+    /// For each id the ids of the crates that are built into it.
+    built_in: BTreeMap<String, BTreeSet<String>>,
     /// The crates of the workspace.
     members: Vec<Package>,
 }
@@ -101,6 +133,10 @@ impl Graph {
             for used in &node.dependencies {
                 self.users.entry(used.clone()).or_default().insert(node.id.clone());
             }
+            let built_in =
+                node.deps.iter().filter(|used| used.dep_kinds.iter().any(|kind| kind.kind.is_none()));
+            let built_in = built_in.map(|used| used.pkg.clone());
+            self.built_in.entry(node.id.clone()).or_default().extend(built_in);
         }
     }
 

@@ -5,8 +5,11 @@ mod cycles;
 mod dependencies;
 mod file_names;
 mod links;
+mod log_events;
 mod sources;
 mod words;
+
+pub(crate) use dependencies::write_notices;
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
@@ -17,7 +20,7 @@ use crate::steps::{Steps, cargo, pass, say};
 type Check = fn() -> Result<bool>;
 
 /// Each check with its name.
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
@@ -26,6 +29,7 @@ const CHECKS: [(&str, Check); 9] = [
     ("dependencies", || report(dependencies::violations())),
     ("file-names", || report(file_names::violations())),
     ("links", || report(links::violations())),
+    ("log-events", || report(log_events::violations())),
     ("words", || report(words::violations())),
 ];
 
