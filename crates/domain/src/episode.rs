@@ -3,7 +3,7 @@ use serde_json::{Map, Value};
 
 use crate::{EpisodeId, Space, Timestamp};
 
-/// What a client attaches to an episode: any JSON object, given back as it came.
+/// What a client attaches to an episode: any JSON object, returned unchanged.
 pub type Metadata = Map<String, Value>;
 
 /// What an episode is kept for. Engines store the numbers.

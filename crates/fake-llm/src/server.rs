@@ -59,7 +59,7 @@ impl Default for Options {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// Other machines could reach this address, and it is not made for that.
-    #[error("{0} is not this machine's own: the stand-in for a language model listens on 127.0.0.1 only")]
+    #[error("{0} is not a loopback address: the stand-in for a language model listens on 127.0.0.1 only")]
     Exposed(SocketAddr),
     /// It cannot listen on the address.
     #[error("cannot listen on {0}")]

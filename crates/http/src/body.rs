@@ -101,7 +101,7 @@ impl<T: Deserr<Problems>> TypedBody<T> {
     fn parsed(bytes: Bytes, counted: &Reservation) -> Result<Self, ApiError> {
         let size = BodySize::of(&bytes);
         size.check()?;
-        // The bytes themselves were counted as they came.
+        // The bytes themselves were counted as they arrived.
         counted.take(size.cost().saturating_sub(bytes.len()))?;
         let body = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
         let (value, problems) = match memcloud_api::read(body) {

@@ -1,4 +1,4 @@
-//! The bytes of a connection, with a deadline for a peer that takes too little of an answer.
+//! The bytes of a connection, with a deadline for a peer that reads its answer too slowly.
 
 use std::io;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::places::Place;
 
-/// What a peer has to take of an answer, in bytes a second. Even the largest answer ends within minutes then.
+/// The least rate at which a peer must read an answer, in bytes a second. Even the largest answer then ends within minutes.
 const LEAST_RATE: f64 = (16 << 10) as f64;
 
-/// A stream that fails when its peer is waited for too long. What it takes gives it time again, at the least rate.
+/// A stream that fails when its peer keeps it waiting too long. Each byte that the peer reads extends the deadline, at the least rate.
 pub(crate) struct Deadline {
     stream: TcpStream,
     place: Arc<Place>,

@@ -45,7 +45,7 @@ struct Refused {
     stored: Option<StoredOfChat>,
 }
 
-/// What a server says can be done about the error of this code, and of this database if it is one's.
+/// A server's hint for the error of this code, and of this database if a database caused it.
 pub type Hints = fn(code: &str, database: Option<(Database, DatabaseErrorKind)>) -> &'static str;
 
 /// The shape that the clients of an API expect of an error.
@@ -72,7 +72,7 @@ impl ApiError {
         }))
     }
 
-    /// The same with a more specific hint than that of its code.
+    /// The same error with a more specific hint than that of its code.
     #[must_use]
     pub fn with_hint(mut self, hint: &'static str) -> Self {
         self.0.hint = Some(hint);
@@ -84,14 +84,14 @@ impl ApiError {
         self
     }
 
-    /// The same with the time to wait before the next request.
+    /// The same error with the time to wait before the next request.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.0.header = Some((RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil().max(1.0) as u64)));
         self
     }
 
-    /// The same with what was stored nevertheless.
+    /// The same error with what was stored nevertheless.
     #[must_use]
     pub fn with_stored(mut self, stored: StoredOfChat) -> Self {
         self.0.stored = Some(stored);
@@ -114,17 +114,17 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, detail, "forbidden_right")
     }
 
-    /// There is no such route.
+    /// No route has this path.
     pub fn no_route() -> Self {
         Self::not_found("Not Found").with_hint("GET /openapi.json lists every route")
     }
 
-    /// The route has no such method.
+    /// The route does not have this method.
     pub fn no_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "method_not_allowed")
     }
 
-    /// There is no such thing.
+    /// The thing that the request names does not exist.
     pub fn not_found(detail: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail, "not_found")
     }

@@ -24,7 +24,7 @@ const LOST: &str = "lost";
 /// Tells proxies not to buffer the answer.
 const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// An answer of these events, each sent as soon as it is there.
+/// An answer of these events, each sent as soon as it is ready.
 pub fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let body = unfold(Box::pin(events), async |mut events| {
         let event = match timeout(KEEP_ALIVE, events.next()).await {
@@ -68,7 +68,7 @@ impl EventLog {
         Self { capacity: capacity.max(1), kept: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
-    /// Publishes an event and answers its number. After [`EventLog::close`] it is dropped.
+    /// Publishes an event and returns its number. After [`EventLog::close`] it is dropped.
     pub fn publish(&self, name: &str, data: &impl Serialize) -> u64 {
         let mut kept = self.kept();
         if kept.closed {

@@ -1,4 +1,4 @@
-//! One request and its answer on a connection: tells the connection's place who has the next move.
+//! One request and its answer on a connection: records in the connection's place whether the server or the peer acts next.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use crate::peer::Peer;
 use crate::places::{OpenTo, Place};
 
-/// The connection that a request came on. The listener leaves it on every request.
+/// The connection that a request arrived on. The listener leaves it on every request.
 #[derive(Clone)]
 pub(crate) struct Connection(pub(crate) Arc<Place>);
 
@@ -47,7 +47,7 @@ pub(crate) async fn answer(
     drop(turn);
     response.map(|mut response| {
         if place.open_to != OpenTo::Everyone {
-            // A place that is kept for others is not one to stay on.
+            // A place that is kept for others is freed after one request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| Body::new(Answer { body, place }))
@@ -70,7 +70,7 @@ struct Awaited {
     place: Arc<Place>,
 }
 
-/// The body of an answer. When it ends, the peer has the next move.
+/// The body of an answer. When it ends, the peer acts next.
 struct Answer {
     body: Body,
     place: Arc<Place>,

@@ -14,10 +14,10 @@ use memcloud_domain::{InFlight, Reservation};
 /// An answer is handed to the connection in pieces of this many bytes, so that what is still to be written is still counted.
 const PIECE: usize = 64 << 10;
 
-/// An answer up to this size is not counted: a busy server can still say that it is, and how it does.
+/// An answer up to this size is not counted: a busy server can still report that it is busy, and its health.
 const SMALL: usize = 4 << 10;
 
-/// What [`count`] needs.
+/// The state of [`count`].
 #[derive(Clone)]
 pub struct Counting {
     /// The account.

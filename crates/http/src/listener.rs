@@ -42,11 +42,11 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: applicat
 pub struct ServeOptions {
     /// How long the head of a request may take to arrive, and how long an idle connection is kept. Default 10 s.
     pub header_timeout: Duration,
-    /// How long an answer may wait for a client that takes nothing of it, or less than 16 KiB a second. Default 10 s.
+    /// How long an answer may wait for a client that has stopped reading, or reads less than 16 KiB a second. Default 10 s.
     pub write_timeout: Duration,
     /// How long requests in progress may still take when the server stops. Default 5 s.
     pub drain: Duration,
-    /// The most connections at a time. When there are more, those that wait for their client give way. Default 1,024.
+    /// The most connections at a time. When there are more, connections that wait for their client are closed. Default 1,024.
     pub connections: usize,
     /// The most connections of one address (of 64 bits of an IPv6 address). Default: three quarters of all.
     pub connections_per_address: Option<usize>,
@@ -82,7 +82,7 @@ impl ServeOptions {
     }
 }
 
-/// Serves until `shutdown` is ready. Then it accepts no more connections, closes idle ones, lets requests in progress end,
+/// Serves until `shutdown` completes. Then it accepts no more connections, closes idle ones, lets requests in progress end,
 /// and returns after [`ServeOptions::drain`] at the latest.
 pub async fn serve(
     listener: TcpListener,
@@ -93,7 +93,7 @@ pub async fn serve(
     let socket = SockRef::from(&listener);
     // The system has a limit of its own (on Linux net.core.somaxconn), which this follows.
     socket.listen(i32::MAX)?;
-    // The connections inherit it. Without it the system would take megabytes for a peer that takes nothing.
+    // The connections inherit it. Without it the system would take megabytes for a peer that reads nothing.
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     let share = options.connections_per_address.unwrap_or(options.connections - options.connections / 4);
@@ -126,7 +126,7 @@ pub async fn serve(
                         tracing::debug!(%error, "connection ended early");
                     }
                 }
-                () = hold.place.gives_way() => tracing::debug!("a connection gave way to a new one"),
+                () = hold.place.must_close() => tracing::debug!("closed a waiting connection to make room for a new one"),
             }
         });
     }
@@ -165,7 +165,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Places>, unread: &Arc<Semap
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
-                // Once is enough: the next attempts fail alike.
+                // Logged once: the next attempts fail alike.
                 if !failed {
                     tracing::error!(%error, "cannot accept connections");
                 }

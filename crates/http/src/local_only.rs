@@ -16,7 +16,7 @@ pub enum NotLocal {
     Host,
     /// A web page of another site sent it.
     Origin,
-    /// A proxy passed it on: the address of the peer is the proxy's, and who sent it is not known.
+    /// A proxy passed it on: the address of the peer is the proxy's, and the sender is not known.
     Proxy,
 }
 

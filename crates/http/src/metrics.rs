@@ -63,7 +63,7 @@ impl Metrics {
 /// Summaries for latencies in milliseconds, histograms for everything in seconds.
 fn recorder() -> PrometheusRecorder {
     let seconds = Matcher::Suffix("_seconds".into());
-    // Only an empty list of buckets is refused; without buckets it would be a summary.
+    // Only an empty list of buckets is refused, and this one is not empty.
     PrometheusBuilder::new()
         .set_buckets_for_metric(seconds, &SECONDS)
         .unwrap_or_else(|_| PrometheusBuilder::new())

@@ -1,7 +1,7 @@
-//! The places that connections hold, and who gives way when there are no more.
+//! The places that connections hold, and which connection is closed when all are taken.
 //!
-//! A connection whose peer has the next move (the head of a request, a body, taking an answer) may have to give its place
-//! to a new one. The first to go are connections that showed no key, of the network that holds the most places, the
+//! A connection that waits for its peer (for the head of a request, for a body, or to read an answer) may be closed to give its place
+//! to a new one. The first to be closed are connections that showed no key, of the network that holds the most places, the
 //! longest wait first. A connection whose request is being answered keeps its place.
 //!
 //! When all places are held that way, some more are kept: for callers with a key, and then for probes.
@@ -39,7 +39,7 @@ struct Taken {
     next: u64,
 }
 
-/// Where a place is in the order of those that give way. A place is moved only when its turn comes, so its time may be too
+/// Where a place is in the order in which connections are closed. A place is moved only when its turn comes, so its time may be too
 /// early: it may have begun to wait later, or not wait at all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
@@ -48,7 +48,7 @@ struct Turn {
     number: u64,
 }
 
-/// Whom a connection may serve.
+/// The callers that a connection may serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpenTo {
     Everyone,
@@ -65,13 +65,13 @@ pub(crate) struct Place {
     began: Instant,
     /// Whether a caller with a right was seen on it.
     is_known: AtomicBool,
-    /// Since when the peer is waited for, to send. 0: it is not. [`UNREAD`]: nobody knows yet.
+    /// Since when the peer is waited for, to send. 0: it is not. [`UNREAD`]: not known yet.
     sends_since: AtomicU64,
     /// Likewise to take what was written.
     takes_since: AtomicU64,
     /// Whether the peer was waited for since the last request began.
     was_awaited: AtomicBool,
-    gives_way: Notify,
+    must_close: Notify,
 }
 
 /// The time of a new connection: what it sent is not read yet, so it may be anyone's.
@@ -108,7 +108,7 @@ impl Places {
         Some(Hold { place, places: Arc::clone(self) })
     }
 
-    /// Has the connection that should go first give way; `false` if each is being answered.
+    /// Asks the first connection of that order to close; `false` if all are being answered.
     pub(crate) fn free_one(&self) -> bool {
         self.taken().has_one_give_way(None)
     }
@@ -143,7 +143,7 @@ impl Taken {
         }
     }
 
-    /// Has a waiting connection give way, of this network if one is given; `false` if none waits.
+    /// Asks a waiting connection to close, of this network if one is given; `false` if none waits.
     fn has_one_give_way(&mut self, within: Option<IpAddr>) -> bool {
         let first = [false, true].into_iter().find_map(|is_known| match within {
             Some(network) => self.longest_wait(network, is_known),
@@ -151,7 +151,7 @@ impl Taken {
         });
         if let Some(place) = &first {
             self.remove(place);
-            place.gives_way.notify_one();
+            place.must_close.notify_one();
         }
         first.is_some()
     }
@@ -204,7 +204,7 @@ impl Place {
             sends_since: AtomicU64::new(UNREAD),
             takes_since: AtomicU64::new(0),
             was_awaited: AtomicBool::new(true),
-            gives_way: Notify::new(),
+            must_close: Notify::new(),
         }
     }
 
@@ -241,9 +241,9 @@ impl Place {
         self.is_known.store(true, Ordering::Relaxed);
     }
 
-    /// Ready when a new connection needs the place.
-    pub(crate) async fn gives_way(&self) {
-        self.gives_way.notified().await;
+    /// Completes when a new connection needs the place.
+    pub(crate) async fn must_close(&self) {
+        self.must_close.notified().await;
     }
 
     /// Where it is in the order now; after all that wait if its peer is not waited for.
@@ -274,9 +274,9 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
 
-    /// Whether it has been asked to give way.
+    /// Whether it has been asked to close.
     async fn gave_way(hold: &Hold) -> bool {
-        tokio::time::timeout(std::time::Duration::ZERO, hold.place.gives_way()).await.is_ok()
+        tokio::time::timeout(std::time::Duration::ZERO, hold.place.must_close()).await.is_ok()
     }
 
     fn answered(hold: Hold) -> Hold {
@@ -358,7 +358,7 @@ mod tests {
         }
         assert!(places.take(OTHER).is_none());
         kept[0].place.awaits_bytes(true);
-        assert!(places.take(OTHER).is_some(), "one that waits gives way there, too");
+        assert!(places.take(OTHER).is_some(), "a waiting connection is closed there, too");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A listener whose connections are all being answered, and one whose clients take nothing.
+//! A listener whose connections are all being answered, and one whose clients stop reading.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -59,7 +59,7 @@ pub struct Engines {
 /// The embedding model of an instance.
 #[derive(Clone, Debug)]
 pub enum Embedding {
-    /// None: searches find by words alone.
+    /// None: search uses words only.
     None,
     /// A model that computes in this process.
     Local(LocalModel),

@@ -35,7 +35,7 @@ pub enum Progress<'a> {
     Fetching(weights::Progress),
     /// The download has ended.
     FetchEnds,
-    /// There is no model: the instance finds by words alone.
+    /// There is no model: search uses words only.
     WithoutModel(MissingModel<'a>),
 }
 
@@ -103,7 +103,7 @@ impl RemoteModel {
 }
 
 impl LocalModel {
-    /// Finds, fetches and starts the model. `None` when there is none: the instance then searches by words alone. A
+    /// Finds, fetches and starts the model. `None` when there is none: search then uses words only. A
     /// model that is there but damaged is an error, not a reason to go without.
     async fn open(&self, report: Report<'_>) -> Result<Option<(Arc<dyn Embedder>, EmbedderInfo)>, Error> {
         let Some(files) = self.obtain(report).await? else { return Ok(None) };

@@ -39,7 +39,7 @@ impl Engines {
         self.open(data_dir).await.ok()
     }
 
-    /// Whether the engine may hold keys: not before it exists, which is known of a data directory only.
+    /// Whether the engine may hold keys. A data directory without a memory cannot; a database may.
     pub(crate) fn may_hold_keys(&self, data_dir: &Path) -> bool {
         self.postgres.is_some() || holds_memory(data_dir)
     }
@@ -68,7 +68,7 @@ impl Engines {
     }
 }
 
-/// Opens the memory in a data directory, or begins one there.
+/// Opens the memory in a data directory, or creates one there.
 pub async fn open_directory(data_dir: &Path) -> Result<Engine, Error> {
     let store = SqliteStore::open(data_dir, Arc::new(SystemClock)).await.map_err(Error::Data)?;
     Ok(Engine::of(Arc::new(store)))

@@ -15,10 +15,10 @@ pub enum Error {
     #[error(transparent)]
     Memory(#[from] memcloud_domain::Error),
     /// It would serve other machines without a key.
-    #[error("anyone on the network could use this memory: {0} is not this machine's own and there is no key")]
+    #[error("anyone on the network could use this memory: {0} is not a loopback address and no key is set")]
     Exposed(SocketAddr),
     /// It would serve other machines with a key that is easy to guess.
-    #[error("{0} is not this machine's own, and an API key has fewer than {MIN_KEY_CHARACTERS} characters")]
+    #[error("{0} is not a loopback address, and an API key has fewer than {MIN_KEY_CHARACTERS} characters")]
     ShortKey(SocketAddr),
     /// Its socket does not work.
     #[error("the listening socket failed")]
@@ -37,7 +37,7 @@ pub enum Error {
     Remove {
         /// Its folder.
         dir: std::path::PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -87,7 +87,7 @@ pub enum Error {
     CategoriesDiffer {
         /// How many the source has.
         here: usize,
-        /// How many the target does not have, or has otherwise.
+        /// How many are missing or different on the target.
         missing: usize,
     },
     /// After a copy, facts or the learning queue are not the same on both sides.

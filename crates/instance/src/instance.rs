@@ -158,7 +158,7 @@ impl Instance {
         format!("http://{}", SocketAddr::new(ip, self.address.port()))
     }
 
-    /// Serves until `stop` is ready. Then requests and chats in progress end, and the engine is closed.
+    /// Serves until `stop` completes. Then requests and chats in progress end, and the engine is closed.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Error> {
         let url = self.url();
         tracing::info!(data_dir = self.data_dir, kept_in = self.kept_in, "listening on {url}");

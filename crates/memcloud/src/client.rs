@@ -73,7 +73,7 @@ fn refused(refusal: &Refusal) -> Failure {
     }
 }
 
-/// The flag or argument that a place of a request comes from. A place that comes from none stays as it is.
+/// The flag or argument behind a place of a request. Other places are unchanged.
 fn flag(place: &Place) -> String {
     let steps = match place.steps() {
         // Of an import: its batches are counted, so the number is that in the batch.

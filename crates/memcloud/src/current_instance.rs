@@ -28,7 +28,7 @@ impl Current {
         private_file::replace(&place, text.as_bytes()).map_err(|error| Failure::file("write", &place, &error))
     }
 
-    /// Takes note that this instance is no longer there, unless another took its place.
+    /// Forgets this instance when it has ended, unless another has replaced it.
     pub(crate) fn leave(&self) {
         if Self::read().as_ref() == Some(self)
             && let Some(place) = place()

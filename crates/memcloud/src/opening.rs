@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::hint::hint;
 use crate::output::{Output, Progress as Bar, Unit};
 
-const WITHOUT_MODEL: &str = "searches go by words alone, and find less";
+const WITHOUT_MODEL: &str = "search uses words only and finds less";
 const MODEL_HINT: &str =
     "connect to the internet and start again, or name a folder that holds the model with --model-dir";
 

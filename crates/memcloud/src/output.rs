@@ -103,7 +103,7 @@ impl Output {
     pub(crate) fn piece(self, text: &str) {
         let mut out = stdout().lock();
         let text = if out.is_terminal() { harmless(text) } else { text.to_owned() };
-        // A reader that went away wants no more.
+        // A reader that has gone needs no more output.
         let _ = write!(out, "{text}").and_then(|()| out.flush());
     }
 
@@ -112,7 +112,7 @@ impl Output {
         if self.talks_with_person() {
             let mut err = stderr().lock();
             let text = paint(&message(text), Style::new().cyan());
-            // A terminal that went away shows nothing.
+            // A closed terminal shows nothing.
             let _ = write!(err, "{text}").and_then(|()| err.flush());
         }
     }
@@ -160,14 +160,14 @@ impl Output {
     }
 }
 
-/// Prints what the parser of the command line has to say: help to stdout, a wrong command line to stderr.
+/// Prints the messages of the command line's parser: help to stdout, a wrong command line to stderr.
 pub(crate) fn usage(error: &clap::Error) -> Exit {
     let text = error.render();
     let plain = text.to_string();
     // Errors repeat what was typed.
     let typed = std::env::args_os().any(|arg| arg.to_string_lossy().contains(is_invisible));
     let shown = |colors: bool| if colors && !typed { text.ansi().to_string() } else { harmless(&plain) };
-    // When it cannot be printed there is no reader.
+    // When printing fails, there is no reader.
     if error.use_stderr() {
         let mut err = stderr().lock();
         let _ = write!(err, "{}", shown(colors_on(&err)));
@@ -184,7 +184,7 @@ pub(crate) fn ask(question: &str) -> Option<bool> {
         return None;
     }
     let mut err = stderr().lock();
-    // A terminal that went away answers nothing, which is read as no.
+    // A closed terminal answers nothing, which counts as no.
     let _ = write!(err, "{} [y/N] ", message(question)).and_then(|()| err.flush());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).ok()?;
@@ -275,7 +275,7 @@ pub(crate) fn colors_on(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Writes a line. A reader that went away (a closed pipe) wants no more, which is not an error.
+/// Writes a line. A reader that has gone (a closed pipe) is not an error.
 fn write_line(to: &mut impl Write, line: &str) {
     let _ = writeln!(to, "{line}");
 }

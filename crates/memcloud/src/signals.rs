@@ -14,7 +14,7 @@ const ENDS_WITHIN: Duration = Duration::from_millis(4_900);
 /// The bit of SIGHUP in the kernel's set of ignored signals.
 const HANGUP_BIT: u64 = 1;
 
-/// Ready when the process is asked to stop: by Ctrl-C, SIGTERM, or SIGHUP when its terminal is closed. Logs which it was.
+/// Completes when the process is asked to stop: by Ctrl-C, SIGTERM, or SIGHUP when its terminal is closed. Logs the signal.
 /// From then on the process ends within five seconds.
 pub(crate) fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
     let (asked, stop) = oneshot::channel();
@@ -31,7 +31,7 @@ pub(crate) fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> 
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` when the one who started the process wants it to outlive the terminal, as `nohup` does.
+    /// `None` when the process was started to outlive its terminal, as `nohup` does.
     hangup: Option<Signal>,
 }
 

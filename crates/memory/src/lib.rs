@@ -5,7 +5,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `ingest` | checks, analyses, embeds and stores episodes |
+//! | `ingest` | checks, analyzes, embeds and stores episodes |
 //! | `search` | finds episodes and facts: query, index, filters, ranking |
 //! | `profile` | the [`Learner`]: facts about people from what they say |
 //! | `chat` | [`Chat`]: recalls, asks the language model, stores both sides |

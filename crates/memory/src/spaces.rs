@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Memory;
 
-/// How long the deleter waits before it looks again for spaces to delete: another server may have begun a deletion, or a
+/// How long the deleter waits before it checks again for spaces to delete: another server may have begun a deletion, or a
 /// database may have been down.
 const PAUSE: Duration = Duration::from_secs(30);
 

@@ -32,7 +32,7 @@ fn allocate(mut file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-/// Room that is set aside while there is some, and given up to delete on a full disk: a deletion, too, must be written to
+/// Room that is set aside while there is some, and freed for deletions on a full disk: a deletion, too, must be written to
 /// the write-ahead log first.
 pub(crate) struct Reserve {
     path: PathBuf,

@@ -45,7 +45,7 @@ pub struct Tasks {
     ended: Arc<Notify>,
 }
 
-/// Work that panicked or was cut off before it had a result.
+/// The work panicked, or was cut off before it had a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the task '{0}' did not finish")]
 pub struct Unfinished(pub &'static str);

@@ -33,7 +33,7 @@ pub struct ChatRequest {
     pub limit: Option<Integer>,
 }
 
-/// A message of a conversation, in OpenAI's shape. Only its schema is used: the model is sent what came.
+/// A message of a conversation, in OpenAI's shape. Only its schema is used: the model gets the message unchanged.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the items of `messages`")]
 struct ChatMessage {

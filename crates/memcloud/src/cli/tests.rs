@@ -48,7 +48,7 @@ fn command_line() -> String {
     page
 }
 
-/// The subcommands that a reader may use.
+/// The subcommands that users can run.
 fn shown(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
 }

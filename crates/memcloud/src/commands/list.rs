@@ -7,7 +7,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Line;
 use crate::settings::ClientFlags;
 
-/// The most messages that one request asks for.
+/// The most messages in one request.
 const PAGE: usize = 500;
 
 /// List the messages of a group, oldest first

@@ -22,7 +22,7 @@ pub(crate) mod serve;
 pub(crate) mod spaces;
 pub(crate) mod up;
 
-/// What every command is given: where its words go and where its settings come from.
+/// What every command is given: its output and its settings.
 pub(crate) struct Context {
     pub(crate) output: Output,
     pub(crate) sources: Sources,

@@ -118,7 +118,7 @@ fn welcome(facts: &Value, locked: bool) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let url = text(&facts["url"]);
     let model = match &facts["model"] {
-        Value::Null => "none: searches go by words alone".to_owned(),
+        Value::Null => "none: search uses words only".to_owned(),
         model => match model["kernel"].as_str() {
             Some(kernel) => {
                 format!("{}, computing with {kernel}, from {}", text(&model["space"]), text(&model["place"]))

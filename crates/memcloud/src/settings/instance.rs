@@ -102,7 +102,7 @@ fn keys(sources: &Sources) -> Result<Vec<SecretString>, Failure> {
     let keys = all.expose_secret().split([',', '\n']).map(|key| unquoted(key.trim()).trim());
     let keys: Vec<_> = keys.filter(|key| !key.is_empty()).map(SecretString::from).collect();
     if keys.is_empty() {
-        // The operator wants a lock; without a key there would be none.
+        // The operator wants a key; a blank value would leave the instance open.
         return Err(Failure::usage(
             format!("{} holds no key", sources.origin(&API_KEYS)),
             "put a key there, or unset it to serve this machine alone",
@@ -132,7 +132,7 @@ fn check_sizes(body: usize, content: usize) -> Result<(), Failure> {
     ))
 }
 
-/// Refuses memory in which the largest request has no room: it would be refused as one too many for ever.
+/// Refuses memory in which the largest request has no room: such a request would always be refused as busy.
 fn check_memory(in_flight: usize, body: usize) -> Result<(), Failure> {
     let largest = memcloud_server::largest_request(body);
     if in_flight >= largest {

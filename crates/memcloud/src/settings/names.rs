@@ -22,7 +22,7 @@ impl Setting {
         self.name.trim_start_matches("MEMCLOUD_").to_lowercase()
     }
 
-    /// It, as the settings file has it.
+    /// The setting's name for messages about the settings file.
     pub(crate) fn in_file(&self) -> String {
         format!("'{}' in the settings file", self.key())
     }
@@ -102,7 +102,7 @@ settings! {
     SETTING MEMORY_BYTES = "MEMCLOUD_MEMORY_BYTES", default "`536870912` (512 MiB)";
     /// How long the head of a request may take to arrive, and how long an idle connection is kept, in seconds.
     SETTING HEADER_TIMEOUT = "MEMCLOUD_HEADER_TIMEOUT", default "`10`";
-    /// How long an answer may wait for a client that takes nothing of it, or less than 16 KiB a second, in seconds.
+    /// How long an answer may wait for a client that has stopped reading, or reads less than 16 KiB a second, in seconds.
     /// Then its connection is closed.
     SETTING WRITE_TIMEOUT = "MEMCLOUD_WRITE_TIMEOUT", default "`10`";
     /// The most connections at a time. When there are more, those that wait for their client make room, those

@@ -1,4 +1,4 @@
-/// Settings that work less well than they could: reported at the start, refused by nothing.
+/// Settings that work but are unwise: reported at the start, never refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// What does not work, or is unwise.

@@ -365,7 +365,7 @@ async fn a_server_starts_without_the_endpoint_that_embeds() {
     assert_eq!(get(&server, "/health/ready").await["part"], "embedder");
 }
 
-/// A chat that is running when the server gets a stop signal is stored as far as it came.
+/// A chat that is running when the server gets a stop signal is stored as far as it was answered.
 #[tokio::test]
 async fn stopping_stores_the_beginning_of_a_running_answer() {
     let home = Home::new();

@@ -10,19 +10,19 @@ use super::ChatEvent;
 
 /// How many events wait for a slow listener. With the limit of an answer this bounds the memory that a turn takes.
 const WAITING: usize = 64;
-/// How long a turn waits for a listener that takes nothing.
+/// How long a turn waits for a listener that has stopped reading.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The sending half of a turn's events.
 ///
-/// A listener that has gone, or takes nothing for [`PATIENCE`], is given up: its events end, and the turn runs on.
+/// A listener that has gone, or reads nothing for [`PATIENCE`], is dropped: its events end, and the turn runs on.
 pub(super) struct Listener {
     events: Option<mpsc::Sender<ChatEvent>>,
     stop: CancellationToken,
 }
 
 impl Listener {
-    /// A listener, and what it listens to. When `stop` is cancelled it is waited for no longer.
+    /// Both halves of a turn's events. When `stop` is cancelled, the turn no longer waits for the listener.
     pub(super) fn new(stop: CancellationToken) -> (Self, mpsc::Receiver<ChatEvent>) {
         let (events, receiver) = mpsc::channel(WAITING);
         (Self { events: Some(events), stop }, receiver)

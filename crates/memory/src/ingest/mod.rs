@@ -45,7 +45,7 @@ impl StoreRequest {
         Checked::by(self, |request| check::request(request, limits))
     }
 
-    /// Whether reading the messages takes longer than a switch to another thread. Metadata counts by its texts, and as large
+    /// Whether reading the messages takes longer than switching to another thread. Metadata counts by its texts, and as large
     /// where it has objects or lists.
     fn is_large(&self) -> bool {
         let metadata = |value: &Value| match value {

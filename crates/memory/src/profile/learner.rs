@@ -102,7 +102,7 @@ impl Learner {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        // The engine reports its failures itself.
+                        // The engine logs its failures itself.
                         tracing::debug!(%error, "cannot read the learning queue");
                         break;
                     }

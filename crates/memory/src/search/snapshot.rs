@@ -36,7 +36,7 @@ impl<'a> Snapshot<'a> {
         let mut index = self.index.clone();
         loop {
             let locked = index.read_owned().await;
-            // Another search may have begun to rebuild it and given up.
+            // Another search may have begun to rebuild it and stopped half-way.
             if locked.sequence >= self.head {
                 return Ok(locked);
             }

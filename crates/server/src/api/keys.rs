@@ -75,9 +75,9 @@ pub(crate) async fn list(allowed: Allowed<Admin>, State(app): State<App>) -> Res
     tag = "keys",
     params(("id" = String, Path, description = "The id of the key.")),
     responses(
-        (status = 200, description = "It is revoked.", body = Key),
+        (status = 200, description = "The key is revoked.", body = Key),
         NotFound,
-        (status = 409, description = "It is the last one that can manage keys, and others are live.", body = memcloud_api::Error),
+        (status = 409, description = "The key is the last one that can manage keys, and others are live.", body = memcloud_api::Error),
     ),
 )]
 pub(crate) async fn revoke(
@@ -107,7 +107,7 @@ pub(crate) async fn revoke(
 }
 
 fn no_key() -> ApiError {
-    ApiError::not_found("there is no such key").with_hint("GET /v1/keys lists the keys")
+    ApiError::not_found("no such key").with_hint("GET /v1/keys lists the keys")
 }
 
 /// Whether the key opens nothing but what is open to the caller.

@@ -5,7 +5,7 @@ use utoipa::IntoResponses;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, ResponseBuilder};
 
-/// What a store may get instead of an answer.
+/// The errors of a store.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes what `ApiError` answers")]
 pub(crate) enum StoreErrors {
@@ -17,11 +17,11 @@ pub(crate) enum StoreErrors {
     Conflict(Error),
 }
 
-/// What a request for one thing may get instead of it.
+/// The errors of a request for one thing.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes what `ApiError` answers")]
 pub(crate) enum NotFound {
-    /// There is none of this name, or none that is open to the caller.
+    /// Nothing has this name, or nothing that is open to the caller.
     #[response(status = 404)]
     NotFound(Error),
 }

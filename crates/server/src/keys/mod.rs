@@ -26,7 +26,7 @@ pub use settings::{ApiKeys, BadKey, MIN_KEY_CHARACTERS};
 
 /// How long the made keys that were read are used before they are read again.
 const CACHED: Duration = Duration::from_secs(3);
-/// How far apart the uses of a key are that are noted.
+/// The least time between two notes of a key's use.
 const USE_NOTED_EVERY: Duration = Duration::from_mins(5);
 /// How long keys are listed after they were revoked or expired.
 const ENDED_KEPT: Duration = Duration::from_hours(90 * 24);
@@ -152,7 +152,7 @@ impl Keyring {
         Ok(caller)
     }
 
-    /// The made keys. Requests that come while they are read wait, so they are read once.
+    /// The made keys. Requests that arrive while the keys are read wait, so the keys are read once.
     async fn made(&self, now: Timestamp) -> Result<tokio::sync::MutexGuard<'_, Made>, Error> {
         let mut made = self.made.lock().await;
         if made.tried_at.is_some_and(|at| !has_passed(CACHED, at, now)) {

@@ -236,7 +236,7 @@ async fn embedding_model(model: &LocalModel) -> (Finding, Option<String>) {
     let part = "model";
     match model.examine().await {
         Ok(None) => {
-            let detail = "there is none here: searches go by words alone; 'memcloud up' fetches it";
+            let detail = "not found here: search uses words only; 'memcloud up' fetches it";
             (Finding::skipped(part, detail), None)
         }
         Ok(Some(found)) => (Finding::ok(part, opening::examined(&found)), Some(found.space)),

@@ -10,8 +10,8 @@ use memcloud_http::event_stream;
 use memcloud_memory::ChatEvent;
 use tokio::sync::mpsc::Receiver;
 
-/// An answer that begins with these bytes and continues with what the events of a turn become, without those that become
-/// nothing.
+/// An answer that begins with these bytes and continues with the events of a turn, each as `written` encodes it. Events
+/// that are encoded as nothing are left out.
 pub(crate) fn response(
     first: Bytes,
     mut events: Receiver<ChatEvent>,

@@ -16,7 +16,7 @@ use crate::App;
     tag = "operation",
     responses(
         (status = 200, description = "The instance works.", body = Health),
-        (status = 503, description = "It does not work; `detail`, `code` and `hint` say why.", body = Health),
+        (status = 503, description = "The instance does not work; `detail`, `code` and `hint` say why.", body = Health),
     ),
 )]
 pub(crate) async fn health(_: Allowed<Read>, State(app): State<App>) -> (StatusCode, Json<Health>) {

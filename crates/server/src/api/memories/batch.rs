@@ -28,7 +28,7 @@ const MAX_EPISODES: usize = 1_000;
     tag = "memories",
     params(SessionHeaders, StoreHeaders),
     request_body = Batch,
-    responses((status = 200, description = "All are stored.", body = BatchStored), StoreErrors),
+    responses((status = 200, description = "All messages are stored.", body = BatchStored), StoreErrors),
 )]
 pub(crate) async fn store_batch(
     allowed: Allowed<Write>,

@@ -22,7 +22,7 @@ use crate::params::{PathId, QueryParams};
         ("id" = PrefixedId, Path, description = "The UUID of the message, with or without `episode-`."),
         ("group_id" = Option<String>, Query, description = "The group it belongs to. Default: `default`."),
     ),
-    responses((status = 200, description = "It is gone.", body = Deleted), NotFound),
+    responses((status = 200, description = "The message is deleted.", body = Deleted), NotFound),
 )]
 pub(crate) async fn delete(
     allowed: Allowed<Write>,

@@ -21,7 +21,7 @@ use crate::params::{PathId, QueryParams};
         ("id" = i64, Path, description = "The number of the fact."),
         ("group_id" = Option<String>, Query, description = "The group it was learned in. Default: `default`."),
     ),
-    responses((status = 200, description = "It is gone.", body = DeletedFact), NotFound),
+    responses((status = 200, description = "The fact is deleted.", body = DeletedFact), NotFound),
 )]
 pub(crate) async fn delete(
     allowed: Allowed<Write>,

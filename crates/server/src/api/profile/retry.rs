@@ -16,7 +16,7 @@ use crate::params::QueryParams;
     operation_id = "retry_profile_queue",
     tag = "profile",
     params(("group_id" = Option<String>, Query, description = "The group. Default: all of them.")),
-    responses((status = 200, description = "They wait again.", body = RetriedMessages)),
+    responses((status = 200, description = "The messages wait to be learned from again.", body = RetriedMessages)),
 )]
 pub(crate) async fn retry(
     allowed: Allowed<Write>,

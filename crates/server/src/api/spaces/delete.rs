@@ -23,7 +23,7 @@ use crate::params::{PathSpace, QueryParams};
     tag = "spaces",
     params(PathSpace),
     responses(
-        (status = 202, description = "It is being deleted, with the sessions, messages and facts that are counted.", body = SpaceDetails),
+        (status = 202, description = "The space is being deleted, with the sessions, messages and facts that are counted.", body = SpaceDetails),
         NotFound,
     ),
 )]

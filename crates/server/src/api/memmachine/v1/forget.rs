@@ -31,7 +31,7 @@ const DELETED: &str = "x-memcloud-deleted";
     responses(
         (
             status = 200,
-            description = "They are gone. Below `/memmachine` the answer is `null`, and the header `x-memcloud-deleted` has the number.",
+            description = "The messages are deleted. Below `/memmachine` the answer is `null`, and the header `x-memcloud-deleted` has the number.",
             body = Option<Deleted>,
         ),
     ),

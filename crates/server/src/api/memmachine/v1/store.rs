@@ -23,7 +23,7 @@ use crate::api::session::{NamedSession, SessionHeaders};
     tag = "memories",
     params(SessionHeaders, StoreHeaders),
     request_body = NewEpisode,
-    responses((status = 200, description = "It is stored.", body = Stored), StoreErrors),
+    responses((status = 200, description = "The message is stored.", body = Stored), StoreErrors),
 )]
 pub(crate) async fn store(
     allowed: Allowed<Write>,
@@ -42,7 +42,7 @@ pub(crate) async fn store(
     tag = "memories",
     params(SessionHeaders, StoreHeaders),
     request_body = NewEpisode,
-    responses((status = 200, description = "It is stored.", body = Stored), StoreErrors),
+    responses((status = 200, description = "The message is stored.", body = Stored), StoreErrors),
 )]
 pub(crate) async fn store_episodic(
     allowed: Allowed<Write>,
@@ -61,7 +61,7 @@ pub(crate) async fn store_episodic(
     tag = "memories",
     params(SessionHeaders, StoreHeaders),
     request_body = NewEpisode,
-    responses((status = 200, description = "It is stored, and waits for the profile.", body = Stored), StoreErrors),
+    responses((status = 200, description = "The message is stored, and waits to be learned from.", body = Stored), StoreErrors),
 )]
 pub(crate) async fn store_profile(
     allowed: Allowed<Write>,
