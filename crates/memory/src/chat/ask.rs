@@ -1,13 +1,16 @@
 //! Asks the model, and collects its answer while passing it on.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
 
 use crate::chat::listener::Listener;
 use crate::chat::{ANSWER_TOKENS, Chat, ChatEvent, ChatTurn, Context, Recalled};
+use crate::compute::compute;
 use crate::llm_gate::{ModelRequest, TokenEstimate};
 use crate::text::token_count;
+use memcloud_domain::Error;
 use memcloud_ports::{Completion, Deltas, ModelAnswer, ModelError, RefusalKind, Tokens};
 
 /// The longest answer that is read, in bytes of the stream.
@@ -40,7 +43,7 @@ impl Chat {
             () = self.stop.cancelled() => Err(ModelError::Stopping),
         };
         // Frees the request, which may be large, before an answer that may take long.
-        turn.request = ModelRequest::default();
+        turn.request = Arc::default();
         match answered {
             Ok(ModelAnswer::Whole(completion)) => read_whole(completion, &mut reply, listener).await,
             Ok(ModelAnswer::Stream(deltas)) => self.read_stream(deltas, &mut reply, listener).await,
@@ -59,8 +62,7 @@ impl Chat {
     ) -> Result<ModelAnswer, ModelError> {
         let mut budget = self.options.context_tokens;
         loop {
-            let request = self.request(turn, &recalled.context, budget);
-            let prompt = request.estimated_tokens();
+            let (request, prompt) = self.request(turn, &recalled.context, budget).await?;
             estimate.prompt = prompt as u64;
             let permit = match recalled.permit.take() {
                 Some(permit) => permit,
@@ -74,9 +76,7 @@ impl Chat {
             let is_overflow = refusal.kind == RefusalKind::ContextOverflow;
             if is_overflow && budget > 0 && recalled.context.tokens > 0 {
                 budget = if budget == self.options.context_tokens { budget / 4 } else { 0 };
-                let (memories, facts) = (&recalled.memories, &recalled.facts);
-                recalled.context =
-                    Context::within(budget, turn.limit, memories, facts, &turn.request.texts());
+                recalled.choose(budget, turn).await?;
             } else if turn.asks_usage && refusal.kind == RefusalKind::StreamOptionsUnsupported {
                 let reason = refusal.message();
                 tracing::info!(reason, "the model endpoint refused stream_options; sending none from now on");
@@ -88,17 +88,29 @@ impl Chat {
         }
     }
 
-    /// The request with its context, as it is sent.
-    fn request(&self, turn: &ChatTurn, context: &Context, budget: usize) -> ModelRequest {
-        let mut request = turn.request.clone();
-        if let Some(text) = context.text(budget) {
-            request.add_context(&text);
-        }
-        if request.is_streamed() && turn.asks_usage && !self.stream_options_refused.load(Ordering::Relaxed) {
-            request.ask_usage();
-        }
-        request.default_model(self.gateway.name());
-        request
+    /// The request with its context, as it is sent, and the estimated tokens of its prompt.
+    async fn request(
+        &self,
+        turn: &ChatTurn,
+        context: &Context,
+        budget: usize,
+    ) -> Result<(ModelRequest, usize), Error> {
+        let (bare, context) = (Arc::clone(&turn.request), context.text(budget));
+        let asks_usage = turn.asks_usage && !self.stream_options_refused.load(Ordering::Relaxed);
+        let model = self.gateway.name().to_owned();
+        let built = compute(bare.is_large(), "building a request", move || {
+            let mut request = (*bare).clone();
+            if let Some(text) = context {
+                request.add_context(&text);
+            }
+            if request.is_streamed() && asks_usage {
+                request.ask_usage();
+            }
+            request.default_model(&model);
+            let prompt = request.estimated_tokens();
+            (request, prompt)
+        });
+        built.await
     }
 
     async fn read_stream(&self, mut deltas: Deltas, reply: &mut Reply, listener: &mut Listener) {

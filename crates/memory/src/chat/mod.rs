@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space, Violation};
 use memcloud_ports::{Completion, Delta, EpisodeStore, FactsOf, ModelError, Tokens};
-use memcloud_tasks::Tasks;
+use memcloud_tasks::{INLINE_BYTES, Tasks};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::compute::compute;
 use crate::ingest::Ingest;
 use crate::limits::{Checked, Limits};
 use crate::llm_gate::{ModelGateway, ModelRequest, Permit, Retry, TokenEstimate};
@@ -105,7 +106,7 @@ pub struct ChatTurn {
     /// Whether `question` has not been stored yet. False when the request continues a tool call.
     pub is_new: bool,
     /// The request for the model, without the context.
-    pub request: ModelRequest,
+    pub request: Arc<ModelRequest>,
     /// The most memories to recall.
     pub limit: usize,
     /// How failed calls are retried.
@@ -116,10 +117,25 @@ pub struct ChatTurn {
 
 /// What was recalled for a turn, with the permit for the first call.
 struct Recalled {
-    memories: Vec<Hit>,
-    facts: Vec<FactHit>,
+    memories: Arc<[Hit]>,
+    facts: Arc<[FactHit]>,
     permit: Option<Permit>,
     context: Context,
+}
+
+impl Recalled {
+    /// Chooses what the model is given, within a budget of tokens.
+    async fn choose(&mut self, budget: usize, turn: &ChatTurn) -> Result<(), Error> {
+        let (memories, facts) = (Arc::clone(&self.memories), Arc::clone(&self.facts));
+        let (request, limit) = (Arc::clone(&turn.request), turn.limit);
+        let bytes: usize = memories.iter().map(|hit| hit.episode.content.len()).sum();
+        let is_large = bytes > INLINE_BYTES || request.is_large();
+        self.context = compute(is_large, "choosing a context", move || {
+            Context::within(budget, limit, &memories, &facts, &request.texts())
+        })
+        .await?;
+        Ok(())
+    }
 }
 
 /// What happens in a turn, in order.
@@ -273,16 +289,20 @@ impl Chat {
 
     /// Recalls what helps with a turn, and gets a permit to ask the model.
     async fn recall(&self, turn: &ChatTurn) -> Result<Recalled, ModelError> {
-        let estimate = TokenEstimate {
-            prompt: turn.request.estimated_tokens().saturating_add(self.options.context_tokens),
-            completion: turn.request.completion_tokens(ANSWER_TOKENS),
-        };
+        let (budget, request) = (self.options.context_tokens, Arc::clone(&turn.request));
+        let estimate = compute(request.is_large(), "reading a request", move || TokenEstimate {
+            prompt: request.estimated_tokens().saturating_add(budget),
+            completion: request.completion_tokens(ANSWER_TOKENS),
+        });
+        let estimate = estimate.await?;
         // Waits for both even when one fails: an unused permit gives its reservation back only after it exists.
         let (permit, found) = tokio::join!(self.gateway.admit(estimate), self.look_up(turn));
         let ((memories, facts), permit) = (found?, permit?);
-        let given = turn.request.texts();
-        let context = Context::within(self.options.context_tokens, turn.limit, &memories, &facts, &given);
-        Ok(Recalled { memories, facts, permit: Some(permit), context })
+        let context = Context::default();
+        let mut recalled =
+            Recalled { memories: memories.into(), facts: facts.into(), permit: Some(permit), context };
+        recalled.choose(budget, turn).await?;
+        Ok(recalled)
     }
 
     /// The memories and facts that are most similar to the question.

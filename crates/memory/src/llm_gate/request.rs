@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use memcloud_ports::Call;
+use memcloud_tasks::INLINE_BYTES;
 use serde_json::{Map, Value, json};
 
 use crate::text::quotation::quoted;
@@ -55,6 +56,16 @@ impl ModelRequest {
         let json_schema = json!({"name": name, "strict": true, "schema": schema});
         let format = json!({"type": "json_schema", "json_schema": json_schema});
         Self(Map::from_iter([("messages".to_owned(), messages), ("response_format".to_owned(), format)]))
+    }
+
+    /// Whether reading it takes longer than a switch to another thread. Only messages of plain text count by their length.
+    pub(crate) fn is_large(&self) -> bool {
+        let bytes = |message: &Value| match (&message["content"], message.get("tool_calls")) {
+            (Value::String(text), None) => text.len(),
+            _ => INLINE_BYTES + 1,
+        };
+        let is_plain = ["tools", "functions"].iter().all(|field| !self.0.contains_key(*field));
+        !is_plain || self.messages().map(bytes).sum::<usize>() > INLINE_BYTES
     }
 
     /// The estimated tokens that the model reads: the messages, and what else it is given.

@@ -8,7 +8,9 @@ use memcloud_ports::{
     ClaimedBatch, Completion, EmbeddedFact, FactSets, FactStore, FactsOf, ModelAnswer, ModelError,
     RefusalKind, Revision, RevisionSet,
 };
+use memcloud_tasks::INLINE_BYTES;
 
+use crate::compute::compute;
 use crate::embedding::Embedding;
 use crate::llm_gate::{AnswerFormat, ModelGateway, ModelRequest, Retry, TokenEstimate};
 use crate::memory::Memory;
@@ -52,13 +54,19 @@ impl Extraction {
         &self,
         batch: &ClaimedBatch,
         category: &Category,
-        episodes: &[Episode],
+        episodes: &Arc<[Episode]>,
     ) -> Result<(Vec<EmbeddedFact>, Vec<Revision>), ModelError> {
         // Without a working embedder, the facts of an answer that is paid for could not be stored.
         self.embedding.probe().await?;
         let known = self.known(&batch.target).await?;
-        let shown = self.shown(known.clone(), episodes).await?;
-        let request = prompt::learn(&batch.target.set, category, &shown, episodes);
+        let shown: Arc<[EmbeddedFact]> = self.shown(known.clone(), episodes).await?.into();
+        let (set, of) = (batch.target.set.clone(), category.clone());
+        let (known_facts, messages) = (Arc::clone(&shown), Arc::clone(episodes));
+        let bytes: usize = episodes.iter().map(|episode| episode.content.len()).sum();
+        let request = compute(bytes > INLINE_BYTES, "building a prompt", move || {
+            prompt::learn(&set, &of, &known_facts, &messages)
+        });
+        let request = request.await?;
         let answer = self.call(request, Some(batch.call.to_string())).await?;
         let read = read(&answer.text, &shown, episodes, &category.tags);
         let mut revisions = read.map_err(|what| ModelError::Unusable { what })?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use memcloud_domain::{Category, Clock, Error, Timestamp, with_causes};
+use memcloud_domain::{Category, Clock, Episode, Error, Timestamp, with_causes};
 use memcloud_ports::{
     ClaimedBatch, Engine, ModelError, Outcome, RefusalKind, RevisionSet, Trigger, assigned, read_all,
 };
@@ -156,7 +156,8 @@ impl Learner {
 
     async fn learn(&self, batch: &ClaimedBatch) -> Result<(), ModelError> {
         let target = &batch.target;
-        let episodes = read_all(&*self.engine.episodes, &batch.space, &batch.episodes).await?;
+        let episodes: Arc<[Episode]> =
+            read_all(&*self.engine.episodes, &batch.space, &batch.episodes).await?.into();
         let category = self.categories.of(target).await?.filter(|_| !episodes.is_empty());
         let Some(category) = category else {
             // Nothing is left to learn from, or the category was disabled or deleted meanwhile.

@@ -28,7 +28,7 @@ fn turn(question: &str, streams: bool) -> ChatTurn {
         .unwrap(),
         question: question.into(),
         is_new: true,
-        request: body.as_object().unwrap().clone().into(),
+        request: Arc::new(body.as_object().unwrap().clone().into()),
         limit: 5,
         retry: Retry::NEVER,
         asks_usage: true,

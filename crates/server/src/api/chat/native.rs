@@ -1,5 +1,7 @@
 //! `POST /v1/chat`
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -123,7 +125,7 @@ fn turn(
         session: session?,
         question: question?,
         is_new: true,
-        request: request.into(),
+        request: Arc::new(request.into()),
         limit: limit?,
         retry: Retry::BRIEFLY,
         asks_usage: true,

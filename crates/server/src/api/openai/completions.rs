@@ -1,5 +1,7 @@
 //! `POST /v1/chat/completions`, in OpenAI's shape.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -230,7 +232,7 @@ fn turn(
         session: session?,
         question,
         is_new: asked.is_some_and(|at| at + 1 == messages.len()),
-        request: request.into(),
+        request: Arc::new(request.into()),
         limit: USUAL_MEMORIES.min(limits.results),
         retry: Retry::NEVER,
         asks_usage: false,
