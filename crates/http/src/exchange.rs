@@ -38,6 +38,8 @@ pub(crate) async fn answer(
         place.awaits_bytes(true);
         // The semaphore is never closed.
         let turn = line.acquire().await.ok();
+        // All that is ready goes first, new connections included.
+        tokio::task::yield_now().await;
         place.awaits_bytes(false);
         turn
     } else {
