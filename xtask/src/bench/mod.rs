@@ -50,7 +50,7 @@ impl Bench {
 
 type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-const PARTS: [(&str, Part); 13] = [
+const PARTS: [(&str, Part); 14] = [
     ("size", parts::size::measure),
     ("embedding", parts::embedding::measure),
     ("store", parts::store::measure),
@@ -61,6 +61,7 @@ const PARTS: [(&str, Part); 13] = [
     ("evidence", parts::evidence::measure),
     ("chat", parts::chat::measure),
     ("soak", parts::soak::measure),
+    ("attacks", parts::attacks::measure),
     ("databases-writing", parts::databases::writing),
     ("databases-reading", parts::databases::reading),
     ("databases-evidence", parts::databases::evidence),

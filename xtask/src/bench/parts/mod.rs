@@ -3,6 +3,7 @@
 use memcloud_api::Integer;
 use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
 
+pub(super) mod attacks;
 pub(super) mod bulk;
 pub(super) mod chat;
 pub(super) mod databases;
