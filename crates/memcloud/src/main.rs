@@ -31,7 +31,7 @@ use crate::output::Output;
 use crate::settings::Sources;
 
 fn main() -> ExitCode {
-    allocator::free_at_once();
+    allocator::free_soon();
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
