@@ -26,6 +26,7 @@ pub use chat::{ChatEvent, ChatStream};
 pub use error::{Error, Refusal};
 pub use facts::FactQuery;
 pub use memories::ListQuery;
+pub use sessions::{SessionsOf, SessionsQuery};
 pub use spaces::SpacesQuery;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -79,8 +79,8 @@ impl Client {
         self.send(self.request(Method::DELETE, &path).query(&[("group_id", group)])).await
     }
 
-    /// Deletes the messages of a session for good.
-    pub async fn delete_session(&self, session: &ForgetSession) -> Result<Deleted, Error> {
+    /// Deletes the messages of a session for good. The session stays.
+    pub async fn forget_session(&self, session: &ForgetSession) -> Result<Deleted, Error> {
         self.send(self.request(Method::DELETE, &["v1", "memories"]).json(session)).await
     }
 }

@@ -4,8 +4,8 @@
 
 use memcloud_api::Integer;
 use memcloud_api::memmachine_v1::{ForgetSession, NewEpisode, SearchQuery, Session};
-use memcloud_api::native::{NewKey, SpaceChanges};
-use memcloud_client::{Client, Error, FactQuery, ListQuery, SpacesQuery};
+use memcloud_api::native::{DeleteSession, DeleteUser, NewKey, SpaceChanges};
+use memcloud_client::{Client, Error, FactQuery, ListQuery, SessionsOf, SessionsQuery, SpacesQuery};
 use memcloud_instance::{Config, Instance};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -78,7 +78,7 @@ async fn messages_are_stored_found_listed_and_deleted() {
     assert_eq!(status(client.delete("home", stored.id).await), 404);
     client.store(&said("home", "Rain today.")).await.unwrap();
     let whole = ForgetSession { session: Some(session("home", "s")) };
-    assert_eq!(client.delete_session(&whole).await.unwrap().deleted, 1);
+    assert_eq!(client.forget_session(&whole).await.unwrap().deleted, 1);
     assert!(client.list(&query).await.unwrap().episodes.is_empty());
 }
 
@@ -86,12 +86,29 @@ async fn messages_are_stored_found_listed_and_deleted() {
 async fn sessions_are_listed_by_group_user_and_agent() {
     let Served { client, .. } = &serve().await;
     client.store(&said("a/b c", "hello")).await.unwrap();
-    let all = client.sessions().await.unwrap();
+    let page = SessionsQuery::default();
+    let all = client.sessions(&SessionsOf::Everyone, &page).await.unwrap();
     assert_eq!(all.sessions.len(), 1);
-    assert_eq!(client.sessions_of_group("a/b c").await.unwrap(), all);
-    assert_eq!(client.sessions_of_user("ann").await.unwrap(), all);
-    assert_eq!(client.sessions_of_agent("bot").await.unwrap(), all);
-    assert!(client.sessions_of_agent("ann").await.unwrap().sessions.is_empty());
+    assert_eq!(client.sessions(&SessionsOf::Group("a/b c".into()), &page).await.unwrap(), all);
+    assert_eq!(client.sessions(&SessionsOf::User("ann".into()), &page).await.unwrap(), all);
+    assert_eq!(client.sessions(&SessionsOf::Agent("bot".into()), &page).await.unwrap(), all);
+    assert!(client.sessions(&SessionsOf::Agent("ann".into()), &page).await.unwrap().sessions.is_empty());
+}
+
+#[tokio::test]
+async fn sessions_and_users_are_deleted() {
+    let Served { client, .. } = &serve().await;
+    client.store(&said("home", "The key is under the pot.")).await.unwrap();
+    let session = DeleteSession { group_id: "home".into(), session_id: "s".into() };
+    assert_eq!(client.delete_session(&session).await.unwrap().deleted, 1);
+    assert_eq!(status(client.delete_session(&session).await), 404);
+    client.store(&said("home", "Rain today.")).await.unwrap();
+    let user = DeleteUser { group_id: "home".into(), user_id: "ann".into() };
+    assert_eq!(client.delete_user(&user).await.unwrap().deleted, 1);
+    assert_eq!(status(client.delete_user(&user).await), 404);
+    let page = SessionsQuery::default();
+    let left = client.sessions(&SessionsOf::Group("home".into()), &page).await.unwrap().sessions;
+    assert_eq!((left[0].user_ids.len(), left[0].agent_ids.as_slice()), (0, &["bot".to_owned()][..]));
 }
 
 #[tokio::test]
@@ -157,8 +174,8 @@ async fn a_made_key_opens_what_it_permits() {
     let reader = root.create_key(&reader).await.unwrap();
     assert_eq!(root.keys().await.unwrap().keys.len(), 2);
     let (id, reader) = (reader.about.id, with(reader.key));
-    reader.sessions().await.unwrap();
+    reader.sessions(&SessionsOf::Everyone, &SessionsQuery::default()).await.unwrap();
     assert_eq!(status(reader.store(&said("home", "hello")).await), 403);
     root.revoke_key(&id).await.unwrap();
-    assert_eq!(status(reader.sessions().await), 401);
+    assert_eq!(status(reader.sessions(&SessionsOf::Everyone, &SessionsQuery::default()).await), 401);
 }

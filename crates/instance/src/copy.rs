@@ -14,7 +14,8 @@ use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Member, Session, Space, SpaceState};
 use memcloud_memory::Analysis;
 use memcloud_ports::{
-    Batch, Change, ChangeKind, Cursor, Engine, IndexRow, LISTED_MEMBERS, Prepared, SessionsOf, read_all,
+    Batch, Change, ChangeKind, Cursor, Engine, IndexRow, LISTED_MEMBERS, Position, Prepared, SessionsOf,
+    read_all,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -175,11 +176,11 @@ async fn copy_episodes(
     space: &Space,
     counter: &mut Counter<'_>,
 ) -> Result<(), Error> {
-    let mut after = 0;
+    let mut after = Position::WITHOUT_REMOVALS;
     loop {
-        let changes = source.history.changes(space, after, STEP).await?;
+        let changes = source.history.changes(space, after, STEP).await?.unwrap_or_default();
         let Some(last) = changes.last() else { return Ok(()) };
-        after = last.sequence;
+        after = after.read_up_to(last.sequence);
         let (ids, mut rows): (Vec<EpisodeId>, HashMap<EpisodeId, IndexRow>) = put(changes);
         let episodes = read_all(&*source.episodes, space, &ids).await?;
         let prepared = episodes.into_iter().filter_map(|episode| {
@@ -293,11 +294,11 @@ async fn sum(store: &Engine, space: &Space, mut wanted: impl FnMut(EpisodeId) ->
             sum.take(of_episode(episode));
         }
     }
-    let mut after = 0;
+    let mut after = Position::WITHOUT_REMOVALS;
     loop {
-        let changes = store.history.changes(space, after, STEP).await?;
+        let changes = store.history.changes(space, after, STEP).await?.unwrap_or_default();
         let Some(last) = changes.last() else { return Ok(sum) };
-        after = last.sequence;
+        after = after.read_up_to(last.sequence);
         let (ids, rows) = put(changes);
         for id in ids.into_iter().filter(|id| wanted(*id)) {
             sum.vectors += u64::from(rows[&id].vector.is_some());

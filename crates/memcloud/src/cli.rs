@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, backup, chat, completions, doctor, export, forget, import, keys, list, model, search, serve, spaces,
-    up,
+    add, backup, chat, completions, doctor, export, forget, import, keys, list, model, search, serve,
+    sessions, spaces, up, users,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Export(export::Args),
     Backup(backup::Args),
     Spaces(spaces::Args),
+    Sessions(sessions::Args),
+    Users(users::Args),
     Keys(keys::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),

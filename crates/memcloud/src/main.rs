@@ -70,6 +70,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Export(args) => commands::export::run(args, context).await,
         Command::Backup(args) => commands::backup::run(args, context).await,
         Command::Spaces(args) => commands::spaces::run(args, context).await,
+        Command::Sessions(args) => commands::sessions::run(args, context).await,
+        Command::Users(args) => commands::users::run(args, context).await,
         Command::Keys(args) => commands::keys::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Model(args) => commands::model::run(args, context).await,

@@ -16,6 +16,7 @@
 mod chat;
 mod compute;
 mod embedding;
+mod erasure;
 mod ingest;
 mod limits;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Error, Space};
-use memcloud_ports::{Deletion, SessionsOf};
+use memcloud_ports::{EpisodesOf, SessionsOf};
 use tokio_util::sync::CancellationToken;
 
 use crate::Memory;
@@ -29,16 +29,16 @@ impl Memory {
     pub async fn complete_space_deletions(&self) -> Result<(), Error> {
         for hidden in self.engine.spaces.hidden_spaces().await? {
             let of = SessionsOf::Space(hidden.clone());
-            let mut after = None;
             loop {
-                let page = self.engine.sessions.sessions(&of, after, SESSIONS_AT_ONCE).await?;
-                for session in page.sessions {
-                    self.engine.episodes.delete(&hidden, Deletion::Session(session.name)).await?;
-                }
-                after = page.next;
-                if after.is_none() {
+                let page = self.engine.sessions.sessions(&of, None, SESSIONS_AT_ONCE).await?;
+                let names: Vec<String> = page.sessions.into_iter().map(|session| session.name).collect();
+                if names.is_empty() {
                     break;
                 }
+                for name in &names {
+                    self.delete_episodes(&hidden, &EpisodesOf::Session(name.clone())).await?;
+                }
+                self.engine.sessions.remove_sessions(&hidden, &names).await?;
             }
             self.engine.spaces.remove_space(&hidden).await?;
         }

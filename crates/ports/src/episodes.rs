@@ -54,13 +54,28 @@ pub enum Appended {
     Repeated(Vec<EpisodeId>),
 }
 
-/// What to delete.
+/// Episodes of one space that belong together.
 #[derive(Clone, Debug)]
-pub enum Deletion {
-    /// Every episode of this session.
+pub enum EpisodesOf {
+    /// Those of this session.
     Session(String),
-    /// These episodes.
-    Episodes(Vec<EpisodeId>),
+    /// Those that this person produced, and those that were produced for them.
+    Person(String),
+}
+
+/// How many episodes are deleted at once, so that no store waits long for a deletion.
+pub const DELETED_AT_ONCE: usize = 500;
+
+/// Deletes all of these episodes, [some at once](DELETED_AT_ONCE), and returns how many there were. An episode that is stored
+/// meanwhile may be left. After an error some may be deleted; the deletion can be repeated.
+pub async fn delete_all(store: &dyn EpisodeStore, space: &Space, of: &EpisodesOf) -> Result<u64, Error> {
+    let ids = store.ids(space, of).await?;
+    let mut deleted = 0;
+    // Also without any, because an engine may complete an earlier deletion.
+    for part in ids.chunks(DELETED_AT_ONCE).chain(ids.is_empty().then_some(&[][..])) {
+        deleted += store.delete(space, part).await?;
+    }
+    Ok(deleted)
 }
 
 /// The last episode of a page. The next page begins after it.
@@ -132,10 +147,13 @@ pub trait EpisodeStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Episode>, Error>;
 
+    /// The ids of these episodes, in the order of storing.
+    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error>;
+
     /// Deletes episodes permanently, and returns how many there were. Each takes a sequence number, in the order of storing.
     /// Unknown ids are not an error. After an error of an engine in two databases, the episodes may be hidden already; they
     /// are removed when both databases can be reached.
-    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error>;
+    async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error>;
 
     /// How much is stored.
     async fn counts(&self) -> Result<Counts, Error>;

@@ -42,11 +42,14 @@ pub use damage::Damage;
 pub use embedder::Embedder;
 pub use engine::{Engine, Store};
 pub use episodes::{
-    Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Idempotency, Prepared, REMEMBERED,
+    Appended, Batch, Counts, Cursor, DELETED_AT_ONCE, EpisodeStore, EpisodesOf, Idempotency, Prepared,
+    REMEMBERED, delete_all,
 };
 pub use facts::{EmbeddedFact, FactChanges, FactSets, FactStore, FactsOf, NewFact, Revision, RevisionSet};
 pub use health::{Component, Health, HealthCheck, PROBE_WITHIN};
-pub use history::{Change, ChangeKind, History, IndexRow, LIFE_BITS, Sequence, life};
+pub use history::{
+    Change, ChangeKind, History, IndexRow, LIFE_BITS, Position, REMOVALS_KEPT, Sequence, life, pruned_up_to,
+};
 #[cfg(feature = "testing")]
 pub use in_memory::InMemoryEngine;
 pub use intent::Intent;
@@ -61,7 +64,9 @@ pub use learning_queue::{
 };
 pub use reads::{Gathered, Parts, READ_BYTES, read_all};
 pub use records::{AGAIN_AFTER, ContentLocation, Orphan, RecordStore};
-pub use sessions::{LISTED_MEMBERS, SessionCursor, SessionPage, SessionRows, SessionStore, SessionsOf};
+pub use sessions::{
+    LISTED_MEMBERS, REMOVED_AT_ONCE, SessionCursor, SessionPage, SessionRows, SessionStore, SessionsOf,
+};
 pub use spaces::SpaceStore;
 pub use unique_id::unique_id;
 pub use usage::{Budget, Charge, Span, Usage, UsageLedger};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{EpisodeId, Error, Space};
 
-use crate::{Appended, Batch, Deletion, Intent, Store};
+use crate::{Appended, Batch, Intent, Store};
 
 /// Episodes without a record that the other database may have, and must remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub trait RecordStore: Store {
 
     /// Deletes as [`EpisodeStore::delete`](crate::EpisodeStore::delete) does, and leaves a withdrawn intent for the deleted episodes. `None` if there were
     /// none.
-    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error>;
+    async fn delete_noted(&self, space: &Space, ids: &[EpisodeId]) -> Result<Option<Orphan>, Error>;
 
     /// Withdraws every intent that is older than this, and lists the orphans that are due.
     async fn orphans(&self, older: Duration) -> Result<Vec<Orphan>, Error>;

@@ -34,7 +34,10 @@ pub struct SessionPage {
 /// The most members that a list shows of each session.
 pub const LISTED_MEMBERS: usize = 1_000;
 
-/// Reads sessions. Storing an episode creates its session and adds its members: see [`Batch`](crate::Batch).
+/// How many members one transaction removes, so that no store waits long for it.
+pub const REMOVED_AT_ONCE: usize = 256;
+
+/// Reads and removes sessions. Storing an episode creates its session and adds its members: see [`Batch`](crate::Batch).
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// One session, if it exists, with at most `most_members` of its members. Users come before agents, both by name.
@@ -52,6 +55,17 @@ pub trait SessionStore: Send + Sync {
         after: Option<SessionCursor>,
         limit: usize,
     ) -> Result<SessionPage, Error>;
+
+    /// Removes sessions that have no episodes, with their members; [some](REMOVED_AT_ONCE) members at once. `true` when none
+    /// of these names is known any more. `false` when a session has episodes or members are left: then the caller deletes
+    /// the episodes and repeats the call.
+    async fn remove_sessions(&self, space: &Space, names: &[String]) -> Result<bool, Error>;
+
+    /// Removes a name from the members of all sessions of a space, and what is known about the person of this name: all sets
+    /// of the space that have it as their [owner](memcloud_domain::FactSet::OWNER), with facts, queued messages and categories;
+    /// and those of the organization when no session of it has this member. `false` when nothing of that is known any
+    /// more; until then the caller repeats the call, because [some](REMOVED_AT_ONCE) members are removed at once.
+    async fn remove_person(&self, space: &Space, name: &str) -> Result<bool, Error>;
 }
 
 /// A page of sessions while it is read.

@@ -39,8 +39,8 @@ fn of_code(code: &str) -> &'static str {
         "caption_too_long" => "shorten the caption, or send it as content",
         "empty_content" => "send what was said",
         "empty_query" => "ask something",
-        "empty_name" => "leave empty names out",
-        "unnamed_key" => "say in a few words what the key is for",
+        "empty_name" => "leave empty names out of lists, and name what the request is about",
+        "unnamed_key" | "control_character" => "say in a few words what the key is for",
         "nul_character" => "remove the NUL character",
         "description_too_long" => "use a shorter description",
         "name_too_long" => "use a shorter name",
@@ -80,7 +80,6 @@ fn of_code(code: &str) -> &'static str {
         "forbidden_origin" => "call it from a page on localhost, or give the instance a key",
         "no_rights" | "unknown_right" => "name 'read', 'write' or 'admin', or several of them",
         "no_spaces" => "name at least one group, or leave 'spaces' out for all",
-        "control_character" => "say in a few words what the key is for",
         "expiry_in_the_past" => {
             "send a time to come, such as '2030-01-31', or leave it out for a key that never expires"
         }

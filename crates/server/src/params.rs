@@ -202,7 +202,8 @@ pub(crate) fn header(name: &'static str, value: &HeaderValue) -> Result<String, 
 }
 
 /// A text without NUL, which not every engine can store.
-fn plain(text: String, place: Place) -> Result<String, Problem> {
+/// A text without NUL, which no engine stores.
+pub(crate) fn plain(text: String, place: Place) -> Result<String, Problem> {
     if text.contains('\0') {
         let msg = "the value contains a NUL character";
         return Err(Problem::new(place, "value_error", msg, "nul_character").showing(&Value::String(text)));

@@ -17,7 +17,9 @@ use crate::api::chat::native;
 use crate::api::health::{live, ready, summary};
 use crate::api::memmachine::v1::{self, Shapes, V1};
 use crate::api::responses::{add_shared, describe_shared};
-use crate::api::{keys, memories, metrics, openai, openapi as openapi_document, profile, spaces, usage};
+use crate::api::{
+    erasure, keys, memories, metrics, openai, openapi as openapi_document, profile, spaces, usage,
+};
 use crate::guard::Guard;
 use crate::{App, guard, hint};
 
@@ -104,6 +106,8 @@ fn for_memories() -> OpenApiRouter<V1> {
         v1::sessions::sessions_of_user,
         v1::sessions::sessions_of_group,
         v1::sessions::sessions_of_agent,
+        erasure::session::delete,
+        erasure::user::delete,
     ]
 }
 

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Space};
 use memcloud_ports::{
-    Appended, Batch, Component, Counts, Cursor, Damage, Deletion, Engine, EpisodeStore, Health, HealthCheck,
-    Idempotency, Intent, PROBE_WITHIN, RecordStore, VectorStore,
+    Appended, Batch, Component, Counts, Cursor, Damage, Engine, EpisodeStore, EpisodesOf, Health,
+    HealthCheck, Idempotency, Intent, PROBE_WITHIN, RecordStore, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use memcloud_tasks::Tasks;
@@ -60,8 +60,8 @@ impl GraphStore {
 }
 
 /// Deletes the records, then the episodes in the graph.
-async fn delete(shared: &Shared, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-    let Some(deleted) = shared.records.delete_noted(space, deletion).await? else {
+async fn delete(shared: &Shared, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {
+    let Some(deleted) = shared.records.delete_noted(space, ids).await? else {
         // An earlier deletion may have removed the records alone. Finish it before reporting that all is gone.
         sweep::once(shared).await?;
         return Ok(0);
@@ -146,10 +146,13 @@ impl EpisodeStore for GraphStore {
         }
     }
 
-    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        let (shared, space) = (Arc::clone(&self.shared), space.clone());
-        let deleted =
-            self.tasks.run("delete", |_| async move { delete(&shared, &space, deletion).await }).await;
+    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
+        self.shared.records.ids(space, of).await
+    }
+
+    async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {
+        let (shared, space, ids) = (Arc::clone(&self.shared), space.clone(), ids.to_vec());
+        let deleted = self.tasks.run("delete", |_| async move { delete(&shared, &space, &ids).await }).await;
         deleted.map_err(|error| Error::Storage { doing: "deleting episodes", source: error.into() })?
     }
 

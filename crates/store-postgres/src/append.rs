@@ -102,8 +102,7 @@ async fn write(tx: &Transaction<'_>, batch: &Batch, intent: Option<Intent>) -> R
     if inserted == count {
         return Ok(Written::New);
     }
-    let source = format!("{inserted} of {count} rows were inserted").into();
-    Err(Error::Storage { doing: "storing episodes", source }.into())
+    Err(WorkError::SessionRemoved)
 }
 
 const SESSIONS: &str = "INSERT INTO memcloud.sessions (space, name)
@@ -125,7 +124,8 @@ const REQUEST: &str = "INSERT INTO memcloud.requests (key, at, request, uids) VA
 
 /// Takes the space's next sequence numbers and writes the episodes under them.
 const EPISODES: &str = "WITH space AS (
-        UPDATE memcloud.spaces SET head = head + $3 WHERE org = $1 AND project = $2 RETURNING id, head - $3 AS before
+        UPDATE memcloud.spaces SET head = head + $3, episodes = episodes + $3 WHERE org = $1 AND project = $2
+        RETURNING id, head - $3 AS before
     )
     INSERT INTO memcloud.episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind, created_at,
                                    ingested_at, analysis, vector, metadata, content)

@@ -10,6 +10,8 @@ pub(crate) enum WorkError {
     Postgres(tokio_postgres::Error),
     Pool(PoolError),
     Domain(Error),
+    /// A session that a store needs was removed meanwhile.
+    SessionRemoved,
 }
 
 impl From<tokio_postgres::Error> for WorkError {
@@ -40,6 +42,9 @@ impl WorkError {
     pub(crate) fn doing(self, doing: &'static str) -> Error {
         match self {
             Self::Domain(error) => error,
+            Self::SessionRemoved => {
+                Error::Storage { doing, source: "a session was removed meanwhile".into() }
+            }
             Self::Pool(error) => Error::database(Database::Postgres, DatabaseErrorKind::Unreachable, error),
             Self::Postgres(error) if is_damage(&error) => {
                 Error::StorageDamaged { what: format!("{doing}: {}", with_causes(&error)) }
@@ -60,9 +65,14 @@ impl WorkError {
     /// Whether it conflicted with another transaction and may be tried again. A fact that is copied from another engine may
     /// have the id that a fact being learned was just given.
     pub(crate) fn is_conflict(&self) -> bool {
-        let Self::Postgres(error) = self else { return false };
+        let error = match self {
+            Self::Postgres(error) => error,
+            other => return matches!(other, Self::SessionRemoved),
+        };
         matches!(error.code(), Some(&SqlState::T_R_DEADLOCK_DETECTED | &SqlState::T_R_SERIALIZATION_FAILURE))
-            || self.violates("features_pkey")
+            || ["features_pkey", "members_session_fkey", "episodes_session_fkey"]
+                .iter()
+                .any(|constraint| self.violates(constraint))
     }
 }
 

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use deadpool_postgres::Object;
 use half::f16;
 use memcloud_domain::{EpisodeId, Error, Space};
-use memcloud_ports::{Change, ChangeKind, History, IndexRow, Sequence};
+use memcloud_ports::{Change, ChangeKind, History, IndexRow, Position, Sequence};
 use pgvector::HalfVector;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -23,11 +23,24 @@ impl History for PostgresStore {
         self.run_idempotent("reading a space's head", head).await
     }
 
-    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+    async fn changes(
+        &self,
+        space: &Space,
+        after: Position,
+        limit: usize,
+    ) -> Result<Option<Vec<Change>>, Error> {
         let changes = |client: Object| async move {
-            let (after, limit) = (after.cast_signed(), limited(limit));
-            let values: [&(dyn ToSql + Sync); 4] = [&space.org, &space.project, &after, &limit];
-            client.gathered(CHANGES, &self.damage, &values, change, Change::size).await
+            let (after, removals) = (after.changes.cast_signed(), after.removals.cast_signed());
+            let (org, project) = (&space.org, &space.project);
+            let values: [&(dyn ToSql + Sync); 5] = [org, project, &after, &limited(limit), &removals];
+            let read = |row: &Row| Some((change(row)?, row.get::<_, bool>(10)));
+            let size = |(change, _): &(Change, bool)| change.size();
+            let rows = client.gathered(CHANGES, &self.damage, &values, read, size).await?;
+            let is_pruned = match rows.first() {
+                Some((_, is_pruned)) => *is_pruned,
+                None => client.row_if_any(PRUNED, &[org, project, &removals]).await?.is_some(),
+            };
+            Ok((!is_pruned).then(|| rows.into_iter().map(|(change, _)| change).collect()))
         };
         self.run_idempotent("reading changes", changes).await
     }
@@ -46,14 +59,18 @@ impl History for PostgresStore {
     }
 }
 
-const CHANGES: &str = "WITH here AS (SELECT id FROM memcloud.spaces WHERE org = $2 AND project = $3)
-    (SELECT e.seq, e.uid, t.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis, e.purpose
+const PRUNED: &str = "SELECT 1 FROM memcloud.spaces WHERE org = $1 AND project = $2 AND pruned > $3";
+
+const CHANGES: &str = "WITH here AS (SELECT id, pruned > $6 AS is_pruned FROM memcloud.spaces
+                                     WHERE org = $2 AND project = $3)
+    (SELECT e.seq, e.uid, t.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis, e.purpose,
+            (SELECT is_pruned FROM here)
      FROM memcloud.episodes e JOIN memcloud.sessions t ON t.id = e.session
      WHERE e.space = (SELECT id FROM here) AND e.seq > $4 AND e.uid <> ALL ($1)
      ORDER BY e.seq LIMIT $5)
     UNION ALL
-    (SELECT d.seq, d.uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-     FROM memcloud.deletions d WHERE d.space = (SELECT id FROM here) AND d.seq > $4
+    (SELECT d.seq, d.uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, (SELECT is_pruned FROM here)
+     FROM memcloud.deletions d WHERE d.space = (SELECT id FROM here) AND d.seq > $6
      ORDER BY d.seq LIMIT $5)
     ORDER BY 1 LIMIT $5";
 

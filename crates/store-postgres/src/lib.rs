@@ -34,6 +34,7 @@ mod keys;
 mod profile;
 mod query;
 mod read;
+mod removal;
 mod schema;
 mod sessions;
 mod spaces;
@@ -50,7 +51,7 @@ use deadpool_postgres::Object;
 use half::f16;
 use memcloud_domain::{Clock, Database, Episode, EpisodeId, Error, Space};
 use memcloud_ports::{
-    Appended, Batch, Component, ContentLocation, Counts, Cursor, Damage, Deletion, EpisodeStore, Health,
+    Appended, Batch, Component, ContentLocation, Counts, Cursor, Damage, EpisodeStore, EpisodesOf, Health,
     HealthCheck, Idempotency, Intent, Orphan, PROBE_WITHIN, RecordStore, Store, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
@@ -62,7 +63,7 @@ use crate::error::WorkError;
 pub use examine::{Findings, examine};
 pub use target::{Host, Target, Tls};
 
-/// How long a deletion may take: a session may be long.
+/// How long a deletion may take, and the search for what to delete.
 const LONG: Duration = Duration::from_mins(1);
 
 /// A store in a PostgreSQL database.
@@ -99,11 +100,11 @@ impl PostgresStore {
     async fn delete_with_intent(
         &self,
         space: &Space,
-        deletion: &Deletion,
+        ids: &[EpisodeId],
         removal: Option<Intent>,
     ) -> Result<Vec<EpisodeId>, Error> {
         let delete = |mut client: Object| async move {
-            retry_conflicts!(delete::delete(&mut client, space, deletion, removal))
+            retry_conflicts!(delete::delete(&mut client, space, ids, removal))
         };
         self.run_long("deleting episodes", delete).await
     }
@@ -201,8 +202,12 @@ impl EpisodeStore for PostgresStore {
         self.run_idempotent("reading a page", page).await
     }
 
-    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        Ok(self.delete_with_intent(space, &deletion, None).await?.len() as u64)
+    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
+        self.run_long("finding episodes", |client| delete::ids(client, space, of)).await
+    }
+
+    async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {
+        Ok(self.delete_with_intent(space, ids, None).await?.len() as u64)
     }
 
     async fn counts(&self) -> Result<Counts, Error> {
@@ -271,9 +276,9 @@ impl RecordStore for PostgresStore {
         self.run_idempotent("withdrawing an intent", |client| intents::withdraw(client, intent)).await
     }
 
-    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error> {
+    async fn delete_noted(&self, space: &Space, ids: &[EpisodeId]) -> Result<Option<Orphan>, Error> {
         let intent = Intent::new(self.clock.now());
-        let ids = self.delete_with_intent(space, &deletion, Some(intent)).await?;
+        let ids = self.delete_with_intent(space, ids, Some(intent)).await?;
         Ok((!ids.is_empty()).then_some(Orphan { intent, ids }))
     }
 

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_keys.sql"),
     include_str!("../migrations/0004_spaces.sql"),
     include_str!("../migrations/0005_fact_sets.sql"),
+    include_str!("../migrations/0006_pruning.sql"),
 ];
 
 /// The oldest supported server, as `server_version_num`: 14.

@@ -7,9 +7,9 @@ use memcloud_domain::{Error, Member, Session, Space};
 use memcloud_ports::{LISTED_MEMBERS, SessionCursor, SessionPage, SessionRows, SessionStore, SessionsOf};
 use tokio_postgres::types::ToSql;
 
-use crate::PostgresStore;
 use crate::query::Query;
 use crate::read::limited;
+use crate::{PostgresStore, removal};
 
 /// What every read of sessions selects: a row for each member, or one without for a session that has none. `$1` is the
 /// session to begin after, `$2` the most sessions, `$3` the most members of each.
@@ -85,6 +85,17 @@ impl SessionStore for PostgresStore {
             }
         };
         self.select_sessions("listing sessions", select, limit, &values).await
+    }
+
+    async fn remove_sessions(&self, space: &Space, names: &[String]) -> Result<bool, Error> {
+        let remove =
+            |mut client| async move { retry_conflicts!(removal::sessions(&mut client, space, names)) };
+        self.run_idempotent("removing sessions", remove).await
+    }
+
+    async fn remove_person(&self, space: &Space, name: &str) -> Result<bool, Error> {
+        let remove = |mut client| async move { retry_conflicts!(removal::person(&mut client, space, name)) };
+        self.run("removing a person", remove).await
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use memcloud_domain::Error;
-use memcloud_ports::{ContentLocation, Deletion, Engine, EpisodeStore, RecordStore, Revision};
+use memcloud_ports::{ContentLocation, Engine, EpisodeStore, EpisodesOf, RecordStore, Revision, delete_all};
 use memcloud_store_postgres::{PostgresStore, Target};
 use memcloud_store_tests::{Store, clock, memory, oracle, records, run};
 use memcloud_test_servers::{Database, SharedPostgres};
@@ -60,6 +60,45 @@ async fn records_of_another_engine_are_refused() {
     let other = PostgresStore::open_for(target(&database), clock(), ContentLocation::Graph).await;
     let refused = other.counts().await;
     assert!(matches!(refused, Err(Error::EpisodesElsewhere { .. })), "{refused:?}");
+}
+
+/// Whether a row of any table has this text, or its bytes.
+fn holds(database: &Database, text: &str) -> bool {
+    let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'memcloud'";
+    database.execute(tables).lines().any(|table| {
+        let found = format!(
+            "SELECT count(*) FROM memcloud.{table} t
+             WHERE t::text LIKE '%{text}%' OR t::text LIKE '%' || encode('{text}', 'hex') || '%'"
+        );
+        database.execute(&found).trim() != "0"
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_name_is_left_in_any_table() {
+    let database = SharedPostgres::from_environment().create_database();
+    let store = open(&database).await;
+    memcloud_store_tests::erasure::no_name_is_left(store, async |name| holds(&database, name)).await;
+}
+
+/// Stores that use a session while it is being removed are all stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_stored_in_while_it_is_deleted() {
+    use memcloud_store_tests::learning_queue::store_messages;
+    let database = SharedPostgres::from_environment().create_database();
+    let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
+    let space = memcloud_store_tests::space("race");
+    let memory = memory::memory(two).await;
+    for n in 0..30 {
+        let (stored, deleted) = tokio::join!(
+            store_messages(&one, &space, "ann", n * 2..n * 2 + 2),
+            memory.delete_session(&space, "s")
+        );
+        let deleted = deleted.unwrap().unwrap_or(0);
+        let left = one.episodes.episodes(&space, &stored).await.unwrap().len() as u64;
+        assert!(deleted + left >= 2, "{deleted} were deleted and {left} are left");
+        assert_eq!(one.sessions.session(&space, "s", 0).await.unwrap().is_some(), left > 0);
+    }
 }
 
 /// If servers start at the same time on an empty database, one creates the schema and the others wait.
@@ -136,13 +175,14 @@ async fn no_fact_outlives_a_concurrent_deletion() {
         let name = format!("Tom {n}");
         revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &ids[..1]))]).await;
         let learn = revise(&one, &space, LATER, vec![Revision::Add(pet(&name, 0, &ids[1..]))]);
-        let forget = two.episodes.delete(&space, Deletion::Episodes(vec![ids[(n % 2) as usize]]));
+        let forgotten = [ids[(n % 2) as usize]];
+        let forget = two.episodes.delete(&space, &forgotten);
         let (_, forgotten) = tokio::join!(learn, forget);
         assert_eq!(forgotten.unwrap(), 1);
         let facts = all_facts(&one).await;
         assert_eq!(facts.len(), 1, "it cites the other message");
         assert_eq!(facts[0].fact.citations, [ids[1 - (n % 2) as usize]]);
-        one.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
+        delete_all(&*one.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap();
         assert!(all_facts(&one).await.is_empty());
     }
 }

@@ -26,7 +26,8 @@ pub(crate) fn append(
         let session = session(tx, space, name)?;
         add_members(tx, session, members)?;
     }
-    let first = spaces::advance(tx, space, batch.episodes.len())?;
+    let count = batch.episodes.len();
+    let first = spaces::advance(tx, space, count, count as i64)?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind, created_at,
                                ingested_at, analysis, vector, metadata, content)

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use memcloud_domain::{EpisodeId, Space, Timestamp};
-use memcloud_ports::{Deletion, Intent};
+use memcloud_ports::{EpisodesOf, Intent};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::WorkError;
@@ -13,14 +13,17 @@ use crate::{intents, spaces};
 pub(crate) fn delete(
     tx: &Connection,
     space: &Space,
-    deletion: &Deletion,
+    ids: &[EpisodeId],
     removal: Option<(Intent, Timestamp)>,
 ) -> Result<Vec<EpisodeId>, WorkError> {
     let Some(space) = spaces::find(tx, space)? else {
         return Ok(Vec::new());
     };
-    let doomed = doomed(tx, space, deletion)?;
-    let first = spaces::advance(tx, space, doomed.len())?;
+    let doomed = doomed(tx, space, ids)?;
+    if doomed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let first = spaces::advance(tx, space, doomed.len(), -(doomed.len() as i64))?;
     let mut record = tx.prepare_cached("INSERT INTO deletions (space, seq, uid) VALUES (?1, ?2, ?3)")?;
     let mut remove = tx.prepare_cached("DELETE FROM episodes WHERE id = ?1")?;
     for (sequence, (id, uid)) in (first..).zip(&doomed) {
@@ -28,8 +31,9 @@ pub(crate) fn delete(
         remove.execute([id])?;
         facts::forget(tx, uid)?;
     }
+    spaces::prune(tx, space)?;
     let ids: Vec<EpisodeId> = doomed.into_iter().map(|(_, uid)| EpisodeId::from_bytes(uid)).collect();
-    if let Some((intent, now)) = removal.filter(|_| !ids.is_empty()) {
+    if let Some((intent, now)) = removal {
         intents::record_removal(tx, intent, now, &ids)?;
     }
     Ok(ids)
@@ -39,7 +43,7 @@ pub(crate) fn delete(
 pub(crate) fn parts(
     connection: &Connection,
     space: &Space,
-    deletion: &Deletion,
+    ids: &[EpisodeId],
     most_bytes: usize,
 ) -> Result<Vec<Vec<EpisodeId>>, WorkError> {
     let Some(space) = spaces::find(connection, space)? else {
@@ -51,7 +55,7 @@ pub(crate) fn parts(
          FROM episodes WHERE id = ?1",
     )?;
     let (mut parts, mut bytes) = (Vec::<Vec<EpisodeId>>::new(), usize::MAX);
-    for (id, uid) in doomed(connection, space, deletion)? {
+    for (id, uid) in doomed(connection, space, ids)? {
         // Each row is in six indexes as well.
         let size = size.query_row([id], |row| row.get::<_, i64>(0))? as usize + 8_192;
         bytes = bytes.saturating_add(size);
@@ -65,32 +69,34 @@ pub(crate) fn parts(
 }
 
 /// The row and id of each episode to delete, in the order of storing.
-fn doomed(tx: &Connection, space: i64, deletion: &Deletion) -> Result<Vec<(i64, [u8; 16])>, WorkError> {
-    let mut doomed = Vec::new();
-    match deletion {
-        Deletion::Session(name) => {
-            let mut select = tx.prepare_cached(
-                "SELECT e.id, e.uid FROM episodes e JOIN sessions s ON s.id = e.session
-                 WHERE s.space = ?1 AND s.name = ?2 ORDER BY e.seq",
-            )?;
-            for row in select.query_map(params![space, name], |row| Ok((row.get(0)?, row.get(1)?)))? {
-                doomed.push(row?);
-            }
-        }
-        Deletion::Episodes(ids) => {
-            let mut select =
-                tx.prepare_cached("SELECT seq, id, uid FROM episodes WHERE uid = ?1 AND space = ?2")?;
-            let mut found = BTreeMap::new();
-            for id in ids {
-                let row = select
-                    .query_row(params![id.as_bytes(), space], |row| {
-                        Ok((row.get::<_, i64>(0)?, (row.get(1)?, row.get(2)?)))
-                    })
-                    .optional()?;
-                found.extend(row);
-            }
-            doomed.extend(found.into_values());
-        }
+fn doomed(tx: &Connection, space: i64, ids: &[EpisodeId]) -> Result<Vec<(i64, [u8; 16])>, WorkError> {
+    let mut select = tx.prepare_cached("SELECT seq, id, uid FROM episodes WHERE uid = ?1 AND space = ?2")?;
+    let mut found = BTreeMap::new();
+    for id in ids {
+        let row = select.query_row(params![id.as_bytes(), space], |row| {
+            Ok((row.get::<_, i64>(0)?, (row.get(1)?, row.get(2)?)))
+        });
+        found.extend(row.optional()?);
     }
-    Ok(doomed)
+    Ok(found.into_values().collect())
+}
+
+/// The ids of episodes, in the order of storing.
+pub(crate) fn ids(
+    connection: &Connection,
+    space: &Space,
+    of: &EpisodesOf,
+) -> Result<Vec<EpisodeId>, WorkError> {
+    const OF_SESSION: &str = "SELECT e.uid FROM episodes e JOIN sessions s ON s.id = e.session
+                              WHERE s.space = ?1 AND s.name = ?2 ORDER BY e.seq";
+    const OF_PERSON: &str =
+        "SELECT uid FROM episodes WHERE space = ?1 AND (producer = ?2 OR produced_for = ?2) ORDER BY seq";
+    let Some(space) = spaces::find(connection, space)? else { return Ok(Vec::new()) };
+    let (sql, name) = match of {
+        EpisodesOf::Session(name) => (OF_SESSION, name),
+        EpisodesOf::Person(name) => (OF_PERSON, name),
+    };
+    let mut select = connection.prepare_cached(sql)?;
+    let found = select.query_map(params![space, name], |row| row.get(0).map(EpisodeId::from_bytes))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }

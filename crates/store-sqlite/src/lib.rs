@@ -22,6 +22,7 @@ mod readers;
 mod room;
 mod salvage;
 mod schema;
+mod sessions;
 mod spaces;
 mod vectors;
 mod writer;
@@ -34,9 +35,9 @@ use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, Session, Space, Timestamp};
 use memcloud_ports::{
-    Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Damage, Deletion, EpisodeStore,
-    Health, HealthCheck, History, Idempotency, Intent, Orphan, RecordStore, Sequence, SessionCursor,
-    SessionPage, SessionStore, SessionsOf, Store, VectorStore,
+    Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Damage, EpisodeStore, EpisodesOf,
+    Health, HealthCheck, History, Idempotency, Intent, Orphan, Position, RecordStore, Sequence,
+    SessionCursor, SessionPage, SessionStore, SessionsOf, Store, VectorStore,
 };
 
 use rusqlite::Connection;
@@ -118,36 +119,45 @@ impl SqliteStore {
         Ok(Self { clock, path, memory, files, damage, readers, writer, _lock: lock })
     }
 
-    /// Deletes, and removes the deleted text from the write-ahead log.
-    async fn delete_for_good(
+    /// Deletes, and removes what was deleted from the write-ahead log, which still holds it until a checkpoint.
+    async fn erase<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, WorkError> + Clone + Send + 'static,
+    {
+        let deleted = self.writer.delete(doing, work).await?;
+        self.writer.checkpoint().await;
+        Ok(deleted)
+    }
+
+    async fn delete_episodes(
         &self,
         space: &Space,
-        deletion: Deletion,
+        ids: &[EpisodeId],
         removal: Option<(Intent, Timestamp)>,
     ) -> Result<Vec<EpisodeId>, Error> {
         const DOING: &str = "deleting episodes";
-        let (of, all) = (space.clone(), deletion.clone());
+        let (of, all) = (space.clone(), ids.to_vec());
         let work = move |tx: &_| delete::delete(tx, &of, &all, removal);
         let deleted = match self.writer.write(DOING, work.clone()).await {
-            Err(Error::StorageFull(_)) if removal.is_none() => self.delete_by_parts(space, deletion).await?,
+            Err(Error::StorageFull(_)) if removal.is_none() => self.delete_by_parts(space, ids).await?,
             Err(Error::StorageFull(_)) => self.writer.write_in(Line::Freeing, DOING, work).await?,
             deleted => deleted?,
         };
         if !deleted.is_empty() {
-            // Until a checkpoint, the write-ahead log still holds the deleted text.
             self.writer.checkpoint().await;
         }
         Ok(deleted)
     }
 
     /// Deletes on a full disk: in transactions that fit in the reserve.
-    async fn delete_by_parts(&self, space: &Space, deletion: Deletion) -> Result<Vec<EpisodeId>, Error> {
+    async fn delete_by_parts(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<EpisodeId>, Error> {
         const DOING: &str = "deleting episodes on a full disk";
-        let of = space.clone();
-        let parts = self.readers.read(DOING, move |c| delete::parts(c, &of, &deletion, PART_BYTES)).await?;
+        let (of, ids) = (space.clone(), ids.to_vec());
+        let parts = self.readers.read(DOING, move |c| delete::parts(c, &of, &ids, PART_BYTES)).await?;
         let mut deleted = Vec::new();
         for part in parts {
-            let (of, part) = (space.clone(), Deletion::Episodes(part));
+            let of = space.clone();
             let work = move |tx: &_| delete::delete(tx, &of, &part, None);
             deleted.extend(self.writer.write_in(Line::Freeing, DOING, work).await?);
         }
@@ -250,10 +260,10 @@ impl RecordStore for SqliteStore {
         self.writer.write("withdrawing an intent", move |tx| intents::withdraw(tx, intent, now)).await
     }
 
-    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error> {
+    async fn delete_noted(&self, space: &Space, ids: &[EpisodeId]) -> Result<Option<Orphan>, Error> {
         let now = self.clock.now();
         let intent = Intent::new(now);
-        let ids = self.delete_for_good(space, deletion, Some((intent, now))).await?;
+        let ids = self.delete_episodes(space, ids, Some((intent, now))).await?;
         Ok((!ids.is_empty()).then_some(Orphan { intent, ids }))
     }
 
@@ -318,8 +328,16 @@ impl EpisodeStore for SqliteStore {
         self.readers.read_or_salvage("reading a page", read, salvage).await
     }
 
-    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        Ok(self.delete_for_good(space, deletion, None).await?.len() as u64)
+    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
+        let (space, of) = (space.clone(), of.clone());
+        self.readers.read("finding episodes", move |c| delete::ids(c, &space, &of)).await
+    }
+
+    async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.delete_episodes(space, ids, None).await?.len() as u64)
     }
 
     async fn counts(&self) -> Result<Counts, Error> {
@@ -333,7 +351,12 @@ impl History for SqliteStore {
         self.readers.read_now("reading a space's head", |c| read::head(c, space))
     }
 
-    async fn changes(&self, space: &Space, after: Sequence, limit: usize) -> Result<Vec<Change>, Error> {
+    async fn changes(
+        &self,
+        space: &Space,
+        after: Position,
+        limit: usize,
+    ) -> Result<Option<Vec<Change>>, Error> {
         let space = space.clone();
         let of = space.clone();
         let salvage = move |c: &_, damage: &_| salvage::changes(c, damage, &of, after, limit);
@@ -371,6 +394,16 @@ impl SessionStore for SqliteStore {
     ) -> Result<SessionPage, Error> {
         let of = of.clone();
         self.readers.read("listing sessions", move |c| read::sessions(c, &of, after, limit)).await
+    }
+
+    async fn remove_sessions(&self, space: &Space, names: &[String]) -> Result<bool, Error> {
+        let (space, names) = (space.clone(), names.to_vec());
+        self.erase("removing sessions", move |tx| sessions::remove(tx, &space, &names)).await
+    }
+
+    async fn remove_person(&self, space: &Space, name: &str) -> Result<bool, Error> {
+        let (space, name) = (space.clone(), name.to_owned());
+        self.erase("removing a person", move |tx| sessions::remove_person(tx, &space, &name)).await
     }
 }
 

@@ -1,7 +1,7 @@
 use memcloud_domain::{Episode, EpisodeId, Member, Purpose, Session, Space, Timestamp};
 use memcloud_ports::{
-    Change, ChangeKind, Counts, Cursor, Gathered, IndexRow, LISTED_MEMBERS, Sequence, SessionCursor,
-    SessionPage, SessionRows, SessionsOf,
+    Change, ChangeKind, Counts, Cursor, Gathered, IndexRow, LISTED_MEMBERS, Position, Sequence,
+    SessionCursor, SessionPage, SessionRows, SessionsOf,
 };
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -30,15 +30,15 @@ pub(crate) fn head(connection: &Connection, space: &Space) -> Result<Sequence, W
         .map_or(0, i64::cast_unsigned))
 }
 
-/// The changes of a space after a sequence number, oldest first.
+/// The changes of a space after a position, oldest first.
 pub(crate) fn changes(
     connection: &Connection,
     space: &Space,
-    after: Sequence,
+    after: Position,
     limit: usize,
-) -> Result<Vec<Change>, WorkError> {
+) -> Result<Option<Vec<Change>>, WorkError> {
     let Some(space) = spaces::find(connection, space)? else {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     };
     let mut select = connection.prepare_cached(
         "SELECT e.seq, e.uid, s.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis,
@@ -46,23 +46,31 @@ pub(crate) fn changes(
          FROM episodes e JOIN sessions s ON s.id = e.session
          WHERE e.space = ?1 AND e.seq > ?2
          UNION ALL
-         SELECT seq, uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM deletions WHERE space = ?1 AND seq > ?2
-         ORDER BY 1 LIMIT ?3",
+         SELECT seq, uid, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM deletions WHERE space = ?1 AND seq > ?3
+         ORDER BY 1 LIMIT ?4",
     )?;
-    let rows = select.query_map(params![space, after.cast_signed(), limit as i64], change)?;
-    Ok(Gathered::from_rows(rows, Change::size)?)
+    let (changes, removals) = (after.changes.cast_signed(), after.removals.cast_signed());
+    let rows = select.query_map(params![space, changes, removals, limit as i64], change)?;
+    let changes = Gathered::from_rows(rows, Change::size)?;
+    Ok((!is_pruned(connection, space, after)?).then_some(changes))
+}
+
+/// Whether removals after a position are pruned. Asked after they were read, so none was pruned before the read.
+pub(crate) fn is_pruned(connection: &Connection, space: i64, after: Position) -> Result<bool, WorkError> {
+    let mut select = connection.prepare_cached("SELECT 1 FROM spaces WHERE id = ?1 AND pruned > ?2")?;
+    Ok(select.exists([space, after.removals.cast_signed()])?)
 }
 
 /// The removals of a space after a sequence number, up to another.
 pub(crate) fn deletions(
     connection: &Connection,
     space: i64,
-    after: Sequence,
+    after: Position,
     end: i64,
 ) -> Result<Vec<Change>, WorkError> {
     let mut select = connection
         .prepare_cached("SELECT seq, uid FROM deletions WHERE space = ?1 AND seq > ?2 AND seq <= ?3")?;
-    let rows = select.query_map(params![space, after.cast_signed(), end], |row| {
+    let rows = select.query_map(params![space, after.removals.cast_signed(), end], |row| {
         let sequence = row.get::<_, i64>(0)?.cast_unsigned();
         Ok(Change { sequence, id: id(row, 1)?, kind: ChangeKind::Removed })
     })?;

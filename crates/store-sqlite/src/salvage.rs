@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use memcloud_domain::{Episode, EpisodeId, Space};
-use memcloud_ports::{Change, Cursor, Gathered};
+use memcloud_ports::{Change, Cursor, Gathered, Position};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{WorkError, is_damage};
@@ -78,12 +78,12 @@ pub(crate) fn changes(
     connection: &Connection,
     damage: &Damage<i64>,
     space: &Space,
-    after: u64,
+    after: Position,
     limit: usize,
-) -> Result<Vec<Change>, WorkError> {
-    let Some(space) = spaces::find(connection, space)? else { return Ok(Vec::new()) };
+) -> Result<Option<Vec<Change>>, WorkError> {
+    let Some(space) = spaces::find(connection, space)? else { return Ok(Some(Vec::new())) };
     let mut keys = keys(connection, damage, space)?;
-    keys.retain(|key| key.sequence > after.cast_signed());
+    keys.retain(|key| key.sequence > after.changes.cast_signed());
     keys.sort_unstable_by_key(|key| key.sequence);
     let mut changes = rows(connection, damage, &keys, read::CHANGE_BY_ROW, Change::size, limit)?;
     // What comes after a full answer is read later.
@@ -98,7 +98,7 @@ pub(crate) fn changes(
     changes.extend(read::deletions(connection, space, after, end)?);
     changes.sort_unstable_by_key(|change| change.sequence);
     changes.truncate(limit);
-    Ok(changes)
+    Ok((!read::is_pruned(connection, space, after)?).then_some(changes))
 }
 
 /// See [`read::episodes`].

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceState, Timestamp};
-use memcloud_ports::{LIFE_BITS, SpaceStore};
+use memcloud_ports::{LIFE_BITS, REMOVALS_KEPT, SpaceStore};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::SqliteStore;
@@ -33,7 +33,7 @@ impl SpaceStore for SqliteStore {
 
     async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
         let space = space.clone();
-        self.writer.write("deleting a space", move |tx| begin_deletion(tx, &space)).await
+        self.erase("deleting a space", move |tx| begin_deletion(tx, &space)).await
     }
 
     async fn hidden_spaces(&self) -> Result<Vec<Space>, Error> {
@@ -42,7 +42,7 @@ impl SpaceStore for SqliteStore {
 
     async fn remove_space(&self, hidden: &Space) -> Result<(), Error> {
         let hidden = hidden.clone();
-        self.writer.write("removing a space", move |tx| remove(tx, &hidden)).await
+        self.erase("removing a space", move |tx| remove(tx, &hidden)).await
     }
 }
 
@@ -76,13 +76,23 @@ fn is_being_deleted(connection: &Connection, space: &Space) -> Result<bool, Work
         .exists(params![space.org, space.project])?)
 }
 
-/// Takes the next `count` sequence numbers of a space and returns the first of them.
-pub(crate) fn advance(tx: &Connection, space: i64, count: usize) -> Result<i64, WorkError> {
+/// Takes the next `count` sequence numbers of a space, which gains so many episodes, and returns the first of them.
+pub(crate) fn advance(tx: &Connection, space: i64, count: usize, gained: i64) -> Result<i64, WorkError> {
     let count = count as i64;
-    let head: i64 = tx
-        .prepare_cached("UPDATE spaces SET head = head + ?2 WHERE id = ?1 RETURNING head")?
-        .query_row(params![space, count], |row| row.get(0))?;
+    let advance = "UPDATE spaces SET head = head + ?2, episodes = episodes + ?3 WHERE id = ?1 RETURNING head";
+    let head: i64 = tx.prepare_cached(advance)?.query_row(params![space, count, gained], |row| row.get(0))?;
     Ok(head - count + 1)
+}
+
+/// Forgets the old deletions of a space: see [`pruned_up_to`](memcloud_ports::pruned_up_to).
+pub(crate) fn prune(tx: &Connection, space: i64) -> Result<(), WorkError> {
+    let advance =
+        "UPDATE spaces SET pruned = max(pruned, head - max(episodes, ?2)) WHERE id = ?1 RETURNING pruned";
+    let pruned: i64 = tx
+        .prepare_cached(advance)?
+        .query_row(params![space, REMOVALS_KEPT.cast_signed()], |row| row.get(0))?;
+    tx.prepare_cached("DELETE FROM deletions WHERE space = ?1 AND seq <= ?2")?.execute([space, pruned])?;
+    Ok(())
 }
 
 /// Whether messages that are stored in a space are learned from.

@@ -37,7 +37,7 @@ pub(crate) fn set(tx: &Connection, vectors: &[(EpisodeId, Vec<f16>)]) -> Result<
     for (id, vector) in vectors {
         let space: Option<i64> = space_of.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
         if let Some(space) = space {
-            update.execute(params![id.as_bytes(), encode(vector), spaces::advance(tx, space, 1)?])?;
+            update.execute(params![id.as_bytes(), encode(vector), spaces::advance(tx, space, 1, 0)?])?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memcloud_domain::Error;
-use memcloud_ports::{ContentLocation, Engine};
+use memcloud_ports::{ContentLocation, Engine, EpisodesOf, delete_all};
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::{Store, clock, memory, oracle, records, run};
 use proptest::prelude::*;
@@ -97,8 +97,21 @@ async fn deleted_text_is_in_no_file() {
         })
     };
     assert!(holds_secret());
-    memory.engine().episodes.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*memory.engine().episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap();
     assert!(!holds_secret());
+}
+
+#[tokio::test]
+async fn no_name_is_left_in_any_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let holds = async |name: &str| {
+        std::fs::read_dir(directory.path()).unwrap().any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(name.len()).any(|window| window == name.as_bytes())
+        })
+    };
+    memcloud_store_tests::erasure::no_name_is_left(store, holds).await;
 }
 
 /// If a process ends while it learns, the next one claims its messages at once.
@@ -134,7 +147,7 @@ async fn deleted_facts_are_in_no_file() {
     assert!(holds(first) && holds(second));
     assert!(store.facts.delete_fact(&(&space).into(), fact).await.unwrap());
     assert!(!holds(first), "deleted by itself");
-    store.episodes.delete(&space, memcloud_ports::Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*store.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap();
     assert!(!holds(second), "deleted with its message");
 }
 
@@ -203,7 +216,7 @@ async fn a_reader_of_the_file_delays_the_checkpoint_but_no_request() {
     let file = directory.path().join(memcloud_store_sqlite::FILE);
     let outside = rusqlite::Connection::open(&file).unwrap();
     outside.execute_batch("BEGIN; SELECT count(*) FROM episodes").unwrap();
-    let deletion = memcloud_ports::Deletion::Episodes(ids);
+    let deletion = &ids;
     assert_eq!(memory.engine().episodes.delete(&space, deletion).await.unwrap(), 1);
     outside.execute_batch("COMMIT").unwrap();
     store("something else").await;

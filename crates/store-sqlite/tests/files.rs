@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use memcloud_domain::{Error, Space};
 use memcloud_memory::{Memory, StoreRequest};
-use memcloud_ports::{Deletion, Engine};
+use memcloud_ports::{Engine, EpisodesOf, delete_all};
 use memcloud_store_sqlite::{FILE, SqliteStore};
 use memcloud_store_tests::{clock, memory, said, space};
 use rusqlite::Connection;
@@ -100,7 +100,7 @@ async fn a_reader_of_another_program_slows_no_store_after_a_deletion() {
     let alone = timed().await;
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN; SELECT count(*) FROM episodes").unwrap();
-    engine.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*engine.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap();
     let during = timed().await;
     // Before, each of the twenty waited a quarter of a second.
     assert!(during < alone * 3 + Duration::from_secs(1), "{during:?} during a read, {alone:?} alone");

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use memcloud_domain::{
-    Category, CategoryId, CategoryOrigin, FactScope, FactSet, FactTarget, SetType, SetTypeId, Tag, TagId,
+    Category, CategoryId, CategoryOrigin, EpisodeId, FactScope, FactSet, FactTarget, SetType, SetTypeId, Tag,
+    TagId,
 };
-use memcloud_ports::{Deletion, Revision, RevisionSet};
+use memcloud_ports::{Revision, RevisionSet};
 use uuid::Uuid;
 
 use crate::Store;
@@ -27,7 +28,7 @@ fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-fn category(number: u128, origin: CategoryOrigin, name: &str) -> Category {
+pub(crate) fn category(number: u128, origin: CategoryOrigin, name: &str) -> Category {
     let tag = |(number, name): (u128, &str)| Tag {
         id: TagId(id(number)),
         name: name.into(),
@@ -258,8 +259,8 @@ pub async fn a_deleted_space_takes_its_categories_along(store: Store) {
     gone(&store).await;
     for hidden in store.spaces.hidden_spaces().await.unwrap() {
         let all = store.episodes.page(&hidden, None, None, 9).await.unwrap();
-        let ids = all.iter().map(|episode| episode.id).collect();
-        store.episodes.delete(&hidden, Deletion::Episodes(ids)).await.unwrap();
+        let ids: Vec<EpisodeId> = all.iter().map(|episode| episode.id).collect();
+        store.episodes.delete(&hidden, &ids).await.unwrap();
         store.spaces.remove_space(&hidden).await.unwrap();
     }
     assert!(all_facts(&store).await.is_empty());

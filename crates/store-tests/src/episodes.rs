@@ -1,7 +1,9 @@
 //! What every engine must do as a [`EpisodeStore`](memcloud_ports::EpisodeStore).
 
 use memcloud_domain::{Episode, EpisodeId, Error, Member, Purpose};
-use memcloud_ports::{Appended, Batch, ChangeKind, Cursor, Deletion, Idempotency, SessionsOf};
+use memcloud_ports::{
+    Appended, Batch, ChangeKind, Cursor, EpisodesOf, Idempotency, Position, SessionsOf, delete_all,
+};
 
 use crate::Store;
 use crate::history::all_changes;
@@ -82,7 +84,7 @@ pub async fn a_repeated_request_stores_nothing(store: Store) {
     assert_eq!(store.episodes.append(named(2, 1, 30)).await.unwrap(), Appended::Stored);
     assert_eq!(store.episodes.counts().await.unwrap().episodes, 4);
     assert_eq!(store.history.head(&space).await.unwrap(), 4, "what stores nothing takes no sequence number");
-    store.episodes.delete(&space, Deletion::Episodes(ids)).await.unwrap();
+    store.episodes.delete(&space, &ids).await.unwrap();
     assert_eq!(
         store.episodes.repeated(idempotency).await.unwrap(),
         None,
@@ -160,14 +162,14 @@ pub async fn deleted_episodes_are_gone(store: Store) {
     let ids: Vec<EpisodeId> = gone.iter().map(|e| e.id).collect();
     let elsewhere = crate::space("elsewhere");
     assert_eq!(
-        store.episodes.delete(&elsewhere, Deletion::Episodes(ids.clone())).await.unwrap(),
+        store.episodes.delete(&elsewhere, &ids).await.unwrap(),
         0,
         "the episodes are in another space"
     );
     let twice = vec![ids[0], ids[0], EpisodeId::new(minute(9), 0)];
-    assert_eq!(store.episodes.delete(&space, Deletion::Episodes(twice)).await.unwrap(), 1);
-    assert_eq!(store.episodes.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 2);
-    assert_eq!(store.episodes.delete(&space, Deletion::Session("gone".into())).await.unwrap(), 0);
+    assert_eq!(store.episodes.delete(&space, &twice).await.unwrap(), 1);
+    assert_eq!(delete_all(&*store.episodes, &space, &EpisodesOf::Session("gone".into())).await.unwrap(), 2);
+    assert_eq!(delete_all(&*store.episodes, &space, &EpisodesOf::Session("gone".into())).await.unwrap(), 0);
     assert!(store.episodes.episodes(&space, &ids).await.unwrap().is_empty());
     assert!(store.episodes.newest(&space, "gone", 10).await.unwrap().is_empty());
     assert_eq!(store.episodes.page(&space, None, None, 10).await.unwrap(), kept);
@@ -205,7 +207,7 @@ pub async fn transcripts_are_listed_but_need_no_vector(store: Store) {
     assert_eq!(store.vectors.without_vector(10).await.unwrap(), episodes[2..]);
     let counts = store.episodes.counts().await.unwrap();
     assert_eq!((counts.episodes, counts.without_vector), (3, 1));
-    assert_eq!(store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap(), 3);
+    assert_eq!(delete_all(&*store.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap(), 3);
     assert!(store.episodes.newest(&space, "s", 10).await.unwrap().is_empty());
 }
 
@@ -220,7 +222,7 @@ pub async fn spaces_are_separate(store: Store) {
     assert_eq!(store.episodes.episodes(&one, &ids).await.unwrap(), here);
     assert_eq!(store.episodes.newest(&two, "s", 10).await.unwrap(), there);
     assert_eq!(all_changes(&store, &one, 10).await.len(), 2);
-    store.episodes.delete(&one, Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*store.episodes, &one, &EpisodesOf::Session("s".into())).await.unwrap();
     assert_eq!(store.episodes.newest(&two, "s", 10).await.unwrap(), there);
 }
 
@@ -228,10 +230,10 @@ pub async fn spaces_are_separate(store: Store) {
 pub async fn empty_requests_change_nothing(store: Store) {
     let space = space("nothing");
     assert!(store.episodes.episodes(&space, &[]).await.unwrap().is_empty());
-    assert!(store.history.changes(&space, 0, 10).await.unwrap().is_empty());
+    assert!(store.history.changes(&space, Position::default(), 10).await.unwrap().unwrap().is_empty());
     assert!(store.episodes.newest(&space, "s", 10).await.unwrap().is_empty());
-    assert_eq!(store.episodes.delete(&space, Deletion::Episodes(Vec::new())).await.unwrap(), 0);
-    assert_eq!(store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap(), 0);
+    assert_eq!(store.episodes.delete(&space, &[]).await.unwrap(), 0);
+    assert_eq!(delete_all(&*store.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap(), 0);
     store.vectors.set_vectors(Vec::new()).await.unwrap();
     assert!(store.vectors.without_vector(10).await.unwrap().is_empty());
     assert_eq!(store.episodes.counts().await.unwrap(), memcloud_ports::Counts::default());
@@ -265,5 +267,5 @@ pub async fn long_texts_and_names_are_stored(store: Store) {
     long.sessions = vec![(name.clone(), vec![Member::User(name.clone())])];
     assert_eq!(store.episodes.append(long).await.unwrap(), Appended::Stored);
     assert_eq!(store.episodes.page(&space, Some(&name), None, 10).await.unwrap(), episodes);
-    assert_eq!(store.episodes.delete(&space, Deletion::Session(name)).await.unwrap(), 3);
+    assert_eq!(delete_all(&*store.episodes, &space, &EpisodesOf::Session(name)).await.unwrap(), 3);
 }

@@ -3,7 +3,8 @@
 use half::f16;
 use memcloud_domain::{EpisodeId, Fact, FactId, FactScope, FactSet, FactTarget, Metadata, Space};
 use memcloud_ports::{
-    Deletion, EmbeddedFact, FactChanges, FactSets, FactsOf, NewFact, Outcome, Queued, Revision, RevisionSet,
+    EmbeddedFact, EpisodesOf, FactChanges, FactSets, FactsOf, NewFact, Outcome, Queued, Revision,
+    RevisionSet, delete_all,
 };
 use serde_json::json;
 
@@ -246,10 +247,10 @@ pub async fn deleted_messages_delete_their_facts(store: Store) {
     let past = add_fact(&store, &space, pet("Leo", 7, &[ids[5], ids[8]])).await;
     revise(&store, &space, LATER, vec![Revision::Retire { old: past, at: minute(9) }]).await;
     let taken = claim(&store, 100).await.unwrap();
-    let gone = Deletion::Episodes(vec![ids[5]]);
-    assert_eq!(store.episodes.delete(&crate::space("elsewhere"), gone.clone()).await.unwrap(), 0);
+    let gone = [ids[5]];
+    assert_eq!(store.episodes.delete(&crate::space("elsewhere"), &gone).await.unwrap(), 0);
     assert_eq!(all_facts(&store).await.len(), 3);
-    assert_eq!(store.episodes.delete(&space, gone).await.unwrap(), 1);
+    assert_eq!(store.episodes.delete(&space, &gone).await.unwrap(), 1);
     let found: Vec<_> = all_facts(&store).await.into_iter().map(|f| (f.fact.id, f.fact.citations)).collect();
     assert_eq!(found, [(shared, vec![ids[6]]), (past, vec![ids[8]])], "{alone} is gone");
     assert_eq!(store.learning.waiting(None).await.unwrap().waiting, 19);
@@ -259,7 +260,7 @@ pub async fn deleted_messages_delete_their_facts(store: Store) {
     assert_eq!(first.episodes, ids[..5]);
     store.learning.put_back(&first, &Outcome::Failed(minute(LATER))).await.unwrap();
     assert_eq!(claim(&store, 200).await.unwrap().episodes, ids[6..11]);
-    assert_eq!(store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap(), 19);
+    assert_eq!(delete_all(&*store.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap(), 19);
     assert!(all_facts(&store).await.is_empty());
     let waiting = store.learning.waiting(None).await.unwrap();
     assert_eq!((waiting.waiting, waiting.parked, waiting.since), (0, 0, None));
@@ -274,7 +275,7 @@ pub async fn facts_need_an_existing_citation(store: Store) {
     let foreign = store_messages(&store, &crate::space("foreign"), "ann", 30..31).await;
     let tom = add_fact(&store, &space, pet("Tom", 1, &ids[1..2])).await;
     let taken = claim(&store, 100).await.unwrap();
-    store.episodes.delete(&space, Deletion::Episodes(vec![ids[2], ids[3]])).await.unwrap();
+    store.episodes.delete(&space, &[ids[2], ids[3]]).await.unwrap();
     let learned = vec![
         Revision::Add(pet("Mia", 2, &ids[2..4])),
         Revision::Add(pet("Leo", 2, &ids[2..5])),
@@ -306,7 +307,7 @@ pub async fn spaces_learn_separately(store: Store) {
     assert!(current_facts(&store, &space("three")).await.is_empty());
     let taken = claim(&store, LATER).await.unwrap();
     assert_eq!((taken.target, taken.space, taken.episodes), (profile(&one, "ann"), one.clone(), here));
-    store.episodes.delete(&one, Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*store.episodes, &one, &EpisodesOf::Session("s".into())).await.unwrap();
     assert_eq!(all_facts(&store).await.len(), 1);
     assert_eq!(store.learning.waiting(Some(&two)).await.unwrap().waiting, 2);
 }
@@ -412,7 +413,7 @@ pub async fn facts_are_made_by_hand(store: Store) {
     assert_eq!((tom_now.fact.metadata.len(), tom_now.vector.is_some()), (0, true), "only that has changed");
     // What rests on no message stays when messages are deleted; what rested on them goes with them.
     let noted = add(&pet("Zoe", 3, &[])).await.unwrap();
-    store.episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*store.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap();
     assert_eq!(all_facts(&store).await.iter().map(|fact| fact.fact.id).collect::<Vec<_>>(), [noted]);
     let facts = all_facts(&store).await;
     store.facts.put_facts(&facts).await.unwrap();
@@ -453,8 +454,8 @@ pub async fn facts_of_an_organization_cite_all_its_spaces(store: Store) {
     assert!(current_facts(&store, &one).await.is_empty());
     assert!(!store.facts.delete_fact(&(&one).into(), facts[0].id).await.unwrap());
     assert_eq!(store.categories.sets(&target.set.scope).await.unwrap(), std::slice::from_ref(&target.set));
-    store.episodes.delete(&one, Deletion::Episodes(ids[..1].to_vec())).await.unwrap();
+    store.episodes.delete(&one, &ids[..1]).await.unwrap();
     assert_eq!(all_facts(&store).await[0].fact.citations, ids[1..2]);
-    store.episodes.delete(&two, Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*store.episodes, &two, &EpisodesOf::Session("s".into())).await.unwrap();
     assert!(all_facts(&store).await.is_empty());
 }

@@ -21,6 +21,7 @@ pub mod agreement;
 pub mod categories;
 mod embedder;
 pub mod episodes;
+pub mod erasure;
 pub mod facts;
 pub mod filters;
 pub mod history;
@@ -56,5 +57,6 @@ pub async fn run<F: Future<Output = Store>>(fresh: impl Fn() -> F) {
     usage::run(&fresh).await;
     keys::run(&fresh).await;
     spaces::run(&fresh).await;
+    erasure::run(&fresh).await;
     memory::run(&fresh).await;
 }

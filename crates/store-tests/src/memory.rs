@@ -6,7 +6,7 @@ use memcloud_domain::{EpisodeId, Filter, Member, Metadata, NewEpisode, Purpose, 
 use memcloud_memory::{
     Checked, Limits, ListQuery, Memory, RankingWeights, SearchQuery, SessionMembers, StoreRequest,
 };
-use memcloud_ports::{Cursor, Deletion};
+use memcloud_ports::{Cursor, EpisodesOf, delete_all};
 use proptest::prelude::*;
 
 use crate::filters::{filters, metadata};
@@ -95,10 +95,10 @@ pub async fn the_next_search_finds_a_stored_message(engine: Store) {
         assert_eq!(find(&memory, &space, content, Filter::default(), 9).await.len(), n + 1);
         assert_eq!(find(&memory, &space, content, Filter::default(), 1).await, ids[n..], "{content}");
     }
-    assert_eq!(memory.engine().episodes.delete(&space, Deletion::Episodes(vec![ids[0]])).await.unwrap(), 1);
+    assert_eq!(memory.engine().episodes.delete(&space, &[ids[0]]).await.unwrap(), 1);
     let left = find(&memory, &space, "Where are the keys?", Filter::default(), 9).await;
     assert!(left.len() == 3 && !left.contains(&ids[0]));
-    memory.engine().episodes.delete(&space, Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*memory.engine().episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap();
     assert!(find(&memory, &space, "keys", Filter::default(), 9).await.is_empty());
 }
 
@@ -302,16 +302,12 @@ async fn take(memory: &Memory, space: &Space, steps: Vec<Step>) {
             }
             Step::Delete(n) if !stored.is_empty() => {
                 let id = stored[n % stored.len()];
-                memory.engine().episodes.delete(space, Deletion::Episodes(vec![id])).await.unwrap();
+                memory.engine().episodes.delete(space, &[id]).await.unwrap();
             }
             Step::Delete(_) => {}
             Step::DeleteSession(session) => {
-                memory
-                    .engine()
-                    .episodes
-                    .delete(space, Deletion::Session(format!("session-{session}")))
-                    .await
-                    .unwrap();
+                let of = EpisodesOf::Session(format!("session-{session}"));
+                memory.delete_episodes(space, &of).await.unwrap();
             }
             Step::Search => drop(find(memory, space, "apple house", Filter::default(), 3).await),
         }

@@ -8,8 +8,9 @@ use memcloud_domain::{
     ApiKey, EpisodeId, Error, Fact, FactScope, FactSet, FactTarget, KeyHash, KeyId, Metadata, Right, Space,
 };
 use memcloud_ports::{
-    AdminRule, Appended, Batch, Budget, Charge, ClaimedBatch, Cursor, Deletion, FactChanges, FactsOf,
-    Idempotency, InMemoryEngine, NewFact, Outcome, Queued, Revision, RevisionSet, SessionsOf, Trigger,
+    AdminRule, Appended, Batch, Budget, Charge, ClaimedBatch, Cursor, EpisodesOf, FactChanges, FactsOf,
+    Idempotency, InMemoryEngine, NewFact, Outcome, Position, Queued, Revision, RevisionSet, SessionsOf,
+    Trigger,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -21,6 +22,9 @@ use crate::samples::{batch, clock, episode, minute, space};
 /// The names of categories in histories.
 const CATEGORY_NAMES: [&str; 2] = ["profile", "work"];
 
+/// The names of people in histories.
+const NAMES: [&str; 5] = ["ann", "bob", "bot", "producer-0", "producer-1"];
+
 /// An operation on an engine. Numbers pick from what exists at that moment.
 #[derive(Clone, Debug)]
 pub enum Operation {
@@ -28,8 +32,12 @@ pub enum Operation {
     Append(u8, Vec<u8>, bool, Option<(u8, u8)>),
     /// Deletes some messages.
     Delete(Vec<usize>),
-    /// Deletes a session.
+    /// Deletes the messages of a session.
     DeleteSession(u8),
+    /// Removes a session, if it has no messages.
+    RemoveSessions(u8),
+    /// Deletes the messages of a person, and what is known about them.
+    ForgetPerson(usize),
     /// Sets the vectors of some messages.
     Embed(BTreeSet<usize>),
     /// Ties the engine to one of two vector spaces.
@@ -76,6 +84,8 @@ pub fn operations() -> impl Strategy<Value = Vec<Operation>> {
         8 => append.prop_map(|(s, purposes, embedded, key)| Operation::Append(s, purposes, embedded, key)),
         2 => some().prop_map(Operation::Delete),
         1 => (0..3u8).prop_map(Operation::DeleteSession),
+        1 => (0..3u8).prop_map(Operation::RemoveSessions),
+        1 => (0..10usize).prop_map(Operation::ForgetPerson),
         2 => prop::collection::btree_set(any::<usize>(), 1..4).prop_map(Operation::Embed),
         1 => any::<bool>().prop_map(Operation::BindVectorSpace),
         3 => (0..3usize, steps()).prop_map(|(target, steps)| Operation::Revise(target, steps)),
@@ -204,15 +214,23 @@ impl Pair {
             }
             Operation::Delete(numbers) => {
                 let ids: Vec<EpisodeId> = numbers.iter().map(|number| self.id(*number)).collect();
-                let deletion = Deletion::Episodes(ids);
                 for space in &self.spaces {
-                    both!(self, operation, |store| store.episodes.delete(space, deletion.clone())).unwrap();
+                    both!(self, operation, |store| store.episodes.delete(space, &ids)).unwrap();
                 }
             }
             Operation::DeleteSession(session) => {
                 let (space, name) = (self.space_of(*session), format!("session-{session}"));
-                let deletion = Deletion::Session(name);
-                both!(self, operation, |store| store.episodes.delete(&space, deletion.clone())).unwrap();
+                self.delete_all(operation, &space, &EpisodesOf::Session(name)).await;
+            }
+            Operation::RemoveSessions(session) => {
+                let (space, name) = (self.space_of(*session), format!("session-{session}"));
+                let names = [name, "unknown".to_owned()];
+                both!(self, operation, |store| store.sessions.remove_sessions(&space, &names)).unwrap();
+            }
+            Operation::ForgetPerson(number) => {
+                let (space, name) = (&self.spaces[number % 2].clone(), NAMES[number % NAMES.len()]);
+                self.delete_all(operation, space, &EpisodesOf::Person(name.to_owned())).await;
+                both!(self, operation, |store| store.sessions.remove_person(space, name)).unwrap();
             }
             Operation::Embed(numbers) => {
                 let ids: BTreeSet<EpisodeId> = numbers.iter().map(|number| self.id(*number)).collect();
@@ -226,6 +244,11 @@ impl Pair {
             }
             _ => self.run_on_profiles(operation).await,
         }
+    }
+
+    async fn delete_all(&self, operation: &Operation, space: &Space, of: &EpisodesOf) {
+        let ids = both!(self, operation, |store| store.episodes.ids(space, of)).unwrap();
+        both!(self, operation, |store| store.episodes.delete(space, &ids)).unwrap();
     }
 
     async fn run_on_profiles(&mut self, operation: &Operation) {
@@ -465,8 +488,14 @@ impl Reads<'_> {
         let mut add = |what: &str, read: String| reads.push(format!("{what} of {space}: {read}"));
         let head = store.history.head(space).await.unwrap();
         add("head", head.to_string());
-        add("changes", format!("{:?}", store.history.changes(space, 0, 1_000).await.unwrap()));
-        add("later changes", format!("{:?}", store.history.changes(space, head / 2, 2).await.unwrap()));
+        add(
+            "changes",
+            format!("{:?}", store.history.changes(space, Position::default(), 1_000).await.unwrap()),
+        );
+        add(
+            "later changes",
+            format!("{:?}", store.history.changes(space, Position::after(head / 2), 2).await.unwrap()),
+        );
         add("episodes", format!("{:?}", store.episodes.episodes(space, self.ids).await.unwrap()));
         let page = store.episodes.page(space, None, None, 3).await.unwrap();
         let after = page.last().map(|last| Cursor { created_at: last.created_at.as_micros(), id: last.id });

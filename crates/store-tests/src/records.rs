@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{EpisodeId, Error};
-use memcloud_ports::{Appended, Deletion, Idempotency, RecordStore};
+use memcloud_ports::{Appended, Idempotency, RecordStore};
 
 use crate::samples::{batch, episode, space};
 
@@ -120,18 +120,17 @@ pub async fn a_deletion_leaves_an_orphan_until_it_is_cleared(records: SharedReco
     let episodes: Vec<_> = (0..3).map(|n| episode(&space, "s", n)).collect();
     let ids: Vec<EpisodeId> = episodes.iter().map(|e| e.id).collect();
     records.append(batch(episodes)).await.unwrap();
-    let deletion = Deletion::Episodes(vec![ids[1]]);
-    let left = records.delete_noted(&space, deletion.clone()).await.unwrap().unwrap();
+    let left = records.delete_noted(&space, &ids[1..2]).await.unwrap().unwrap();
     assert_eq!(left.ids, [ids[1]]);
     assert!(
-        records.delete_noted(&space, deletion).await.unwrap().is_none(),
+        records.delete_noted(&space, &ids[1..2]).await.unwrap().is_none(),
         "there is nothing left to delete"
     );
     assert_eq!(records.page(&space, None, None, 9).await.unwrap().len(), 2);
     assert_eq!(records.orphans(NEVER).await.unwrap(), std::slice::from_ref(&left));
     records.clear(left.intent).await.unwrap();
     assert!(records.orphans(NEVER).await.unwrap().is_empty());
-    let left = records.delete_noted(&space, Deletion::Session("s".into())).await.unwrap().unwrap();
+    let left = records.delete_noted(&space, &ids).await.unwrap().unwrap();
     assert_eq!(left.ids.len(), 2);
 }
 

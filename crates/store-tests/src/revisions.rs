@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memcloud_domain::{EpisodeId, Fact, FactId, Timestamp};
-use memcloud_ports::{Deletion, NewFact, Revision};
+use memcloud_ports::{NewFact, Revision};
 use proptest::prelude::*;
 
 use crate::Store;
@@ -102,7 +102,7 @@ pub async fn any_revisions_keep_facts_consistent(store: Store, operations: Vec<O
             }
             Operation::Delete(message) => {
                 deleted.insert(ids[message]);
-                store.episodes.delete(&space, Deletion::Episodes(vec![ids[message]])).await.unwrap();
+                store.episodes.delete(&space, &[ids[message]]).await.unwrap();
             }
         }
         let now: Vec<Fact> = all_facts(&store).await.into_iter().map(|fact| fact.fact).collect();

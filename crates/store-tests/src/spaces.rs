@@ -4,7 +4,7 @@ use memcloud_domain::{
     EpisodeId, Error, Filter, Member, Space, SpaceChanges, SpaceInfo, SpaceState, Timestamp,
 };
 use memcloud_memory::{ListQuery, Memory, SearchQuery};
-use memcloud_ports::{Batch, Counts, FactsOf, SessionsOf};
+use memcloud_ports::{Batch, Counts, FactsOf, Position, SessionsOf};
 
 use crate::Store;
 use crate::facts::profile;
@@ -93,7 +93,7 @@ async fn finds_nothing(memory: &Memory, store: &Store, space: &Space, ids: &[Epi
     assert!(store.episodes.episodes(space, ids).await.unwrap().is_empty());
     assert!(store.episodes.newest(space, "s", 9).await.unwrap().is_empty());
     assert!(store.episodes.page(space, None, None, 9).await.unwrap().is_empty());
-    assert!(store.history.changes(space, 0, 9).await.unwrap().is_empty());
+    assert!(store.history.changes(space, Position::default(), 9).await.unwrap().unwrap().is_empty());
     assert_eq!(store.history.head(space).await.unwrap(), 0);
     assert_eq!(store.sessions.session(space, "s", 9).await.unwrap(), None);
     for of in [SessionsOf::Space(space.clone()), SessionsOf::User("ann".into())] {

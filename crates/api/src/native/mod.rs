@@ -1,6 +1,7 @@
 //! The bodies of our own endpoints.
 
 mod chat;
+mod erasure;
 mod health;
 mod keys;
 mod memories;
@@ -9,6 +10,7 @@ mod spaces;
 mod usage;
 
 pub use chat::{ChatAnswer, ChatContext, ChatEnd, ChatRequest, ChatUsage, UsedFact, UsedMemory};
+pub use erasure::{DeleteSession, DeleteUser};
 pub use health::{Health, Live, Managers, NotReady, Part, PartState, Ready};
 pub use keys::{CreatedKey, Key, Keys, NewKey};
 pub use memories::{BatchStored, Deleted, ListedEpisode, Page};

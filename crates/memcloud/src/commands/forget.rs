@@ -4,9 +4,8 @@ use memcloud_client::{Client, ListQuery};
 use serde_json::json;
 
 use crate::client::connect;
-use crate::commands::{Context, DEFAULT_GROUP};
+use crate::commands::{Context, DEFAULT_GROUP, confirmed};
 use crate::failure::{Exit, Failure};
-use crate::output;
 use crate::settings::ClientFlags;
 
 /// Delete messages, or a whole session, for good
@@ -50,14 +49,14 @@ async fn forget_session(
         cursor: None,
     };
     let any = !client.list(&query).await?.episodes.is_empty();
-    if any && !args.yes && !agreed(session, &args.group)? {
-        context.output.say("nothing was deleted");
+    let question = format!("Delete every message of session '{session}' in group '{}' for good?", args.group);
+    if any && !args.yes && !confirmed(&question, "a session", context)? {
         return Ok(Exit::Failed);
     }
     // Asked for in any case: a session can hold what is not listed, such as what waits for the profile.
     let (user_id, agent_id) = (Some(vec![]), Some(vec![]));
     let whole = Session { group_id, session_id: session.to_owned(), user_id, agent_id };
-    let Deleted { deleted } = client.delete_session(&ForgetSession { session: Some(whole) }).await?;
+    let Deleted { deleted } = client.forget_session(&ForgetSession { session: Some(whole) }).await?;
     if context.output.json {
         context.output.value(&json!({"session": session, "deleted": deleted}));
     }
@@ -81,10 +80,4 @@ async fn forget_messages(client: &Client, args: &Args, context: &Context) -> Res
     }
     context.output.say(format!("{deleted} deleted"));
     Ok(if deleted == 0 { Exit::Nothing } else { Exit::Ok })
-}
-
-fn agreed(session: &str, group: &str) -> Result<bool, Failure> {
-    let question = format!("Delete every message of session '{session}' in group '{group}' for good?");
-    output::ask(&question)
-        .ok_or_else(|| Failure::usage("refusing to delete a session without confirmation", "pass --yes"))
 }

@@ -1,9 +1,11 @@
 //! One command per file, and what several of them share.
 
 use memcloud_api::memmachine_v1::Session;
+use memcloud_api::native::Deleted;
 use serde_json::Value;
 
-use crate::output::Output;
+use crate::failure::Failure;
+use crate::output::{self, Output};
 use crate::settings::Sources;
 
 pub(crate) mod add;
@@ -19,8 +21,10 @@ pub(crate) mod list;
 pub(crate) mod model;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod sessions;
 pub(crate) mod spaces;
 pub(crate) mod up;
+pub(crate) mod users;
 
 /// What every command is given: its output and its settings.
 pub(crate) struct Context {
@@ -64,6 +68,24 @@ impl Place {
             agent_id: Some(agents),
         }
     }
+}
+
+/// Asks whether to delete something. Without a terminal the command is refused.
+pub(crate) fn confirmed(question: &str, what: &str, context: &Context) -> Result<bool, Failure> {
+    let refused = || Failure::usage(format!("refusing to delete {what} without confirmation"), "pass --yes");
+    let agreed = output::ask(question).ok_or_else(refused)?;
+    if !agreed {
+        context.output.say("nothing was deleted");
+    }
+    Ok(agreed)
+}
+
+/// Prints how many messages were deleted.
+pub(crate) fn show_deleted(deleted: Deleted, context: &Context) {
+    if context.output.json {
+        context.output.value(&deleted);
+    }
+    context.output.say(format!("deleted, with {} messages", deleted.deleted));
 }
 
 /// `key=value` of a flag. A value that is a JSON number, truth value, list or object is taken as such, else as text.

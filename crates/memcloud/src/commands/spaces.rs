@@ -4,9 +4,8 @@ use memcloud_api::native::{Space, SpaceChanges, SpaceDetails, Spaces};
 use memcloud_client::{Client, Error, SpacesQuery};
 
 use crate::client::connect;
-use crate::commands::{Context, day_and_time};
+use crate::commands::{Context, confirmed, day_and_time};
 use crate::failure::{Exit, Failure};
-use crate::output;
 use crate::settings::ClientFlags;
 
 /// List, show, configure and delete the spaces of an instance; a group is a space
@@ -149,9 +148,11 @@ async fn configure(new: Configure, context: &Context) -> Result<Exit, Failure> {
 
 async fn delete(client: &Client, name: &Name, yes: bool, context: &Context) -> Result<Exit, Failure> {
     let Name { org, project } = name;
-    if !yes && !agreed(&client.space(org, project).await.map_err(unknown)?)? {
-        context.output.say("nothing was deleted");
-        return Ok(Exit::Failed);
+    if !yes {
+        let question = question(&client.space(org, project).await.map_err(unknown)?);
+        if !confirmed(&question, "a space", context)? {
+            return Ok(Exit::Failed);
+        }
     }
     let deleted = client.delete_space(org, project).await.map_err(unknown)?;
     if context.output.json {
@@ -165,12 +166,10 @@ fn unknown(error: Error) -> Failure {
     Failure::listing(error, "'memcloud spaces list' lists the spaces")
 }
 
-fn agreed(found: &SpaceDetails) -> Result<bool, Failure> {
+fn question(found: &SpaceDetails) -> String {
     let SpaceDetails { space, sessions, episodes, facts } = found;
-    let question = format!(
+    format!(
         "Delete the space '{}/{}' with {episodes} messages in {sessions} sessions, and {facts} facts, for good?",
         space.org, space.project
-    );
-    output::ask(&question)
-        .ok_or_else(|| Failure::usage("refusing to delete a space without confirmation", "pass --yes"))
+    )
 }

@@ -99,6 +99,43 @@ async fn on_a_full_disk_people_can_delete_and_then_store_again() {
     assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
 }
 
+/// Each deletion on the full disk makes room, so that the disk can be filled again.
+#[tokio::test]
+async fn on_a_full_disk_sessions_users_and_spaces_can_be_deleted() {
+    let home = Home::new();
+    let server = Server::start(&mut on_small_disk(&home, 24 << 10, SERVE));
+    let (http, url) = (http(), server.url.clone());
+    let session = json!({"group_id": "g", "session_id": "s", "user_id": ["ann"], "agent_id": []});
+    let content = "and so on ".repeat(10_000);
+    let message = json!({"session": session, "producer": "ann", "episode_content": content});
+    for (path, body) in [
+        ("/v1/sessions", json!({"group_id": "g", "session_id": "s"})),
+        ("/v1/users", json!({"group_id": "g", "user_id": "ann"})),
+        ("/v1/spaces/universal/g", Value::Null),
+    ] {
+        let mut stored = 0;
+        while http.post(format!("{url}/v1/memories")).json(&message).send().await.unwrap().status() == 200 {
+            stored += 1;
+        }
+        assert!(stored > 20, "{stored} before {path}");
+        let request = http.delete(format!("{url}{path}"));
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let deleted = request.send().await.unwrap();
+        assert!(deleted.status().is_success(), "{path}: {}", deleted.text().await.unwrap());
+        let page = http.get(format!("{url}/v1/memories?group_id=g")).send().await.unwrap();
+        assert!(page.json::<Value>().await.unwrap()["episodes"].as_array().unwrap().is_empty());
+    }
+    let space = format!("{url}/v1/spaces/universal/g");
+    let gone = async {
+        while http.get(&space).send().await.unwrap().status() != 404 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(2), gone).await.unwrap();
+    let again = http.post(format!("{url}/v1/memories")).json(&message).send().await.unwrap();
+    assert_eq!(again.status(), 200, "{}", again.text().await.unwrap());
+}
+
 #[tokio::test]
 async fn a_disk_that_fills_up_refuses_stores_and_keeps_what_it_has() {
     let home = Home::new();

@@ -21,6 +21,7 @@ mod killing;
 mod memory_bound;
 mod released;
 mod secrets;
+mod sessions;
 mod settings;
 mod snapshots;
 mod spaces;

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use half::f16;
 use memcloud_domain::{EpisodeId, Purpose, TimeRange};
 use memcloud_kernels::scan;
-use memcloud_ports::{IndexRow, Sequence};
+use memcloud_ports::{IndexRow, Position};
 
 use crate::search::names::ProducerNames;
 pub(crate) use crate::search::table::Row;
@@ -45,7 +45,7 @@ pub(crate) struct Posting {
 /// Everything that ranking and filters need to know of a space.
 #[derive(Default)]
 pub(crate) struct SpaceIndex {
-    pub(crate) sequence: Sequence,
+    pub(crate) position: Position,
     /// The episodes that searches find.
     table: Table,
     /// The episodes that only listings show.

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use crate::compute::compute;
 use crate::search::index::SpaceIndex;
 use crate::text::analysis::Analysis;
-use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Parts, Sequence, life};
+use memcloud_ports::{Change, ChangeKind, Engine, IndexRow, Parts, Position, Sequence, life};
 
 /// How many changes are read from the engine at once.
 const STEP: usize = 4_096;
@@ -78,7 +78,7 @@ impl Indexes {
             return Ok((SharedIndex::default(), head));
         }
         let index = self.take(space);
-        let mut known = index.read().await.sequence;
+        let mut known = index.read().await.position.changes;
         if life(known) != life(head) || (known > head && known > store.history.head(space).await?) {
             // The space was deleted and created again, or the engine was restored from a backup.
             *index.write().await = SpaceIndex::default();
@@ -118,7 +118,7 @@ impl Indexes {
 }
 
 /// Brings an index up to `head`. When the caller stops waiting half-way, the index is as it was after a whole step, and its
-/// sequence number says which.
+/// position says which.
 async fn catch_up(
     mut index: OwnedRwLockWriteGuard<SpaceIndex>,
     store: &Engine,
@@ -132,21 +132,28 @@ async fn catch_up(
     read_history(index, store, space, head).await
 }
 
-/// Reads the engine's history after the index's sequence number.
+/// Reads the engine's history after the index's position. If removals there are pruned, begins again.
 async fn read_history<I: DerefMut<Target = SpaceIndex> + Send + 'static>(
     mut index: I,
     store: &Engine,
     space: &Space,
-    head: Sequence,
+    mut head: Sequence,
 ) -> Result<I, Error> {
-    while index.sequence < head {
-        let changes = store.history.changes(space, index.sequence, STEP).await?;
+    while index.position.changes < head {
+        if index.position.changes == 0 {
+            index.position = Position::before_all(head);
+        }
+        let Some(changes) = store.history.changes(space, index.position, STEP).await? else {
+            head = store.history.head(space).await?;
+            *index = SpaceIndex::default();
+            continue;
+        };
         // The last numbers of the history may belong to episodes that are deleted by now.
         let last = changes.last().map_or(head, |change| change.sequence);
         let changes = analyzed(store, space, changes).await?;
         let indexed = compute(changes.len() > INLINE_CHANGES, "indexing", move || {
             apply(&mut index, changes);
-            index.sequence = last;
+            index.position = index.position.read_up_to(last);
             index
         });
         index = indexed.await?;

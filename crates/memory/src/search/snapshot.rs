@@ -37,7 +37,7 @@ impl<'a> Snapshot<'a> {
         loop {
             let locked = index.read_owned().await;
             // Another search may have begun to rebuild it and stopped half-way.
-            if locked.sequence >= self.head {
+            if locked.position.changes >= self.head {
                 return Ok(locked);
             }
             drop(locked);

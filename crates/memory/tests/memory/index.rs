@@ -1,5 +1,5 @@
 use memcloud_memory::{Limits, SearchQuery, StoreRequest};
-use memcloud_ports::{Change, ChangeKind};
+use memcloud_ports::{Change, ChangeKind, Position};
 use memcloud_store_tests::memory::{histories, index_equals_rebuild_after_any_history};
 use proptest::prelude::*;
 
@@ -52,7 +52,7 @@ async fn analyses_of_another_version_are_made_again_and_stored_once() {
     let world = World::new().await;
     let ids = world.tell(&["Ann: The kettle is on.", "Ann: The kettle is off.", "Bob: Tea, please."]).await;
     let stored = async || -> Vec<Vec<u8>> {
-        let changes = world.engine.history.changes(&space(), 0, 10).await.unwrap();
+        let changes = world.engine.history.changes(&space(), Position::default(), 10).await.unwrap().unwrap();
         let analysis = |change: Change| match change.kind {
             ChangeKind::Put(row) => row.analysis,
             ChangeKind::Removed => panic!("nothing was removed"),

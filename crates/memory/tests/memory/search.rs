@@ -1,6 +1,6 @@
 use memcloud_domain::{Attribute, Comparison, Field, Filter, NewEpisode, Scalar, Space, Test, Timestamp};
 use memcloud_memory::{Limits, SearchQuery};
-use memcloud_ports::{Deletion, FactsOf};
+use memcloud_ports::FactsOf;
 use proptest::prelude::*;
 
 use crate::world::{World, contents, message, query, request, space, store, unchecked};
@@ -103,8 +103,7 @@ async fn deleted_episodes_are_not_found() {
     let world = World::new().await;
     let ids = world.tell(&CHAT).await;
     world.memory.search(&query("alpacas", 3)).await.unwrap();
-    let deletion = Deletion::Episodes(vec![ids[3]]);
-    assert_eq!(world.engine.episodes.delete(&space(), deletion).await.unwrap(), 1);
+    assert_eq!(world.engine.episodes.delete(&space(), &ids[3..4]).await.unwrap(), 1);
     let found = world.memory.search(&query("Who breeds alpacas?", 8)).await.unwrap();
     assert_eq!(found.hits.len(), 7);
     assert!(!contents(&found.hits).contains(&"My sister Clara breeds alpacas."));

@@ -91,6 +91,20 @@ impl State {
         scope.project.is_none() || self.spaces.keys().any(|space| scope.is(space))
     }
 
+    /// Removes sets with everything in them. Returns whether there were any.
+    pub(super) fn remove_sets(&mut self, is_gone: impl Fn(&FactSet) -> bool) -> bool {
+        let before = self.catalog.sets.len();
+        self.catalog.sets.retain(|set| !is_gone(set));
+        self.catalog.disabled.retain(|of| !is_gone(&of.set));
+        self.catalog.categories.retain(|_, category| match &category.origin {
+            CategoryOrigin::Set(set) => !is_gone(set),
+            CategoryOrigin::SetType(_) | CategoryOrigin::BuiltIn => true,
+        });
+        self.facts.retain(|_, known| !is_gone(&known.fact.target.set));
+        self.queue.forget_targets(|target| is_gone(&target.set));
+        self.catalog.sets.len() < before
+    }
+
     fn delete_category(&mut self, id: CategoryId) -> bool {
         let Some(name) = self.catalog.categories.get(&id).map(|category| category.name.clone()) else {
             return false;

@@ -4,7 +4,7 @@ use memcloud_domain::{Episode, EpisodeId, Error, Purpose, Space, Timestamp};
 use super::spaces::KnownSpace;
 use super::{InMemoryEngine, Row, State};
 use crate::{
-    Appended, Batch, Counts, Cursor, Deletion, EpisodeStore, Gathered, Idempotency, Intent, Prepared,
+    Appended, Batch, Counts, Cursor, EpisodeStore, EpisodesOf, Gathered, Idempotency, Intent, Prepared,
     REMEMBERED,
 };
 
@@ -89,25 +89,31 @@ impl State {
     }
 
     /// Deletes episodes with everything that rests on them, and returns their ids in the order of storing.
-    pub(super) fn delete(&mut self, space: &Space, deletion: &Deletion) -> Vec<EpisodeId> {
-        let doomed = |episode: &Episode| match deletion {
-            Deletion::Session(name) => episode.session == *name,
-            Deletion::Episodes(ids) => ids.contains(&episode.id),
-        };
-        let rows = self.episodes.values().filter(|row| row.episode.space == *space && doomed(&row.episode));
-        let mut deleted: Vec<_> = rows.map(|row| (row.sequence, row.episode.id)).collect();
-        deleted.sort_unstable();
-        for (sequence, id) in &deleted {
-            self.episodes.remove(id);
+    pub(super) fn delete(&mut self, space: &Space, ids: &[EpisodeId]) -> Vec<EpisodeId> {
+        let deleted = self.in_order(space, |episode| ids.contains(&episode.id));
+        for id in &deleted {
+            let Some(row) = self.episodes.remove(id) else { continue };
             if let Some(KnownSpace { history, .. }) = self.spaces.get_mut(space) {
-                history.changes.remove(sequence);
+                history.changes.remove(&row.sequence);
                 let removed = history.advance();
-                history.changes.insert(removed, *id);
+                history.removals.insert(removed, *id);
             }
             self.queue.forget(*id);
             self.forget_citations(*id);
         }
-        deleted.into_iter().map(|(_, id)| id).collect()
+        if let Some(KnownSpace { history, .. }) = self.spaces.get_mut(space) {
+            history.prune();
+        }
+        deleted
+    }
+
+    /// The ids of those episodes of a space, in the order of storing.
+    fn in_order(&self, space: &Space, is_wanted: impl Fn(&Episode) -> bool) -> Vec<EpisodeId> {
+        let wanted = |row: &&Row| row.episode.space == *space && is_wanted(&row.episode);
+        let rows = self.episodes.values().filter(wanted);
+        let mut found: Vec<_> = rows.map(|row| (row.sequence, row.episode.id)).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Episodes of a space, or of a session in it, by time and id.
@@ -179,8 +185,15 @@ impl EpisodeStore for InMemoryEngine {
         Ok(gathered(state.by_time(space, session).into_iter().filter(follows).take(limit)))
     }
 
-    async fn delete(&self, space: &Space, deletion: Deletion) -> Result<u64, Error> {
-        Ok(self.state().delete(space, &deletion).len() as u64)
+    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
+        Ok(self.state().in_order(space, |episode| match of {
+            EpisodesOf::Session(name) => episode.session == *name,
+            EpisodesOf::Person(name) => [&episode.producer, &episode.produced_for].contains(&name),
+        }))
+    }
+
+    async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {
+        Ok(self.state().delete(space, ids).len() as u64)
     }
 
     async fn counts(&self) -> Result<Counts, Error> {

@@ -5,7 +5,7 @@ use half::f16;
 use memcloud_domain::{EpisodeId, Error, Space};
 
 use super::{InMemoryEngine, State};
-use crate::{AGAIN_AFTER, Appended, Batch, Deletion, Intent, Orphan, RecordStore};
+use crate::{AGAIN_AFTER, Appended, Batch, Intent, Orphan, RecordStore};
 
 /// What is kept of an intent. Times are in microseconds of the epoch.
 pub(super) struct Noted {
@@ -71,10 +71,10 @@ impl RecordStore for InMemoryEngine {
         Ok(true)
     }
 
-    async fn delete_noted(&self, space: &Space, deletion: Deletion) -> Result<Option<Orphan>, Error> {
+    async fn delete_noted(&self, space: &Space, ids: &[EpisodeId]) -> Result<Option<Orphan>, Error> {
         let (intent, now) = (Intent::new(self.clock.now()), self.micros());
         let mut state = self.state();
-        let ids = state.delete(space, &deletion);
+        let ids = state.delete(space, ids);
         if ids.is_empty() {
             return Ok(None);
         }

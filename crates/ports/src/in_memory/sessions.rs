@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use memcloud_domain::{Error, Member, Session, Space};
+use memcloud_domain::{Error, FactSet, Member, Session, Space};
 
 use super::{InMemoryEngine, State};
 use crate::{LISTED_MEMBERS, SessionCursor, SessionPage, SessionRows, SessionStore, SessionsOf};
@@ -76,5 +76,39 @@ impl SessionStore for InMemoryEngine {
                 .for_each(|member| rows.add_member(member.clone()));
         }
         Ok(rows.into_page())
+    }
+
+    async fn remove_sessions(&self, space: &Space, names: &[String]) -> Result<bool, Error> {
+        let mut state = self.state();
+        let State { sessions, episodes, .. } = &mut *state;
+        let is_meant = |session: &Session| session.space == *space && names.contains(&session.name);
+        let has_episodes = |session: &Session| {
+            let mut rows = episodes.values().map(|row| &row.episode);
+            rows.any(|episode| episode.space == *space && episode.session == session.name)
+        };
+        sessions.retain(|session| !is_meant(session) || has_episodes(session));
+        Ok(!sessions.iter().any(is_meant))
+    }
+
+    async fn remove_person(&self, space: &Space, name: &str) -> Result<bool, Error> {
+        let mut state = self.state();
+        if !state.spaces.contains_key(space) {
+            return Ok(false);
+        }
+        let mut is_known = false;
+        for session in state.sessions.iter_mut().filter(|session| session.space == *space) {
+            let before = session.members.len();
+            session.members.retain(|member| member.name() != name);
+            is_known |= session.members.len() < before;
+        }
+        let of_organization = |session: &&Session| session.space.org == space.org;
+        let mut members = state.sessions.iter().filter(of_organization).flat_map(|session| &session.members);
+        let is_elsewhere = members.any(|member| member.name() == name);
+        let is_of_scope = |set: &FactSet| {
+            set.scope.is(space)
+                || (!is_elsewhere && set.scope.project.is_none() && set.scope.org == space.org)
+        };
+        let removed = state.remove_sets(|set| set.owner() == Some(name) && is_of_scope(set));
+        Ok(is_known || removed)
     }
 }

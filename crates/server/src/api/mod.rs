@@ -1,6 +1,7 @@
 //! One endpoint a file. `memmachine` and `openai` speak the wires of others; the rest is our own.
 
 pub(crate) mod chat;
+pub(crate) mod erasure;
 pub(crate) mod health;
 mod ingest;
 pub(crate) mod keys;

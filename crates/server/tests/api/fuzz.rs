@@ -45,6 +45,8 @@ fn operations() -> Vec<(&'static str, &'static str, Value)> {
             json!({"name": "k", "rights": ["read"], "spaces": ["g"], "expires_at": "2999-01-01"}),
         ),
         ("PATCH", SPACE, json!({"description": "our team", "learns": true})),
+        ("DELETE", "/v1/users", json!({"group_id": "g", "user_id": "ann"})),
+        ("DELETE", "/v1/sessions", json!({"group_id": "g", "session_id": "s"})),
     ]
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod busy;
 mod chat;
 mod document;
+mod erasure;
 mod failures;
 mod fuzz;
 mod heads;

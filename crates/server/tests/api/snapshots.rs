@@ -69,7 +69,7 @@ async fn errors() {
     let stranger = json!({"session": session(), "producer": "eve", "episode_content": "tea"});
     check("error_not_a_member", &instance.post("/v1/memories", &stranger).await);
     check("error_no_route", &instance.get("/v1/nowhere").await);
-    check("error_no_method", &instance.delete("/v1/sessions").await);
+    check("error_no_method", &instance.delete("/v1/spaces").await);
     check("error_unknown_episode", &instance.get("/v1/memories/0?group_id=g").await);
     let hello = json!({"messages": [{"role": "user", "content": "hello"}]});
     check("error_no_model", &instance.post("/v1/chat", &hello).await);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use memcloud_domain::{EpisodeId, NewEpisode, Space, Timestamp};
 use memcloud_memory::{Memory, SessionMembers, StoreRequest};
-use memcloud_ports::{ContentLocation, Deletion, EpisodeStore};
+use memcloud_ports::{ContentLocation, EpisodeStore, EpisodesOf, delete_all};
 use memcloud_store_neo4j::GraphStore;
 use memcloud_store_sqlite::SqliteStore;
 use memcloud_store_tests::{clock, memory::memory, said, space};
@@ -22,7 +22,7 @@ struct Picture {
     cypher: Graph,
     name: String,
     space: Space,
-    _records: TempDir,
+    records: TempDir,
 }
 
 impl Picture {
@@ -35,7 +35,7 @@ impl Picture {
         let server = SharedNeo4j::from_environment();
         let cypher = Graph::new(server.uri(), server.user(), server.password()).unwrap();
         let memory = memory(Arc::clone(&store).engine()).await;
-        Self { memory, store, cypher, name, space: space("a/picture"), _records: directory }
+        Self { memory, store, cypher, name, space: space("a/picture"), records: directory }
     }
 
     /// Stores turns of a session that happened at these minutes.
@@ -58,7 +58,7 @@ impl Picture {
     }
 
     async fn forget(&self, ids: Vec<EpisodeId>) {
-        self.memory.engine().episodes.delete(&self.space, Deletion::Episodes(ids)).await.unwrap();
+        self.memory.engine().episodes.delete(&self.space, &ids).await.unwrap();
     }
 
     fn ask(&self, cypher: &str) -> Query {
@@ -113,6 +113,24 @@ fn turns(minutes: impl IntoIterator<Item = i64>) -> Vec<String> {
     minutes.into_iter().map(|minute| format!("turn {minute}")).collect()
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_name_is_left_in_any_node() {
+    let picture = Picture::new().await;
+    let holds = async |name: &str| {
+        let find = "MATCH (n) WHERE coalesce(n.memory, n.name) = $memory
+                      AND any(key IN keys(n) WHERE toStringOrNull(n[key]) CONTAINS $text)
+                    RETURN count(n) AS number";
+        let mut rows = picture.cypher.execute(picture.ask(find).param("text", name)).await.unwrap();
+        let in_graph: i64 = rows.next().await.unwrap().unwrap().get("number").unwrap();
+        let in_records = std::fs::read_dir(picture.records.path()).unwrap().any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(name.len()).any(|window| window == name.as_bytes())
+        });
+        in_graph > 0 || in_records
+    };
+    memcloud_store_tests::erasure::no_name_is_left(Arc::clone(&picture.store).engine(), holds).await;
+}
+
 /// A conversation is a path in the order in which it happened, in whatever order it was stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_is_a_path() {
@@ -144,7 +162,9 @@ async fn a_deleted_turn_leaves_no_gap() {
     picture.forget(vec![ids[5], ids[6], ids[2]]).await;
     assert_eq!(picture.path("s").await, turns([1, 3, 7, 8]));
     picture.is_sound().await;
-    picture.memory.engine().episodes.delete(&picture.space, Deletion::Session("s".into())).await.unwrap();
+    delete_all(&*picture.memory.engine().episodes, &picture.space, &EpisodesOf::Session("s".into()))
+        .await
+        .unwrap();
     picture.is_sound().await;
     assert_eq!(picture.number("MATCH (n {memory: $memory}) RETURN count(n) AS number").await, 5);
     picture.forget(other).await;

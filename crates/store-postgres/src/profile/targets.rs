@@ -38,7 +38,7 @@ pub(crate) async fn lock_space(tx: &Transaction<'_>, space: &Space) -> Result<Op
 }
 
 /// Locks the spaces whose episodes facts of these scopes may cite, in one order.
-pub(super) async fn lock_scopes(
+pub(crate) async fn lock_scopes(
     tx: &Transaction<'_>,
     scopes: impl IntoIterator<Item = &FactScope>,
 ) -> Result<(), WorkError> {

@@ -71,11 +71,7 @@ impl FactStore for SqliteStore {
 
     async fn delete_fact(&self, scope: &FactScope, id: FactId) -> Result<bool, Error> {
         let scope = scope.clone();
-        let deleted = self.writer.delete("deleting a fact", move |tx| facts::delete(tx, &scope, id)).await?;
-        if deleted {
-            self.writer.checkpoint().await;
-        }
-        Ok(deleted)
+        self.erase("deleting a fact", move |tx| facts::delete(tx, &scope, id)).await
     }
 }
 
@@ -111,9 +107,7 @@ impl CategoryStore for SqliteStore {
     }
 
     async fn delete_category(&self, id: CategoryId) -> Result<bool, Error> {
-        let deleted = self.writer.delete("deleting a category", move |tx| categories::delete(tx, id)).await?;
-        self.writer.checkpoint().await;
-        Ok(deleted)
+        self.erase("deleting a category", move |tx| categories::delete(tx, id)).await
     }
 
     async fn enable_category(&self, target: &FactTarget, enabled: bool) -> Result<bool, Error> {
@@ -147,9 +141,7 @@ impl CategoryStore for SqliteStore {
 
     async fn delete_set_type(&self, id: SetTypeId) -> Result<bool, Error> {
         let work = move |tx: &Connection| categories::delete_set_type(tx, id);
-        let deleted = self.writer.delete("deleting a set type", work).await?;
-        self.writer.checkpoint().await;
-        Ok(deleted)
+        self.erase("deleting a set type", work).await
     }
 
     async fn sets(&self, scope: &FactScope) -> Result<Vec<FactSet>, Error> {

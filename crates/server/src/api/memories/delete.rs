@@ -5,7 +5,6 @@ use axum::extract::State;
 use memcloud_api::native::Deleted;
 use memcloud_api::{PrefixedId, Problems};
 use memcloud_http::{Allowed, ApiError, Write};
-use memcloud_ports::Deletion;
 
 use super::{named, no_episode};
 use crate::App;
@@ -35,7 +34,7 @@ pub(crate) async fn delete(
         named(id, query, problems)
     })?;
     let space = allowed.enter(space)?;
-    match app.memory.engine().episodes.delete(&space, Deletion::Episodes(vec![id])).await? {
+    match app.memory.engine().episodes.delete(&space, &[id]).await? {
         0 => Err(no_episode()),
         deleted => Ok(Json(Deleted { deleted })),
     }

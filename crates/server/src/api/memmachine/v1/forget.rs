@@ -8,7 +8,7 @@ use memcloud_api::memmachine_v1::ForgetSession;
 use memcloud_api::native::Deleted;
 use memcloud_api::{Place, Problem};
 use memcloud_http::{Allowed, ApiError, TypedBody, Write};
-use memcloud_ports::Deletion;
+use memcloud_ports::EpisodesOf;
 
 use super::shape::Shapes;
 use crate::App;
@@ -52,8 +52,8 @@ pub(crate) async fn forget(
         }
         Some(NamedSession::of_request(&headers, body.session, problems))
     })?;
-    let deletion = Deletion::Session(session.name.clone());
-    let deleted = app.memory.engine().episodes.delete(&session.space(&allowed)?, deletion).await?;
+    let of = EpisodesOf::Session(session.name.clone());
+    let deleted = app.memory.delete_episodes(&session.space(&allowed)?, &of).await?;
     Ok(match shapes {
         Shapes::AsAsked => (session.echo(), Json(Deleted { deleted })).into_response(),
         Shapes::Original => (session.echo(), [(DELETED, deleted.to_string())], Json(())).into_response(),
