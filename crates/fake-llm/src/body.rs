@@ -25,7 +25,7 @@ pub(crate) enum Part {
 /// The parts in order; possibly endless.
 pub(crate) type Parts = Box<dyn Iterator<Item = Part> + Send>;
 
-/// An answer made of these parts, with a pause before each. `sending` is told the place of the part that is sent next.
+/// An answer made of these parts, with a pause before each. `sending` receives the place of the part that is sent next.
 pub(crate) fn answer(
     content_type: &'static str,
     parts: Parts,

@@ -16,7 +16,7 @@ use crate::places::Place;
 /// The least rate at which a peer must read an answer, in bytes a second. Even the largest answer then ends within minutes.
 const LEAST_RATE: f64 = (16 << 10) as f64;
 
-/// A stream that fails when its peer keeps it waiting too long. Each byte that the peer reads extends the deadline, at the least rate.
+/// A stream that fails when its peer keeps it waiting too long. What the peer reads extends the deadline.
 pub(crate) struct Deadline {
     stream: TcpStream,
     place: Arc<Place>,

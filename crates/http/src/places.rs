@@ -1,7 +1,7 @@
 //! The places that connections hold, and which connection is closed when all are taken.
 //!
-//! A connection that waits for its peer (for the head of a request, for a body, or to read an answer) may be closed to give its place
-//! to a new one. The first to be closed are connections that showed no key, of the network that holds the most places, the
+//! A connection that waits for its peer (for the head of a request, for a body, or to read an answer) may be closed to
+//! give its place to a new one. The first to be closed are connections that showed no key, of the network that holds the most places, the
 //! longest wait first. A connection whose request is being answered keeps its place.
 //!
 //! When all places are held that way, some more are kept: for callers with a key, and then for probes.

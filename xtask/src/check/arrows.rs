@@ -66,6 +66,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "kernels",
             "test-servers",
             "fake-llm",
+            "api",
+            "client",
+            "sse",
         ],
     ),
 ];

@@ -1,4 +1,4 @@
-//! Letters and digits, told apart from other characters.
+//! Letters and digits, distinguished from other characters.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! Spaces as things: `/v1/spaces` and `/v1/spaces/{org}/{project}`.
+//! Spaces: `/v1/spaces` and `/v1/spaces/{org}/{project}`.
 
 pub(crate) mod configure;
 pub(crate) mod delete;
