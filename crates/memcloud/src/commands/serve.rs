@@ -6,7 +6,7 @@ use crate::settings::{DataFlags, InstanceSettings, serve_address};
 use crate::signals::stop_signal;
 use crate::{api_keys, opening, permissions};
 
-/// Run one memory instance in the foreground, as in a container
+/// Run one memory instance in the foreground, as a container does
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Where to listen (`PORT` with `HOST`, or `MEMCLOUD_LISTEN`; default: 127.0.0.1:8080)
