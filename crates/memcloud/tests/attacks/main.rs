@@ -1,10 +1,6 @@
 //! Attacks on the real binary. They are a test binary of their own, and run one after the other: what others see while
 //! thousands of connections are open would say nothing if other tests ran beside them.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "tests compose their own instances, and hold their own tasks"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests compose their own instances, and hold their own tasks")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on shall say where")]
 
 mod connections;

@@ -17,6 +17,9 @@ const DEFAULT: &str = "default";
 const MAX_MEMBERS: usize = 1_000;
 /// The longest header of an answer that names the session. Clients and proxies refuse long ones.
 const MAX_ECHO: usize = 4 * 1024;
+/// The most bytes of users' names that are joined into one. Names are refused when they are far shorter than this, and
+/// every message of a batch has its own copy.
+const MAX_JOINED: usize = 4 * 1024;
 
 /// The headers that name a session, each with the older spelling that is read when the first is absent.
 #[derive(Debug)]
@@ -313,15 +316,20 @@ fn names(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// One name for these sorted users: the only one's own, or all as `<length>#<name>` in a row.
+/// One name for these sorted users: the only one's own, or all as `<length>#<name>` in a row, up to [`MAX_JOINED`].
 fn joined(users: &[String]) -> Option<String> {
     match users {
         [] => None,
         [only] => Some(only.clone()),
         several => {
-            let parts: Vec<String> =
-                several.iter().map(|user| format!("{}#{user}", user.chars().count())).collect();
-            Some(parts.concat())
+            let mut name = String::new();
+            for user in several {
+                if name.len() > MAX_JOINED {
+                    break;
+                }
+                name += &format!("{}#{user}", user.chars().count());
+            }
+            Some(name)
         }
     }
 }
