@@ -327,7 +327,7 @@ fn joined(users: &[String]) -> Option<String> {
                 if name.len() > MAX_JOINED {
                     break;
                 }
-                name += &format!("{}#{user}", user.chars().count());
+                name.extend([&user.chars().count().to_string(), "#", user]);
             }
             Some(name)
         }
