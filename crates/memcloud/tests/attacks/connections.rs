@@ -185,7 +185,7 @@ fn callers_without_a_key_delay_no_caller_with_one() {
     let _alone = alone();
     let (home, runtime) = (Home::new(), runtime());
     let (server, address) = start(&home, &FOR_EVER);
-    let before = server.resident();
+    let before = server.peak_resident();
     for (attack, refills) in ALL.into_iter().flat_map(|attack| [(attack, false), (attack, true)]) {
         let seen = attacked(&runtime, address, attack, refills);
         assert_eq!(seen, Ok(()), "{attack:?}, refilled: {refills}");

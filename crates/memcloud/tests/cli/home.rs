@@ -170,11 +170,6 @@ impl Server {
         panic!("the log never said '{words}': {}", self.logged);
     }
 
-    /// The number of its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Stops it, and returns all that it has logged.
     pub(crate) fn whole_log(mut self) -> String {
         self.signal("TERM");
@@ -193,19 +188,10 @@ impl Server {
         assert!(sent.success());
     }
 
-    /// Its resident memory, in bytes.
-    pub(crate) fn resident(&self) -> u64 {
-        self.memory("VmRSS:")
-    }
-
     /// The most resident memory that it ever had, in bytes.
     pub(crate) fn peak_resident(&self) -> u64 {
-        self.memory("VmHWM:")
-    }
-
-    fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
     }
 
