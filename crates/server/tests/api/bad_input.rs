@@ -361,13 +361,13 @@ async fn all_problems_of_a_body_are_reported_together() {
     );
     let body = json!({"query": "", "limit": 0, "as_of": "noon", "filter": {"user_id": "x", "m.x": []}});
     let (code, places) = problems(SEARCH, &body).await;
-    assert_eq!(code, "empty_query");
+    assert_eq!(code, "unknown_filter_key");
     assert_eq!(
         places,
         [
-            json!(["body", "query"]),
             json!(["body", "filter", "user_id"]),
             json!(["body", "filter", "m.x"]),
+            json!(["body", "query"]),
             json!(["body", "limit"]),
             json!(["body", "as_of"]),
         ]

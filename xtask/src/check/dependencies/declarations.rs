@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_dependency_must_be_used() {
         let member: Package = serde_json::from_value(serde_json::json!({
-            "id": "x", "name": "x", "version": "1.0.0", "license": null, "source": null, "manifest_path": "",
+            "id": "x", "name": "x", "version": "1.0.0", "license": null, "source": null, "manifest_path": "", "authors": [],
             "dependencies": [{"name": "serde-json", "rename": null}, {"name": "idle", "rename": null}, {"name": "quiet", "rename": null}],
             "metadata": {"cargo-machete": {"ignored": ["quiet"]}},
         }))

@@ -130,7 +130,7 @@ mod tests {
     fn package(name: &str, version: &str, license: &str, source: &str) -> Package {
         serde_json::from_value(serde_json::json!({
             "id": format!("{name}@{version}"), "name": name, "version": version, "license": license, "source": source,
-            "manifest_path": "", "dependencies": [],
+            "manifest_path": "", "authors": [], "dependencies": [],
         }))
         .unwrap()
     }
