@@ -76,7 +76,7 @@ fn is_being_deleted(connection: &Connection, space: &Space) -> Result<bool, Work
         .exists(params![space.org, space.project])?)
 }
 
-/// Takes the next `count` sequence numbers of a space, which gains so many episodes, and returns the first of them.
+/// Takes the next `count` sequence numbers of a space, adds `gained` to its count of episodes, and returns the first of them.
 pub(crate) fn advance(tx: &Connection, space: i64, count: usize, gained: i64) -> Result<i64, WorkError> {
     let count = count as i64;
     let advance = "UPDATE spaces SET head = head + ?2, episodes = episodes + ?3 WHERE id = ?1 RETURNING head";

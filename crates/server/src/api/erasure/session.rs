@@ -20,7 +20,7 @@ use crate::params::QueryParams;
     operation_id = "delete_session",
     tag = "sessions",
     request_body = DeleteSession,
-    responses((status = 200, description = "It is gone, with so many messages.", body = Deleted), NotFound),
+    responses((status = 200, description = "The session is deleted. `deleted` counts its messages.", body = Deleted), NotFound),
 )]
 pub(crate) async fn delete(
     allowed: Allowed<Admin>,

@@ -21,7 +21,7 @@ use crate::params::QueryParams;
     operation_id = "delete_user",
     tag = "sessions",
     request_body = DeleteUser,
-    responses((status = 200, description = "They are forgotten, with so many messages.", body = Deleted), NotFound),
+    responses((status = 200, description = "The person is forgotten. `deleted` counts the messages.", body = Deleted), NotFound),
 )]
 pub(crate) async fn delete(
     allowed: Allowed<Admin>,
