@@ -87,16 +87,13 @@ async fn list(wanted: List, context: &Context) -> Result<Exit, Failure> {
             break;
         }
     }
-    if context.output.json {
-        context.output.value(&Sessions { sessions: listed, next_cursor: None });
-        return Ok(Exit::Ok);
-    }
-    if listed.is_empty() {
-        context.output.say("no sessions");
-    }
-    for session in &listed {
-        context.output.data(line(session));
-    }
+    let listed = Sessions { sessions: listed, next_cursor: None };
+    context.output.answer(&listed, |output| {
+        if listed.sessions.is_empty() {
+            output.say("no sessions");
+        }
+        listed.sessions.iter().for_each(|session| output.data(line(session)));
+    });
     Ok(Exit::Ok)
 }
 
