@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) model: Option<PathBuf>,
     /// Only these parts: evidence, embedding, store, bulk, search, start, growth, size,
-    /// chat, soak, attacks, databases-writing, databases-reading, databases-evidence
+    /// chat, soak, attacks, large, databases-writing, databases-reading, databases-evidence
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<String>,
     /// Measure this binary instead of the one of this checkout, to compare two builds

@@ -1,5 +1,5 @@
-//! The model behind one queue and one worker: with any number of clients the cores compute one batch at a time, and
-//! neither a query nor a message waits behind a long import.
+//! The model behind two queues, each with a worker: with any number of clients the cores compute one batch of queries or
+//! messages at a time. Imports have threads of their own, which give way, so neither a query nor a message waits for one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,21 +8,31 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use memcloud_domain::Error;
 use memcloud_ports::Embedder;
+use memcloud_tasks::give_way;
 use tokio::sync::oneshot;
 
 use crate::Model;
+use crate::encoder::Threads;
 
-/// The most documents, and about the most bytes of text, to compute before waiting queries are checked again. Large
-/// enough to keep all cores busy, small enough to delay a query by less than a tenth of a second.
+/// The most texts, and about the most bytes of text, to compute at once: enough to keep all cores busy, and few enough that
+/// the next request waits less than a tenth of a second.
 const CHUNK_TEXTS: usize = 32;
 const CHUNK_BYTES: usize = 8_192;
 
 /// The local model as an [`Embedder`].
 pub struct LocalEmbedder {
-    queue: Arc<Queue>,
-    worker: Option<JoinHandle<()>>,
+    /// Queries and single messages.
+    requests: Worker,
+    /// Several documents at once, on threads that give way.
+    imports: Worker,
     space: String,
     dimensions: usize,
+}
+
+/// A queue, and the thread that works on what is in it.
+struct Worker {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -34,10 +44,7 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     questions: VecDeque<Request>,
-    messages: VecDeque<Request>,
-    imports: VecDeque<Request>,
-    /// Whether the last passages were those of messages: then imports have the next turn.
-    had_messages: bool,
+    documents: VecDeque<Request>,
     closed: bool,
 }
 
@@ -46,19 +53,8 @@ struct Waiting {
 enum Line {
     /// Queries come first.
     Questions,
-    /// Documents that fit in one chunk take turns with imports.
-    Messages,
-    /// More documents, computed in parts. Imports take turns among themselves.
-    Imports,
-}
-
-impl Line {
-    fn of_documents(texts: &[String]) -> Self {
-        let bytes = texts.iter().map(String::len).sum::<usize>();
-        // A text is never split, however long it is.
-        let fits = texts.len() <= 1 || (texts.len() <= CHUNK_TEXTS && bytes <= CHUNK_BYTES);
-        if fits { Self::Messages } else { Self::Imports }
-    }
+    /// Those with more documents than fit in a chunk take turns.
+    Documents,
 }
 
 /// Closes the queue when the worker ends, even by a panic.
@@ -77,22 +73,17 @@ impl Waiting {
     fn line(&mut self, line: Line) -> &mut VecDeque<Request> {
         match line {
             Line::Questions => &mut self.questions,
-            Line::Messages => &mut self.messages,
-            Line::Imports => &mut self.imports,
+            Line::Documents => &mut self.documents,
         }
     }
 
-    fn lines(&mut self) -> [&mut VecDeque<Request>; 3] {
-        [&mut self.questions, &mut self.messages, &mut self.imports]
+    fn lines(&mut self) -> [&mut VecDeque<Request>; 2] {
+        [&mut self.questions, &mut self.documents]
     }
 
     /// The requests whose turn it is; none when no request waits.
     fn take_turn(&mut self) -> Vec<Request> {
-        if !self.questions.is_empty() {
-            return take_chunk(&mut self.questions);
-        }
-        self.had_messages = !self.messages.is_empty() && (self.imports.is_empty() || !self.had_messages);
-        take_chunk(if self.had_messages { &mut self.messages } else { &mut self.imports })
+        take_chunk(if self.questions.is_empty() { &mut self.documents } else { &mut self.questions })
     }
 }
 
@@ -110,21 +101,17 @@ impl Request {
     }
 }
 
-impl LocalEmbedder {
-    /// Starts the worker.
-    ///
-    /// # Errors
-    /// When the system cannot start a thread.
-    pub fn start(model: Model) -> std::io::Result<Self> {
+impl Worker {
+    /// Starts the thread. It runs `serve` until the queue is closed.
+    fn start(name: &str, serve: impl FnOnce(&Queue) + Send + 'static) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let (space, dimensions) = (model.space().to_owned(), model.dimensions());
-        let served = queue.clone();
-        let worker = std::thread::Builder::new().name("embedder".into()).spawn(move || {
+        let served = Arc::clone(&queue);
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
             // However the worker ends, no caller keeps waiting for it.
             let closing = Closing(&served);
-            model.inside(|| work(&model, closing.0));
+            serve(closing.0);
         })?;
-        Ok(Self { queue, worker: Some(worker), space, dimensions })
+        Ok(Self { queue, thread: Some(thread) })
     }
 
     async fn ask(&self, texts: Vec<String>, line: Line) -> Result<Vec<Vec<f32>>, Error> {
@@ -145,28 +132,47 @@ impl LocalEmbedder {
     }
 }
 
-impl Drop for LocalEmbedder {
+impl Drop for Worker {
     fn drop(&mut self) {
         self.queue.lock().closed = true;
         self.queue.changed.notify_one();
-        if let Some(worker) = self.worker.take()
-            && worker.join().is_err()
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
         {
-            tracing::error!("the embedder's thread panicked");
+            tracing::error!("a thread of the embedder panicked");
         }
+    }
+}
+
+impl LocalEmbedder {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// When the system cannot start a thread.
+    pub fn start(model: Model) -> std::io::Result<Self> {
+        let (space, dimensions) = (model.space().to_owned(), model.dimensions());
+        let model = Arc::new(model);
+        let threads = Threads::start(model.threads(), "import", give_way).map_err(std::io::Error::other)?;
+        let importing = Arc::clone(&model);
+        let imports = Worker::start("importer", move |queue| {
+            give_way();
+            threads.install(|| work(&importing, queue));
+        })?;
+        let requests = Worker::start("embedder", move |queue| model.inside(|| work(&model, queue)))?;
+        Ok(Self { requests, imports, space, dimensions })
     }
 }
 
 #[async_trait]
 impl Embedder for LocalEmbedder {
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
-        let mut vectors = self.ask(vec![text.to_owned()], Line::Questions).await?;
+        let mut vectors = self.requests.ask(vec![text.to_owned()], Line::Questions).await?;
         vectors.pop().ok_or_else(|| Error::Embedding("the model answered nothing".into()))
     }
 
     async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
-        let line = Line::of_documents(&texts);
-        self.ask(texts, line).await
+        let worker = if texts.len() > 1 { &self.imports } else { &self.requests };
+        worker.ask(texts, Line::Documents).await
     }
 
     fn space(&self) -> &str {

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes};
 use memcloud_api::{Deserr, Place, Problem, Problems, unknown_field};
 use memcloud_domain::{InFlight, Reservation};
+use memcloud_tasks::{INLINE_SCANNED_BYTES, step_aside};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -41,7 +42,7 @@ pub struct TypedBody<T> {
 impl<T: DeserializeOwned> TypedBody<T> {
     /// The fields of the body that its type does not have.
     pub fn unknown_fields(&self) -> Vec<Place> {
-        memcloud_api::unknown_fields::<T>(&self.bytes)
+        step_aside(is_large(&self.bytes), || memcloud_api::unknown_fields::<T>(&self.bytes))
     }
 
     /// The same body, in which such a field is a problem. For a request that does lasting harm when it is misread.
@@ -57,8 +58,10 @@ impl<T> TypedBody<T> {
     /// problems together: those, and the values that could not be read. For such a value `check` is given a neutral one.
     pub fn checked<U>(self, check: impl FnOnce(T, &mut Problems) -> Option<U>) -> Result<U, ApiError> {
         let Self { value, problems, bytes } = self;
-        let made = problems.and_none_in(|problems| check(value?, problems));
-        made.map_err(|problems| problems.showing(&json(&bytes)).into())
+        step_aside(is_large(&bytes), || {
+            let made = problems.and_none_in(|problems| check(value?, problems));
+            made.map_err(|problems| problems.showing(&json(&bytes)).into())
+        })
     }
 }
 
@@ -88,7 +91,7 @@ where
         let reading = read(&parts.headers, body, limits.bytes, &counted);
         let bytes =
             tokio::time::timeout(limits.timeout, reading).await.map_err(|_| ApiError::body_too_slow())??;
-        if bytes.len() <= MAX_INLINE {
+        if !is_large(&bytes) {
             return Self::parsed(bytes, &counted);
         }
         // A thread that serves others must not be kept by a large body.
@@ -112,9 +115,10 @@ impl<T: Deserr<Problems>> TypedBody<T> {
     }
 }
 
-/// A body up to this size is parsed on the thread that serves the request: that takes less time than a switch to another
-/// thread and back.
-const MAX_INLINE: usize = 64 << 10;
+/// Whether a body takes longer to read than a switch to another thread and back.
+fn is_large(body: &Bytes) -> bool {
+    body.len() > INLINE_SCANNED_BYTES
+}
 
 /// Reads a body, and counts each byte before it is kept.
 async fn read(

@@ -51,8 +51,9 @@ use crate::room::Reserve;
 use crate::schema::LogIndex;
 use crate::writer::{Line, Output, Writer};
 
-/// A batch with more episodes than this is long work.
+/// A batch with more episodes than this is long work, and one with more bytes of text.
 const SHORT_BATCH: usize = 32;
+const SHORT_BATCH_BYTES: usize = 64 << 10;
 
 pub use backup::{Backup, Examination, back_up, examine};
 
@@ -225,7 +226,9 @@ fn prepare(
 impl Store for SqliteStore {}
 
 fn line(batch: &Batch) -> Line {
-    if batch.episodes.len() > SHORT_BATCH { Line::Long } else { Line::Short }
+    let bytes: usize = batch.episodes.iter().map(|prepared| prepared.episode.content.len()).sum();
+    let is_long = batch.episodes.len() > SHORT_BATCH || bytes > SHORT_BATCH_BYTES;
+    if is_long { Line::Long } else { Line::Short }
 }
 
 #[async_trait]

@@ -20,7 +20,8 @@
 //! # });
 //! ```
 //!
-//! [`compute`] runs what takes long on a thread that serves no requests.
+//! [`compute`] runs what takes long on a thread that serves no requests and gives way to those that do; [`step_aside`] is for what
+//! borrows from its caller.
 
 mod compute;
 
@@ -34,7 +35,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use compute::{INLINE_BYTES, compute};
+pub use compute::{INLINE_BYTES, INLINE_SCANNED_BYTES, compute, give_way, step_aside};
 
 /// The owner of tasks. Dropping it cuts them off.
 #[derive(Debug)]

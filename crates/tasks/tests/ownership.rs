@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use memcloud_tasks::{Tasks, Unfinished, compute};
+use memcloud_tasks::{Tasks, Unfinished, compute, step_aside};
 use tokio::sync::oneshot;
 
 const SOON: Duration = Duration::from_millis(50);
@@ -132,6 +132,31 @@ async fn computations_leave_the_thread_that_serves() {
     let here = std::thread::current().id();
     let there = compute("a thread's name", || std::thread::current().id()).await.unwrap();
     assert_ne!(here, there);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn computations_give_way_to_threads_that_serve() {
+    let niceness = || rustix::process::getpriority_process(None).unwrap();
+    let here = niceness();
+    let there = compute("a thread's priority", niceness).await.unwrap();
+    // 19 is the lowest priority.
+    assert!(there > here || here == 19, "{there} there, {here} here");
+    assert_eq!(niceness(), here);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_thread_that_steps_aside_lets_others_serve() {
+    let (tasks, (send, receive)) = (Tasks::new(), std::sync::mpsc::channel());
+    let waiting = tasks.run("waiting", |_| async move { step_aside(true, || receive.recv()) });
+    let serving = tasks.run("serving", |_| async move { send.send("served") });
+    let (received, sent) = tokio::join!(waiting, serving);
+    assert_eq!((received.unwrap(), sent.unwrap()), (Ok("served"), Ok(())));
+}
+
+#[tokio::test]
+async fn where_no_other_thread_serves_none_steps_aside() {
+    assert_eq!(step_aside(true, || 1) + step_aside(false, || 1), 2);
 }
 
 #[tokio::test]

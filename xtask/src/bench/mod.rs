@@ -50,7 +50,7 @@ impl Bench {
 
 type Part = fn(&Bench) -> Result<Vec<Figure>>;
 
-const PARTS: [(&str, Part); 14] = [
+const PARTS: [(&str, Part); 15] = [
     ("size", parts::size::measure),
     ("embedding", parts::embedding::measure),
     ("store", parts::store::measure),
@@ -62,6 +62,7 @@ const PARTS: [(&str, Part); 14] = [
     ("chat", parts::chat::measure),
     ("soak", parts::soak::measure),
     ("attacks", parts::attacks::measure),
+    ("large", parts::attacks::large::measure),
     ("databases-writing", parts::databases::writing),
     ("databases-reading", parts::databases::reading),
     ("databases-evidence", parts::databases::evidence),

@@ -30,11 +30,21 @@ impl Server {
 
     /// Starts it with these settings, which may name databases.
     pub(crate) fn start_on(bench: &Bench, data: &Path, settings: &[(&str, String)]) -> Result<Self> {
+        Self::start_with(bench, data, settings, true)
+    }
+
+    /// Starts it with or without the embedding model.
+    pub(crate) fn start_with(
+        bench: &Bench,
+        data: &Path,
+        settings: &[(&str, String)],
+        has_model: bool,
+    ) -> Result<Self> {
         let mut child = Command::new(&bench.binary)
             .args(["serve", "--offline", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
-            .arg("--model-dir")
-            .arg(&bench.model_dir)
+            .args(has_model.then_some("--model-dir"))
+            .args(has_model.then_some(&bench.model_dir))
             .env("MEMCLOUD_LOG", "info")
             .envs(settings.iter().map(|(name, value)| (*name, value)))
             .env_remove("HOST")

@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ports", &["domain"]),
     ("store-connection", &["domain", "tasks"]),
     ("memory", &["ports", "domain", "kernels", "tasks"]),
-    ("embed", &["ports", "domain", "kernels"]),
+    ("embed", &["ports", "domain", "kernels", "tasks"]),
     ("llm", &["ports", "domain", "sse"]),
     ("store-sqlite", &["ports", "domain"]),
     ("store-postgres", &["ports", "domain", "store-connection"]),

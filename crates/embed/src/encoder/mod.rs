@@ -3,6 +3,7 @@
 pub(crate) mod checkpoint;
 mod config;
 mod forward;
+mod threads;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 use self::checkpoint::Checkpoint;
 use self::config::{Config, Pooling, sentence_settings};
 use self::forward::{Encoder, Workspace};
+pub(crate) use self::threads::Threads;
 use crate::Error;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{DEFAULT_WEIGHTS_SHA256, ModelFiles};
@@ -44,8 +46,7 @@ pub struct Model {
     space: String,
     isa: Isa,
     threads: usize,
-    /// `None` with one thread: the caller's thread then does the work.
-    pool: Option<rayon::ThreadPool>,
+    pool: Threads,
     workspaces: Mutex<Vec<Workspace>>,
 }
 
@@ -63,7 +64,7 @@ impl Model {
             .threads
             .or_else(|| std::thread::available_parallelism().ok())
             .map_or(1, NonZeroUsize::get);
-        let pool = start_pool(threads)?;
+        let pool = Threads::start(threads, "embed", || ())?;
 
         files.check_files()?;
         let config = Config::read(&files.config)?;
@@ -80,35 +81,36 @@ impl Model {
         let mut checkpoint = Checkpoint::read(&files.weights, &config)?;
         files.check_hash(&checkpoint.hash)?;
         let space = space_name(files, &config, &checkpoint.hash);
-        let mut pack = || Encoder::new(kernels, &config, &mut checkpoint, threads);
-        let encoder = match &pool {
-            Some(pool) => pool.install(pack)?,
-            None => pack()?,
-        };
+        let pack = || Encoder::new(kernels, &config, &mut checkpoint, threads);
+        let encoder = pool.install(pack)?;
         let workspaces = Mutex::default();
         Ok(Self { tokenizer, encoder, config, pooling, max_tokens, space, isa, threads, pool, workspaces })
     }
 
     /// Runs `work` on one of the model's threads, where [`Model::embed`] starts without waking another.
-    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
+    pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
     }
 
-    /// The vectors of `texts`, in their order, each of length 1.
+    /// The vectors of `texts`, in their order, each of length 1. A thread of a pool computes with the others of that pool, any
+    /// other one with the model's own threads.
     ///
     /// Texts beyond [`Model::max_tokens`] are cut there. An empty text has a vector as well.
     pub fn embed(&self, texts: &[&str]) -> Vec<Vec<f32>> {
-        match &self.pool {
-            Some(pool) => pool.install(|| {
-                let tokens: Vec<_> =
-                    texts.par_iter().with_min_len(16).map(|text| self.tokenize(text)).collect();
-                self.embed_tokens(&tokens)
-            }),
-            None => self.embed_tokens(&texts.iter().map(|text| self.tokenize(text)).collect::<Vec<_>>()),
+        if threads::is_inside() {
+            return self.embed_here(texts);
         }
+        self.pool.install(|| self.embed_here(texts))
+    }
+
+    /// Computes with the threads of this thread's pool.
+    fn embed_here(&self, texts: &[&str]) -> Vec<Vec<f32>> {
+        let tokens: Vec<_> = if self.threads == 1 {
+            texts.iter().map(|text| self.tokenize(text)).collect()
+        } else {
+            texts.par_iter().with_min_len(16).map(|text| self.tokenize(text)).collect()
+        };
+        self.embed_tokens(&tokens)
     }
 
     /// The vector of one text; see [`Model::embed`].
@@ -142,9 +144,9 @@ impl Model {
         self.max_tokens
     }
 
-    /// Number of tokens of `text`, including the two that frame it, without a limit.
+    /// Number of tokens that [`Model::embed`] reads of `text`, including the two that frame it.
     pub fn count_tokens(&self, text: &str) -> usize {
-        self.tokenizer.count(text)
+        self.tokenize(text).len()
     }
 
     /// Floating-point operations that texts of these numbers of tokens need at least.
@@ -260,18 +262,6 @@ fn chunks<'a>(order: &'a [usize], tokens: &[Vec<u32>], threads: usize) -> Vec<&'
         left -= sum;
     }
     chunks
-}
-
-fn start_pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
-    if threads == 1 {
-        return Ok(None);
-    }
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|i| format!("embed-{i}"))
-        .build()
-        .map(Some)
-        .map_err(|error| Error::Threads(error.to_string()))
 }
 
 /// The default model has a name; others are distinguished by the hash of their weights.

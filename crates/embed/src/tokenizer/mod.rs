@@ -65,11 +65,6 @@ impl Tokenizer {
         ids
     }
 
-    /// Number of tokens of `text` with `[CLS]` and `[SEP]`, without a limit.
-    pub fn count(&self, text: &str) -> usize {
-        self.encode(text, usize::MAX).len()
-    }
-
     /// Number of tokens in the vocabulary.
     pub fn vocabulary_size(&self) -> usize {
         self.vocabulary.size

@@ -19,6 +19,7 @@ mod importing;
 mod keys;
 mod killing;
 mod memory_bound;
+mod overtaking;
 mod released;
 mod secrets;
 mod sessions;

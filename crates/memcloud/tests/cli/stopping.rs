@@ -26,7 +26,8 @@ fn a_signal_stops_the_server_and_keeps_every_answered_store() {
 fn a_batch_that_has_begun_is_stored_whole_or_not_at_all() {
     let home = Home::new();
     let mut server = serve(&home);
-    let mut stream = begin_batch(server.url.trim_start_matches("http://"));
+    let texts = (0..BATCH).map(|n| format!("message {n} of the batch"));
+    let mut stream = begin_batch(&server.url, texts);
     assert!(server.ends_within(ENDS_WITHIN, "TERM").success(), "{}", server.logged);
     let mut answer = Vec::new();
     // An end of the connection, orderly or not, does not count as an answer.
@@ -100,9 +101,9 @@ fn liveness(url: &str) -> String {
 const BATCH: usize = 200;
 
 /// Sends a batch, and is back once the server has begun with it, which it says by asking for the body.
-fn begin_batch(address: &str) -> TcpStream {
-    let episodes: Vec<Value> =
-        (0..BATCH).map(|n| json!({"episode_content": format!("message {n} of the batch")})).collect();
+pub(crate) fn begin_batch(url: &str, texts: impl Iterator<Item = String>) -> TcpStream {
+    let address = url.trim_start_matches("http://");
+    let episodes: Vec<Value> = texts.map(|text| json!({"episode_content": text})).collect();
     let body = json!({"session": {"group_id": "g"}, "episodes": episodes}).to_string();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -12,6 +12,7 @@ use crate::llm_gate::{ModelRequest, TokenEstimate};
 use crate::text::token_count;
 use memcloud_domain::Error;
 use memcloud_ports::{Completion, Deltas, ModelAnswer, ModelError, RefusalKind, Tokens};
+use memcloud_tasks::{INLINE_SCANNED_BYTES, step_aside};
 
 /// The longest answer that is read, in bytes of the stream.
 const ANSWER_BYTES: usize = 32 << 20;
@@ -49,7 +50,9 @@ impl Chat {
             Ok(ModelAnswer::Stream(deltas)) => self.read_stream(deltas, &mut reply, listener).await,
             Err(error) => reply.error = Some(error),
         }
-        reply.estimate.completion = token_count::estimate(&reply.text) as u64;
+        let text = &reply.text;
+        let tokens = step_aside(text.len() > INLINE_SCANNED_BYTES, || token_count::estimate(text));
+        reply.estimate.completion = tokens as u64;
         reply
     }
 
@@ -95,7 +98,8 @@ impl Chat {
         context: &Context,
         budget: usize,
     ) -> Result<(ModelRequest, usize), Error> {
-        let (bare, context) = (Arc::clone(&turn.request), context.text(budget));
+        let bare = Arc::clone(&turn.request);
+        let context = step_aside(context.tokens * 4 > INLINE_SCANNED_BYTES, || context.text(budget));
         let asks_usage = turn.asks_usage && !self.stream_options_refused.load(Ordering::Relaxed);
         let model = self.gateway.name().to_owned();
         let built = compute(bare.is_large(), "building a request", move || {

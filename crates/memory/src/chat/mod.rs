@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use memcloud_domain::{Clock, EpisodeId, Error, Field, Filter, Member, Space, Violation};
 use memcloud_ports::{Completion, Delta, EpisodeStore, FactsOf, ModelError, Tokens};
-use memcloud_tasks::{INLINE_BYTES, Tasks};
+use memcloud_tasks::{INLINE_BYTES, Tasks, step_aside};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -244,8 +244,11 @@ impl Chat {
         let question = if turn.is_new { std::mem::take(&mut turn.question) } else { String::new() };
         let answering = async {
             let reply = self.ask(&mut turn, &mut recalled, listener).await;
-            let memories = recalled.context.quoted_memories(self.options.context_tokens);
-            let is_echo = reply.error.is_none() && echo::is_echo(&reply.text, memories);
+            let is_echo = reply.error.is_none() && {
+                let memories = || recalled.context.quoted_memories(self.options.context_tokens);
+                let bytes = reply.text.len() + memories().map(str::len).sum::<usize>();
+                step_aside(bytes > INLINE_BYTES, || echo::is_echo(&reply.text, memories()))
+            };
             let answer = self.store_answer(&session, &reply, is_echo).await;
             (reply, is_echo, answer)
         };

@@ -1,6 +1,7 @@
 //! Stores both sides of a turn.
 
 use memcloud_domain::{EpisodeId, Error, Metadata, NewEpisode, Purpose, Timestamp};
+use memcloud_tasks::{INLINE_SCANNED_BYTES, step_aside};
 
 use crate::chat::ask::Reply;
 use crate::chat::{Chat, ChatSession};
@@ -75,6 +76,9 @@ impl Chat {
 
 /// The part of a text that can be stored: within so many bytes and without NUL. `None` when nothing is left.
 pub(crate) fn storable(text: &str, bytes: usize) -> Option<String> {
-    let text = text[..text.floor_char_boundary(bytes)].replace('\0', " ");
-    (!is_blank(&text)).then_some(text)
+    let text = &text[..text.floor_char_boundary(bytes)];
+    step_aside(text.len() > INLINE_SCANNED_BYTES, || {
+        let text = text.replace('\0', " ");
+        (!is_blank(&text)).then_some(text)
+    })
 }

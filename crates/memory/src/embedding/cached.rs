@@ -33,21 +33,26 @@ impl CachedEmbedder {
 #[async_trait]
 impl Embedder for CachedEmbedder {
     async fn embed_query(&self, text: &str) -> Result<Vec<f32>, Error> {
+        if text.len() > TEXT_BYTES {
+            return self.embedder.embed_query(text).await;
+        }
         let known = self.recent().get(text).cloned();
         if let Some(vector) = known {
             return Ok(vector);
         }
         let vector = self.embedder.embed_query(text).await?;
-        if text.len() <= TEXT_BYTES {
-            self.recent().insert(text.to_owned(), vector.clone());
-        }
+        self.recent().insert(text.to_owned(), vector.clone());
         Ok(vector)
     }
 
     async fn embed_documents(&self, mut texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
         let mut vectors: Vec<Option<Vec<f32>>> = {
             let mut recent = self.recent();
-            texts.iter().map(|text| recent.get(text).cloned()).collect()
+            // Looking for a long text would take long, while all others wait for the lock.
+            let known = |text: &String| {
+                if text.len() > TEXT_BYTES { None } else { recent.get(text).cloned() }
+            };
+            texts.iter().map(known).collect()
         };
         let mut known = vectors.iter().map(Option::is_some);
         texts.retain(|_| known.next() == Some(false));

@@ -12,7 +12,7 @@ use memcloud_domain::{
     Clock, Episode, EpisodeId, Error, FactSet, FactTarget, Member, NewEpisode, Purpose, Space, Violation,
 };
 use memcloud_ports::{Appended, Batch, EpisodeStore, Intent, Prepared};
-use memcloud_tasks::INLINE_BYTES;
+use memcloud_tasks::{INLINE_BYTES, INLINE_SCANNED_BYTES, step_aside};
 use serde_json::Value;
 
 use crate::compute::compute;
@@ -215,9 +215,11 @@ impl Ingest {
         if !self.embedding.is_available() {
             return Ok(vectors);
         }
+        let bytes: usize = episodes.iter().map(|episode| episode.content.len()).sum();
         let recalled = episodes.iter().enumerate().filter(|(_, episode)| episode.purpose == Purpose::Recall);
+        let texts = recalled.map(|(at, episode)| (at, embedded_text(episode)));
         let (at, texts): (Vec<usize>, Vec<String>) =
-            recalled.map(|(at, episode)| (at, embedded_text(episode))).unzip();
+            step_aside(bytes > INLINE_SCANNED_BYTES, || texts.unzip());
         for (at, vector) in at.into_iter().zip(self.embedding.documents(texts).await?.unwrap_or_default()) {
             vectors[at] = Some(vector);
         }

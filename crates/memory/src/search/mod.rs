@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use memcloud_domain::{Clock, Episode, EpisodeId, Error, Filter, InFlight, Reservation, Space};
 use memcloud_ports::{Engine, FactsOf, Parts};
-use memcloud_tasks::INLINE_BYTES;
+use memcloud_tasks::{INLINE_BYTES, INLINE_SCANNED_BYTES, step_aside};
 
 use crate::compute::compute;
 use crate::embedding::Embedding;
@@ -248,11 +248,13 @@ impl Search {
                 episodes.insert(episode.id, episode);
             }
         }
+        let bytes: usize = episodes.values().map(|episode| episode.content.len()).sum();
         let hits = ranked.into_iter().filter_map(|(id, score, explanation)| {
             let episode = episodes.remove(&id).filter(|episode| query.filter.matches(episode))?;
             Some(Hit { episode, score, explanation })
         });
-        Ok((hits.collect(), cut, Arc::new(held)))
+        let hits = step_aside(bytes > INLINE_SCANNED_BYTES, || hits.collect());
+        Ok((hits, cut, Arc::new(held)))
     }
 }
 

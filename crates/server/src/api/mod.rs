@@ -1,5 +1,6 @@
 //! One endpoint a file. `memmachine` and `openai` speak the wires of others; the rest is our own.
 
+mod answer_size;
 pub(crate) mod chat;
 pub(crate) mod erasure;
 pub(crate) mod health;

@@ -1,16 +1,7 @@
-//! What strangers and large requests cost everyone else.
+//! What strangers (`attacks`) and large requests (`large`) cost everyone else.
 
-mod large;
+pub(in crate::bench) mod large;
 mod others;
 mod strangers;
 
-use anyhow::Result;
-
-use crate::bench::Bench;
-use crate::bench::figures::Figure;
-
-pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
-    let mut figures = strangers::measure(bench)?;
-    figures.extend(large::measure(bench)?);
-    Ok(figures)
-}
+pub(in crate::bench) use strangers::measure;

@@ -28,7 +28,7 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 fn share_of_peak(bench: &Bench, batch: &[String]) -> Result<Figure> {
     let (model, kernels) = (&bench.model, Kernels::new(bench.model.isa())?);
     let texts: Vec<&str> = batch.iter().map(String::as_str).collect();
-    let work = model.flops(texts.iter().map(|text| model.count_tokens(text).min(model.max_tokens())));
+    let work = model.flops(texts.iter().map(|text| model.count_tokens(text)));
     let (mut shares, mut rates) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let peak = peak::flops_per_second_of_threads(kernels, PEAK_RUNS, model.threads());

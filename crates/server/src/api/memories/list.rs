@@ -2,15 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use memcloud_api::Problems;
 use memcloud_api::native::{ListedEpisode, Page};
 use memcloud_domain::{Episode, EpisodeId, Filter};
 use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_memory::{ListQuery, ListedPage};
 use memcloud_ports::Cursor;
+use memcloud_tasks::step_aside;
 
 use super::space;
 use crate::App;
+use crate::api::answer_size::is_large;
 use crate::params::QueryParams;
 
 const USUAL_LIMIT: usize = 100;
@@ -35,7 +38,7 @@ pub(crate) async fn list(
     allowed: Allowed<Read>,
     State(app): State<App>,
     mut query: QueryParams,
-) -> Result<Json<Page>, ApiError> {
+) -> Result<Response, ApiError> {
     let memory = &app.memory;
     let query = Problems::none_in(|problems| {
         let limit = query.limit(memory.limits(), USUAL_LIMIT, problems);
@@ -47,7 +50,10 @@ pub(crate) async fn list(
     allowed.enter(query.space.clone())?;
     let ListedPage { episodes, more, held: _held } = memory.list(&query).await?;
     let next_cursor = episodes.last().filter(|_| more).map(written);
-    Ok(Json(Page { episodes: episodes.into_iter().map(ListedEpisode::from).collect(), next_cursor }))
+    Ok(step_aside(is_large(episodes.iter()), || {
+        let episodes = episodes.into_iter().map(ListedEpisode::from).collect();
+        Json(Page { episodes, next_cursor }).into_response()
+    }))
 }
 
 /// A cursor as text: the microseconds and the id of the last episode, in hexadecimal digits.

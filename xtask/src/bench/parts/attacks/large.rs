@@ -1,20 +1,23 @@
 //! The largest requests within the limits, one after the other, and what others wait meanwhile.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::others::{KEY, ask, request, send, share};
+use super::others::{KEY, request, send, share};
 use crate::bench::Bench;
-use crate::bench::figures::{Figure, Target};
+use crate::bench::figures::{Figure, Target, millis};
 use crate::bench::server::Server;
 use crate::bench::texts;
 use crate::steps::say;
 
 /// Others are watched beside each kind of request for at least so long, and until one of it has ended.
 const WATCHED: Duration = Duration::from_secs(5);
+/// The pause of a caller between two requests.
+const BETWEEN: Duration = Duration::from_millis(2);
 /// The messages of the session that is deleted.
 const SESSION: usize = 20_000;
 
@@ -104,66 +107,108 @@ fn all() -> Vec<Large> {
     ]
 }
 
-pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+/// What small requests waited, in milliseconds.
+#[derive(Default)]
+struct Waited {
+    stores: Vec<f64>,
+    searches: Vec<f64>,
+}
+
+/// Stores and searches by turns, each on a connection of its own, as long as `goes_on` says so.
+fn ask(address: SocketAddr, mut goes_on: impl FnMut() -> bool) -> Result<Waited> {
+    let small = json!({"group_id": "small", "session_id": "s"});
+    let mut waited = Waited::default();
+    for number in 0.. {
+        if !goes_on() {
+            break;
+        }
+        let store = json!({"session": small, "episode_content": texts::message(number)});
+        let search = json!({"session": small, "query": format!("{number}: {}", texts::question(number))});
+        for (path, body, times) in [
+            ("/v1/memories", store, &mut waited.stores),
+            ("/v1/memories/search", search, &mut waited.searches),
+        ] {
+            let (answer, took) = send(address, &post(path, &body))?;
+            ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            times.push(millis(took));
+        }
+        std::thread::sleep(BETWEEN);
+    }
+    Ok(waited)
+}
+
+pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let mut figures = beside_all(bench, true)?;
+    figures.extend(beside_all(bench, false)?);
+    Ok(figures)
+}
+
+fn beside_all(bench: &Bench, has_model: bool) -> Result<Vec<Figure>> {
     let data = tempfile::tempdir()?;
     let keys = [("MEMCLOUD_API_KEYS", KEY.to_owned()), ("MEMCLOUD_BODY_TIMEOUT", "600".to_owned())];
-    let server = Server::start_on(bench, data.path(), &keys)?;
+    let server = Server::start_with(bench, data.path(), &keys, has_model)?;
     let address = server.address;
-    let small = json!({"group_id": "small", "session_id": "s"});
-    let calls = [
-        post("/v1/memories", &json!({"session": small, "episode_content": texts::message(1)})),
-        post("/v1/memories/search", &json!({"session": small, "query": texts::question(1)})),
-        request("GET", "/v1/memories?group_id=small&limit=10", ""),
-    ];
+    let began = Instant::now();
+    let idle = ask(address, || began.elapsed() < WATCHED)?;
+    let with = if has_model { "with" } else { "without" };
+    say(&format!("{with} the model, idle: {}", idle.summary()));
     let mut figures = Vec::new();
-    for Large { name, prepares, request } in all() {
-        for prepares in &prepares {
-            let (answer, _) = send(address, prepares)?;
-            ensure!(answer.starts_with("HTTP/1.1 200 "), "{name}: {answer}");
+    // No model takes part in a deletion, and would only delay the messages before it.
+    for large in all().iter().filter(|large| large.prepares.is_empty() || !has_model) {
+        let (waited, detail) =
+            beside(address, large).with_context(|| format!("{} {with} the model", large.name))?;
+        let detail = format!("{}; {detail}", waited.summary());
+        for (kind, times) in [("stores", &waited.stores), ("searches", &waited.searches)] {
+            figures.push(Figure {
+                name: format!("p99 of {kind} beside {}, {with} the model", large.name),
+                value: share(times, 0.99),
+                unit: "ms",
+                target: Target::AtMost(200.0),
+                detail: detail.clone(),
+            });
         }
-        let began = Instant::now();
-        let idle = ask(address, &calls, |_| began.elapsed() < WATCHED)?;
-        let (ends, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let (waited, longest) = std::thread::scope(|scope| {
-            let sender = scope.spawn(|| -> Result<Duration> {
-                let mut longest = Duration::ZERO;
-                while !ends.load(Ordering::Relaxed) {
-                    let (answer, took) = send(address, &request)?;
-                    ensure!(answer.starts_with("HTTP/1.1 200 "), "{name}: {answer:.300}");
-                    longest = longest.max(took);
-                    sent.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok(longest)
-            });
-            let began = Instant::now();
-            let only_once = !prepares.is_empty();
-            let waited = ask(address, &calls, |_| {
-                !sender.is_finished()
-                    && (sent.load(Ordering::Relaxed) == 0 || !only_once && began.elapsed() < WATCHED)
-            });
-            ends.store(true, Ordering::Relaxed);
-            let longest = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            anyhow::Ok((waited?, longest))
-        })?;
-        let (all, idle_all) = ([waited.probes, waited.calls].concat(), [idle.probes, idle.calls].concat());
-        let detail = format!(
-            "{} requests, {:.1} ms at most; {} of these, {:.2} s at most; without them p99 {:.1} ms, {:.1} ms at most",
-            all.len(),
-            share(&all, 1.0 - 1e-9),
-            sent.load(Ordering::Relaxed),
-            longest.as_secs_f64(),
-            share(&idle_all, 0.99),
-            share(&idle_all, 1.0 - 1e-9),
-        );
-        let figure = Figure {
-            name: format!("p99 of others beside {name}"),
-            value: share(&all, 0.99),
-            unit: "ms",
-            target: Target::AtMost(200.0),
-            detail,
-        };
-        say(&figure.row());
-        figures.push(figure);
     }
     Ok(figures)
+}
+
+/// What others wait while such a request runs again and again, and how many of it ran.
+fn beside(address: SocketAddr, large: &Large) -> Result<(Waited, String)> {
+    let send_large = |request: &str| {
+        let (answer, took) = send(address, request)?;
+        ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer:.300}");
+        Ok(took)
+    };
+    for request in &large.prepares {
+        send_large(request)?;
+    }
+    let (ends, sent) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| -> Result<Duration> {
+            let mut longest = Duration::ZERO;
+            while !ends.load(Ordering::Relaxed) {
+                longest = longest.max(send_large(&large.request)?);
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(longest)
+        });
+        let (began, only_once) = (Instant::now(), !large.prepares.is_empty());
+        let waited = ask(address, || {
+            let is_watched = !only_once && began.elapsed() < WATCHED;
+            !sender.is_finished() && (sent.load(Ordering::Relaxed) == 0 || is_watched)
+        });
+        ends.store(true, Ordering::Relaxed);
+        let longest = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let sent = sent.load(Ordering::Relaxed);
+        Ok((waited?, format!("{sent} large ones, {:.2} s at most", longest.as_secs_f64())))
+    })
+}
+
+impl Waited {
+    fn summary(&self) -> String {
+        let of = |times: &[f64]| {
+            let [p50, p99, most] = [0.5, 0.99, 1.0 - 1e-9].map(|part| share(times, part));
+            format!("p50 {p50:.1}, p99 {p99:.1}, at most {most:.1} ms of {}", times.len())
+        };
+        format!("stores {}; searches {}", of(&self.stores), of(&self.searches))
+    }
 }

@@ -109,7 +109,7 @@ async fn pipelines(stream: TcpStream, request: &[u8]) -> std::io::Result<()> {
     }
 }
 
-pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let files = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum })?;
     let attackers_at = Builder::new_multi_thread()

@@ -12,10 +12,12 @@ use memcloud_domain::{Caller, Episode, Field, Reservation, Timestamp};
 use memcloud_http::{Allowed, ApiError, Read, TypedBody};
 use memcloud_memory::{self as memory, Checked, FactHit, Limits, SearchResults};
 use memcloud_ports::FactsOf;
+use memcloud_tasks::step_aside;
 
 use super::filter;
 use super::shape::{self, Shape, Shapes};
 use crate::App;
+use crate::api::answer_size::is_large;
 use crate::api::session::{NamedSession, SessionHeaders};
 use crate::params::QueryParams;
 
@@ -61,15 +63,15 @@ pub(crate) async fn search(
     Ok(match shape {
         Shape::List => {
             let found = search.episodes(&app).await?;
-            let hits: Vec<_> = found.hits.into_iter().map(|hit| shape::scored(hit, search.explain)).collect();
-            (search.headers(found.cut), Json(hits)).into_response()
+            step_aside(are_large(&[], &found), || {
+                let hits = found.hits.into_iter().map(|hit| shape::scored(hit, search.explain));
+                (search.headers(found.cut), Json(hits.collect::<Vec<_>>())).into_response()
+            })
         }
         Shape::MemMachine => {
             let (newest, _held) = search.newest(&app).await?;
             let (found, facts) = search.both(&app).await?;
-            let profile_memory = Some(shape::profile(facts));
-            let episodic = shape::episodic(newest, found.hits, search.explain);
-            search.answer(SearchContent { profile_memory, ..episodic }, found.cut)
+            search.answer(newest, found, Some(facts))
         }
     })
 }
@@ -94,7 +96,7 @@ pub(crate) async fn search_episodic(
     let search = searched(&app, &allowed, &headers, query, body)?;
     let (newest, _held) = search.newest(&app).await?;
     let found = search.episodes(&app).await?;
-    Ok(search.answer(shape::episodic(newest, found.hits, search.explain), found.cut))
+    Ok(search.answer(newest, found, None))
 }
 
 /// Searches the facts about the users of the session. The answer is always MemMachine's object, with `profile_memory`
@@ -117,8 +119,8 @@ pub(crate) async fn search_profile(
 ) -> Result<Response, ApiError> {
     let search = searched(&app, &allowed, &headers, query, body)?;
     let facts = app.memory.search_facts(&search.query, &search.facts_of(), search.most_facts).await?;
-    Ok(search
-        .answer(SearchContent { episodic_memory: None, profile_memory: Some(shape::profile(facts)) }, false))
+    let content = SearchContent { episodic_memory: None, profile_memory: Some(shape::profile(facts)) };
+    Ok((search.headers(false), Json(shape::object(content))).into_response())
 }
 
 /// What a request searches for.
@@ -221,9 +223,14 @@ impl Search {
         Ok((found, facts))
     }
 
-    /// MemMachine's object with this content.
-    fn answer(&self, content: SearchContent, cut: bool) -> Response {
-        (self.headers(cut), Json(shape::object(content))).into_response()
+    /// MemMachine's object with these episodes, and with these facts where the request asks for both.
+    fn answer(&self, newest: Vec<Episode>, found: SearchResults, facts: Option<Vec<FactHit>>) -> Response {
+        step_aside(are_large(&newest, &found), || {
+            let profile_memory = facts.map(shape::profile);
+            let episodic = shape::episodic(newest, found.hits, self.explain);
+            let content = SearchContent { profile_memory, ..episodic };
+            (self.headers(found.cut), Json(shape::object(content))).into_response()
+        })
     }
 
     /// The headers of the answer: the session, what was not understood, and whether hits are left out because those before
@@ -241,4 +248,8 @@ impl Search {
         }
         headers
     }
+}
+
+fn are_large(newest: &[Episode], found: &SearchResults) -> bool {
+    is_large(newest.iter().chain(found.hits.iter().map(|hit| &hit.episode)))
 }
