@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_domain::{Clock, Fault, SystemClock};
+use memcloud_domain::{Clock, Error as DomainError, Fault, SystemClock};
 use memcloud_http::{ServeOptions, raise_descriptor_limit, serve};
 use memcloud_memory::{Chat, Learner, Memory, ModelGateway, RankingWeights};
 use memcloud_ports::{Counts, Embedder, Engine, LanguageModel};
@@ -90,7 +90,7 @@ pub struct Instance {
     pub address: SocketAddr,
     /// Where its data directory is and where the memory is kept, in one line.
     pub kept_in: String,
-    /// How much is stored; `None` while a database is down.
+    /// How much is stored; `None` while a database is down or damaged.
     pub counts: Option<Counts>,
     /// The model it embeds with.
     pub embedder: Option<EmbedderInfo>,
@@ -222,10 +222,11 @@ async fn close_chats(chat: Arc<Chat>, stop: CancellationToken) {
     chat.close().await;
 }
 
-/// How much is stored; `None` while a database is down.
+/// How much is stored; `None` while a database is down or damaged, which readiness reports.
 async fn counts(memory: &Memory) -> Result<Option<Counts>, Error> {
     match memory.engine().episodes.counts().await {
         Ok(counts) => Ok(Some(counts)),
+        Err(DomainError::StorageDamaged { .. }) => Ok(None),
         Err(error) if error.fault() == Fault::Unavailable => Ok(None),
         Err(error) => Err(error.into()),
     }

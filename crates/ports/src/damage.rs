@@ -1,40 +1,85 @@
 use std::collections::BTreeSet;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use memcloud_domain::Error;
+use memcloud_domain::{Error, FactId};
 
-/// What a store could not read since it was opened. `Row` names a row as the engine's own tools do.
+/// A row that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DamagedRow<Episode> {
+    /// A row of episodes, as the engine's own tools name it.
+    Episode(Episode),
+    /// A row of facts.
+    Fact(FactId),
+    /// A row of API keys, by the id that is stored.
+    Key(String),
+}
+
+impl<Episode> DamagedRow<Episode> {
+    /// The same with another name for a row of episodes.
+    pub fn map<Other>(self, name: impl FnOnce(Episode) -> Other) -> DamagedRow<Other> {
+        match self {
+            Self::Episode(row) => DamagedRow::Episode(name(row)),
+            Self::Fact(id) => DamagedRow::Fact(id),
+            Self::Key(id) => DamagedRow::Key(id),
+        }
+    }
+
+    /// What rows of this kind hold, in the plural.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Episode(_) => "memories",
+            Self::Fact(_) => "facts",
+            Self::Key(_) => "API keys",
+        }
+    }
+}
+
+impl<Episode: Display> Display for DamagedRow<Episode> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Episode(row) => row.fmt(f),
+            Self::Fact(id) => id.fmt(f),
+            Self::Key(id) => id.fmt(f),
+        }
+    }
+}
+
+/// What a store could not read since it was opened. `Episode` names a row of episodes.
 #[derive(Debug)]
-pub struct Damage<Row>(Mutex<Found<Row>>);
+pub struct Damage<Episode>(Mutex<Found<Episode>>);
 
 #[derive(Debug)]
-struct Found<Row> {
-    /// The rows of episodes.
-    rows: BTreeSet<Row>,
+struct Found<Episode> {
+    rows: BTreeSet<DamagedRow<Episode>>,
     /// The first failure that concerns anything else.
     other: Option<String>,
 }
 
-/// How many rows are named.
+/// How many rows of a kind are named.
 const NAMED: usize = 10;
 
-impl<Row> Default for Damage<Row> {
+impl<Episode> Default for Damage<Episode> {
     fn default() -> Self {
         Self(Mutex::new(Found { rows: BTreeSet::new(), other: None }))
     }
 }
 
-impl<Row: Ord + Copy + Display> Damage<Row> {
-    fn found(&self) -> MutexGuard<'_, Found<Row>> {
+impl<Episode: Ord + Copy + Display> Damage<Episode> {
+    fn found(&self) -> MutexGuard<'_, Found<Episode>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a row of episodes that cannot be read.
-    pub fn note_row(&self, row: Row) {
+    /// Notes a row that cannot be read.
+    pub fn note_row(&self, row: DamagedRow<Episode>) {
+        let (kind, name) = (row.kind(), row.to_string());
         let is_new = self.found().rows.insert(row);
         if is_new {
-            tracing::error!(%row, "a memory cannot be read: the database is damaged; run 'memcloud doctor'");
+            tracing::error!(
+                kind,
+                row = name,
+                "a row cannot be read: the database is damaged; run 'memcloud doctor'"
+            );
         }
     }
 
@@ -45,14 +90,21 @@ impl<Row: Ord + Copy + Display> Damage<Row> {
         }
     }
 
-    /// The rows that cannot be read.
-    pub fn rows(&self) -> Vec<Row> {
-        self.found().rows.iter().copied().collect()
+    /// The rows that cannot be read, kind by kind.
+    pub fn rows(&self) -> Vec<DamagedRow<Episode>> {
+        self.found().rows.iter().cloned().collect()
+    }
+
+    /// The rows of episodes that cannot be read.
+    pub fn episodes(&self) -> Vec<Episode> {
+        let of_episode =
+            |row: &DamagedRow<Episode>| if let DamagedRow::Episode(row) = row { Some(*row) } else { None };
+        self.found().rows.iter().filter_map(of_episode).collect()
     }
 
     /// Forgets rows that are gone.
-    pub fn forget(&self, gone: &[Row]) {
-        self.found().rows.retain(|row| !gone.contains(row));
+    pub fn forget(&self, is_gone: impl Fn(&DamagedRow<Episode>) -> bool) {
+        self.found().rows.retain(|row| !is_gone(row));
     }
 
     /// Refuses when anything could not be read.
@@ -61,11 +113,13 @@ impl<Row: Ord + Copy + Display> Damage<Row> {
         if rows.is_empty() && other.is_none() {
             return Ok(());
         }
-        let named: Vec<String> = rows.iter().take(NAMED).map(Row::to_string).collect();
-        let more = if rows.len() > NAMED { ", …" } else { "" };
-        let unreadable = (!rows.is_empty())
-            .then(|| format!("{} memories cannot be read (rows {}{more})", rows.len(), named.join(", ")));
-        let what = [unreadable, other.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        let rows: Vec<&DamagedRow<Episode>> = rows.iter().collect();
+        let unreadable = rows.chunk_by(|one, next| one.kind() == next.kind()).map(|rows| {
+            let named: Vec<String> = rows.iter().take(NAMED).map(ToString::to_string).collect();
+            let more = if rows.len() > NAMED { ", …" } else { "" };
+            format!("{} {} cannot be read (rows {}{more})", rows.len(), rows[0].kind(), named.join(", "))
+        });
+        let what = unreadable.chain(other.clone()).collect::<Vec<_>>().join("; ");
         Err(Error::StorageDamaged { what })
     }
 }

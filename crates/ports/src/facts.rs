@@ -102,6 +102,19 @@ impl FactsOf {
         scope.into_iter().chain(sets.iter().map(|set| &set.scope))
     }
 
+    /// Whether a fact is one of them.
+    pub fn contains(&self, fact: &Fact) -> bool {
+        let held = match self.as_of {
+            None => fact.valid_to.is_none(),
+            Some(at) => fact.valid_from <= at && fact.valid_to.is_none_or(|end| end > at),
+        };
+        let is_of_sets = match &self.sets {
+            FactSets::Of(scope) => fact.target.set.scope == *scope,
+            FactSets::These(sets) => sets.contains(&fact.target.set),
+        };
+        held && is_of_sets && self.category.as_ref().is_none_or(|category| *category == fact.target.category)
+    }
+
     /// The current facts of all sets of a space.
     pub fn space(space: &Space) -> Self {
         Self { sets: FactSets::Of(space.into()), category: None, as_of: None }
@@ -169,7 +182,8 @@ pub struct EmbeddedFact {
 /// and no other.
 ///
 /// A fact may cite the episodes of the scope of its set. As in every port, an operation that returns `Ok` is durable, and
-/// one that returns an error has changed nothing.
+/// one that returns an error has changed nothing. A fact that cannot be read is left out and reported by the engine's
+/// health; it can still be deleted.
 #[async_trait]
 pub trait FactStore: Send + Sync {
     /// Facts, in the order in which they were learned.

@@ -1,7 +1,7 @@
 //! The keys that an instance made.
 
 use async_trait::async_trait;
-use memcloud_domain::{ApiKey, Error, KeyId, Timestamp};
+use memcloud_domain::{ApiKey, Error, KeyId, KeyState, Timestamp, lacks_admin};
 
 /// Whether live keys must include one that can manage keys: see [`memcloud_domain::lacks_admin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,34 @@ pub enum Revocation {
     Unknown,
 }
 
+/// The keys of an engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Those that can be read.
+    pub readable: Vec<ApiKey>,
+    /// Whether there are others. They open nothing, but each may be live, so an instance that has some is not one without
+    /// keys.
+    pub has_unreadable: bool,
+}
+
+impl Keys {
+    /// Whether a key is live, as far as can be read.
+    pub fn any_live(&self, now: Timestamp) -> bool {
+        self.readable.iter().any(|key| key.state(now) == KeyState::Live)
+    }
+
+    /// Whether keys may be live, and none that can be read can manage keys.
+    pub fn lack_admin(&self, now: Timestamp) -> bool {
+        lacks_admin(&self.readable, now) || (self.has_unreadable && !self.any_live(now))
+    }
+}
+
 /// Where an engine keeps the keys that an instance made. Each operation is one transaction, and durable when it answers.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     /// All keys that have not been pruned, also those that were revoked or have expired, by when they were made and
     /// by id.
-    async fn keys(&self) -> Result<Vec<ApiKey>, Error>;
+    async fn keys(&self) -> Result<Keys, Error>;
 
     /// Keeps a new key. Answers `false`, and keeps nothing, if the rule requires a live key that can manage keys and
     /// there would be none when this one is made.

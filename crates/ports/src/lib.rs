@@ -38,7 +38,7 @@ mod usage;
 mod vectors;
 
 pub use categories::{CategoryStore, SetCategory, version_after};
-pub use damage::Damage;
+pub use damage::{Damage, DamagedRow};
 pub use embedder::Embedder;
 pub use engine::{Engine, Store};
 pub use episodes::{
@@ -53,7 +53,7 @@ pub use history::{
 #[cfg(feature = "testing")]
 pub use in_memory::InMemoryEngine;
 pub use intent::Intent;
-pub use keys::{AdminRule, KeyStore, Revocation};
+pub use keys::{AdminRule, KeyStore, Keys, Revocation};
 pub use knowledge::Changed;
 pub use language_model::{
     Call, Completion, Delta, Deltas, EndpointRefusal, LanguageModel, ModelAnswer, ModelError, RefusalKind,

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use memcloud_domain::{Database, EpisodeId, Error};
+use memcloud_ports::DamagedRow;
 use memcloud_store_connection::{Connector, Timeouts, round_trip, within};
 use neo4rs::{Graph, query};
 
@@ -69,7 +70,7 @@ pub struct Findings {
     /// Relationships in the database.
     pub relationships: i64,
     /// The episodes of the memory whose contents cannot be read; `None` when not all were tried.
-    pub unreadable: Option<Vec<EpisodeId>>,
+    pub unreadable: Option<Vec<DamagedRow<EpisodeId>>>,
 }
 
 /// How long reading all episodes may take.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use half::f16;
 use memcloud_domain::{EpisodeId, Error, Metadata};
-use memcloud_ports::{Damage, READ_BYTES};
+use memcloud_ports::{Damage, DamagedRow, READ_BYTES};
 use neo4rs::{BoltType, DetachedRowStream, Graph, Query, Row, query};
 
 use crate::error::{doing, unreadable};
@@ -79,7 +79,7 @@ pub(crate) async fn contents(
         let id: EpisodeId = row.get::<&str>("uid").map_err(unreadable)?.parse()?;
         match content(&row) {
             Some(content) => drop(contents.insert(id, content)),
-            None => damage.note_row(id),
+            None => damage.note_row(DamagedRow::Episode(id)),
         }
     }
     Ok(contents)
@@ -92,7 +92,7 @@ fn content(row: &Row) -> Option<Content> {
 }
 
 /// The episodes of a memory whose contents cannot be read. Reads each, which may take long.
-pub(crate) async fn damaged(graph: &Graph, memory: &str) -> Result<Vec<EpisodeId>, Error> {
+pub(crate) async fn damaged(graph: &Graph, memory: &str) -> Result<Vec<DamagedRow<EpisodeId>>, Error> {
     const DOING: &str = "reading all episodes of the graph";
     let all = "MATCH (e:Episode) WHERE e.memory = $memory
                RETURN e.uid AS uid, e.content AS content, e.metadata AS metadata";
@@ -100,7 +100,8 @@ pub(crate) async fn damaged(graph: &Graph, memory: &str) -> Result<Vec<EpisodeId
     let mut damaged = Vec::new();
     while let Some(row) = rows.next().await.map_err(doing(DOING))? {
         if content(&row).is_none() {
-            damaged.push(row.get::<&str>("uid").map_err(unreadable)?.parse()?);
+            let id: EpisodeId = row.get::<&str>("uid").map_err(unreadable)?.parse()?;
+            damaged.push(DamagedRow::Episode(id));
         }
     }
     Ok(damaged)

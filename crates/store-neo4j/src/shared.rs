@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use memcloud_domain::{Episode, EpisodeId, Error, Space};
-use memcloud_ports::{Appended, Batch, Damage, Intent, RecordStore, read_all};
+use memcloud_ports::{Appended, Batch, Damage, DamagedRow, Intent, RecordStore, read_all};
 use memcloud_store_connection::Connection;
 use neo4rs::Graph;
 use tokio::sync::{Mutex, OnceCell};
@@ -122,9 +122,10 @@ impl Shared {
 
     /// Proves that the graph can be written, and that all that was read of it could be read.
     pub(crate) async fn prove(&self, graph: Graph) -> Result<(), Error> {
-        let damaged = self.damage.rows();
+        let damaged = self.damage.episodes();
         if !damaged.is_empty() {
-            self.damage.forget(&graph::gone(&graph, self.memory().await?, &damaged).await?);
+            let gone = graph::gone(&graph, self.memory().await?, &damaged).await?;
+            self.damage.forget(|row| matches!(row, DamagedRow::Episode(id) if gone.contains(id)));
         }
         schema::prove_writable(&graph).await?;
         self.damage.check()

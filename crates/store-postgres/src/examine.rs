@@ -3,13 +3,14 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use memcloud_domain::{Clock, Database, EpisodeId, Error};
-use memcloud_ports::ContentLocation;
+use memcloud_ports::{ContentLocation, Damage, DamagedRow};
 use memcloud_store_connection::{Connector, Timeouts, round_trip, within};
 
 use crate::connect::{OpenDatabase, Opener};
 use crate::error::WorkError;
+use crate::profile::facts;
 use crate::target::{Host, Target, Tls};
-use crate::{LONG, schema};
+use crate::{LONG, keys, read, schema};
 
 /// The state of a database.
 #[derive(Clone, Debug)]
@@ -38,8 +39,8 @@ pub struct Findings {
     pub durable: bool,
     /// How many episodes it holds.
     pub episodes: u64,
-    /// The episodes that cannot be read; `None` when not all were tried.
-    pub unreadable: Option<Vec<EpisodeId>>,
+    /// The rows that cannot be read; `None` when not all were tried.
+    pub unreadable: Option<Vec<DamagedRow<EpisodeId>>>,
 }
 
 /// Opens this database and checks everything that a memory needs.
@@ -58,15 +59,19 @@ pub async fn examine(
     };
     let (database, mut found) = within(Timeouts::default().operation, Database::Postgres, inspection).await?;
     let unreadable = tokio::time::timeout(LONG, unreadable(&database)).await.ok().transpose();
-    found.unreadable = unreadable.map_err(|failure| failure.doing("reading all episodes"))?;
+    found.unreadable = unreadable.map_err(|failure| failure.doing("reading all rows"))?;
     Ok(found)
 }
 
-async fn unreadable(database: &OpenDatabase) -> Result<Vec<EpisodeId>, WorkError> {
+async fn unreadable(database: &OpenDatabase) -> Result<Vec<DamagedRow<EpisodeId>>, WorkError> {
     let client = database.client().await?;
     // The connection is dropped with its pool.
     client.batch_execute("SET statement_timeout = 0").await?;
-    crate::read::unreadable(client).await
+    let damage = Damage::default();
+    read::note_unreadable(&client, &damage).await?;
+    keys::all(&client, &damage).await?;
+    facts::all(&client, &damage, None, usize::MAX).await?;
+    Ok(damage.rows())
 }
 
 async fn inspect(database: &OpenDatabase, target: &Target) -> Result<Findings, WorkError> {
@@ -98,7 +103,7 @@ async fn inspect(database: &OpenDatabase, target: &Target) -> Result<Findings, W
         broken_indexes: row.get::<_, Option<Vec<String>>>(6).unwrap_or_default(),
         connections: (row.get(3), row.get(4)),
         durable: row.get(5),
-        episodes: crate::read::counts(database.client().await?).await?.episodes,
+        episodes: read::counts(database.client().await?).await?.episodes,
         unreadable: None,
     })
 }

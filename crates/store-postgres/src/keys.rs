@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object};
-use memcloud_domain::{ApiKey, Error, KeyHash, KeyId, Space, Timestamp, lacks_admin};
-use memcloud_ports::{AdminRule, KeyStore, Revocation};
+use memcloud_domain::{ApiKey, EpisodeId, Error, KeyHash, KeyId, Space, Timestamp};
+use memcloud_ports::{AdminRule, Damage, DamagedRow, KeyStore, Keys, Revocation};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
@@ -12,17 +12,17 @@ use crate::PostgresStore;
 use crate::error::WorkError;
 use crate::query::Query;
 
-const DOING: &str = "reading keys";
 const LOCK: &str = "LOCK TABLE memcloud.api_keys IN SHARE ROW EXCLUSIVE MODE";
 
 #[async_trait]
 impl KeyStore for PostgresStore {
-    async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.run_idempotent(DOING, |client: Object| async move { all(&client).await }).await
+    async fn keys(&self) -> Result<Keys, Error> {
+        let all = |client: Object| async move { all(&client, &self.damage).await };
+        self.run_idempotent("reading keys", all).await
     }
 
     async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error> {
-        self.run("keeping a key", |client| create(client, &key, rule)).await
+        self.run("keeping a key", |client| create(client, &self.damage, &key, rule)).await
     }
 
     async fn put_keys(&self, keys: &[ApiKey]) -> Result<(), Error> {
@@ -30,7 +30,7 @@ impl KeyStore for PostgresStore {
     }
 
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
-        self.run_idempotent("revoking a key", |client| revoke(client, id, at, rule)).await
+        self.run_idempotent("revoking a key", |client| revoke(client, &self.damage, id, at, rule)).await
     }
 
     async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
@@ -51,18 +51,33 @@ impl KeyStore for PostgresStore {
     }
 }
 
-async fn all(client: &impl GenericClient) -> Result<Vec<ApiKey>, WorkError> {
+/// All keys. Those that cannot be read are noted and left out.
+pub(crate) async fn all(client: &impl GenericClient, damage: &Damage<EpisodeId>) -> Result<Keys, WorkError> {
     let select = "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
                   FROM memcloud.api_keys ORDER BY created_at, id";
-    client.rows(select, &[]).await?.iter().map(key).collect()
+    let mut keys = Keys::default();
+    for row in client.rows(select, &[]).await? {
+        if let Some(key) = key(&row) {
+            keys.readable.push(key);
+        } else {
+            keys.has_unreadable = true;
+            damage.note_row(DamagedRow::Key(row.get(0)));
+        }
+    }
+    Ok(keys)
 }
 
-async fn create(mut client: Object, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkError> {
+async fn create(
+    mut client: Object,
+    damage: &Damage<EpisodeId>,
+    key: &ApiKey,
+    rule: AdminRule,
+) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     tx.batch_execute(LOCK).await?;
-    let mut keys = all(&tx).await?;
-    keys.push(key.clone());
-    if rule == AdminRule::Required && lacks_admin(&keys, key.created_at) {
+    let mut keys = all(&tx, damage).await?;
+    keys.readable.push(key.clone());
+    if rule == AdminRule::Required && keys.lack_admin(key.created_at) {
         return Ok(false);
     }
     insert(&tx, key).await?;
@@ -106,42 +121,47 @@ async fn insert(tx: &impl GenericClient, key: &ApiKey) -> Result<(), WorkError> 
 
 async fn revoke(
     mut client: Object,
+    damage: &Damage<EpisodeId>,
     id: &KeyId,
     at: Timestamp,
     rule: AdminRule,
 ) -> Result<Revocation, WorkError> {
     let tx = client.transaction().await?;
     tx.batch_execute(LOCK).await?;
-    let mut keys = all(&tx).await?;
-    let Some(index) = keys.iter().position(|key| key.id == *id) else { return Ok(Revocation::Unknown) };
-    if keys[index].revoked_at.is_none() {
-        keys[index].revoked_at = Some(at);
-        if rule == AdminRule::Required && keys[index].manages_keys() && lacks_admin(&keys, at) {
+    let mut keys = all(&tx, damage).await?;
+    let Some(key) = keys.readable.iter_mut().find(|key| key.id == *id) else {
+        return Ok(Revocation::Unknown);
+    };
+    let was_live = key.revoked_at.is_none();
+    key.revoked_at.get_or_insert(at);
+    let key = key.clone();
+    if was_live {
+        if rule == AdminRule::Required && key.manages_keys() && keys.lack_admin(at) {
             return Ok(Revocation::LastAdmin);
         }
         let update = "UPDATE memcloud.api_keys SET revoked_at = $2 WHERE id = $1";
         tx.execute(update, &[&id.as_str(), &at.as_micros()]).await?;
     }
     tx.commit().await?;
-    Ok(Revocation::Revoked(keys.swap_remove(index)))
+    Ok(Revocation::Revoked(key))
 }
 
-fn key(row: &Row) -> Result<ApiKey, WorkError> {
-    let time = |column| row.get::<_, Option<i64>>(column).and_then(Timestamp::from_micros);
+fn key(row: &Row) -> Option<ApiKey> {
+    // A time that cannot be read is not one that is missing: without it, an ended key would be live.
+    let time = |column| match row.get::<_, Option<i64>>(column) {
+        Some(micros) => Timestamp::from_micros(micros).map(Some),
+        None => Some(None),
+    };
     let hash: Vec<u8> = row.get(2);
-    Ok(ApiKey {
-        id: row.get::<_, &str>(0).parse().map_err(unreadable)?,
+    Some(ApiKey {
+        id: row.get::<_, &str>(0).parse().ok()?,
         name: row.get(1),
-        hash: KeyHash(hash.try_into().map_err(|_| unreadable("a hash has another length"))?),
-        rights: row.get::<_, &str>(3).parse().map_err(unreadable)?,
-        spaces: row.try_get::<_, Option<Json<Vec<Space>>>>(4)?.map(|Json(spaces)| spaces),
-        created_at: time(5).ok_or_else(|| unreadable("a key has no time"))?,
-        last_used_at: time(6),
-        expires_at: time(7),
-        revoked_at: time(8),
+        hash: KeyHash(hash.try_into().ok()?),
+        rights: row.get::<_, &str>(3).parse().ok()?,
+        spaces: row.try_get::<_, Option<Json<Vec<Space>>>>(4).ok()?.map(|Json(spaces)| spaces),
+        created_at: time(5)??,
+        last_used_at: time(6)?,
+        expires_at: time(7)?,
+        revoked_at: time(8)?,
     })
-}
-
-fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> WorkError {
-    WorkError::Domain(Error::Storage { doing: DOING, source: error.into() })
 }

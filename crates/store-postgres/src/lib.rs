@@ -140,10 +140,7 @@ impl PostgresStore {
 impl PostgresStore {
     /// Proves that the database can be written, and that all that was read of it could be read.
     async fn prove(&self, client: Object) -> Result<(), WorkError> {
-        let damaged = self.damage.rows();
-        if !damaged.is_empty() {
-            self.damage.forget(&read::gone(&client, &damaged).await?);
-        }
+        read::forget_gone(&client, &self.damage).await?;
         schema::prove_writable(client).await?;
         Ok(self.damage.check()?)
     }

@@ -6,7 +6,7 @@ use deadpool_postgres::GenericClient;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use memcloud_domain::EpisodeId;
-use memcloud_ports::{Damage, Gathered};
+use memcloud_ports::{Damage, DamagedRow, Gathered};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, RowStream};
 use uuid::Uuid;
@@ -45,14 +45,14 @@ pub(crate) trait Query: GenericClient {
         size: for<'t> fn(&'t T) -> usize,
     ) -> Result<Vec<T>, WorkError> {
         loop {
-            let left_out: Vec<Uuid> = damage.rows().iter().map(uuid).collect();
+            let left_out: Vec<Uuid> = damage.episodes().iter().map(uuid).collect();
             let all: Vec<&(dyn ToSql + Sync)> =
                 iter::once(&left_out as _).chain(values.iter().copied()).collect();
             let mut rows = pin!(self.stream(sql, &all).await?);
             let (mut gathered, mut is_intact) = (Gathered::default(), true);
             while let Some(row) = rows.try_next().await? {
                 let Some(read) = read(&row) else {
-                    damage.note_row(id(row.get("uid")));
+                    damage.note_row(DamagedRow::Episode(id(row.get("uid"))));
                     is_intact = false;
                     continue;
                 };

@@ -3,7 +3,7 @@ use std::pin::pin;
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
 use memcloud_domain::{Episode, EpisodeId, Error, Metadata, Purpose, Space, Timestamp};
-use memcloud_ports::{Counts, Cursor, Damage};
+use memcloud_ports::{Counts, Cursor, Damage, DamagedRow};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
@@ -54,8 +54,7 @@ pub(crate) fn purpose(row: &Row, column: usize) -> Option<Purpose> {
 pub(crate) fn moment(row: &Row, column: usize) -> Result<Timestamp, WorkError> {
     let micros: i64 = row.get(column);
     Timestamp::from_micros(micros).ok_or_else(|| {
-        let source = format!("{micros} microseconds are not a valid time").into();
-        Error::Storage { doing: "reading a time", source }.into()
+        Error::StorageDamaged { what: format!("{micros} microseconds are not a valid time") }.into()
     })
 }
 
@@ -152,22 +151,43 @@ pub(crate) async fn counts(client: Object) -> Result<Counts, WorkError> {
     Ok(Counts { spaces: count(0), sessions: count(1), episodes: count(2), without_vector: count(3) })
 }
 
-/// The episodes that cannot be read, of all. Reads each, which may take long.
-pub(crate) async fn unreadable(client: Object) -> Result<Vec<EpisodeId>, WorkError> {
+/// Notes the episodes that cannot be read, of all. Reads each, which may take long.
+pub(crate) async fn note_unreadable(client: &Object, damage: &Damage<EpisodeId>) -> Result<(), WorkError> {
     let mut rows = pin!(client.stream(select_episodes!(""), &[&Vec::<Uuid>::new()]).await?);
-    let mut unreadable = Vec::new();
     while let Some(row) = rows.try_next().await? {
         if episode(&row).is_none() {
-            unreadable.push(id(row.get(0)));
+            damage.note_row(DamagedRow::Episode(id(row.get(0))));
         }
     }
-    Ok(unreadable)
+    Ok(())
 }
 
-/// Those of these episodes that do not exist any more.
-pub(crate) async fn gone(client: &Object, ids: &[EpisodeId]) -> Result<Vec<EpisodeId>, WorkError> {
-    let uids: Vec<Uuid> = ids.iter().map(uuid).collect();
-    let select = "SELECT g.uid FROM unnest($1::uuid[]) g (uid) LEFT JOIN memcloud.episodes e USING (uid) WHERE e.uid IS NULL";
-    let rows = client.rows(select, &[&uids]).await?;
-    Ok(rows.iter().map(|row| id(row.get(0))).collect())
+/// Forgets the rows that do not exist any more.
+pub(crate) async fn forget_gone(client: &Object, damage: &Damage<EpisodeId>) -> Result<(), WorkError> {
+    let select = "SELECT (SELECT array_agg(uid) FROM memcloud.episodes WHERE uid = ANY ($1)),
+                         (SELECT array_agg(id) FROM memcloud.facts WHERE id = ANY ($2)),
+                         (SELECT array_agg(id) FROM memcloud.api_keys WHERE id = ANY ($3))";
+    let (mut episodes, mut facts, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for row in damage.rows() {
+        match row {
+            DamagedRow::Episode(id) => episodes.push(uuid(&id)),
+            DamagedRow::Fact(id) => facts.push(id.number()),
+            DamagedRow::Key(id) => keys.push(id),
+        }
+    }
+    if episodes.is_empty() && facts.is_empty() && keys.is_empty() {
+        return Ok(());
+    }
+    let row = client.row(select, &[&episodes, &facts, &keys]).await?;
+    let (episodes, facts, keys): (Vec<Uuid>, Vec<i64>, Vec<String>) = (
+        row.get::<_, Option<_>>(0).unwrap_or_default(),
+        row.get::<_, Option<_>>(1).unwrap_or_default(),
+        row.get::<_, Option<_>>(2).unwrap_or_default(),
+    );
+    damage.forget(|row| match row {
+        DamagedRow::Episode(id) => !episodes.contains(&uuid(id)),
+        DamagedRow::Fact(id) => !facts.contains(&id.number()),
+        DamagedRow::Key(id) => !keys.contains(id),
+    });
+    Ok(())
 }

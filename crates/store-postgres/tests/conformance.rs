@@ -101,6 +101,23 @@ async fn a_session_is_stored_in_while_it_is_deleted() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_facts_or_keys_that_cannot_be_read_costs_itself() {
+    for (fact, key) in [
+        ("metadata = '[1]'", "rights = 'fly'"),
+        ("learned_at = 9223372036854775807", "spaces = '7'"),
+        ("valid_from = -9223372036854775808", "revoked_at = 9223372036854775807"),
+    ] {
+        let database = SharedPostgres::from_environment().create_database();
+        let store = open(&database).await;
+        let run =
+            |table: &str, change: &str| drop(database.execute(&format!("UPDATE memcloud.{table} {change}")));
+        memcloud_store_tests::damage::a_damaged_row_costs_itself(&store, run, fact, key).await;
+        database.execute("DELETE FROM memcloud.api_keys WHERE id = 'b'");
+        assert!(store.health.probe().await.remove(0).outcome.is_ok());
+    }
+}
+
 /// If servers start at the same time on an empty database, one creates the schema and the others wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_can_start_at_the_same_time() {

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use memcloud_domain::{EpisodeId, Error};
+use memcloud_domain::Error;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::NamedTempFile;
 
 use crate::error::{self, WorkError};
+use crate::salvage::UnreadableRow;
 use crate::schema::{self, LogIndex};
 use crate::{FILE, answered, meta, salvage};
 
@@ -29,8 +30,8 @@ pub struct Examination {
     pub episodes: Option<u64>,
     /// What SQLite's check of integrity says, line by line, at most ten lines; nothing if all is well.
     pub broken: Vec<String>,
-    /// Episodes that cannot be read, with their ids where those are known.
-    pub unreadable: Vec<(i64, Option<EpisodeId>)>,
+    /// The rows that cannot be read.
+    pub unreadable: Vec<UnreadableRow>,
     /// What is missing, as the start found it.
     pub missing: Option<String>,
 }

@@ -1,22 +1,25 @@
 //! The keys that an instance made: see [`KeyStore`].
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use memcloud_domain::{ApiKey, Error, KeyHash, KeyId, Space, Timestamp, lacks_admin};
-use memcloud_ports::{AdminRule, KeyStore, Revocation};
+use memcloud_domain::{ApiKey, Error, KeyHash, KeyId, Space, Timestamp};
+use memcloud_ports::{AdminRule, Damage, DamagedRow, KeyStore, Keys, Revocation};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
-use crate::SqliteStore;
-use crate::error::WorkError;
+use crate::error::{WorkError, is_damage};
+use crate::{SqliteStore, read};
 
 #[async_trait]
 impl KeyStore for SqliteStore {
-    async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        self.readers.read_now("reading keys", all)
+    async fn keys(&self) -> Result<Keys, Error> {
+        self.readers.read_now("reading keys", |c| all(c, &self.damage))
     }
 
     async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error> {
-        self.writer.write("keeping a key", move |tx| create(tx, &key, rule)).await
+        let damage = Arc::clone(&self.damage);
+        self.writer.write("keeping a key", move |tx| create(tx, &damage, &key, rule)).await
     }
 
     async fn put_keys(&self, keys: &[ApiKey]) -> Result<(), Error> {
@@ -26,8 +29,8 @@ impl KeyStore for SqliteStore {
     }
 
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
-        let id = id.clone();
-        self.writer.write("revoking a key", move |tx| revoke(tx, &id, at, rule)).await
+        let (id, damage) = (id.clone(), Arc::clone(&self.damage));
+        self.writer.write("revoking a key", move |tx| revoke(tx, &damage, &id, at, rule)).await
     }
 
     async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
@@ -51,18 +54,31 @@ impl KeyStore for SqliteStore {
     }
 }
 
-fn all(connection: &Connection) -> Result<Vec<ApiKey>, WorkError> {
+/// All keys. One that cannot be read is noted and left out; where a page cannot be read, none is.
+pub(crate) fn all(connection: &Connection, damage: &Damage<i64>) -> Result<Keys, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT id, name, hash, rights, spaces, created_at, last_used_at, expires_at, revoked_at
          FROM api_keys ORDER BY created_at, id",
     )?;
-    Ok(select.query_map([], key)?.collect::<Result<_, _>>()?)
+    let (mut rows, mut keys) = (select.query([])?, Keys::default());
+    while let Some(row) = rows.next()? {
+        match key(row) {
+            Ok(key) => keys.readable.push(key),
+            Err(error) if is_damage(&error) => {
+                keys.has_unreadable = true;
+                let id = row.get_ref(0)?.as_bytes().map(String::from_utf8_lossy).unwrap_or_default();
+                damage.note_row(DamagedRow::Key(id.into_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(keys)
 }
 
-fn create(tx: &Connection, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkError> {
-    let mut keys = all(tx)?;
-    keys.push(key.clone());
-    if rule == AdminRule::Required && lacks_admin(&keys, key.created_at) {
+fn create(tx: &Connection, damage: &Damage<i64>, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkError> {
+    let mut keys = all(tx, damage)?;
+    keys.readable.push(key.clone());
+    if rule == AdminRule::Required && keys.lack_admin(key.created_at) {
         return Ok(false);
     }
     insert(tx, key)?;
@@ -92,12 +108,22 @@ fn insert(tx: &Connection, key: &ApiKey) -> Result<(), WorkError> {
     Ok(())
 }
 
-fn revoke(tx: &Connection, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, WorkError> {
-    let mut keys = all(tx)?;
-    let Some(index) = keys.iter().position(|key| key.id == *id) else { return Ok(Revocation::Unknown) };
-    if keys[index].revoked_at.is_none() {
-        keys[index].revoked_at = Some(at);
-        if rule == AdminRule::Required && keys[index].manages_keys() && lacks_admin(&keys, at) {
+fn revoke(
+    tx: &Connection,
+    damage: &Damage<i64>,
+    id: &KeyId,
+    at: Timestamp,
+    rule: AdminRule,
+) -> Result<Revocation, WorkError> {
+    let mut keys = all(tx, damage)?;
+    let Some(key) = keys.readable.iter_mut().find(|key| key.id == *id) else {
+        return Ok(Revocation::Unknown);
+    };
+    let was_live = key.revoked_at.is_none();
+    key.revoked_at.get_or_insert(at);
+    let key = key.clone();
+    if was_live {
+        if rule == AdminRule::Required && key.manages_keys() && keys.lack_admin(at) {
             return Ok(Revocation::LastAdmin);
         }
         tx.execute(
@@ -105,12 +131,14 @@ fn revoke(tx: &Connection, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result
             params![id.as_str(), at.as_micros()],
         )?;
     }
-    Ok(Revocation::Revoked(keys.swap_remove(index)))
+    Ok(Revocation::Revoked(key))
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
-    let time = |column| {
-        Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.and_then(Timestamp::from_micros))
+    // A time that cannot be read is not one that is missing: without it, an ended key would be live.
+    let time = |column| match row.get::<_, Option<i64>>(column)? {
+        Some(_) => read::moment(row, column).map(Some),
+        None => Ok(None),
     };
     let spaces = row.get::<_, Option<String>>(4)?;
     let spaces = spaces.map(|json| serde_json::from_str::<Vec<Space>>(&json)).transpose();
@@ -120,7 +148,7 @@ fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         hash: KeyHash(row.get(2)?),
         rights: row.get::<_, String>(3)?.parse().map_err(|error| unreadable(3, error))?,
         spaces: spaces.map_err(|error| unreadable(4, error))?,
-        created_at: time(5)?.ok_or(rusqlite::Error::IntegralValueOutOfRange(5, row.get(5)?))?,
+        created_at: read::moment(row, 5)?,
         last_used_at: time(6)?,
         expires_at: time(7)?,
         revoked_at: time(8)?,

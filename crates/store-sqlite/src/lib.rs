@@ -56,6 +56,7 @@ const SHORT_BATCH: usize = 32;
 const SHORT_BATCH_BYTES: usize = 64 << 10;
 
 pub use backup::{Backup, Examination, back_up, examine};
+pub use salvage::UnreadableRow;
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "memory.sqlite3";

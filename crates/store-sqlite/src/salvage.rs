@@ -4,12 +4,15 @@
 use std::collections::HashSet;
 
 use memcloud_domain::{Episode, EpisodeId, Space};
-use memcloud_ports::{Change, Cursor, Gathered, Position};
+use memcloud_ports::{Change, Cursor, Damage, DamagedRow, Gathered, Position};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{WorkError, is_damage};
-use crate::{read, spaces};
-use memcloud_ports::Damage;
+use crate::profile::facts;
+use crate::{keys, read, spaces};
+
+/// A row that cannot be read; one of episodes with the id that an index still knows.
+pub type UnreadableRow = DamagedRow<(i64, Option<EpisodeId>)>;
 
 /// What identifies a row.
 struct Key {
@@ -50,7 +53,7 @@ fn last_row(connection: &Connection) -> Result<i64, WorkError> {
 fn readable<T>(damage: &Damage<i64>, row: i64, read: rusqlite::Result<T>) -> Result<Option<T>, WorkError> {
     match read.optional() {
         Err(error) if is_damage(&error) => {
-            damage.note_row(row);
+            damage.note_row(DamagedRow::Episode(row));
             Ok(None)
         }
         read => Ok(read?),
@@ -164,23 +167,25 @@ fn in_session(
     Ok(keys)
 }
 
-/// The rows of episodes that cannot be read, with the ids that an index still knows.
-pub(crate) fn unreadable(connection: &Connection) -> Result<Vec<(i64, Option<EpisodeId>)>, WorkError> {
+/// The rows that cannot be read; those of episodes with the ids that an index still knows.
+pub(crate) fn unreadable(connection: &Connection) -> Result<Vec<UnreadableRow>, WorkError> {
+    let damage = Damage::default();
     let (sql, read) = read::EPISODE_BY_ROW;
-    let (mut select, mut lost) = (connection.prepare_cached(sql)?, Vec::new());
+    let mut select = connection.prepare_cached(sql)?;
     for row in 1..=last_row(connection)? {
-        match select.query_row([row], read).optional() {
-            Err(error) if is_damage(&error) => lost.push((row, None)),
-            read => drop(read?),
-        }
+        readable(&damage, row, select.query_row([row], read))?;
     }
-    if !lost.is_empty() {
-        let known = ids(connection).unwrap_or_default();
-        for (row, id) in &mut lost {
-            *id = known.iter().find(|(known, _)| known == row).map(|(_, id)| *id);
-        }
+    // Where these cannot be read at all, the check of the integrity says so.
+    for read in [
+        facts::all(connection, &damage, None, usize::MAX).map(drop),
+        keys::all(connection, &damage).map(drop),
+    ] {
+        read.or_else(|error| if error.is_damage() { Ok(()) } else { Err(error) })?;
     }
-    Ok(lost)
+    let lost = damage.rows();
+    let known = if lost.is_empty() { Vec::new() } else { ids(connection).unwrap_or_default() };
+    let id = |row| known.iter().find(|(known, _)| *known == row).map(|(_, id)| *id);
+    Ok(lost.into_iter().map(|lost| lost.map(|row| (row, id(row)))).collect())
 }
 
 /// The rows and ids that the index by time knows.

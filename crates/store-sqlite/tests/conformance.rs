@@ -152,6 +152,53 @@ async fn deleted_facts_are_in_no_file() {
 }
 
 #[tokio::test]
+async fn a_row_of_facts_or_keys_that_cannot_be_read_costs_itself() {
+    for (fact, key) in [
+        ("metadata = 'no JSON'", "rights = 'fly'"),
+        ("learned_at = 9223372036854775807", "spaces = '7'"),
+        ("value = CAST(x'ff' AS TEXT)", "revoked_at = 9223372036854775807"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).await;
+        let file = directory.path().join(memcloud_store_sqlite::FILE);
+        let outside = rusqlite::Connection::open(&file).unwrap();
+        let run = |table: &str, change: &str| {
+            assert_eq!(outside.execute(&format!("UPDATE {table} {change}"), []).unwrap(), 1);
+        };
+        memcloud_store_tests::damage::a_damaged_row_costs_itself(&store, run, fact, key).await;
+    }
+}
+
+/// A page of facts that cannot be read costs what is on it.
+#[tokio::test]
+async fn a_page_of_facts_that_cannot_be_read_costs_its_facts() {
+    use memcloud_store_tests::facts::{add_fact, current_facts, pet};
+    use memcloud_store_tests::learning_queue::store_messages;
+    const PAGE: usize = 4_096;
+    let directory = tempfile::tempdir().unwrap();
+    let space = memcloud_store_tests::space("pages");
+    let store = open(directory.path()).await;
+    let ids = store_messages(&store, &space, "ann", 0..1).await;
+    for n in 0..60 {
+        let name = format!("cat number {n} {}", "of many words ".repeat(30));
+        add_fact(&store, &space, pet(&name, 0, &ids)).await;
+    }
+    drop(store);
+    let file = directory.path().join(memcloud_store_sqlite::FILE);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let words = b"cat number 30 ";
+    let damaged = bytes.windows(words.len()).position(|window| window == words).unwrap() / PAGE;
+    bytes[damaged * PAGE..][..PAGE].fill(0xa5);
+    std::fs::write(&file, bytes).unwrap();
+    let store = open(directory.path()).await;
+    let left = current_facts(&store, &space).await;
+    assert!((40..60).contains(&left.len()), "{} of 60 are left", left.len());
+    assert!(left.iter().all(|fact| !fact.value.starts_with("cat number 30 ")));
+    let broken = store.health.probe().await.remove(0).outcome.unwrap_err().to_string();
+    assert!(broken.contains(&format!("{} facts cannot be read", 60 - left.len())), "{broken}");
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     drop(SqliteStore::open(directory.path(), clock()).await.unwrap());

@@ -50,7 +50,7 @@ async fn created(store: &dyn KeyStore, key: ApiKey) -> ApiKey {
 /// Every field of a key comes back as it was given, in the order in which the keys were made.
 pub async fn created_keys_are_read_back(store: Store) {
     let store = store.keys.as_ref();
-    assert_eq!(store.keys().await.unwrap(), []);
+    assert_eq!(store.keys().await.unwrap().readable, []);
     let admin = created(store, key("b", &Right::ALL, 10)).await;
     let spaces = vec![Space { org: "ö/1".into(), project: "a, 'b'".into() }, Space::new("universal", "c")];
     let limited = ApiKey {
@@ -61,7 +61,7 @@ pub async fn created_keys_are_read_back(store: Store) {
     };
     let limited = created(store, limited).await;
     let none = created(store, ApiKey { spaces: Some(vec![]), ..key("earlier", &[Right::Write], 5) }).await;
-    assert_eq!(store.keys().await.unwrap(), [none, limited, admin]);
+    assert_eq!(store.keys().await.unwrap().readable, [none, limited, admin]);
 }
 
 /// Without a live key that can manage keys none is made, unless the settings have one.
@@ -72,7 +72,7 @@ pub async fn the_first_key_manages_keys(store: Store) {
     let limited =
         ApiKey { spaces: Some(vec![Space::new("universal", "g")]), ..key("limited", &Right::ALL, 1) };
     assert!(!store.create_key(limited.clone(), AdminRule::Required).await.unwrap());
-    assert_eq!(store.keys().await.unwrap(), []);
+    assert_eq!(store.keys().await.unwrap().readable, []);
     assert!(store.create_key(reader.clone(), AdminRule::NotRequired).await.unwrap());
     assert!(store.create_key(key("admin", &[Right::Admin], 2), AdminRule::Required).await.unwrap());
     assert!(store.create_key(limited, AdminRule::Required).await.unwrap());
@@ -95,7 +95,7 @@ pub async fn the_last_admin_key_stays_while_others_live(store: Store) {
     let revoke = async |name: &str, second| store.revoke_key(&id(name), at(second), required).await.unwrap();
     assert!(matches!(revoke("one", 10).await, Revocation::Revoked(_)));
     assert_eq!(revoke("two", 20).await, Revocation::LastAdmin);
-    assert_eq!(store.keys().await.unwrap()[1].revoked_at, None, "it is still live");
+    assert_eq!(store.keys().await.unwrap().readable[1].revoked_at, None, "it is still live");
     assert!(matches!(revoke("reader", 30).await, Revocation::Revoked(_)));
     assert_eq!(revoke("two", 40).await, Revocation::LastAdmin, "the brief one is live");
     assert!(matches!(revoke("two", 100).await, Revocation::Revoked(_)), "it is the only live key");
@@ -118,7 +118,7 @@ pub async fn revocation_is_final(store: Store) {
     let revoked = Revocation::Revoked(ApiKey { revoked_at: Some(at(10)), ..key.clone() });
     assert_eq!(store.revoke_key(&key.id, at(10), AdminRule::Required).await.unwrap(), revoked);
     assert_eq!(store.revoke_key(&key.id, at(20), AdminRule::Required).await.unwrap(), revoked);
-    assert_eq!(store.keys().await.unwrap()[0].revoked_at, Some(at(10)));
+    assert_eq!(store.keys().await.unwrap().readable[0].revoked_at, Some(at(10)));
     let unknown = store.revoke_key(&id("unknown"), at(10), AdminRule::Required).await.unwrap();
     assert_eq!(unknown, Revocation::Unknown);
 }
@@ -132,12 +132,12 @@ pub async fn copied_keys_are_kept_as_they_are(store: Store) {
     let revoked = ApiKey { spaces, revoked_at: Some(at(7)), ..key("b", &Right::ALL, 1) };
     let keys = [revoked, plain];
     store.put_keys(&keys).await.unwrap();
-    assert_eq!(store.keys().await.unwrap(), keys);
+    assert_eq!(store.keys().await.unwrap().readable, keys);
     let here = store.revoke_key(&id("a"), at(30), AdminRule::NotRequired).await.unwrap();
     assert!(matches!(here, Revocation::Revoked(_)));
     let there = ApiKey { revoked_at: None, ..keys[0].clone() };
     store.put_keys(&[there, ApiKey { revoked_at: Some(at(40)), ..keys[1].clone() }]).await.unwrap();
-    let ends = store.keys().await.unwrap().into_iter().map(|key| key.revoked_at);
+    let ends = store.keys().await.unwrap().readable.into_iter().map(|key| key.revoked_at);
     assert_eq!(ends.collect::<Vec<_>>(), [Some(at(7)), Some(at(30))]);
 }
 
@@ -147,7 +147,7 @@ pub async fn use_is_noted_forwards(store: Store) {
     let key = created(store, key("k", &Right::ALL, 1)).await;
     for (second, noted) in [(10, 10), (30, 30), (20, 30)] {
         store.note_key_use(&key.id, at(second)).await.unwrap();
-        assert_eq!(store.keys().await.unwrap()[0].last_used_at, Some(at(noted)));
+        assert_eq!(store.keys().await.unwrap().readable[0].last_used_at, Some(at(noted)));
     }
     store.note_key_use(&id("unknown"), at(40)).await.unwrap();
 }
@@ -163,7 +163,8 @@ pub async fn only_long_ended_keys_are_pruned(store: Store) {
     let revoked = store.revoke_key(&id("revoked"), at(60), AdminRule::Required).await.unwrap();
     assert!(matches!(revoked, Revocation::Revoked(_)));
     assert_eq!(store.prune_keys(at(100)).await.unwrap(), 2);
-    let left: Vec<String> = store.keys().await.unwrap().iter().map(|key| key.id.to_string()).collect();
+    let left: Vec<String> =
+        store.keys().await.unwrap().readable.iter().map(|key| key.id.to_string()).collect();
     assert_eq!(left, ["live", "lately", "later"]);
     assert_eq!(store.prune_keys(at(100)).await.unwrap(), 0);
 }
@@ -179,7 +180,7 @@ pub async fn no_history_locks_everyone_out<F: Future<Output = Store>>(fresh: &im
         for (now, (creates, number, rights)) in (1..).zip(steps) {
             let rights: &[Right] =
                 [&Right::ALL[..], &[Right::Read], &[Right::Write], &[Right::Admin]][rights];
-            let known = store.keys().await.unwrap();
+            let known = store.keys().await.unwrap().readable;
             if creates {
                 let name = format!("k{}", known.len());
                 store.create_key(key(&name, rights, now), AdminRule::Required).await.unwrap();
@@ -187,7 +188,7 @@ pub async fn no_history_locks_everyone_out<F: Future<Output = Store>>(fresh: &im
                 let id = id(&format!("k{number}"));
                 store.revoke_key(&id, at(now), AdminRule::Required).await.unwrap();
             }
-            let keys = store.keys().await.unwrap();
+            let keys = store.keys().await.unwrap().readable;
             assert!(!lacks_admin(&keys, at(now)), "{keys:?}");
         }
     }

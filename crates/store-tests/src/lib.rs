@@ -19,6 +19,7 @@
 
 pub mod agreement;
 pub mod categories;
+pub mod damage;
 mod embedder;
 pub mod episodes;
 pub mod erasure;

@@ -323,7 +323,7 @@ impl Pair {
                 both!(self, operation, |store| store.usage.correct(at, calls.into(), tokens.into())).unwrap();
             }
             Operation::CreateKey(name, rights) => {
-                let known = self.oracle.keys.keys().await.unwrap();
+                let known = self.oracle.keys.keys().await.unwrap().readable;
                 let key = self.key(name, rights);
                 if known.iter().all(|known| known.id != key.id) {
                     let rule = AdminRule::Required;

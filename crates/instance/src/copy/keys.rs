@@ -12,15 +12,15 @@ use crate::error::Error;
 
 /// Copies the keys.
 pub(super) async fn copy(source: &Engine, target: &Engine) -> Result<(), Error> {
-    target.keys.put_keys(&source.keys.keys().await?).await?;
+    target.keys.put_keys(&source.keys.keys().await?.readable).await?;
     Ok(())
 }
 
 /// Reads both sides and compares what the source has. The target may have revoked a key, or have seen it used, since an
 /// earlier copy.
 pub(super) async fn check(source: &Engine, target: &Engine) -> Result<Sum, Error> {
-    let here = source.keys.keys().await?;
-    let there = target.keys.keys().await?;
+    let here = source.keys.keys().await?.readable;
+    let there = target.keys.keys().await?.readable;
     let there: HashMap<&KeyId, &ApiKey> = there.iter().map(|key| (&key.id, key)).collect();
     let mut sum = Sum::default();
     for key in &here {

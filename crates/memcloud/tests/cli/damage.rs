@@ -130,6 +130,26 @@ async fn any_damaged_page_leaves_the_server_answering_or_refusing_to_start() {
     }
 }
 
+#[tokio::test]
+async fn an_instance_whose_keys_cannot_be_read_does_not_count_as_one_without_keys() {
+    let home = Home::new();
+    let mut server = home.serve();
+    home.run(&["keys", "create", "root", "--right", "admin", "--url", &server.url]).ok();
+    server.signal("TERM");
+    server.ended();
+    let database = rusqlite::Connection::open(home.data().join(FILE)).unwrap();
+    database.execute("UPDATE api_keys SET rights = 'fly'", []).unwrap();
+    drop(database);
+    let server = home.serve();
+    let refused = http().get(format!("{}/v1/memories?group_id=g", server.url)).send().await.unwrap();
+    assert_eq!(refused.status(), 500);
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "storage_damaged");
+    let ready = readiness(&server.url).await;
+    assert!(ready["detail"].as_str().unwrap().contains("1 API keys cannot be read"), "{ready}");
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.stdout.contains("1 API keys cannot be read:"), "{doctor:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_under_load_has_all_that_was_answered_before() {
     let home = Home::new();

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use memcloud_domain::{EpisodeId, Error, Fact, FactId, FactScope, FactTarget, Timestamp};
 
 use super::{InMemoryEngine, State};
-use crate::{Changed, EmbeddedFact, FactChanges, FactSets, FactStore, FactsOf, NewFact, RevisionSet};
+use crate::{Changed, EmbeddedFact, FactChanges, FactStore, FactsOf, NewFact, RevisionSet};
 
 impl State {
     /// Changes what is known about a target; `None` when its space is unknown.
@@ -66,22 +66,10 @@ impl State {
     }
 }
 
-fn matches(fact: &Fact, of: &FactsOf) -> bool {
-    let held = match of.as_of {
-        None => fact.valid_to.is_none(),
-        Some(at) => fact.valid_from <= at && fact.valid_to.is_none_or(|end| end > at),
-    };
-    let is_of_sets = match &of.sets {
-        FactSets::Of(scope) => fact.target.set.scope == *scope,
-        FactSets::These(sets) => sets.contains(&fact.target.set),
-    };
-    held && is_of_sets && of.category.as_ref().is_none_or(|category| *category == fact.target.category)
-}
-
 #[async_trait]
 impl FactStore for InMemoryEngine {
     async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
-        Ok(self.state().facts.values().filter(|known| matches(&known.fact, of)).cloned().collect())
+        Ok(self.state().facts.values().filter(|known| of.contains(&known.fact)).cloned().collect())
     }
 
     async fn fact(&self, id: FactId) -> Result<Option<EmbeddedFact>, Error> {

@@ -2,12 +2,12 @@ use async_trait::async_trait;
 use memcloud_domain::{ApiKey, Error, KeyId, Timestamp, lacks_admin};
 
 use super::InMemoryEngine;
-use crate::{AdminRule, KeyStore, Revocation};
+use crate::{AdminRule, KeyStore, Keys, Revocation};
 
 #[async_trait]
 impl KeyStore for InMemoryEngine {
-    async fn keys(&self) -> Result<Vec<ApiKey>, Error> {
-        Ok(self.state().keys.clone())
+    async fn keys(&self) -> Result<Keys, Error> {
+        Ok(Keys { readable: self.state().keys.clone(), has_unreadable: false })
     }
 
     async fn create_key(&self, key: ApiKey, rule: AdminRule) -> Result<bool, Error> {

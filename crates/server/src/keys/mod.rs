@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use memcloud_domain::{ApiKey, Caller, Error, KeyId, KeyState, Rights, Space, Timestamp, with_causes};
 use memcloud_memory::Memory;
-use memcloud_ports::{AdminRule, KeyStore, Revocation};
+use memcloud_ports::{AdminRule, KeyStore, Keys, Revocation};
 use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
@@ -51,7 +51,7 @@ pub fn require_key_beyond_loopback(address: IpAddr, keys: &ApiKeys) -> Result<()
 /// known, the server refuses every request.
 pub async fn may_have_admin_key(store: &dyn KeyStore, now: Timestamp) -> bool {
     let is_live_admin = |key: &ApiKey| key.state(now) == KeyState::Live && key.manages_keys();
-    store.keys().await.map_or(true, |keys| keys.iter().any(is_live_admin))
+    store.keys().await.map_or(true, |keys| keys.has_unreadable || keys.readable.iter().any(is_live_admin))
 }
 
 /// All keys of an instance.
@@ -65,7 +65,7 @@ pub(crate) struct Keyring {
 /// The keys that the instance made, as they were read last.
 #[derive(Default)]
 struct Made {
-    keys: Vec<ApiKey>,
+    keys: Keys,
     /// When they were read or could not be read; `None` before the first time, and when they have changed since.
     tried_at: Option<Timestamp>,
     known: bool,
@@ -113,8 +113,14 @@ impl Keyring {
             None => {
                 let now = self.now();
                 let made = self.made(now).await.map_err(Stranger::Unreadable)?;
-                let any = made.keys.iter().any(|key| key.state(now) == KeyState::Live);
-                Err(if any { unknown } else { Stranger::Keyless })
+                Err(match made.keys {
+                    _ if made.keys.any_live(now) => unknown,
+                    Keys { has_unreadable: true, .. } => {
+                        let what = "API keys cannot be read, so no caller goes without one".into();
+                        Stranger::Unreadable(Error::StorageDamaged { what })
+                    }
+                    _ => Stranger::Keyless,
+                })
             }
         }
     }
@@ -133,7 +139,7 @@ impl Keyring {
     async fn holder(&self, key: &str) -> Result<Caller, Stranger> {
         let (id, hash, now) = (token::id(key).ok_or(Stranger::Unknown)?, token::hash(key), self.now());
         let mut made = self.made(now).await.map_err(Stranger::Unreadable)?;
-        let known = made.keys.iter_mut().find(|known| known.id == id);
+        let known = made.keys.readable.iter_mut().find(|known| known.id == id);
         let known = known.filter(|known| known.hash.0.ct_eq(&hash.0).into()).ok_or(Stranger::Unknown)?;
         match known.state(now) {
             KeyState::Live => {}
@@ -172,9 +178,9 @@ impl Keyring {
         Ok(made)
     }
 
-    /// All made keys, as the engine has them.
+    /// All made keys that can be read, as the engine has them.
     pub(crate) async fn list(&self) -> Result<Vec<ApiKey>, Error> {
-        self.store().keys().await
+        Ok(self.store().keys().await?.readable)
     }
 
     /// Makes a key, and answers it with the only copy of its secret; `None` if it would be live without a key that can

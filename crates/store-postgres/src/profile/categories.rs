@@ -28,13 +28,13 @@ macro_rules! select_categories {
     };
 }
 
-fn category(row: &Row) -> Category {
+fn category(row: &Row) -> Result<Category, WorkError> {
     let origin = match (row.get::<_, Option<Uuid>>(5), row.get::<_, Option<i64>>(6)) {
         (Some(set_type), _) => CategoryOrigin::SetType(SetTypeId(set_type)),
-        (None, Some(_)) => CategoryOrigin::Set(targets::read_set(row, 7)),
+        (None, Some(_)) => CategoryOrigin::Set(targets::read_set(row, 7)?),
         (None, None) => CategoryOrigin::BuiltIn,
     };
-    Category {
+    Ok(Category {
         id: CategoryId(row.get(0)),
         origin,
         name: row.get(1),
@@ -42,7 +42,7 @@ fn category(row: &Row) -> Category {
         prompt: row.get(3),
         version: row.get::<_, i32>(4).cast_unsigned(),
         tags: Vec::new(),
-    }
+    })
 }
 
 /// The categories of a select, with their tags.
@@ -51,7 +51,8 @@ async fn select(
     select: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Category>, WorkError> {
-    let mut categories: Vec<Category> = client.rows(select, parameters).await?.iter().map(category).collect();
+    let rows = client.rows(select, parameters).await?;
+    let mut categories = rows.iter().map(category).collect::<Result<Vec<Category>, WorkError>>()?;
     let tags = "SELECT category, id, name, description FROM memcloud.category_tags WHERE category = ANY($1) ORDER BY id";
     let ids: Vec<Uuid> = categories.iter().map(|category| category.id.0).collect();
     let mut of: HashMap<Uuid, Vec<Tag>> = HashMap::new();
@@ -248,8 +249,8 @@ pub(super) async fn disabled(client: Object) -> Result<Vec<FactTarget>, WorkErro
     let select = "SELECT coalesce(p.org, s.org), p.project, s.metadata, d.name
                   FROM memcloud.disabled_categories d JOIN memcloud.fact_sets s ON s.id = d.fact_set
                   LEFT JOIN memcloud.spaces p ON p.id = s.space";
-    let disabled: BTreeSet<FactTarget> =
-        client.query(select, &[]).await?.iter().map(|row| targets::read(row, 0)).collect();
+    let rows = client.query(select, &[]).await?;
+    let disabled = rows.iter().map(|row| targets::read(row, 0)).collect::<Result<BTreeSet<_>, _>>()?;
     Ok(disabled.into_iter().collect())
 }
 
@@ -276,16 +277,15 @@ pub(super) async fn set_types(client: Object, org: Option<&str>) -> Result<Vec<S
                   FROM memcloud.set_types y LEFT JOIN memcloud.spaces p ON p.id = y.space
                   WHERE $1::text IS NULL OR coalesce(p.org, y.org) = $1 ORDER BY y.id";
     let set_type = |row: &Row| {
-        let Json(keys) = row.get(3);
-        SetType {
+        Ok(SetType {
             id: SetTypeId(row.get(0)),
             scope: FactScope { org: row.get(1), project: row.get(2) },
-            keys,
+            keys: targets::from_json(row, 3)?,
             name: row.get(4),
             description: row.get(5),
-        }
+        })
     };
-    Ok(client.query(select, &[&org]).await?.iter().map(set_type).collect())
+    client.query(select, &[&org]).await?.iter().map(set_type).collect()
 }
 
 /// Stores a type of sets, new or in place of a known one; `false` if its definition is taken, or its space is unknown.
@@ -324,6 +324,6 @@ pub(super) async fn sets(client: Object, scope: &FactScope) -> Result<Vec<FactSe
     let select = "SELECT $3::text, $4::text, metadata FROM memcloud.fact_sets
                   WHERE coalesce(space, 0) = $1 AND org = $2";
     let rows = client.query(select, &[&row.space, &row.org, &scope.org, &scope.project]).await?;
-    let sets: BTreeSet<FactSet> = rows.iter().map(|row| targets::read_set(row, 0)).collect();
+    let sets = rows.iter().map(|row| targets::read_set(row, 0)).collect::<Result<BTreeSet<_>, _>>()?;
     Ok(sets.into_iter().collect())
 }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use memcloud_domain::{EpisodeId, Fact, FactId, FactScope, Metadata, Space, Timestamp};
-use memcloud_ports::{Changed, ClaimedBatch, EmbeddedFact, FactChanges, FactSets, FactsOf, RevisionSet};
+use memcloud_ports::{
+    Changed, ClaimedBatch, Damage, DamagedRow, EmbeddedFact, FactChanges, FactSets, FactsOf, RevisionSet,
+};
 use pgvector::HalfVector;
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, ToSql};
@@ -31,19 +33,30 @@ macro_rules! select_facts {
     };
 }
 
+/// The facts of these rows. Those that cannot be read are noted and left out.
+fn readable<'r>(damage: &Damage<EpisodeId>, rows: impl IntoIterator<Item = &'r Row>) -> Vec<EmbeddedFact> {
+    let noted = |row: &'r Row| {
+        let read = fact(row).ok();
+        if read.is_none() {
+            damage.note_row(DamagedRow::Fact(FactId::from_number(row.get(0))));
+        }
+        read
+    };
+    rows.into_iter().filter_map(noted).collect()
+}
+
 fn fact(row: &Row) -> Result<EmbeddedFact, WorkError> {
     let valid_to = match row.get::<_, Option<i64>>(9) {
         Some(_) => Some(moment(row, 9)?),
         None => None,
     };
-    let Json(metadata) = row.get(15);
     let fact = Fact {
         id: FactId::from_number(row.get(0)),
-        target: targets::read(row, 1),
+        target: targets::read(row, 1)?,
         tag: row.get(5),
         name: row.get(6),
         value: row.get(7),
-        metadata,
+        metadata: targets::from_json(row, 15)?,
         citations: row.get::<_, Vec<Uuid>>(14).into_iter().map(id).collect(),
         valid_from: moment(row, 8)?,
         valid_to,
@@ -55,7 +68,11 @@ fn fact(row: &Row) -> Result<EmbeddedFact, WorkError> {
 }
 
 /// The facts of some sets, in the order in which they were learned.
-pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>, WorkError> {
+pub(super) async fn of(
+    client: Object,
+    damage: &Damage<EpisodeId>,
+    of: &FactsOf,
+) -> Result<Vec<EmbeddedFact>, WorkError> {
     let select = select_facts!(
         "WHERE t.fact_set IN (SELECT f.id FROM ",
         named_targets!(),
@@ -77,46 +94,63 @@ pub(super) async fn of(client: Object, of: &FactsOf) -> Result<Vec<EmbeddedFact>
     let (columns, as_of) = (TargetColumns::of_sets(sets), of.as_of.map(Timestamp::as_micros));
     let of_scope: [&(dyn ToSql + Sync); 4] = [&org, &project, &of.category, &as_of];
     let parameters: Vec<_> = columns.parameters().into_iter().chain(of_scope).collect();
-    client.rows(select, &parameters).await?.iter().map(fact).collect()
+    Ok(readable(damage, &client.rows(select, &parameters).await?))
 }
 
-/// A fact, if it is known.
-pub(super) async fn find(client: &impl GenericClient, id: FactId) -> Result<Option<EmbeddedFact>, WorkError> {
+/// A fact, if it is known and can be read.
+pub(super) async fn find(
+    client: &impl GenericClient,
+    damage: &Damage<EpisodeId>,
+    id: FactId,
+) -> Result<Option<EmbeddedFact>, WorkError> {
     let select = select_facts!("WHERE f.id = $1");
-    client.row_if_any(select, &[&id.number()]).await?.as_ref().map(fact).transpose()
+    Ok(readable(damage, &client.row_if_any(select, &[&id.number()]).await?).pop())
 }
 
 /// All facts by id, after this one.
-pub(super) async fn all(
-    client: Object,
+pub(crate) async fn all(
+    client: &Object,
+    damage: &Damage<EpisodeId>,
     after: Option<FactId>,
     limit: usize,
 ) -> Result<Vec<EmbeddedFact>, WorkError> {
     let select = select_facts!("WHERE f.id > $1 ORDER BY f.id LIMIT $2");
-    let (after, limit) = (after.map_or(i64::MIN, FactId::number), limited(limit));
-    client.rows(select, &[&after, &limit]).await?.iter().map(fact).collect()
+    let (mut after, mut found) = (after.map_or(i64::MIN, FactId::number), Vec::new());
+    // Rows that cannot be read do not count toward the limit.
+    while found.len() < limit {
+        let rows = client.rows(select, &[&after, &limited(limit - found.len())]).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.get(0);
+        found.extend(readable(damage, &rows));
+    }
+    Ok(found)
 }
 
 /// Stores what was learned, unless the lease was lost.
 pub(super) async fn learn(
     client: &mut Object,
+    damage: &Damage<EpisodeId>,
     batch: &ClaimedBatch,
     set: &RevisionSet,
 ) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     targets::lock_scopes(&tx, [&set.target.set.scope]).await?;
     let Some(leased) = queue::leased(&tx, batch).await? else { return Ok(false) };
-    change(&tx, set).await?;
+    change(&tx, damage, set).await?;
     queue::finish(&tx, leased, batch).await?;
     tx.commit().await?;
     Ok(true)
 }
 
 /// Changes what is known about a target; `None` if its space is unknown.
-pub(super) async fn revise(client: &mut Object, set: &RevisionSet) -> Result<Option<Changed>, WorkError> {
+pub(super) async fn revise(
+    client: &mut Object,
+    damage: &Damage<EpisodeId>,
+    set: &RevisionSet,
+) -> Result<Option<Changed>, WorkError> {
     let tx = client.transaction().await?;
     targets::lock_scopes(&tx, [&set.target.set.scope]).await?;
-    let changed = change(&tx, set).await?;
+    let changed = change(&tx, damage, set).await?;
     tx.commit().await?;
     Ok(changed)
 }
@@ -124,7 +158,11 @@ pub(super) async fn revise(client: &mut Object, set: &RevisionSet) -> Result<Opt
 /// The lock held while facts get their ids, which are unique in all sets: "memfacts" in ASCII.
 const NUMBERS: i64 = 0x6d65_6d66_6163_7473;
 
-async fn change(tx: &Transaction<'_>, set: &RevisionSet) -> Result<Option<Changed>, WorkError> {
+async fn change(
+    tx: &Transaction<'_>,
+    damage: &Damage<EpisodeId>,
+    set: &RevisionSet,
+) -> Result<Option<Changed>, WorkError> {
     const HOLDING: &str = select_facts!("WHERE f.target = $1 AND f.valid_to IS NULL ORDER BY f.id");
     const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
     const NEWEST: &str = "SELECT max(id) FROM memcloud.facts";
@@ -140,9 +178,8 @@ async fn change(tx: &Transaction<'_>, set: &RevisionSet) -> Result<Option<Change
         tx.run(LOCK, &of_all),
         tx.row(NEWEST, &[]),
     )?;
-    let current = holding.iter().map(fact).collect::<Result<Vec<EmbeddedFact>, WorkError>>()?;
     let newest: Option<i64> = newest.get(0);
-    let changed = set.change(current, newest.map(FactId::from_number), stored);
+    let changed = set.change(readable(damage, &holding), newest.map(FactId::from_number), stored);
     write(tx, target, &changed).await?;
     Ok(Some(changed))
 }
@@ -210,13 +247,14 @@ async fn insert(tx: &Transaction<'_>, facts: &[(i64, &EmbeddedFact)]) -> Result<
 /// Changes a fact of this scope; `false` if it is unknown there.
 pub(super) async fn update(
     client: &mut Object,
+    damage: &Damage<EpisodeId>,
     scope: &FactScope,
     id: FactId,
     changes: &FactChanges,
 ) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     targets::lock_scopes(&tx, [scope]).await?;
-    let known = find(&tx, id).await?.filter(|known| known.fact.target.set.scope == *scope);
+    let known = find(&tx, damage, id).await?.filter(|known| known.fact.target.set.scope == *scope);
     let Some(known) = known else { return Ok(false) };
     let stored = stored(&tx, scope, changes.citations.iter().flatten().copied()).await?;
     let changed = changes.apply(known, stored);
@@ -283,12 +321,13 @@ async fn spaces_of(
 pub(super) async fn delete(client: &mut Object, scope: &FactScope, id: FactId) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     targets::lock_scopes(&tx, [scope]).await?;
-    let is_known = find(&tx, id).await?.is_some_and(|known| known.fact.target.set.scope == *scope);
-    if is_known {
-        tx.execute("DELETE FROM memcloud.facts WHERE id = $1", &[&id.number()]).await?;
-    }
+    let Some(scope) = targets::scope(&tx, scope).await? else { return Ok(false) };
+    let delete = "DELETE FROM memcloud.facts WHERE id = $1 AND target IN (
+                      SELECT t.id FROM memcloud.targets t JOIN memcloud.fact_sets s ON s.id = t.fact_set
+                      WHERE coalesce(s.space, 0) = $2 AND s.org = $3)";
+    let deleted = tx.execute(delete, &[&id.number(), &scope.space, &scope.org]).await?;
     tx.commit().await?;
-    Ok(is_known)
+    Ok(deleted == 1)
 }
 
 /// Removes deleted episodes from the queue and from all citations, and deletes the facts that cited them and no others.

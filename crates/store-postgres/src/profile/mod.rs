@@ -27,7 +27,8 @@ use crate::PostgresStore;
 #[async_trait]
 impl FactStore for PostgresStore {
     async fn revise(&self, set: &RevisionSet) -> Result<usize, Error> {
-        let revise = |mut client| async move { retry_conflicts!(facts::revise(&mut client, set)) };
+        let revise =
+            |mut client| async move { retry_conflicts!(facts::revise(&mut client, &self.damage, set)) };
         Ok(self.run("revising facts", revise).await?.map_or(0, |changed| changed.effects))
     }
 
@@ -38,28 +39,30 @@ impl FactStore for PostgresStore {
         at: Timestamp,
     ) -> Result<Option<FactId>, Error> {
         let set = &RevisionSet::by_hand(target, new, at);
-        let add = |mut client| async move { retry_conflicts!(facts::revise(&mut client, set)) };
+        let add = |mut client| async move { retry_conflicts!(facts::revise(&mut client, &self.damage, set)) };
         // Adding a fact again finds the first one.
         Ok(self.run_idempotent("adding a fact", add).await?.and_then(|changed| changed.added))
     }
 
     async fn update_fact(&self, scope: &FactScope, id: FactId, changes: &FactChanges) -> Result<bool, Error> {
-        let update =
-            |mut client| async move { retry_conflicts!(facts::update(&mut client, scope, id, changes)) };
+        let update = |mut client| async move {
+            retry_conflicts!(facts::update(&mut client, &self.damage, scope, id, changes))
+        };
         self.run_idempotent("changing a fact", update).await
     }
 
     async fn fact(&self, id: FactId) -> Result<Option<EmbeddedFact>, Error> {
-        let find = |client: Object| async move { facts::find(&client, id).await };
+        let find = |client: Object| async move { facts::find(&client, &self.damage, id).await };
         self.run_idempotent("reading a fact", find).await
     }
 
     async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
-        self.run_idempotent("reading facts", |client| facts::of(client, of)).await
+        self.run_idempotent("reading facts", |client| facts::of(client, &self.damage, of)).await
     }
 
     async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
-        self.run_idempotent("reading facts", |client| facts::all(client, after, limit)).await
+        let all = |client: Object| async move { facts::all(&client, &self.damage, after, limit).await };
+        self.run_idempotent("reading facts", all).await
     }
 
     async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
@@ -157,7 +160,8 @@ impl LearningQueue for PostgresStore {
     }
 
     async fn learn(&self, batch: &ClaimedBatch, set: &RevisionSet) -> Result<bool, Error> {
-        let learn = |mut client| async move { retry_conflicts!(facts::learn(&mut client, batch, set)) };
+        let learn =
+            |mut client| async move { retry_conflicts!(facts::learn(&mut client, &self.damage, batch, set)) };
         self.run_idempotent("storing what was learned", learn).await
     }
 

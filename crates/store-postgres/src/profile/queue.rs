@@ -84,7 +84,7 @@ pub(super) async fn claim(
     tx.commit().await?;
     let mut episodes: Vec<EpisodeId> = taken.iter().map(|row| id(row.get(0))).collect();
     episodes.sort_unstable();
-    Ok(Some(ClaimedBatch { lease, call, target: targets::read(&turn, 1), space, episodes, attempt }))
+    Ok(Some(ClaimedBatch { lease, call, target: targets::read(&turn, 1)?, space, episodes, attempt }))
 }
 
 /// The row of the target that is leased, locked; `None` when the lease was lost.
@@ -169,13 +169,15 @@ pub(super) async fn parked(
              ORDER BY l.queued_at, l.uid, l.target LIMIT $3";
     let ([org, project], limit) = (names(space), limited(limit));
     let rows = client.rows(select, &[org, project, &limit]).await?;
-    let parked = rows.iter().map(|row| Parked {
-        target: targets::read(row, 0),
-        episode: id(row.get(4)),
-        attempts: row.get::<_, i32>(5).cast_unsigned(),
-        reason: row.get(6),
+    let parked = rows.iter().map(|row| {
+        Ok(Parked {
+            target: targets::read(row, 0)?,
+            episode: id(row.get(4)),
+            attempts: row.get::<_, i32>(5).cast_unsigned(),
+            reason: row.get(6),
+        })
     });
-    Ok(parked.collect())
+    parked.collect()
 }
 
 /// Queues parked messages again, with no attempts counted.
@@ -205,7 +207,7 @@ pub(super) async fn page(
     let rows = client.rows(select, &[&row, &uid, &limited(limit)]).await?;
     let queued = rows.iter().map(|row| {
         Ok(Queued {
-            target: targets::read(row, 0),
+            target: targets::read(row, 0)?,
             episode: id(row.get(4)),
             since: moment(row, 5)?,
             attempts: row.get::<_, i32>(6).cast_unsigned(),

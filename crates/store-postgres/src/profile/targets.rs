@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deadpool_postgres::{GenericClient, Transaction};
-use memcloud_domain::{FactScope, FactSet, FactTarget, Space};
+use memcloud_domain::{Error, FactScope, FactSet, FactTarget, Space, with_causes};
 use tokio_postgres::Row;
-use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::types::{FromSql, Json, ToSql};
 
 use crate::error::WorkError;
 use crate::query::Query;
@@ -201,13 +201,23 @@ pub(super) async fn find(client: &impl GenericClient, target: &FactTarget) -> Re
 }
 
 /// A target in four columns: organization, project, metadata, category.
-pub(super) fn read(row: &Row, first: usize) -> FactTarget {
-    FactTarget { set: read_set(row, first), category: row.get(first + 3) }
+pub(super) fn read(row: &Row, first: usize) -> Result<FactTarget, WorkError> {
+    Ok(FactTarget { set: read_set(row, first)?, category: row.get(first + 3) })
 }
 
 /// A set in three columns: organization, project, metadata.
-pub(super) fn read_set(row: &Row, first: usize) -> FactSet {
+pub(super) fn read_set(row: &Row, first: usize) -> Result<FactSet, WorkError> {
     let scope = FactScope { org: row.get(first), project: row.get(first + 1) };
-    let Json(metadata) = row.get(first + 2);
-    FactSet { scope, metadata }
+    Ok(FactSet { scope, metadata: from_json(row, first + 2)? })
+}
+
+/// The value of a column that has JSON.
+pub(super) fn from_json<'r, T>(row: &'r Row, column: usize) -> Result<T, WorkError>
+where
+    Json<T>: FromSql<'r>,
+{
+    match row.try_get(column) {
+        Ok(Json(value)) => Ok(value),
+        Err(error) => Err(Error::StorageDamaged { what: with_causes(&error) }.into()),
+    }
 }

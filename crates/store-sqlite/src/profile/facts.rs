@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use memcloud_domain::{EpisodeId, Fact, FactId, FactScope, Timestamp};
-use memcloud_ports::{Changed, EmbeddedFact, FactChanges, FactSets, FactsOf, RevisionSet};
+use memcloud_ports::{
+    Changed, Damage, DamagedRow, EmbeddedFact, FactChanges, FactSets, FactsOf, RevisionSet,
+};
 use rusqlite::{Connection, Row, params};
 
 use super::targets;
@@ -62,8 +64,40 @@ fn cited(
     Ok(all)
 }
 
+/// The facts that `all` reads. Where one cannot be read, they are read one by one, and those that cannot are noted.
+fn readable(
+    connection: &Connection,
+    damage: &Damage<i64>,
+    all: impl FnOnce() -> Result<Vec<EmbeddedFact>, WorkError>,
+    is_wanted: impl Fn(&Fact) -> bool,
+) -> Result<Vec<EmbeddedFact>, WorkError> {
+    match all() {
+        Err(error) if error.is_damage() => {}
+        read => return read,
+    }
+    let mut found = Vec::new();
+    for id in ids(connection)? {
+        found.extend(find(connection, damage, id)?.filter(|known| is_wanted(&known.fact)));
+    }
+    Ok(found)
+}
+
+/// The ids of all facts in their order, also where the table cannot be read.
+fn ids(connection: &Connection) -> Result<Vec<FactId>, WorkError> {
+    let read = |sql| {
+        let mut select = connection.prepare_cached(sql)?;
+        select.query_map([], |row| row.get(0).map(FactId::from_number))?.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let indexed = read("SELECT id FROM facts INDEXED BY facts_by_target ORDER BY id");
+    Ok(indexed.or_else(|_| read("SELECT id FROM facts NOT INDEXED ORDER BY id"))?)
+}
+
 /// The facts of some sets, in the order in which they were learned.
-pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<EmbeddedFact>, WorkError> {
+pub(super) fn of(
+    connection: &Connection,
+    damage: &Damage<i64>,
+    of: &FactsOf,
+) -> Result<Vec<EmbeddedFact>, WorkError> {
     let (sets, scope) = match &of.sets {
         FactSets::Of(scope) => match targets::scope(connection, scope)? {
             Some(scope) => (None, Some(scope)),
@@ -84,32 +118,53 @@ pub(super) fn of(connection: &Connection, of: &FactsOf) -> Result<Vec<EmbeddedFa
     ))?;
     let (space, org) = (scope.as_ref().map(|scope| scope.space), scope.as_ref().map(|scope| &scope.org));
     let as_of = of.as_of.map(Timestamp::as_micros);
-    cited(connection, select.query_map(params![sets, space, org, of.category, as_of], fact)?)
+    let all = || cited(connection, select.query_map(params![sets, space, org, of.category, as_of], fact)?);
+    readable(connection, damage, all, |fact| of.contains(fact))
 }
 
-/// A fact, if it is known.
-pub(super) fn find(connection: &Connection, id: FactId) -> Result<Option<EmbeddedFact>, WorkError> {
+/// A fact, if it is known and can be read.
+pub(super) fn find(
+    connection: &Connection,
+    damage: &Damage<i64>,
+    id: FactId,
+) -> Result<Option<EmbeddedFact>, WorkError> {
     let mut select = connection.prepare_cached(select_facts!("WHERE f.id = ?1"))?;
-    Ok(cited(connection, select.query_map([id.number()], fact)?)?.pop())
+    match cited(connection, select.query_map([id.number()], fact)?) {
+        Err(error) if error.is_damage() => {
+            damage.note_row(DamagedRow::Fact(id));
+            Ok(None)
+        }
+        read => Ok(read?.pop()),
+    }
 }
 
 /// All facts by id, after this one.
-pub(super) fn all(
+pub(crate) fn all(
     connection: &Connection,
+    damage: &Damage<i64>,
     after: Option<FactId>,
     limit: usize,
 ) -> Result<Vec<EmbeddedFact>, WorkError> {
     let mut select = connection.prepare_cached(select_facts!("WHERE f.id > ?1 ORDER BY f.id LIMIT ?2"))?;
-    let after = after.map_or(i64::MIN, FactId::number);
-    cited(connection, select.query_map(params![after, limit as i64], fact)?)
+    let first = after.map_or(i64::MIN, FactId::number);
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let page = || cited(connection, select.query_map(params![first, most], fact)?);
+    let mut found = readable(connection, damage, page, |fact| after.is_none_or(|after| fact.id > after))?;
+    found.truncate(limit);
+    Ok(found)
 }
 
 /// Changes what is known about a target; `None` if its space is unknown.
-pub(super) fn revise(tx: &Connection, set: &RevisionSet) -> Result<Option<Changed>, WorkError> {
+pub(super) fn revise(
+    tx: &Connection,
+    damage: &Damage<i64>,
+    set: &RevisionSet,
+) -> Result<Option<Changed>, WorkError> {
     let Some(target) = targets::make(tx, &set.target)? else { return Ok(None) };
     let mut holding =
         tx.prepare_cached(select_facts!("WHERE f.target = ?1 AND f.valid_to IS NULL ORDER BY f.id"))?;
-    let current = cited(tx, holding.query_map([target], fact)?)?;
+    let holds = |fact: &Fact| fact.target == set.target && fact.valid_to.is_none();
+    let current = readable(tx, damage, || cited(tx, holding.query_map([target], fact)?), holds)?;
     let newest: Option<i64> = tx.query_row("SELECT max(id) FROM facts", [], |row| row.get(0))?;
     let stored = stored(tx, &set.target.set.scope, set.cited())?;
     let changed = set.change(current, newest.map(FactId::from_number), stored);
@@ -180,11 +235,12 @@ fn insert(tx: &Connection, target: i64, fact: &EmbeddedFact) -> Result<(), WorkE
 /// Changes a fact of this scope; `false` if it is unknown there.
 pub(super) fn update(
     tx: &Connection,
+    damage: &Damage<i64>,
     scope: &FactScope,
     id: FactId,
     changes: &FactChanges,
 ) -> Result<bool, WorkError> {
-    let Some(known) = find(tx, id)?.filter(|known| known.fact.target.set.scope == *scope) else {
+    let Some(known) = find(tx, damage, id)?.filter(|known| known.fact.target.set.scope == *scope) else {
         return Ok(false);
     };
     let changed = changes.apply(known, stored(tx, scope, changes.citations.iter().flatten().copied())?);

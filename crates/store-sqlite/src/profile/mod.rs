@@ -6,6 +6,7 @@ pub(crate) mod queue;
 mod targets;
 mod usage;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,19 +15,25 @@ use memcloud_domain::{
     Space, Tag, TagId, Timestamp,
 };
 use memcloud_ports::{
-    Budget, CategoryStore, Charge, ClaimedBatch, EmbeddedFact, FactChanges, FactStore, FactsOf,
-    LearningQueue, NewFact, Outcome, Parked, Queued, RevisionSet, SetCategory, Span, Trigger, Usage,
+    Budget, CategoryStore, Changed, Charge, ClaimedBatch, DamagedRow, EmbeddedFact, FactChanges, FactStore,
+    FactsOf, LearningQueue, NewFact, Outcome, Parked, Queued, RevisionSet, SetCategory, Span, Trigger, Usage,
     UsageLedger, Waiting,
 };
 use rusqlite::Connection;
 
 use crate::SqliteStore;
 
+impl SqliteStore {
+    async fn change_facts(&self, doing: &'static str, set: RevisionSet) -> Result<Option<Changed>, Error> {
+        let damage = Arc::clone(&self.damage);
+        self.writer.write(doing, move |tx| facts::revise(tx, &damage, &set)).await
+    }
+}
+
 #[async_trait]
 impl FactStore for SqliteStore {
     async fn revise(&self, set: &RevisionSet) -> Result<usize, Error> {
-        let set = set.clone();
-        let changed = self.writer.write("revising facts", move |tx| facts::revise(tx, &set)).await?;
+        let changed = self.change_facts("revising facts", set.clone()).await?;
         Ok(changed.map_or(0, |changed| changed.effects))
     }
 
@@ -37,13 +44,13 @@ impl FactStore for SqliteStore {
         at: Timestamp,
     ) -> Result<Option<FactId>, Error> {
         let set = RevisionSet::by_hand(target, new, at);
-        let changed = self.writer.write("adding a fact", move |tx| facts::revise(tx, &set)).await?;
+        let changed = self.change_facts("adding a fact", set).await?;
         Ok(changed.and_then(|changed| changed.added))
     }
 
     async fn update_fact(&self, scope: &FactScope, id: FactId, changes: &FactChanges) -> Result<bool, Error> {
-        let (scope, changes) = (scope.clone(), changes.clone());
-        let work = move |tx: &Connection| facts::update(tx, &scope, id, &changes);
+        let (scope, changes, damage) = (scope.clone(), changes.clone(), Arc::clone(&self.damage));
+        let work = move |tx: &Connection| facts::update(tx, &damage, &scope, id, &changes);
         let changed = self.writer.write("changing a fact", work).await?;
         if changed {
             self.writer.checkpoint().await;
@@ -52,16 +59,18 @@ impl FactStore for SqliteStore {
     }
 
     async fn fact(&self, id: FactId) -> Result<Option<EmbeddedFact>, Error> {
-        self.readers.read("reading a fact", move |c| facts::find(c, id)).await
+        let damage = Arc::clone(&self.damage);
+        self.readers.read("reading a fact", move |c| facts::find(c, &damage, id)).await
     }
 
     async fn facts(&self, of: &FactsOf) -> Result<Vec<EmbeddedFact>, Error> {
-        let of = of.clone();
-        self.readers.read("reading facts", move |c| facts::of(c, &of)).await
+        let (of, damage) = (of.clone(), Arc::clone(&self.damage));
+        self.readers.read("reading facts", move |c| facts::of(c, &damage, &of)).await
     }
 
     async fn all_facts(&self, after: Option<FactId>, limit: usize) -> Result<Vec<EmbeddedFact>, Error> {
-        self.readers.read("reading facts", move |c| facts::all(c, after, limit)).await
+        let damage = Arc::clone(&self.damage);
+        self.readers.read("reading facts", move |c| facts::all(c, &damage, after, limit)).await
     }
 
     async fn put_facts(&self, facts: &[EmbeddedFact]) -> Result<(), Error> {
@@ -71,7 +80,9 @@ impl FactStore for SqliteStore {
 
     async fn delete_fact(&self, scope: &FactScope, id: FactId) -> Result<bool, Error> {
         let scope = scope.clone();
-        self.erase("deleting a fact", move |tx| facts::delete(tx, &scope, id)).await
+        let deleted = self.erase("deleting a fact", move |tx| facts::delete(tx, &scope, id)).await?;
+        self.damage.forget(|row| deleted && *row == DamagedRow::Fact(id));
+        Ok(deleted)
     }
 }
 
@@ -170,10 +181,10 @@ impl LearningQueue for SqliteStore {
     }
 
     async fn learn(&self, batch: &ClaimedBatch, set: &RevisionSet) -> Result<bool, Error> {
-        let (batch, set) = (batch.clone(), set.clone());
+        let (batch, set, damage) = (batch.clone(), set.clone(), Arc::clone(&self.damage));
         let work = move |tx: &Connection| {
             let Some(target) = queue::leased(tx, &batch)? else { return Ok(false) };
-            facts::revise(tx, &set)?;
+            facts::revise(tx, &damage, &set)?;
             queue::finish(tx, target, &batch)?;
             Ok(true)
         };

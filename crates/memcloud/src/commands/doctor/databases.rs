@@ -5,9 +5,9 @@ use std::time::Duration;
 use memcloud_api::PrefixedId;
 use memcloud_domain::{EpisodeId, Error, with_causes};
 use memcloud_instance::engines::{neo4j as graph, neo4j::AURA_FREE, postgres as records};
-use memcloud_ports::ContentLocation;
+use memcloud_ports::{ContentLocation, DamagedRow};
 
-use super::{Finding, LISTED};
+use super::{Finding, lost};
 use crate::hint::hint;
 
 /// Also returns the name of the memory.
@@ -113,19 +113,18 @@ pub(super) async fn neo4j(target: &graph::Target, memory: Option<&str>) -> Findi
     Finding::ok(part, format!("{detail}; may write; {}", tried(found.unreadable.as_deref())))
 }
 
-/// What to do about memories that cannot be read.
+/// What to do about rows that cannot be read.
 const DAMAGED: &str = "restore a backup of the database; or repair these rows, then start the servers again; or delete these \
                        memories by their ids";
 
-/// The memories that cannot be read.
-fn damage(unreadable: Option<&[EpisodeId]>) -> Option<String> {
+/// The rows that cannot be read.
+fn damage(unreadable: Option<&[DamagedRow<EpisodeId>]>) -> Option<String> {
     let unreadable = unreadable.filter(|unreadable| !unreadable.is_empty())?;
-    let named = unreadable.iter().take(LISTED).map(|id| format!("\n{:18}{}", "", PrefixedId(*id)));
-    Some(format!("{} memories cannot be read:{}", unreadable.len(), named.collect::<String>()))
+    Some(lost(unreadable, |id| PrefixedId(*id).to_string()).join(&format!("\n{:18}", "")))
 }
 
 /// That all memories were read, or not.
-fn tried(unreadable: Option<&[EpisodeId]>) -> &'static str {
+fn tried(unreadable: Option<&[DamagedRow<EpisodeId>]>) -> &'static str {
     if unreadable.is_some() { "each memory was read" } else { "not all memories were read" }
 }
 

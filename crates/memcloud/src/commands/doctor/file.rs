@@ -7,7 +7,7 @@ use memcloud_domain::with_causes;
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::engines::sqlite::{Examination, examine};
 
-use super::{Finding, LISTED};
+use super::{Finding, lost};
 use crate::hint::hint;
 
 /// Examines the database, whether a server has it open or not. Also returns the name of the memory.
@@ -26,13 +26,10 @@ pub(super) async fn database(dir: &Path) -> Option<(Finding, Option<String>)> {
 
 fn finding(part: &'static str, found: &Examination) -> Finding {
     let mut damage = found.broken.clone();
-    if !found.unreadable.is_empty() {
-        damage.push(format!("{} memories cannot be read:", found.unreadable.len()));
-        damage.extend(found.unreadable.iter().take(LISTED).map(|(row, id)| match id {
-            Some(id) => format!("row {row}: {}", PrefixedId(*id)),
-            None => format!("row {row}"),
-        }));
-    }
+    damage.extend(lost(&found.unreadable, |(row, id)| match id {
+        Some(id) => format!("row {row}: {}", PrefixedId(*id)),
+        None => format!("row {row}"),
+    }));
     if !damage.is_empty() {
         let hint = "stop the server, keep a copy of the damaged files, and restore a backup; or copy what can be read into a \
                     new directory with 'memcloud export --to DIR', and use that";

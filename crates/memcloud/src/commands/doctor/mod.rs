@@ -10,6 +10,7 @@ use memcloud_client::{Client, Error as ClientError, ListQuery, Refusal};
 use memcloud_domain::{Error, without_userinfo};
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::{Engines, LocalModel};
+use memcloud_ports::DamagedRow;
 use serde::Serialize;
 use serde_json::json;
 
@@ -23,7 +24,7 @@ use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remo
 
 /// The group of the round trip, which leaves nothing in it.
 const GROUP: &str = "memcloud-doctor";
-/// How many unreadable memories are listed.
+/// How many unreadable rows of a kind are listed.
 const LISTED: usize = 20;
 /// With less free space than this, the data directory is soon full.
 const LEAST_FREE_BYTES: u64 = 256 << 20;
@@ -369,4 +370,18 @@ async fn find(client: &Client, session: &Session, said: &str) -> Result<bool, Cl
         ..SearchQuery::default()
     };
     Ok(client.search(&query).await?.iter().any(|hit| hit.episode.content == said))
+}
+
+/// The rows that cannot be read, kind by kind, a line for each.
+fn lost<Row>(rows: &[DamagedRow<Row>], episode: impl Fn(&Row) -> String) -> Vec<String> {
+    let mut lines = Vec::new();
+    for rows in rows.chunk_by(|one, next| one.kind() == next.kind()) {
+        lines.push(format!("{} {} cannot be read:", rows.len(), rows[0].kind()));
+        lines.extend(rows.iter().take(LISTED).map(|row| match row {
+            DamagedRow::Episode(row) => episode(row),
+            DamagedRow::Fact(id) => format!("row {id}"),
+            DamagedRow::Key(id) => format!("row {id}"),
+        }));
+    }
+    lines
 }

@@ -1,6 +1,10 @@
 //! A row that cannot be read, in each database: it costs itself, and is reported with what to do.
 
-use memcloud_test_servers::{SharedNeo4j, SharedPostgres};
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use memcloud_test_servers::{Postgres, SharedNeo4j, SharedPostgres};
 use serde_json::Value;
 
 use super::harness::{Client, Settings, serve};
@@ -93,9 +97,56 @@ async fn a_turn_of_neo4j_that_cannot_be_read_costs_itself() {
     }
 }
 
+/// Pages of PostgreSQL itself: of a table (XX001), and of an index (XX002).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_postgres_that_cannot_be_read_turns_it_red_until_it_is_repaired() {
+    let mut postgres = Postgres::start();
+    // The second page of an index is its root, and a page of zeros is one that was never written.
+    for (relation, page, byte, words, repair) in [
+        ("episodes", 0, 0xa5, "invalid page in block 0", "TRUNCATE memcloud.episodes CASCADE"),
+        ("episodes_pkey", 1, 0, "unexpected zero page", "REINDEX TABLE memcloud.episodes"),
+    ] {
+        let database = postgres.create_database();
+        let (home, settings) = (Home::new(), Settings::default().postgres(&postgres, &database));
+        three(&Client::of(&serve(&home, &settings))).await;
+        let path =
+            postgres.execute(&database, &format!("SELECT pg_relation_filepath('memcloud.{relation}')"));
+        postgres.stop();
+        fill_page(&postgres.data_dir().join(path.trim()), page, byte);
+        postgres.start_again();
+        let server = serve(&home, &settings);
+        let client = Client::of(&server);
+        let refused = client.store("rows", "the fourth").await.body;
+        let refused = if refused["code"].is_null() {
+            client.get("/v1/memories?group_id=rows").await.body
+        } else {
+            refused
+        };
+        assert_eq!(refused["code"], "storage_damaged", "{refused}");
+        assert!(refused["hint"].as_str().unwrap().contains("restore a backup"), "{refused}");
+        client.until_broken(&[("postgres", "storage_damaged")]).await;
+        let ready = client.get("/health/ready").await.body;
+        assert!(ready["detail"].as_str().unwrap().contains(words), "{ready}");
+        drop(server);
+        postgres.execute(&database, repair);
+        let server = serve(&home, &settings);
+        let client = Client::of(&server);
+        client.store("rows", "the fifth").await.ok();
+        client.until_broken(&[]).await;
+    }
+}
+
+/// Overwrites a page of a relation.
+fn fill_page(relation: &Path, page: u64, byte: u8) {
+    const PAGE: usize = 8_192;
+    let mut file = File::options().write(true).open(relation).unwrap();
+    file.seek(SeekFrom::Start(page * PAGE as u64)).unwrap();
+    file.write_all(&[byte; PAGE]).unwrap();
+}
+
 /// However often it was met, the log has one line for the row.
 fn reported_once(server: Server, row: &str) {
     let log = server.whole_log();
-    let lines = log.lines().filter(|line| line.contains("a memory cannot be read") && line.contains(row));
+    let lines = log.lines().filter(|line| line.contains("a row cannot be read") && line.contains(row));
     assert_eq!(lines.count(), 1, "{log}");
 }
