@@ -59,8 +59,10 @@ fn query(args: Args) -> SearchQuery {
 
 fn show(hit: &Hit, explain: bool, output: Output) {
     let Hit { episode, score, explain: explanation } = hit;
-    let line =
-        Line::from(format!("{:6.3}  ", score.unwrap_or_default())).dim(day_and_time(&episode.timestamp));
+    // A score says how much better a result is than the usual candidate. Where all are alike, such as the only message of a
+    // group, it is 0, which would read as worthless.
+    let score = score.filter(|score| *score != 0.0).map_or_else(String::new, |score| format!("{score:.3}"));
+    let line = Line::from(format!("{score:>6}  ")).dim(day_and_time(&episode.timestamp));
     output.data(line.plain(format!("  {}: {}", episode.producer_id, episode.content)));
     let explanation = explanation.as_ref().filter(|_| explain).map(serde_json::to_value);
     if let Some(Ok(Value::Object(parts))) = explanation {
