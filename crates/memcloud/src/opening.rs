@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use crate::failure::Failure;
 use crate::hint::hint;
 use crate::output::{Output, Progress as Bar, Unit};
+use crate::settings::ListenAddress;
 
 const WITHOUT_MODEL: &str = "search uses words only and finds less";
 const MODEL_HINT: &str =
@@ -16,10 +17,21 @@ const MODEL_HINT: &str =
 pub(crate) async fn open(
     config: &Config,
     listener: TcpListener,
+    address: &ListenAddress,
     output: Output,
 ) -> Result<Instance, Failure> {
     let mut bar = FetchBar { output, bar: None };
-    Ok(Instance::open(config, listener, &mut |progress| bar.show(progress)).await?)
+    let opened = Instance::open(config, listener, &mut |progress| bar.show(progress)).await;
+    opened.map_err(|error| match error {
+        Error::Exposed(_) | Error::ShortKey(_) => {
+            let failure = Failure::from(error);
+            Failure {
+                message: format!("{}; {} says where to listen", failure.message, address.origin()),
+                ..failure
+            }
+        }
+        error => error.into(),
+    })
 }
 
 /// Fetches the embedding model into the data directory.

@@ -4,7 +4,7 @@ use memcloud_api::native::{Key, NewKey};
 use memcloud_domain::Right;
 
 use crate::client::connect;
-use crate::commands::{Context, day_and_time};
+use crate::commands::{Context, day_and_time, report_done, show_list};
 use crate::failure::{Exit, Failure};
 use crate::settings::ClientFlags;
 
@@ -78,12 +78,7 @@ async fn create(new: &Create, context: &Context) -> Result<Exit, Failure> {
 async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
     let client = connect(&context.sources, flags)?;
     let listed = client.keys().await?;
-    context.output.answer(&listed, |output| {
-        if listed.keys.is_empty() {
-            output.say("no keys");
-        }
-        listed.keys.iter().for_each(|key| output.data(line(key)));
-    });
+    context.output.answer(&listed, |output| show_list(&listed.keys, line, "no keys", output));
     Ok(Exit::Ok)
 }
 
@@ -108,11 +103,7 @@ async fn revoke(id: &str, flags: &ClientFlags, context: &Context) -> Result<Exit
         .revoke_key(id)
         .await
         .map_err(|error| Failure::listing(error, "'memcloud keys list' lists the keys"))?;
-    if context.output.json {
-        context.output.value(&revoked);
-    }
-    context.output.say(format!("key {} ({}) revoked", revoked.id, revoked.name));
-    Ok(Exit::Ok)
+    Ok(report_done(&revoked, &format!("key {} ({}) revoked", revoked.id, revoked.name), context))
 }
 
 /// The end that a span from now on or a date names, in RFC 3339.

@@ -2,9 +2,11 @@
 
 use memcloud_api::memmachine_v1::Session;
 use memcloud_api::native::Deleted;
+use memcloud_client::Error as ClientError;
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{self, Output};
 use crate::settings::Sources;
 
@@ -80,12 +82,47 @@ pub(crate) fn confirmed(question: &str, what: &str, context: &Context) -> Result
     Ok(agreed)
 }
 
-/// Prints how many messages were deleted.
-pub(crate) fn show_deleted(deleted: Deleted, context: &Context) {
+/// Prints how many messages were deleted; `hint` says where those are that can be.
+pub(crate) fn show_deleted(
+    deleted: Result<Deleted, ClientError>,
+    hint: &str,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let deleted = deleted.map_err(|error| Failure::listing(error, hint))?;
+    Ok(report_done(&deleted, &format!("deleted, with {} messages", deleted.deleted), context))
+}
+
+/// Prints what a command has done: the answer for programs, a message for people.
+pub(crate) fn report_done(answer: &impl Serialize, message: &str, context: &Context) -> Exit {
     if context.output.json {
-        context.output.value(&deleted);
+        context.output.value(answer);
     }
-    context.output.say(format!("deleted, with {} messages", deleted.deleted));
+    context.output.say(message);
+    Exit::Ok
+}
+
+/// Prints a list for people, a line for each of its items, or a message that it is empty.
+pub(crate) fn show_list<T>(items: &[T], line: impl Fn(&T) -> String, empty: &str, output: Output) {
+    if items.is_empty() {
+        output.say(empty);
+    }
+    for item in items {
+        output.data(line(item));
+    }
+}
+
+/// All items of a list that the server answers page by page. `page` gets the cursor of a page, and returns its items and
+/// the next cursor.
+pub(crate) async fn all_pages<T>(
+    page: impl AsyncFn(Option<String>) -> Result<(Vec<T>, Option<String>), ClientError>,
+) -> Result<Vec<T>, ClientError> {
+    let (mut items, mut next) = page(None).await?;
+    while next.is_some() {
+        let (more, after) = page(next).await?;
+        items.extend(more);
+        next = after;
+    }
+    Ok(items)
 }
 
 /// `key=value` of a flag. A value that is a JSON number, truth value, list or object is taken as such, else as text.

@@ -27,7 +27,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     permissions::warn(&settings.config.data_dir, context.sources.secret_files()?);
     settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
     let listener = listen(&address).await?;
-    let instance = opening::open(&settings.config, listener, context.output).await?;
+    let instance = opening::open(&settings.config, listener, &address, context.output).await?;
     instance.serve(stop_signal()?).await?;
     Ok(Exit::Ok)
 }

@@ -4,7 +4,7 @@ use memcloud_api::native::DeleteSession;
 use memcloud_client::{SessionsOf, SessionsQuery};
 
 use crate::client::connect;
-use crate::commands::{Context, confirmed, show_deleted};
+use crate::commands::{Context, all_pages, confirmed, show_deleted, show_list};
 use crate::failure::{Exit, Failure};
 use crate::settings::ClientFlags;
 
@@ -63,9 +63,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             }
             let session = DeleteSession { group_id, session_id };
             let deleted = connect(&context.sources, &client)?.delete_session(&session).await;
-            let hint = "'memcloud sessions list' lists the sessions";
-            show_deleted(deleted.map_err(|error| Failure::listing(error, hint))?, context);
-            Ok(Exit::Ok)
+            show_deleted(deleted, "'memcloud sessions list' lists the sessions", context)
         }
     }
 }
@@ -78,22 +76,12 @@ async fn list(wanted: List, context: &Context) -> Result<Exit, Failure> {
         (None, None, None) => SessionsOf::Everyone,
     };
     let client = connect(&context.sources, &wanted.client)?;
-    let (mut listed, mut query) = (Vec::new(), SessionsQuery::default());
-    loop {
-        let Sessions { sessions, next_cursor } = client.sessions(&of, &query).await?;
-        listed.extend(sessions);
-        query.cursor = next_cursor;
-        if query.cursor.is_none() {
-            break;
-        }
-    }
-    let listed = Sessions { sessions: listed, next_cursor: None };
-    context.output.answer(&listed, |output| {
-        if listed.sessions.is_empty() {
-            output.say("no sessions");
-        }
-        listed.sessions.iter().for_each(|session| output.data(line(session)));
+    let sessions = all_pages(async |cursor| {
+        let page = client.sessions(&of, &SessionsQuery { cursor, ..SessionsQuery::default() }).await?;
+        Ok((page.sessions, page.next_cursor))
     });
+    let listed = Sessions { sessions: sessions.await?, next_cursor: None };
+    context.output.answer(&listed, |output| show_list(&listed.sessions, line, "no sessions", output));
     Ok(Exit::Ok)
 }
 

@@ -4,7 +4,7 @@ use memcloud_api::native::{Space, SpaceChanges, SpaceDetails, Spaces};
 use memcloud_client::{Client, Error, SpacesQuery};
 
 use crate::client::connect;
-use crate::commands::{Context, confirmed, day_and_time};
+use crate::commands::{Context, all_pages, confirmed, day_and_time, report_done, show_list};
 use crate::failure::{Exit, Failure};
 use crate::settings::ClientFlags;
 
@@ -82,22 +82,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 
 async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
     let client = connect(&context.sources, flags)?;
-    let (mut listed, mut query) = (Vec::new(), SpacesQuery::default());
-    loop {
-        let Spaces { spaces, next_cursor } = client.spaces(&query).await?;
-        listed.extend(spaces);
-        query.cursor = next_cursor;
-        if query.cursor.is_none() {
-            break;
-        }
-    }
-    let listed = Spaces { spaces: listed, next_cursor: None };
-    context.output.answer(&listed, |output| {
-        if listed.spaces.is_empty() {
-            output.say("no spaces");
-        }
-        listed.spaces.iter().for_each(|space| output.data(line(space)));
+    let spaces = all_pages(async |cursor| {
+        let page = client.spaces(&SpacesQuery { cursor, ..SpacesQuery::default() }).await?;
+        Ok((page.spaces, page.next_cursor))
     });
+    let listed = Spaces { spaces: spaces.await?, next_cursor: None };
+    context.output.answer(&listed, |output| show_list(&listed.spaces, line, "no spaces", output));
     Ok(Exit::Ok)
 }
 
@@ -155,11 +145,8 @@ async fn delete(client: &Client, name: &Name, yes: bool, context: &Context) -> R
         }
     }
     let deleted = client.delete_space(org, project).await.map_err(unknown)?;
-    if context.output.json {
-        context.output.value(&deleted);
-    }
-    context.output.say("deleted; nothing in it is found any more, and the server is removing its data");
-    Ok(Exit::Ok)
+    let message = "deleted; nothing in it is found any more, and the server is removing its data";
+    Ok(report_done(&deleted, message, context))
 }
 
 fn unknown(error: Error) -> Failure {

@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let (keys, fresh) = keys(&settings, &address)?;
     let locked = !keys.is_empty();
     settings.config.keys = keys;
-    let instance = opening::open(&settings.config, listener, context.output).await?;
+    let instance = opening::open(&settings.config, listener, &address, context.output).await?;
     let current = Current { url: instance.url() };
     let facts = facts(&instance, &settings.config, fresh.as_ref());
     let client = Client::new(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?;

@@ -41,7 +41,5 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     }
     let user = DeleteUser { group_id, user_id };
     let deleted = connect(&context.sources, &client)?.delete_user(&user).await;
-    let hint = "'memcloud sessions list' shows who takes part in what";
-    show_deleted(deleted.map_err(|error| Failure::listing(error, hint))?, context);
-    Ok(Exit::Ok)
+    show_deleted(deleted, "'memcloud sessions list' shows who takes part in what", context)
 }

@@ -18,6 +18,11 @@ pub(crate) struct ListenAddress {
 }
 
 impl ListenAddress {
+    /// The setting that names its host, as the operator knows it.
+    pub(crate) fn origin(&self) -> &str {
+        &self.named.0
+    }
+
     /// The addresses of the machine that it means; the first that works is used.
     pub(crate) fn resolved(&self) -> Result<Vec<SocketAddr>, Failure> {
         let found = self.text.to_socket_addrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();

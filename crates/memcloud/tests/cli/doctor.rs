@@ -1,6 +1,8 @@
+use std::time::Instant;
+
 use serde_json::Value;
 
-use crate::home::Home;
+use crate::home::{Home, PATIENCE};
 
 fn state<'a>(report: &'a Value, part: &str) -> &'a str {
     let parts = report["parts"].as_array().unwrap();
@@ -32,6 +34,10 @@ fn tries_a_running_server_end_to_end_and_leaves_nothing_behind() {
     assert_eq!(state(&report, "store"), "skipped");
     let left = home.run(&["list", "--json", "--group", "memcloud-doctor", "--url", &server.url]).ok().json();
     assert!(left["episodes"].as_array().unwrap().is_empty());
+    let until = Instant::now() + PATIENCE;
+    while home.run(&["spaces", "list", "--url", &server.url]).ok().stdout.contains("memcloud-doctor") {
+        assert!(Instant::now() < until, "its space stays");
+    }
     assert!(home.run(&["doctor", "--url", &server.url]).ok().stdout.contains("nothing is broken"));
 }
 

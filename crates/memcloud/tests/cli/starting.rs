@@ -24,6 +24,10 @@ fn a_taken_port_is_reported_and_not_avoided() {
 fn is_never_open_to_the_network_without_a_key() {
     let home = Home::new();
     let ran = home.run(&["serve", "--offline", "--listen", "0.0.0.0:0"]).failed(2);
+    assert!(ran.stderr.contains("--listen says where to listen"), "{ran:?}");
+    let config = home.write("config.toml", "host = '0.0.0.0'\nport = 0\n");
+    let from_file = home.run(&["serve", "--offline", "--config", config.to_str().unwrap()]).failed(2);
+    assert!(from_file.stderr.contains("'host' in the settings file says where to listen"), "{from_file:?}");
     assert!(ran.stderr.contains("MEMCLOUD_API_KEYS"), "{ran:?}");
     assert!(!home.data().exists());
     let mut command = home.memcloud();

@@ -3,9 +3,10 @@ mod file;
 mod llm;
 
 use std::path::Path;
+use std::time::Duration;
 
 use memcloud_api::Integer;
-use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
+use memcloud_api::memmachine_v1::{NewEpisode, ORGANIZATION, SearchQuery, Session, Stored};
 use memcloud_client::{Client, Error as ClientError, ListQuery, Refusal};
 use memcloud_domain::{Error, without_userinfo};
 use memcloud_instance::engines::holds_memory;
@@ -24,6 +25,9 @@ use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remo
 
 /// The group of the round trip, which leaves nothing in it.
 const GROUP: &str = "memcloud-doctor";
+/// How often the round trip looks whether its space of an earlier time is removed, and what it waits between.
+const REMOVAL_CHECKS: u32 = 50;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(100);
 /// How many unreadable rows of a kind are listed.
 const LISTED: usize = 20;
 /// With less free space than this, the data directory is soon full.
@@ -327,7 +331,7 @@ async fn server(client: &Client, is_named: bool) -> Vec<Finding> {
     findings
 }
 
-/// Stores a message, finds it, deletes it, and checks that it is gone.
+/// Stores a message, finds it, deletes it, and checks that it is gone. Then removes its space.
 async fn round_trip(client: &Client) -> Finding {
     let part = "round trip";
     let session = Session {
@@ -343,7 +347,7 @@ async fn round_trip(client: &Client) -> Finding {
         episode_content: said.clone(),
         ..NewEpisode::default()
     };
-    let stored = match client.store(&episode).await {
+    let stored = match store_where_it_was_removed(client, &episode).await {
         Ok(stored) => stored,
         Err(error) => return Finding::refused(part, error),
     };
@@ -352,7 +356,9 @@ async fn round_trip(client: &Client) -> Finding {
     let hint = "see the server's log";
     let left = async {
         deleted?;
-        Ok((found?, find(client, &session, &said).await?))
+        let left = find(client, &session, &said).await?;
+        remove_space(client).await?;
+        Ok((found?, left))
     };
     match left.await {
         Ok((true, false)) => Finding::ok(part, "stored, found, deleted"),
@@ -360,6 +366,30 @@ async fn round_trip(client: &Client) -> Finding {
         Ok((true, true)) => Finding::failed(part, "a message that was deleted is still found", hint),
         Err(error) => Finding::refused(part, error),
     }
+}
+
+/// Stores a message. The space that an earlier round trip left may still be on its way out.
+async fn store_where_it_was_removed(client: &Client, episode: &NewEpisode) -> Result<Stored, ClientError> {
+    for _ in 0..REMOVAL_CHECKS {
+        match client.store(episode).await {
+            Err(error) if error.refusal().is_some_and(|refusal| refusal.code == "space_deleting") => {
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+            }
+            answered => return answered,
+        }
+    }
+    client.store(episode).await
+}
+
+/// Removes the space of the round trip, if it is empty and the key may.
+async fn remove_space(client: &Client) -> Result<(), ClientError> {
+    let removed = async {
+        if client.space(ORGANIZATION, GROUP).await?.episodes == 0 {
+            client.delete_space(ORGANIZATION, GROUP).await?;
+        }
+        Ok(())
+    };
+    removed.await.or_else(|error| if missing_permission(&error).is_some() { Ok(()) } else { Err(error) })
 }
 
 async fn find(client: &Client, session: &Session, said: &str) -> Result<bool, ClientError> {
