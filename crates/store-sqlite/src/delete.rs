@@ -8,73 +8,82 @@ use crate::error::WorkError;
 use crate::profile::facts;
 use crate::{intents, spaces};
 
-/// Deletes inside the writer's transaction, and records each id so that indexes learn of it. With an intent, records
-/// also that the other database must remove the episodes.
+/// What a transaction deleted, and what is left for the next one.
+#[derive(Default)]
+pub(crate) struct Deleted {
+    pub(crate) ids: Vec<EpisodeId>,
+    pub(crate) left: Vec<EpisodeId>,
+}
+
+/// Deletes inside the writer's transaction, up to about this number of bytes, and records each id so that indexes learn of it.
+/// With an intent, records also that the other database must remove the episodes.
 pub(crate) fn delete(
     tx: &Connection,
     space: &Space,
     ids: &[EpisodeId],
+    most_bytes: usize,
     removal: Option<(Intent, Timestamp)>,
-) -> Result<Vec<EpisodeId>, WorkError> {
+) -> Result<Deleted, WorkError> {
     let Some(space) = spaces::find(tx, space)? else {
-        return Ok(Vec::new());
+        return Ok(Deleted::default());
     };
-    let doomed = doomed(tx, space, ids)?;
+    let mut doomed = doomed(tx, space, ids)?;
+    let left = doomed.split_off(part(&doomed, most_bytes));
     if doomed.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Deleted::default());
     }
     let first = spaces::advance(tx, space, doomed.len(), -(doomed.len() as i64))?;
     let mut record = tx.prepare_cached("INSERT INTO deletions (space, seq, uid) VALUES (?1, ?2, ?3)")?;
     let mut remove = tx.prepare_cached("DELETE FROM episodes WHERE id = ?1")?;
-    for (sequence, (id, uid)) in (first..).zip(&doomed) {
+    for (sequence, Doomed { row, uid, .. }) in (first..).zip(&doomed) {
         record.execute(params![space, sequence, uid])?;
-        remove.execute([id])?;
+        remove.execute([row])?;
         facts::forget(tx, uid)?;
     }
     spaces::prune(tx, space)?;
-    let ids: Vec<EpisodeId> = doomed.into_iter().map(|(_, uid)| EpisodeId::from_bytes(uid)).collect();
+    let [ids, left] = [doomed, left].map(|part| part.iter().map(Doomed::id).collect::<Vec<_>>());
     if let Some((intent, now)) = removal {
         intents::record_removal(tx, intent, now, &ids)?;
     }
-    Ok(ids)
+    Ok(Deleted { ids, left })
 }
 
-/// The episodes to delete, in parts of about this number of bytes.
-pub(crate) fn parts(
-    connection: &Connection,
-    space: &Space,
-    ids: &[EpisodeId],
-    most_bytes: usize,
-) -> Result<Vec<Vec<EpisodeId>>, WorkError> {
-    let Some(space) = spaces::find(connection, space)? else {
-        return Ok(Vec::new());
-    };
-    let mut size = connection.prepare_cached(
-        "SELECT length(CAST(content AS BLOB)) + length(CAST(metadata AS BLOB)) + length(analysis)
-                + ifnull(length(vector), 0)
-         FROM episodes WHERE id = ?1",
-    )?;
-    let (mut parts, mut bytes) = (Vec::<Vec<EpisodeId>>::new(), usize::MAX);
-    for (id, uid) in doomed(connection, space, ids)? {
-        // Each row is in six indexes as well.
-        let size = size.query_row([id], |row| row.get::<_, i64>(0))? as usize + 8_192;
-        bytes = bytes.saturating_add(size);
-        if bytes > most_bytes {
-            parts.push(Vec::new());
-            bytes = size;
-        }
-        parts.last_mut().into_iter().for_each(|part| part.push(EpisodeId::from_bytes(uid)));
+/// An episode to delete.
+struct Doomed {
+    row: i64,
+    uid: [u8; 16],
+    bytes: usize,
+}
+
+impl Doomed {
+    fn id(&self) -> EpisodeId {
+        EpisodeId::from_bytes(self.uid)
     }
-    Ok(parts)
 }
 
-/// The row and id of each episode to delete, in the order of storing.
-fn doomed(tx: &Connection, space: i64, ids: &[EpisodeId]) -> Result<Vec<(i64, [u8; 16])>, WorkError> {
-    let mut select = tx.prepare_cached("SELECT seq, id, uid FROM episodes WHERE uid = ?1 AND space = ?2")?;
+/// How many of the episodes fit in this number of bytes; at least one, if there is one.
+fn part(doomed: &[Doomed], most_bytes: usize) -> usize {
+    let mut left = most_bytes;
+    let fitting = doomed.iter().map_while(|one| {
+        left = left.checked_sub(one.bytes)?;
+        Some(())
+    });
+    fitting.count().max(1).min(doomed.len())
+}
+
+/// The episodes to delete, in the order of storing.
+fn doomed(tx: &Connection, space: i64, ids: &[EpisodeId]) -> Result<Vec<Doomed>, WorkError> {
+    let mut select = tx.prepare_cached(
+        "SELECT seq, id, uid, octet_length(content) + octet_length(metadata) + octet_length(analysis)
+                + ifnull(octet_length(vector), 0)
+         FROM episodes WHERE uid = ?1 AND space = ?2",
+    )?;
     let mut found = BTreeMap::new();
     for id in ids {
         let row = select.query_row(params![id.as_bytes(), space], |row| {
-            Ok((row.get::<_, i64>(0)?, (row.get(1)?, row.get(2)?)))
+            // Each row is in six indexes as well.
+            let bytes = row.get::<_, i64>(3)? as usize + 8_192;
+            Ok((row.get::<_, i64>(0)?, Doomed { row: row.get(1)?, uid: row.get(2)?, bytes }))
         });
         found.extend(row.optional()?);
     }

@@ -62,8 +62,11 @@ pub use salvage::UnreadableRow;
 pub const FILE: &str = "memory.sqlite3";
 /// What the name of the reserve has after that of the database.
 const RESERVE: &str = "-reserve";
-/// About how much text is deleted in one transaction on a full disk: a quarter of the reserve.
-const PART_BYTES: usize = (Reserve::BYTES / 4) as usize;
+/// About how much is deleted in one transaction, in bytes, so that no store waits long for it: some hundred usual messages,
+/// or a few large ones.
+const DELETED_BYTES: usize = 8 << 20;
+/// The same on a full disk: a quarter of the reserve.
+const FREED_BYTES: usize = (Reserve::BYTES / 4) as usize;
 const OPENING: &str = "opening the database";
 
 /// A store in a directory, which it holds alone until it is dropped.
@@ -139,31 +142,31 @@ impl SqliteStore {
         removal: Option<(Intent, Timestamp)>,
     ) -> Result<Vec<EpisodeId>, Error> {
         const DOING: &str = "deleting episodes";
-        let (of, all) = (space.clone(), ids.to_vec());
-        let work = move |tx: &_| delete::delete(tx, &of, &all, removal);
-        let deleted = match self.writer.write(DOING, work.clone()).await {
-            Err(Error::StorageFull(_)) if removal.is_none() => self.delete_by_parts(space, ids).await?,
-            Err(Error::StorageFull(_)) => self.writer.write_in(Line::Freeing, DOING, work).await?,
-            deleted => deleted?,
+        let (mut deleted, mut left) = (Vec::new(), ids.to_vec());
+        let outcome = loop {
+            let work = |bytes| {
+                let (of, ids) = (space.clone(), left.clone());
+                // What one intent names is removed at once.
+                let most = if removal.is_some() { usize::MAX } else { bytes };
+                move |tx: &_| delete::delete(tx, &of, &ids, most, removal)
+            };
+            let part = match self.writer.write(DOING, work(DELETED_BYTES)).await {
+                Err(Error::StorageFull(_)) => {
+                    self.writer.write_in(Line::Freeing, DOING, work(FREED_BYTES)).await
+                }
+                part => part,
+            };
+            let Ok(part) = part else { break part.map(drop) };
+            deleted.extend(part.ids);
+            left = part.left;
+            if left.is_empty() {
+                break Ok(());
+            }
         };
         if !deleted.is_empty() {
             self.writer.checkpoint().await;
         }
-        Ok(deleted)
-    }
-
-    /// Deletes on a full disk: in transactions that fit in the reserve.
-    async fn delete_by_parts(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<EpisodeId>, Error> {
-        const DOING: &str = "deleting episodes on a full disk";
-        let (of, ids) = (space.clone(), ids.to_vec());
-        let parts = self.readers.read(DOING, move |c| delete::parts(c, &of, &ids, PART_BYTES)).await?;
-        let mut deleted = Vec::new();
-        for part in parts {
-            let of = space.clone();
-            let work = move |tx: &_| delete::delete(tx, &of, &part, None);
-            deleted.extend(self.writer.write_in(Line::Freeing, DOING, work).await?);
-        }
-        Ok(deleted)
+        outcome.map(|()| deleted)
     }
 
     async fn prove(&self) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::answers::http;
 use crate::home::Home;
@@ -34,4 +34,33 @@ async fn stores_and_searches_overtake_a_batch_that_is_being_embedded() {
     batch.set_nonblocking(false).unwrap();
     let line = BufReader::new(batch).lines().next().unwrap().unwrap();
     assert_eq!(line, "HTTP/1.1 200 OK");
+}
+
+/// Deleting so many mebibytes takes several steps.
+const MEBIBYTES: usize = 56;
+/// In one step, two stores would be answered at most: one in front of it and one beside it.
+const OVERTAKE: usize = 4;
+
+#[tokio::test]
+async fn stores_overtake_the_deletion_of_large_messages() {
+    let home = Home::new();
+    let server = home.serve();
+    let post = async |path: &str, body: Value| {
+        let answer = http().post(format!("{}{path}", server.url)).body(body.to_string()).send().await;
+        assert_eq!(answer.unwrap().status(), 200);
+    };
+    let large = json!({"group_id": "large", "session_id": "s"});
+    let episodes = vec![json!({"episode_content": "tea ".repeat(256 << 10)}); 7];
+    for _ in 0..MEBIBYTES / 7 {
+        post("/v1/memories/batch", json!({"session": large, "episodes": episodes})).await;
+    }
+    let url = format!("{}/v1/memories", server.url);
+    let deleting = tokio::spawn(http().delete(url).body(json!({"session": large}).to_string()).send());
+    let mut stored = 0;
+    while !deleting.is_finished() {
+        post("/v1/memories", json!({"episode_content": "a small one"})).await;
+        stored += 1;
+    }
+    assert_eq!(deleting.await.unwrap().unwrap().status(), 200);
+    assert!(stored > OVERTAKE, "{stored} stores were answered before the deletion");
 }
