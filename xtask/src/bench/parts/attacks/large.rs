@@ -18,8 +18,9 @@ use crate::steps::say;
 const WATCHED: Duration = Duration::from_secs(5);
 /// The pause of a caller between two requests.
 const BETWEEN: Duration = Duration::from_millis(2);
-/// The messages of the session that is deleted.
+/// The messages of the sessions that are deleted: short ones, and those of 1 MiB.
 const SESSION: usize = 20_000;
+const LARGE_SESSION: usize = 140;
 
 /// A kind of large request: what prepares it, and the request itself.
 struct Large {
@@ -59,6 +60,8 @@ fn all() -> Vec<Large> {
     let body = |body: serde_json::Value| post("/v1/memories", &body);
     let session = json!({"group_id": "large", "session_id": "s"});
     let filled: Vec<_> = (0..SESSION / 1_000).map(|_| short("deleted")).collect();
+    let filled_with_large: Vec<_> = (0..LARGE_SESSION / 7).map(|_| long("deleted")).collect();
+    let deletes = json!({"session": {"group_id": "deleted", "session_id": "s"}}).to_string();
     let many_values = json!({"session": session, "episode_content": "tea", "metadata": {"x": vec![0; 900]}});
     vec![
         Large { name: "a batch of 7 MiB", prepares: vec![], request: long("large") },
@@ -98,11 +101,12 @@ fn all() -> Vec<Large> {
         Large {
             name: "the deletion of a session of 20,000 messages",
             prepares: filled,
-            request: request(
-                "DELETE",
-                "/v1/memories",
-                &json!({"session": {"group_id": "deleted", "session_id": "s"}}).to_string(),
-            ),
+            request: request("DELETE", "/v1/memories", &deletes),
+        },
+        Large {
+            name: "the deletion of 140 messages of 1 MiB",
+            prepares: filled_with_large,
+            request: request("DELETE", "/v1/memories", &deletes),
         },
     ]
 }
