@@ -86,7 +86,7 @@ settings! {
     SETTING PYPI_INDEX = "MEMCLOUD_PYPI_INDEX", default "the public index";
     /// The instructions to compute with: `portable`, `avx2`, `avx512`, `avx512-bf16` or `neon`.
     SETTING KERNEL = "MEMCLOUD_KERNEL", default "the best of this machine";
-    /// How many threads the embedding model may use.
+    /// How many threads the embedding model may use for questions and messages, and how many for imports.
     SETTING THREADS = "MEMCLOUD_THREADS", default "one for each core";
     /// The longest content of one message, in bytes.
     SETTING MAX_CONTENT_BYTES = "MEMCLOUD_MAX_CONTENT_BYTES", default "`1048576` (1 MiB)";
