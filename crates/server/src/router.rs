@@ -1,10 +1,10 @@
 //! The whole route table, by who may call, and the document that is made of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::IntoResponse;
+use axum::{Extension, Router};
 use memcloud_domain::Error;
 use memcloud_http::{ApiError, Counting, Dialect, Hints, count, guarded, served, write_errors};
 use utoipa::openapi::OpenApi;
@@ -26,6 +26,8 @@ use crate::{App, guard, hint};
 /// Where unchanged clients of the first API point their base URL when they must get its own answer shapes.
 const COMPATIBLE: &str = "/memmachine";
 
+static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
+
 /// All routes of an instance.
 pub fn router(app: App) -> Router {
     let metrics = Arc::clone(app.measures.metrics());
@@ -38,6 +40,7 @@ pub fn router(app: App) -> Router {
     };
     let guard = Guard { app: app.clone(), while_keys_unreadable: false };
     let guarded = Router::from(for_key_holders())
+        .layer(Extension(openapi_document::Document(&DOCUMENT)))
         .merge(Router::from(for_openai()).layer(in_openai))
         .with_state(app.clone())
         .merge(plan.with_state(V1 { app: app.clone(), shapes: Shapes::AsAsked }))

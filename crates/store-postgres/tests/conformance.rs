@@ -84,7 +84,7 @@ async fn no_name_is_left_in_any_table() {
 /// Stores that use a session while it is being removed are all stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_stored_in_while_it_is_deleted() {
-    use memcloud_store_tests::learning_queue::store_messages;
+    use memcloud_store_tests::learned::store_messages;
     let database = SharedPostgres::from_environment().create_database();
     let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
     let space = memcloud_store_tests::space("race");
@@ -139,11 +139,11 @@ async fn two_servers_claim_a_profile_once() {
     let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
     for n in 0..10 {
         let space = memcloud_store_tests::space(&format!("space-{n}"));
-        memcloud_store_tests::learning_queue::store_messages(&one, &space, "ann", n * 10..n * 10 + 3).await;
+        memcloud_store_tests::learned::store_messages(&one, &space, "ann", n * 10..n * 10 + 3).await;
         let claims: Vec<_> = (0..6)
             .map(|n| {
                 let store = if n % 2 == 0 { one.clone() } else { two.clone() };
-                tokio::spawn(async move { memcloud_store_tests::learning_queue::claim(&store, 1_000).await })
+                tokio::spawn(async move { memcloud_store_tests::learned::claim(&store, 1_000).await })
             })
             .collect();
         let mut taken = 0;
@@ -157,8 +157,7 @@ async fn two_servers_claim_a_profile_once() {
 /// Servers that learn in the same microsecond, in many spaces, all store their facts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_learn_at_the_same_moment() {
-    use memcloud_store_tests::facts::{add_fact, current_facts, pet};
-    use memcloud_store_tests::learning_queue::store_messages;
+    use memcloud_store_tests::learned::{add_fact, current_facts, pet, store_messages};
     let database = SharedPostgres::from_environment().create_database();
     let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
     let learned: Vec<_> = (0..4)
@@ -182,8 +181,7 @@ async fn two_servers_learn_at_the_same_moment() {
 /// A fact that is learned while another server deletes its message does not outlive the message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_fact_outlives_a_concurrent_deletion() {
-    use memcloud_store_tests::facts::{all_facts, pet, revise};
-    use memcloud_store_tests::learning_queue::{LATER, store_messages};
+    use memcloud_store_tests::learned::{LATER, all_facts, pet, revise, store_messages};
     let database = SharedPostgres::from_environment().create_database();
     let [one, two]: [Store; 2] = [open(&database).await, open(&database).await];
     let space = memcloud_store_tests::space("race");

@@ -117,7 +117,7 @@ async fn no_name_is_left_in_any_file() {
 /// If a process ends while it learns, the next one claims its messages at once.
 #[tokio::test]
 async fn leases_end_with_the_process() {
-    use memcloud_store_tests::learning_queue::{claim, store_messages};
+    use memcloud_store_tests::learned::{claim, store_messages};
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     store_messages(&store, &memcloud_store_tests::space("leases"), "ann", 0..3).await;
@@ -129,8 +129,7 @@ async fn leases_end_with_the_process() {
 
 #[tokio::test]
 async fn deleted_facts_are_in_no_file() {
-    use memcloud_store_tests::facts::{add_fact, pet};
-    use memcloud_store_tests::learning_queue::store_messages;
+    use memcloud_store_tests::learned::{add_fact, pet, store_messages};
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).await;
     let space = memcloud_store_tests::space("secret");
@@ -172,8 +171,7 @@ async fn a_row_of_facts_or_keys_that_cannot_be_read_costs_itself() {
 /// A page of facts that cannot be read costs what is on it.
 #[tokio::test]
 async fn a_page_of_facts_that_cannot_be_read_costs_its_facts() {
-    use memcloud_store_tests::facts::{add_fact, current_facts, pet};
-    use memcloud_store_tests::learning_queue::store_messages;
+    use memcloud_store_tests::learned::{add_fact, current_facts, pet, store_messages};
     const PAGE: usize = 4_096;
     let directory = tempfile::tempdir().unwrap();
     let space = memcloud_store_tests::space("pages");

@@ -10,8 +10,7 @@ use memcloud_ports::{Revision, RevisionSet};
 use uuid::Uuid;
 
 use crate::Store;
-use crate::facts::{all_facts, current_facts, pet, profile, revision_set};
-use crate::learning_queue::{LATER, store_messages};
+use crate::learned::{LATER, all_facts, current_facts, pet, profile, revision_set, store_messages};
 use crate::samples::space;
 
 /// Runs everything, each test on an empty store that `fresh` makes.

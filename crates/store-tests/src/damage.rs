@@ -4,8 +4,7 @@ use memcloud_domain::{ApiKey, FactScope, KeyHash, Right};
 use memcloud_ports::{AdminRule, FactChanges, Keys, Revocation};
 
 use crate::Store;
-use crate::facts::{add_fact, all_facts, current_facts, pet, values};
-use crate::learning_queue::store_messages;
+use crate::learned::{add_fact, all_facts, current_facts, pet, store_messages, values};
 use crate::samples::{minute, space};
 
 /// Damages a fact and a key by assignments of SQL, of which `run` changes what the engine has. They cost themselves.

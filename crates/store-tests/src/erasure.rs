@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::Store;
 use crate::categories::category;
-use crate::facts::{current_facts, pet, profile};
+use crate::learned::{current_facts, pet, profile};
 use crate::memory::memory;
 use crate::samples::{batch, minute, said, some_episodes, space};
 

@@ -3,13 +3,15 @@
 use half::f16;
 use memcloud_domain::{EpisodeId, Fact, FactId, FactScope, FactSet, FactTarget, Metadata, Space};
 use memcloud_ports::{
-    EmbeddedFact, EpisodesOf, FactChanges, FactSets, FactsOf, NewFact, Outcome, Queued, Revision,
-    RevisionSet, delete_all,
+    EpisodesOf, FactChanges, FactSets, FactsOf, NewFact, Outcome, Queued, Revision, RevisionSet, delete_all,
 };
 use serde_json::json;
 
 use crate::Store;
-use crate::learning_queue::{LATER, claim, store_messages};
+use crate::learned::{
+    LATER, add_fact, all_facts, claim, current_facts, fact, pet, profile, read_facts, revise, revision_set,
+    store_messages, values,
+};
 use crate::samples::{batch, minute, space};
 
 /// Runs everything, each test on an empty store that `fresh` makes.
@@ -24,70 +26,6 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     facts_and_queue_can_be_copied(fresh().await, fresh().await).await;
     facts_are_made_by_hand(fresh().await).await;
     facts_of_an_organization_cite_all_its_spaces(fresh().await).await;
-}
-
-/// The profile of this person.
-pub(crate) fn profile(space: &Space, owner: &str) -> FactTarget {
-    FactTarget { set: FactSet::about(space, owner), category: "profile".into() }
-}
-
-/// A fact about a pet that cites these messages.
-pub fn pet(value: &str, since: i64, citations: &[EpisodeId]) -> NewFact {
-    NewFact {
-        tag: "Pets".into(),
-        name: "cat".into(),
-        value: value.into(),
-        metadata: Metadata::new(),
-        citations: citations.to_vec(),
-        valid_from: minute(since),
-        vector: Some([0.6, 0.8].map(f16::from_f32).to_vec()),
-    }
-}
-
-pub(crate) fn revision_set(space: &Space, at: i64, revisions: Vec<Revision>) -> RevisionSet {
-    let (prompt, model) = ("profile/1".into(), "a/model".into());
-    RevisionSet { target: profile(space, "ann"), revisions, at: minute(at), prompt, model }
-}
-
-/// Revises the facts about ann, and returns how many revisions took effect.
-pub async fn revise(store: &Store, space: &Space, at: i64, revisions: Vec<Revision>) -> usize {
-    store.facts.revise(&revision_set(space, at, revisions)).await.unwrap()
-}
-
-/// Adds a fact about ann, and returns its id.
-pub async fn add_fact(store: &Store, space: &Space, new: NewFact) -> FactId {
-    assert_eq!(revise(store, space, LATER, vec![Revision::Add(new)]).await, 1);
-    current_facts(store, space).await.last().unwrap().id
-}
-
-async fn read_facts(store: &Store, of: FactsOf) -> Vec<Fact> {
-    store.facts.facts(&of).await.unwrap().into_iter().map(|fact| fact.fact).collect()
-}
-
-/// The current facts of a space.
-pub async fn current_facts(store: &Store, space: &Space) -> Vec<Fact> {
-    read_facts(store, FactsOf::space(space)).await
-}
-
-/// All facts of all spaces, current and past.
-pub async fn all_facts(store: &Store) -> Vec<EmbeddedFact> {
-    let mut all: Vec<EmbeddedFact> = Vec::new();
-    loop {
-        let after = all.last().map(|fact| fact.fact.id);
-        let page = store.facts.all_facts(after, 2).await.unwrap();
-        if page.is_empty() {
-            return all;
-        }
-        all.extend(page);
-    }
-}
-
-async fn fact(store: &Store, id: FactId) -> Fact {
-    all_facts(store).await.into_iter().find(|fact| fact.fact.id == id).unwrap().fact
-}
-
-pub(crate) fn values(facts: &[Fact]) -> Vec<&str> {
-    facts.iter().map(|fact| fact.value.as_str()).collect()
 }
 
 /// A fact is read back as it was given. Adding it again only adds citations.

@@ -1,14 +1,14 @@
 //! What every engine must do as a [`LearningQueue`](memcloud_ports::LearningQueue).
 
 use std::collections::BTreeSet;
-use std::ops::Range;
-use std::time::Duration;
 
-use memcloud_domain::{EpisodeId, Error, Space};
-use memcloud_ports::{Appended, ClaimedBatch, Idempotency, Outcome, Revision, Trigger};
+use memcloud_domain::{EpisodeId, Error};
+use memcloud_ports::{Appended, ClaimedBatch, Idempotency, Outcome, Revision};
 
 use crate::Store;
-use crate::facts::{current_facts, pet, profile, revision_set, values};
+use crate::learned::{
+    LATER, LEASE, TRIGGER, claim, current_facts, pet, profile, revision_set, store_messages, values,
+};
 use crate::samples::{batch, episode, minute, space};
 
 /// Runs everything, each test on an empty store that `fresh` makes.
@@ -21,32 +21,6 @@ pub async fn run<F: Future<Output = Store>>(fresh: &impl Fn() -> F) {
     concurrent_learners_claim_each_target_once(fresh().await).await;
     retried_batches_have_not_failed(fresh().await).await;
     parked_messages_wait_for_unpark(fresh().await).await;
-}
-
-const TRIGGER: Trigger = Trigger { messages: 20, age: Duration::from_mins(10) };
-const LEASE: Duration = Duration::from_mins(5);
-/// Long after every message of these tests.
-pub const LATER: i64 = 1_000;
-
-/// Stores messages, one a minute, from which facts about this owner are to be learned.
-pub async fn store_messages(
-    store: &Store,
-    space: &Space,
-    owner: &str,
-    numbers: Range<i64>,
-) -> Vec<EpisodeId> {
-    let mut messages = batch(numbers.map(|n| episode(space, "s", n)).collect());
-    for prepared in &mut messages.episodes {
-        prepared.fact_targets = vec![profile(space, owner)];
-    }
-    let ids = messages.episodes.iter().map(|prepared| prepared.episode.id).collect();
-    assert_eq!(store.episodes.append(messages).await.unwrap(), Appended::Stored);
-    ids
-}
-
-/// Claims a batch that is due in this minute.
-pub async fn claim(store: &Store, now: i64) -> Option<ClaimedBatch> {
-    store.learning.claim(TRIGGER, minute(now), LEASE).await.unwrap()
 }
 
 /// A stored message is queued at once. One that is not stored is not queued, and a repeated request is queued once.

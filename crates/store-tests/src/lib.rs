@@ -27,6 +27,7 @@ pub mod facts;
 pub mod filters;
 pub mod history;
 pub mod keys;
+pub mod learned;
 pub mod learning_queue;
 pub mod memory;
 pub mod oracle;

@@ -10,8 +10,7 @@ use memcloud_ports::{NewFact, Revision};
 use proptest::prelude::*;
 
 use crate::Store;
-use crate::facts::{all_facts, current_facts, pet, revise};
-use crate::learning_queue::{LATER, store_messages};
+use crate::learned::{LATER, all_facts, current_facts, pet, revise, store_messages};
 use crate::samples::{minute, space};
 
 /// An operation on facts.

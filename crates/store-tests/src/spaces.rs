@@ -7,7 +7,7 @@ use memcloud_memory::{ListQuery, Memory, SearchQuery};
 use memcloud_ports::{Batch, Counts, FactsOf, Position, SessionsOf};
 
 use crate::Store;
-use crate::facts::profile;
+use crate::learned::profile;
 use crate::memory::{memory, store};
 use crate::samples::{batch, said, some_episodes, space};
 

@@ -21,16 +21,8 @@ const HARMLESS: &[(&[&str], &str)] = &[
         &["crates/memcloud/src/cli.rs", "crates/memcloud/src/commands/completions.rs"],
         "a command prints what clap knows about the whole command line",
     ),
-    (
-        &["crates/server/src/router.rs", "crates/server/src/api/openapi.rs"],
-        "one route answers the document of all routes",
-    ),
     (&["crates/test-servers/src/postgres"], "a builder and what it builds"),
     (&["crates/test-servers/src/neo4j"], "a builder and what it builds"),
-    (
-        &["crates/store-tests/src/facts.rs", "crates/store-tests/src/learning_queue.rs"],
-        "facts are learned from the queue, so the tests of each use the other's samples",
-    ),
 ];
 
 /// Every cycle that has no reason.

@@ -2,13 +2,14 @@
 
 use std::sync::LazyLock;
 
+use axum::Extension;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use memcloud_http::{Allowed, Read};
 
-use crate::openapi_json;
-
-static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
+/// The document of all routes, which is made when it is read first.
+#[derive(Clone, Copy)]
+pub(crate) struct Document(pub(crate) &'static LazyLock<String>);
 
 /// This document.
 #[utoipa::path(
@@ -17,6 +18,6 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
     tag = "operation",
     responses((status = 200, description = "The OpenAPI document.", content_type = "application/json", body = Object)),
 )]
-pub(crate) async fn openapi(_: Allowed<Read>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+pub(crate) async fn openapi(_: Allowed<Read>, Extension(document): Extension<Document>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], document.0.as_str())
 }
