@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// chat, soak, attacks, large, databases-writing, databases-reading, databases-evidence
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     pub(crate) only: Vec<String>,
+    /// Of the attacks only those whose names contain one of these, for example 'pipeline' or 'a batch of'
+    #[arg(long, value_delimiter = ',', value_name = "PART OF A NAME")]
+    pub(crate) attack: Vec<String>,
     /// Measure this binary instead of the one of this checkout, to compare two builds
     #[arg(long, value_name = "FILE")]
     pub(crate) binary: Option<PathBuf>,
@@ -57,6 +60,9 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     }
     if !args.only.is_empty() {
         again.arg("--only").arg(args.only.join(","));
+    }
+    if !args.attack.is_empty() {
+        again.arg("--attack").arg(args.attack.join(","));
     }
     again.args(["--minutes", &args.minutes.to_string()]);
     if args.first_build {

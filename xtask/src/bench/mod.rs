@@ -37,6 +37,12 @@ impl Bench {
         self.runtime.block_on(work)
     }
 
+    /// Whether the attack of this name is to be measured.
+    fn wants(&self, attack: &str) -> bool {
+        let named = &self.args.attack;
+        named.is_empty() || named.iter().any(|part| attack.contains(part.as_str()))
+    }
+
     /// Sends a request and waits for its answer. Answers how long that took, too.
     fn timed<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<(T, Duration)>
     where

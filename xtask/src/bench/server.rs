@@ -91,9 +91,14 @@ impl Server {
         self.memory("VmRSS:")
     }
 
-    /// The most resident memory that it ever had, in bytes.
+    /// The most resident memory that it has had, in bytes.
     pub(crate) fn peak_resident_bytes(&self) -> Result<f64> {
         self.memory("VmHWM:")
+    }
+
+    /// Sets that back to what it has now.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
     }
 
     fn memory(&self, name: &str) -> Result<f64> {

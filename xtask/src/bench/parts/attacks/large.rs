@@ -158,9 +158,10 @@ fn beside_all(bench: &Bench, has_model: bool) -> Result<Vec<Figure>> {
     say(&format!("{with} the model, idle: {}", idle.summary()));
     let mut figures = Vec::new();
     // No model takes part in a deletion, and would only delay the messages before it.
-    for large in all().iter().filter(|large| large.prepares.is_empty() || !has_model) {
+    let all = all().into_iter().filter(|large| bench.wants(large.name));
+    for large in all.filter(|large| large.prepares.is_empty() || !has_model) {
         let (waited, detail) =
-            beside(address, large).with_context(|| format!("{} {with} the model", large.name))?;
+            beside(address, &large).with_context(|| format!("{} {with} the model", large.name))?;
         let detail = format!("{}; {detail}", waited.summary());
         for (kind, times) in [("stores", &waited.stores), ("searches", &waited.searches)] {
             figures.push(Figure {

@@ -22,7 +22,7 @@ const ATTACKERS: usize = 2_000;
 /// How often others ask in each round, without the attackers and beside them by turns.
 const REQUESTS: usize = 200;
 const ROUNDS: usize = 3;
-/// Attackers are at work for so long before others are watched.
+/// Attackers are at work for so long before others are watched, and gone for so long.
 const BEGINS: Duration = Duration::from_millis(500);
 
 const PROBE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -31,32 +31,36 @@ const HALF_A_BODY: &[u8] =
     b"POST /v1/memories HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n{\"";
 
 /// What a hostile connection does until it ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 enum Attack {
     ReadsNoAnswer,
     ReadsNoRefusal,
     SaysNothing,
     SendsHalfAHead,
+    SendsALongHead,
     DripsAHead,
     SendsHalfABody,
     PipelinesProbes,
     PipelinesRefused,
+    AsksOnAndOn,
 }
 
 use Attack::{
-    DripsAHead, PipelinesProbes, PipelinesRefused, ReadsNoAnswer, ReadsNoRefusal, SaysNothing,
-    SendsHalfABody, SendsHalfAHead,
+    AsksOnAndOn, DripsAHead, PipelinesProbes, PipelinesRefused, ReadsNoAnswer, ReadsNoRefusal, SaysNothing,
+    SendsALongHead, SendsHalfABody, SendsHalfAHead,
 };
 
-const ALL: [Attack; 8] = [
-    ReadsNoAnswer,
-    ReadsNoRefusal,
-    SaysNothing,
-    SendsHalfAHead,
-    DripsAHead,
-    SendsHalfABody,
-    PipelinesProbes,
-    PipelinesRefused,
+const ALL: [(&str, Attack); 10] = [
+    ("say nothing", SaysNothing),
+    ("send half a head", SendsHalfAHead),
+    ("send a long head without its end", SendsALongHead),
+    ("drip a head", DripsAHead),
+    ("send half a body", SendsHalfABody),
+    ("read no answer", ReadsNoAnswer),
+    ("read no refusal", ReadsNoRefusal),
+    ("pipeline probes", PipelinesProbes),
+    ("pipeline refused requests", PipelinesRefused),
+    ("ask again after each refusal", AsksOnAndOn),
 ];
 
 impl Attack {
@@ -71,6 +75,7 @@ impl Attack {
             ReadsNoRefusal => repeat(&mut stream, REFUSED).await,
             SaysNothing => waits(&mut stream, b"").await,
             SendsHalfAHead => waits(&mut stream, &PROBE[..30]).await,
+            SendsALongHead => waits(&mut stream, &long_head()).await,
             SendsHalfABody => waits(&mut stream, HALF_A_BODY).await,
             DripsAHead => {
                 stream.write_all(b"GET /health/live HTTP/1.1\r\nx: ").await?;
@@ -81,6 +86,12 @@ impl Attack {
             }
             PipelinesProbes => pipelines(stream, PROBE).await,
             PipelinesRefused => pipelines(stream, REFUSED).await,
+            AsksOnAndOn => loop {
+                stream.write_all(REFUSED).await?;
+                if stream.read(&mut [0; 4 << 10]).await? == 0 {
+                    return Ok(());
+                }
+            },
         }
     }
 }
@@ -90,6 +101,11 @@ async fn repeat(stream: &mut (impl AsyncWriteExt + Unpin), request: &[u8]) -> st
     loop {
         stream.write_all(&many).await?;
     }
+}
+
+/// As much as a connection buffers.
+fn long_head() -> Vec<u8> {
+    [&PROBE[..PROBE.len() - 2], b"x: ", &vec![b'x'; 31 << 10]].concat()
 }
 
 /// Sends this, and waits until the server ends the connection.
@@ -110,6 +126,16 @@ async fn pipelines(stream: TcpStream, request: &[u8]) -> std::io::Result<()> {
 }
 
 pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let kinds: Vec<_> = ALL
+        .into_iter()
+        .flat_map(|(name, attack)| {
+            [(name.to_owned(), attack, false), (format!("{name} and come back at once"), attack, true)]
+        })
+        .filter(|(name, ..)| bench.wants(name))
+        .collect();
+    if kinds.is_empty() {
+        return Ok(Vec::new());
+    }
     let files = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum })?;
     let attackers_at = Builder::new_multi_thread()
@@ -124,16 +150,18 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let calls = [request("GET", "/v1/memories?group_id=bench", "")];
     let asks = || ask(server.address, &calls, |round| round < REQUESTS);
     asks()?;
+    // What starting took is not theirs.
+    server.forget_peak()?;
     let before = server.peak_resident_bytes()?;
     let (mut probes, mut of_calls, mut slowest, mut idle_slowest) =
         (Vec::new(), Vec::new(), Vec::new(), 0_f64);
-    for (attack, refills) in ALL.into_iter().flat_map(|attack| [(attack, false), (attack, true)]) {
+    for (name, attack, refills) in kinds {
         let (mut ratios, mut all, mut idle_all) =
             ([const { Vec::new() }; 2], Waited::default(), Waited::default());
         for _ in 0..ROUNDS {
             let idle = asks()?;
             let attackers = begin(&attackers_at, server.address, attack, refills);
-            let beside = asks().with_context(|| format!("{attack:?}, refilled: {refills}"))?;
+            let beside = asks().with_context(|| format!("strangers that {name}"))?;
             end(&attackers_at, attackers);
             ratios[0].push(share(&beside.probes, 0.95) / share(&idle.probes, 0.95));
             ratios[1].push(share(&beside.calls, 0.95) / share(&idle.calls, 0.95));
@@ -142,14 +170,15 @@ pub(in crate::bench) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
         }
         let [of_probe, of_call] = ratios.map(median);
         say(&format!(
-            "{attack:?}{}: probes {of_probe:.2} x ({:.2} and {:.2} ms p95, {:.1} and {:.1} ms at most), calls {of_call:.2} x ({:.2} and {:.2} ms p95)",
-            if refills { ", refilled" } else { "" },
+            "they {name}: probes {of_probe:.2} x ({:.2} and {:.2} ms p95, {:.1} and {:.1} ms at most), \
+             calls {of_call:.2} x ({:.2} and {:.2} ms p95), {:.1} MiB more so far",
             share(&all.probes, 0.95),
             share(&idle_all.probes, 0.95),
             most(&all.probes),
             most(&idle_all.probes),
             share(&all.calls, 0.95),
             share(&idle_all.calls, 0.95),
+            (server.peak_resident_bytes()? - before) / f64::from(1 << 20),
         ));
         probes.push(of_probe);
         of_calls.push(of_call);
@@ -201,6 +230,7 @@ fn begin(at: &Runtime, address: SocketAddr, attack: Attack, refills: bool) -> Jo
 
 fn end(at: &Runtime, mut attackers: JoinSet<()>) {
     at.block_on(attackers.shutdown());
+    std::thread::sleep(BEGINS);
 }
 
 fn most(values: &[f64]) -> f64 {
