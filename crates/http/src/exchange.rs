@@ -15,29 +15,42 @@ use tower::ServiceExt;
 
 use crate::peer::Peer;
 use crate::places::{OpenTo, Place};
+use crate::strangers::Strangers;
 
 /// The connection that a request arrived on. The listener leaves it on every request.
 #[derive(Clone)]
-pub(crate) struct Connection(pub(crate) Arc<Place>);
+pub(crate) struct Connection {
+    pub(crate) place: Arc<Place>,
+    /// Whether strangers send so many requests that an answer to one ends the connection, and is not worth a line in the log.
+    pub(crate) is_crowded: bool,
+}
 
-/// Answers a request. One that its peer sent before it had the last answer takes its turn in `line`, so that a peer which
-/// sends thousands at once delays itself and no one else.
+/// What the connections of a listener share.
+pub(crate) struct Shared {
+    pub(crate) router: Router,
+    /// Where requests take turns that their peers sent before they had the last answers.
+    pub(crate) line: Semaphore,
+    pub(crate) strangers: Strangers,
+}
+
+/// Answers a request. One that its peer sent before it had the last answer takes its turn, so that a peer which sends
+/// thousands at once delays itself and no one else.
 pub(crate) async fn answer(
     request: Request<Incoming>,
     peer: Peer,
     place: Arc<Place>,
-    router: Router,
-    line: Arc<Semaphore>,
+    shared: Arc<Shared>,
 ) -> Result<Response, std::convert::Infallible> {
     let is_early = place.begins_early();
+    let is_crowded = !place.is_known() && shared.strangers.are_too_many();
     let (parts, body) = request.into_parts();
     let mut request = Request::from_parts(parts, Body::new(Awaited { body, place: Arc::clone(&place) }));
     request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(Connection(Arc::clone(&place)));
+    request.extensions_mut().insert(Connection { place: Arc::clone(&place), is_crowded });
     let turn = if is_early {
         place.awaits_bytes(true);
         // The semaphore is never closed.
-        let turn = line.acquire().await.ok();
+        let turn = shared.line.acquire().await.ok();
         // All that is ready goes first, new connections included.
         tokio::task::yield_now().await;
         place.awaits_bytes(false);
@@ -45,11 +58,11 @@ pub(crate) async fn answer(
     } else {
         None
     };
-    let response = router.oneshot(request).await;
+    let response = shared.router.clone().oneshot(request).await;
     drop(turn);
     response.map(|mut response| {
-        if place.open_to != OpenTo::Everyone {
-            // A place that is kept for others is freed after one request.
+        // A place that is kept for others is freed after one request.
+        if place.open_to != OpenTo::Everyone || is_crowded && !place.is_known() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| Body::new(Answer { body, place }))
@@ -59,7 +72,7 @@ pub(crate) async fn answer(
 /// Whether the connection of this request has room for it. While all others are being answered, the last connections are
 /// kept for callers with a key, and then for probes, which ask no one.
 pub fn has_room(request: &Request, has_key: bool) -> bool {
-    request.extensions().get().is_none_or(|Connection(place)| match place.open_to {
+    request.extensions().get().is_none_or(|connection: &Connection| match connection.place.open_to {
         OpenTo::Everyone => true,
         OpenTo::Keys => has_key,
         OpenTo::Probes => false,

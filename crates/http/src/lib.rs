@@ -26,6 +26,7 @@ mod peer;
 mod places;
 mod repeats;
 mod request_id;
+mod strangers;
 
 pub use allowed::{Admin, Allowed, NamesRights, Needs, Read, ReadAndWrite, Write, document};
 pub use body::{BodyLimits, TypedBody};

@@ -16,9 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::deadline::Deadline;
-use crate::exchange;
+use crate::exchange::{self, Shared};
 use crate::peer::Peer;
 use crate::places::{Hold, KEPT, Places};
+use crate::strangers::Strangers;
 
 /// The pause after a failed `accept`: long enough for connections to end when the process is out of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -93,12 +94,14 @@ pub async fn serve(
     let socket = SockRef::from(&listener);
     // The system has a limit of its own (on Linux net.core.somaxconn), which this follows.
     socket.listen(i32::MAX)?;
-    // The connections inherit it. Without it the system would take megabytes for a peer that reads nothing.
+    // The connections inherit both. Without the second the system would take megabytes for a peer that reads nothing.
+    socket.set_tcp_nodelay(true)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     let share = options.connections_per_address.unwrap_or(options.connections - options.connections / 4);
     let places = Places::new(options.connections, share);
-    let (unread, line) = (Arc::new(Semaphore::new(UNREAD)), Arc::new(Semaphore::new(1)));
+    let unread = Arc::new(Semaphore::new(UNREAD));
+    let shared = Arc::new(Shared { router, line: Semaphore::new(1), strangers: Strangers::new() });
     let graceful = GracefulShutdown::new();
     let connections = Tasks::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -107,10 +110,10 @@ pub async fn serve(
             () = &mut shutdown => break,
             accepted = accept(&listener, &places, &unread) => accepted,
         };
-        let (place, router, line) = (Arc::clone(&hold.place), router.clone(), Arc::clone(&line));
+        let (place, shared) = (Arc::clone(&hold.place), Arc::clone(&shared));
         let stream = Deadline::new(stream, Arc::clone(&place), options.write_timeout, unread);
         let service = service_fn(move |request| {
-            exchange::answer(request, Peer(address), Arc::clone(&place), router.clone(), Arc::clone(&line))
+            exchange::answer(request, Peer(address), Arc::clone(&place), Arc::clone(&shared))
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -119,6 +122,11 @@ pub async fn serve(
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         connections.spawn("connection", |_| async move {
+            let gives_way = async {
+                hold.place.must_close().await;
+                // New connections are read first: a peer that comes back at once shall queue behind them.
+                tokio::task::yield_now().await;
+            };
             tokio::select! {
                 ended = connection => {
                     // Clients may break off their connections.
@@ -126,7 +134,7 @@ pub async fn serve(
                         tracing::debug!(%error, "connection ended early");
                     }
                 }
-                () = hold.place.must_close() => tracing::debug!("closed a waiting connection to make room for a new one"),
+                () = gives_way => tracing::debug!("closed a waiting connection to make room for a new one"),
             }
         });
     }
@@ -154,9 +162,6 @@ async fn accept(listener: &TcpListener, places: &Arc<Places>, unread: &Arc<Semap
         let Ok(unread) = Arc::clone(unread).acquire_owned().await else { continue };
         match listener.accept().await {
             Ok((stream, address)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "cannot set TCP_NODELAY");
-                }
                 match places.take(address.ip()) {
                     Some(hold) => return Accepted { hold, stream, address, unread },
                     // A new connection takes so few bytes at once. If not, it has its answer: it is closed.

@@ -33,8 +33,8 @@ tokio::task_local! {
 pub fn note_caller(caller: &KeyId) {
     // The first caller of a request is its only one. Outside of a request there is nothing to note.
     let _ = NOTES.try_with(|notes| {
-        if let Some(Connection(place)) = &notes.connection {
-            place.is_known();
+        if let Some(connection) = &notes.connection {
+            connection.place.note_known();
         }
         notes.caller.set(caller.clone())
     });
@@ -72,13 +72,18 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, 
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let (status, took) = (response.status(), since.elapsed());
     metrics.answered(&method, &route, status, took);
+    let caller = notes.caller.get().map(KeyId::as_str);
+    // Refusals are counted, and their number is logged.
+    if caller.is_none() && notes.connection.as_ref().is_some_and(|connection| connection.is_crowded) {
+        return response;
+    }
     span.in_scope(|| {
         tracing::info!(
             method = name(&method),
             route,
             status = status.as_u16(),
             ms = took.as_micros() as f64 / 1e3,
-            caller = notes.caller.get().map(KeyId::as_str),
+            caller,
             stored = counted(&notes.stored),
             found = counted(&notes.found),
             "answered"

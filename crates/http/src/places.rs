@@ -237,8 +237,13 @@ impl Place {
     }
 
     /// Notes that a caller with a right uses this connection.
-    pub(crate) fn is_known(&self) {
+    pub(crate) fn note_known(&self) {
         self.is_known.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a caller with a right has used it.
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
     }
 
     /// Completes when a new connection needs the place.
@@ -250,8 +255,7 @@ impl Place {
     fn turn(&self, now: u64) -> Turn {
         let since = [&self.sends_since, &self.takes_since].map(|since| since.load(Ordering::Relaxed));
         let since = since.into_iter().filter(|since| !matches!(*since, 0 | UNREAD)).min();
-        let is_known = self.is_known.load(Ordering::Relaxed);
-        Turn { is_known, since: since.unwrap_or(now + 1), number: self.number }
+        Turn { is_known: self.is_known(), since: since.unwrap_or(now + 1), number: self.number }
     }
 
     fn now(&self) -> u64 {
@@ -295,7 +299,7 @@ mod tests {
         let places = Places::new(4, 4);
         let alone = silent(places.take(OTHER));
         let mut many: Vec<_> = (0..3).map(|_| silent(places.take(ONE))).collect();
-        many[0].place.is_known();
+        many[0].place.note_known();
         let new = places.take(OTHER).unwrap();
         assert_eq!(new.place.open_to, OpenTo::Everyone);
         assert!(gave_way(&many[1]).await, "the longest wait without a key");

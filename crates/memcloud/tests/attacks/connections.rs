@@ -18,6 +18,7 @@ const ATTACKERS: usize = 2_000;
 /// How often others ask during each attack.
 const ROUNDS: usize = 50;
 const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const REFUSED: &[u8] = b"GET /v1/sessions HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const KEY: &str = "a-key-of-the-attacked-instance";
 /// The most memory that an attack may take, in bytes.
 const MEMORY: u64 = 64 << 20;
@@ -39,9 +40,11 @@ enum Attack {
     HalfABody,
     /// Sends thousands of requests and reads their answers.
     Pipelines,
+    /// Sends a request without a key after each answer.
+    AsksOnAndOn,
 }
 
-const ALL: [Attack; 7] = [
+const ALL: [Attack; 8] = [
     Attack::ReadsNothing,
     Attack::ReadsNoRefusal,
     Attack::Silent,
@@ -49,6 +52,7 @@ const ALL: [Attack; 7] = [
     Attack::Drips,
     Attack::HalfABody,
     Attack::Pipelines,
+    Attack::AsksOnAndOn,
 ];
 
 impl Attack {
@@ -66,7 +70,13 @@ impl Attack {
                 stream.write_all(LIVE).await?;
             },
             Attack::ReadsNoRefusal => loop {
-                stream.write_all(b"GET /v1/sessions HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+                stream.write_all(REFUSED).await?;
+            },
+            Attack::AsksOnAndOn => loop {
+                stream.write_all(REFUSED).await?;
+                if stream.read(&mut [0; 4_096]).await? == 0 {
+                    return Ok(());
+                }
             },
             Attack::Silent => {}
             Attack::HalfOpen => stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: lo").await?,
@@ -202,11 +212,43 @@ fn an_answer_that_no_client_takes_costs_its_connection() {
     runtime.block_on(async {
         let mut attackers = JoinSet::new();
         for _ in 0..3 {
-            let (at_work, _) = channel(1);
-            attackers.spawn(async move { Attack::ReadsNothing.run(address, &at_work).await });
+            attackers.spawn(async move { reads_nothing(address).await });
         }
         let all = async { while attackers.join_next().await.is_some() {} };
         timeout(PATIENCE, all).await.expect("each is cut off");
+    });
+}
+
+/// Sends requests with a key, which cost no connection by themselves, until the server ends it.
+async fn reads_nothing(address: SocketAddr) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    loop {
+        stream.write_all(lasting_request().as_bytes()).await?;
+    }
+}
+
+fn lasting_request() -> String {
+    format!("GET /v1/sessions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {KEY}\r\n\r\n")
+}
+
+#[test]
+fn a_stranger_who_asks_without_end_loses_its_connection_and_a_caller_with_a_key_does_not() {
+    let _alone = alone();
+    let (home, runtime) = (Home::new(), runtime());
+    let (_server, address) = start(&home, &FOR_EVER);
+    runtime.block_on(async {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        for _ in 0..3 {
+            let (at_work, _) = channel(1);
+            let asks = Attack::AsksOnAndOn.run(address, &at_work);
+            timeout(PATIENCE, asks).await.expect("it is cut off").unwrap();
+            for _ in 0..1_000 {
+                caller.write_all(lasting_request().as_bytes()).await.unwrap();
+                let mut answer = [0; 4_096];
+                let bytes = timeout(PATIENCE, caller.read(&mut answer)).await.expect("an answer").unwrap();
+                assert!(answer[..bytes].starts_with(b"HTTP/1.1 200 "), "{bytes}");
+            }
+        }
     });
 }
 
