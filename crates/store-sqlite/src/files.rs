@@ -1,10 +1,12 @@
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use memcloud_domain::Error;
 use rustix::fs::OFlags;
+#[cfg(target_os = "linux")]
+use rustix::fs::{AtFlags, StatxFlags};
 
 use crate::sibling;
 
@@ -17,6 +19,9 @@ pub(crate) struct Files {
 }
 
 /// The device and the number of a file.
+#[cfg(target_os = "linux")]
+type Identity = (u32, u32, u64);
+#[cfg(not(target_os = "linux"))]
 type Identity = (u64, u64);
 
 impl Files {
@@ -45,6 +50,16 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
+/// Does not ask for the times of the file: Linux would then keep an exact time of the next write, and the next commit would
+/// have to write that as well.
+#[cfg(target_os = "linux")]
 fn identity(path: &Path) -> Option<Identity> {
-    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+    Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn identity(path: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }

@@ -147,8 +147,10 @@ pub(crate) fn episodes(
     space: &Space,
     ids: &[EpisodeId],
 ) -> Result<Vec<Episode>, WorkError> {
+    // Without it each query would lock the database for itself.
+    let tx = connection.unchecked_transaction()?;
     let mut select =
-        connection.prepare_cached(select_episodes!("WHERE e.uid = ?1 AND p.org = ?2 AND p.project = ?3"))?;
+        tx.prepare_cached(select_episodes!("WHERE e.uid = ?1 AND p.org = ?2 AND p.project = ?3"))?;
     let mut find = |id: &EpisodeId| {
         select.query_row(params![id.as_bytes(), space.org, space.project], episode).optional()
     };

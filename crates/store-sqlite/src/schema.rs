@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use memcloud_domain::Error;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::error::WorkError;
@@ -40,6 +41,8 @@ pub(crate) fn connect(path: &Path, index: LogIndex) -> Result<Connection, Error>
         };
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(128);
+        // Plans do not depend on the values that are bound. Otherwise SQLite compiles a statement again for every new value.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         // FULL: a commit is on the disk before it is answered. With NORMAL, a power cut would lose the last commits.
         connection.pragma_update(None, "synchronous", "full")?;
