@@ -20,8 +20,8 @@ pub fn read<T: Deserr<Problems>>(body: Value) -> Result<T, Problems> {
 }
 
 /// Reads the rest of a body with these problems, so that its rules can be checked as well: a neutral value stands for
-/// each one that cannot be read. `None` when there are as many problems as an answer reports.
-pub fn read_rest<T: Deserr<Problems>>(mut body: Value, problems: &Problems) -> Option<T> {
+/// each one that cannot be read. Returns that body, too. `None` when there are as many problems as an answer reports.
+pub fn read_rest<T: Deserr<Problems>>(mut body: Value, problems: &Problems) -> Option<(T, Value)> {
     let mut unread = problems.all.clone();
     for _ in 0..MAX_READS {
         if unread.len() >= MAX_PROBLEMS {
@@ -31,7 +31,7 @@ pub fn read_rest<T: Deserr<Problems>>(mut body: Value, problems: &Problems) -> O
             problem.loc.set(&mut body, neutral(problem));
         }
         match read(body.clone()) {
-            Ok(value) => return Some(value),
+            Ok(value) => return Some((value, body)),
             Err(more) => unread = more.all,
         }
     }

@@ -37,12 +37,15 @@ pub struct TypedBody<T> {
     value: Option<T>,
     problems: Problems,
     bytes: Bytes,
+    /// The body with neutral values in place of those that cannot be read, where there are any.
+    readable: Option<Bytes>,
 }
 
 impl<T: DeserializeOwned> TypedBody<T> {
     /// The fields of the body that its type does not have.
     pub fn unknown_fields(&self) -> Vec<Place> {
-        step_aside(is_large(&self.bytes), || memcloud_api::unknown_fields::<T>(&self.bytes))
+        let body = self.readable.as_ref().unwrap_or(&self.bytes);
+        step_aside(is_large(body), || memcloud_api::unknown_fields::<T>(body))
     }
 
     /// The same body, in which such a field is a problem. For a request that does lasting harm when it is misread.
@@ -57,7 +60,7 @@ impl<T> TypedBody<T> {
     /// What `check` makes of the body. It notes the rules that the body breaks, and the request is refused with all
     /// problems together: those, and the values that could not be read. For such a value `check` is given a neutral one.
     pub fn checked<U>(self, check: impl FnOnce(T, &mut Problems) -> Option<U>) -> Result<U, ApiError> {
-        let Self { value, problems, bytes } = self;
+        let Self { value, problems, bytes, .. } = self;
         step_aside(is_large(&bytes), || {
             let made = problems.and_none_in(|problems| check(value?, problems));
             made.map_err(|problems| problems.showing(&json(&bytes)).into())
@@ -107,11 +110,15 @@ impl<T: Deserr<Problems>> TypedBody<T> {
         // The bytes themselves were counted as they arrived.
         counted.take(size.cost().saturating_sub(bytes.len()))?;
         let body = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
-        let (value, problems) = match memcloud_api::read(body) {
-            Ok(value) => (Some(value), Problems::default()),
+        let (rest, problems) = match memcloud_api::read(body) {
+            Ok(value) => {
+                let problems = Problems::default();
+                return Ok(Self { value: Some(value), problems, bytes, readable: None });
+            }
             Err(problems) => (memcloud_api::read_rest(json(&bytes), &problems), problems),
         };
-        Ok(Self { value, problems, bytes })
+        let (value, readable) = rest.map(|(value, body)| (value, Bytes::from(body.to_string()))).unzip();
+        Ok(Self { value, problems, bytes, readable })
     }
 }
 

@@ -233,6 +233,14 @@ async fn a_deletion_names_its_session_and_has_no_unknown_fields() {
             assert_eq!(places.collect::<Vec<_>>(), problems, "{body}");
         }
     }
+    let wrong_type = json!({"session": {"session_id": 7, "group": "team"}, "dry_run": true}).to_string();
+    let answer = instance.send("DELETE", "/v1/memories", &[], wrong_type).await;
+    let places =
+        answer.json()["detail"].as_array().unwrap().iter().map(|problem| problem["loc"].clone()).collect();
+    assert_eq!(
+        Value::Array(places),
+        json!([["body", "session", "session_id"], ["body", "session", "group"], ["body", "dry_run"]])
+    );
     let clear = json!({"session": {"group_id": "team", "session_id": "old"}}).to_string();
     let answer = instance.send("DELETE", "/v1/memories?session_id=old", &[], clear.clone()).await;
     assert_eq!(answer.code(422), "unknown_field");
