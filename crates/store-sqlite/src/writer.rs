@@ -56,7 +56,8 @@ struct Waiting {
 
 /// A piece of work in the shared transaction, and the caller that waits for it.
 trait Work: Send {
-    fn run(&mut self, tx: &mut Transaction<'_>);
+    /// Whether it succeeded. If not, nothing of it is left in a transaction that it shares.
+    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool) -> bool;
     /// Answers the caller, once the transaction has been committed or lost.
     fn answer(self: Box<Self>, committed: Result<(), &Lost>);
 }
@@ -73,10 +74,11 @@ where
     T: Send,
     W: FnOnce(&Connection) -> Result<T, WorkError> + Send,
 {
-    fn run(&mut self, tx: &mut Transaction<'_>) {
-        if let Some(work) = self.work.take() {
-            self.outcome = Some(in_savepoint(tx, work).map_err(|error| error.doing(self.doing)));
-        }
+    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        let done = if shares { in_savepoint(tx, work) } else { work(tx) };
+        let outcome = self.outcome.insert(done.map_err(|error| error.doing(self.doing)));
+        outcome.is_ok()
     }
 
     fn answer(self: Box<Self>, committed: Result<(), &Lost>) {
@@ -335,16 +337,21 @@ impl Thread {
         let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
         self.locked_out.store(false, Ordering::Relaxed);
         let mut tx = begun?;
-        let mut changes = 0;
+        // SQLite keeps a copy of each page that a savepoint changes.
+        let shares = works.len() > 1;
+        let (mut changes, mut succeeded) = (0, false);
         for Waiting { counts, work, .. } in works {
             let before = tx.total_changes();
-            work.run(&mut tx);
+            succeeded |= work.run(&mut tx, shares);
             // On a full or failing disk SQLite rolls everything back by itself.
             if tx.is_autocommit() {
                 let message = "the transaction was rolled back".into();
                 return Err(Lost::Sqlite { code: Some(ffi::Error::new(ffi::SQLITE_FULL)), message });
             }
             changes += if *counts { tx.total_changes() - before } else { 0 };
+        }
+        if !succeeded {
+            return Ok(tx.rollback()?);
         }
         let answered = if changes > 0 { Some(meta::count_write(&tx)?) } else { None };
         tx.commit()?;
