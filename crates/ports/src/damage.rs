@@ -75,11 +75,7 @@ impl<Episode: Ord + Copy + Display> Damage<Episode> {
         let (kind, name) = (row.kind(), row.to_string());
         let is_new = self.found().rows.insert(row);
         if is_new {
-            tracing::error!(
-                kind,
-                row = name,
-                "a row cannot be read: the database is damaged; run 'memcloud doctor'"
-            );
+            tracing::error!(kind, row = name, "a row cannot be read: the database is damaged");
         }
     }
 

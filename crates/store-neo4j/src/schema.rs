@@ -110,7 +110,7 @@ pub(crate) async fn create_vector_index(graph: &Graph, dimensions: i64) -> Resul
 async fn await_indexes(graph: &Graph) {
     let awaited = graph.run(query("CALL db.awaitIndexes($seconds)").param("seconds", AWAIT_SECONDS)).await;
     if awaited.is_err() {
-        tracing::info!("Neo4j is still building its indexes; 'memcloud doctor' shows the progress");
+        tracing::info!("Neo4j is still building its indexes");
     }
 }
 
