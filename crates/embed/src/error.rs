@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use memcloud_kernels::UnavailableIsa;
 
-/// Why a model could not be loaded. The text names the file, what is wrong, and what to do.
+/// Why a model could not be loaded. The text names the file, and what is wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,10 +17,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of the default model is damaged.
-    #[error(
-        "{} is damaged: {what}. Delete it and run `memcloud up` again to fetch it, or copy an intact one there",
-        path.display()
-    )]
+    #[error("{} is damaged: {what}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
