@@ -1,6 +1,9 @@
 //! What an operator can do about an error, in the words of the command line.
 
 use memcloud_domain::Error;
+use memcloud_instance::engines::postgres::Remedy;
+
+use crate::settings::{DB_PORT, NEO4J_PASSWORD};
 
 /// What to do next, in one sentence.
 pub(crate) fn hint(error: &Error) -> &'static str {
@@ -12,6 +15,15 @@ pub(crate) fn hint(error: &Error) -> &'static str {
              to begin an empty memory with the other model, choose another --data-dir or database"
         }
         other => memcloud_server::hint(other),
+    }
+}
+
+/// What to do about an address of a database.
+pub(crate) fn of_address(remedy: Remedy) -> String {
+    match remedy {
+        Remedy::Text(text) => text,
+        Remedy::SeparatePort => format!("set the host alone, and the port in {}", DB_PORT.name),
+        Remedy::Password => format!("set {}, or {}", NEO4J_PASSWORD.name, NEO4J_PASSWORD.file_variable()),
     }
 }
 

@@ -3,20 +3,37 @@
 use thiserror::Error;
 use url::Url;
 
-/// Why an address is not usable, and a hint. Neither holds a password.
+/// Why an address is not usable, and what to do. Neither holds a password.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{what}")]
 pub struct InvalidAddress {
     /// What is wrong; reads on after the name of the setting.
     pub what: String,
     /// What to do.
-    pub hint: String,
+    pub remedy: Remedy,
+}
+
+/// What to do about an address that is not usable. Settings are named by the program that has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// What this sentence says.
+    Text(String),
+    /// Give the port apart from the host.
+    SeparatePort,
+    /// Give the password, which the address lacks.
+    Password,
+}
+
+impl From<&str> for Remedy {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
 }
 
 impl InvalidAddress {
     /// What is wrong, and what to do.
-    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: hint.into() }
+    pub fn new(what: impl Into<String>, remedy: impl Into<Remedy>) -> Self {
+        Self { what: what.into(), remedy: remedy.into() }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use memcloud_store_connection::address::{self, InvalidAddress};
+use memcloud_store_connection::address::{self, InvalidAddress, Remedy};
 use secrecy::SecretString;
 use strum::{Display, EnumString};
 
@@ -79,8 +79,7 @@ impl Target {
             (Some(password), _) => password,
             (None, Some(inside)) => decoded(inside)?.into(),
             (None, None) => {
-                let hint = "set NEO4J_PASSWORD, or NEO4J_PASSWORD_FILE";
-                return Err(InvalidAddress::new("there is no password for it", hint));
+                return Err(InvalidAddress::new("there is no password for it", Remedy::Password));
             }
         };
         Ok(Self {

@@ -61,6 +61,7 @@ use crate::connect::{OpenDatabase, Opener};
 use crate::error::WorkError;
 
 pub use examine::{Findings, examine};
+pub use memcloud_store_connection::address::{InvalidAddress, Remedy};
 pub use target::{Host, Target, Tls};
 
 /// How long a deletion may take, and the search for what to delete.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use memcloud_domain::is_loopback;
-use memcloud_store_connection::address::{self, InvalidAddress};
+use memcloud_store_connection::address::{self, InvalidAddress, Remedy};
 use secrecy::SecretString;
 
 /// A database, the account, and how to connect.
@@ -76,7 +76,7 @@ fn check_name(host: &str) -> Result<(), InvalidAddress> {
     }
     if host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err() {
         let what = format!("'{host}' is not a valid host: it contains a colon");
-        return Err(InvalidAddress::new(what, "set the host alone, and the port in DB_PORT"));
+        return Err(InvalidAddress::new(what, Remedy::SeparatePort));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use memcloud_instance::Engines;
 use memcloud_instance::engines::{
     neo4j,
-    postgres::{self, Host, Tls},
+    postgres::{self, Host, InvalidAddress, Tls},
 };
 use secrecy::ExposeSecret;
 
@@ -18,6 +18,7 @@ use super::names::{
 };
 use super::source::Sources;
 use crate::failure::Failure;
+use crate::hint::of_address;
 
 /// The databases that the settings name, checked as far as possible without connecting.
 pub(crate) fn engines(sources: &Sources) -> Result<Engines, Failure> {
@@ -30,7 +31,7 @@ fn graph(sources: &Sources) -> Result<Option<neo4j::Target>, Failure> {
     let authority = authority(sources, &NEO4J_CA_FILE)?;
     neo4j::Target::from_uri(&uri, user, password, authority)
         .map(Some)
-        .map_err(|bad| wrong(&NEO4J_URI, &bad.what, bad.hint))
+        .map_err(|bad| unusable(&NEO4J_URI, bad))
 }
 
 fn records(sources: &Sources) -> Result<Option<postgres::Target>, Failure> {
@@ -44,14 +45,14 @@ fn records(sources: &Sources) -> Result<Option<postgres::Target>, Failure> {
         }
         (Some(url), None) => {
             let target = postgres::Target::from_url(url.expose_secret().trim(), authority);
-            (target.map_err(|bad| wrong(&DATABASE_URL, &bad.what, bad.hint))?, &DATABASE_URL)
+            (target.map_err(|bad| unusable(&DATABASE_URL, bad))?, &DATABASE_URL)
         }
         (None, Some(host)) => (from_parts(sources, &host, authority)?, &DB_HOST),
     };
     if let Some(pool) = sources.parsed::<std::num::NonZeroUsize>(&DB_POOL)? {
         target.pool = pool.get();
     }
-    target.check().map_err(|bad| wrong(named_by, &bad.what, bad.hint))?;
+    target.check().map_err(|bad| unusable(named_by, bad))?;
     Ok(Some(target))
 }
 
@@ -62,8 +63,7 @@ fn from_parts(
     authority: Option<PathBuf>,
 ) -> Result<postgres::Target, Failure> {
     let mode = sources.text(&DB_SSLMODE, None);
-    let tls = Tls::of_mode(mode.as_deref(), host, authority)
-        .map_err(|bad| wrong(&DB_SSLMODE, &bad.what, bad.hint))?;
+    let tls = Tls::of_mode(mode.as_deref(), host, authority).map_err(|bad| unusable(&DB_SSLMODE, bad))?;
     let name = |setting: &Setting| sources.text(setting, None).unwrap_or_else(|| "memcloud".into());
     Ok(postgres::Target {
         host: Host::of(host),
@@ -85,6 +85,10 @@ fn authority(sources: &Sources, setting: &Setting) -> Result<Option<PathBuf>, Fa
             Err(wrong(setting, &what, "name a readable PEM file with the authority's certificate".into()))
         }
     }
+}
+
+fn unusable(setting: &Setting, address: InvalidAddress) -> Failure {
+    wrong(setting, &address.what, of_address(address.remedy))
 }
 
 fn wrong(setting: &Setting, what: &str, hint: String) -> Failure {
