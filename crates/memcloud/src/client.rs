@@ -65,8 +65,10 @@ fn refused(refusal: &Refusal) -> Failure {
                 }
                 _ => hint,
             };
-            Failure::new(format!("the server did not accept the key: {message}"), hint)
-                .ending(Exit::KeyRefused)
+            if refusal.status == 401 {
+                message.insert_str(0, "the server did not accept the key: ");
+            }
+            Failure::new(message, hint).ending(Exit::KeyRefused)
         }
         404 => Failure::new(message, hint).ending(Exit::Nothing),
         _ => Failure::new(message, hint),

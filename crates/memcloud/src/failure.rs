@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Nothing = 3,
     /// The server could not be reached.
     Unreachable = 4,
-    /// The server did not accept the key.
+    /// The server did not accept the key, or accepted it and does not permit the request.
     KeyRefused = 5,
 }
 
@@ -28,7 +28,7 @@ impl Exit {
         (Self::Usage, "the command line or a setting is wrong; nothing was done"),
         (Self::Nothing, "nothing was found: a search without results, or nothing to forget"),
         (Self::Unreachable, "the server could not be reached"),
-        (Self::KeyRefused, "the server did not accept the key"),
+        (Self::KeyRefused, "the server did not accept the key, or the key does not permit the request"),
     ];
 }
 
