@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::names::{DEFAULT_LISTEN, HOST, INSTANCE_LISTEN, LISTEN, PORT, Setting};
-use super::source::{Sources, port};
+use super::source::Sources;
 use crate::failure::Failure;
 
 /// An address to listen on.
@@ -37,22 +37,21 @@ pub(crate) fn up_address(sources: &Sources, flag: Option<&str>) -> ListenAddress
 }
 
 /// The address that `serve` listens on. The flag wins. Then come `PORT` of the environment with its `HOST`, as container
-/// platforms set them, `MEMCLOUD_LISTEN`, and the settings file.
+/// platforms set them, `MEMCLOUD_LISTEN`, and the settings file. `PORT` alone leaves the host to the others.
 ///
 /// Without `PORT` the variable `HOST` means something else: many systems set it to the name or kind of the machine.
 pub(crate) fn serve_address(sources: &Sources, flag: Option<&str>) -> Result<ListenAddress, Failure> {
     if flag.is_some() {
         return assembled(sources, flag, None, None);
     }
-    if let Some(port) = sources.in_environment(&PORT) {
-        let host = sources.in_environment(&HOST).map(|host| (HOST.name.to_owned(), host));
-        return assembled(sources, None, host, Some(port));
-    }
+    let port = sources.in_environment(&PORT);
+    let host = port.as_ref().and_then(|_| sources.in_environment(&HOST));
+    let host = host.map(|host| (HOST.name.to_owned(), host));
     if sources.in_environment(&LISTEN).is_some() {
-        return assembled(sources, None, None, None);
+        return assembled(sources, None, host, port);
     }
-    let host = sources.in_file(&HOST).map(|host| (HOST.in_file(), host));
-    assembled(sources, None, host, sources.in_file(&PORT))
+    let host = host.or_else(|| sources.in_file(&HOST).map(|host| (HOST.in_file(), host)));
+    assembled(sources, None, host, port.or_else(|| sources.in_file(&PORT)))
 }
 
 /// The address of these parts, which win over those of `MEMCLOUD_LISTEN`. A host comes with the setting that names it.
@@ -66,7 +65,7 @@ fn assembled(
     let named_listen = named(sources, &LISTEN, flag, &listen);
     let (listen_host, listen_port) = listen.rsplit_once(':').unwrap_or((&listen, "8080"));
     let port: u16 = match given_port {
-        Some(text) => port(&PORT, &text)?,
+        Some(text) => sources.to_port(&PORT, &text)?,
         None => listen_port.parse().map_err(|_| not_an_address(&named_listen))?,
     };
     let (host, named) = match host {
@@ -130,6 +129,22 @@ mod tests {
     }
 
     #[test]
+    fn the_platforms_port_leaves_the_host_to_the_image_and_the_file() {
+        let (image, port, host) = (("MEMCLOUD_LISTEN", "0.0.0.0:8080"), ("PORT", "7000"), ("HOST", "::"));
+        let file = "host = '127.0.0.9'\nport = 1\nlisten = '127.0.0.3:9'";
+        for (environment, file, expected) in [
+            (&[port][..], "host = '127.0.0.9'", "127.0.0.9:7000"),
+            (&[port], "listen = '127.0.0.3:9'", "127.0.0.3:7000"),
+            (&[port], file, "127.0.0.9:7000"),
+            (&[port, host], file, "[::]:7000"),
+            (&[port, image], file, "0.0.0.0:7000"),
+            (&[port, host, image], file, "[::]:7000"),
+        ] {
+            assert_eq!(address(environment, file, None), expected, "{environment:?}");
+        }
+    }
+
+    #[test]
     fn a_port_that_is_an_address_is_refused_by_name() {
         let sources = Sources::of(&[("PORT", "tcp://10.0.0.9:5432")], "");
         let failure = serve_address(&sources, None).unwrap_err();
@@ -138,5 +153,12 @@ mod tests {
             "{failure:?}"
         );
         assert!(failure.hint.contains("enableServiceLinks"), "{failure:?}");
+        let sources = Sources::of(&[], "port = 'tcp://10.0.0.9:5432'");
+        let failure = serve_address(&sources, None).unwrap_err();
+        assert!(
+            failure.message.starts_with("'port' in the settings file is 'tcp://10.0.0.9:5432', which is an"),
+            "{failure:?}"
+        );
+        assert!(!failure.hint.contains("Kubernetes"), "{failure:?}");
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn llm(sources: &Sources) -> Result<(Option<Llm>, Option<Notice>), Fa
     let named = sources.text(&OPENAI_BASE_URL, None);
     let key = sources.secret(&OPENAI_API_KEY, None)?;
     if named.is_none() && key.is_none() {
-        return Ok((None, None));
+        return Ok((None, sources.text(&CHAT_MODEL, None).map(|_| no_endpoint())));
     }
     let address = named.unwrap_or_else(|| OPENAI.into());
     let Some(model) = model(sources, &address) else { return Ok((None, Some(no_model()))) };
@@ -51,6 +51,18 @@ fn model(sources: &Sources, address: &str) -> Option<String> {
         let is_deployment = address.contains("/deployments/");
         is_openai.then(|| OPENAI_MODEL.into()).or_else(|| is_deployment.then(|| "deployment".into()))
     })
+}
+
+fn no_endpoint() -> Notice {
+    let (key, url, model) = (OPENAI_API_KEY.name, OPENAI_BASE_URL.name, CHAT_MODEL.name);
+    Notice {
+        message: format!(
+            "{model} is set, but neither {key} nor {url} is: the memory runs without chat and learns no facts"
+        ),
+        hint: format!(
+            "to enable both, set {key} for OpenAI, or {url} for another endpoint; otherwise unset {model}"
+        ),
+    }
 }
 
 fn no_model() -> Notice {

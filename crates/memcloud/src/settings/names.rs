@@ -64,15 +64,18 @@ settings! {
     /// `up`: the address of the instance, `host:port`.
     SETTING INSTANCE_LISTEN = "MEMCLOUD_INSTANCE_LISTEN", flag "--instance-listen", default DEFAULT_LISTEN;
     /// `serve`: the host part of the address, as container platforms set it. Read from the environment only
-    /// when `PORT` is set too. `--listen` wins.
+    /// when `PORT` is set there too, and from the settings file only when `MEMCLOUD_LISTEN` is not in the
+    /// environment. Wins over the host of `MEMCLOUD_LISTEN`; `--listen` wins over it.
     SETTING HOST = "HOST";
-    /// `serve`: the port of the address, as container platforms set it. Wins over `MEMCLOUD_LISTEN`;
-    /// `--listen` wins over it.
+    /// `serve`: the port of the address, as container platforms set it. Read from the settings file only when
+    /// `MEMCLOUD_LISTEN` is not in the environment. Wins over the port of `MEMCLOUD_LISTEN`; `--listen` wins
+    /// over it.
     SETTING PORT = "PORT";
     /// The keys that an instance accepts, separated by commas or line ends, in addition to those in
     /// `<data>/api-keys`.
     SECRET API_KEYS = "MEMCLOUD_API_KEYS";
-    /// The instance that `add`, `search`, `list`, `forget`, `import` and `doctor` talk to.
+    /// The instance that `add`, `search`, `chat`, `list`, `forget`, `spaces`, `sessions`, `users`, `keys`,
+    /// `import` and `doctor` talk to.
     SETTING URL = "MEMCLOUD_URL", flag "--url", default "the instance that `up` runs, else `http://127.0.0.1:8080`";
     /// The key sent to that instance.
     SECRET API_KEY = "MEMCLOUD_API_KEY", flag "--key";

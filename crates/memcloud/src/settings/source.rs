@@ -61,16 +61,34 @@ impl Sources {
     pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, setting: &Setting) -> Result<Option<T>, Failure> {
         let Some(text) = self.text(setting, None) else { return Ok(None) };
         text.parse().map(Some).map_err(|error| {
+            let origin = self.origin(setting);
             Failure::usage(
-                format!("{} is '{text}': {error}", setting.name),
-                format!("correct {}. {}", setting.name, setting.meaning),
+                format!("{origin} is '{text}': {error}"),
+                format!("correct {origin}. {}", setting.meaning),
             )
         })
     }
 
     /// A setting that is a port.
     pub(crate) fn port(&self, setting: &Setting) -> Result<Option<u16>, Failure> {
-        self.text(setting, None).map(|text| port(setting, &text)).transpose()
+        self.text(setting, None).map(|text| self.to_port(setting, &text)).transpose()
+    }
+
+    /// The text of a setting as a port. Container platforms name whole addresses in variables of the same name.
+    pub(super) fn to_port(&self, setting: &Setting, text: &str) -> Result<u16, Failure> {
+        text.parse().map_err(|_| {
+            let origin = self.origin(setting);
+            let is_address = text.contains("://");
+            let kind = if is_address { "an address" } else { "not a port" };
+            let hint = if is_address && origin == setting.name {
+                "set it to the number alone or unset it; Kubernetes sets such a variable for a service of that name, \
+                 unless the pod has 'enableServiceLinks: false'"
+            } else {
+                "set it to such a number, or leave it out"
+            };
+            let message = format!("{origin} is '{text}', which is {kind}; a port is a number from 0 to 65535");
+            Failure::usage(message, hint)
+        })
     }
 
     /// Whether something is switched on: by its flag, or by `1`, `true`, `yes` or `on`.
@@ -80,8 +98,8 @@ impl Sources {
             "1" | "true" | "yes" | "on" => Ok(true),
             "" | "0" | "false" | "no" | "off" => Ok(false),
             _ => Err(Failure::usage(
-                format!("{} is '{text}', which is neither true nor false", setting.name),
-                format!("set {} to true or false", setting.name),
+                format!("{} is '{text}', which is neither true nor false", self.origin(setting)),
+                "set it to true or false",
             )),
         }
     }
@@ -92,13 +110,15 @@ impl Sources {
         given.map(|path| self.expanded(setting.name, &path)).transpose()
     }
 
-    /// A path with the home folder in place of `~` or `$HOME`. `named_by` is the setting or flag that holds it.
+    /// A path without blanks and quotes around it, and with the home folder in place of `~` or `$HOME`. `named_by` is
+    /// the setting or flag that holds it.
     pub(crate) fn expanded(&self, named_by: &str, path: &Path) -> Result<PathBuf, Failure> {
+        let path = path.to_str().map_or_else(|| path.to_path_buf(), |text| plain(text).into());
         let mut parts = path.components();
         let first = parts.next().map(|part| part.as_os_str().to_string_lossy().into_owned());
         let first = first.unwrap_or_default();
         if !first.starts_with(['~', '$']) {
-            return Ok(path.to_path_buf());
+            return Ok(path);
         }
         let home = self.environment.get("HOME").filter(|home| !home.is_empty());
         match home {
@@ -174,9 +194,9 @@ impl Sources {
         let set = |name: &str| self.environment.get(name).is_some_and(|value| !value.trim().is_empty());
         match setting.file_variable() {
             _ if set(setting.name) => setting.name.to_owned(),
-            variable if set(&variable) => variable,
+            variable if setting.secret && set(&variable) => variable,
             _ if self.file.contains_key(&setting.key()) => setting.in_file(),
-            variable if self.environment.contains_key(&variable) => variable,
+            variable if setting.secret && self.environment.contains_key(&variable) => variable,
             _ => setting.name.to_owned(),
         }
     }
@@ -187,24 +207,6 @@ impl Sources {
         let file = parse_file(file, Path::new("config.toml")).unwrap();
         Self { environment, file, settings_file: None }
     }
-}
-
-/// A port. Container platforms name whole addresses in variables of the same name.
-pub(super) fn port(setting: &Setting, text: &str) -> Result<u16, Failure> {
-    text.parse().map_err(|_| {
-        let name = setting.name;
-        let (kind, hint) = if text.contains("://") {
-            let hint = "set it to the number alone or unset it; Kubernetes sets such a variable for a service of that name, \
-                        unless the pod has 'enableServiceLinks: false'";
-            ("an address", hint)
-        } else {
-            ("not a port", "set it to such a number, or unset it")
-        };
-        Failure::usage(
-            format!("{name} is '{text}', which is {kind}; a port is a number from 0 to 65535"),
-            hint,
-        )
-    })
 }
 
 /// A value without blanks, line ends and a pair of quotes around it.
@@ -355,6 +357,9 @@ mod tests {
         for home in ["~", "$HOME", "${HOME}"] {
             assert_eq!(path(home).unwrap(), Path::new("/home/ann"));
             assert_eq!(path(&format!("{home}/mem")).unwrap(), Path::new("/home/ann/mem"));
+        }
+        for flag in ["\"~/mem\"", "'$HOME/mem'", "~/mem\r", " ~/mem\r\n", "'/home/ann/mem'"] {
+            assert_eq!(path(flag).unwrap(), Path::new("/home/ann/mem"), "{flag:?}");
         }
         assert_eq!(path("/srv/~/mem").unwrap(), Path::new("/srv/~/mem"));
         for other in ["~bob/mem", "$HOMES/mem", "$DATA", "~mem"] {

@@ -141,6 +141,18 @@ async fn an_endpoint_without_a_model_leaves_the_memory_without_chat() {
 }
 
 #[test]
+fn a_model_without_an_endpoint_and_a_key_is_reported() {
+    let home = Home::new();
+    let server = Server::start(home.memcloud().args(SERVE).env("MEMCLOUD_CHAT_MODEL", "m"));
+    for words in [
+        "MEMCLOUD_CHAT_MODEL is set, but neither OPENAI_API_KEY nor OPENAI_BASE_URL is",
+        "hint: to enable both, set OPENAI_API_KEY",
+    ] {
+        assert!(server.logged.contains(words), "{}", server.logged);
+    }
+}
+
+#[test]
 fn the_home_folder_in_a_path_is_the_home_folder() {
     for dir in ["~/mem", "$HOME/mem", "${HOME}/mem", "\\\"~/mem\\\"", "~/mem\\r"] {
         let home = Home::new();
@@ -171,7 +183,7 @@ fn the_home_folder_is_found_in_the_environment_and_in_flags() {
     let memory = home.path("mem").join(memcloud_store_sqlite::FILE);
     drop(Server::start(home.memcloud().args(SERVE).env("MEMCLOUD_DATA_DIR", "\"~/mem\"\r")));
     assert!(memory.exists());
-    home.run(&["export", "--data-dir=~/mem", "--to=~/copy"]).ok();
+    home.run(&["export", "--data-dir=\"~/mem\"", "--to=~/copy\r"]).ok();
     assert!(home.path("copy").join(memcloud_store_sqlite::FILE).exists());
 }
 
