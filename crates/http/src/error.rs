@@ -1,4 +1,4 @@
-//! What a request is refused with. An [`ApiError`] knows no wire and no server: [`write_errors`] writes it in the
+//! What a request is refused with. An [`ApiError`] knows no wire and no server: `write_errors` writes it in the
 //! [`Dialect`] that the clients of an API expect, with the hints of the server that refuses.
 
 use std::any::Any;
@@ -259,7 +259,7 @@ impl From<ForeignSpace> for ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The head of the answer; [`write_errors`] writes its body.
+    /// The head of the answer; `write_errors` writes its body.
     fn into_response(mut self) -> Response {
         let mut response = self.0.status.into_response();
         if let Some((name, value)) = self.0.header.take() {
@@ -270,8 +270,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Writes the errors of all routes below in a dialect, unless a layer further below has.
-pub async fn write_errors(
+/// Writes the errors of all routes below in a dialect.
+pub(crate) async fn write_errors(
     State((dialect, hints)): State<(Dialect, Hints)>,
     mut response: Response,
 ) -> Response {

@@ -13,14 +13,21 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::error::{ApiError, Dialect, Hints, of_panic, write_errors};
 use crate::{Metrics, observe};
 
-/// The router of a server: with ids, access lines and metrics for all requests, errors in this dialect with these hints,
-/// panics as errors, and without requests whose head can be read in two ways.
-pub fn served(routes: Router, metrics: Arc<Metrics>, dialect: Dialect, hints: Hints) -> Router {
-    routes
-        .layer(from_fn(refuse_ambiguous))
-        .layer(CatchPanicLayer::custom(of_panic))
-        .layer(map_response_with_state((dialect, hints), write_errors))
-        .layer(from_fn_with_state(metrics, observe))
+/// The router of a server: with ids, access lines and metrics for all requests, the errors of all routes in their dialect
+/// with these hints, panics as errors, and without requests whose head can be read in two ways.
+pub fn served(
+    routes: impl IntoIterator<Item = (Dialect, Router)>,
+    metrics: Arc<Metrics>,
+    hints: Hints,
+) -> Router {
+    let in_dialect = |(dialect, routes): (Dialect, Router)| {
+        routes
+            .layer(from_fn(refuse_ambiguous))
+            .layer(CatchPanicLayer::custom(of_panic))
+            .layer(map_response_with_state((dialect, hints), write_errors))
+    };
+    let all = routes.into_iter().map(in_dialect).fold(Router::new(), Router::merge);
+    all.layer(from_fn_with_state(metrics, observe))
 }
 
 async fn refuse_ambiguous(request: Request, next: Next) -> Response {

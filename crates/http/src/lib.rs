@@ -32,7 +32,7 @@ pub use allowed::{Admin, Allowed, NamesRights, Needs, Read, ReadAndWrite, Write,
 pub use body::{BodyLimits, TypedBody};
 pub use body_size::largest_request;
 pub use descriptors::raise_descriptor_limit;
-pub use error::{ApiError, Dialect, Hints, log_unavailable, write_errors};
+pub use error::{ApiError, Dialect, Hints, log_unavailable};
 pub use events::{EventLog, event_stream, last_event_id};
 pub use exchange::has_room;
 pub use in_flight::{Counting, count};

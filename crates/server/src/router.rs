@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::{Extension, Router};
 use memcloud_domain::Error;
-use memcloud_http::{ApiError, Counting, Dialect, Hints, count, guarded, served, write_errors};
+use memcloud_http::{ApiError, Counting, Dialect, count, guarded, served};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
@@ -31,7 +31,6 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
 /// All routes of an instance.
 pub fn router(app: App) -> Router {
     let metrics = Arc::clone(app.measures.metrics());
-    let in_openai = map_response_with_state((Dialect::OpenAi, hint::of as Hints), write_errors);
     let plan = Router::from(for_memories());
     let compatible = plan.clone().with_state(V1 { app: app.clone(), shapes: Shapes::Original });
     let counting = Counting {
@@ -39,21 +38,26 @@ pub fn router(app: App) -> Router {
         busy: || ApiError::from(Error::Busy).into_response(),
     };
     let guard = Guard { app: app.clone(), while_keys_unreadable: false };
-    let guarded = Router::from(for_key_holders())
+    let guarded = |routes: Router| {
+        routes
+            .method_not_allowed_fallback(no_method)
+            .layer(from_fn_with_state(guard.clone(), guard::callers))
+            .layer(from_fn_with_state(counting.clone(), count))
+    };
+    let for_openai = guarded(Router::from(for_openai()).with_state(app.clone()));
+    let for_key_holders = Router::from(for_key_holders())
         .layer(Extension(openapi_document::Document(&DOCUMENT)))
-        .merge(Router::from(for_openai()).layer(in_openai))
         .with_state(app.clone())
         .merge(plan.with_state(V1 { app: app.clone(), shapes: Shapes::AsAsked }))
         .nest(COMPATIBLE, compatible)
-        .fallback(async || ApiError::no_route())
-        .method_not_allowed_fallback(no_method)
-        .layer(from_fn_with_state(guard, guard::callers))
-        .layer(from_fn_with_state(counting, count));
+        .fallback(async || ApiError::no_route());
+    let for_key_holders = guarded(for_key_holders);
     let guard = Guard { app: app.clone(), while_keys_unreadable: true };
     let health = Router::from(for_operators()).with_state(app).method_not_allowed_fallback(no_method);
     let health = health.layer(from_fn_with_state(guard, guard::callers));
     let open = Router::from(for_anyone()).method_not_allowed_fallback(no_method);
-    served(open.merge(health).merge(guarded), metrics, Dialect::FastApi, hint::of)
+    let native = open.merge(health).merge(for_key_holders);
+    served([(Dialect::FastApi, native), (Dialect::OpenAi, for_openai)], metrics, hint::of)
 }
 
 async fn no_method() -> ApiError {
@@ -144,7 +148,7 @@ fn document() -> OpenApi {
         title = "MemCloud",
         description = "A lasting memory for AI agents.\n\nEvery route of memories and sessions below `/v1` exists once more below \
             `/memmachine/v1`, where searches always answer in the shape of MemMachine's first API. Every error is JSON and carries a \
-            stable `code` and a `hint`.",
+            stable `code` and a `hint`; on the routes with OpenAI's shapes it has OpenAI's shape.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(memcloud_api::Error)),

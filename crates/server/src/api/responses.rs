@@ -62,11 +62,13 @@ pub(crate) fn add_shared(document: &mut OpenApi) {
 }
 
 /// Describes the shared errors of an operation, apart from those that it describes itself. One with a `default` answers
-/// in another shape whatever its handler refuses.
+/// all errors in another shape.
 fn add_shared_of(operation: &mut Operation) {
-    let of_guard = operation.responses.responses.contains_key("default");
+    if operation.responses.responses.contains_key("default") {
+        return;
+    }
     for (status, name, _, applies) in SHARED {
-        if applies(operation) && (!of_guard || status == "401") {
+        if applies(operation) {
             let shared = RefOr::Ref(Ref::from_response_name(name));
             operation.responses.responses.entry(status.to_owned()).or_insert(shared);
         }

@@ -16,7 +16,7 @@ async fn a_head_that_can_be_read_in_two_ways_is_refused() {
         (&[("transfer-encoding", "gzip, chunked")], "unknown_transfer_encoding"),
     ] {
         // The instance is always sent one host.
-        for path in ["/v1/sessions", "/health/live"] {
+        for path in ["/v1/sessions", "/v1/models", "/health/live"] {
             let answer = instance.send("GET", path, headers, Body::empty()).await;
             assert_eq!(answer.code(400), code, "{headers:?} {path}");
             assert_eq!(answer.headers["connection"], "close");

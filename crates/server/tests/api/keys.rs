@@ -94,6 +94,22 @@ async fn a_key_makes_names_and_origins_irrelevant() {
 }
 
 #[tokio::test]
+async fn openai_routes_refuse_in_openais_shape_before_their_handler_is_reached() {
+    let instance = Instance::open().await;
+    for (method, path, other) in [("POST", "/v1/chat/completions", "GET"), ("GET", "/v1/models", "POST")] {
+        for (method, header, status, code) in [
+            (method, ("origin", "https://evil.example"), 403, "forbidden_origin"),
+            (method, ("x-forwarded-for", "10.0.0.7"), 403, "forbidden_proxy"),
+            (method, ("host", "localhost"), 400, "repeated_header"),
+            (other, ("origin", "http://localhost"), 405, "method_not_allowed"),
+        ] {
+            let refused = instance.send(method, path, &[header], Body::empty()).await;
+            assert_eq!((refused.status.as_u16(), &*refused.openai_code()), (status, code), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_a_key_only_this_machine_is_served() {
     let instance = Instance::open().await;
     for (host, origin, site, code) in [

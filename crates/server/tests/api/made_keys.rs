@@ -137,11 +137,9 @@ async fn every_route_needs_exactly_the_rights_that_it_names() {
         for missing in &needed {
             let others = rights.into_iter().filter(|right| right != missing).collect();
             let refused = call(key_for(others).await).await;
-            assert_eq!(refused.status, 403, "{method} {path}");
+            assert_eq!(refused.code(403), "forbidden_right", "{method} {path}");
             let body = refused.json();
             // Some routes have OpenAI's shape.
-            let code = body["code"].as_str().or(body["error"]["code"].as_str());
-            assert_eq!(code, Some("forbidden_right"), "{method} {path}");
             let detail = body["detail"].as_str().or(body["error"]["message"].as_str()).unwrap().to_owned();
             assert!(detail.contains(&format!("'{missing}'")), "{method} {path}: {detail}");
         }
@@ -247,6 +245,31 @@ async fn a_key_ends_with_its_time() {
     create(&one, &admin, json!({"name": "later", "rights": ["read"]})).await;
     assert_eq!(get(&one, &admin, "/v1/keys").await.ok()["keys"].as_array().unwrap().len(), 2);
     assert_eq!(get(&one, &brief, "/v1/sessions").await.code(401), "unauthorized");
+}
+
+#[tokio::test]
+async fn openai_clients_read_why_a_key_does_not_count() {
+    let Servers { one, clock, .. } = keyless().await;
+    let (_, admin) = create(&one, "", admin()).await;
+    let brief = json!({"name": "brief", "rights": ["read", "write"], "expires_at": "2026-01-01T01:00:00Z"});
+    let (_, expired) = create(&one, &admin, brief).await;
+    let (id, revoked) = create(&one, &admin, json!({"name": "k", "rights": ["read", "write"]})).await;
+    send(&one, &admin, "DELETE", &format!("/v1/keys/{id}"), &Value::Null).await.ok();
+    clock.forward(3_600);
+    for (method, path) in [("POST", "/v1/chat/completions"), ("GET", "/v1/models")] {
+        for (key, code, reason) in [
+            ("", "unauthorized", "this needs an API key: send one"),
+            ("mck_0123_4567", "unauthorized", "this key is not known: send one"),
+            (&expired, "key_expired", "this key has expired: use another key"),
+            (&revoked, "key_revoked", "this key was revoked: use another key"),
+        ] {
+            let refused = send(&one, key, method, path, &json!({})).await;
+            assert_eq!((refused.status.as_u16(), &*refused.openai_code()), (401, code), "{path}");
+            let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.starts_with(reason), "{path}: {message}");
+            assert_eq!(refused.headers["www-authenticate"], "Bearer");
+        }
+    }
 }
 
 #[tokio::test]

@@ -40,10 +40,14 @@ impl Answer {
         self.json()
     }
 
-    /// The code of an answer that must be a well-formed error with this status.
+    /// The code of an answer that must be a well-formed error with this status. The document says which routes have OpenAI's
+    /// shape.
     pub(crate) fn code(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.text);
         let body = self.json();
+        if body.get("error").is_some() {
+            return self.openai_code();
+        }
         assert!(!body["hint"].as_str().unwrap().is_empty(), "{body}");
         if status == 422 {
             let problem = &body["detail"][0];
@@ -56,6 +60,21 @@ impl Answer {
             assert!(body["detail"].is_string(), "{body}");
         }
         body["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The code of an answer that must be an error as OpenAI's clients read it.
+    pub(crate) fn openai_code(&self) -> String {
+        let body = self.json();
+        let error = &body["error"];
+        let kind = if self.status == 401 { "authentication_error" } else { "invalid_request_error" };
+        assert_eq!(
+            error["type"],
+            if self.status.is_server_error() { "server_error" } else { kind },
+            "{body}"
+        );
+        assert!(!error["message"].as_str().expect("a message").is_empty(), "{body}");
+        assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+        error["code"].as_str().expect("a code").to_owned()
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) struct MemoryHeaders {
         ),
         (
             status = "default",
-            description = "An error in OpenAI's shape: of this server (400 where the request does not validate), or of the endpoint, unchanged.",
+            description = "An error in OpenAI's shape: of this server (401 without a key that counts, 400 where the request does not validate), or of the endpoint, unchanged.",
             content((Object = "application/json"), (String = "*/*")),
         ),
     ),

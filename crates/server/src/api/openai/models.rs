@@ -20,7 +20,7 @@ use crate::api::chat::error::of_model;
         (status = 200, description = "`{\"object\": \"list\", \"data\": [{\"id\": …}]}`.", body = Object),
         (
             status = "default",
-            description = "An error in OpenAI's shape: of this server, or of the endpoint, unchanged.",
+            description = "An error in OpenAI's shape: of this server (401 without a key that counts), or of the endpoint, unchanged.",
             content((Object = "application/json"), (String = "*/*")),
         ),
     ),
