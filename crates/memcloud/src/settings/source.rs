@@ -274,7 +274,7 @@ fn toml_mistake(text: &str, error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{API_KEY, DATA_DIR, DB_PASSWORD, KERNEL, URL};
+    use crate::settings::{API_KEY, DATA_DIR, DB_PASSWORD, DB_PORT, KERNEL, OFFLINE, THREADS, URL};
     use secrecy::ExposeSecret;
 
     fn secret(sources: &Sources, setting: &Setting) -> String {
@@ -348,6 +348,24 @@ mod tests {
     #[test]
     fn an_unknown_key_of_the_file_is_refused() {
         assert!(parse_file("dta_dir = '/x'", Path::new("c.toml")).unwrap_err().message.contains("dta_dir"));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_refused_by_its_place() {
+        let file =
+            Sources::of(&[("DB_PORT_FILE", "/x")], "threads = 'two'\noffline = 'maybe'\ndb_port = 70000");
+        let environment = [("MEMCLOUD_THREADS", "two"), ("MEMCLOUD_OFFLINE", "maybe"), ("DB_PORT", "70000")];
+        let environment = Sources::of(&environment, "threads = 1\noffline = true\ndb_port = 1");
+        for setting in [&THREADS, &OFFLINE, &DB_PORT] {
+            for (sources, place) in [(&file, setting.in_file()), (&environment, setting.name.to_owned())] {
+                let failure = match setting.name {
+                    "MEMCLOUD_OFFLINE" => sources.switch(setting, false).unwrap_err(),
+                    "DB_PORT" => sources.port(setting).unwrap_err(),
+                    _ => sources.parsed::<usize>(setting).unwrap_err(),
+                };
+                assert!(failure.message.starts_with(&format!("{place} is '")), "{failure:?}");
+            }
+        }
     }
 
     #[test]
