@@ -31,6 +31,11 @@ impl Setting {
     pub(crate) fn file_variable(&self) -> String {
         format!("{}_FILE", self.name)
     }
+
+    /// Whether the variable of this name holds the setting, or names the file with it.
+    pub(crate) fn is_variable(&self, name: &str) -> bool {
+        name.strip_prefix(self.name).is_some_and(|rest| rest.is_empty() || self.secret && rest == "_FILE")
+    }
 }
 
 /// A setting without anything, and a secret: what `settings!` fills in.

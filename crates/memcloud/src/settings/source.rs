@@ -22,10 +22,7 @@ pub(crate) struct Sources {
 impl Sources {
     /// Reads the environment, and the settings file if there is one.
     pub(crate) fn load(config: Option<&Path>) -> Result<Self, Failure> {
-        let environment =
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        let mut sources =
-            Self { environment: environment.collect(), file: BTreeMap::new(), settings_file: None };
+        let mut sources = Self { environment: environment()?, file: BTreeMap::new(), settings_file: None };
         let named = sources.path(&CONFIG, config)?;
         let path =
             named.clone().or_else(|| Xdg::new().ok().map(|x| x.config_dir().join("memcloud/config.toml")));
@@ -209,6 +206,26 @@ impl Sources {
     }
 }
 
+/// The variables that are texts. A setting that is not is refused: as if it were not set, an instance would open
+/// without its keys.
+fn environment() -> Result<BTreeMap<String, String>, Failure> {
+    let mut environment = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => drop(environment.insert(name, value)),
+            Err(_) if ALL.iter().any(|setting| setting.is_variable(&name)) => {
+                return Err(Failure::usage(
+                    format!("{name} is not valid UTF-8"),
+                    format!("set {name} to a text in UTF-8, or unset it"),
+                ));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(environment)
+}
+
 /// A value without blanks, line ends and a pair of quotes around it.
 fn plain(value: &str) -> String {
     unquoted(value.trim()).trim().to_owned()
@@ -246,16 +263,21 @@ fn parse_file(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Failu
     let table: toml::Table = text.parse().map_err(|error| wrong(toml_mistake(text, &error)))?;
     let mut settings = BTreeMap::new();
     for (key, value) in table {
-        if !ALL.iter().any(|setting| setting.key() == key) {
+        let Some(setting) = ALL.iter().find(|setting| setting.key() == key) else {
             return Err(wrong(format!("there is no setting '{key}'")));
-        }
+        };
         let text = match value {
             toml::Value::String(text) => text,
+            toml::Value::Array(items) => {
+                let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
+                texts
+                    .ok_or_else(|| wrong(format!("'{key}' must be a list of texts, each in quotes")))?
+                    .join(",")
+            }
+            // TOML reads `0x10` and `1_0` as numbers, and a secret is what was written.
+            _ if setting.secret => return Err(wrong(format!("'{key}' must be text, in quotes"))),
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(truth) => truth.to_string(),
-            toml::Value::Array(items) => {
-                items.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
-            }
             _ => return Err(wrong(format!("'{key}' must be text, a whole number, true or false"))),
         };
         settings.insert(key, text);
@@ -366,6 +388,20 @@ mod tests {
                 assert!(failure.message.starts_with(&format!("{place} is '")), "{failure:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_secret_of_the_file_is_text() {
+        for file in
+            ["api_keys = true", "api_keys = [123, 'abc']", "api_keys = [['abc']]", "db_password = 123"]
+        {
+            let failure = parse_file(file, Path::new("c.toml")).map(drop).unwrap_err();
+            assert!(failure.message.contains("text") && !failure.message.contains("123"), "{failure:?}");
+        }
+        assert_eq!(
+            parse_file("api_keys = ['abc', 'def']", Path::new("c.toml")).unwrap()["api_keys"],
+            "abc,def"
+        );
     }
 
     #[test]

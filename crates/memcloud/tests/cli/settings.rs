@@ -1,6 +1,9 @@
 //! Settings as environments and files really hold them: with quotes around them, with variables of other programs next to
 //! them, with `~` in paths.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use serde_json::json;
 
 use crate::answers::http;
@@ -111,6 +114,32 @@ fn half_a_pair_of_quotes_around_a_key_is_refused() {
         let ran = finish(command.args(SERVE).env("MEMCLOUD_API_KEYS", keys)).failed(2);
         let expected = "error: MEMCLOUD_API_KEYS holds a key with half a pair of quotes";
         assert!(ran.stderr.contains(expected) && !ran.stderr.contains("abc123"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_setting_that_is_not_utf_8_is_refused() {
+    let home = Home::new();
+    for name in ["MEMCLOUD_API_KEYS", "MEMCLOUD_API_KEYS_FILE", "MEMCLOUD_DATA_DIR"] {
+        let mut command = home.memcloud();
+        let value = OsStr::from_bytes(b"0123456789abcdef0123\xe9");
+        let ran = finish(command.args(SERVE).env(name, value)).failed(2);
+        assert!(ran.stderr.contains(&format!("error: {name} is not valid UTF-8")), "{ran:?}");
+        assert!(!ran.stderr.contains("0123456789abcdef"), "{ran:?}");
+    }
+    let mut command = home.memcloud();
+    finish(command.args(["completions", "bash"]).env("OTHER", OsStr::from_bytes(b"\xe9"))).ok();
+}
+
+#[test]
+fn keys_in_the_file_that_are_not_texts_are_refused() {
+    let home = Home::new();
+    for keys in ["true", "12345678901234567", "[12345678901234567, '0123456789abcdef0123']"] {
+        let file = home.write("config.toml", &format!("api_keys = {keys}\n"));
+        let mut command = home.memcloud();
+        let ran = finish(command.args(SERVE).arg("--config").arg(file)).failed(2);
+        assert!(ran.stderr.contains("'api_keys' must be"), "{ran:?}");
+        assert!(!ran.stderr.contains("1234567"), "{ran:?}");
     }
 }
 
