@@ -139,7 +139,7 @@ async fn read(
     let refused = if announced > limit as u64 {
         ApiError::body_too_large(limit)
     } else {
-        let mut bytes = BytesMut::with_capacity(announced as usize);
+        let mut bytes = BytesMut::with_capacity((announced as usize).min(INLINE_SCANNED_BYTES));
         loop {
             let Some(frame) = body.frame().await else { return Ok(bytes.freeze()) };
             let frame = frame.map_err(|_| ApiError::body_broken())?;

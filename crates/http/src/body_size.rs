@@ -45,7 +45,10 @@ impl BodySize {
 
     /// About how much memory the request takes from its arrival to its answer, in bytes.
     pub(crate) fn cost(self) -> usize {
-        self.bytes * BYTE_COST + self.values * VALUE_COST + self.objects * OBJECT_COST
+        let cost = |count: usize, each: usize| count.saturating_mul(each);
+        cost(self.bytes, BYTE_COST)
+            .saturating_add(cost(self.values, VALUE_COST))
+            .saturating_add(cost(self.objects, OBJECT_COST))
     }
 
     /// Refuses a body of too many values.
@@ -66,6 +69,11 @@ pub fn largest_request(body_bytes: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::BodySize;
+
+    #[test]
+    fn the_largest_settings_do_not_overflow() {
+        assert_eq!(super::largest_request(usize::MAX), usize::MAX);
+    }
 
     #[test]
     fn only_what_is_outside_of_texts_counts() {

@@ -20,22 +20,32 @@ pub enum NotLocal {
     Proxy,
 }
 
-/// The headers by which proxies name the client that they pass on, besides all that begin with `x-forwarded-`: RFC 7239,
-/// RFC 9110, and those of nginx, Envoy, Cloudflare, Akamai and others.
-const OF_PROXIES: [&str; 12] = [
+/// How the names of headers begin by which proxies say what they pass on: RFC 7239, nginx, Envoy, Cloudflare, Fastly, Fly, the
+/// load balancers of AWS, Azure and Google, and tunnels.
+const OF_PROXIES: [&str; 15] = [
     "forwarded",
     "via",
     "x-forwarded",
+    "x-original-",
     "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-envoy-external-address",
-    "x-original-forwarded-for",
-    "x-original-host",
-    "cf-connecting-ip",
-    "true-client-ip",
-    "fastly-client-ip",
+    "x-remote-",
+    "x-envoy-",
+    "x-amzn-",
+    "x-appengine-",
+    "x-azure-",
+    "cdn-",
+    "cf-",
+    "fly-",
+    "ngrok-",
+    "tailscale-",
 ];
+
+/// Whether a proxy sends a header of this name. Some servers read `_` as `-`.
+fn is_of_proxy(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    // x-client-ip, true-client-ip, wl-proxy-client-ip and others.
+    name.ends_with("client-ip") || OF_PROXIES.iter().any(|beginning| name.starts_with(beginning))
+}
 
 /// Checks the address of the peer, where a listener knows it, and the names that the request gives.
 pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
@@ -44,15 +54,14 @@ pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
     if request.extensions().get().is_some_and(from_elsewhere) {
         return Err(NotLocal::Peer);
     }
-    let of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
-    if headers.keys().any(|name| of_proxy(name.as_str())) {
+    if headers.keys().any(|name| is_of_proxy(name.as_str())) {
         return Err(NotLocal::Proxy);
     }
-    let host = match headers.get(header::HOST) {
-        Some(host) => host.to_str().ok(),
-        None => uri.authority().map(Authority::as_str),
-    };
-    if !host.is_some_and(is_own) {
+    // RFC 9112, 3.2.2: the host of an absolute target counts more than the header. Here neither may be another.
+    let in_header = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let in_target = uri.authority().map(Authority::as_str);
+    let mut hosts = in_header.into_iter().chain(in_target).peekable();
+    if hosts.peek().is_none() || !hosts.all(is_own) {
         return Err(NotLocal::Host);
     }
     let other_site = headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
@@ -95,10 +104,34 @@ mod tests {
 
     #[test]
     fn requests_forwarded_by_a_proxy_are_refused() {
-        for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "Via", "X-Real-IP"] {
+        for name in [
+            "Forwarded",
+            "X-Forwarded-For",
+            "X_Forwarded_For",
+            "X-Forwarded-Anything",
+            "Via",
+            "X-Real-IP",
+            "WL-Proxy-Client-IP",
+            "CF-Connecting-IPv6",
+            "Fly-Client-IP",
+            "X-Amzn-Trace-Id",
+            "Tailscale-User-Login",
+        ] {
             let request = Request::get("/").header(header::HOST, "localhost").header(name, "");
             let refused = from_this_machine(&request.body(Body::empty()).unwrap());
             assert_eq!(refused, Err(NotLocal::Proxy), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_target_on_another_host_is_refused_whatever_the_header_says() {
+        for (target, host, is_local) in [
+            ("http://evil.com/", "localhost", false),
+            ("http://localhost/", "evil.com", false),
+            ("http://localhost:80/", "127.0.0.1", true),
+        ] {
+            let request = Request::get(target).header(header::HOST, host).body(Body::empty()).unwrap();
+            assert_eq!(from_this_machine(&request).is_ok(), is_local, "{target} {host}");
         }
     }
 

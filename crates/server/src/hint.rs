@@ -22,6 +22,7 @@ fn of_code(code: &str) -> &'static str {
     match code {
         // What is wrong with a request.
         "missing_field" => "send this field",
+        "session_named_twice" => "name it in the body or in a header; nothing was deleted",
         "session_not_named" => "name it in 'session.session_id'; nothing was deleted",
         "unknown_field" => "correct or remove what 'detail' names; nothing was changed",
         "forbidden_proxy" => "give the instance a key and send it, or call it without the proxy",
@@ -66,6 +67,7 @@ fn of_code(code: &str) -> &'static str {
         "idempotency_conflict" => "use a new key for a new request",
         "space_deleting" => "send it again when the deletion has ended, or use another space",
         "repeated_header" => "send this header once",
+        "repeated_parameter" => "send this parameter once; nothing was changed",
         "unknown_transfer_encoding" => "send a Content-Length, or Transfer-Encoding: chunked",
         "unsupported_encoding" => "send the body uncompressed, without Content-Encoding",
         "payload_too_large" => "send several smaller requests, or raise MEMCLOUD_MAX_BODY_BYTES",

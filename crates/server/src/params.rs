@@ -15,15 +15,19 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-/// The parameters of a query string. Of a repeated one the last counts.
-pub(crate) struct QueryParams(HashMap<String, String>);
+/// The parameters of a query string. Of a repeated one the last counts, where [`only`](Self::only) does not refuse it.
+pub(crate) struct QueryParams {
+    values: HashMap<String, String>,
+    /// The names that are there more than once.
+    repeated: Vec<String>,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let read = Query::from_request_parts(parts, state).await;
-        read.map(|Query(map)| Self(map)).map_err(|_| {
+        let read = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        read.map(|Query(pairs)| Self::of(pairs)).map_err(|_| {
             let msg = "this is not a valid query string";
             let problem = Problem::new(Place::query(), "query_invalid", msg, "invalid_query");
             problem.showing(&Value::from(parts.uri.query())).into()
@@ -32,19 +36,33 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParams {
 }
 
 impl QueryParams {
-    /// Refuses all parameters but these: a request that destroys something must not be misunderstood.
+    fn of(pairs: Vec<(String, String)>) -> Self {
+        let (mut values, mut repeated) = (HashMap::new(), vec![]);
+        for (name, value) in pairs {
+            if values.insert(name.clone(), value).is_some() {
+                repeated.push(name);
+            }
+        }
+        Self { values, repeated }
+    }
+
+    /// Refuses all parameters but these, and repeated ones: a request that destroys something must not be misunderstood.
     pub(crate) fn only(&self, known: &[&str], problems: &mut Problems) {
         let mut unknown: Vec<&String> =
-            self.0.keys().filter(|name| !known.contains(&name.as_str())).collect();
+            self.values.keys().filter(|name| !known.contains(&name.as_str())).collect();
         unknown.sort_unstable();
         problems.extend(unknown.iter().map(|name| {
-            unknown_field(Place::query().under(name)).showing(&Value::from(self.0[*name].as_str()))
+            unknown_field(Place::query().under(name)).showing(&Value::from(self.values[*name].as_str()))
+        }));
+        problems.extend(self.repeated.iter().map(|name| {
+            let msg = "the parameter is there more than once";
+            Problem::new(Place::query().under(name), "value_error", msg, "repeated_parameter")
         }));
     }
 
     /// A text; `None` when absent or empty.
     pub(crate) fn text(&mut self, name: &'static str, problems: &mut Problems) -> Option<String> {
-        let text = self.0.remove(name).filter(|text| !text.is_empty())?;
+        let text = self.values.remove(name).filter(|text| !text.is_empty())?;
         problems.take(plain(text, Place::query().at(name)))
     }
 
@@ -91,7 +109,7 @@ impl QueryParams {
 
     /// A truth value: `false` when absent, `true` when it has no value.
     pub(crate) fn truth(&mut self, name: &'static str, problems: &mut Problems) -> bool {
-        match self.0.remove(name).as_deref() {
+        match self.values.remove(name).as_deref() {
             None | Some("false" | "0") => false,
             Some("" | "true" | "1") => true,
             Some(other) => {

@@ -241,9 +241,14 @@ fn not_a_member(episode: &domain::NewEpisode, members: &[Member]) -> ApiError {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        let msg = "the header is there more than once";
+        return Err(Problem::new(Place::header(IDEMPOTENCY_KEY), "value_error", msg, "repeated_header"));
+    }
     match value.to_str() {
         Ok(key) if !key.is_empty() => Ok(Some(key.to_owned())),
         _ => {

@@ -63,6 +63,19 @@ pub(crate) fn names_session(headers: &HeaderMap, session: Option<&Session>) -> b
     in_header || session.is_some_and(|session| !session.session_id.is_empty())
 }
 
+/// The field of this session for which a header has another name. A store takes the header's; a deletion must not guess.
+pub(crate) fn named_twice(headers: &HeaderMap, session: Option<&Session>) -> Option<&'static str> {
+    let session = session?;
+    let in_body =
+        [(NAMES.group, &session.group_id, "group_id"), (NAMES.session, &session.session_id, "session_id")];
+    let differs = |spellings: [&str; 2], name: &str| {
+        let header = spellings.iter().find_map(|spelling| headers.get(*spelling));
+        header
+            .is_some_and(|value| !value.is_empty() && !name.is_empty() && value.as_bytes() != name.as_bytes())
+    };
+    in_body.into_iter().find_map(|(spellings, name, field)| differs(spellings, name).then_some(field))
+}
+
 /// The session of a request, with all defaults filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedSession {
@@ -302,13 +315,18 @@ pub(crate) fn is_named(headers: &HeaderMap) -> bool {
     names.as_flattened().iter().any(|name| headers.contains_key(*name))
 }
 
-/// The value of the first of these headers that is there.
+/// The value of the first of these headers that is there. They must not differ.
 pub(crate) fn header(
     headers: &HeaderMap,
     spellings: [&'static str; 2],
     problems: &mut Problems,
 ) -> Option<String> {
-    let value = spellings.iter().find_map(|name| headers.get(*name))?;
+    let mut values = spellings.iter().flat_map(|name| headers.get_all(*name));
+    let value = values.next()?;
+    if values.any(|other| other != value) {
+        let msg = "the header is there more than once, with different values";
+        problems.push(Problem::new(Place::header(spellings[0]), "value_error", msg, "repeated_header"));
+    }
     problems.take(params::header(spellings[0], value))
 }
 

@@ -241,6 +241,18 @@ async fn a_deletion_names_its_session_and_has_no_unknown_fields() {
         Value::Array(places),
         json!([["body", "session", "session_id"], ["body", "session", "group"], ["body", "dry_run"]])
     );
+    let named = json!({"session": {"group_id": "team", "session_id": "old"}}).to_string();
+    for (headers, code) in [
+        (&[("session-id", "other")][..], "session_named_twice"),
+        (&[("group-id", "other")], "session_named_twice"),
+        (&[("session-id", "old"), ("session-id", "other")], "repeated_header"),
+    ] {
+        let answer = instance.send("DELETE", "/v1/memories", headers, named.clone()).await;
+        assert_eq!(answer.code(422), code, "{headers:?}");
+    }
+    let id = "01a20df8-3711-7000-8c3e-9b7c21d946ad";
+    let twice = format!("/v1/memories/{id}?group_id=default&group_id=team");
+    assert_eq!(instance.delete(&twice).await.code(422), "repeated_parameter");
     let clear = json!({"session": {"group_id": "team", "session_id": "old"}}).to_string();
     let answer = instance.send("DELETE", "/v1/memories?session_id=old", &[], clear.clone()).await;
     assert_eq!(answer.code(422), "unknown_field");

@@ -12,7 +12,7 @@ use memcloud_ports::EpisodesOf;
 
 use super::shape::Shapes;
 use crate::App;
-use crate::api::session::{NamedSession, SessionHeaders, names_session};
+use crate::api::session::{NamedSession, SessionHeaders, named_twice, names_session};
 use crate::params::QueryParams;
 
 /// Says how many messages were deleted where the body must be `null`.
@@ -49,6 +49,15 @@ pub(crate) async fn forget(
         if !names_session(&headers, body.session.as_ref()) {
             let at = Place::body().at("session").at("session_id");
             problems.push(Problem::new(at, "missing", "Field required", "session_not_named"));
+        }
+        if let Some(field) = named_twice(&headers, body.session.as_ref()) {
+            let msg = "a header names another one";
+            problems.push(Problem::new(
+                Place::body().at("session").at(field),
+                "value_error",
+                msg,
+                "session_named_twice",
+            ));
         }
         Some(NamedSession::of_request(&headers, body.session, problems))
     })?;
