@@ -82,18 +82,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let limits = BodyLimits::from_ref(state);
-        let (parts, body) = request.into_parts();
-        let encoding = parts.headers.get(header::CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(ApiError::encoded_body());
-        }
-        // Without the layer that counts, as in a test of one handler, the body alone is counted.
-        let counted = parts.extensions.get().map(Arc::clone);
-        let counted = counted.unwrap_or_else(|| Arc::new(limits.account.reservation()));
-        let reading = read(&parts.headers, body, limits.bytes, &counted);
-        let bytes =
-            tokio::time::timeout(limits.timeout, reading).await.map_err(|_| ApiError::body_too_slow())??;
+        let (bytes, counted) = received(request, &BodyLimits::from_ref(state)).await?;
         if !is_large(&bytes) {
             return Self::parsed(bytes, &counted);
         }
@@ -120,6 +109,41 @@ impl<T: Deserr<Problems>> TypedBody<T> {
         let (value, readable) = rest.map(|(value, body)| (value, Bytes::from(body.to_string()))).unzip();
         Ok(Self { value, problems, bytes, readable })
     }
+}
+
+/// The body of a request that has none. A caller that sends one means something that would not happen.
+pub struct NoBody;
+
+impl<S: Send + Sync> FromRequest<S> for NoBody
+where
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (bytes, _) = received(request, &BodyLimits::from_ref(state)).await?;
+        match bytes.trim_ascii() {
+            // Some clients always send something.
+            b"" | b"{}" | b"null" => Ok(Self),
+            _ => Err(unknown_field(Place::body()).into()),
+        }
+    }
+}
+
+/// The bytes of a body that has arrived in time, and what they are counted in.
+async fn received(request: Request, limits: &BodyLimits) -> Result<(Bytes, Arc<Reservation>), ApiError> {
+    let (parts, body) = request.into_parts();
+    let encoding = parts.headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::encoded_body());
+    }
+    // Without the layer that counts, as in a test of one handler, the body alone is counted.
+    let counted = parts.extensions.get().map(Arc::clone);
+    let counted = counted.unwrap_or_else(|| Arc::new(limits.account.reservation()));
+    let reading = read(&parts.headers, body, limits.bytes, &counted);
+    let bytes =
+        tokio::time::timeout(limits.timeout, reading).await.map_err(|_| ApiError::body_too_slow())??;
+    Ok((bytes, counted))
 }
 
 /// Whether a body takes longer to read than a switch to another thread and back.

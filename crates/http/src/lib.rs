@@ -29,7 +29,7 @@ mod request_id;
 mod strangers;
 
 pub use allowed::{Admin, Allowed, NamesRights, Needs, Read, ReadAndWrite, Write, document};
-pub use body::{BodyLimits, TypedBody};
+pub use body::{BodyLimits, NoBody, TypedBody};
 pub use body_size::largest_request;
 pub use descriptors::raise_descriptor_limit;
 pub use error::{ApiError, Dialect, Hints, log_unavailable};

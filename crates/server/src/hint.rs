@@ -22,8 +22,9 @@ fn of_code(code: &str) -> &'static str {
     match code {
         // What is wrong with a request.
         "missing_field" => "send this field",
-        "session_named_twice" => "name it in the body or in a header; nothing was deleted",
-        "session_not_named" => "name it in 'session.session_id'; nothing was deleted",
+        "session_not_named" | "session_named_twice" => {
+            "name one in 'session.session_id'; nothing was deleted"
+        }
         "unknown_field" => "correct or remove what 'detail' names; nothing was changed",
         "forbidden_proxy" => "give the instance a key and send it, or call it without the proxy",
         "wrong_type" => "send a value of the type that GET /openapi.json gives for this field",
@@ -66,8 +67,7 @@ fn of_code(code: &str) -> &'static str {
         "not_a_member" => "name producer and produced_for in the session's user_id or agent_id",
         "idempotency_conflict" => "use a new key for a new request",
         "space_deleting" => "send it again when the deletion has ended, or use another space",
-        "repeated_header" => "send this header once",
-        "repeated_parameter" => "send this parameter once; nothing was changed",
+        "repeated_header" | "repeated_parameter" => "send it once; nothing was changed",
         "unknown_transfer_encoding" => "send a Content-Length, or Transfer-Encoding: chunked",
         "unsupported_encoding" => "send the body uncompressed, without Content-Encoding",
         "payload_too_large" => "send several smaller requests, or raise MEMCLOUD_MAX_BODY_BYTES",

@@ -7,7 +7,7 @@ use memcloud_api::memmachine_v1;
 use memcloud_api::native::{CreatedKey, Key, Keys, NewKey as ApiNewKey};
 use memcloud_api::{Place, Problem, Problems};
 use memcloud_domain::{ApiKey, Caller, Right, Rights, Space, Timestamp};
-use memcloud_http::{Admin, Allowed, ApiError, TypedBody};
+use memcloud_http::{Admin, Allowed, ApiError, NoBody, TypedBody};
 use memcloud_ports::Revocation;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -85,6 +85,7 @@ pub(crate) async fn revoke(
     State(app): State<App>,
     id: PathId,
     query: QueryParams,
+    _: NoBody,
 ) -> Result<Json<Key>, ApiError> {
     let id = Problems::none_in(|problems| {
         query.only(&[], problems);

@@ -253,6 +253,13 @@ async fn a_deletion_names_its_session_and_has_no_unknown_fields() {
     let id = "01a20df8-3711-7000-8c3e-9b7c21d946ad";
     let twice = format!("/v1/memories/{id}?group_id=default&group_id=team");
     assert_eq!(instance.delete(&twice).await.code(422), "repeated_parameter");
+    for path in
+        [&*format!("/v1/memories/{id}"), "/v1/memories/profile/1", "/v1/spaces/universal/no", "/v1/keys/a"]
+    {
+        let answer = instance.send("DELETE", path, &[], r#"{"dry_run": true}"#).await;
+        assert_eq!(answer.code(422), "unknown_field", "{path}");
+        assert_ne!(instance.send("DELETE", path, &[], "{}").await.status, 422, "{path}");
+    }
     let clear = json!({"session": {"group_id": "team", "session_id": "old"}}).to_string();
     let answer = instance.send("DELETE", "/v1/memories?session_id=old", &[], clear.clone()).await;
     assert_eq!(answer.code(422), "unknown_field");

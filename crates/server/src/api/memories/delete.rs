@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::Deleted;
 use memcloud_api::{PrefixedId, Problems};
-use memcloud_http::{Allowed, ApiError, Write};
+use memcloud_http::{Allowed, ApiError, NoBody, Write};
 
 use super::{named, no_episode};
 use crate::App;
@@ -28,6 +28,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     id: PathId,
     query: QueryParams,
+    _: NoBody,
 ) -> Result<Json<Deleted>, ApiError> {
     let (space, id) = Problems::none_in(|problems| {
         query.only(&["group_id"], problems);

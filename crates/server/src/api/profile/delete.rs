@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use memcloud_api::Problems;
 use memcloud_api::native::DeletedFact;
-use memcloud_http::{Allowed, ApiError, Write};
+use memcloud_http::{Allowed, ApiError, NoBody, Write};
 
 use crate::App;
 use crate::api::memories::space;
@@ -28,6 +28,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     id: PathId,
     mut query: QueryParams,
+    _: NoBody,
 ) -> Result<Json<DeletedFact>, ApiError> {
     let (space, id) = Problems::none_in(|problems| {
         query.only(&["group_id"], problems);

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use memcloud_api::Problems;
 use memcloud_api::native::SpaceDetails;
-use memcloud_http::{Admin, Allowed, ApiError};
+use memcloud_http::{Admin, Allowed, ApiError, NoBody};
 
 use super::{details, unknown};
 use crate::App;
@@ -32,6 +32,7 @@ pub(crate) async fn delete(
     State(app): State<App>,
     space: PathSpace,
     query: QueryParams,
+    _: NoBody,
 ) -> Result<(StatusCode, Json<SpaceDetails>), ApiError> {
     let space = Problems::none_in(|problems| {
         query.only(&[], problems);
