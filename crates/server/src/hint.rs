@@ -22,9 +22,7 @@ fn of_code(code: &str) -> &'static str {
     match code {
         // What is wrong with a request.
         "missing_field" => "send this field",
-        "session_not_named" | "session_named_twice" => {
-            "name one in 'session.session_id'; nothing was deleted"
-        }
+        "session_not_named" | "session_named_twice" => "name one in 'session'; nothing was deleted",
         "unknown_field" => "correct or remove what 'detail' names; nothing was changed",
         "forbidden_proxy" => "give the instance a key and send it, or call it without the proxy",
         "wrong_type" => "send a value of the type that GET /openapi.json gives for this field",
