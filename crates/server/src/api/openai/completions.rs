@@ -15,7 +15,6 @@ use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Checked, CompletedTurn, 
 use memcloud_ports::{Completion, ModelError};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::Receiver;
-use utoipa::IntoParams;
 
 use super::forwarded;
 use crate::api::chat::error::{of_model, of_turn};
@@ -35,25 +34,6 @@ const RECALLED: HeaderName = HeaderName::from_static("x-memory-recalled");
 /// The code of the error that kept the turn from being stored.
 const NOT_STORED: HeaderName = HeaderName::from_static("x-memory-error");
 
-/// The headers that name the memory.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, clippy::struct_field_names, reason = "describes the headers that `session` reads")]
-pub(crate) struct MemoryHeaders {
-    /// The group whose memory it is. Default: `default`.
-    #[param(rename = "X-Memory-Group")]
-    memory_group: Option<String>,
-    /// The conversation. Default: `default`.
-    #[param(rename = "X-Memory-Session")]
-    memory_session: Option<String>,
-    /// Who asks. Default: `default`.
-    #[param(rename = "X-Memory-User")]
-    memory_user: Option<String>,
-    /// Who answers. Default: `assistant`.
-    #[param(rename = "X-Memory-Agent")]
-    memory_agent: Option<String>,
-}
-
 /// OpenAI's chat completions, with memory: what is recalled for the user's last message is added to the messages, and both
 /// sides are stored.
 ///
@@ -64,7 +44,12 @@ pub(crate) struct MemoryHeaders {
     path = "/v1/chat/completions",
     operation_id = "chat_completions",
     tag = "chat",
-    params(MemoryHeaders),
+    params(
+        ("X-Memory-Group" = Option<String>, Header, description = "The group whose memory it is. Default: `default`."),
+        ("X-Memory-Session" = Option<String>, Header, description = "The conversation. Default: `default`."),
+        ("X-Memory-User" = Option<String>, Header, description = "Who asks. Default: `default`."),
+        ("X-Memory-Agent" = Option<String>, Header, description = "Who answers. Default: `assistant`."),
+    ),
     request_body = CompletionRequest,
     responses(
         (
