@@ -63,15 +63,21 @@ pub struct Copied {
     pub written: u64,
     /// A checksum over everything, in hexadecimal digits.
     pub checksum: String,
+    /// What the source should have and could not be read, in words; `None` if it was read whole.
+    pub unread: Option<String>,
 }
 
-/// Copies everything, then compares both sides.
+/// Copies everything that can be read, then compares both sides.
+///
+/// # Errors
+///
+/// [`Error::Unread`] when part of the source cannot be read and the sides differ: what rests on lost memories is not copied.
 pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) -> Result<Copied, Error> {
-    let total = source.episodes.counts().await?.episodes;
     if let Some(space) = source.vectors.vector_space().await? {
         target.vectors.bind_vector_space(&space).await?;
     }
     let spaces = copy_spaces(source, target).await?;
+    let total = stored(source, &spaces).await?;
     copy_sessions(source, target).await?;
     let mut counter = Counter { done: 0, total, written: 0, progress };
     for space in &spaces {
@@ -81,23 +87,56 @@ pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) ->
     facts::copy(source, target).await?;
     keys::copy(source, target).await?;
     (counter.progress)(Progress::Checking);
-    categories::check(source, target).await?;
-    let mut sum = facts::check(source, target).await?;
-    for space in &spaces {
-        sum.add(&check(source, target, space).await?);
-    }
-    let keys = keys::check(source, target).await?;
-    sum.add(&keys);
+    let compared = compare(source, target, &spaces).await;
+    let unread = unread(source, &counter);
+    let sum = match (compared, &unread) {
+        (Err(differ), Some(unread)) => return Err(Error::Unread(format!("{unread}; {differ}"))),
+        (compared, _) => compared?,
+    };
     Ok(Copied {
         episodes: sum.episodes,
         vectors: sum.vectors,
         facts: sum.facts,
         queued: sum.queued,
         spaces: spaces.len(),
-        keys: keys.keys,
+        keys: sum.keys,
         written: counter.written,
         checksum: sum.hex(),
+        unread,
     })
+}
+
+/// How many episodes these spaces have, as far as they can be counted.
+async fn stored(source: &Engine, spaces: &[Space]) -> Result<u64, Error> {
+    let mut stored = 0;
+    for space in spaces {
+        match source.spaces.describe_space(space).await {
+            // The source notes it, and the copy reports it at the end.
+            Err(memcloud_domain::Error::StorageDamaged { .. }) => {}
+            described => stored += described?.map_or(0, |(_, counts)| counts.episodes),
+        }
+    }
+    Ok(stored)
+}
+
+/// What of the source could not be read, in words.
+fn unread(source: &Engine, counter: &Counter<'_>) -> Option<String> {
+    let Counter { done, total, .. } = counter;
+    let too_few = (done < total).then(|| format!("{done} of {total} memories could be read"));
+    let damage = source.health.intact().err().map(|error| error.to_string());
+    let unread: Vec<String> = too_few.into_iter().chain(damage).collect();
+    (!unread.is_empty()).then(|| unread.join("; "))
+}
+
+/// Compares both sides, and sums up what they have.
+async fn compare(source: &Engine, target: &Engine, spaces: &[Space]) -> Result<Sum, Error> {
+    categories::check(source, target).await?;
+    let mut sum = facts::check(source, target).await?;
+    for space in spaces {
+        sum.add(&check(source, target, space).await?);
+    }
+    sum.add(&keys::check(source, target).await?);
+    Ok(sum)
 }
 
 /// Counts episodes, and reports them.

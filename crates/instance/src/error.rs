@@ -66,6 +66,9 @@ pub enum Error {
         #[source]
         source: memcloud_domain::Error,
     },
+    /// Part of what is copied cannot be read.
+    #[error("the copy has only what could be read: {0}")]
+    Unread(String),
     /// After a copy, a space is not the same on both sides.
     #[error("the two sides of {space} differ: {here} and {there}")]
     SpacesDiffer {

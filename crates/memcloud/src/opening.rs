@@ -9,6 +9,8 @@ use crate::hint::hint;
 use crate::output::{Output, Progress as Bar, Unit};
 use crate::settings::ListenAddress;
 
+const UNREAD_HINT: &str =
+    "restore a backup, or go on with the copy, which is kept; 'memcloud doctor' lists what is damaged";
 const WITHOUT_MODEL: &str = "search uses words only and finds less";
 const MODEL_HINT: &str =
     "connect to the internet and start again, or name a folder that holds the model with --model-dir";
@@ -101,21 +103,33 @@ pub(crate) async fn copy_memory(
         copy::Progress::Copied { done, total } => bar.set(done, total),
         copy::Progress::Checking => bar.rename("checking"),
     };
-    let copied = copy::copy(source, target, &mut show).await?;
+    let copied = copy::copy(source, target, &mut show).await.map_err(|error| match error {
+        Error::Memory(damaged @ memcloud_domain::Error::StorageDamaged { .. }) => {
+            let what =
+                format!("the copy ended before all that can be read was copied: {}", with_causes(&damaged));
+            Failure::new(
+                what,
+                "restore a backup of the damaged side; 'memcloud doctor' lists what is damaged",
+            )
+        }
+        error => error.into(),
+    })?;
     bar.finish();
     summary(&copied, began.elapsed().as_secs_f64(), output);
-    Ok(())
+    copied.unread.map_or(Ok(()), |unread| Err(Error::Unread(unread).into()))
 }
 
 fn summary(copied: &copy::Copied, seconds: f64, output: Output) {
-    let copy::Copied { episodes, vectors, facts, queued, spaces, keys, written, checksum } = copied;
+    let copy::Copied { episodes, vectors, facts, queued, spaces, keys, written, checksum, unread } = copied;
+    let compared = if unread.is_none() { "" } else { " of what could be read" };
     let values = serde_json::json!({
         "memories": episodes, "vectors": vectors, "facts": facts, "queued": queued, "groups": spaces,
-        "keys": keys, "written": written, "checksum": checksum, "seconds": seconds,
+        "keys": keys, "written": written, "checksum": checksum, "unread": unread, "seconds": seconds,
     });
     output.answer(&values, |output| output.data(format!(
         "{episodes} memories in {spaces} groups, {vectors} with a vector; {facts} facts, {queued} messages to learn from; \
-         {keys} API keys; {written} written now, {seconds:.1} s; count and checksum {checksum} agree on both sides"
+         {keys} API keys; {written} written now, {seconds:.1} s; count and checksum {checksum}{compared} agree on \
+         both sides"
     )));
 }
 
@@ -145,6 +159,7 @@ impl From<Error> for Failure {
             Error::Endpoint { .. } => {
                 "check MEMCLOUD_EMBEDDING_MODEL, MEMCLOUD_EMBEDDING_URL and MEMCLOUD_EMBEDDING_KEY"
             }
+            Error::Unread(_) => UNREAD_HINT,
             Error::SpacesDiffer { .. }
             | Error::CategoriesDiffer { .. }
             | Error::FactsDiffer { .. }

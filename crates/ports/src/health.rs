@@ -33,4 +33,7 @@ pub struct HealthCheck {
 pub trait Health: Send + Sync {
     /// Proves that each component can be read and written now. Leaves nothing behind.
     async fn probe(&self) -> Vec<HealthCheck>;
+
+    /// Refuses when something could not be read since the engine was opened, or is known to be missing. Asks no database.
+    fn intact(&self) -> Result<(), Error>;
 }

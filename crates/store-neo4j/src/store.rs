@@ -200,4 +200,9 @@ impl Health for GraphStore {
         checks.push(HealthCheck { component: Component::Database(Database::Neo4j), outcome });
         checks
     }
+
+    fn intact(&self) -> Result<(), Error> {
+        self.shared.records.intact()?;
+        self.shared.damage.check()
+    }
 }

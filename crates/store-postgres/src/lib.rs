@@ -246,6 +246,10 @@ impl Health for PostgresStore {
         let outcome = self.connection.run_within(PROBE_WITHIN, probe).await;
         vec![HealthCheck { component: Component::Database(Database::Postgres), outcome }]
     }
+
+    fn intact(&self) -> Result<(), Error> {
+        self.damage.check()
+    }
 }
 
 impl Store for PostgresStore {}

@@ -174,8 +174,7 @@ impl SqliteStore {
         let directory = self.path.parent().unwrap_or(&self.path).to_owned();
         error::blocking("probing the store", move || room::prove(&directory)).await?;
         self.writer.probe().await?;
-        answered::refuse_incomplete(&self.path)?;
-        self.damage.check()
+        self.intact()
     }
 }
 
@@ -438,5 +437,10 @@ impl VectorStore for SqliteStore {
 impl Health for SqliteStore {
     async fn probe(&self) -> Vec<HealthCheck> {
         vec![HealthCheck { component: Component::Store, outcome: self.prove().await }]
+    }
+
+    fn intact(&self) -> Result<(), Error> {
+        answered::refuse_incomplete(&self.path)?;
+        self.damage.check()
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn changes(
     after: Position,
     limit: usize,
 ) -> Result<Option<Vec<Change>>, WorkError> {
+    let head = read::head(connection, space)?;
     let Some(space) = spaces::find(connection, space)? else { return Ok(Some(Vec::new())) };
     let mut keys = keys(connection, damage, space)?;
     keys.retain(|key| key.sequence > after.changes.cast_signed());
@@ -98,7 +99,16 @@ pub(crate) fn changes(
         changes.last()
     };
     let end = end.map_or(i64::MAX, |change| change.sequence.cast_signed());
-    changes.extend(read::deletions(connection, space, after, end)?);
+    // There are none after the head. So an index that is built again reads none.
+    if after.removals < head {
+        match read::deletions(connection, space, after, end) {
+            Err(error) if error.is_damage() => {
+                damage.note(&error.doing("reading deletions"));
+                return Ok(None);
+            }
+            deletions => changes.extend(deletions?),
+        }
+    }
     changes.sort_unstable_by_key(|change| change.sequence);
     changes.truncate(limit);
     Ok((!read::is_pruned(connection, space, after)?).then_some(changes))

@@ -126,7 +126,7 @@ fn describe(connection: &Connection, space: &Space) -> Result<Option<(SpaceInfo,
     let mut select = connection.prepare_cached(
         "SELECT ?1, ?2, created_at, description, learns, deleting_org IS NOT NULL,
                 (SELECT count(*) FROM sessions t WHERE t.space = s.id),
-                (SELECT count(*) FROM episodes e WHERE e.space = s.id),
+                s.episodes,
                 (SELECT count(*) FROM facts f JOIN targets t ON t.id = f.target JOIN fact_sets b ON b.id = t.fact_set
                  WHERE b.space = s.id)
          FROM spaces s WHERE (org = ?1 AND project = ?2) OR (deleting_org = ?1 AND deleting_project = ?2)",

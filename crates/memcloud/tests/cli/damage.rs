@@ -1,6 +1,7 @@
 //! A database with a damaged page, a copy of a running server, and weights that are not what they were.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +9,7 @@ use memcloud_store_sqlite::FILE;
 use serde_json::{Value, json};
 
 use crate::answers::http;
-use crate::home::Home;
+use crate::home::{Home, finish};
 
 const PAGE: usize = 4_096;
 
@@ -95,12 +96,84 @@ async fn a_damaged_page_loses_only_its_own_rows_and_is_reported() {
     let backup = home.run(&["backup", "--to", home.path("copy").to_str().unwrap()]).failed(1);
     assert!(backup.stderr.contains("damaged") && !home.path("copy").exists(), "{backup:?}");
     drop(server);
-    home.run(&["export", "--to", home.path("salvaged").to_str().unwrap()]).ok();
+    let export = home.run(&["export", "--to", home.path("salvaged").to_str().unwrap()]).failed(1);
+    for said in ["of 301 memories could be read", "memories cannot be read (rows ", "memcloud doctor"] {
+        assert!(export.stderr.contains(said), "{export:?}");
+    }
+    assert!(export.stdout.contains("of what could be read agree on both sides"), "{export:?}");
     let doctor =
         home.run(&["doctor", "--json", "--data-dir", home.path("salvaged").to_str().unwrap()]).json();
     let database =
         doctor["parts"].as_array().unwrap().iter().find(|part| part["part"] == "database").unwrap();
     assert_eq!(database["state"], "ok", "{database}");
+}
+
+/// A directory with some messages, of which a few are deleted, whose server has stopped.
+async fn stopped(home: &Home, messages: usize) {
+    let mut server = home.serve();
+    for n in 0..messages {
+        store(&server.url, &content(n)).await.unwrap();
+    }
+    for id in &listed(&server.url).await[..3] {
+        home.run(&["forget", id, "--group", "g", "--yes", "--url", &server.url]).ok();
+    }
+    server.signal("TERM");
+    server.ended();
+}
+
+/// Where the root page of a table begins in the file.
+fn root_page(file: &Path, table: &str) -> usize {
+    let database = rusqlite::Connection::open(file).unwrap();
+    let root: u32 = database
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0))
+        .unwrap();
+    (root as usize - 1) * PAGE
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_memory_whose_messages_are_lost_fails_and_says_how_many() {
+    let home = Home::new();
+    stopped(&home, 60).await;
+    let file = home.data().join(FILE);
+    let at = root_page(&file, "episodes");
+    let intact = std::fs::read(&file).unwrap();
+    // A page that is no page of a table, and one that is an empty table.
+    for (n, beginning) in [[0xa5; 8], [13, 0, 0, 0, 0, 16, 0, 0]].into_iter().enumerate() {
+        let mut bytes = intact.clone();
+        bytes[at..][..PAGE].fill(0);
+        bytes[at..][..beginning.len()].copy_from_slice(&beginning);
+        std::fs::write(&file, &bytes).unwrap();
+        let to = home.path(&format!("copy{n}")).display().to_string();
+        let export = home.run(&["export", "--to", &to]).failed(1);
+        assert!(export.stderr.contains("0 of 57 memories could be read"), "{export:?}");
+        let from = home.data().display().to_string();
+        let mut import = home.memcloud();
+        import.args(["import", "--from", &from]).env("MEMCLOUD_DATA_DIR", home.path(&format!("into{n}")));
+        let import = finish(&mut import).failed(1);
+        assert!(import.stderr.contains("0 of 57 memories could be read"), "{import:?}");
+        // The copy that was made is whole in itself, and another copy of it says so.
+        let again = home.path(&format!("again{n}")).display().to_string();
+        home.run(&["export", "--data-dir", &to, "--to", &again]).ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_records_of_deletions_cost_no_search_and_no_message() {
+    let home = Home::new();
+    stopped(&home, 60).await;
+    let file = home.data().join(FILE);
+    let at = root_page(&file, "deletions");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[at..][..PAGE].fill(0xa5);
+    std::fs::write(&file, &bytes).unwrap();
+    let server = home.serve();
+    assert_eq!(search(&server.url, "word10").await[0], content(10));
+    store(&server.url, "word1000 was said later").await.unwrap();
+    assert_eq!(search(&server.url, "word1000").await[0], "word1000 was said later");
+    assert_eq!(readiness(&server.url).await["code"], "storage_damaged");
+    drop(server);
+    let copied = home.run(&["export", "--json", "--to", home.path("copy").to_str().unwrap()]).ok().json();
+    assert_eq!((&copied["memories"], &copied["unread"]), (&json!(58), &Value::Null), "{copied}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,6 +300,6 @@ fn flipped_weights_are_refused_wherever_they_are() {
     std::fs::write(&weights, bytes).unwrap();
     let mut command = home.memcloud();
     command.args(["serve", "--offline", "--listen", "127.0.0.1:0", "--model-dir", model.to_str().unwrap()]);
-    let ran = crate::home::finish(&mut command).failed(1);
+    let ran = finish(&mut command).failed(1);
     assert!(ran.stderr.contains("SHA-256"), "{ran:?}");
 }

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{ApiKey, Clock, Episode, EpisodeId, FactId, Session, Space};
+use memcloud_domain::{ApiKey, Clock, Episode, EpisodeId, Error, FactId, Session, Space};
 
 use crate::{Component, EmbeddedFact, Engine, Health, HealthCheck, Intent, Store, Usage, unique_id};
 
@@ -82,5 +82,9 @@ impl Store for InMemoryEngine {}
 impl Health for InMemoryEngine {
     async fn probe(&self) -> Vec<HealthCheck> {
         vec![HealthCheck { component: Component::Store, outcome: Ok(()) }]
+    }
+
+    fn intact(&self) -> Result<(), Error> {
+        Ok(())
     }
 }
