@@ -26,15 +26,21 @@ pub(crate) enum NotFound {
     NotFound(Error),
 }
 
+/// What the parser of HTTP answers to any route, without a body.
+const BY_PARSER: &str = "431";
+pub(crate) const HEAD_TOO_LARGE: &str =
+    "The head is longer than 32 KiB, or has more than 100 fields. The answer has no body.";
+
 /// Whether an operation may answer an error.
 type Applies = fn(&Operation) -> bool;
 
 /// Errors that many operations answer alike: status, name, description, and which operations.
-const SHARED: [(&str, &str, &str, Applies); 10] = [
+const SHARED: [(&str, &str, &str, Applies); 11] = [
     (
         "400",
         "BadRequest",
-        "The head can be read in two ways, or the body ended early or is malformed.",
+        "The head can be read in two ways, or the body ended early or is malformed. A head that is not HTTP gets this \
+         status without a body.",
         every,
     ),
     ("401", "Unauthorized", "There is no key, or it is unknown, revoked or expired.", every),
@@ -48,6 +54,7 @@ const SHARED: [(&str, &str, &str, Applies); 10] = [
     ("413", "PayloadTooLarge", "The body is too large.", has_body),
     ("415", "UnsupportedEncoding", "The body is compressed.", has_body),
     ("422", "Invalid", "The request does not validate; nothing was done.", has_input),
+    (BY_PARSER, "HeadTooLarge", HEAD_TOO_LARGE, every),
     ("500", "Failed", "The server failed; its log says why.", every),
     ("503", "Unavailable", "The memory cannot serve now; `Retry-After` says when to ask again.", every),
     ("507", "StorageFull", "The disk is full; nothing was stored.", every),
@@ -62,13 +69,11 @@ pub(crate) fn add_shared(document: &mut OpenApi) {
 }
 
 /// Describes the shared errors of an operation, apart from those that it describes itself. One with a `default` answers
-/// all errors in another shape.
+/// all errors that have a body in another shape.
 fn add_shared_of(operation: &mut Operation) {
-    if operation.responses.responses.contains_key("default") {
-        return;
-    }
+    let shaped = operation.responses.responses.contains_key("default");
     for (status, name, _, applies) in SHARED {
-        if applies(operation) {
+        if applies(operation) && (!shaped || status == BY_PARSER) {
             let shared = RefOr::Ref(Ref::from_response_name(name));
             operation.responses.responses.entry(status.to_owned()).or_insert(shared);
         }
@@ -77,9 +82,12 @@ fn add_shared_of(operation: &mut Operation) {
 
 /// Describes the shared errors themselves.
 pub(crate) fn describe_shared(components: &mut Components) {
-    for (_, name, description, _) in SHARED {
-        let error = Content::new(Some(Ref::from_schema_name("Error")));
-        let response = ResponseBuilder::new().description(description).content("application/json", error);
+    for (status, name, description, _) in SHARED {
+        let mut response = ResponseBuilder::new().description(description);
+        if status != BY_PARSER {
+            let error = Content::new(Some(Ref::from_schema_name("Error")));
+            response = response.content("application/json", error);
+        }
         components.responses.insert(name.to_owned(), response.build().into());
     }
 }

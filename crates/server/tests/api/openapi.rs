@@ -27,6 +27,18 @@ async fn is_served() {
 }
 
 #[test]
+fn describes_what_the_parser_of_http_answers_to_any_operation() {
+    let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    for (path, operations) in paths {
+        for (method, operation) in operations.as_object().unwrap() {
+            assert!(operation["responses"].get("431").is_some(), "{method} {path}");
+        }
+    }
+    assert!(document["components"]["responses"]["HeadTooLarge"].get("content").is_none());
+}
+
+#[test]
 fn describes_errors_and_the_key() {
     let document: Value = serde_json::from_str(&openapi_json()).unwrap();
     let components = &document["components"];

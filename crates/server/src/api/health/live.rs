@@ -3,6 +3,8 @@
 use axum::Json;
 use memcloud_api::native::Live;
 
+use crate::api::responses::HEAD_TOO_LARGE;
+
 /// Reports that the process runs, without a check of the memory. Needs no key.
 #[utoipa::path(
     get,
@@ -10,7 +12,9 @@ use memcloud_api::native::Live;
     tag = "operation",
     responses(
         (status = 200, description = "The process runs.", body = Live),
-        (status = 400, description = "The head can be read in two ways.", body = memcloud_api::Error),
+        (status = 400, description = "The head can be read in two ways. A head that is not HTTP gets this status without a body.", body = memcloud_api::Error),
+        (status = 431, description = HEAD_TOO_LARGE),
+        (status = 503, description = "All connections are being answered (`too_many_connections`); `Retry-After` says when to ask again.", body = memcloud_api::Error),
     ),
     security(())
 )]
