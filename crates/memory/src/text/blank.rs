@@ -1,16 +1,12 @@
 //! Texts without content.
 
-/// Whether a text shows nothing: it has only spaces, control characters and characters that are not displayed.
-pub(crate) fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || c.is_control() || is_ignorable(c))
-}
+use memcloud_domain::is_invisible;
 
-/// Whether a character is not displayed by itself: Unicode's property `Default_Ignorable_Code_Point`.
-fn is_ignorable(c: char) -> bool {
-    matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
-        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
-        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+/// Whether a text shows nothing: it has only spaces, control characters, characters that are not displayed, selectors of
+/// emoji style and the empty pattern of Braille.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_whitespace() || is_invisible(c) || matches!(c, '\u{2800}' | '\u{fe0e}' | '\u{fe0f}'))
 }
 
 #[cfg(test)]
@@ -19,12 +15,21 @@ mod tests {
 
     #[test]
     fn a_text_without_a_visible_character_is_blank() {
-        for blank in
-            ["", " \n\t", "\u{200b}", "\u{200d}\u{feff} \u{e0061}", "\u{202e}\u{85}", "\u{ad}", "\u{3000}"]
-        {
+        for blank in [
+            "",
+            " \n\t",
+            "\u{200b}",
+            "\u{200d}\u{feff} \u{e0061}",
+            "\u{202e}\u{85}",
+            "\u{ad}",
+            "\u{3000}",
+            "\u{fff9}\u{fffb}",
+            "\u{2800}",
+            "\u{fe0e}\u{fe0f}",
+        ] {
             assert!(is_blank(blank), "{blank:?}");
         }
-        for visible in ["a", " . ", "\u{200b}👍\u{fe0f}", "\u{301}", "ㅤ東"] {
+        for visible in ["a", " . ", "\u{200b}👍\u{fe0f}", "\u{301}", "ㅤ東", "\u{2801}", "\u{fffc}"] {
             assert!(!is_blank(visible), "{visible:?}");
         }
     }
