@@ -16,7 +16,7 @@ mod spaces;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use memcloud_domain::{is_loopback, without_userinfo};
+use memcloud_domain::{is_loopback, shown_address};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -50,13 +50,13 @@ impl Client {
     pub fn new(url: &str, key: Option<SecretString>) -> Result<Self, Error> {
         let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let url =
-            parsed.filter(Url::has_host).ok_or_else(|| Error::InvalidUrl { given: without_userinfo(url) })?;
+            parsed.filter(Url::has_host).ok_or_else(|| Error::InvalidUrl { given: shown_address(url) })?;
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
         // No proxy is between this machine and itself.
         if url.host_str().is_some_and(is_loopback) {
             builder = builder.no_proxy();
         }
-        let shown = without_userinfo(url.as_str().trim_end_matches('/'));
+        let shown = shown_address(url.as_str().trim_end_matches('/'));
         Ok(Self { http: builder.build().map_err(Error::Setup)?, url, shown, key, attempts: 1 })
     }
 
@@ -66,7 +66,7 @@ impl Client {
         Self { attempts: attempts.max(1), ..self }
     }
 
-    /// The address of the instance, without a user and password in it, and without a slash at its end.
+    /// The address of the instance, without a user, a password and a query in it, and without a slash at its end.
     pub fn url(&self) -> &str {
         &self.shown
     }

@@ -19,20 +19,30 @@ pub fn is_invisible(c: char) -> bool {
 
 /// A text for people, with `\u{202e}` and the like in place of invisible characters.
 pub fn visible(text: &str) -> String {
-    replaced(text, |shown, c| write!(shown, "{}", c.escape_unicode()))
+    replaced(text, is_invisible, |shown, c| write!(shown, "{}", c.escape_unicode()))
 }
 
 /// JSON of the same value, with escapes in place of invisible characters.
 pub fn visible_json(json: &str) -> String {
-    replaced(json, |shown, c| {
+    replaced(json, is_invisible, |shown, c| {
         c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(shown, "\\u{unit:04x}"))
     })
 }
 
-fn replaced(text: &str, escape: impl Fn(&mut String, char) -> std::fmt::Result) -> String {
+/// A text as one line of a list or a question: with `\n` and the like in place of line ends and tabs.
+pub fn one_line(text: &str) -> String {
+    let ends = |c: char| matches!(c, '\n'..='\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    replaced(text, ends, |shown, c| write!(shown, "{}", c.escape_default()))
+}
+
+fn replaced(
+    text: &str,
+    hidden: impl Fn(char) -> bool,
+    escape: impl Fn(&mut String, char) -> std::fmt::Result,
+) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_invisible(c) {
+        if hidden(c) {
             // Writing to a String cannot fail.
             let _ = escape(&mut shown, c);
         } else {
@@ -64,7 +74,18 @@ mod tests {
         assert_eq!(visible_json("\"\u{2066}\u{e0041}\u{85}\""), "\"\\u2066\\udb40\\udc41\\u0085\"");
     }
 
+    #[test]
+    fn line_ends_and_tabs_of_one_line_are_shown_as_escapes() {
+        assert_eq!(one_line("evil\r\nroot\t\u{2028}\u{85}x"), "evil\\r\\nroot\\t\\u{2028}\\u{85}x");
+        assert_eq!(one_line("grün 👩\u{200d}🦰\u{fe0f}"), "grün 👩\u{200d}🦰\u{fe0f}");
+    }
+
     proptest! {
+        #[test]
+        fn one_line_is_one_line(text in any::<String>()) {
+            prop_assert!(one_line(&text).lines().count() <= 1);
+        }
+
         #[test]
         fn json_keeps_its_value(text in any::<String>()) {
             let json = visible_json(&Value::from(text.as_str()).to_string());

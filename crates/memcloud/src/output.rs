@@ -3,13 +3,14 @@
 //! What it prints may come from a stranger: from a message that someone stored, or from a server. So everything is made
 //! harmless here, and clippy refuses other ways to print. On a terminal, control characters and invisible ones are shown as
 //! escapes; in JSON they are always escapes, which keeps its value. Data that a program reads through a pipe stay as they
-//! are. Messages are always harmless, and addresses in them lose their user and password.
+//! are, apart from line ends in names, which would forge lines. Messages are always harmless, and addresses in them lose
+//! their user, password and query.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memcloud_domain::{is_invisible, visible, visible_json, without_userinfo};
+use memcloud_domain::{is_invisible, one_line, visible, visible_json, without_userinfo};
 use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 use serde_json::json;
@@ -111,7 +112,7 @@ impl Output {
     pub(crate) fn prompt(self, text: &str) {
         if self.talks_with_person() {
             let mut err = stderr().lock();
-            let text = paint(&message(text), Style::new().cyan());
+            let text = paint(&message(&one_line(text)), Style::new().cyan());
             // A closed terminal shows nothing.
             let _ = write!(err, "{text}").and_then(|()| err.flush());
         }
@@ -125,7 +126,7 @@ impl Output {
     /// Prints a message about the progress of a command.
     pub(crate) fn say(self, line: impl AsRef<str>) {
         if !self.quiet {
-            write_line(&mut stderr().lock(), &message(line.as_ref()));
+            write_line(&mut stderr().lock(), &message(&one_line(line.as_ref())));
         }
     }
 
@@ -185,7 +186,7 @@ pub(crate) fn ask(question: &str) -> Option<bool> {
     }
     let mut err = stderr().lock();
     // A closed terminal answers nothing, which counts as no.
-    let _ = write!(err, "{} [y/N] ", message(question)).and_then(|()| err.flush());
+    let _ = write!(err, "{} [y/N] ", message(&one_line(question))).and_then(|()| err.flush());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -1,6 +1,7 @@
 use memcloud_api::Integer;
 use memcloud_api::native::{ChatAnswer, ChatContext, ChatRequest};
 use memcloud_client::{ChatEvent, ChatStream, Client};
+use memcloud_domain::one_line;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -161,11 +162,12 @@ impl Conversation {
 /// Prints what was recalled.
 fn explain(recalled: &ChatContext, output: Output) {
     for fact in &recalled.profile {
-        output.data(Line::default().dim(format!("  fact    {}: {}", fact.feature, fact.value)));
+        output.data(Line::default().dim(format!("  fact    {}: {}", one_line(&fact.feature), fact.value)));
     }
     for memory in &recalled.memories {
         let at = day_and_time(&memory.timestamp);
-        let said = format!("  {:6.3}  {at}  {}: {}", memory.score, memory.producer, memory.content);
+        let said =
+            format!("  {:6.3}  {at}  {}: {}", memory.score, one_line(&memory.producer), memory.content);
         output.data(Line::default().dim(said));
     }
 }

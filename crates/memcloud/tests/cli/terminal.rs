@@ -20,6 +20,11 @@ const HOSTILE: &str =
 
 /// What a command prints when its three streams are a terminal.
 fn on_terminal(command: &mut Command) -> String {
+    with_typed("", command)
+}
+
+/// What a command prints on a terminal on which someone types this.
+fn with_typed(typed: &str, command: &mut Command) -> String {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -33,6 +38,7 @@ fn on_terminal(command: &mut Command) -> String {
         .stderr(std::process::Stdio::null());
     drop(terminal);
     let (mut master, mut printed) = (File::from(master), Vec::new());
+    master.write_all(typed.as_bytes()).unwrap();
     // The terminal reports an error when its last user has gone.
     let _ = master.read_to_end(&mut printed);
     child.wait().unwrap();
@@ -75,6 +81,33 @@ async fn stored_text_cannot_steer_the_terminal() {
     assert_eq!(colored.matches("\u{1b}[2m").count(), 1, "only its own colors: {colored:?}");
     let piped = home.run(&["list", "--group", "g", "--url", &server.url]).ok().stdout;
     assert!(piped.contains(HOSTILE), "a program reads data as they are: {piped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_cannot_forge_a_line() {
+    let home = Home::new();
+    let server = home.serve();
+    let name = "evil\nroot\ttab";
+    let session = json!({"group_id": name, "session_id": name, "user_id": [name]});
+    let message = json!({"session": session, "producer": name, "episode_content": "seen"});
+    let stored = http().post(format!("{}/v1/memories", server.url)).json(&message).send().await.unwrap();
+    assert_eq!(stored.status(), 200);
+    for args in [
+        &["list", "--group", name][..],
+        &["search", "seen", "--explain", "--group", name],
+        &["sessions", "list"],
+        &["spaces", "list"],
+        &["forget", "--session", name, "--group", name],
+        &["sessions", "delete", name, "--group", name],
+        &["users", "delete", name, "--group", name],
+    ] {
+        let args = [args, &["--url", &server.url]].concat();
+        let asks = args.contains(&"delete") || args[0] == "forget";
+        let mut command = home.memcloud();
+        let printed = if asks { with_typed("n\n", command.args(&args)) } else { home.run(&args).ok().stdout };
+        assert!(printed.contains("evil\\nroot\\ttab"), "{args:?}: {printed}");
+        assert!(!printed.contains("\nroot"), "{args:?}: {printed}");
+    }
 }
 
 /// A server that refuses everything with these words, or chats with them.
@@ -158,7 +191,16 @@ fn typed_text_cannot_steer_the_terminal() {
 #[test]
 fn an_address_is_shown_without_its_password() {
     let home = Home::new();
-    for url in ["http://ann:hunter2@127.0.0.1:1", "ftp://ann:hunter2@x", "http://ann:hunt/er2@127.0.0.1:1"] {
+    for url in [
+        "http://ann:hunter2@127.0.0.1:1",
+        "ftp://ann:hunter2@x",
+        "http://ann:hunt/er2@127.0.0.1:1",
+        "http://ann:hunt'er2@127.0.0.1:1",
+        "ann:hunter2@127.0.0.1:1",
+        "//ann:hunter2@127.0.0.1:1",
+        "http://127.0.0.1:1/?api_key=hunter2",
+        "127.0.0.1:1?api_key=hunter2",
+    ] {
         for command in
             [&["list"][..], &["list", "--json"], &["doctor", "--offline"], &["doctor", "--offline", "--json"]]
         {
