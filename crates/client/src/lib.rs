@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use memcloud_domain::{is_loopback, shown_address};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -33,6 +34,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_mins(2);
 /// The time limit of a whole streamed answer.
 const STREAM_TIMEOUT: Duration = Duration::from_hours(1);
+/// What is encoded in a part of a path: all but the characters that RFC 3986 calls unreserved.
+const NOT_IN_A_NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// One instance to talk to. Cheap to clone.
@@ -78,9 +81,13 @@ impl Client {
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.url.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
+        let mut full = url.path().trim_end_matches('/').to_owned();
+        // `Url` would drop line ends and tabs, and so mean another name. It takes dots for folders, even encoded ones.
+        for part in path.iter().filter(|part| !matches!(**part, "." | "..")) {
+            full.push('/');
+            full.extend(utf8_percent_encode(part, NOT_IN_A_NAME));
         }
+        url.set_path(&full);
         let request = self.http.request(method, url);
         match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),

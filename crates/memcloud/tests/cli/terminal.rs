@@ -97,9 +97,11 @@ async fn a_name_cannot_forge_a_line() {
         &["search", "seen", "--explain", "--group", name],
         &["sessions", "list"],
         &["spaces", "list"],
+        &["spaces", "show", name],
         &["forget", "--session", name, "--group", name],
         &["sessions", "delete", name, "--group", name],
         &["users", "delete", name, "--group", name],
+        &["spaces", "delete", name],
     ] {
         let args = [args, &["--url", &server.url]].concat();
         let asks = args.contains(&"delete") || args[0] == "forget";
