@@ -7,7 +7,7 @@ use crate::Error;
 pub(crate) struct Threads(Option<ThreadPool>);
 
 impl Threads {
-    /// Starts so many threads, each of which begins with `begin`.
+    /// Starts this many threads, each of which begins with `begin`.
     pub(crate) fn start(count: usize, name: &'static str, begin: fn()) -> Result<Self, Error> {
         let builder = rayon::ThreadPoolBuilder::new()
             .num_threads(count)

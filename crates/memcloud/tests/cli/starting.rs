@@ -141,10 +141,14 @@ fn invalid_keys_are_reported_and_never_mean_no_keys() {
         let ran = finish(command.args(OFFLINE).env(name, value)).failed(2);
         assert!(ran.stderr.contains(&format!("{name} holds no key")), "{ran:?}");
     }
-    for keys in ["','", "[]", "[1, 2]", "['']"] {
+    let no_key = "'api_keys' in the settings file holds no key";
+    let no_text = "'api_keys' must be a list of texts";
+    for (keys, wrong) in
+        [("','", no_key), ("[]", no_key), ("['']", no_key), ("[1, 2]", no_text), ("[1, 'a']", no_text)]
+    {
         let config = home.write("config.toml", &format!("api_keys = {keys}\n"));
         let ran = home.run(&[&OFFLINE[..], &["--config", config.to_str().unwrap()]].concat()).failed(2);
-        assert!(ran.stderr.contains("'api_keys' in the settings file holds no key"), "{keys}: {ran:?}");
+        assert!(ran.stderr.contains(wrong), "{keys}: {ran:?}");
     }
     assert!(!home.data().exists());
 }

@@ -315,13 +315,14 @@ pub(crate) fn is_named(headers: &HeaderMap) -> bool {
     names.as_flattened().iter().any(|name| headers.contains_key(*name))
 }
 
-/// The value of the first of these headers that is there. They must not differ.
+/// The value of the first of these headers that is there. It must not have several.
 pub(crate) fn header(
     headers: &HeaderMap,
     spellings: [&'static str; 2],
     problems: &mut Problems,
 ) -> Option<String> {
-    let mut values = spellings.iter().flat_map(|name| headers.get_all(*name));
+    let name = spellings.into_iter().find(|name| headers.contains_key(*name))?;
+    let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     if values.any(|other| other != value) {
         let msg = "the header is there more than once, with different values";
