@@ -38,14 +38,16 @@ pub struct TypedBody<T> {
     problems: Problems,
     bytes: Bytes,
     /// The body with neutral values in place of those that cannot be read, where there are any.
-    readable: Option<Bytes>,
+    readable: Option<Value>,
 }
 
 impl<T: DeserializeOwned> TypedBody<T> {
     /// The fields of the body that its type does not have.
     pub fn unknown_fields(&self) -> Vec<Place> {
-        let body = self.readable.as_ref().unwrap_or(&self.bytes);
-        step_aside(is_large(body), || memcloud_api::unknown_fields::<T>(body))
+        step_aside(is_large(&self.bytes), || match &self.readable {
+            None => memcloud_api::unknown_fields::<T>(&self.bytes),
+            Some(body) => memcloud_api::unknown_fields::<T>(body.to_string().as_bytes()),
+        })
     }
 
     /// The same body, in which such a field is a problem. For a request that does lasting harm when it is misread.
@@ -99,14 +101,13 @@ impl<T: Deserr<Problems>> TypedBody<T> {
         // The bytes themselves were counted as they arrived.
         counted.take(size.cost().saturating_sub(bytes.len()))?;
         let body = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
-        let (rest, problems) = match memcloud_api::read(body) {
-            Ok(value) => {
-                let problems = Problems::default();
-                return Ok(Self { value: Some(value), problems, bytes, readable: None });
+        let (value, problems, readable) = match memcloud_api::read(body) {
+            Ok(value) => (Some(value), Problems::default(), None),
+            Err(problems) => {
+                let (value, readable) = memcloud_api::read_rest(json(&bytes), &problems).unzip();
+                (value, problems, readable)
             }
-            Err(problems) => (memcloud_api::read_rest(json(&bytes), &problems), problems),
         };
-        let (value, readable) = rest.map(|(value, body)| (value, Bytes::from(body.to_string()))).unzip();
         Ok(Self { value, problems, bytes, readable })
     }
 }
