@@ -29,6 +29,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store-postgres", &["ports", "domain", "store-connection"]),
     ("store-neo4j", &["ports", "domain", "store-connection", "tasks"]),
     ("client", &["api", "domain", "sse"]),
+    ("control", &["client", "api", "domain", "tasks"]),
+    ("control-store", &["control", "domain"]),
     ("http", &["api", "domain", "tasks", "sse"]),
     ("server", &["memory", "api", "http", "ports", "domain", "tasks", "sse"]),
     (

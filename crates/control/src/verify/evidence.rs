@@ -1,0 +1,88 @@
+use memcloud_domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+
+use crate::instances::Reason;
+
+/// One thing that a working instance does.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumIter,
+    EnumString,
+    IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Criterion {
+    /// A message is stored in less than two seconds.
+    Store,
+    /// A search finds the right message first.
+    Search,
+    /// A message is found from another session.
+    OtherSession,
+    /// No request of the verification timed out.
+    NoTimeout,
+    /// What was stored is there after a restart of the process.
+    Persistence,
+    /// A fact is learned from messages.
+    Profile,
+    /// A chat knows what was said before, in its session and in another one.
+    Chat,
+}
+
+/// What a criterion's check found.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString, IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Outcome {
+    /// It was seen to work.
+    Passed,
+    /// It was seen not to work.
+    Failed,
+    /// It cannot be checked, such as a chat without a language model.
+    NotChecked,
+}
+
+/// What was seen of one criterion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What was checked.
+    pub criterion: Criterion,
+    /// What was found.
+    pub outcome: Outcome,
+    /// What was sent: method, path and body. No secret.
+    pub sent: String,
+    /// What came back, shortened.
+    pub received: String,
+    /// How long it took.
+    pub millis: f64,
+    /// When.
+    #[serde(with = "moment")]
+    pub at: Timestamp,
+    /// Why it failed, or why it was not checked.
+    pub reason: Option<Reason>,
+}
+
+/// A moment as text.
+mod moment {
+    use memcloud_domain::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(moment)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
