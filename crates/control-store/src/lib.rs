@@ -1,1 +1,16 @@
 //! Where the control plane keeps what it knows: SQLite.
+//!
+//! All SQL of the control plane is here. Each operation of [`memcloud_control::ControlStore`] is one transaction, synchronized to
+//! the disk before it answers.
+
+mod audit;
+mod database;
+mod error;
+mod evidence;
+mod instances;
+mod operations;
+mod row;
+mod secrets;
+mod users;
+
+pub use database::SqliteControlStore;
