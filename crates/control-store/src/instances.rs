@@ -26,6 +26,7 @@ impl InstanceStore for SqliteControlStore {
         let (instance, settings) = (instance.clone(), settings.clone());
         let (operation, audit) = (operation.clone(), audit.clone());
         self.work("keeping a new instance", move |tx| {
+            give_way(tx, &instance)?;
             insert(tx, &instance)?;
             put_settings(tx, &instance.id, &settings)?;
             insert_operation(tx, &operation)?;
@@ -84,6 +85,21 @@ impl InstanceStore for SqliteControlStore {
         let (id, changed) = (id.clone(), changed.clone());
         self.work("changing an instance", move |tx| change(tx, &id, &changed, at)).await
     }
+}
+
+/// Removes an instance of the same name that could not be made: nothing of it is left, and it would keep the name.
+fn give_way(tx: &Connection, instance: &Instance) -> Result<(), WorkError> {
+    let mut select = tx.prepare_cached(
+        "UPDATE instances SET state = 'removed', wanted = 'removed', changed_at = ?3
+         WHERE organization = ?1 AND name = ?2 AND state = 'failed' RETURNING id",
+    )?;
+    let given =
+        params![instance.organization.as_str(), instance.name.as_str(), instance.created_at.as_micros()];
+    let failed = select.query_map(given, |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for id in failed {
+        tx.execute("DELETE FROM settings WHERE instance = ?1", [id])?;
+    }
+    Ok(())
 }
 
 fn insert(tx: &Connection, instance: &Instance) -> Result<(), WorkError> {

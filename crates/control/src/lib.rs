@@ -11,21 +11,25 @@
 
 pub mod access;
 mod audit;
+mod control;
 mod error;
 mod id;
 pub mod instances;
 pub mod operations;
 mod seal;
+mod secrets;
 mod store;
 pub mod targets;
 pub mod verify;
 
 pub use audit::{Actor, AuditEntry};
+pub use control::{Caller, Control, Data, NewInstance};
 pub use error::Error;
 pub use id::{InstanceId, OperationId, OrganizationId, TokenId, UserId};
 pub use instances::{Instance, Name, Reason, State, Topology, Wanted};
 pub use operations::{Operation, OperationKind, OperationState, Plan};
 pub use seal::{Seal, SealError, Sealed};
+pub use secrets::Secrets;
 pub use store::{
     AuditStore, ControlStore, EvidenceStore, InstanceChange, InstanceStore, OperationStore, Page, PageQuery,
     SecretStore, UserStore,
