@@ -3,6 +3,7 @@
 //! One struct per body is the parser, the schema in the OpenAPI document and the client's type. Requests are read by
 //! [`read`], and where they cannot be read by [`read_rest`], so that every problem of a body is reported with its place.
 
+pub mod console;
 mod error;
 pub mod memmachine_v1;
 pub mod native;

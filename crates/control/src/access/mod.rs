@@ -1,5 +1,6 @@
 //! Who may do what with a console: organizations, users with roles, and tokens.
 
+mod accounts;
 mod password;
 mod token;
 
@@ -7,6 +8,7 @@ use memcloud_domain::{Right, Rights, Timestamp};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr};
 
+pub use accounts::{Accounts, Identity, Refused};
 pub use password::{InvalidPassword, Password};
 pub use token::{SignIn, Token, TokenHash, TokenKind};
 
