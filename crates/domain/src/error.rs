@@ -51,6 +51,16 @@ pub enum Error {
         /// The data directory.
         place: String,
     },
+    /// A file of the open database was shortened.
+    #[error(
+        "the {file} in {place} was shortened while it was open: the newest changes are lost, and nothing more is stored"
+    )]
+    StorageShortened {
+        /// The data directory.
+        place: String,
+        /// Which file.
+        file: &'static str,
+    },
     /// Something that is stored cannot be read.
     #[error("the store is damaged: {what}")]
     StorageDamaged {
@@ -158,6 +168,7 @@ impl Error {
             Self::StorageLocked { .. } => "storage_locked",
             Self::StorageBusy(_) => "storage_busy",
             Self::StorageGone { .. } => "storage_gone",
+            Self::StorageShortened { .. } => "storage_shortened",
             Self::StorageDamaged { .. } => "storage_damaged",
             Self::StorageIncomplete { .. } => "storage_incomplete",
             Self::StorageNewer { .. } => "storage_newer",
@@ -183,6 +194,7 @@ impl Error {
             | Self::StorageLocked { .. }
             | Self::StorageBusy(_)
             | Self::StorageGone { .. }
+            | Self::StorageShortened { .. }
             | Self::StorageIncomplete { .. }
             | Self::StorageNewer { .. }
             | Self::Database { .. }

@@ -133,6 +133,9 @@ fn of_storage(code: &str) -> &'static str {
         "storage_locked" => "stop the other memcloud, or use another data directory",
         "storage_busy" => "end the transaction of the other program, then send the request again",
         "storage_gone" => "put the data directory back as it was, then send the request again",
+        "storage_shortened" => {
+            "restart the server, which then says what is missing; put the file back as it was or restore a backup"
+        }
         "storage_damaged" => {
             "restore a backup, or copy what can be read with 'memcloud export'; 'memcloud doctor' lists the damage"
         }

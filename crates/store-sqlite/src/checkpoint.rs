@@ -1,4 +1,5 @@
-//! The checkpoint that empties the write-ahead log after a deletion: until then the log still holds the deleted text.
+//! Checkpoints of the write-ahead log: those that keep it short, and those that empty it after a deletion, because until then
+//! the log still holds the deleted text.
 
 use std::time::{Duration, Instant};
 
@@ -35,10 +36,10 @@ impl Checkpoint {
         self.next
     }
 
-    /// Tries it at its time.
-    pub(crate) fn proceed(&mut self, connection: &Connection) {
+    /// Tries it at its time, and says whether it did.
+    pub(crate) fn proceed(&mut self, connection: &Connection) -> bool {
         if self.next.is_none_or(|next| next > Instant::now()) {
-            return;
+            return false;
         }
         let emptied = empty_log(connection);
         let now = Instant::now();
@@ -61,6 +62,42 @@ impl Checkpoint {
             _ => {}
         }
         self.is_delayed = is_delayed;
+        true
+    }
+}
+
+/// With this many frames in the log they are copied into the database, as SQLite does by default.
+const LONG: u64 = 1_000;
+
+/// What the write-ahead log holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Log {
+    frames: u64,
+}
+
+impl Log {
+    /// Asks SQLite, which looks at the index of the log in memory.
+    pub(crate) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut ask = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        ask.query_row([], |row| Ok(Self { frames: row.get::<_, i64>(1)?.max(0).cast_unsigned() }))
+    }
+
+    /// How many bytes its file has at least, with pages of this size. See <https://sqlite.org/fileformat2.html#walformat>.
+    pub(crate) fn bytes(self, page: u64) -> u64 {
+        const HEADER: u64 = 32;
+        const FRAME_HEADER: u64 = 24;
+        if self.frames == 0 { 0 } else { HEADER + self.frames * (FRAME_HEADER + page) }
+    }
+
+    /// Copies a long log into the database, as far as no reader is in the way. The next write then begins it anew.
+    pub(crate) fn shorten(self, connection: &Connection) {
+        if self.frames < LONG {
+            return;
+        }
+        let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = copied {
+            tracing::debug!(%error, "cannot copy the write-ahead log into the database; will retry");
+        }
     }
 }
 

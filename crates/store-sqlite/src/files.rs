@@ -2,6 +2,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use memcloud_domain::Error;
 use rustix::fs::OFlags;
@@ -12,10 +13,39 @@ use crate::sibling;
 
 /// The files of the open database, as they were when it was opened.
 ///
-/// SQLite goes on with files that were removed or replaced under it, and what is written to them then is lost.
+/// SQLite goes on with files that were removed, replaced or shortened under it, and what is written to them then is lost.
+/// Bytes that are overwritten in place do not show here: reads find them, as far as they break a page, and so does the check
+/// of the database's integrity.
 pub(crate) struct Files {
     place: String,
-    known: Vec<(PathBuf, Identity)>,
+    known: [Known; 3],
+    /// How many bytes the database and its log have at least.
+    database_bytes: AtomicU64,
+    log_bytes: AtomicU64,
+}
+
+/// A file and what it was; `None` if there was none.
+struct Known {
+    path: PathBuf,
+    identity: Option<Identity>,
+}
+
+/// What happened to the files.
+#[derive(Clone, Debug)]
+pub(crate) enum Loss {
+    /// A file is no longer there, or another one has its name.
+    Gone { place: String },
+    /// A file is shorter than it must be.
+    Shortened { place: String, file: &'static str },
+}
+
+impl From<Loss> for Error {
+    fn from(loss: Loss) -> Self {
+        match loss {
+            Loss::Gone { place } => Self::StorageGone { place },
+            Loss::Shortened { place, file } => Self::StorageShortened { place, file },
+        }
+    }
 }
 
 /// The device and the number of a file.
@@ -29,16 +59,41 @@ impl Files {
     pub(crate) fn of(database: &Path) -> Self {
         let place = database.parent().unwrap_or(database).display().to_string();
         let paths = [database.to_owned(), sibling(database, "-wal"), sibling(database, "-shm")];
-        let known = paths.into_iter().filter_map(|path| identity(&path).map(|found| (path, found))).collect();
-        Self { place, known }
+        let found = paths.map(|path| (look(&path), path));
+        let [database_bytes, _, _] =
+            found.each_ref().map(|(found, _)| found.map_or(0, |(_, bytes)| bytes).into());
+        let known = found.map(|(found, path)| Known { identity: found.map(|(identity, _)| identity), path });
+        Self { place, known, database_bytes, log_bytes: AtomicU64::default() }
     }
 
-    /// Refuses when a file is no longer there, or another one has its name.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.known.iter().all(|(path, known)| identity(path) == Some(*known)) {
-            Ok(())
+    /// Notes how many bytes the log has at least. Only the thread that writes knows.
+    pub(crate) fn expect_log(&self, bytes: u64) {
+        self.log_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Refuses when a file is no longer there, or when another one has its name. Returns their sizes.
+    pub(crate) fn check_places(&self) -> Result<[u64; 3], Loss> {
+        let mut sizes = [0; 3];
+        for (Known { path, identity }, size) in self.known.iter().zip(&mut sizes) {
+            let Some(known) = identity else { continue };
+            match look(path) {
+                Some((found, bytes)) if found == *known => *size = bytes,
+                _ => return Err(Loss::Gone { place: self.place.clone() }),
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// The same when a file is also shorter than it was, unless this process has emptied it.
+    pub(crate) fn check(&self) -> Result<(), Loss> {
+        let [database, log, _] = self.check_places()?;
+        let shortened = |file| Err(Loss::Shortened { place: self.place.clone(), file });
+        if database < self.database_bytes.fetch_max(database, Ordering::Relaxed) {
+            shortened("database")
+        } else if log < self.log_bytes.load(Ordering::Relaxed) {
+            shortened("write-ahead log")
         } else {
-            Err(Error::StorageGone { place: self.place.clone() })
+            Ok(())
         }
     }
 }
@@ -50,16 +105,19 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
-/// Does not ask for the times of the file: Linux would then keep an exact time of the next write, and the next commit would
-/// have to write that as well.
+/// The identity and the size of a file.
+///
+/// Does not ask for its times: Linux would then keep an exact time of the next write, and the next commit would have to write
+/// that as well.
 #[cfg(target_os = "linux")]
-fn identity(path: &Path) -> Option<Identity> {
-    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), StatxFlags::INO).ok()?;
-    Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
+fn look(path: &Path) -> Option<(Identity, u64)> {
+    let wanted = StatxFlags::INO | StatxFlags::SIZE;
+    let found = rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), wanted).ok()?;
+    Some(((found.stx_dev_major, found.stx_dev_minor, found.stx_ino), found.stx_size))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn identity(path: &Path) -> Option<Identity> {
+fn look(path: &Path) -> Option<(Identity, u64)> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+    std::fs::metadata(path).ok().map(|found| ((found.dev(), found.ino()), found.len()))
 }

@@ -170,7 +170,7 @@ impl SqliteStore {
     }
 
     async fn prove(&self) -> Result<(), Error> {
-        self.files.check()?;
+        self.files.check_places()?;
         let directory = self.path.parent().unwrap_or(&self.path).to_owned();
         error::blocking("probing the store", move || room::prove(&directory)).await?;
         self.writer.probe().await?;

@@ -78,7 +78,11 @@ impl Pool {
         work: impl FnOnce(&Connection) -> Result<T, WorkError>,
     ) -> Result<T, Error> {
         let connection = self.take()?;
-        let result = work(&connection).map_err(|failure| failure.doing(doing));
+        let result = work(&connection).map_err(|failure| match (&failure, self.files.check()) {
+            // SQLite says only that it cannot read.
+            (WorkError::Sqlite(_), Err(loss)) => loss.into(),
+            _ => failure.doing(doing),
+        });
         self.give_back(connection);
         result.inspect_err(|error| self.damage.note(error))
     }
@@ -88,7 +92,7 @@ impl Pool {
             return Ok(idle);
         }
         // A new connection must not read another database than those before.
-        self.files.check()?;
+        self.files.check_places()?;
         schema::connect(&self.path, self.index)
     }
 

@@ -89,12 +89,20 @@ pub(crate) fn prove_writable(connection: &Connection) -> Result<(), WorkError> {
     Ok(connection.execute_batch("ROLLBACK TO probe; RELEASE probe")?)
 }
 
+/// The size of the database's pages, in bytes.
+pub(crate) fn page_size(connection: &Connection) -> rusqlite::Result<u64> {
+    number(connection, "PRAGMA page_size")
+}
+
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from)
+}
+
 /// Limits the database to its current size plus this number of bytes, or lifts the limit.
 pub(crate) fn limit_size(connection: &Connection, growth: Option<u64>) -> rusqlite::Result<()> {
     const UNLIMITED: u64 = u32::MAX as u64 - 1;
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from);
     let pages = match growth {
-        Some(bytes) => number("PRAGMA page_count")? + bytes / number("PRAGMA page_size")?,
+        Some(bytes) => number(connection, "PRAGMA page_count")? + bytes / page_size(connection)?,
         None => UNLIMITED,
     };
     connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))

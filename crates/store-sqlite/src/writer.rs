@@ -11,9 +11,9 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 use tokio::sync::oneshot;
 
 use crate::answered::Counter;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Log};
 use crate::error::{self, WorkError};
-use crate::files::Files;
+use crate::files::{Files, Loss};
 use crate::meta;
 use crate::room::Reserve;
 use crate::schema::{self, BUSY_TIMEOUT};
@@ -83,6 +83,8 @@ where
 
     fn answer(self: Box<Self>, committed: Result<(), &Lost>) {
         let result = match (self.outcome, committed) {
+            // Whatever else failed, this is why.
+            (_, Err(lost @ Lost::Files(_))) => Err(lost.error(self.doing)),
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(value)), Ok(())) => Ok(value),
             (_, Err(lost)) => Err(lost.error(self.doing)),
@@ -99,20 +101,32 @@ enum Lost {
         code: Option<ffi::Error>,
         message: String,
     },
-    /// The files are no longer in this place.
-    Gone(String),
+    /// The files are gone or shortened.
+    Files(Loss),
 }
 
 impl Lost {
     fn error(&self, doing: &'static str) -> Error {
         match self {
             Self::Sqlite { code, message } => error::storage(*code, doing, message.clone().into()),
-            Self::Gone(place) => Error::StorageGone { place: place.clone() },
+            Self::Files(loss) => loss.clone().into(),
         }
+    }
+
+    /// Another program has emptied the log, as it may.
+    fn emptied() -> Self {
+        let code = Some(ffi::Error::new(ffi::SQLITE_BUSY));
+        Self::Sqlite { code, message: "another program emptied the write-ahead log".into() }
     }
 
     fn is_full(&self) -> bool {
         matches!(self, Self::Sqlite { code: Some(ffi::Error { code: ErrorCode::DiskFull, .. }), .. })
+    }
+}
+
+impl From<Loss> for Lost {
+    fn from(loss: Loss) -> Self {
+        Self::Files(loss)
     }
 }
 
@@ -138,6 +152,12 @@ impl Writer {
     pub(crate) fn start(output: Output, damage: Arc<Damage<i64>>) -> Result<Self, Error> {
         let (queue, jobs) = mpsc::channel();
         let locked_out = Arc::new(AtomicBool::new(false));
+        let failed = |error: rusqlite::Error| WorkError::from(error).doing("starting the writer");
+        let page = schema::page_size(&output.connection).map_err(failed)?;
+        // The thread does that itself, after it has answered.
+        output.connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
+        let log = Log::of(&output.connection).map_err(failed)?;
+        output.files.expect_log(log.bytes(page));
         let thread = Thread {
             connection: output.connection,
             files: output.files,
@@ -148,6 +168,8 @@ impl Writer {
             long: VecDeque::new(),
             checkpoint: Checkpoint::default(),
             is_limited: false,
+            page,
+            log,
         };
         let thread = std::thread::Builder::new()
             .name("memory-writer".into())
@@ -240,6 +262,9 @@ struct Thread {
     checkpoint: Checkpoint,
     /// Whether the size of the database is limited.
     is_limited: bool,
+    /// The size of a page, in bytes.
+    page: u64,
+    log: Log,
 }
 
 impl Thread {
@@ -254,7 +279,10 @@ impl Thread {
                 Some((_, work)) => self.commit_together(vec![work]),
                 None => {}
             }
-            self.checkpoint.proceed(&self.connection);
+            if self.checkpoint.proceed(&self.connection) {
+                self.measure_log();
+            }
+            self.log.shorten(&self.connection);
         }
     }
 
@@ -287,11 +315,14 @@ impl Thread {
     }
 
     fn commit_together(&mut self, mut works: Vec<Waiting>) {
-        let mut committed = self.commit(&mut works);
-        // What was written into files that are no longer there is lost.
-        if committed.is_ok() {
-            committed = self.check_files();
-        }
+        let committed = self.commit(&mut works);
+        self.measure_log();
+        let committed = match (self.files.check(), committed) {
+            // What was written into files that are no longer there, or no longer whole, is lost.
+            (Err(loss), _) => Err(Lost::Files(loss)),
+            (Ok(()), Err(Lost::Files(_))) => Err(Lost::emptied()),
+            (Ok(()), committed) => committed,
+        };
         let is_full = committed.as_ref().is_err_and(Lost::is_full);
         for waiting in works {
             waiting.work.answer(committed.as_ref().copied());
@@ -322,10 +353,19 @@ impl Thread {
             }
         }
         self.reserve.refill();
+        self.measure_log();
+    }
+
+    /// Notes how long the log is. Not in a transaction, where SQLite does not say.
+    fn measure_log(&mut self) {
+        // Where that fails, the log is at least as long as it was.
+        if let Ok(log) = Log::of(&self.connection) {
+            self.log = log;
+            self.files.expect_log(log.bytes(self.page));
+        }
     }
 
     fn commit(&mut self, works: &mut [Waiting]) -> Result<(), Lost> {
-        self.check_files()?;
         if works.iter().any(|waiting| !waiting.counts) {
             self.reserve.refill();
         }
@@ -354,18 +394,13 @@ impl Thread {
             return Ok(tx.rollback()?);
         }
         let answered = if changes > 0 { Some(meta::count_write(&tx)?) } else { None };
+        // As late as possible: what is written now gives a file that was shortened its old size again, with a hole in it.
+        self.files.check()?;
         tx.commit()?;
         if let Some(writes) = answered {
             self.answered.set(writes);
         }
         Ok(())
-    }
-
-    fn check_files(&self) -> Result<(), Lost> {
-        self.files.check().map_err(|error| match error {
-            Error::StorageGone { place } => Lost::Gone(place),
-            other => Lost::Sqlite { code: None, message: other.to_string() },
-        })
     }
 
     /// Deletes in the room of the reserve.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use memcloud_domain::{Error, Space};
@@ -135,6 +136,110 @@ async fn nothing_is_stored_into_files_that_are_gone() {
     }
     store(&memory, &space, "kept, too").await.unwrap();
     assert_eq!(engine.episodes.counts().await.unwrap().episodes, 3);
+}
+
+/// Shortens a file as another program does.
+fn shorten(file: &Path, bytes: u64) {
+    let ran = std::process::Command::new("truncate").args(["-s", &bytes.to_string()]).arg(file).status();
+    assert!(ran.unwrap().success());
+}
+
+#[tokio::test]
+async fn nothing_is_stored_into_files_that_were_shortened() {
+    let shares = [|_| 0, |bytes: u64| bytes / 2, |bytes| bytes - 1];
+    for (suffix, left) in ["-wal", ""].into_iter().flat_map(|suffix| shares.map(|left| (suffix, left))) {
+        let directory = tempfile::tempdir().unwrap();
+        let space = space("shortened");
+        for _ in 0..2 {
+            // The second time, the first half is in the database and the second in its log.
+            let memory = memory::memory(open(directory.path()).await).await;
+            for n in 0..9 {
+                store(&memory, &space, &format!("number {n}")).await.unwrap();
+            }
+        }
+        let engine = open(directory.path()).await;
+        let memory = memory::memory(engine.clone()).await;
+        store(&memory, &space, "kept").await.unwrap();
+        let file = sibling(directory.path(), suffix);
+        let left = left(file.metadata().unwrap().len());
+        shorten(&file, left);
+        for _ in 0..3 {
+            let refused = store(&memory, &space, "lost").await;
+            assert!(matches!(refused, Err(Error::StorageShortened { .. })), "{suffix} {left}: {refused:?}");
+            let found = failure(&engine).await;
+            assert!(matches!(found, Error::StorageShortened { .. }), "{suffix} {left}: {found:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_store_is_answered_that_began_after_the_log_was_shortened() {
+    for round in 0..4 {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = open(directory.path()).await;
+        let memory = Arc::new(memory::memory(engine).await);
+        let is_short = Arc::new(AtomicBool::new(false));
+        let stored = Arc::new(AtomicUsize::new(0));
+        let mut writers = tokio::task::JoinSet::new();
+        for writer in 0..8 {
+            let (memory, is_short, stored) = (memory.clone(), is_short.clone(), stored.clone());
+            writers.spawn(async move {
+                loop {
+                    let began_after = is_short.load(Ordering::SeqCst);
+                    let answer = store(&memory, &space("load"), &format!("{writer} said it")).await;
+                    stored.fetch_add(1, Ordering::SeqCst);
+                    match answer {
+                        Ok(()) => assert!(!began_after, "it was answered and is lost"),
+                        Err(error) => {
+                            return assert!(matches!(error, Error::StorageShortened { .. }), "{error:?}");
+                        }
+                    }
+                }
+            });
+        }
+        while stored.load(Ordering::SeqCst) < 50 + 13 * round {
+            tokio::task::yield_now().await;
+        }
+        shorten(&sibling(directory.path(), "-wal"), 4_096 * round as u64);
+        is_short.store(true, Ordering::SeqCst);
+        writers.join_all().await;
+    }
+}
+
+#[tokio::test]
+async fn another_program_may_empty_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = open(directory.path()).await;
+    let memory = memory::memory(engine.clone()).await;
+    let space = space("emptied");
+    for n in 0..5 {
+        store(&memory, &space, &format!("number {n}")).await.unwrap();
+        let other = Connection::open(directory.path().join(FILE)).unwrap();
+        other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        drop(other);
+        assert_eq!(sibling(directory.path(), "-wal").metadata().unwrap().len(), 0);
+        match store(&memory, &space, "refused once, if at all").await {
+            Ok(()) | Err(Error::StorageBusy(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    store(&memory, &space, "the last").await.unwrap();
+    assert!(engine.health.probe().await[0].outcome.is_ok());
+    let stored = engine.episodes.counts().await.unwrap().episodes;
+    drop((memory, engine));
+    assert_eq!(open(directory.path()).await.episodes.counts().await.unwrap().episodes, stored);
+}
+
+#[tokio::test]
+async fn the_log_does_not_grow_while_messages_are_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let memory = memory::memory(open(directory.path()).await).await;
+    let mut largest = 0;
+    for n in 0..600 {
+        store(&memory, &space("long"), &format!("{n} {}", "words ".repeat(3_000))).await.unwrap();
+        largest = largest.max(sibling(directory.path(), "-wal").metadata().unwrap().len());
+    }
+    assert!(largest < 8 << 20, "{largest} bytes");
 }
 
 #[cfg(target_os = "linux")]

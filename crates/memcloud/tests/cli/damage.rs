@@ -284,6 +284,28 @@ async fn a_start_without_the_log_of_a_killed_server_says_what_is_missing() {
     assert!(doctor.code == 1 && doctor.stdout.contains("that were answered are missing"), "{doctor:?}");
 }
 
+#[tokio::test]
+async fn a_log_that_is_shortened_while_the_server_runs_ends_its_stores() {
+    let home = Home::new();
+    let mut server = home.serve();
+    for n in 0..5 {
+        store(&server.url, &content(n)).await.unwrap();
+    }
+    let log = home.data().join(format!("{FILE}-wal"));
+    let ran = std::process::Command::new("truncate").args(["-s", "0"]).arg(&log).status().unwrap();
+    assert!(ran.success());
+    for _ in 0..9 {
+        let ran = home.run(&["add", "lost", "--url", &server.url]).failed(1);
+        assert!(ran.stderr.contains("the write-ahead log in ") && ran.stderr.contains("restart"), "{ran:?}");
+    }
+    assert_eq!(readiness(&server.url).await["code"], "storage_shortened");
+    server.signal("TERM");
+    server.ended();
+    let server = home.serve();
+    let ready = readiness(&server.url).await;
+    assert_eq!(ready["code"], "storage_incomplete", "{ready}");
+}
+
 #[test]
 fn flipped_weights_are_refused_wherever_they_are() {
     let home = Home::new();
