@@ -343,17 +343,28 @@ impl Runner {
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
         let mut work = std::pin::pin!(work);
-        loop {
+        let outcome = loop {
             tokio::select! {
-                biased;
-                Some(message) = said.recv() => {
-                    let event = self.step_event(EventKind::Message, record, &message);
-                    self.store.journal_event(operation, &event).await?;
-                    self.announce(operation);
-                }
-                outcome = &mut work => return Ok(outcome),
+                Some(message) = said.recv() => self.keep_message(operation, record, &message).await?,
+                outcome = &mut work => break outcome,
             }
+        };
+        while let Ok(message) = said.try_recv() {
+            self.keep_message(operation, record, &message).await?;
         }
+        Ok(outcome)
+    }
+
+    async fn keep_message(
+        &self,
+        operation: &OperationId,
+        record: &StepRecord,
+        message: &str,
+    ) -> Result<(), Error> {
+        let event = self.step_event(EventKind::Message, record, message);
+        self.store.journal_event(operation, &event).await?;
+        self.announce(operation);
+        Ok(())
     }
 
     async fn journal(
