@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use memcloud_control::{Actor, AuditEntry, AuditStore, Error, OrganizationId, Page, PageQuery};
+use memcloud_control::{Actor, AuditEntry, AuditStore, Error, OrganizationId, Page, PageQuery, TokenId};
 use rusqlite::{Connection, Row, params};
 
 use crate::SqliteControlStore;
@@ -38,7 +38,7 @@ impl AuditStore for SqliteControlStore {
 /// Keeps an entry, in the transaction of what it is about.
 pub(crate) fn record(tx: &Connection, entry: &AuditEntry) -> Result<(), WorkError> {
     let (user, token) = match &entry.actor {
-        Actor::User { user, token, .. } => (Some(user.as_str()), token.as_ref().map(|token| token.as_str())),
+        Actor::User { user, token, .. } => (Some(user.as_str()), token.as_ref().map(TokenId::as_str)),
         Actor::System => (None, None),
     };
     tx.prepare_cached(
