@@ -42,6 +42,8 @@ struct Live {
     cancel: CancellationToken,
     /// Rises with every event.
     news: watch::Sender<u64>,
+    /// Whether it was started once more.
+    again: bool,
 }
 
 impl Runner {
@@ -64,17 +66,29 @@ impl Runner {
         Ok(())
     }
 
-    /// Runs an operation that the store has.
+    /// Runs an operation that the store has. One that runs already is run once more when it has ended: it may have been
+    /// queued again just then.
     pub fn start(&self, id: &OperationId) {
-        let cancel = CancellationToken::new();
-        let live = Live { cancel: cancel.clone(), news: watch::Sender::new(0) };
-        if self.running().insert(id.clone(), live).is_some() {
+        let mut running = self.running();
+        if let Some(live) = running.get_mut(id) {
+            live.again = true;
             return;
         }
+        let live = Live { cancel: CancellationToken::new(), news: watch::Sender::new(0), again: false };
+        let mut cancel = live.cancel.clone();
+        running.insert(id.clone(), live);
         let (runner, id) = (self.clone(), id.clone());
         self.tasks.spawn("operation", |stop| async move {
             // At a shutdown the operation is left as a crash would leave it: the next process goes on with it.
-            stop.run_until_cancelled(runner.run_to_end(&id, &cancel)).await;
+            while stop.run_until_cancelled(runner.run_to_end(&id, &cancel)).await.is_some() {
+                let mut running = runner.running();
+                let Some(live) = running.get_mut(&id).filter(|live| live.again) else {
+                    running.remove(&id);
+                    return;
+                };
+                (live.again, live.cancel) = (false, CancellationToken::new());
+                cancel = live.cancel.clone();
+            }
             runner.running().remove(&id);
         });
     }
@@ -106,6 +120,9 @@ impl Runner {
     /// Reads the operation and goes on with it as its journal says. Fails only where the store does.
     async fn run(&self, id: &OperationId, cancel: &CancellationToken) -> Result<(), Error> {
         let operation = self.store.operation(id).await?;
+        if operation.state.has_ended() {
+            return Ok(());
+        }
         if operation.cancel {
             cancel.cancel();
         }
