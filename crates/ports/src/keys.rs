@@ -43,6 +43,26 @@ impl Keys {
     pub fn lack_admin(&self, now: Timestamp) -> bool {
         lacks_admin(&self.readable, now) || (self.has_unreadable && !self.any_live(now))
     }
+
+    /// Whether the rule allows this new key next to these.
+    pub fn can_add(mut self, key: &ApiKey, rule: AdminRule) -> bool {
+        self.readable.push(key.clone());
+        rule == AdminRule::NotRequired || !self.lack_admin(key.created_at)
+    }
+
+    /// What revoking one of these keys results in. An engine keeps the key that is revoked, if one is.
+    pub fn revoke(mut self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Revocation {
+        let Some(key) = self.readable.iter_mut().find(|key| key.id == *id) else {
+            return Revocation::Unknown;
+        };
+        let was_revoked = key.revoked_at.is_some();
+        key.revoked_at.get_or_insert(at);
+        let key = key.clone();
+        if rule == AdminRule::Required && !was_revoked && key.manages_keys() && self.lack_admin(at) {
+            return Revocation::LastAdmin;
+        }
+        Revocation::Revoked(key)
+    }
 }
 
 /// Where an engine keeps the keys that an instance made. Each operation is one transaction, and durable when it answers.

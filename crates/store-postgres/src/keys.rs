@@ -75,14 +75,12 @@ async fn create(
 ) -> Result<bool, WorkError> {
     let tx = client.transaction().await?;
     tx.batch_execute(LOCK).await?;
-    let mut keys = all(&tx, damage).await?;
-    keys.readable.push(key.clone());
-    if rule == AdminRule::Required && keys.lack_admin(key.created_at) {
-        return Ok(false);
+    let allowed = all(&tx, damage).await?.can_add(key, rule);
+    if allowed {
+        insert(&tx, key).await?;
     }
-    insert(&tx, key).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(allowed)
 }
 
 async fn put(mut client: Object, keys: &[ApiKey]) -> Result<(), WorkError> {
@@ -128,22 +126,12 @@ async fn revoke(
 ) -> Result<Revocation, WorkError> {
     let tx = client.transaction().await?;
     tx.batch_execute(LOCK).await?;
-    let mut keys = all(&tx, damage).await?;
-    let Some(key) = keys.readable.iter_mut().find(|key| key.id == *id) else {
-        return Ok(Revocation::Unknown);
-    };
-    let was_live = key.revoked_at.is_none();
-    key.revoked_at.get_or_insert(at);
-    let key = key.clone();
-    if was_live {
-        if rule == AdminRule::Required && key.manages_keys() && keys.lack_admin(at) {
-            return Ok(Revocation::LastAdmin);
-        }
-        let update = "UPDATE memcloud.api_keys SET revoked_at = $2 WHERE id = $1";
-        tx.execute(update, &[&id.as_str(), &at.as_micros()]).await?;
+    let revocation = all(&tx, damage).await?.revoke(id, at, rule);
+    if let Revocation::Revoked(key) = &revocation {
+        insert(&tx, key).await?;
     }
     tx.commit().await?;
-    Ok(Revocation::Revoked(key))
+    Ok(revocation)
 }
 
 fn key(row: &Row) -> Option<ApiKey> {

@@ -76,13 +76,11 @@ pub(crate) fn all(connection: &Connection, damage: &Damage<i64>) -> Result<Keys,
 }
 
 fn create(tx: &Connection, damage: &Damage<i64>, key: &ApiKey, rule: AdminRule) -> Result<bool, WorkError> {
-    let mut keys = all(tx, damage)?;
-    keys.readable.push(key.clone());
-    if rule == AdminRule::Required && keys.lack_admin(key.created_at) {
-        return Ok(false);
+    let allowed = all(tx, damage)?.can_add(key, rule);
+    if allowed {
+        insert(tx, key)?;
     }
-    insert(tx, key)?;
-    Ok(true)
+    Ok(allowed)
 }
 
 /// Keeps a key as it is. One that is known is only revoked, if this one is.
@@ -115,23 +113,11 @@ fn revoke(
     at: Timestamp,
     rule: AdminRule,
 ) -> Result<Revocation, WorkError> {
-    let mut keys = all(tx, damage)?;
-    let Some(key) = keys.readable.iter_mut().find(|key| key.id == *id) else {
-        return Ok(Revocation::Unknown);
-    };
-    let was_live = key.revoked_at.is_none();
-    key.revoked_at.get_or_insert(at);
-    let key = key.clone();
-    if was_live {
-        if rule == AdminRule::Required && key.manages_keys() && keys.lack_admin(at) {
-            return Ok(Revocation::LastAdmin);
-        }
-        tx.execute(
-            "UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1",
-            params![id.as_str(), at.as_micros()],
-        )?;
+    let revocation = all(tx, damage)?.revoke(id, at, rule);
+    if let Revocation::Revoked(key) = &revocation {
+        insert(tx, key)?;
     }
-    Ok(Revocation::Revoked(key))
+    Ok(revocation)
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {

@@ -20,9 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{ApiKey, Clock, Episode, EpisodeId, Error, FactId, Session, Space};
+use memcloud_domain::{Clock, Episode, EpisodeId, Error, FactId, Session, Space};
 
-use crate::{Component, EmbeddedFact, Engine, Health, HealthCheck, Intent, Store, Usage, unique_id};
+use crate::{Component, EmbeddedFact, Engine, Health, HealthCheck, Intent, Keys, Store, Usage, unique_id};
 
 /// An engine without a disk.
 pub struct InMemoryEngine {
@@ -47,7 +47,7 @@ struct State {
     catalog: categories::Catalog,
     /// By the length of the span and by when it began.
     usage: BTreeMap<(i64, i64), Usage>,
-    keys: Vec<ApiKey>,
+    keys: Keys,
     intents: HashMap<Intent, records::Noted>,
 }
 
