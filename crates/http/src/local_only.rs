@@ -40,11 +40,18 @@ const OF_PROXIES: [&str; 15] = [
     "tailscale-",
 ];
 
+/// How their names end otherwise: x-client-ip, true-client-ip, wl-proxy-client-ip and others.
+const OF_PROXIES_END: &str = "client-ip";
+
 /// Whether a proxy sends a header of this name. Some servers read `_` as `-`.
 fn is_of_proxy(name: &str) -> bool {
-    let name = name.replace('_', "-");
-    // x-client-ip, true-client-ip, wl-proxy-client-ip and others.
-    name.ends_with("client-ip") || OF_PROXIES.iter().any(|beginning| name.starts_with(beginning))
+    let name = name.as_bytes();
+    let is = |part: Option<&[u8]>, wanted: &str| {
+        let read = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+        part.is_some_and(|part| part.iter().map(read).eq(wanted.bytes()))
+    };
+    let ending = name.len().checked_sub(OF_PROXIES_END.len()).and_then(|start| name.get(start..));
+    is(ending, OF_PROXIES_END) || OF_PROXIES.iter().any(|start| is(name.get(..start.len()), start))
 }
 
 /// Checks the address of the peer, where a listener knows it, and the names that the request gives.
@@ -112,6 +119,8 @@ mod tests {
             "Via",
             "X-Real-IP",
             "WL-Proxy-Client-IP",
+            "Client_IP",
+            "X_Client-IP",
             "CF-Connecting-IPv6",
             "Fly-Client-IP",
             "X-Amzn-Trace-Id",
