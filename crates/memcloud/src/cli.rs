@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use memcloud_domain::{one_line, visible};
 
 use crate::commands::{
     add, backup, chat, completions, doctor, export, forget, import, keys, list, model, search, serve,
@@ -24,6 +25,16 @@ pub(crate) struct Cli {
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the command line. An error repeats what was typed in one line, without characters that steer a terminal.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::try_parse().map_err(|error| {
+            let shown = std::env::args_os().map(|typed| visible(&one_line(&typed.to_string_lossy())));
+            Self::try_parse_from(shown).err().unwrap_or(error)
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,8 +22,6 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command};
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
@@ -34,7 +32,7 @@ fn main() -> ExitCode {
     allocator::free_soon();
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error).into(),
     };

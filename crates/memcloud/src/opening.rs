@@ -77,7 +77,7 @@ impl FetchBar {
                 MODEL_HINT,
             ),
             Progress::WithoutModel(MissingModel::NotFetched(error)) => {
-                self.output.warn(&format!("{}\n{WITHOUT_MODEL}", with_causes(error)), MODEL_HINT);
+                self.output.warn(&format!("{}; {WITHOUT_MODEL}", with_causes(error)), MODEL_HINT);
             }
         }
     }

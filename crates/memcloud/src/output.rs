@@ -3,8 +3,8 @@
 //! What it prints may come from a stranger: from a message that someone stored, or from a server. So everything is made
 //! harmless here, and clippy refuses other ways to print. On a terminal, control characters and invisible ones are shown as
 //! escapes; in JSON they are always escapes, which keeps its value. Data that a program reads through a pipe stay as they
-//! are, apart from line ends in names, which would forge lines. Messages are always harmless, and addresses in them lose
-//! their user, password and query.
+//! are, apart from line ends in names, which would forge lines. Messages are always harmless and of one line, and addresses in
+//! them lose their user, password and query.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -112,7 +112,7 @@ impl Output {
     pub(crate) fn prompt(self, text: &str) {
         if self.talks_with_person() {
             let mut err = stderr().lock();
-            let text = paint(&message(&one_line(text)), Style::new().cyan());
+            let text = paint(&message(text), Style::new().cyan());
             // A closed terminal shows nothing.
             let _ = write!(err, "{text}").and_then(|()| err.flush());
         }
@@ -126,7 +126,7 @@ impl Output {
     /// Prints a message about the progress of a command.
     pub(crate) fn say(self, line: impl AsRef<str>) {
         if !self.quiet {
-            write_line(&mut stderr().lock(), &message(&one_line(line.as_ref())));
+            write_line(&mut stderr().lock(), &message(line.as_ref()));
         }
     }
 
@@ -134,7 +134,7 @@ impl Output {
     pub(crate) fn warn(self, warning: &str, hint: &str) {
         if !self.quiet {
             labeled("warning:", Style::new().yellow(), &message(warning));
-            labeled("hint:", Style::new().cyan(), &harmless(hint));
+            labeled("hint:", Style::new().cyan(), &harmless(&one_line(hint)));
         }
     }
 
@@ -147,7 +147,7 @@ impl Output {
             write_line(&mut stderr().lock(), &visible_json(&line));
         } else {
             labeled("error:", Style::new().red(), &message(error));
-            labeled("hint:", Style::new().cyan(), &harmless(hint));
+            labeled("hint:", Style::new().cyan(), &harmless(&one_line(hint)));
         }
     }
 
@@ -165,9 +165,8 @@ impl Output {
 pub(crate) fn usage(error: &clap::Error) -> Exit {
     let text = error.render();
     let plain = text.to_string();
-    // Errors repeat what was typed.
-    let typed = std::env::args_os().any(|arg| arg.to_string_lossy().contains(is_invisible));
-    let shown = |colors: bool| if colors && !typed { text.ansi().to_string() } else { harmless(&plain) };
+    let is_harmless = !plain.contains(is_invisible);
+    let shown = |colors: bool| if colors && is_harmless { text.ansi().to_string() } else { harmless(&plain) };
     // When printing fails, there is no reader.
     if error.use_stderr() {
         let mut err = stderr().lock();
@@ -186,7 +185,7 @@ pub(crate) fn ask(question: &str) -> Option<bool> {
     }
     let mut err = stderr().lock();
     // A closed terminal answers nothing, which counts as no.
-    let _ = write!(err, "{} [y/N] ", message(&one_line(question))).and_then(|()| err.flush());
+    let _ = write!(err, "{} [y/N] ", message(question)).and_then(|()| err.flush());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
@@ -207,9 +206,9 @@ fn harmless(text: &str) -> String {
     visible(&text.replace("\r\n", "\n"))
 }
 
-/// A message as it is printed. Addresses in hints are examples.
+/// A message as it is printed: in one line, because it may quote a stranger. Addresses in hints are examples.
 fn message(text: &str) -> String {
-    harmless(&without_userinfo(text))
+    harmless(&one_line(&without_userinfo(text)))
 }
 
 fn labeled(label: &str, style: Style, text: &str) {

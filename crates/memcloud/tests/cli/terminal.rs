@@ -112,6 +112,48 @@ async fn a_name_cannot_forge_a_line() {
     }
 }
 
+/// Words that forge lines of the program.
+const FORGING: &str = "seen\nerror: forged\r\nhint: forged\u{85}\tend";
+
+#[test]
+fn what_a_server_says_cannot_forge_a_line() {
+    let (home, url) = (Home::new(), hostile_server());
+    for args in
+        [&["list"][..], &["forget", "--session", "s"], &["chat", "x", "--explain"], &["doctor", "--offline"]]
+    {
+        let ran = home.run(&[args, &["--url", &url]].concat());
+        let printed = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(printed.contains("\\nerror: forged"), "{args:?}: {ran:?}");
+        assert!(
+            !printed.contains("\nerror: forged") && !printed.contains("\nhint: forged"),
+            "{args:?}: {ran:?}"
+        );
+    }
+}
+
+#[test]
+fn typed_text_cannot_forge_a_line() {
+    let home = Home::new();
+    let flag = format!("--{FORGING}");
+    for args in [
+        &["list", &flag][..],
+        &[FORGING],
+        &["list", FORGING],
+        &["list", "--limit", FORGING],
+        &["list", "--url", FORGING],
+        &["completions", FORGING],
+        &["serve", "--listen", FORGING],
+        &["list", "--config", FORGING],
+    ] {
+        let ran = home.run(args).failed(2);
+        assert!(ran.stderr.contains("seen\\nerror: forged"), "{args:?}: {ran:?}");
+        assert!(
+            !ran.stderr.contains("\nerror: forged") && !ran.stderr.contains("\nhint: forged"),
+            "{args:?}: {ran:?}"
+        );
+    }
+}
+
 /// A server that refuses everything with these words, or chats with them.
 fn hostile_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -141,7 +183,7 @@ fn answer(head: &str) -> (&'static str, &'static str, String) {
         return (
             "418 no",
             "application/json",
-            json!({"detail": HOSTILE, "code": HOSTILE, "hint": HOSTILE}).to_string(),
+            json!({"detail": format!("{HOSTILE}{FORGING}"), "code": HOSTILE, "hint": format!("{HOSTILE}{FORGING}")}).to_string(),
         );
     }
     let memory = json!({"uid": HOSTILE, "score": 1, "content": HOSTILE, "producer": HOSTILE,
@@ -150,7 +192,7 @@ fn answer(head: &str) -> (&'static str, &'static str, String) {
     let events = [
         ("memories", memories),
         ("delta", json!({"content": HOSTILE})),
-        ("error", json!({"detail": HOSTILE, "code": "x", "hint": HOSTILE})),
+        ("error", json!({"detail": format!("{HOSTILE}{FORGING}"), "code": "x", "hint": HOSTILE})),
     ];
     let events = events.map(|(name, data)| format!("event: {name}\ndata: {data}\n\n"));
     ("200 ok", "text/event-stream", events.concat())

@@ -35,8 +35,9 @@ fn postgres_finding(target: &records::Target, place: &str, found: &records::Find
         if found.owner { "may change the schema" } else { "may not change the schema" },
         found.episodes,
     );
-    if let Some(damaged) = damage(found.unreadable.as_deref()) {
-        return Finding::failed(part, format!("{detail}; {damaged}"), DAMAGED);
+    let mut damaged = damage(found.unreadable.as_deref()).into_iter();
+    if let Some(first) = damaged.next() {
+        return Finding::failed(part, format!("{detail}; {first}"), DAMAGED).listing(damaged);
     }
     if !found.writable {
         let hint = "set DB_HOST to the primary, or make the database writable again";
@@ -92,8 +93,9 @@ pub(super) async fn neo4j(target: &graph::Target, memory: Option<&str>) -> Findi
         found.protection,
         found.schema,
     );
-    if let Some(damaged) = damage(found.unreadable.as_deref()) {
-        return Finding::failed(part, format!("{detail}; {damaged}"), DAMAGED);
+    let mut damaged = damage(found.unreadable.as_deref()).into_iter();
+    if let Some(first) = damaged.next() {
+        return Finding::failed(part, format!("{detail}; {first}"), DAMAGED).listing(damaged);
     }
     if let Some(why) = found.refuses_writes {
         let hint = "let the user of NEO4J_USER write, or make the database writable again";
@@ -118,9 +120,8 @@ const DAMAGED: &str = "restore a backup of the database; or repair these rows, t
                        memories by their ids";
 
 /// The rows that cannot be read.
-fn damage(unreadable: Option<&[DamagedRow<EpisodeId>]>) -> Option<String> {
-    let unreadable = unreadable.filter(|unreadable| !unreadable.is_empty())?;
-    Some(lost(unreadable, |id| PrefixedId(*id).to_string()).join(&format!("\n{:18}", "")))
+fn damage(unreadable: Option<&[DamagedRow<EpisodeId>]>) -> Vec<String> {
+    lost(unreadable.unwrap_or_default(), |id| PrefixedId(*id).to_string())
 }
 
 /// That all memories were read, or not.

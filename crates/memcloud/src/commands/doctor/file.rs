@@ -30,10 +30,11 @@ fn finding(part: &'static str, found: &Examination) -> Finding {
         Some(id) => format!("row {row}: {}", PrefixedId(*id)),
         None => format!("row {row}"),
     }));
-    if !damage.is_empty() {
+    let mut damage = damage.into_iter();
+    if let Some(first) = damage.next() {
         let hint = "stop the server, keep a copy of the damaged files, and restore a backup; or copy what can be read into a \
                     new directory with 'memcloud export --to DIR', and use that";
-        return Finding::failed(part, damage.join(&format!("\n{:18}", "")), hint);
+        return Finding::failed(part, first, hint).listing(damage);
     }
     if let Some(missing) = &found.missing {
         return Finding::failed(part, missing.clone(), "put the missing files back, or restore a backup");

@@ -101,9 +101,9 @@ fn found(queue: &ProfileQueue, retried: Option<u64>) -> Finding {
     let retried = retried.map(|retried| format!("; {retried} parked messages were queued again"));
     let detail = [Some(waiting), since, retried].into_iter().flatten().collect::<String>();
     if queue.parked > 0 {
-        let listed: String = queue.parked_messages.iter().take(LISTED).map(line).collect();
-        let detail = format!("{detail}; {} are parked:{listed}", queue.parked);
-        return Finding::warned(part, detail, HINT_PARKED);
+        let detail = format!("{detail}; {} are parked:", queue.parked);
+        let listed = queue.parked_messages.iter().take(LISTED).map(line);
+        return Finding::warned(part, detail, HINT_PARKED).listing(listed);
     }
     if queue.waiting > 0 && !queue.learning {
         let hint = "set OPENAI_API_KEY or OPENAI_BASE_URL: without a language model nothing learns";
@@ -113,5 +113,5 @@ fn found(queue: &ProfileQueue, retried: Option<u64>) -> Finding {
 }
 
 fn line(ParkedMessage { id, attempts, reason, .. }: &ParkedMessage) -> String {
-    format!("\n{:18}{id}: {attempts} attempts, {reason}", "")
+    format!("{id}: {attempts} attempts, {reason}")
 }

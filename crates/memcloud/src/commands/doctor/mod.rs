@@ -8,7 +8,7 @@ use std::time::Duration;
 use memcloud_api::Integer;
 use memcloud_api::memmachine_v1::{NewEpisode, ORGANIZATION, SearchQuery, Session, Stored};
 use memcloud_client::{Client, Error as ClientError, ListQuery, Refusal};
-use memcloud_domain::{Error, without_userinfo};
+use memcloud_domain::{Error, one_line, without_userinfo};
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::{Engines, LocalModel};
 use memcloud_ports::DamagedRow;
@@ -88,20 +88,34 @@ struct Finding {
 }
 
 impl Finding {
-    fn ok(part: &'static str, detail: impl Into<String>) -> Self {
-        Self { part, state: State::Ok, detail: detail.into(), hint: String::new() }
+    /// Detail and hint may quote a server, so each is one line.
+    fn new(part: &'static str, state: State, detail: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
+        let (detail, hint) = (without_userinfo(detail.as_ref()), hint.as_ref());
+        Self { part, state, detail: one_line(&detail), hint: one_line(hint) }
     }
 
-    fn warned(part: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { part, state: State::Warned, detail: detail.into(), hint: hint.into() }
+    fn ok(part: &'static str, detail: impl AsRef<str>) -> Self {
+        Self::new(part, State::Ok, detail, "")
     }
 
-    fn skipped(part: &'static str, detail: impl Into<String>) -> Self {
-        Self { part, state: State::Skipped, detail: detail.into(), hint: String::new() }
+    fn warned(part: &'static str, detail: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
+        Self::new(part, State::Warned, detail, hint)
     }
 
-    fn failed(part: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { part, state: State::Failed, detail: detail.into(), hint: hint.into() }
+    fn skipped(part: &'static str, detail: impl AsRef<str>) -> Self {
+        Self::new(part, State::Skipped, detail, "")
+    }
+
+    fn failed(part: &'static str, detail: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
+        Self::new(part, State::Failed, detail, hint)
+    }
+
+    /// The same with a list of what was found, each in a line of its own.
+    fn listing(mut self, found: impl IntoIterator<Item = String>) -> Self {
+        for line in found {
+            self.detail.extend(["\n                  ", &one_line(&line)]);
+        }
+        self
     }
 
     fn broken(part: &'static str, error: impl Into<Failure>) -> Self {
@@ -114,7 +128,7 @@ impl Finding {
         let Some(refusal) = missing_permission(&error) else { return Self::broken(part, error) };
         let detail = format!("not checked: {}", refusal.detail);
         let hint = refusal.hint.clone().unwrap_or_default();
-        Self { part, state: State::Unchecked, detail, hint }
+        Self::new(part, State::Unchecked, detail, hint)
     }
 }
 
@@ -174,7 +188,6 @@ struct Report {
 impl Report {
     fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
-            let finding = Finding { detail: without_userinfo(&finding.detail), ..finding };
             if !self.output.json {
                 let Finding { part, state, detail, hint } = &finding;
                 self.output.data(format!("{:<7}{part:<11}{detail}", state.label()));
