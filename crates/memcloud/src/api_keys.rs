@@ -39,11 +39,24 @@ pub(crate) fn make(data_dir: &Path) -> Result<SecretString, Failure> {
 fn made_before(path: &Path) -> Result<Vec<SecretString>, Failure> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
-            Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(SecretString::from).collect())
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let keys: Vec<_> = lines.map(SecretString::from).collect();
+            if keys.is_empty() { Err(without_key(path)) } else { Ok(keys) }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        // A link that leads nowhere is there: what it should lead to has keys.
+        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
+            Ok(Vec::new())
+        }
         Err(error) => Err(Failure::file("read", path, &error)),
     }
+}
+
+/// A file that lost its keys must not open the instance to every program of the machine.
+fn without_key(path: &Path) -> Failure {
+    Failure::usage(
+        format!("{} has no key", path.display()),
+        "restore the file, or remove it where the instance shall accept no keys but those of MEMCLOUD_API_KEYS",
+    )
 }
 
 #[cfg(test)]

@@ -154,6 +154,30 @@ fn invalid_keys_are_reported_and_never_mean_no_keys() {
 }
 
 #[test]
+fn a_file_of_keys_that_lost_them_never_means_no_keys() {
+    let home = Home::new();
+    drop(home.serve());
+    let file = home.data().join("api-keys");
+    let refused = |expected: &str| {
+        for command in ["serve", "up"] {
+            let address = if command == "up" { "--instance-listen" } else { "--listen" };
+            let ran = home.run(&[command, "--offline", address, "127.0.0.1:0"]);
+            assert!(ran.code != 0 && ran.stderr.contains(expected), "{command}: {ran:?}");
+            assert!(ran.stderr.contains("api-keys") && ran.stderr.contains("hint: "), "{command}: {ran:?}");
+        }
+    };
+    for blank in ["", " \n\n"] {
+        std::fs::write(&file, blank).unwrap();
+        refused("has no key");
+    }
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(home.path("nowhere"), &file).unwrap();
+    refused("cannot read");
+    std::fs::remove_file(&file).unwrap();
+    drop(home.serve());
+}
+
+#[test]
 fn files_that_others_can_use_are_warned_of() {
     let home = Home::new();
     drop(home.serve());
