@@ -21,7 +21,7 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// Start a memory on this machine, and print how to use it
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where the instance listens (`MEMCLOUD_INSTANCE_LISTEN`; default: 127.0.0.1:8080)
+    /// Where the instance listens (`MEMCLOUD_INSTANCE_LISTEN`, not `PORT`; default: 127.0.0.1:8080)
     #[arg(long, value_name = "HOST:PORT")]
     instance_listen: Option<String>,
     #[command(flatten)]

@@ -66,7 +66,8 @@ settings! {
     SETTING DATA_DIR = "MEMCLOUD_DATA_DIR", flag "--data-dir", default "`~/.local/share/memcloud`";
     /// `serve`: the address of the instance, `host:port`; port 0 takes a free one.
     SETTING LISTEN = "MEMCLOUD_LISTEN", flag "--listen", default DEFAULT_LISTEN;
-    /// `up`: the address of the instance, `host:port`.
+    /// `up`: the address of the instance, `host:port`. `up` reads no other: `PORT` in a person's shell is often
+    /// that of another program.
     SETTING INSTANCE_LISTEN = "MEMCLOUD_INSTANCE_LISTEN", flag "--instance-listen", default DEFAULT_LISTEN;
     /// `serve`: the host part of the address, as container platforms set it. Read from the environment only
     /// when `PORT` is set there too, and from the settings file only when `MEMCLOUD_LISTEN` is not in the
