@@ -1,10 +1,9 @@
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use memcloud_api::native::{ChatAnswer, ChatContext, ChatEnd, ChatRequest};
+use memcloud_api::native::{ChatAnswer, ChatContext, ChatDelta, ChatEnd, ChatRequest};
 use memcloud_domain::with_causes;
 use memcloud_sse::{Event, Events};
 use reqwest::Method;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Client, Error, Refusal, STREAM_TIMEOUT};
@@ -64,14 +63,10 @@ impl ChatStream {
 
 /// An event that this client knows; `None` for any other.
 fn read(event: &Event) -> Result<Option<ChatEvent>, Error> {
-    #[derive(Deserialize)]
-    struct Delta {
-        content: String,
-    }
     let data = event.data.as_deref().unwrap_or_default();
     Ok(match event.name.as_deref() {
         Some("memories") => Some(ChatEvent::Memories(parse(data)?)),
-        Some("delta") => Some(ChatEvent::Delta(parse::<Delta>(data)?.content)),
+        Some("delta") => Some(ChatEvent::Delta(parse::<ChatDelta>(data)?.content)),
         Some("done") => Some(ChatEvent::Done(parse(data)?)),
         Some("error") => return Err(Error::Refused(Box::new(Refusal::of(0, None, parse(data)?)))),
         _ => None,

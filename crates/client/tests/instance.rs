@@ -2,11 +2,24 @@
 #![expect(clippy::disallowed_methods, reason = "a test serves its own instance")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::response::IntoResponse;
 use memcloud_api::Integer;
 use memcloud_api::memmachine_v1::{ForgetSession, NewEpisode, SearchQuery, Session};
-use memcloud_api::native::{DeleteSession, DeleteUser, NewKey, SpaceChanges};
-use memcloud_client::{Client, Error, FactQuery, ListQuery, SessionsOf, SessionsQuery, SpacesQuery};
-use memcloud_instance::{Config, Instance};
+use memcloud_api::native::{ChatRequest, DeleteSession, DeleteUser, NewKey, SpaceChanges};
+use memcloud_client::{
+    ChatEvent, Client, Error, FactQuery, ListQuery, SessionsOf, SessionsQuery, SpacesQuery,
+};
+use memcloud_fake_llm::{FakeLlm, Options};
+use memcloud_instance::{Config, Instance, Llm, LlmOptions};
+use memcloud_llm::{Endpoint, Timeouts};
+use memcloud_test_document::{Answer, Document};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -18,13 +31,53 @@ struct Served {
     _dir: TempDir,
 }
 
+static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::new(&memcloud_server::openapi_json()));
+
+/// The address of a server that passes requests on to this one, and checks that the document describes the answers.
+async fn checked(url: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(pass_on).with_state(url)).await });
+    format!("http://{address}")
+}
+
+async fn pass_on(State(url): State<String>, request: Request) -> impl IntoResponse {
+    let (parts, body) = request.into_parts();
+    let (method, path) = (parts.method, parts.uri.path_and_query().unwrap().as_str());
+    let request = reqwest::Client::new().request(method.clone(), url + path).headers(parts.headers);
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let answer = request.body(body).send().await.unwrap();
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    let text = answer.text().await.unwrap();
+    let content_type = headers.get(CONTENT_TYPE).map_or("", |kind| kind.to_str().unwrap());
+    DOCUMENT.check(Answer {
+        method: method.as_str(),
+        path,
+        status: status.as_u16(),
+        content_type,
+        text: &text,
+    });
+    headers.remove(TRANSFER_ENCODING);
+    (status, headers, text)
+}
+
 async fn serve() -> Served {
+    serve_with(None).await
+}
+
+async fn serve_with(model: Option<&FakeLlm>) -> Served {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let llm = model.map(|model| Llm {
+        endpoint: Endpoint::new(&model.url(), None, Timeouts::default()).unwrap(),
+        model: "fake-llm".into(),
+        options: LlmOptions::default(),
+    });
     let dir = TempDir::new().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let instance = Instance::open(&Config::in_directory(dir.path()), listener, &mut |_| {}).await.unwrap();
-    let client = Client::new(&instance.url(), None).unwrap();
+    let config = Config { llm, ..Config::in_directory(dir.path()) };
+    let instance = Instance::open(&config, listener, &mut |_| {}).await.unwrap();
+    let client = Client::new(&checked(instance.url()).await, None).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let stopped = async { drop(stopped.await) };
@@ -160,6 +213,35 @@ async fn health_and_usage_describe_the_instance() {
     let refusal = error.refusal().unwrap();
     assert_eq!((refusal.status, refusal.code.as_str()), (503, "no_model"));
     assert!(refusal.hint.is_some() && refusal.request_id.is_some(), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn a_turn_is_answered_whole_and_in_parts() {
+    let model = FakeLlm::start(Options::default()).unwrap();
+    let Served { client, .. } = &serve_with(Some(&model)).await;
+    client.store(&said("home", "The key is under the pot.")).await.unwrap();
+    let turn = ChatRequest {
+        session: Some(session("home", "s")),
+        messages: vec![json!({"role": "user", "content": "Where is the key?"})],
+        ..ChatRequest::default()
+    };
+    let whole = client.chat(&turn).await.unwrap();
+    assert_eq!((whole.context.memories.len(), whole.content.is_empty()), (1, false));
+    let mut events = client.chat_stream(&turn).await.unwrap();
+    let ChatEvent::Memories(context) = events.next().await.unwrap() else { panic!("memories come first") };
+    assert_eq!(context.memories[0].content, "The key is under the pot.");
+    let mut said = String::new();
+    let end = loop {
+        match events.next().await.unwrap() {
+            ChatEvent::Delta(part) => said += &part,
+            ChatEvent::Done(end) => break end,
+            ChatEvent::Memories(_) => panic!("memories come once"),
+        }
+    };
+    assert!(!said.is_empty() && end.assistant_message.is_some(), "{said} {end:?}");
+    let mut broken = turn.clone();
+    broken.messages.clear();
+    assert_eq!(status(client.chat(&broken).await), 422);
 }
 
 #[tokio::test]

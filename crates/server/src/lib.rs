@@ -15,6 +15,7 @@ mod keys;
 mod metrics;
 mod params;
 mod router;
+mod unknown;
 
 pub use api::profile::queue::profile_queue;
 pub use app::{App, Settings};

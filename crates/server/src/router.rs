@@ -15,18 +15,18 @@ use utoipa_axum::routes;
 
 use crate::api::chat::native;
 use crate::api::health::{live, ready, summary};
+use crate::api::memmachine::COMPATIBLE;
 use crate::api::memmachine::v1::{self, Shapes, V1};
 use crate::api::responses::{add_shared, describe_shared};
 use crate::api::{
     erasure, keys, memories, metrics, openai, openapi as openapi_document, profile, spaces, usage,
 };
 use crate::guard::Guard;
+use crate::unknown::{self, KnownParameters};
 use crate::{App, guard, hint};
 
-/// Where unchanged clients of the first API point their base URL when they must get its own answer shapes.
-const COMPATIBLE: &str = "/memmachine";
-
 static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
+static KNOWN: LazyLock<KnownParameters> = LazyLock::new(|| KnownParameters::of(document()));
 
 /// All routes of an instance.
 pub fn router(app: App) -> Router {
@@ -51,7 +51,8 @@ pub fn router(app: App) -> Router {
         .merge(plan.with_state(V1 { app: app.clone(), shapes: Shapes::AsAsked }))
         .nest(COMPATIBLE, compatible)
         .fallback(async || ApiError::no_route());
-    let for_key_holders = guarded(for_key_holders);
+    let for_key_holders =
+        guarded(for_key_holders.layer(from_fn_with_state(&KNOWN, unknown::name_parameters)));
     let guard = Guard { app: app.clone(), while_keys_unreadable: true };
     let health = Router::from(for_operators()).with_state(app).method_not_allowed_fallback(no_method);
     let health = health.layer(from_fn_with_state(guard, guard::callers));
@@ -148,7 +149,9 @@ fn document() -> OpenApi {
         title = "MemCloud",
         description = "A lasting memory for AI agents.\n\nEvery route of memories and sessions below `/v1` exists once more below \
             `/memmachine/v1`, where searches always answer in the shape of MemMachine's first API. Every error is JSON and carries a \
-            stable `code` and a `hint`; on the routes with OpenAI's shapes it has OpenAI's shape.",
+            stable `code` and a `hint`; on the routes with OpenAI's shapes it has OpenAI's shape.\n\nDeletions refuse parameters of \
+            the query string that they do not have. Of other operations, the header `x-memcloud-unknown-fields` of the answer names \
+            them.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(memcloud_api::Error)),

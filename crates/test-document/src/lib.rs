@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use jsonschema::Validator;
+use memcloud_sse::Events;
 use serde_json::{Value, json};
 
 /// The answers to requests that reach no operation: an unknown route or method, or an unknown caller.
@@ -72,8 +73,25 @@ impl Document {
         let kind = answer.content_type.split(';').next().unwrap_or_default();
         let content = response["content"].get(kind).or(response["content"].get("*/*"));
         let content = content.unwrap_or_else(|| panic!("the document does not have '{kind}': {answer:?}"));
-        if kind == "application/json" {
-            self.is_valid(&content["schema"], &json(), answer);
+        match kind {
+            "application/json" => self.is_valid(&content["schema"], &json(), answer),
+            "text/event-stream" => self.check_events(&content["schema"], answer),
+            _ => {}
+        }
+    }
+
+    /// Holds each event of a stream against the schema of its name and its data, where the document has one.
+    #[track_caller]
+    fn check_events(&self, schema: &Value, answer: Answer) {
+        if schema["type"] == "string" {
+            return;
+        }
+        let mut events = Events::default();
+        events.push(answer.text.as_bytes());
+        while let Some(event) = events.next_event().unwrap() {
+            let Some(data) = event.data else { continue };
+            let data: Value = serde_json::from_str(&data).unwrap();
+            self.is_valid(schema, &json!({"event": event.name, "data": data}), answer);
         }
     }
 

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("kernels", &[]),
     ("fake-llm", &[]),
-    ("test-document", &[]),
+    ("test-document", &["sse"]),
     ("test-servers", &[]),
     ("tasks", &[]),
     ("sse", &[]),

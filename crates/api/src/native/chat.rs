@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::memmachine_v1::Session;
-use crate::{Integer, PrefixedId, Problems};
+use crate::{Error, Integer, PrefixedId, Problems};
 
 /// A turn of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Deserr, ToSchema)]
@@ -126,6 +126,27 @@ pub struct ChatAnswer {
     /// What was stored, and the usage.
     #[serde(flatten)]
     pub end: ChatEnd,
+}
+
+/// An event of a streamed turn: its name and its data.
+#[derive(Deserialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "lowercase")]
+pub enum ChatStreamEvent {
+    /// The part of the memory that the model was given. The first event.
+    Memories(ChatContext),
+    /// A part of the answer.
+    Delta(ChatDelta),
+    /// Everything is stored. The last event of a turn that succeeds.
+    Done(ChatEnd),
+    /// The turn failed. The last event.
+    Error(Error),
+}
+
+/// A part of the answer of a streamed turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChatDelta {
+    /// What the model said since the last part.
+    pub content: String,
 }
 
 /// The end of a turn.

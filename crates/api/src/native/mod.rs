@@ -9,7 +9,10 @@ mod profile;
 mod spaces;
 mod usage;
 
-pub use chat::{ChatAnswer, ChatContext, ChatEnd, ChatRequest, ChatUsage, UsedFact, UsedMemory};
+pub use chat::{
+    ChatAnswer, ChatContext, ChatDelta, ChatEnd, ChatRequest, ChatStreamEvent, ChatUsage, UsedFact,
+    UsedMemory,
+};
 pub use erasure::{DeleteSession, DeleteUser};
 pub use health::{Health, Live, Managers, NotReady, Part, PartState, Ready};
 pub use keys::{CreatedKey, Key, Keys, NewKey};

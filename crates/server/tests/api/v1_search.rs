@@ -246,9 +246,21 @@ async fn fields_that_a_search_does_not_understand_are_named() {
         let named = &answer.headers["x-memcloud-unknown-fields"];
         assert_eq!(named, "body.session.grup, body.limt, body.filtr", "{path}");
     }
+    let answer = instance.post("/v1/memories/search?explian=1&shape=list&a%0Ab=1", &body).await;
+    let lines: Vec<_> = answer.headers.get_all("x-memcloud-unknown-fields").iter().collect();
+    assert_eq!(lines, ["body.session.grup, body.limt, body.filtr", "query.explian, query.a\\nb"]);
     let understood = json!({"session": {"group_id": "g"}, "query": "tea", "limit": 3});
     let answer = instance.post("/v1/memories/search", &understood).await;
     assert!(!answer.headers.contains_key("x-memcloud-unknown-fields"));
+    for path in
+        ["/v1/memories", "/v1/sessions", "/v1/groups/g/sessions", "/memmachine/v1/memories", "/v1/spaces"]
+    {
+        let answer = instance.get(&format!("{path}?group=g&limit=1&limt=2")).await;
+        answer.ok();
+        assert_eq!(answer.headers["x-memcloud-unknown-fields"], "query.group, query.limt", "{path}");
+        let answer = instance.get(&format!("{path}?limit=1")).await;
+        assert!(!answer.headers.contains_key("x-memcloud-unknown-fields"), "{path}");
+    }
     let odd = json!({"query": "tea", "a\nb: \u{202e}é": 1});
     let answer = instance.post("/v1/memories/search", &odd).await;
     assert_eq!(answer.headers["x-memcloud-unknown-fields"].as_bytes(), "body.a\\nb: \\u{202e}é".as_bytes());

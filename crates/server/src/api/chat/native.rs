@@ -8,12 +8,12 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Bytes;
 use memcloud_api::memmachine_v1::Session;
-use memcloud_api::native::{ChatAnswer, ChatContext, ChatRequest};
+use memcloud_api::native::{ChatAnswer, ChatContext, ChatDelta, ChatRequest, ChatStreamEvent};
 use memcloud_api::{Error, Integer, Place, Problem, Problems};
 use memcloud_domain::{Field, Rule, Violation};
 use memcloud_http::{Allowed, ApiError, ReadAndWrite, TypedBody};
 use memcloud_memory::{ChatEvent, ChatSession, ChatTurn, Checked, Limits, Retry};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc::Receiver;
 
 use super::error::of_turn;
@@ -36,8 +36,8 @@ use crate::{App, hint};
     responses(
         (
             status = 200,
-            description = "The answer, or its events.",
-            content((ChatAnswer = "application/json"), (String = "text/event-stream")),
+            description = "The answer, or its events: the schema has the name and the data of each.",
+            content((ChatAnswer = "application/json"), (ChatStreamEvent = "text/event-stream")),
         ),
         (status = 409, description = "The group is being deleted.", body = Error),
         (status = 429, description = "A limit of the instance is reached.", body = Error),
@@ -94,15 +94,15 @@ async fn whole(mut events: Receiver<ChatEvent>) -> Result<Response, ApiError> {
 fn streamed(context: &ChatContext, events: Receiver<ChatEvent>) -> Response {
     events::response(memcloud_sse::named("memories", context), events, |event| match event {
         ChatEvent::Recalled(..) => Bytes::new(),
-        ChatEvent::Delta(delta) => delta_event(&delta.text),
-        ChatEvent::Whole(completion) => delta_event(&completion.text),
+        ChatEvent::Delta(delta) => delta_event(delta.text),
+        ChatEvent::Whole(completion) => delta_event(completion.text),
         ChatEvent::Done(done) => memcloud_sse::named("done", &answer::end(&done)),
         ChatEvent::Failed(failed) => memcloud_sse::named("error", &of_turn(*failed).into_body(hint::of)),
     })
 }
 
-fn delta_event(text: &str) -> Bytes {
-    if text.is_empty() { Bytes::new() } else { memcloud_sse::named("delta", &json!({"content": text})) }
+fn delta_event(content: String) -> Bytes {
+    if content.is_empty() { Bytes::new() } else { memcloud_sse::named("delta", &ChatDelta { content }) }
 }
 
 /// The turn that a request asks for.

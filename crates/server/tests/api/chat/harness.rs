@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, header};
+use axum::http::{Method, Request, header};
 use http_body_util::BodyExt;
 use memcloud_fake_llm::{FakeLlm, Fault, Faults, Kind, Options};
 use memcloud_instance::{Assembly, Config, LlmOptions, Parts, Profile};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::document;
 use crate::test_instance::{Answer, Instance, Letters};
 
 /// How an instance is made.
@@ -148,12 +149,13 @@ impl ChatInstance {
         let request = request.body(Body::from(body.to_string())).unwrap();
         let response = self.instance.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        Streaming { parts, body }
+        Streaming { path: path.to_owned(), parts, body }
     }
 }
 
 /// An answer that is still coming.
 pub(crate) struct Streaming {
+    path: String,
     pub(crate) parts: axum::http::response::Parts,
     body: Body,
 }
@@ -171,7 +173,9 @@ impl Streaming {
 
     /// All events: their names and their data.
     pub(crate) async fn events(self) -> Vec<(String, Value)> {
+        let (path, parts) = (self.path.clone(), self.parts.clone());
         let text = String::from_utf8(self.bytes().await).unwrap();
+        document::check(&Method::POST, &path, (parts.status, &parts.headers, &text));
         let events = text.split("\n\n").filter(|event| !event.is_empty());
         let event = |event: &str| {
             let (name, data) = event.split_once('\n').unwrap_or(("", event));

@@ -16,15 +16,11 @@ use memcloud_tasks::step_aside;
 
 use super::filter;
 use super::shape::{self, Shape, Shapes};
-use crate::App;
 use crate::api::answer_size::is_large;
 use crate::api::session::{NamedSession, SessionHeaders};
 use crate::params::QueryParams;
+use crate::{App, unknown};
 
-/// Names the fields of a search that were not understood and changed nothing.
-const UNKNOWN_FIELDS: &str = "x-memcloud-unknown-fields";
-/// The most fields that the header names; a name has at most 200 characters.
-const MAX_UNKNOWN: usize = 10;
 const USUAL_LIMIT: usize = 20;
 const USUAL_FACTS: usize = 5;
 const CUT: &str = "results-cut";
@@ -240,12 +236,7 @@ impl Search {
         if cut {
             headers.insert(CUT, HeaderValue::from_static("true"));
         }
-        let names =
-            self.unknown.iter().take(MAX_UNKNOWN).map(|place| place.to_string().escape_debug().to_string());
-        let names = names.collect::<Vec<_>>().join(", ");
-        if let (false, Ok(names)) = (names.is_empty(), HeaderValue::from_bytes(names.as_bytes())) {
-            headers.insert(UNKNOWN_FIELDS, names);
-        }
+        unknown::name(&mut headers, &self.unknown);
         headers
     }
 }
