@@ -236,9 +236,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A caller with these rights, in all spaces.
+    pub fn with_rights(id: KeyId, rights: Rights) -> Self {
+        Self { id, rights, spaces: None }
+    }
+
     /// The holder of a key that permits everything, in all spaces.
     pub fn unlimited(id: KeyId) -> Self {
-        Self { id, rights: Rights::ALL, spaces: None }
+        Self::with_rights(id, Rights::ALL)
     }
 
     /// A program on this machine, which needs no key where the instance has none. It may do everything.

@@ -8,11 +8,18 @@ use std::ops::Deref;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use memcloud_domain::{Caller, Right};
 use utoipa::openapi::SecurityRequirement;
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::ApiError;
+
+/// The key or token that the headers carry as `Authorization: Bearer`.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
 
 /// The caller of a handler that needs the rights of `N`.
 pub struct Allowed<N> {

@@ -2,6 +2,7 @@
 //! [`Dialect`] that the clients of an API expect, with the hints of the server that refuses.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
@@ -11,6 +12,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memcloud_api::{Detail, Error as Body, Place, Problem, Problems, StoredOfChat, openai};
 use memcloud_domain::{Database, DatabaseErrorKind, Error, Fault, ForeignSpace, Right, with_causes};
+use serde_json::Value;
 
 use crate::repeats::Repeats;
 
@@ -38,7 +40,7 @@ struct Refused {
     status: StatusCode,
     code: &'static str,
     /// `None` for that of the code.
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     database: Option<(Database, DatabaseErrorKind)>,
     detail: Detail,
     header: Option<(HeaderName, HeaderValue)>,
@@ -53,6 +55,8 @@ pub type Hints = fn(code: &str, database: Option<(Database, DatabaseErrorKind)>)
 pub enum Dialect {
     /// The shape of `FastAPI`, which `MemMachine`'s v1 API has, with our `code` and `hint`.
     FastApi,
+    /// The same without the values that were sent, some of which are secrets.
+    WithoutInput,
     /// `OpenAI`'s shape.
     OpenAi,
 }
@@ -74,8 +78,8 @@ impl ApiError {
 
     /// The same error with a more specific hint than that of its code.
     #[must_use]
-    pub fn with_hint(mut self, hint: &'static str) -> Self {
-        self.0.hint = Some(hint);
+    pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = Some(hint.into());
         self
     }
 
@@ -177,7 +181,7 @@ impl ApiError {
     /// The body in our own shape.
     pub fn into_body(self, hints: Hints) -> Body {
         let Refused { code, hint, database, detail, stored, .. } = *self.0;
-        let hint = hint.unwrap_or_else(|| hints(code, database));
+        let hint = hint.unwrap_or_else(|| hints(code, database).into());
         Body { detail, code: code.into(), hint: hint.into(), stored }
     }
 
@@ -279,6 +283,7 @@ pub(crate) async fn write_errors(
     let status = response.status();
     let mut written = match dialect {
         Dialect::FastApi => (status, Json(error.into_body(hints))).into_response(),
+        Dialect::WithoutInput => (status, Json(without_input(error.into_body(hints)))).into_response(),
         // OpenAI answers 400 to a request that does not validate, and its clients expect that.
         Dialect::OpenAi if status == StatusCode::UNPROCESSABLE_ENTITY => {
             (StatusCode::BAD_REQUEST, Json(error.into_openai(hints))).into_response()
@@ -291,6 +296,15 @@ pub(crate) async fn write_errors(
         }
     }
     written
+}
+
+fn without_input(mut body: Body) -> Body {
+    if let Detail::Problems(problems) = &mut body.detail {
+        for problem in problems {
+            *problem.input = Value::Null;
+        }
+    }
+    body
 }
 
 /// The answer to a request whose handler panicked. The panic itself was reported when it happened.

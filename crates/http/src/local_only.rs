@@ -56,7 +56,7 @@ fn is_of_proxy(name: &str) -> bool {
 
 /// Checks the address of the peer, where a listener knows it, and the names that the request gives.
 pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
-    let (headers, uri) = (request.headers(), request.uri());
+    let headers = request.headers();
     let from_elsewhere = |Peer(address): &Peer| !address.ip().to_canonical().is_loopback();
     if request.extensions().get().is_some_and(from_elsewhere) {
         return Err(NotLocal::Peer);
@@ -64,11 +64,7 @@ pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
     if headers.keys().any(|name| is_of_proxy(name.as_str())) {
         return Err(NotLocal::Proxy);
     }
-    // RFC 9112, 3.2.2: the host of an absolute target counts more than the header. Here neither may be another.
-    let in_header = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    let in_target = uri.authority().map(Authority::as_str);
-    let mut hosts = in_header.into_iter().chain(in_target).peekable();
-    if hosts.peek().is_none() || !hosts.all(is_own) {
+    if !names_this_machine(request) {
         return Err(NotLocal::Host);
     }
     let other_site = headers.get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
@@ -77,6 +73,15 @@ pub fn from_this_machine(request: &Request) -> Result<(), NotLocal> {
         !origin.is_some_and(|(scheme, authority)| matches!(scheme, "http" | "https") && is_own(authority))
     });
     if other_site || other_origin { Err(NotLocal::Origin) } else { Ok(()) }
+}
+
+/// Whether a request names this machine as its host, and no other.
+pub fn names_this_machine(request: &Request) -> bool {
+    // RFC 9112, 3.2.2: the host of an absolute target counts more than the header. Here neither may be another.
+    let in_header = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let in_target = request.uri().authority().map(Authority::as_str);
+    let mut hosts = in_header.into_iter().chain(in_target).peekable();
+    hosts.peek().is_some() && hosts.all(is_own)
 }
 
 /// Whether `name`, `name:port`, `address:port` or `[address]:port` is this machine's own.

@@ -1,11 +1,11 @@
 //! Who may call: the holder of a key, or any program on this machine where the instance has no keys.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use memcloud_domain::Caller;
-use memcloud_http::{ApiError, NotLocal, Peer, from_this_machine, has_room, note_caller};
+use memcloud_http::{ApiError, NotLocal, Peer, bearer, from_this_machine, has_room, note_caller};
 
 use crate::App;
 use crate::keys::Stranger;
@@ -44,11 +44,6 @@ pub(crate) async fn callers(State(guard): State<Guard>, mut request: Request, ne
         }
         Err(error) => error.into_response(),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
 fn refusal(reason: NotLocal) -> ApiError {

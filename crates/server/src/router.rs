@@ -6,7 +6,9 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::{Extension, Router};
 use memcloud_domain::Error;
-use memcloud_http::{ApiError, Counting, Dialect, count, guarded, served};
+use memcloud_http::{
+    ApiError, Counting, Dialect, add_shared_errors, count, describe_shared_errors, guarded, served,
+};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
@@ -17,7 +19,7 @@ use crate::api::chat::native;
 use crate::api::health::{live, ready, summary};
 use crate::api::memmachine::COMPATIBLE;
 use crate::api::memmachine::v1::{self, Shapes, V1};
-use crate::api::responses::{add_shared, describe_shared};
+use crate::api::responses::SHARED;
 use crate::api::{
     erasure, keys, memories, metrics, openai, openapi as openapi_document, profile, spaces, usage,
 };
@@ -135,7 +137,7 @@ fn document() -> OpenApi {
     guarded.merge(for_key_holders().into_openapi());
     guarded.merge(for_memories().into_openapi());
     guarded.merge(for_openai().into_openapi());
-    add_shared(&mut guarded);
+    add_shared_errors(&mut guarded, &SHARED);
     let mut document = Description::openapi();
     document.merge(for_anyone().into_openapi());
     document.merge(guarded);
@@ -168,6 +170,6 @@ impl Modify for BearerKey {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
-        describe_shared(components);
+        describe_shared_errors(components, &SHARED);
     }
 }

@@ -2,8 +2,7 @@
 
 use axum::Json;
 use memcloud_api::native::Live;
-
-use crate::api::responses::HEAD_TOO_LARGE;
+use memcloud_http::HEAD_TOO_LARGE;
 
 /// Reports that the process runs, without a check of the memory. Needs no key.
 #[utoipa::path(

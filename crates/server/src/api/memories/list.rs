@@ -41,7 +41,7 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let memory = &app.memory;
     let query = Problems::none_in(|problems| {
-        let limit = query.limit(memory.limits(), USUAL_LIMIT, problems);
+        let limit = query.limit(problems, |given| memory.limits().check_limit(given, USUAL_LIMIT));
         let after = query.cursor(problems, cursor);
         let session = query.text("session_id", problems);
         let (space, limit) = (space(&mut query, problems), limit?);

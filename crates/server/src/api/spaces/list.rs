@@ -32,7 +32,7 @@ pub(crate) async fn list(
     mut query: QueryParams,
 ) -> Result<Json<Spaces>, ApiError> {
     let (limit, after) = Problems::none_in(|problems| {
-        let limit = query.limit(app.memory.limits(), USUAL_LIMIT, problems);
+        let limit = query.limit(problems, |given| app.memory.limits().check_limit(given, USUAL_LIMIT));
         let after = query.cursor(problems, cursor);
         Some((limit?, after))
     })?;

@@ -106,7 +106,7 @@ async fn list(
     let (of, limit, mut after) = Problems::none_in(|problems| {
         let of = of(problems);
         let limits = app.memory.limits();
-        let limit = query.limit(limits, limits.results, problems);
+        let limit = query.limit(problems, |given| limits.check_limit(given, limits.results));
         let after = query.cursor(problems, cursor);
         Some((of?, limit?, after))
     })?;

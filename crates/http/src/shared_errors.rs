@@ -1,0 +1,121 @@
+//! The errors that many operations of a document answer alike.
+
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, ResponseBuilder};
+
+/// What the parser of HTTP answers to any route, without a body.
+const BY_PARSER: &str = "431";
+/// What [`BY_PARSER`] says in a document.
+pub const HEAD_TOO_LARGE: &str =
+    "The head is longer than 32 KiB, or has more than 100 fields. The answer has no body.";
+
+/// An error that operations share.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedError {
+    /// Its HTTP status.
+    pub status: &'static str,
+    /// Names it in the document.
+    pub name: &'static str,
+    /// When it is answered.
+    pub description: &'static str,
+    /// Which operations answer it.
+    pub of: Operations,
+}
+
+/// Some of the operations of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operations {
+    /// All.
+    All,
+    /// Those that read a body.
+    WithBody,
+    /// Those that read a body or parameters.
+    WithInput,
+}
+
+/// The errors that do not depend on what a server serves.
+const OF_HTTP: [SharedError; 7] = [
+    SharedError {
+        status: "400",
+        name: "BadRequest",
+        description: "The head can be read in two ways, or the body ended early or is malformed. A head that is not HTTP gets this \
+                      status without a body.",
+        of: Operations::All,
+    },
+    SharedError {
+        status: "408",
+        name: "BodyTimeout",
+        description: "The body took too long to arrive.",
+        of: Operations::WithBody,
+    },
+    SharedError {
+        status: "413",
+        name: "PayloadTooLarge",
+        description: "The body is too large.",
+        of: Operations::WithBody,
+    },
+    SharedError {
+        status: "415",
+        name: "UnsupportedEncoding",
+        description: "The body is compressed.",
+        of: Operations::WithBody,
+    },
+    SharedError {
+        status: "422",
+        name: "Invalid",
+        description: "The request does not validate; nothing was done.",
+        of: Operations::WithInput,
+    },
+    SharedError { status: BY_PARSER, name: "HeadTooLarge", description: HEAD_TOO_LARGE, of: Operations::All },
+    SharedError {
+        status: "500",
+        name: "Failed",
+        description: "The server failed; its log says why.",
+        of: Operations::All,
+    },
+];
+
+/// Adds the errors of HTTP and these errors of a server to the operations of a document, apart from those that an operation
+/// describes itself. One with a `default` answers all errors that have a body in another shape.
+pub fn add_shared_errors(document: &mut OpenApi, own: &[SharedError]) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            add_to(operation, own);
+        }
+    }
+}
+
+fn add_to(operation: &mut Operation, own: &[SharedError]) {
+    let shaped = operation.responses.responses.contains_key("default");
+    for SharedError { status, name, of, .. } in OF_HTTP.iter().chain(own) {
+        if of.include(operation) && (!shaped || *status == BY_PARSER) {
+            let shared = RefOr::Ref(Ref::from_response_name(*name));
+            operation.responses.responses.entry((*status).to_owned()).or_insert(shared);
+        }
+    }
+}
+
+/// Describes the shared errors themselves.
+pub fn describe_shared_errors(components: &mut Components, own: &[SharedError]) {
+    for SharedError { status, name, description, .. } in OF_HTTP.iter().chain(own) {
+        let mut response = ResponseBuilder::new().description(*description);
+        if *status != BY_PARSER {
+            let error = Content::new(Some(Ref::from_schema_name("Error")));
+            response = response.content("application/json", error);
+        }
+        components.responses.insert((*name).to_owned(), response.build().into());
+    }
+}
+
+impl Operations {
+    fn include(self, operation: &Operation) -> bool {
+        let has_body = operation.request_body.is_some();
+        let has_parameters = || operation.parameters.as_ref().is_some_and(|known| !known.is_empty());
+        match self {
+            Self::All => true,
+            Self::WithBody => has_body,
+            Self::WithInput => has_body || has_parameters(),
+        }
+    }
+}
