@@ -69,6 +69,7 @@ pub(crate) fn refuse_lost_database(database: &Path) -> Result<(), Error> {
 pub(crate) struct Counter {
     file: Option<File>,
     memory: String,
+    writes: u64,
 }
 
 impl Counter {
@@ -87,7 +88,7 @@ impl Counter {
                 place(database)
             );
         }
-        let mut counter = Self { file: None, memory: memory.to_owned() };
+        let mut counter = Self { file: None, memory: memory.to_owned(), writes };
         match open_private(&path(database)) {
             Ok(file) => counter.file = Some(file),
             Err(error) => tracing::warn!(%error, "cannot keep the number of answered writes"),
@@ -96,8 +97,14 @@ impl Counter {
         Ok(counter)
     }
 
+    /// The number of the next write.
+    pub(crate) fn next(&self) -> u64 {
+        self.writes + 1
+    }
+
     /// Keeps the number of writes that are about to be answered.
     pub(crate) fn set(&mut self, writes: u64) {
+        self.writes = writes;
         let Some(file) = &self.file else { return };
         // One page of the file system's cache: survives the end of the process.
         if let Err(error) = file.write_all_at(format!("{writes:020} {}\n", self.memory).as_bytes(), 0) {

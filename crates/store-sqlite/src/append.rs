@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use memcloud_domain::{EpisodeId, Error, Member, Timestamp};
 use memcloud_ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
@@ -6,9 +9,11 @@ use crate::error::WorkError;
 use crate::profile::queue;
 use crate::{intents, spaces, vectors};
 
-/// Stores a batch inside the writer's transaction, and settles the intent under which the other database wrote it.
+/// Stores a batch inside the writer's transaction, which has this number, and settles the intent under which the other
+/// database wrote it.
 pub(crate) fn append(
     tx: &Connection,
+    write: u64,
     batch: &Batch,
     intent: Option<Intent>,
     now: Timestamp,
@@ -22,22 +27,26 @@ pub(crate) fn append(
         intents::settle(tx, intent)?;
     }
     let space = spaces::make(tx, &batch.space, now)?;
+    let mut sessions = HashMap::new();
     for (name, members) in &batch.sessions {
         let session = session(tx, space, name)?;
         add_members(tx, session, members)?;
+        sessions.insert(name.as_str(), session);
     }
-    let count = batch.episodes.len();
-    let first = spaces::advance(tx, space, count, count as i64)?;
+    let (first, learns) = spaces::extend(tx, space, batch.episodes.len(), write)?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO episodes (uid, space, session, seq, purpose, producer, produced_for, role, kind, created_at,
                                ingested_at, analysis, vector, metadata, content)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     for (sequence, prepared) in (first..).zip(&batch.episodes) {
-        let session = session(tx, space, &prepared.episode.session)?;
+        let session = match sessions.entry(prepared.episode.session.as_str()) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => *new.insert(session(tx, space, &prepared.episode.session)?),
+        };
         insert_episode(&mut insert, space, session, sequence, prepared)?;
     }
-    if spaces::learns(tx, space)? {
+    if learns {
         queue::add(tx, &batch.episodes)?;
     }
     if let Some(idempotency) = &batch.idempotency {

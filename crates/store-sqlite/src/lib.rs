@@ -253,12 +253,9 @@ impl RecordStore for SqliteStore {
     }
 
     async fn append_intended(&self, intent: Intent, batch: Batch) -> Result<Appended, Error> {
-        let now = self.clock.now();
-        self.writer
-            .write_in(line(&batch), "storing episodes", move |tx| {
-                append::append(tx, &batch, Some(intent), now)
-            })
-            .await
+        let (now, line) = (self.clock.now(), line(&batch));
+        let store = move |tx: &_, write| append::append(tx, write, &batch, Some(intent), now);
+        self.writer.store(line, "storing episodes", store).await
     }
 
     async fn withdraw(&self, intent: Intent) -> Result<bool, Error> {
@@ -287,10 +284,9 @@ impl RecordStore for SqliteStore {
 #[async_trait]
 impl EpisodeStore for SqliteStore {
     async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        let now = self.clock.now();
-        self.writer
-            .write_in(line(&batch), "storing episodes", move |tx| append::append(tx, &batch, None, now))
-            .await
+        let (now, line) = (self.clock.now(), line(&batch));
+        let store = move |tx: &_, write| append::append(tx, write, &batch, None, now);
+        self.writer.store(line, "storing episodes", store).await
     }
 
     async fn repeated(&self, idempotency: Idempotency) -> Result<Option<Vec<EpisodeId>>, Error> {

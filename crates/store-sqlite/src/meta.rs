@@ -43,20 +43,22 @@ pub(crate) fn existing_memory(connection: &Connection) -> Result<Option<String>,
     get(connection, "memory")
 }
 
-/// Counts a write, and returns how many there were.
-pub(crate) fn count_write(tx: &Connection) -> Result<u64, rusqlite::Error> {
-    let mut count = tx.prepare_cached(
-        "INSERT INTO meta (name, value) VALUES ('writes', '1')
-         ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING CAST(value AS INTEGER)",
+/// Keeps the number of a write that does not keep it with a space.
+pub(crate) fn set_writes(tx: &Connection, number: u64) -> rusqlite::Result<()> {
+    let mut set = tx.prepare_cached(
+        "INSERT INTO meta (name, value) VALUES ('writes', ?1)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     )?;
-    count.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    set.execute([number.to_string()]).map(drop)
 }
 
-/// How many writes there were.
+/// The number of the newest write, which is how many there were.
 pub(crate) fn writes(connection: &Connection) -> Result<u64, WorkError> {
-    let mut select =
-        connection.prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'writes'")?;
-    Ok(select.query_row([], |row| row.get::<_, i64>(0)).optional()?.map_or(0, i64::cast_unsigned))
+    let newest =
+        "SELECT max(number) FROM (SELECT CAST(value AS INTEGER) AS number FROM meta WHERE name = 'writes'
+                                           UNION ALL SELECT written FROM spaces)";
+    let newest: Option<i64> = connection.query_row(newest, [], |row| row.get(0))?;
+    Ok(newest.map_or(0, i64::cast_unsigned))
 }
 
 fn get(connection: &Connection, name: &str) -> Result<Option<String>, WorkError> {

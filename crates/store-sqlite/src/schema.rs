@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_spaces.sql"),
     include_str!("../migrations/0006_fact_sets.sql"),
     include_str!("../migrations/0007_pruning.sql"),
+    include_str!("../migrations/0008_writes.sql"),
 ];
 
 /// How SQLite keeps the index of the write-ahead log.

@@ -84,6 +84,24 @@ pub(crate) fn advance(tx: &Connection, space: i64, count: usize, gained: i64) ->
     Ok(head - count + 1)
 }
 
+/// Takes the sequence numbers of this many new episodes of a space, and keeps the number of the write. Returns the first of
+/// them, and whether messages in the space are learned from.
+pub(crate) fn extend(
+    tx: &Connection,
+    space: i64,
+    count: usize,
+    write: u64,
+) -> Result<(i64, bool), WorkError> {
+    let count = count as i64;
+    let mut extend = tx.prepare_cached(
+        "UPDATE spaces SET head = head + ?2, episodes = episodes + ?2, written = ?3 WHERE id = ?1
+         RETURNING head - ?2 + 1, learns",
+    )?;
+    let taken =
+        extend.query_row(params![space, count, write.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(taken?)
+}
+
 /// Forgets the old deletions of a space: see [`pruned_up_to`](memcloud_ports::pruned_up_to).
 pub(crate) fn prune(tx: &Connection, space: i64) -> Result<(), WorkError> {
     let advance =
@@ -93,12 +111,6 @@ pub(crate) fn prune(tx: &Connection, space: i64) -> Result<(), WorkError> {
         .query_row(params![space, REMOVALS_KEPT.cast_signed()], |row| row.get(0))?;
     tx.prepare_cached("DELETE FROM deletions WHERE space = ?1 AND seq <= ?2")?.execute([space, pruned])?;
     Ok(())
-}
-
-/// Whether messages that are stored in a space are learned from.
-pub(crate) fn learns(connection: &Connection, space: i64) -> Result<bool, WorkError> {
-    let mut select = connection.prepare_cached("SELECT learns FROM spaces WHERE id = ?1")?;
-    Ok(select.query_row([space], |row| row.get(0))?)
 }
 
 fn list(connection: &Connection, after: &Space, limit: usize) -> Result<Vec<SpaceInfo>, WorkError> {

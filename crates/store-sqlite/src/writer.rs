@@ -50,14 +50,25 @@ pub(crate) enum Line {
 /// A piece of work, and since when it waits.
 struct Waiting {
     since: Instant,
-    counts: bool,
+    count: Count,
     work: Box<dyn Work>,
+}
+
+/// Where a piece of work that changes something has its number kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Count {
+    /// By the work itself, in a row that it changes anyway.
+    Itself,
+    /// By the writer, in a row for that.
+    Apart,
+    /// Nowhere: it stores nothing.
+    Not,
 }
 
 /// A piece of work in the shared transaction, and the caller that waits for it.
 trait Work: Send {
-    /// Whether it succeeded. If not, nothing of it is left in a transaction that it shares.
-    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool) -> bool;
+    /// Whether it succeeded in the write of this number. If not, nothing of it is left in a transaction that it shares.
+    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool, number: u64) -> bool;
     /// Answers the caller, once the transaction has been committed or lost.
     fn answer(self: Box<Self>, committed: Result<(), &Lost>);
 }
@@ -72,11 +83,11 @@ struct Piece<T, W> {
 impl<T, W> Work for Piece<T, W>
 where
     T: Send,
-    W: FnOnce(&Connection) -> Result<T, WorkError> + Send,
+    W: FnOnce(&Connection, u64) -> Result<T, WorkError> + Send,
 {
-    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool) -> bool {
+    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool, number: u64) -> bool {
         let Some(work) = self.work.take() else { return false };
-        let done = if shares { in_savepoint(tx, work) } else { work(tx) };
+        let done = if shares { in_savepoint(tx, |tx| work(tx, number)) } else { work(tx, number) };
         let outcome = self.outcome.insert(done.map_err(|error| error.doing(self.doing)));
         outcome.is_ok()
     }
@@ -193,9 +204,27 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
     {
+        let count = if line == Line::Probe { Count::Not } else { Count::Apart };
+        self.submit(line, count, doing, move |tx, _| work(tx)).await
+    }
+
+    /// The same for work that keeps the number of the write itself, whenever it changes something: with a space.
+    pub(crate) async fn store<T, W>(&self, line: Line, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection, u64) -> Result<T, WorkError> + Send + 'static,
+    {
+        self.submit(line, Count::Itself, doing, work).await
+    }
+
+    async fn submit<T, W>(&self, line: Line, count: Count, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection, u64) -> Result<T, WorkError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(Piece { doing, work: Some(work), outcome: None, reply });
-        self.send(Job::Write(line, Waiting { since: Instant::now(), counts: line != Line::Probe, work }))?;
+        self.send(Job::Write(line, Waiting { since: Instant::now(), count, work }))?;
         let answer = answer.await.map_err(|_| Error::ShuttingDown)?;
         answer.inspect_err(|error| self.damage.note(error))
     }
@@ -366,7 +395,7 @@ impl Thread {
     }
 
     fn commit(&mut self, works: &mut [Waiting]) -> Result<(), Lost> {
-        if works.iter().any(|waiting| !waiting.counts) {
+        if works.iter().any(|waiting| waiting.count == Count::Not) {
             self.reserve.refill();
         }
         let waited = works.iter().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
@@ -379,26 +408,32 @@ impl Thread {
         let mut tx = begun?;
         // SQLite keeps a copy of each page that a savepoint changes.
         let shares = works.len() > 1;
-        let (mut changes, mut succeeded) = (0, false);
-        for Waiting { counts, work, .. } in works {
+        let number = self.answered.next();
+        let (mut counts, mut is_kept, mut succeeded) = (false, false, false);
+        for Waiting { count, work, .. } in works {
             let before = tx.total_changes();
-            succeeded |= work.run(&mut tx, shares);
+            let has_succeeded = work.run(&mut tx, shares, number);
             // On a full or failing disk SQLite rolls everything back by itself.
             if tx.is_autocommit() {
                 let message = "the transaction was rolled back".into();
                 return Err(Lost::Sqlite { code: Some(ffi::Error::new(ffi::SQLITE_FULL)), message });
             }
-            changes += if *counts { tx.total_changes() - before } else { 0 };
+            succeeded |= has_succeeded;
+            let changes = has_succeeded && tx.total_changes() > before;
+            counts |= changes && *count != Count::Not;
+            is_kept |= changes && *count == Count::Itself;
         }
         if !succeeded {
             return Ok(tx.rollback()?);
         }
-        let answered = if changes > 0 { Some(meta::count_write(&tx)?) } else { None };
+        if counts && !is_kept {
+            meta::set_writes(&tx, number)?;
+        }
         // As late as possible: what is written now gives a file that was shortened its old size again, with a hole in it.
         self.files.check()?;
         tx.commit()?;
-        if let Some(writes) = answered {
-            self.answered.set(writes);
+        if counts {
+            self.answered.set(number);
         }
         Ok(())
     }

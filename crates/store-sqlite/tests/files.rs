@@ -310,6 +310,32 @@ async fn a_start_with_fewer_writes_than_were_answered_says_so_until_it_is_accept
 }
 
 #[tokio::test]
+async fn deletions_of_whole_spaces_are_counted_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let (home, early) = (directory.path().join("running"), directory.path().join("early"));
+    let engine = open(&home).await;
+    let memory = memory::memory(engine.clone()).await;
+    let space = space("lost");
+    store(&memory, &space, "to be deleted").await.unwrap();
+    std::fs::create_dir(&early).unwrap();
+    for suffix in ["", "-wal"] {
+        std::fs::copy(sibling(&home, suffix), sibling(&early, suffix)).unwrap();
+    }
+    delete_all(&*engine.episodes, &space, &EpisodesOf::Session("s".into())).await.unwrap();
+    assert!(engine.spaces.begin_space_deletion(&space).await.unwrap());
+    let hidden = engine.spaces.hidden_spaces().await.unwrap().remove(0);
+    engine.spaces.remove_space(&hidden).await.unwrap();
+    std::fs::copy(sibling(&home, "-answered"), sibling(&early, "-answered")).unwrap();
+    drop((memory, engine));
+    assert!(open(&home).await.health.probe().await[0].outcome.is_ok(), "nothing is missing after them");
+    let found = failure(&open(&early).await).await;
+    assert!(
+        matches!(&found, Error::StorageIncomplete { what, .. } if what.contains("the last 3 of")),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_database_that_is_gone_is_not_created_again() {
     let directory = tempfile::tempdir().unwrap();
     let left = killed(directory.path(), 3).await;
