@@ -64,6 +64,13 @@ impl Deadline {
     }
 }
 
+impl Drop for Deadline {
+    /// An answer that was not sent is logged as well.
+    fn drop(&mut self) {
+        self.place.log();
+    }
+}
+
 impl AsyncRead for Deadline {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -103,6 +110,8 @@ impl AsyncWrite for Deadline {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The system has all that was written.
+        self.place.log();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use memcloud_domain::KeyId;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::exchange::Connection;
 use crate::metrics::{Metrics, name};
@@ -50,8 +50,37 @@ pub fn note_found(count: usize) {
     let _ = NOTES.try_with(|notes| notes.found.fetch_add(count as u64, Ordering::Relaxed));
 }
 
+/// What is logged of an answered request.
+pub(crate) struct AccessLine {
+    span: Span,
+    method: &'static str,
+    route: String,
+    status: StatusCode,
+    took: Duration,
+    caller: Option<KeyId>,
+    stored: Option<u64>,
+    found: Option<u64>,
+}
+
+impl AccessLine {
+    pub(crate) fn write(self) {
+        self.span.in_scope(|| {
+            tracing::info!(
+                method = self.method,
+                route = self.route,
+                status = self.status.as_u16(),
+                ms = self.took.as_micros() as f64 / 1e3,
+                caller = self.caller.as_ref().map(KeyId::as_str),
+                stored = self.stored,
+                found = self.found,
+                "answered"
+            );
+        });
+    }
+}
+
 /// Gives every request an id, which its answer carries together with headers that keep browsers and proxies from guessing and from
-/// storing, and a span; then writes its access line and its metrics.
+/// storing, and a span; counts it, and has its access line written when the head of the answer has been sent.
 ///
 /// Everything is known when the head of the answer is: a stream may go on after that.
 pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
@@ -72,23 +101,22 @@ pub async fn observe(State(metrics): State<Arc<Metrics>>, mut request: Request, 
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let (status, took) = (response.status(), since.elapsed());
     metrics.answered(&method, &route, status, took);
-    let caller = notes.caller.get().map(KeyId::as_str);
-    // Refusals are counted, and their number is logged.
-    if caller.is_none() && notes.connection.as_ref().is_some_and(|connection| connection.is_crowded) {
-        return response;
+    let line = AccessLine {
+        span,
+        method: name(&method),
+        route,
+        status,
+        took,
+        caller: notes.caller.get().cloned(),
+        stored: counted(&notes.stored),
+        found: counted(&notes.found),
+    };
+    match &notes.connection {
+        // Refusals are counted, and their number is logged.
+        Some(connection) if connection.is_crowded && line.caller.is_none() => {}
+        Some(connection) => connection.place.log_when_sent(line),
+        None => line.write(),
     }
-    span.in_scope(|| {
-        tracing::info!(
-            method = name(&method),
-            route,
-            status = status.as_u16(),
-            ms = took.as_micros() as f64 / 1e3,
-            caller,
-            stored = counted(&notes.stored),
-            found = counted(&notes.found),
-            "answered"
-        );
-    });
     response
 }
 

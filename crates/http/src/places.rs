@@ -14,6 +14,8 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::observe::AccessLine;
+
 /// The places kept for callers with a key when all others are held.
 const KEPT_FOR_KEYS: usize = 64;
 /// The places kept for probes when those are held, too.
@@ -72,6 +74,8 @@ pub(crate) struct Place {
     /// Whether the peer was waited for since the last request began.
     was_awaited: AtomicBool,
     must_close: Notify,
+    /// The access line of the answer that is being sent.
+    line: Mutex<Option<AccessLine>>,
 }
 
 /// The time of a new connection: what it sent is not read yet, so it may be anyone's.
@@ -205,6 +209,7 @@ impl Place {
             takes_since: AtomicU64::new(0),
             was_awaited: AtomicBool::new(true),
             must_close: Notify::new(),
+            line: Mutex::default(),
         }
     }
 
@@ -244,6 +249,24 @@ impl Place {
     /// Whether a caller with a right has used it.
     pub(crate) fn is_known(&self) -> bool {
         self.is_known.load(Ordering::Relaxed)
+    }
+
+    /// Keeps an access line until the head of its answer has been sent, so that the answer does not wait for the log.
+    pub(crate) fn log_when_sent(&self, line: AccessLine) {
+        self.log();
+        *self.line() = Some(line);
+    }
+
+    /// Writes the line that was kept. What was to be sent has been sent, or never will be.
+    pub(crate) fn log(&self) {
+        let line = self.line().take();
+        if let Some(line) = line {
+            line.write();
+        }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Option<AccessLine>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Completes when a new connection needs the place.
