@@ -1,6 +1,6 @@
 use memcloud_domain::Timestamp;
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+use strum::{Display, EnumIter, EnumString, IntoEnumIterator, IntoStaticStr};
 
 use crate::instances::Reason;
 
@@ -11,6 +11,8 @@ use crate::instances::Reason;
     Debug,
     PartialEq,
     Eq,
+    PartialOrd,
+    Ord,
     Hash,
     Serialize,
     Deserialize,
@@ -71,6 +73,26 @@ pub struct Evidence {
     pub at: Timestamp,
     /// Why it failed, or why it was not checked.
     pub reason: Option<Reason>,
+}
+
+/// Whether an instance with this evidence may be called running: no criterion failed, and each that needs no language model
+/// passed. If not, the reason of the first that did not, with its name.
+pub fn verdict(evidence: &[Evidence]) -> Result<(), Reason> {
+    for criterion in Criterion::iter() {
+        let seen = evidence.iter().find(|seen| seen.criterion == criterion);
+        let needs_llm = matches!(criterion, Criterion::Profile | Criterion::Chat);
+        match seen {
+            Some(seen) if seen.outcome == Outcome::Passed => {}
+            Some(seen) if seen.outcome == Outcome::NotChecked && needs_llm => {}
+            seen => {
+                let reason = seen.and_then(|seen| seen.reason.clone());
+                let reason =
+                    reason.unwrap_or_else(|| Reason::new("it was not checked", "verify the instance"));
+                return Err(Reason::new(format!("{criterion}: {}", reason.message), reason.hint));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A moment as text.
