@@ -60,6 +60,21 @@ pub enum Field {
     /// The id of a fact.
     #[strum(serialize = "the id of the fact")]
     Fact,
+    /// The category of a fact.
+    #[strum(serialize = "the category of the fact")]
+    FactCategory,
+    /// The group of a fact inside its category.
+    #[strum(serialize = "the tag of the fact")]
+    FactTag,
+    /// What a fact is about.
+    #[strum(serialize = "the name of the fact")]
+    FactName,
+    /// What a fact says.
+    #[strum(serialize = "the value of the fact")]
+    FactValue,
+    /// The messages that a fact rests on.
+    #[strum(serialize = "the list of citations")]
+    Citations,
     /// The id of a set of facts.
     #[strum(serialize = "the id of the set")]
     FactSet,
@@ -173,10 +188,10 @@ impl Violation {
     /// The stable code, for programs.
     pub fn code(&self) -> &'static str {
         match (&self.rule, self.field) {
-            (Rule::Empty, Field::Content) => "empty_content",
+            (Rule::Empty, Field::Content | Field::FactValue) => "empty_content",
             (Rule::Empty, Field::Query) => "empty_query",
             (Rule::Empty, _) => "empty_name",
-            (Rule::TooLong { .. }, Field::Content | Field::Query) => "content_too_long",
+            (Rule::TooLong { .. }, Field::Content | Field::Query | Field::FactValue) => "content_too_long",
             (Rule::TooLong { .. }, Field::Metadata) => "metadata_too_large",
             (Rule::TooLong { .. }, Field::Caption) => "caption_too_long",
             (Rule::TooLong { .. }, _) => "name_too_long",

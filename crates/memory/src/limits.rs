@@ -18,8 +18,8 @@ pub struct Limits {
     pub metadata_levels: usize,
     /// The most values in the metadata of one episode, objects and lists included. Default 1,000.
     pub metadata_values: usize,
-    /// The longest caption, title or other description in the metadata, in bytes. It is embedded with the content. Default
-    /// 16 KiB.
+    /// The longest caption, title or other description in the metadata, in bytes. It is embedded with the content. Also the
+    /// longest value of a fact that is made by hand. Default 16 KiB.
     pub caption_bytes: usize,
     /// The longest name of a session, member or kind, in bytes. Default 1 KiB.
     pub name_bytes: usize,
@@ -100,6 +100,12 @@ impl Limits {
             return Err(Violation::new(field, Rule::Empty));
         }
         Ok(())
+    }
+
+    /// Refuses a category, tag, name or value of a fact that shows nothing or is too long, or that not every engine can store.
+    pub(crate) fn check_fact_text(&self, field: Field, text: &str) -> Result<(), Violation> {
+        check(field, text, if field == Field::FactValue { self.caption_bytes } else { self.name_bytes })?;
+        if is_blank(text) { Err(Violation::new(field, Rule::Empty)) } else { Ok(()) }
     }
 
     /// Refuses metadata that is too large, too deep or of too many values, or that not every engine can store.

@@ -8,6 +8,7 @@
 
 mod by_hand;
 pub(crate) mod categories;
+mod check;
 mod commands;
 mod extraction;
 mod learner;

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_domain::{Category, CategoryId, CategoryOrigin, Clock, Fact, FactSet, FactTarget, Tag, TagId};
+use memcloud_domain::{
+    Category, CategoryId, CategoryOrigin, Clock, Fact, FactSet, FactTarget, Metadata, Tag, TagId,
+};
 use memcloud_memory::{Learner, LearnerOptions};
 use memcloud_ports::{Budget, FactChanges, FactsOf, NewFact, RefusalKind, Trigger};
 use serde_json::{Value, json};
@@ -292,6 +294,56 @@ async fn messages_that_wait_for_a_disabled_category_are_not_learned_from() {
     settled(&world, 0).await;
     assert!(learner.stop().await.calls().is_empty());
     assert!(facts(&world).await.is_empty());
+}
+
+#[tokio::test]
+async fn facts_made_by_hand_keep_to_the_limits() {
+    let world = World::learning().await;
+    let ids = world.tell(&["Ann: I like green tea best."]).await;
+    let target = FactTarget { set: ann(), category: "profile".into() };
+    let fact = || NewFact {
+        tag: "Food".into(),
+        name: "drink".into(),
+        value: "green tea".into(),
+        metadata: Metadata::new(),
+        citations: ids.clone(),
+        valid_from: world.clock.now(),
+        vector: None,
+    };
+    let id = world.memory.add_fact(&target, fact()).await.unwrap().unwrap();
+    let long = "x".repeat(2_000);
+    let deep = (0..20).fold(json!({}), |inner, _| json!({"a": inner})).as_object().unwrap().clone();
+    let broken = [
+        ("empty_name", NewFact { tag: " ".into(), ..fact() }),
+        ("name_too_long", NewFact { name: long.clone(), ..fact() }),
+        ("empty_content", NewFact { value: "\u{200b}".into(), ..fact() }),
+        ("content_too_long", NewFact { value: "x".repeat(20_000), ..fact() }),
+        ("nul_character", NewFact { value: "a\0b".into(), ..fact() }),
+        ("metadata_too_deep", NewFact { metadata: deep, ..fact() }),
+        ("too_many_values", NewFact { citations: vec![ids[0]; 1_001], ..fact() }),
+    ];
+    for (code, new) in broken {
+        let changes = FactChanges {
+            tag: Some(new.tag.clone()),
+            name: Some(new.name.clone()),
+            value: Some(new.value.clone()),
+            metadata: Some(new.metadata.clone()),
+            citations: Some(new.citations.clone()),
+            ..FactChanges::default()
+        };
+        assert_eq!(world.memory.add_fact(&target, new).await.unwrap_err().code(), code);
+        let changed = world.memory.update_fact(&ann().scope, id, changes).await;
+        assert_eq!(changed.unwrap_err().code(), code);
+    }
+    let keys = (0..17).map(|key| (key.to_string(), String::new())).collect();
+    for (code, target) in [
+        ("nul_character", FactTarget { category: "a\0".into(), ..target.clone() }),
+        ("name_too_long", FactTarget { set: FactSet::about(&space(), long), ..target.clone() }),
+        ("too_many_values", FactTarget { set: FactSet { metadata: keys, ..ann() }, ..target }),
+    ] {
+        assert_eq!(world.memory.add_fact(&target, fact()).await.unwrap_err().code(), code);
+    }
+    assert_eq!(facts(&world).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
