@@ -6,7 +6,8 @@ use memcloud_sse::{Event, Events};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
-use crate::{Client, Error, Refusal, STREAM_TIMEOUT};
+use crate::http::STREAM_TIMEOUT;
+use crate::{Client, Error, Refusal, ServerKind};
 
 /// A part of a streamed answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,14 +30,14 @@ impl Client {
     /// Chats, and returns the whole answer.
     pub async fn chat(&self, turn: &ChatRequest) -> Result<ChatAnswer, Error> {
         let turn = ChatRequest { stream: None, ..turn.clone() };
-        self.send(self.request(Method::POST, &["v1", "chat"]).json(&turn).timeout(STREAM_TIMEOUT)).await
+        self.0.send(self.0.request(Method::POST, &["v1", "chat"]).json(&turn).timeout(STREAM_TIMEOUT)).await
     }
 
     /// Chats, and returns the answer as it comes.
     pub async fn chat_stream(&self, turn: &ChatRequest) -> Result<ChatStream, Error> {
         let turn = ChatRequest { stream: Some(true), ..turn.clone() };
-        let request = self.request(Method::POST, &["v1", "chat"]).json(&turn).timeout(STREAM_TIMEOUT);
-        let bytes = self.answer(request).await?.bytes_stream();
+        let request = self.0.request(Method::POST, &["v1", "chat"]).json(&turn).timeout(STREAM_TIMEOUT);
+        let bytes = self.0.answer(request).await?.bytes_stream();
         Ok(ChatStream { bytes: bytes.map(|piece| piece.map(Vec::from)).boxed(), events: Events::default() })
     }
 }
@@ -68,7 +69,9 @@ fn read(event: &Event) -> Result<Option<ChatEvent>, Error> {
         Some("memories") => Some(ChatEvent::Memories(parse(data)?)),
         Some("delta") => Some(ChatEvent::Delta(parse::<ChatDelta>(data)?.content)),
         Some("done") => Some(ChatEvent::Done(parse(data)?)),
-        Some("error") => return Err(Error::Refused(Box::new(Refusal::of(0, None, parse(data)?)))),
+        Some("error") => {
+            return Err(Error::Refused(Box::new(Refusal::of(ServerKind::Instance, 0, None, parse(data)?))));
+        }
         _ => None,
     })
 }

@@ -1,12 +1,34 @@
+use std::fmt;
+
 use memcloud_api::{Detail, Problem};
 use serde_json::Value;
+
+/// Which kind of server a client talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKind {
+    /// A memory instance.
+    Instance,
+    /// A console, which manages instances.
+    Console,
+}
+
+impl fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instance => "instance",
+            Self::Console => "console",
+        })
+    }
+}
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not an address of an instance.
-    #[error("'{given}' is not the address of an instance")]
+    /// Not an address of a server.
+    #[error("'{given}' is not the address of {} {server}", article(*server))]
     InvalidUrl {
+        /// What it was to be the address of.
+        server: ServerKind,
         /// What was given.
         given: String,
     },
@@ -16,14 +38,18 @@ pub enum Error {
     /// The server cannot be reached, or did not answer in time.
     #[error("the server at {url} could not be reached: {}", reason(source))]
     Unreachable {
+        /// What it is.
+        server: ServerKind,
         /// Its address.
         url: String,
         /// What happened.
         source: reqwest::Error,
     },
-    /// The answer is not one of an instance.
-    #[error("{url} did not answer as a memory instance does")]
+    /// The answer is not one of such a server.
+    #[error("{url} did not answer as {} {server} does", article(*server))]
     UnknownAnswer {
+        /// What was to answer.
+        server: ServerKind,
         /// Its address.
         url: String,
         /// What is wrong with the answer.
@@ -52,6 +78,13 @@ impl Error {
     }
 }
 
+fn article(server: ServerKind) -> &'static str {
+    match server {
+        ServerKind::Instance => "an",
+        ServerKind::Console => "a",
+    }
+}
+
 /// The innermost cause: the others repeat each other.
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
@@ -70,6 +103,8 @@ fn reason(error: &reqwest::Error) -> String {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Refusal {
+    /// What refused it.
+    pub server: ServerKind,
     /// The HTTP status; 0 when a streamed answer failed.
     pub status: u16,
     /// The stable code, if the server gave one.
@@ -87,11 +122,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn read(status: u16, request_id: Option<String>, body: &[u8]) -> Self {
+    pub(crate) fn read(server: ServerKind, status: u16, request_id: Option<String>, body: &[u8]) -> Self {
         match serde_json::from_slice::<memcloud_api::Error>(body) {
-            Ok(error) => Self::of(status, request_id, error),
+            Ok(error) => Self::of(server, status, request_id, error),
             // A proxy or another program answered.
             Err(_) => Self {
+                server,
                 status,
                 code: String::new(),
                 detail: other_detail(body).unwrap_or_else(|| format!("HTTP status {status}")),
@@ -103,7 +139,12 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn of(status: u16, request_id: Option<String>, error: memcloud_api::Error) -> Self {
+    pub(crate) fn of(
+        server: ServerKind,
+        status: u16,
+        request_id: Option<String>,
+        error: memcloud_api::Error,
+    ) -> Self {
         let (detail, problems) = match error.detail {
             Detail::Text(text) => (text, vec![]),
             Detail::Problems(problems) => {
@@ -111,6 +152,7 @@ impl Refusal {
             }
         };
         Self {
+            server,
             status,
             code: error.code,
             detail,

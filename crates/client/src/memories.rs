@@ -39,7 +39,7 @@ impl Client {
         key: &str,
         body: &impl Serialize,
     ) -> Result<T, Error> {
-        self.repeated(|| self.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+        self.0.repeated(|| self.0.request(Method::POST, path).header("idempotency-key", key).json(body)).await
     }
 
     /// Finds messages, best first.
@@ -60,27 +60,27 @@ impl Client {
 
     async fn search_as(&self, shape: &str, query: &SearchQuery) -> Result<SearchAnswer, Error> {
         let path = ["v1", "memories", "search"];
-        self.repeated(|| self.request(Method::POST, &path).query(&[("shape", shape)]).json(query)).await
+        self.0.repeated(|| self.0.request(Method::POST, &path).query(&[("shape", shape)]).json(query)).await
     }
 
     /// Lists messages, oldest first.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, Error> {
-        self.get(&["v1", "memories"], query).await
+        self.0.get(&["v1", "memories"], query).await
     }
 
     /// One message.
     pub async fn episode(&self, group: &str, id: PrefixedId) -> Result<ListedEpisode, Error> {
-        self.get(&["v1", "memories", &id.0.to_string()], &[("group_id", group)]).await
+        self.0.get(&["v1", "memories", &id.0.to_string()], &[("group_id", group)]).await
     }
 
     /// Deletes a message for good.
     pub async fn delete(&self, group: &str, id: PrefixedId) -> Result<Deleted, Error> {
         let path = ["v1", "memories", &id.0.to_string()];
-        self.send(self.request(Method::DELETE, &path).query(&[("group_id", group)])).await
+        self.0.send(self.0.request(Method::DELETE, &path).query(&[("group_id", group)])).await
     }
 
     /// Deletes the messages of a session for good. The session stays.
     pub async fn forget_session(&self, session: &ForgetSession) -> Result<Deleted, Error> {
-        self.send(self.request(Method::DELETE, &["v1", "memories"]).json(session)).await
+        self.0.send(self.0.request(Method::DELETE, &["v1", "memories"]).json(session)).await
     }
 }

@@ -33,20 +33,20 @@ impl Client {
     /// Lists sessions, in the order they were first seen.
     pub async fn sessions(&self, of: &SessionsOf, query: &SessionsQuery) -> Result<Sessions, Error> {
         match of {
-            SessionsOf::Everyone => self.get(&["v1", "sessions"], query).await,
-            SessionsOf::Group(name) => self.get(&["v1", "groups", name, "sessions"], query).await,
-            SessionsOf::User(name) => self.get(&["v1", "users", name, "sessions"], query).await,
-            SessionsOf::Agent(name) => self.get(&["v1", "agents", name, "sessions"], query).await,
+            SessionsOf::Everyone => self.0.get(&["v1", "sessions"], query).await,
+            SessionsOf::Group(name) => self.0.get(&["v1", "groups", name, "sessions"], query).await,
+            SessionsOf::User(name) => self.0.get(&["v1", "users", name, "sessions"], query).await,
+            SessionsOf::Agent(name) => self.0.get(&["v1", "agents", name, "sessions"], query).await,
         }
     }
 
     /// Deletes a session for good, with its messages, members and name.
     pub async fn delete_session(&self, session: &DeleteSession) -> Result<Deleted, Error> {
-        self.send(self.request(Method::DELETE, &["v1", "sessions"]).json(session)).await
+        self.0.send(self.0.request(Method::DELETE, &["v1", "sessions"]).json(session)).await
     }
 
     /// Forgets a person in a group for good: messages by and for them, facts about them, and their name in sessions.
     pub async fn delete_user(&self, user: &DeleteUser) -> Result<Deleted, Error> {
-        self.send(self.request(Method::DELETE, &["v1", "users"]).json(user)).await
+        self.0.send(self.0.request(Method::DELETE, &["v1", "users"]).json(user)).await
     }
 }

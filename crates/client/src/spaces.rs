@@ -16,12 +16,12 @@ pub struct SpacesQuery {
 impl Client {
     /// Lists the spaces that the key opens, by organization and project.
     pub async fn spaces(&self, query: &SpacesQuery) -> Result<Spaces, Error> {
-        self.get(&["v1", "spaces"], query).await
+        self.0.get(&["v1", "spaces"], query).await
     }
 
     /// A space, and how much it holds.
     pub async fn space(&self, org: &str, project: &str) -> Result<SpaceDetails, Error> {
-        self.get(&["v1", "spaces", org, project], &()).await
+        self.0.get(&["v1", "spaces", org, project], &()).await
     }
 
     /// Changes a space.
@@ -32,12 +32,12 @@ impl Client {
         changes: &SpaceChanges,
     ) -> Result<SpaceDetails, Error> {
         let path = ["v1", "spaces", org, project];
-        self.send(self.request(Method::PATCH, &path).json(changes)).await
+        self.0.send(self.0.request(Method::PATCH, &path).json(changes)).await
     }
 
     /// Deletes a space with everything in it for good. From the answer on nothing in it is found; its data are removed in
     /// the background.
     pub async fn delete_space(&self, org: &str, project: &str) -> Result<SpaceDetails, Error> {
-        self.send(self.request(Method::DELETE, &["v1", "spaces", org, project])).await
+        self.0.send(self.0.request(Method::DELETE, &["v1", "spaces", org, project])).await
     }
 }
