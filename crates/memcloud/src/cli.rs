@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use memcloud_domain::{one_line, visible};
 
 use crate::commands::{
-    add, backup, chat, completions, doctor, export, forget, import, keys, list, model, search, serve,
-    sessions, spaces, up, users,
+    add, audit, backup, chat, completions, doctor, export, forget, import, instances, keys, leftovers, list,
+    model, operations, plan, search, serve, sessions, spaces, tokens, up, users, verify,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -51,8 +51,15 @@ pub(crate) enum Command {
     Backup(backup::Args),
     Spaces(spaces::Args),
     Sessions(sessions::Args),
-    Users(users::Args),
     Keys(keys::Args),
+    Instances(instances::Args),
+    Plan(plan::Args),
+    Verify(verify::Args),
+    Operations(operations::Args),
+    Leftovers(leftovers::Args),
+    Users(users::Args),
+    Tokens(tokens::Args),
+    Audit(audit::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     #[command(hide = true)]

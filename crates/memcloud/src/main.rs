@@ -8,9 +8,12 @@ mod api_keys;
 mod cli;
 mod client;
 mod commands;
+mod console_client;
 mod current_instance;
 mod failure;
+mod following;
 mod hint;
+mod kept_access;
 mod listen;
 mod logging;
 mod opening;
@@ -71,6 +74,13 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Sessions(args) => commands::sessions::run(args, context).await,
         Command::Users(args) => commands::users::run(args, context).await,
         Command::Keys(args) => commands::keys::run(args, context).await,
+        Command::Instances(args) => commands::instances::run(args, context).await,
+        Command::Plan(args) => commands::plan::run(args, context).await,
+        Command::Verify(args) => commands::verify::run(args, context).await,
+        Command::Operations(args) => commands::operations::run(args, context).await,
+        Command::Leftovers(args) => commands::leftovers::run(args, context).await,
+        Command::Tokens(args) => commands::tokens::run(args, context).await,
+        Command::Audit(args) => commands::audit::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Model(args) => commands::model::run(args, context).await,
         Command::Completions(args) => Ok(commands::completions::run(&args, context)),

@@ -6,16 +6,22 @@
 //! are, apart from line ends in names, which would forge lines. Messages are always harmless and of one line, and addresses in
 //! them lose their user, password and query.
 
+mod steps;
+
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use memcloud_domain::{is_invisible, one_line, visible, visible_json, without_userinfo};
 use owo_colors::{OwoColorize, Style};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
+
+pub(crate) use steps::{StepList, StepMark};
 
 /// How often progress is printed where no bar can be drawn.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -180,15 +186,36 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
 
 /// Asks a yes-or-no question. `None` when the input is not a terminal.
 pub(crate) fn ask(question: &str) -> Option<bool> {
+    let answer = ask_text(&format!("{question} [y/N]"))?;
+    Some(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks for a text. `None` when the input is not a terminal.
+pub(crate) fn ask_text(question: &str) -> Option<String> {
     if !io::stdin().is_terminal() || !stderr().is_terminal() {
         return None;
     }
     let mut err = stderr().lock();
     // A closed terminal answers nothing, which counts as no.
-    let _ = write!(err, "{} [y/N] ", message(question)).and_then(|()| err.flush());
+    let _ = write!(err, "{} ", message(question)).and_then(|()| err.flush());
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).ok()?;
-    Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    Some(answer.trim().to_owned())
+}
+
+/// Asks for a secret, which the terminal does not show. `None` when the input is not a terminal, or does not hide it.
+pub(crate) fn ask_secret(question: &str) -> Option<SecretString> {
+    let terminal = io::stdin();
+    let shown = tcgetattr(&terminal).ok()?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&terminal, OptionalActions::Flush, &hidden).ok()?;
+    let answer = ask_text(question);
+    // What was typed did not end the line.
+    write_line(&mut stderr().lock(), "");
+    // It worked before.
+    let _ = tcsetattr(&terminal, OptionalActions::Flush, &shown);
+    answer.map(SecretString::from)
 }
 
 #[expect(clippy::disallowed_methods, reason = "here everything is printed")]

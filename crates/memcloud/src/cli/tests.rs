@@ -63,7 +63,12 @@ fn section(page: &mut String, name: &str, command: &Command) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ");
     line(page, &format!("\n## memcloud {name}\n\n{about}.\n\n```\n{usage}\n```\n"));
-    flags(page, command.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help"));
+    flags(
+        page,
+        command
+            .get_arguments()
+            .filter(|arg| !arg.is_global_set() && !arg.is_hide_set() && arg.get_id() != "help"),
+    );
 }
 
 fn flags<'a>(page: &mut String, args: impl Iterator<Item = &'a Arg>) {

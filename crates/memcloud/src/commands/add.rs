@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client).await?;
     let answer = client.store(&episode(args)?).await?;
     context.output.answer(&answer, |output| {
         output.data(answer.id.to_string());

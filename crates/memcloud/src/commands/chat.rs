@@ -41,7 +41,7 @@ pub(crate) struct Args {
 const HISTORY: usize = 20;
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client).await?;
     let mut conversation = Conversation { client, args, history: vec![], output: context.output };
     if let Some(message) = conversation.args.message.take() {
         conversation.say(&message).await?;

@@ -1,26 +1,29 @@
 use memcloud_api::memmachine_v1::{ForgetSession, Session};
-use memcloud_api::native::Deleted;
+use memcloud_api::native::{DeleteUser, Deleted};
 use memcloud_client::{Client, ListQuery};
 use serde_json::json;
 
 use crate::client::connect;
-use crate::commands::{Context, DEFAULT_GROUP, confirmed};
+use crate::commands::{Context, DEFAULT_GROUP, confirmed, show_deleted};
 use crate::failure::{Exit, Failure};
 use crate::settings::ClientFlags;
 
-/// Delete messages, or a whole session, for good
+/// Delete messages, a whole session or a person, for good
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The messages, by the ids that 'add' and 'list' print
-    #[arg(required_unless_present = "session", conflicts_with = "session", value_name = "ID")]
+    #[arg(required_unless_present_any = ["session", "user"], conflicts_with_all = ["session", "user"], value_name = "ID")]
     ids: Vec<memcloud_api::PrefixedId>,
     /// The session whose messages to delete
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
+    /// The person to forget: messages by and for them, facts about them, and their name
+    #[arg(long, value_name = "NAME", conflicts_with = "session")]
+    user: Option<String>,
     /// The group that they belong to
     #[arg(long, value_name = "NAME", default_value = DEFAULT_GROUP)]
     group: String,
-    /// Delete a session without asking
+    /// Delete without asking
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -28,11 +31,31 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &args.client)?;
-    match &args.session {
-        Some(session) => forget_session(&client, session, &args, context).await,
-        None => forget_messages(&client, &args, context).await,
+    let client = connect(&context.sources, &args.client).await?;
+    match (&args.session, &args.user) {
+        (Some(session), _) => forget_session(&client, session, &args, context).await,
+        (None, Some(user)) => forget_user(&client, user, &args.group, args.yes, context).await,
+        (None, None) => forget_messages(&client, &args, context).await,
     }
+}
+
+/// Forgets a person in a group.
+pub(crate) async fn forget_user(
+    client: &Client,
+    user: &str,
+    group: &str,
+    yes: bool,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let question = format!(
+        "Delete the messages by and for '{user}' in group '{group}', and all facts about them, for good?"
+    );
+    if !yes && !confirmed(&question, "a user", context)? {
+        return Ok(Exit::Failed);
+    }
+    let deleted =
+        client.delete_user(&DeleteUser { group_id: group.to_owned(), user_id: user.to_owned() }).await;
+    show_deleted(deleted, "'memcloud sessions list' shows who takes part in what", context)
 }
 
 async fn forget_session(

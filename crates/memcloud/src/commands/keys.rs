@@ -45,7 +45,7 @@ struct Create {
     #[arg(long = "space", value_name = "GROUP")]
     spaces: Vec<String>,
     /// When it ends: a time span such as 30d or 12h, or a date (default: never)
-    #[arg(long, value_name = "WHEN", value_parser = expiry)]
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
     expires: Option<String>,
     #[command(flatten)]
     client: ClientFlags,
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 }
 
 async fn create(new: &Create, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &new.client)?;
+    let client = connect(&context.sources, &new.client).await?;
     let key = NewKey {
         name: new.name.clone(),
         rights: new.rights.iter().map(|right| right.as_str().into()).collect(),
@@ -76,14 +76,14 @@ async fn create(new: &Create, context: &Context) -> Result<Exit, Failure> {
 }
 
 async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, flags)?;
+    let client = connect(&context.sources, flags).await?;
     let listed = client.keys().await?;
     context.output.answer(&listed, |output| show_list(&listed.keys, line, "no keys", output));
     Ok(Exit::Ok)
 }
 
 /// A key as one line: id, state, rights, groups, last use, end, name.
-fn line(key: &Key) -> String {
+pub(crate) fn line(key: &Key) -> String {
     let time = |time: &Option<String>| time.as_deref().map_or_else(|| "never".to_owned(), day_and_time);
     format!(
         "{}  {:<7}  {}  groups: {}  used: {}  ends: {}  {}",
@@ -98,7 +98,7 @@ fn line(key: &Key) -> String {
 }
 
 async fn revoke(id: &str, flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, flags)?;
+    let client = connect(&context.sources, flags).await?;
     let revoked = client
         .revoke_key(id)
         .await
@@ -106,9 +106,9 @@ async fn revoke(id: &str, flags: &ClientFlags, context: &Context) -> Result<Exit
     Ok(report_done(&revoked, &format!("key {} ({}) revoked", revoked.id, revoked.name), context))
 }
 
-/// The end that a span from now on or a date names, in RFC 3339.
+/// The moment that a span from now on or a date names, in RFC 3339.
 #[expect(clippy::disallowed_methods, reason = "a span on the command line begins now")]
-fn expiry(when: &str) -> Result<String, String> {
+pub(crate) fn moment(when: &str) -> Result<String, String> {
     if let Ok(moment) = when.parse::<memcloud_domain::Timestamp>() {
         return Ok(moment.to_string());
     }
@@ -128,17 +128,17 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a span on the command line begins now")]
-    fn an_expiry_is_a_time_span_or_a_date() {
+    fn a_moment_is_a_time_span_or_a_date() {
         let seconds = |when: &str| {
-            let end: Timestamp = expiry(when).unwrap().parse().unwrap();
+            let end: Timestamp = moment(when).unwrap().parse().unwrap();
             end.duration_since(Timestamp::now()).as_secs()
         };
         for (span, expected) in [("30d", 30 * 86_400), ("12h", 43_200), ("90m", 5_400)] {
             assert!((expected - 5..=expected).contains(&seconds(span)), "{span}: {}", seconds(span));
         }
-        assert_eq!(expiry("2030-01-31").unwrap(), "2030-01-31T00:00:00Z");
+        assert_eq!(moment("2030-01-31").unwrap(), "2030-01-31T00:00:00Z");
         for wrong in ["", "soon", "-3d", "30", "0d", "99999999y"] {
-            assert!(expiry(wrong).is_err(), "{wrong}");
+            assert!(moment(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client).await?;
     let limit = if args.all { usize::MAX } else { args.limit };
     let mut listed = Vec::new();
     let mut cursor = None;

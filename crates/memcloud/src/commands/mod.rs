@@ -12,6 +12,7 @@ use crate::output::{self, Output};
 use crate::settings::Sources;
 
 pub(crate) mod add;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod chat;
 pub(crate) mod completions;
@@ -19,15 +20,21 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod forget;
 pub(crate) mod import;
+pub(crate) mod instances;
 pub(crate) mod keys;
+pub(crate) mod leftovers;
 pub(crate) mod list;
 pub(crate) mod model;
+pub(crate) mod operations;
+pub(crate) mod plan;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod sessions;
 pub(crate) mod spaces;
+pub(crate) mod tokens;
 pub(crate) mod up;
 pub(crate) mod users;
+pub(crate) mod verify;
 
 /// What every command is given: its output and its settings.
 pub(crate) struct Context {

@@ -31,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client).await?;
     let explain = args.explain;
     let hits = client.search(&query(args)).await?;
     context.output.answer(&hits, |output| hits.iter().for_each(|hit| show(hit, explain, output)));

@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
                 return Ok(Exit::Failed);
             }
             let session = DeleteSession { group_id, session_id };
-            let deleted = connect(&context.sources, &client)?.delete_session(&session).await;
+            let deleted = connect(&context.sources, &client).await?.delete_session(&session).await;
             show_deleted(deleted, "'memcloud sessions list' lists the sessions", context)
         }
     }
@@ -75,7 +75,7 @@ async fn list(wanted: List, context: &Context) -> Result<Exit, Failure> {
         (_, _, Some(agent)) => SessionsOf::Agent(agent),
         (None, None, None) => SessionsOf::Everyone,
     };
-    let client = connect(&context.sources, &wanted.client)?;
+    let client = connect(&context.sources, &wanted.client).await?;
     let sessions = all_pages(async |cursor| {
         let page = client.sessions(&of, &SessionsQuery { cursor, ..SessionsQuery::default() }).await?;
         Ok((page.sessions, page.next_cursor))

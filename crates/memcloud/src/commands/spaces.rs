@@ -75,14 +75,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         Command::Show { name, client } => show(&name, &client, context).await,
         Command::Configure(new) => configure(new, context).await,
         Command::Delete { name, yes, client } => {
-            let client = connect(&context.sources, &client)?;
+            let client = connect(&context.sources, &client).await?;
             delete(&client, &name, yes, context).await
         }
     }
 }
 
 async fn list(flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, flags)?;
+    let client = connect(&context.sources, flags).await?;
     let spaces = all_pages(async |cursor| {
         let page = client.spaces(&SpacesQuery { cursor, ..SpacesQuery::default() }).await?;
         Ok((page.spaces, page.next_cursor))
@@ -106,7 +106,7 @@ fn created(space: &Space) -> String {
 }
 
 async fn show(name: &Name, flags: &ClientFlags, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, flags)?;
+    let client = connect(&context.sources, flags).await?;
     print(&client.space(&name.org, &name.project).await.map_err(unknown)?, context);
     Ok(Exit::Ok)
 }
@@ -128,7 +128,7 @@ fn print(details: &SpaceDetails, context: &Context) {
 }
 
 async fn configure(new: Configure, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &new.client)?;
+    let client = connect(&context.sources, &new.client).await?;
     let changes = SpaceChanges { description: new.description, learns: new.learns };
     print(
         &client.configure_space(&new.name.org, &new.name.project, &changes).await.map_err(unknown)?,

@@ -1,12 +1,20 @@
+use std::path::PathBuf;
+
 use clap::Subcommand;
-use memcloud_api::native::DeleteUser;
+use memcloud_api::console::{NewUser, User, UserChanges};
+use memcloud_client::Console;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::client::connect;
-use crate::commands::{Context, confirmed, show_deleted};
+use crate::commands::forget::forget_user;
+use crate::commands::instances::secret_of;
+use crate::commands::{Context, confirmed, day_and_time, report_done, show_list};
+use crate::console_client::connect_to_console;
 use crate::failure::{Exit, Failure};
-use crate::settings::ClientFlags;
+use crate::output::ask_secret;
+use crate::settings::{ClientFlags, ConsoleFlags};
 
-/// Delete the users of an instance
+/// Create, list, change and delete the users of a console, and sign them in
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -15,31 +23,183 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Forget a person in a group for good: messages by and for them, facts about them, and their name
-    Delete {
-        /// The person
-        #[arg(value_name = "NAME")]
-        user: String,
-        /// The group that forgets them
-        #[arg(long, value_name = "NAME")]
-        group: String,
-        /// Delete without asking
-        #[arg(long, short)]
-        yes: bool,
+    /// Create a user; the password is read from a file, or asked for on a terminal
+    Create(Create),
+    /// List the users by name
+    List {
         #[command(flatten)]
-        client: ClientFlags,
+        console: ConsoleFlags,
+    },
+    /// Change the role or the password of a user; a new password ends the user's sign-ins
+    Change(Change),
+    /// Delete a user with its tokens and sign-ins
+    Delete(Delete),
+    /// Print a link that signs a user in once
+    Link {
+        /// The user (default: yourself)
+        name: Option<String>,
+        #[command(flatten)]
+        console: ConsoleFlags,
     },
 }
 
+#[derive(clap::Args, Debug)]
+struct Create {
+    /// The name to sign in with
+    name: String,
+    /// What the user may do
+    #[arg(long, value_enum)]
+    role: Role,
+    /// The file with the password, at least 12 characters (default: asked for)
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    console: ConsoleFlags,
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = true, args = ["role", "password", "password_file"])]
+struct Change {
+    /// The user
+    name: String,
+    /// What the user may do from now on
+    #[arg(long, value_enum)]
+    role: Option<Role>,
+    /// Ask for a new password
+    #[arg(long)]
+    password: bool,
+    /// The file with the new password, at least 12 characters
+    #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    console: ConsoleFlags,
+}
+
+#[derive(clap::Args, Debug)]
+struct Delete {
+    /// The user
+    name: String,
+    /// Delete without asking
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    client: ClientFlags,
+    /// The earlier spelling of `forget --user NAME --group GROUP`, about a person in an instance
+    #[arg(long, value_name = "NAME", hide = true)]
+    group: Option<String>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Role {
+    /// Everything, users and the audit log as well
+    Owner,
+    /// See and change instances
+    Member,
+    /// See instances
+    Viewer,
+}
+
+impl Role {
+    fn name(self) -> String {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+        .to_owned()
+    }
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let Command::Delete { user: user_id, group: group_id, yes, client } = args.command;
-    let question = format!(
-        "Delete the messages by and for '{user_id}' in group '{group_id}', and all facts about them, for good?"
-    );
-    if !yes && !confirmed(&question, "a user", context)? {
+    match args.command {
+        Command::Create(new) => create(new, context).await,
+        Command::List { console } => list(&console, context).await,
+        Command::Change(change) => change_user(change, context).await,
+        Command::Delete(user) => delete(user, context).await,
+        Command::Link { name, console } => link(name.as_deref(), &console, context).await,
+    }
+}
+
+async fn create(new: Create, context: &Context) -> Result<Exit, Failure> {
+    let console = connect_to_console(&context.sources, &new.console)?;
+    let typed = || ask_secret(&format!("Password of '{}' (empty for none):", new.name));
+    let password = match &new.password_file {
+        Some(file) => Some(secret_of(file)?),
+        None => typed().filter(|typed| !typed.expose_secret().is_empty()),
+    };
+    let user =
+        NewUser { name: new.name.clone(), role: new.role.name(), password: password.as_ref().map(exposed) };
+    let created = console.create_user(&user).await?;
+    Ok(report_done(&created, &format!("user '{}' created, {}", created.name, created.role), context))
+}
+
+async fn list(flags: &ConsoleFlags, context: &Context) -> Result<Exit, Failure> {
+    let console = connect_to_console(&context.sources, flags)?;
+    let listed = console.users().await?;
+    context.output.answer(&listed, |output| show_list(&listed.users, line, "no users", output));
+    Ok(Exit::Ok)
+}
+
+/// A user as one line: name, role, since when.
+fn line(user: &User) -> String {
+    format!("{:<16}  {:<6}  since: {}", user.name, user.role, day_and_time(&user.created_at))
+}
+
+async fn change_user(change: Change, context: &Context) -> Result<Exit, Failure> {
+    let console = connect_to_console(&context.sources, &change.console)?;
+    let user = user_named(&console, &change.name).await?;
+    let password = match &change.password_file {
+        Some(file) => Some(secret_of(file)?),
+        None if change.password => Some(ask_secret("New password:").ok_or_else(no_terminal)?),
+        None => None,
+    };
+    let changes = UserChanges { role: change.role.map(Role::name), password: password.as_ref().map(exposed) };
+    let changed = console.change_user(&user.id, &changes).await?;
+    Ok(report_done(&changed, &format!("user '{}' changed, {}", changed.name, changed.role), context))
+}
+
+fn no_terminal() -> Failure {
+    Failure::usage("there is no terminal to ask for the password", "name a file with it: --password-file")
+}
+
+async fn delete(user: Delete, context: &Context) -> Result<Exit, Failure> {
+    if let Some(group) = &user.group {
+        let client = connect(&context.sources, &user.client).await?;
+        return forget_user(&client, &user.name, group, user.yes, context).await;
+    }
+    let console = connect_to_console(&context.sources, &user.client.console)?;
+    let found = user_named(&console, &user.name).await?;
+    let question = format!("Delete the user '{}' with all tokens and sign-ins?", found.name);
+    if !user.yes && !confirmed(&question, "a user", context)? {
         return Ok(Exit::Failed);
     }
-    let user = DeleteUser { group_id, user_id };
-    let deleted = connect(&context.sources, &client)?.delete_user(&user).await;
-    show_deleted(deleted, "'memcloud sessions list' shows who takes part in what", context)
+    console.remove_user(&found.id).await?;
+    Ok(report_done(&found, &format!("user '{}' deleted", found.name), context))
+}
+
+async fn link(name: Option<&str>, flags: &ConsoleFlags, context: &Context) -> Result<Exit, Failure> {
+    let console = connect_to_console(&context.sources, flags)?;
+    let user = match name {
+        Some(name) => Some(user_named(&console, name).await?.id),
+        None => None,
+    };
+    let link = console.sign_in_link(user.as_deref()).await?;
+    context.output.answer(&link, |output| {
+        output.data(&link.sign_in);
+        output.say(format!("it signs in once, until {}", day_and_time(&link.expires_at)));
+    });
+    Ok(Exit::Ok)
+}
+
+async fn user_named(console: &Console, name: &str) -> Result<User, Failure> {
+    let users = console.users().await?.users;
+    let names = users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>().join(", ");
+    users.into_iter().find(|user| user.name == name).ok_or_else(|| {
+        Failure::new(format!("there is no user '{name}'"), format!("there are: {names}"))
+            .ending(Exit::Nothing)
+    })
+}
+
+fn exposed(secret: &SecretString) -> String {
+    secret.expose_secret().to_owned()
 }

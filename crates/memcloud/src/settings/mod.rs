@@ -16,7 +16,7 @@ mod names;
 mod notice;
 mod source;
 
-pub(crate) use client::{ClientFlags, state_dir};
+pub(crate) use client::{ClientFlags, ConsoleFlags, state_dir};
 pub(crate) use data::DataFlags;
 pub(crate) use embedding::remote_embedding;
 pub(crate) use engines::engines;

@@ -85,6 +85,12 @@ settings! {
     SETTING URL = "MEMCLOUD_URL", flag "--url", default "the instance that `up` runs, else `http://127.0.0.1:8080`";
     /// The key sent to that instance.
     SECRET API_KEY = "MEMCLOUD_API_KEY", flag "--key";
+    /// The console that `instances`, `operations`, `plan`, `verify`, `users`, `tokens`, `leftovers`, `audit` and
+    /// `--instance` talk to.
+    SETTING CONSOLE_URL = "MEMCLOUD_CONSOLE_URL", flag "--console",
+        default "the console that `up` runs, else `http://127.0.0.1:8090`";
+    /// The token sent to that console.
+    SECRET TOKEN = "MEMCLOUD_TOKEN", default "the one that `up` keeps for the user who runs it, for its own console";
     /// Never fetch the embedding model; without one, search by words alone.
     SETTING OFFLINE = "MEMCLOUD_OFFLINE", flag "--offline", default "`false`";
     /// The folder that holds the embedding model. No other place is searched.

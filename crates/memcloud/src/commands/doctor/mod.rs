@@ -138,7 +138,7 @@ fn missing_permission(error: &ClientError) -> Option<&Refusal> {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let client = connect(&context.sources, &args.client)?;
+    let client = connect(&context.sources, &args.client).await?;
     let is_named = named_url(&context.sources, &args.client).is_some();
     if args.live {
         return alive(&client, context.output).await;

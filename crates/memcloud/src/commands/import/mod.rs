@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         std::fs::read(path).map_err(|error| Failure::file("read", path, &error).ending(Exit::Usage))?;
     let content = parse(&args, path, &file)?;
     check(&content, path, &args, context)?;
-    let client = connect(&context.sources, &args.client)?.retrying(ATTEMPTS);
+    let client = connect(&context.sources, &args.client).await?.retrying(ATTEMPTS);
     let began = Instant::now();
     let key = key(&file, &args.place);
     let stored = send(&client, &content.conversations, args.batch as usize, &key, context).await?;
