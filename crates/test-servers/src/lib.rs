@@ -1,8 +1,8 @@
-//! Real databases that a test starts, breaks and stops, and proxies to put in front of them.
+//! Real databases that a test starts, breaks and stops, proxies to put in front of them, and hostile clients.
 //!
 //! [`Postgres`] and [`Neo4j`] are servers that belong to one test; [`SharedPostgres`] and [`SharedNeo4j`] are the ones that
 //! `cargo xtask test` started for all tests of a run. A [`Proxy`] in front of a server makes the network fail, a
-//! [`TlsEnd`] encrypts it. Dropping a handle stops what it started.
+//! [`TlsEnd`] encrypts it. [`Strangers`] do to a server of ours what attackers do. Dropping a handle stops what it started.
 //!
 //! The calls block and work inside a runtime as well as outside: asynchronous work runs on separate threads. A call
 //! that fails panics with the reason; where a test needs the error itself, there is a `try_` variant.
@@ -23,6 +23,7 @@ pub mod postgres;
 mod process;
 mod proxy;
 mod secret;
+mod strangers;
 mod tls;
 mod variables;
 
@@ -30,6 +31,7 @@ pub use certificates::Certificates;
 pub use neo4j::{Neo4j, SharedNeo4j};
 pub use postgres::{Database, Postgres, SharedPostgres};
 pub use proxy::{Mode, Proxy};
+pub use strangers::{Attack, Strangers};
 pub use tls::TlsEnd;
 pub use variables::{
     NEO4J_CA_FILE, NEO4J_DIR, NEO4J_OLD_DIR, NEO4J_URI, POSTGRES_DIR, POSTGRES_OLD_DIR, POSTGRES_PLAIN_DIR,

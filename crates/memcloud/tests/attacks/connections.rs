@@ -4,106 +4,23 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use memcloud_test_servers::{Attack, Strangers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::{Sender, channel};
-use tokio::task::{JoinSet, yield_now};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::alone;
 use crate::home::{Home, PATIENCE, Server};
 
-const ATTACKERS: usize = 2_000;
+const ATTACKERS: u32 = 2_000;
 /// How often others ask during each attack.
 const ROUNDS: usize = 50;
-const LIVE: &[u8] = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
-const REFUSED: &[u8] = b"GET /v1/sessions HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const KEY: &str = "a-key-of-the-attacked-instance";
 /// The most memory that an attack may take, in bytes.
 const MEMORY: u64 = 64 << 20;
-
-/// What one hostile connection does until it ends.
-#[derive(Clone, Copy, Debug)]
-enum Attack {
-    /// Sends thousands of requests and reads no answer.
-    ReadsNothing,
-    /// The same with requests that lack a key.
-    ReadsNoRefusal,
-    /// Connects and sends nothing.
-    Silent,
-    /// Sends half of a head.
-    HalfOpen,
-    /// Sends a head byte by byte.
-    Drips,
-    /// Sends a head and half of a body, and no key.
-    HalfABody,
-    /// Sends thousands of requests and reads their answers.
-    Pipelines,
-    /// Sends a request without a key after each answer.
-    AsksOnAndOn,
-}
-
-const ALL: [Attack; 8] = [
-    Attack::ReadsNothing,
-    Attack::ReadsNoRefusal,
-    Attack::Silent,
-    Attack::HalfOpen,
-    Attack::Drips,
-    Attack::HalfABody,
-    Attack::Pipelines,
-    Attack::AsksOnAndOn,
-];
-
-impl Attack {
-    /// Runs until the server ends the connection. Says when it is connected, as far as anyone listens.
-    async fn run(self, address: SocketAddr, at_work: &Sender<()>) -> std::io::Result<()> {
-        let socket = TcpSocket::new_v4()?;
-        if matches!(self, Attack::ReadsNothing | Attack::ReadsNoRefusal) {
-            socket.set_recv_buffer_size(2_048)?;
-        }
-        let mut stream = socket.connect(address).await?;
-        let _ = at_work.try_send(());
-        match self {
-            // Both end when the server ends the connection.
-            Attack::ReadsNothing => loop {
-                stream.write_all(LIVE).await?;
-            },
-            Attack::ReadsNoRefusal => loop {
-                stream.write_all(REFUSED).await?;
-            },
-            Attack::AsksOnAndOn => loop {
-                stream.write_all(REFUSED).await?;
-                if stream.read(&mut [0; 4_096]).await? == 0 {
-                    return Ok(());
-                }
-            },
-            Attack::Silent => {}
-            Attack::HalfOpen => stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: lo").await?,
-            Attack::Drips => {
-                stream.write_all(b"GET /health/live HTTP/1.1\r\nx: ").await?;
-                loop {
-                    stream.write_all(b"x").await?;
-                    sleep(Duration::from_millis(500)).await;
-                }
-            }
-            Attack::HalfABody => {
-                let head =
-                    "POST /v1/memories HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n{\"";
-                stream.write_all(head.as_bytes()).await?;
-            }
-            Attack::Pipelines => {
-                let (mut read, mut write) = stream.split();
-                let mut answers = tokio::io::sink();
-                let reads = tokio::io::copy(&mut read, &mut answers);
-                let writes = async { while write.write_all(LIVE).await.is_ok() {} };
-                return tokio::join!(reads, writes).0.map(drop);
-            }
-        }
-        // Stays until the server ends the connection.
-        stream.ready(tokio::io::Interest::ERROR).await.map(drop)
-    }
-}
 
 fn request(method: &str, path: &str, body: &str) -> String {
     format!(
@@ -136,38 +53,15 @@ async fn others(address: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-/// What others get while these attackers are at work, who come back as soon as they are cut off if `refills` says so.
-fn attacked(
-    attackers_at: &Runtime,
-    address: SocketAddr,
-    attack: Attack,
-    refills: bool,
-) -> Result<(), String> {
-    let inside = attackers_at.enter();
-    let mut attackers = JoinSet::new();
-    let (at_work, mut are_at_work) = channel(ATTACKERS);
-    for _ in 0..ATTACKERS {
-        let at_work = at_work.clone();
-        attackers.spawn(async move {
-            loop {
-                // Being cut off is what it expects.
-                let _ = attack.run(address, &at_work).await;
-                if !refills {
-                    return;
-                }
-                yield_now().await;
-            }
-        });
-    }
-    drop((inside, at_work));
+/// What others get while these attackers are at work, who come back as soon as they are cut off if `come_back` says so.
+fn attacked(runtime: &Runtime, address: SocketAddr, attack: Attack, come_back: bool) -> Result<(), String> {
+    let strangers = Strangers::begin(runtime, ATTACKERS, address, attack, come_back);
     // On a thread of their own: what makes them wait is the server, not the attackers beside them.
     let seen = Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-        for _ in 0..ATTACKERS {
-            timeout(PATIENCE, are_at_work.recv()).await.expect("it connects").expect("attackers go on");
-        }
+        timeout(PATIENCE, strangers.are_connected()).await.expect("they connect");
         others(address).await
     });
-    attackers_at.block_on(attackers.shutdown());
+    runtime.block_on(strangers.end());
     seen
 }
 
@@ -196,11 +90,13 @@ fn callers_without_a_key_delay_no_caller_with_one() {
     let (home, runtime) = (Home::new(), runtime());
     let (server, address) = start(&home, &FOR_EVER);
     let before = server.peak_resident();
-    for (attack, refills) in ALL.into_iter().flat_map(|attack| [(attack, false), (attack, true)]) {
-        let seen = attacked(&runtime, address, attack, refills);
-        assert_eq!(seen, Ok(()), "{attack:?}, refilled: {refills}");
-        let more = server.peak_resident().saturating_sub(before);
-        assert!(more < MEMORY, "{attack:?}, refilled: {refills}: {more} bytes");
+    for (name, attack) in Attack::ALL {
+        for come_back in [false, true] {
+            let seen = attacked(&runtime, address, attack, come_back);
+            assert_eq!(seen, Ok(()), "they {name}, and come back: {come_back}");
+            let more = server.peak_resident().saturating_sub(before);
+            assert!(more < MEMORY, "they {name}, and come back: {come_back}: {more} bytes");
+        }
     }
 }
 
@@ -239,8 +135,8 @@ fn a_stranger_who_asks_without_end_loses_its_connection_and_a_caller_with_a_key_
     runtime.block_on(async {
         let mut caller = TcpStream::connect(address).await.unwrap();
         for _ in 0..3 {
-            let (at_work, _) = channel(1);
-            let asks = Attack::AsksOnAndOn.run(address, &at_work);
+            let connected = Semaphore::new(0);
+            let asks = Attack::AsksOnAndOn.run(address, &connected);
             timeout(PATIENCE, asks).await.expect("it is cut off").unwrap();
             for _ in 0..1_000 {
                 caller.write_all(lasting_request().as_bytes()).await.unwrap();
