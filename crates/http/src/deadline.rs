@@ -43,6 +43,10 @@ impl Deadline {
         Self { stream, place, patience, left: patience, waiting: None, unread: Some(unread) }
     }
 
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     fn watched(
         &mut self,
         context: &mut Context<'_>,
@@ -61,13 +65,6 @@ impl Deadline {
             self.left = self.patience.min(self.left.saturating_sub(waiting.since.elapsed()) + earned);
         }
         Poll::Ready(written)
-    }
-}
-
-impl Drop for Deadline {
-    /// An answer that was not sent is logged as well.
-    fn drop(&mut self) {
-        self.place.log();
     }
 }
 
@@ -116,6 +113,9 @@ impl AsyncWrite for Deadline {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.place.ends_late() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

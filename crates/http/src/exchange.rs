@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Version, header};
 use axum::response::Response;
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::Semaphore;
@@ -44,6 +44,11 @@ pub(crate) async fn answer(
     let is_early = place.begins_early();
     let is_crowded = !place.is_known() && shared.strangers.are_too_many();
     let (parts, body) = request.into_parts();
+    let closes_itself = parts.version < Version::HTTP_11
+        || parts
+            .headers
+            .get(header::CONNECTION)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
     let mut request = Request::from_parts(parts, Body::new(Awaited { body, place: Arc::clone(&place) }));
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(Connection { place: Arc::clone(&place), is_crowded });
@@ -61,9 +66,14 @@ pub(crate) async fn answer(
     let response = shared.router.clone().oneshot(request).await;
     drop(turn);
     response.map(|mut response| {
+        let is_cut_off = is_crowded && !place.is_known();
         // A place that is kept for others is freed after one request.
-        if place.open_to != OpenTo::Everyone || is_crowded && !place.is_known() {
+        if place.open_to != OpenTo::Everyone || is_cut_off {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        // A probe may read its answer until the connection ends.
+        if is_cut_off && !(closes_itself && response.status().is_success()) {
+            place.end_late();
         }
         response.map(|body| Body::new(Answer { body, place }))
     })
@@ -135,6 +145,6 @@ impl hyper::body::Body for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.place.awaits_bytes(true);
+        self.place.ends_request();
     }
 }

@@ -12,6 +12,7 @@ mod allowed;
 mod body;
 mod body_size;
 mod deadline;
+mod delayed_close;
 mod descriptors;
 mod error;
 mod events;

@@ -9,13 +9,14 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
 use memcloud_tasks::Tasks;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::deadline::Deadline;
+use crate::delayed_close::DelayedClose;
 use crate::exchange::{self, Shared};
 use crate::peer::Peer;
 use crate::places::{Hold, KEPT, Places};
@@ -51,6 +52,9 @@ pub struct ServeOptions {
     pub connections: usize,
     /// The most connections of one address (of 64 bits of an IPv6 address). Default: three quarters of all.
     pub connections_per_address: Option<usize>,
+    /// The most connections of strangers, in addition to those, that are over and whose peers hear of it a second later.
+    /// Beyond that number they are closed at once. Default 2,048.
+    pub delayed_closes: usize,
 }
 
 impl Default for ServeOptions {
@@ -61,6 +65,7 @@ impl Default for ServeOptions {
             drain: Duration::from_secs(5),
             connections: 1_024,
             connections_per_address: None,
+            delayed_closes: 2_048,
         }
     }
 }
@@ -79,7 +84,8 @@ impl ServeOptions {
                 "the limit of open files (ulimit -n) allows fewer connections"
             );
         }
-        Self { connections: self.connections.min(fit), ..self }
+        let connections = self.connections.min(fit);
+        Self { connections, delayed_closes: self.delayed_closes.min(fit - connections), ..self }
     }
 }
 
@@ -102,48 +108,58 @@ pub async fn serve(
     let places = Places::new(options.connections, share);
     let unread = Arc::new(Semaphore::new(UNREAD));
     let shared = Arc::new(Shared { router, line: Semaphore::new(1), strangers: Strangers::new() });
-    let graceful = GracefulShutdown::new();
+    let delayed = Arc::new(DelayedClose::new(options.delayed_closes));
     let connections = Tasks::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let Accepted { hold, stream, address, unread } = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &places, &unread) => accepted,
+            accepted = accept(&listener, &places, &unread, &delayed) => accepted,
         };
         let (place, shared) = (Arc::clone(&hold.place), Arc::clone(&shared));
         let stream = Deadline::new(stream, Arc::clone(&place), options.write_timeout, unread);
         let service = service_fn(move |request| {
             exchange::answer(request, Peer(address), Arc::clone(&place), Arc::clone(&shared))
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(options.header_timeout)
             .max_buf_size(BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        connections.spawn("connection", |_| async move {
-            let gives_way = async {
-                hold.place.must_close().await;
-                // New connections are read first: a peer that comes back at once shall queue behind them.
-                tokio::task::yield_now().await;
-            };
-            tokio::select! {
-                ended = connection => {
-                    // Clients may break off their connections.
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "connection ended early");
-                    }
-                }
-                () = gives_way => tracing::debug!("closed a waiting connection to make room for a new one"),
+        let delayed = Arc::clone(&delayed);
+        connections.spawn("connection", |stop| async move {
+            until_its_end(&mut connection, hold.place.must_close(), stop.cancelled()).await;
+            if hold.place.ends_late() {
+                delayed.close(connection.into_parts().io.into_inner().into_stream());
             }
         });
     }
     drop(listener);
-    if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "cut off requests at shutdown");
+    let cut_off = connections.drain(options.drain).await;
+    if cut_off > 0 {
+        tracing::warn!(connections = cut_off, "cut off requests at shutdown");
     }
-    connections.drain(Duration::ZERO).await;
     Ok(())
+}
+
+/// Serves a connection until it ends or must close. Once the server stops, it takes no further request.
+async fn until_its_end(
+    connection: &mut (impl GracefulConnection<Error: std::fmt::Display> + Unpin),
+    must_close: impl Future<Output = ()>,
+    stop: impl Future<Output = ()>,
+) {
+    let ended = tokio::select! {
+        ended = &mut *connection => ended,
+        () = must_close => return tracing::debug!("closed a waiting connection to make room for a new one"),
+        () = stop => {
+            Pin::new(&mut *connection).graceful_shutdown();
+            connection.await
+        }
+    };
+    // Clients may break off their connections.
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended early");
+    }
 }
 
 /// A new connection, with its place.
@@ -155,18 +171,24 @@ struct Accepted {
     unread: OwnedSemaphorePermit,
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Places>, unread: &Arc<Semaphore>) -> Accepted {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Places>,
+    unread: &Arc<Semaphore>,
+    delayed: &DelayedClose,
+) -> Accepted {
     let mut failed = false;
     loop {
         // The semaphore is never closed.
         let Ok(unread) = Arc::clone(unread).acquire_owned().await else { continue };
         match listener.accept().await {
             Ok((stream, address)) => {
-                match places.take(address.ip()) {
-                    Some(hold) => return Accepted { hold, stream, address, unread },
-                    // A new connection takes so few bytes at once. If not, it has its answer: it is closed.
-                    None => drop(stream.try_write(FULL)),
+                if let Some(hold) = places.take(address.ip()) {
+                    return Accepted { hold, stream, address, unread };
                 }
+                // A new connection takes so few bytes at once. If not, it has its answer: it is closed.
+                drop(stream.try_write(FULL));
+                delayed.close(stream);
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {

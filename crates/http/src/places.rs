@@ -73,6 +73,10 @@ pub(crate) struct Place {
     takes_since: AtomicU64,
     /// Whether the peer was waited for since the last request began.
     was_awaited: AtomicBool,
+    /// Whether the last request is answered, and the next has not begun.
+    is_between_requests: AtomicBool,
+    /// Whether the peer is to hear of the end a while later.
+    ends_late: AtomicBool,
     must_close: Notify,
     /// The access line of the answer that is being sent.
     line: Mutex<Option<AccessLine>>,
@@ -192,7 +196,9 @@ impl Taken {
 }
 
 impl Drop for Hold {
+    /// An answer that was not sent is logged as well.
     fn drop(&mut self) {
+        self.place.log();
         self.places.taken().remove(&self.place);
     }
 }
@@ -208,6 +214,8 @@ impl Place {
             sends_since: AtomicU64::new(UNREAD),
             takes_since: AtomicU64::new(0),
             was_awaited: AtomicBool::new(true),
+            is_between_requests: AtomicBool::new(false),
+            ends_late: AtomicBool::new(false),
             must_close: Notify::new(),
             line: Mutex::default(),
         }
@@ -235,8 +243,15 @@ impl Place {
         }
     }
 
+    /// Notes that a request is answered: its peer acts next.
+    pub(crate) fn ends_request(&self) {
+        self.is_between_requests.store(true, Ordering::Relaxed);
+        self.awaits_bytes(true);
+    }
+
     /// Notes that a request begins; `true` if the peer sent it before it had the answer to the last one.
     pub(crate) fn begins_early(&self) -> bool {
+        self.is_between_requests.store(false, Ordering::Relaxed);
         self.awaits_bytes(false);
         !self.was_awaited.swap(false, Ordering::Relaxed)
     }
@@ -269,9 +284,25 @@ impl Place {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Completes when a new connection needs the place.
+    /// Completes when a new connection needs the place. A peer that is between two requests hears of the end at once, since
+    /// it may be about to send the next; so does a caller with a right.
     pub(crate) async fn must_close(&self) {
         self.must_close.notified().await;
+        let takes_all = self.takes_since.load(Ordering::Relaxed) == 0;
+        let is_idle = takes_all && self.is_between_requests.load(Ordering::Relaxed);
+        if !is_idle && !self.is_known() {
+            self.end_late();
+        }
+    }
+
+    /// Notes that the connection ends, and that its peer is to hear of it a while later.
+    pub(crate) fn end_late(&self) {
+        self.ends_late.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its peer is to hear of its end a while later.
+    pub(crate) fn ends_late(&self) -> bool {
+        self.ends_late.load(Ordering::Relaxed)
     }
 
     /// Where it is in the order now; after all that wait if its peer is not waited for.
@@ -349,6 +380,26 @@ mod tests {
         assert!(gave_way(&waits).await && !gave_way(&used).await);
         let _newer = places.take(ONE).unwrap();
         assert!(gave_way(&used).await);
+    }
+
+    #[tokio::test]
+    async fn strangers_hear_late_that_they_made_room_unless_they_wait_between_requests() {
+        let places = Places::new(5, 5);
+        let holds: Vec<_> = (0..5).map(|_| silent(places.take(ONE))).collect();
+        let [silent, asks, idle, reads_not, known] = &holds[..] else { panic!("five") };
+        asks.place.begins_early();
+        asks.place.awaits_bytes(true);
+        for answered in [idle, reads_not] {
+            answered.place.begins_early();
+            answered.place.ends_request();
+        }
+        reads_not.place.awaits_reader(true);
+        known.place.note_known();
+        let _new: Vec<_> = (0..5).map(|_| places.take(ONE).unwrap()).collect();
+        for (hold, late) in [(silent, true), (asks, true), (idle, false), (reads_not, true), (known, false)] {
+            assert!(gave_way(hold).await);
+            assert_eq!(hold.place.ends_late(), late, "{}", hold.place.number);
+        }
     }
 
     #[test]

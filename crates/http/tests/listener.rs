@@ -90,6 +90,28 @@ async fn when_every_place_is_busy_only_probes_and_keys_are_admitted() {
 }
 
 #[tokio::test]
+async fn a_silent_stranger_who_made_room_hears_of_it_after_a_client_between_two_requests() {
+    let options =
+        ServeOptions { connections: 2, connections_per_address: Some(2), ..ServeOptions::default() };
+    let served = served(options).await;
+    let mut silent = TcpStream::connect(served.address).await.unwrap();
+    let mut idle = sent(&served, "/live", "").await;
+    idle.read_exact(&mut [0; 12]).await.unwrap();
+    let _busy = [sent(&served, "/slow", "").await, sent(&served, "/slow", "").await];
+    let (mut nothing, mut rest) = (Vec::new(), Vec::new());
+    let both = async {
+        tokio::select! {
+            biased;
+            ended = idle.read_to_end(&mut rest) => assert!(ended.is_ok()),
+            _ = silent.read_to_end(&mut nothing) => panic!("the silent one hears of it first"),
+        }
+        silent.read_to_end(&mut nothing).await.unwrap();
+    };
+    timeout(PATIENCE, both).await.unwrap();
+    assert_eq!(nothing, b"");
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_loses_its_connection() {
     let options = ServeOptions { write_timeout: Duration::from_millis(300), ..ServeOptions::default() };
     let served = served(options).await;

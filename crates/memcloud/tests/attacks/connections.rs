@@ -137,7 +137,8 @@ fn a_stranger_who_asks_without_end_loses_its_connection_and_a_caller_with_a_key_
         for _ in 0..3 {
             let connected = Semaphore::new(0);
             let asks = Attack::AsksOnAndOn.run(address, &connected);
-            timeout(PATIENCE, asks).await.expect("it is cut off").unwrap();
+            // By an end or a reset: it sends once more than is read.
+            let _ = timeout(PATIENCE, asks).await.expect("it is cut off");
             for _ in 0..1_000 {
                 caller.write_all(lasting_request().as_bytes()).await.unwrap();
                 let mut answer = [0; 4_096];
