@@ -3,4 +3,5 @@
 
 mod operations;
 mod scripted;
+mod signing_in;
 mod store;

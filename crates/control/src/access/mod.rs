@@ -2,6 +2,8 @@
 
 mod accounts;
 mod password;
+mod sign_in;
+mod throttle;
 mod token;
 
 use memcloud_domain::{Right, Rights, Timestamp};
@@ -10,6 +12,8 @@ use strum::{Display, EnumString, IntoStaticStr};
 
 pub use accounts::{Accounts, Identity, Refused};
 pub use password::{InvalidPassword, Password};
+pub use sign_in::{PasswordSignIn, SignInError};
+pub use throttle::Throttle;
 pub use token::{SignIn, Token, TokenHash, TokenKind};
 
 use crate::{OrganizationId, UserId};
