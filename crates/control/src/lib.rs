@@ -16,6 +16,7 @@ mod error;
 mod id;
 pub mod instances;
 pub mod operations;
+pub mod reconcile;
 mod seal;
 mod secrets;
 mod store;

@@ -30,7 +30,7 @@ pub trait Target: Send + Sync {
 }
 
 /// What an instance was found to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observed {
     /// It runs.
     Alive,
