@@ -32,13 +32,32 @@ fn tries_a_running_server_end_to_end_and_leaves_nothing_behind() {
         assert_eq!(state(&report, part), "ok", "{report}");
     }
     assert_eq!(state(&report, "store"), "skipped");
-    let left = home.run(&["list", "--json", "--group", "memcloud-doctor", "--url", &server.url]).ok().json();
-    assert!(left["episodes"].as_array().unwrap().is_empty());
+    nothing_is_left(&home, &server.url);
+    assert!(home.run(&["doctor", "--url", &server.url]).ok().stdout.contains("nothing is broken"));
+}
+
+fn nothing_is_left(home: &Home, url: &str) {
     let until = Instant::now() + PATIENCE;
-    while home.run(&["spaces", "list", "--url", &server.url]).ok().stdout.contains("memcloud-doctor") {
+    while home.run(&["spaces", "list", "--url", url]).ok().stdout.contains("memcloud-doctor") {
         assert!(Instant::now() < until, "its space stays");
     }
-    assert!(home.run(&["doctor", "--url", &server.url]).ok().stdout.contains("nothing is broken"));
+}
+
+#[test]
+fn doctors_run_side_by_side() {
+    let home = Home::new();
+    let server = home.serve();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    let report = home.run(&["doctor", "--json", "--url", &server.url]).ok().json();
+                    assert_eq!(state(&report, "round trip"), "ok", "{report}");
+                }
+            });
+        }
+    });
+    nothing_is_left(&home, &server.url);
 }
 
 #[test]
