@@ -67,6 +67,12 @@ pub enum Error {
         /// What cannot be read.
         what: String,
     },
+    /// Nothing is stored into a damaged database. Reads and deletions go on.
+    #[error("nothing is stored while the store is damaged: {what}")]
+    DamagedReadOnly {
+        /// What cannot be read.
+        what: String,
+    },
     /// The data lacks changes that were answered.
     #[error("the data in {place} is incomplete: {what}")]
     StorageIncomplete {
@@ -169,7 +175,7 @@ impl Error {
             Self::StorageBusy(_) => "storage_busy",
             Self::StorageGone { .. } => "storage_gone",
             Self::StorageShortened { .. } => "storage_shortened",
-            Self::StorageDamaged { .. } => "storage_damaged",
+            Self::StorageDamaged { .. } | Self::DamagedReadOnly { .. } => "storage_damaged",
             Self::StorageIncomplete { .. } => "storage_incomplete",
             Self::StorageNewer { .. } => "storage_newer",
             Self::Storage { .. } => "storage_failed",
@@ -195,6 +201,7 @@ impl Error {
             | Self::StorageBusy(_)
             | Self::StorageGone { .. }
             | Self::StorageShortened { .. }
+            | Self::DamagedReadOnly { .. }
             | Self::StorageIncomplete { .. }
             | Self::StorageNewer { .. }
             | Self::Database { .. }

@@ -73,19 +73,17 @@ pub struct Copied {
 ///
 /// [`Error::Unread`] when part of the source cannot be read and the sides differ: what rests on lost memories is not copied.
 pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) -> Result<Copied, Error> {
-    if let Some(space) = source.vectors.vector_space().await? {
-        target.vectors.bind_vector_space(&space).await?;
-    }
+    past(source, target, bind(source, target).await)?;
     let spaces = copy_spaces(source, target).await?;
     let total = stored(source, &spaces).await?;
-    copy_sessions(source, target).await?;
+    past(source, target, copy_sessions(source, target).await)?;
     let mut counter = Counter { done: 0, total, written: 0, progress };
     for space in &spaces {
-        copy_episodes(source, target, space, &mut counter).await?;
+        past(source, target, copy_episodes(source, target, space, &mut counter).await)?;
     }
-    categories::copy(source, target).await?;
-    facts::copy(source, target).await?;
-    keys::copy(source, target).await?;
+    past(source, target, categories::copy(source, target).await)?;
+    past(source, target, facts::copy(source, target).await)?;
+    past(source, target, keys::copy(source, target).await)?;
     (counter.progress)(Progress::Checking);
     let compared = compare(source, target, &spaces).await;
     let unread = unread(source, &counter);
@@ -104,6 +102,27 @@ pub async fn copy(source: &Engine, target: &Engine, progress: OnProgress<'_>) ->
         checksum: sum.hex(),
         unread,
     })
+}
+
+/// Goes on where a part of the source cannot be read. The source notes it, and the copy reports it at the end.
+fn past(source: &Engine, target: &Engine, copied: Result<(), Error>) -> Result<(), Error> {
+    use memcloud_domain::Error::StorageDamaged;
+    match copied {
+        Err(Error::Memory(StorageDamaged { .. }))
+            if source.health.intact().is_err() && target.health.intact().is_ok() =>
+        {
+            Ok(())
+        }
+        copied => copied,
+    }
+}
+
+/// Binds the target to the vector space of the source.
+async fn bind(source: &Engine, target: &Engine) -> Result<(), Error> {
+    if let Some(space) = source.vectors.vector_space().await? {
+        target.vectors.bind_vector_space(&space).await?;
+    }
+    Ok(())
 }
 
 /// How many episodes these spaces have, as far as they can be counted.

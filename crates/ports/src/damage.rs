@@ -47,11 +47,16 @@ impl<Episode: Display> Display for DamagedRow<Episode> {
 
 /// What a store could not read since it was opened. `Episode` names a row of episodes.
 #[derive(Debug)]
-pub struct Damage<Episode>(Mutex<Found<Episode>>);
+pub struct Damage<Episode> {
+    found: Mutex<Found<Episode>>,
+    is_logged: bool,
+}
 
 #[derive(Debug)]
 struct Found<Episode> {
     rows: BTreeSet<DamagedRow<Episode>>,
+    /// The first failure that no single row explains. Whatever is stored now may be lost as well.
+    structure: Option<String>,
     /// The first failure that concerns anything else.
     other: Option<String>,
 }
@@ -61,20 +66,26 @@ const NAMED: usize = 10;
 
 impl<Episode> Default for Damage<Episode> {
     fn default() -> Self {
-        Self(Mutex::new(Found { rows: BTreeSet::new(), other: None }))
+        let found = Found { rows: BTreeSet::new(), structure: None, other: None };
+        Self { found: Mutex::new(found), is_logged: true }
     }
 }
 
 impl<Episode: Ord + Copy + Display> Damage<Episode> {
     fn found(&self) -> MutexGuard<'_, Found<Episode>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// None yet. For a second look at damage that the log has already.
+    pub fn unlogged() -> Self {
+        Self { is_logged: false, ..Self::default() }
     }
 
     /// Notes a row that cannot be read.
     pub fn note_row(&self, row: DamagedRow<Episode>) {
         let (kind, name) = (row.kind(), row.to_string());
         let is_new = self.found().rows.insert(row);
-        if is_new {
+        if is_new && self.is_logged {
             tracing::error!(kind, row = name, "a row cannot be read: the database is damaged");
         }
     }
@@ -83,6 +94,24 @@ impl<Episode: Ord + Copy + Display> Damage<Episode> {
     pub fn note(&self, error: &Error) {
         if let Error::StorageDamaged { what } = error {
             self.found().other.get_or_insert_with(|| what.clone());
+        }
+    }
+
+    /// Notes a failure that no single row explains.
+    pub fn note_structure(&self, what: impl FnOnce() -> String) {
+        let mut found = self.found();
+        if found.structure.is_none() {
+            let what = what();
+            tracing::error!(what, "the database is damaged: nothing more is stored");
+            found.structure = Some(what);
+        }
+    }
+
+    /// Refuses to store while there is a failure that no single row explains.
+    pub fn refuse_stores(&self) -> Result<(), Error> {
+        match &self.found().structure {
+            Some(what) => Err(Error::DamagedReadOnly { what: what.clone() }),
+            None => Ok(()),
         }
     }
 
@@ -105,8 +134,8 @@ impl<Episode: Ord + Copy + Display> Damage<Episode> {
 
     /// Refuses when anything could not be read.
     pub fn check(&self) -> Result<(), Error> {
-        let Found { rows, other } = &*self.found();
-        if rows.is_empty() && other.is_none() {
+        let Found { rows, structure, other } = &*self.found();
+        if rows.is_empty() && structure.is_none() && other.is_none() {
             return Ok(());
         }
         let rows: Vec<&DamagedRow<Episode>> = rows.iter().collect();
@@ -115,7 +144,7 @@ impl<Episode: Ord + Copy + Display> Damage<Episode> {
             let more = if rows.len() > NAMED { ", …" } else { "" };
             format!("{} {} cannot be read (rows {}{more})", rows.len(), rows[0].kind(), named.join(", "))
         });
-        let what = unreadable.chain(other.clone()).collect::<Vec<_>>().join("; ");
+        let what = unreadable.chain(structure.clone()).chain(other.clone()).collect::<Vec<_>>().join("; ");
         Err(Error::StorageDamaged { what })
     }
 }

@@ -72,7 +72,17 @@ pub(crate) struct Counter {
     writes: u64,
 }
 
+/// The name of the memory as the file has it; empty without one.
+pub(crate) fn memory(database: &Path) -> String {
+    Answered::read(database).map(|answered| answered.memory).unwrap_or_default()
+}
+
 impl Counter {
+    /// Counts nothing, where the database cannot say what it has.
+    pub(crate) fn none() -> Self {
+        Self { file: None, memory: String::new(), writes: 0 }
+    }
+
     /// Begins with a database of this memory that has this number of writes, and notes what it lacks.
     pub(crate) fn begin(database: &Path, memory: &str, writes: u64, now: Timestamp) -> Result<Self, Error> {
         let before = Answered::read(database);

@@ -97,7 +97,22 @@ pub fn examine(directory: &Path) -> Result<Examination, Error> {
 fn integrity(database: &Connection) -> Result<Vec<String>, WorkError> {
     let mut check = database.prepare(&format!("PRAGMA integrity_check({LINES})"))?;
     let lines = check.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    let mut broken: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
+    broken.extend(orphaned(database)?);
+    Ok(broken)
+}
+
+/// The rows whose space, session or other owner is missing, a line for each two tables.
+fn orphaned(database: &Connection) -> Result<Vec<String>, WorkError> {
+    let mut check = database.prepare(
+        "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY \"table\", parent ORDER BY 1, 2",
+    )?;
+    let lines = check.query_map([], |row| {
+        let (table, parent, rows) =
+            (row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?);
+        Ok(format!("{rows} rows of '{table}' belong to rows of '{parent}' that are missing"))
+    })?;
+    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 fn count(database: &Connection) -> Result<u64, WorkError> {

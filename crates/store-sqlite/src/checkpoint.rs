@@ -69,6 +69,13 @@ impl Checkpoint {
 /// With this many frames in the log they are copied into the database, as SQLite does by default.
 const LONG: u64 = 1_000;
 
+/// Where a frame of the log begins, in bytes. It begins with the number of a page, of which none is zero.
+fn frame(number: u64, page: u64) -> u64 {
+    const HEADER: u64 = 32;
+    const FRAME_HEADER: u64 = 24;
+    HEADER + number * (FRAME_HEADER + page)
+}
+
 /// What the write-ahead log holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Log {
@@ -84,12 +91,22 @@ impl Log {
 
     /// How many bytes its file has at least, with pages of this size. See <https://sqlite.org/fileformat2.html#walformat>.
     pub(crate) fn bytes(self, page: u64) -> u64 {
-        const HEADER: u64 = 32;
-        const FRAME_HEADER: u64 = 24;
-        if self.frames == 0 { 0 } else { HEADER + self.frames * (FRAME_HEADER + page) }
+        if self.frames == 0 { 0 } else { frame(self.frames, page) }
     }
 
-    /// Copies a long log into the database, as far as no reader is in the way. The next write then begins it anew.
+    /// Where the log cannot have zeros when it is whole and was written to since `before`: where its last frame of then begins,
+    /// and the one after that.
+    pub(crate) fn marks(self, before: Self, page: u64) -> impl Iterator<Item = u64> {
+        let has_grown = (1..=self.frames).contains(&before.frames);
+        let marks = if has_grown {
+            [before.frames - 1, before.frames].map(|n| frame(n, page))
+        } else {
+            [0, frame(0, page)]
+        };
+        marks.into_iter().filter(move |mark| *mark < self.bytes(page))
+    }
+
+    /// Copies a long log into the database, as far as no reader is in the way. The next write then begins at its start.
     pub(crate) fn shorten(self, connection: &Connection) {
         if self.frames < LONG {
             return;

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use memcloud_domain::{EpisodeId, Space, Timestamp};
+use memcloud_domain::{EpisodeId, Error, Space, Timestamp};
 use memcloud_ports::{EpisodesOf, Intent};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::error::WorkError;
+use crate::error::{self, WorkError};
 use crate::profile::facts;
 use crate::{intents, spaces};
 
@@ -85,7 +85,14 @@ fn doomed(tx: &Connection, space: i64, ids: &[EpisodeId]) -> Result<Vec<Doomed>,
             let bytes = row.get::<_, i64>(3)? as usize + 8_192;
             Ok((row.get::<_, i64>(0)?, Doomed { row: row.get(1)?, uid: row.get(2)?, bytes }))
         });
-        found.extend(row.optional()?);
+        match row.optional() {
+            // The row is damaged, and its neighbors on the page may be as well. Reads name them.
+            Err(error) if error::is_damage(&error) => {
+                let what = format!("the memory {id} cannot be read, and so not be deleted alone");
+                return Err(Error::StorageDamaged { what }.into());
+            }
+            row => found.extend(row?),
+        }
     }
     Ok(found.into_values().collect())
 }

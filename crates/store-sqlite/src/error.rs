@@ -1,6 +1,7 @@
 use std::io;
 
 use memcloud_domain::Error;
+use memcloud_ports::Damage;
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{ErrorCode, ffi};
 
@@ -26,6 +27,24 @@ impl WorkError {
     /// Whether something that is stored cannot be read.
     pub(crate) fn is_damage(&self) -> bool {
         matches!(self, Self::Sqlite(error) if is_damage(error))
+    }
+
+    /// Whether a part of the database cannot be read, and not a value alone.
+    pub(crate) fn is_structural(&self) -> bool {
+        let code = match self {
+            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Domain(_) => None,
+        };
+        code == Some(ErrorCode::DatabaseCorrupt)
+    }
+
+    /// Notes it if it is one of damage.
+    pub(crate) fn note(&self, doing: &str, damage: &Damage<i64>) {
+        if self.is_structural() {
+            damage.note_structure(|| format!("{doing}: {self}"));
+        } else if self.is_damage() {
+            damage.note(&Error::StorageDamaged { what: format!("{doing}: {self}") });
+        }
     }
 
     /// The error for the caller, with what the work was for.

@@ -1,8 +1,8 @@
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use memcloud_domain::Error;
 use rustix::fs::OFlags;
@@ -22,6 +22,10 @@ pub(crate) struct Files {
     /// How many bytes the database and its log have at least.
     database_bytes: AtomicU64,
     log_bytes: AtomicU64,
+    /// The log, to look into it; `None` if there was none.
+    log: Option<File>,
+    /// Whether the log was seen to have lost what was in it.
+    has_hole: AtomicBool,
 }
 
 /// A file and what it was; `None` if there was none.
@@ -63,7 +67,28 @@ impl Files {
         let [database_bytes, _, _] =
             found.each_ref().map(|(found, _)| found.map_or(0, |(_, bytes)| bytes).into());
         let known = found.map(|(found, path)| Known { identity: found.map(|(identity, _)| identity), path });
-        Self { place, known, database_bytes, log_bytes: AtomicU64::default() }
+        let log = File::open(sibling(database, "-wal")).ok();
+        Self {
+            place,
+            known,
+            database_bytes,
+            log_bytes: AtomicU64::default(),
+            log,
+            has_hole: AtomicBool::default(),
+        }
+    }
+
+    /// Looks for zeros in the log where it cannot have them. A log that is shortened while it is written gets its old size
+    /// again by the next part of the write, with a hole in it.
+    pub(crate) fn check_written(&self, marks: impl IntoIterator<Item = u64>) {
+        let Some(log) = &self.log else { return };
+        let is_zero = |mark| {
+            let mut word = [0; 4];
+            log.read_exact_at(&mut word, mark).is_err() || word == [0; 4]
+        };
+        if marks.into_iter().any(is_zero) {
+            self.has_hole.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Notes how many bytes the log has at least. Only the thread that writes knows.
@@ -90,7 +115,7 @@ impl Files {
         let shortened = |file| Err(Loss::Shortened { place: self.place.clone(), file });
         if database < self.database_bytes.fetch_max(database, Ordering::Relaxed) {
             shortened("database")
-        } else if log < self.log_bytes.load(Ordering::Relaxed) {
+        } else if log < self.log_bytes.load(Ordering::Relaxed) || self.has_hole.load(Ordering::Relaxed) {
             shortened("write-ahead log")
         } else {
             Ok(())

@@ -30,7 +30,7 @@ impl KeyStore for SqliteStore {
 
     async fn revoke_key(&self, id: &KeyId, at: Timestamp, rule: AdminRule) -> Result<Revocation, Error> {
         let (id, damage) = (id.clone(), Arc::clone(&self.damage));
-        self.writer.write("revoking a key", move |tx| revoke(tx, &damage, &id, at, rule)).await
+        self.writer.delete("revoking a key", move |tx| revoke(tx, &damage, &id, at, rule)).await
     }
 
     async fn note_key_use(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {

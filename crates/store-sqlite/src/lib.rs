@@ -19,6 +19,7 @@ mod meta;
 mod profile;
 mod read;
 mod readers;
+mod recheck;
 mod room;
 mod salvage;
 mod schema;
@@ -47,6 +48,7 @@ use crate::error::WorkError;
 use crate::files::Files;
 use crate::lock::DirectoryLock;
 use crate::readers::Readers;
+use crate::recheck::Recheck;
 use crate::room::Reserve;
 use crate::schema::LogIndex;
 use crate::writer::{Line, Output, Writer};
@@ -76,6 +78,7 @@ pub struct SqliteStore {
     memory: String,
     files: Arc<Files>,
     damage: Arc<Damage<i64>>,
+    recheck: Recheck,
     // Fields are dropped in this order: reading and writing have ended when the lock is released.
     readers: Readers,
     writer: Writer,
@@ -112,16 +115,22 @@ impl SqliteStore {
             proved => proved?,
         }
         let now = clock.now();
-        let (connection, index, memory) = open_database(&path, content, now)?;
-        let files = Arc::new(Files::of(&path));
-        let writes = meta::writes(&connection).map_err(|error| error.doing(OPENING))?;
-        let answered = Counter::begin(&path, &memory, writes, now)?;
-        let reserve = sibling(&path, RESERVE);
         let damage = Arc::new(Damage::default());
+        let (connection, index, identity) = open_database(&path, content, now, &damage)?;
+        let files = Arc::new(Files::of(&path));
+        let (memory, answered) = match identity {
+            (Some(memory), Some(writes)) if damage.refuse_stores().is_ok() => {
+                let answered = Counter::begin(&path, &memory, writes, now)?;
+                (memory, answered)
+            }
+            (memory, _) => (memory.unwrap_or_else(|| answered::memory(&path)), Counter::none()),
+        };
+        let reserve = sibling(&path, RESERVE);
         let output = Output { connection, files: Arc::clone(&files), answered, reserve };
         let writer = Writer::start(output, Arc::clone(&damage))?;
         let readers = Readers::new(path.clone(), index, Arc::clone(&files), Arc::clone(&damage));
-        Ok(Self { clock, path, memory, files, damage, readers, writer, _lock: lock })
+        let recheck = Recheck::default();
+        Ok(Self { clock, path, memory, files, damage, recheck, readers, writer, _lock: lock })
     }
 
     /// Deletes, and removes what was deleted from the write-ahead log, which still holds it until a checkpoint.
@@ -150,9 +159,9 @@ impl SqliteStore {
                 let most = if removal.is_some() { usize::MAX } else { bytes };
                 move |tx: &_| delete::delete(tx, &of, &ids, most, removal)
             };
-            let part = match self.writer.write(DOING, work(DELETED_BYTES)).await {
+            let part = match self.writer.try_in(Line::Short, DOING, work(DELETED_BYTES)).await {
                 Err(Error::StorageFull(_)) => {
-                    self.writer.write_in(Line::Freeing, DOING, work(FREED_BYTES)).await
+                    self.writer.try_in(Line::Freeing, DOING, work(FREED_BYTES)).await
                 }
                 part => part,
             };
@@ -174,6 +183,9 @@ impl SqliteStore {
         let directory = self.path.parent().unwrap_or(&self.path).to_owned();
         error::blocking("probing the store", move || room::prove(&directory)).await?;
         self.writer.probe().await?;
+        if !self.damage.rows().is_empty() {
+            self.recheck.run(&self.readers, &self.damage).await?;
+        }
         self.intact()
     }
 }
@@ -185,18 +197,22 @@ fn sibling(database: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Opens the database, and returns how its log is indexed and the name of the memory. On a full disk SQLite's own files take
+/// The name of a memory and how many writes it has, where that can be read.
+type Identity = (Option<String>, Option<u64>);
+
+/// Opens the database, and returns how its log is indexed and its identity. On a full disk SQLite's own files take
 /// the room of the reserve; where that is not enough, it goes without a file for the index of the log.
 fn open_database(
     path: &Path,
     content: ContentLocation,
     now: Timestamp,
-) -> Result<(Connection, LogIndex, String), Error> {
+    damage: &Damage<i64>,
+) -> Result<(Connection, LogIndex, Identity), Error> {
     let attempt = |index| {
         let mut connection = schema::connect(path, index)?;
         let place = path.parent().unwrap_or(path).display().to_string();
-        let memory = prepare(&mut connection, content, &place, now).map_err(|error| error.doing(OPENING))?;
-        Ok((connection, index, memory))
+        let identity = prepare(&mut connection, content, &place, now, damage);
+        Ok((connection, index, identity.map_err(|error| error.doing(OPENING))?))
     };
     let opened = attempt(LogIndex::Shared);
     let Err(Error::StorageFull(_)) = opened else { return opened };
@@ -208,22 +224,44 @@ fn open_database(
     }
 }
 
-/// Brings the database up to date, and returns the name of the memory.
+/// Brings the database up to date, and returns its identity. Where a table cannot be read, this goes on without it, so that
+/// what can be read is served.
 fn prepare(
     connection: &mut Connection,
     content: ContentLocation,
     place: &str,
     now: Timestamp,
-) -> Result<String, WorkError> {
+    damage: &Damage<i64>,
+) -> Result<Identity, WorkError> {
     schema::migrate(connection)?;
-    schema::prove_writable_at_start(connection)?;
-    meta::bind_content_location(connection, content, place)?;
+    let meta = "opening the table 'meta'";
+    past(damage, meta, schema::prove_writable_at_start(connection))?;
+    past(damage, meta, meta::bind_content_location(connection, content, place))?;
     // This process holds the directory alone, so every learner with a lease has ended. Leases also end by themselves.
-    match profile::queue::end_leases(connection) {
+    match past(damage, "opening the table 'targets'", profile::queue::end_leases(connection)) {
         Err(error) if !error.is_full() => return Err(error),
         _ => {}
     }
-    meta::memory(connection, now)
+    for (table, compared) in schema::compare_with_indexes(connection) {
+        let doing = format!("opening the table '{table}'");
+        if let Some(Some((rows, entries))) = past(damage, &doing, compared)? {
+            damage.note_structure(|| format!("{doing}: it has {rows} rows, and its index {entries}"));
+        }
+    }
+    let memory = past(damage, meta, meta::memory(connection, now))?;
+    let writes = past(damage, meta, meta::writes(connection))?;
+    Ok((memory, writes))
+}
+
+/// Notes damage and goes on without the value.
+fn past<T>(damage: &Damage<i64>, doing: &str, done: Result<T, WorkError>) -> Result<Option<T>, WorkError> {
+    match done {
+        Err(error) if error.is_damage() => {
+            error.note(doing, damage);
+            Ok(None)
+        }
+        done => Ok(Some(done?)),
+    }
 }
 
 impl Store for SqliteStore {}
@@ -297,9 +335,12 @@ impl EpisodeStore for SqliteStore {
         const DOING: &str = "reading episodes";
         // A search of the usual size reads a page or two for each hit, most of them from the cache.
         if ids.len() <= 32 {
-            match self.readers.read_now(DOING, |c| read::episodes(c, space, ids)) {
-                Err(Error::StorageDamaged { .. }) => {}
-                read => return read,
+            let read = self.readers.read_now(DOING, |c| match read::episodes(c, space, ids) {
+                Err(error) if error.is_damage() => Ok(None),
+                read => read.map(Some),
+            });
+            if let Some(read) = read? {
+                return Ok(read);
             }
         }
         let (space, ids) = (space.clone(), ids.to_vec());
@@ -350,7 +391,8 @@ impl EpisodeStore for SqliteStore {
 #[async_trait]
 impl History for SqliteStore {
     async fn head(&self, space: &Space) -> Result<Sequence, Error> {
-        self.readers.read_now("reading a space's head", |c| read::head(c, space))
+        let salvage = |c: &_, _: &_| salvage::head(c, space);
+        self.readers.read_now_or_salvage("reading a space's head", |c| read::head(c, space), salvage)
     }
 
     async fn changes(
@@ -395,7 +437,10 @@ impl SessionStore for SqliteStore {
         limit: usize,
     ) -> Result<SessionPage, Error> {
         let of = of.clone();
-        self.readers.read("listing sessions", move |c| read::sessions(c, &of, after, limit)).await
+        let all = of.clone();
+        let salvage = move |c: &_, damage: &_| salvage::sessions(c, damage, &all, after, limit);
+        let read = move |c: &_| read::sessions(c, &of, after, limit);
+        self.readers.read_or_salvage("listing sessions", read, salvage).await
     }
 
     async fn remove_sessions(&self, space: &Space, names: &[String]) -> Result<bool, Error> {
@@ -412,6 +457,10 @@ impl SessionStore for SqliteStore {
 #[async_trait]
 impl VectorStore for SqliteStore {
     async fn bind_vector_space(&self, running: &str) -> Result<(), Error> {
+        // A damaged store that is bound already serves.
+        if self.vector_space().await.is_ok_and(|stored| stored.as_deref() == Some(running)) {
+            return Ok(());
+        }
         let running = running.to_owned();
         self.writer.write("binding the vector space", move |tx| meta::bind_vector_space(tx, &running)).await
     }
@@ -421,7 +470,9 @@ impl VectorStore for SqliteStore {
     }
 
     async fn without_vector(&self, limit: usize) -> Result<Vec<Episode>, Error> {
-        self.readers.read("reading episodes without vectors", move |c| read::without_vector(c, limit)).await
+        let salvage = move |c: &_, damage: &_| salvage::without_vector(c, damage, limit);
+        let read = move |c: &_| read::without_vector(c, limit);
+        self.readers.read_or_salvage("reading episodes without vectors", read, salvage).await
     }
 
     async fn set_vectors(&self, vectors: Vec<(EpisodeId, Vec<f16>)>) -> Result<(), Error> {

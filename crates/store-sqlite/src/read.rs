@@ -12,10 +12,19 @@ use crate::{spaces, vectors};
 /// What every read of whole episodes selects, in the order that [`episode`] expects.
 macro_rules! select_episodes {
     ($rest:literal) => {
+        select_episodes!(
+            "p.org, p.project, s.name",
+            "JOIN sessions s ON s.id = e.session JOIN spaces p ON p.id = e.space ",
+            $rest
+        )
+    };
+    ($names:literal, $joins:literal, $rest:literal) => {
         concat!(
-            "SELECT e.uid, p.org, p.project, s.name, e.content, e.producer, e.produced_for, e.role, e.kind, ",
-            "e.metadata, e.created_at, e.ingested_at, e.purpose ",
-            "FROM episodes e JOIN sessions s ON s.id = e.session JOIN spaces p ON p.id = e.space ",
+            "SELECT e.uid, ",
+            $names,
+            ", e.content, e.producer, e.produced_for, e.role, e.kind, ",
+            "e.metadata, e.created_at, e.ingested_at, e.purpose FROM episodes e ",
+            $joins,
             $rest
         )
     };
@@ -77,18 +86,23 @@ pub(crate) fn deletions(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// How rows are read one by one: a query for the number of a row, and what it selects.
-type ByRow<T> = (&'static str, fn(&Row<'_>) -> rusqlite::Result<T>);
+/// How rows are read one by one: a query for the number of a row and its names (organization, project and session, which are
+/// in other tables), and what it selects.
+pub(crate) type ByRow<T> = (&'static str, fn(&Row<'_>) -> rusqlite::Result<T>);
 
 /// A change by the number of its row.
 pub(crate) const CHANGE_BY_ROW: ByRow<Change> = (
-    "SELECT e.seq, e.uid, s.name, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis, e.purpose
-     FROM episodes e JOIN sessions s ON s.id = e.session WHERE e.id = ?1",
+    "SELECT e.seq, e.uid, ?4, e.producer, e.produced_for, e.kind, e.created_at, e.vector, e.analysis, e.purpose
+     FROM episodes e WHERE e.id = ?1",
     change,
 );
 
 /// An episode by the number of its row.
-pub(crate) const EPISODE_BY_ROW: ByRow<Episode> = (select_episodes!("WHERE e.id = ?1"), episode);
+pub(crate) const EPISODE_BY_ROW: ByRow<Episode> =
+    (select_episodes!("?2, ?3, ?4", "", "WHERE e.id = ?1"), episode);
+
+/// The same with the names from their tables.
+pub(crate) const EPISODE_WITH_NAMES: ByRow<Episode> = (select_episodes!("WHERE e.id = ?1"), episode);
 
 fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     let session: Option<String> = row.get(2)?;
@@ -307,10 +321,10 @@ pub(crate) fn sessions(
 }
 
 /// The roles of members.
-const USER: i64 = 0;
-const AGENT: i64 = 1;
+pub(crate) const USER: i64 = 0;
+pub(crate) const AGENT: i64 = 1;
 
-fn first_members(
+pub(crate) fn first_members(
     connection: &Connection,
     session: i64,
     most: usize,

@@ -40,6 +40,17 @@ impl Readers {
         self.pool.read(doing, work)
     }
 
+    /// The same. If it meets damage, `salvage` reads what can be read.
+    pub(crate) fn read_now_or_salvage<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, WorkError>,
+        salvage: impl FnOnce(&Connection, &Damage<i64>) -> Result<T, WorkError>,
+    ) -> Result<T, Error> {
+        let damage = Arc::clone(&self.pool.damage);
+        self.pool.read(doing, salvaging(doing, &damage, work, salvage))
+    }
+
     /// Runs a read on a thread that may block. If it meets damage, `salvage` reads what can be read.
     pub(crate) async fn read_or_salvage<T, W, S>(
         &self,
@@ -53,11 +64,7 @@ impl Readers {
         S: FnOnce(&Connection, &Damage<i64>) -> Result<T, WorkError> + Send + 'static,
     {
         let damage = Arc::clone(&self.pool.damage);
-        self.read(doing, move |connection| match work(connection) {
-            Err(error) if error.is_damage() => salvage(connection, &damage),
-            done => done,
-        })
-        .await
+        self.read(doing, move |connection| salvaging(doing, &damage, work, salvage)(connection)).await
     }
 
     /// Runs a read on a thread that may block.
@@ -71,6 +78,25 @@ impl Readers {
     }
 }
 
+/// Reads, and where that meets damage reads what can be read.
+fn salvaging<T>(
+    doing: &'static str,
+    damage: &Damage<i64>,
+    work: impl FnOnce(&Connection) -> Result<T, WorkError>,
+    salvage: impl FnOnce(&Connection, &Damage<i64>) -> Result<T, WorkError>,
+) -> impl FnOnce(&Connection) -> Result<T, WorkError> {
+    move |connection| match work(connection) {
+        Err(error) if error.is_damage() => {
+            let saved = salvage(connection, damage)?;
+            if damage.rows().is_empty() {
+                error.note(doing, damage);
+            }
+            Ok(saved)
+        }
+        done => done,
+    }
+}
+
 impl Pool {
     fn read<T>(
         &self,
@@ -78,13 +104,21 @@ impl Pool {
         work: impl FnOnce(&Connection) -> Result<T, WorkError>,
     ) -> Result<T, Error> {
         let connection = self.take()?;
-        let result = work(&connection).map_err(|failure| match (&failure, self.files.check()) {
-            // SQLite says only that it cannot read.
-            (WorkError::Sqlite(_), Err(loss)) => loss.into(),
-            _ => failure.doing(doing),
-        });
+        let result = work(&connection).map_err(|failure| self.failed(failure, doing));
         self.give_back(connection);
-        result.inspect_err(|error| self.damage.note(error))
+        result
+    }
+
+    /// Why a read failed.
+    fn failed(&self, failure: WorkError, doing: &'static str) -> Error {
+        // SQLite says only that it cannot read.
+        if matches!(failure, WorkError::Sqlite(_))
+            && let Err(loss) = self.files.check()
+        {
+            return loss.into();
+        }
+        failure.note(doing, &self.damage);
+        failure.doing(doing)
     }
 
     fn take(&self) -> Result<Connection, Error> {

@@ -73,6 +73,29 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), WorkError> {
     Ok(())
 }
 
+/// The tables that everything else refers to, with an index of each that has every row.
+const NAMES: [(&str, &str); 3] = [
+    ("spaces", "sqlite_autoindex_spaces_1"),
+    ("sessions", "sqlite_autoindex_sessions_1"),
+    ("fact_sets", "fact_sets_by_definition"),
+];
+
+/// The rows of a table and the entries of its index, where these differ: a page of one of them was lost.
+type Compared = (&'static str, Result<Option<(u64, u64)>, WorkError>);
+
+/// Compares the tables of names with their indexes. With a lost page they read as if nothing was stored.
+pub(crate) fn compare_with_indexes(connection: &Connection) -> impl Iterator<Item = Compared> {
+    NAMES.into_iter().map(|(table, index)| {
+        // SQLite counts all rows in an index of its own choice.
+        let rows = number(connection, &format!("SELECT ifnull(sum(1), 0) FROM {table} NOT INDEXED"));
+        let entries =
+            number(connection, &format!("SELECT ifnull(sum(1), 0) FROM {table} INDEXED BY {index}"));
+        let compared =
+            rows.and_then(|rows| entries.map(|entries| (rows != entries).then_some((rows, entries))));
+        (table, compared.map_err(WorkError::from))
+    })
+}
+
 /// Proves that a database that was just opened can be written, without changing a byte of its file.
 pub(crate) fn prove_writable_at_start(connection: &mut Connection) -> Result<(), WorkError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

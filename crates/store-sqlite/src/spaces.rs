@@ -5,14 +5,16 @@ use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceS
 use memcloud_ports::{LIFE_BITS, REMOVALS_KEPT, SpaceStore};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::SqliteStore;
 use crate::error::WorkError;
+use crate::{SqliteStore, salvage};
 
 #[async_trait]
 impl SpaceStore for SqliteStore {
     async fn spaces(&self, after: Option<&Space>, limit: usize) -> Result<Vec<SpaceInfo>, Error> {
         let after = after.cloned().unwrap_or(Space { org: String::new(), project: String::new() });
-        self.readers.read("reading spaces", move |connection| list(connection, &after, limit)).await
+        let first = after.clone();
+        let salvage = move |c: &_, _: &_| salvage::spaces(c, &first, limit);
+        self.readers.read_or_salvage("reading spaces", move |c| list(c, &after, limit), salvage).await
     }
 
     async fn describe_space(&self, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, Error> {
@@ -122,6 +124,16 @@ fn list(connection: &Connection, after: &Space, limit: usize) -> Result<Vec<Spac
     )?;
     let rows = select.query_map(params![after.org, after.project, limit as i64], info)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is known about a space, by the number of its row.
+pub(crate) fn info_by_row(connection: &Connection, row: i64) -> rusqlite::Result<SpaceInfo> {
+    let mut select = connection.prepare_cached(
+        "SELECT ifnull(deleting_org, org), ifnull(deleting_project, project), created_at, description, learns,
+                deleting_org IS NOT NULL
+         FROM spaces WHERE id = ?1",
+    )?;
+    select.query_row([row], info)
 }
 
 fn info(row: &Row<'_>) -> rusqlite::Result<SpaceInfo> {

@@ -26,6 +26,7 @@ pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,
     /// Whether the thread waits for a lock at this moment.
     locked_out: Arc<AtomicBool>,
+    files: Arc<Files>,
     damage: Arc<Damage<i64>>,
 }
 
@@ -68,7 +69,7 @@ enum Count {
 /// A piece of work in the shared transaction, and the caller that waits for it.
 trait Work: Send {
     /// Whether it succeeded in the write of this number. If not, nothing of it is left in a transaction that it shares.
-    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool, number: u64) -> bool;
+    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool, number: u64, damage: &Damage<i64>) -> bool;
     /// Answers the caller, once the transaction has been committed or lost.
     fn answer(self: Box<Self>, committed: Result<(), &Lost>);
 }
@@ -85,11 +86,11 @@ where
     T: Send,
     W: FnOnce(&Connection, u64) -> Result<T, WorkError> + Send,
 {
-    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool, number: u64) -> bool {
+    fn run(&mut self, tx: &mut Transaction<'_>, shares: bool, number: u64, damage: &Damage<i64>) -> bool {
         let Some(work) = self.work.take() else { return false };
         let done = if shares { in_savepoint(tx, |tx| work(tx, number)) } else { work(tx, number) };
-        let outcome = self.outcome.insert(done.map_err(|error| error.doing(self.doing)));
-        outcome.is_ok()
+        let done = done.inspect_err(|error| error.note(self.doing, damage));
+        self.outcome.insert(done.map_err(|error| error.doing(self.doing))).is_ok()
     }
 
     fn answer(self: Box<Self>, committed: Result<(), &Lost>) {
@@ -169,11 +170,13 @@ impl Writer {
         output.connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(failed)?;
         let log = Log::of(&output.connection).map_err(failed)?;
         output.files.expect_log(log.bytes(page));
+        let files = Arc::clone(&output.files);
         let thread = Thread {
             connection: output.connection,
             files: output.files,
             answered: output.answered,
             reserve: Reserve::take(output.reserve),
+            damage: Arc::clone(&damage),
             locked_out: Arc::clone(&locked_out),
             short: VecDeque::new(),
             long: VecDeque::new(),
@@ -186,10 +189,12 @@ impl Writer {
             .name("memory-writer".into())
             .spawn(move || thread.run(&jobs))
             .map_err(|e| Error::Storage { doing: "starting the writer", source: e.into() })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), locked_out, damage })
+        Ok(Self { queue: Some(queue), thread: Some(thread), locked_out, files, damage })
     }
 
     /// Runs a piece of work. Returns when it is durable, or when nothing of it has happened.
+    ///
+    /// Refuses while the database is damaged: what is written then may be lost.
     pub(crate) async fn write<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -204,8 +209,8 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
     {
-        let count = if line == Line::Probe { Count::Not } else { Count::Apart };
-        self.submit(line, count, doing, move |tx, _| work(tx)).await
+        self.refuse_stores()?;
+        self.try_in(line, doing, work).await
     }
 
     /// The same for work that keeps the number of the write itself, whenever it changes something: with a space.
@@ -214,7 +219,27 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Connection, u64) -> Result<T, WorkError> + Send + 'static,
     {
+        self.refuse_stores()?;
         self.submit(line, Count::Itself, doing, work).await
+    }
+
+    /// Runs a piece of work also while the database is damaged: one that deletes, or that proves something.
+    pub(crate) async fn try_in<T, W>(&self, line: Line, doing: &'static str, work: W) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
+    {
+        let count = if line == Line::Probe { Count::Not } else { Count::Apart };
+        self.submit(line, count, doing, move |tx, _| work(tx)).await
+    }
+
+    fn refuse_stores(&self) -> Result<(), Error> {
+        if let Err(refused) = self.damage.refuse_stores() {
+            // A file that was shortened is damaged as well.
+            self.files.check()?;
+            return Err(refused);
+        }
+        Ok(())
     }
 
     async fn submit<T, W>(&self, line: Line, count: Count, doing: &'static str, work: W) -> Result<T, Error>
@@ -225,8 +250,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let work = Box::new(Piece { doing, work: Some(work), outcome: None, reply });
         self.send(Job::Write(line, Waiting { since: Instant::now(), count, work }))?;
-        let answer = answer.await.map_err(|_| Error::ShuttingDown)?;
-        answer.inspect_err(|error| self.damage.note(error))
+        answer.await.map_err(|_| Error::ShuttingDown)?
     }
 
     /// Runs a piece of work that deletes, on a full disk in the room of the reserve.
@@ -235,8 +259,8 @@ impl Writer {
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, WorkError> + Clone + Send + 'static,
     {
-        match self.write(doing, work.clone()).await {
-            Err(Error::StorageFull(_)) => self.write_in(Line::Freeing, doing, work).await,
+        match self.try_in(Line::Short, doing, work.clone()).await {
+            Err(Error::StorageFull(_)) => self.try_in(Line::Freeing, doing, work).await,
             done => done,
         }
     }
@@ -244,7 +268,7 @@ impl Writer {
     /// Proves that work is being written at this moment.
     pub(crate) async fn probe(&self) -> Result<(), Error> {
         const DOING: &str = "probing the store";
-        let proof = self.write_in(Line::Probe, DOING, schema::prove_writable);
+        let proof = self.try_in(Line::Probe, DOING, schema::prove_writable);
         match tokio::time::timeout(PROBE_WITHIN, proof).await {
             Ok(proved) => proved,
             Err(late) if self.locked_out.load(Ordering::Relaxed) => Err(Error::StorageBusy(late.into())),
@@ -285,6 +309,7 @@ struct Thread {
     files: Arc<Files>,
     answered: Counter,
     reserve: Reserve,
+    damage: Arc<Damage<i64>>,
     locked_out: Arc<AtomicBool>,
     short: VecDeque<Waiting>,
     long: VecDeque<(Line, Waiting)>,
@@ -344,14 +369,21 @@ impl Thread {
     }
 
     fn commit_together(&mut self, mut works: Vec<Waiting>) {
+        let before = self.log;
         let committed = self.commit(&mut works);
         self.measure_log();
+        self.files.check_written(self.log.marks(before, self.page));
         let committed = match (self.files.check(), committed) {
             // What was written into files that are no longer there, or no longer whole, is lost.
             (Err(loss), _) => Err(Lost::Files(loss)),
             (Ok(()), Err(Lost::Files(_))) => Err(Lost::emptied()),
             (Ok(()), committed) => committed,
         };
+        if let Err(Lost::Sqlite { code: Some(code), message }) = &committed
+            && code.code == ErrorCode::DatabaseCorrupt
+        {
+            self.damage.note_structure(|| format!("writing: {message}"));
+        }
         let is_full = committed.as_ref().is_err_and(Lost::is_full);
         for waiting in works {
             waiting.work.answer(committed.as_ref().copied());
@@ -412,7 +444,7 @@ impl Thread {
         let (mut counts, mut is_kept, mut succeeded) = (false, false, false);
         for Waiting { count, work, .. } in works {
             let before = tx.total_changes();
-            let has_succeeded = work.run(&mut tx, shares, number);
+            let has_succeeded = work.run(&mut tx, shares, number, &self.damage);
             // On a full or failing disk SQLite rolls everything back by itself.
             if tx.is_autocommit() {
                 let message = "the transaction was rolled back".into();
@@ -426,6 +458,8 @@ impl Thread {
         if !succeeded {
             return Ok(tx.rollback()?);
         }
+        // While the database is damaged only deletions are written. They go on without their number, whose row may be damaged.
+        let counts = counts && self.damage.refuse_stores().is_ok();
         if counts && !is_kept {
             meta::set_writes(&tx, number)?;
         }

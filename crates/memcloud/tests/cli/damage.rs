@@ -4,12 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use memcloud_store_sqlite::FILE;
 use serde_json::{Value, json};
 
 use crate::answers::http;
-use crate::home::{Home, finish};
+use crate::home::{Home, PATIENCE, Server, finish};
 
 const PAGE: usize = 4_096;
 
@@ -157,23 +158,142 @@ async fn a_copy_of_a_memory_whose_messages_are_lost_fails_and_says_how_many() {
     }
 }
 
+/// Damages the root page of a table: overwrites it, or makes it the page of an empty table.
+fn damage(file: &Path, table: &str, beginning: &[u8], rest: u8) {
+    let at = root_page(file, table);
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[at..][..PAGE].fill(rest);
+    bytes[at..][..beginning.len()].copy_from_slice(beginning);
+    std::fs::write(file, &bytes).unwrap();
+}
+
+/// Asks until it is ready, which it must be some time after a repair.
+async fn becomes_ready(url: &str) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let ready = readiness(url).await;
+        if ready["status"] == "ready" {
+            return;
+        }
+        assert!(Instant::now() < until, "{ready}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The refusal of a store while the database is damaged.
+async fn refused_store(url: &str) {
+    let body = json!({"session": {"group_id": "g", "session_id": "s", "user_id": ["ann"], "agent_id": []},
+                      "producer": "ann", "episode_content": "refused"});
+    let refused = http().post(format!("{url}/v1/memories")).json(&body).send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    let refused: Value = refused.json().await.unwrap();
+    assert_eq!(refused["code"], "storage_damaged", "{refused}");
+    assert!(refused["hint"].as_str().unwrap().contains("restore a backup"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_records_of_deletions_cost_no_search_and_no_message() {
     let home = Home::new();
     stopped(&home, 60).await;
-    let file = home.data().join(FILE);
-    let at = root_page(&file, "deletions");
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes[at..][..PAGE].fill(0xa5);
-    std::fs::write(&file, &bytes).unwrap();
+    damage(&home.data().join(FILE), "deletions", &[], 0xa5);
     let server = home.serve();
     assert_eq!(search(&server.url, "word10").await[0], content(10));
-    store(&server.url, "word1000 was said later").await.unwrap();
-    assert_eq!(search(&server.url, "word1000").await[0], "word1000 was said later");
+    refused_store(&server.url).await;
     assert_eq!(readiness(&server.url).await["code"], "storage_damaged");
     drop(server);
-    let copied = home.run(&["export", "--json", "--to", home.path("copy").to_str().unwrap()]).ok().json();
-    assert_eq!((&copied["memories"], &copied["unread"]), (&json!(58), &Value::Null), "{copied}");
+    let copied = home.run(&["export", "--json", "--to", home.path("copy").to_str().unwrap()]);
+    assert_eq!((copied.code, &copied.json()["memories"]), (1, &json!(57)), "{copied:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_a_damaged_table_starts_serves_and_copies_what_can_be_read() {
+    for table in ["meta", "targets", "sessions", "members", "spaces"] {
+        let home = Home::new();
+        stopped(&home, 60).await;
+        damage(&home.data().join(FILE), table, &[], 0xa5);
+        let server = home.serve();
+        assert_eq!(search(&server.url, "word10").await[0], content(10), "{table}");
+        let left = listed(&server.url).await;
+        assert_eq!(left.len(), 57, "{table}");
+        if table == "members" {
+            home.run(&["sessions", "list", "--url", &server.url]).ok();
+        }
+        let ready = readiness(&server.url).await;
+        assert_eq!(ready["code"], "storage_damaged", "{table}: {ready}");
+        refused_store(&server.url).await;
+        if ["meta", "targets", "members"].contains(&table) {
+            home.run(&["forget", &left[0], "--group", "g", "--yes", "--url", &server.url]).ok();
+            assert_eq!(listed(&server.url).await.len(), 56, "{table}");
+        }
+        let doctor = home.run(&["doctor", "--url", &server.url]);
+        assert!(doctor.code == 1 && doctor.stdout.contains("failed database"), "{table}: {doctor:?}");
+        drop(server);
+        let copy = home.path("copy").display().to_string();
+        let export = home.run(&["export", "--to", &copy]).failed(1);
+        assert!(export.stderr.contains("malformed"), "{table}: {export:?}");
+        let copied = Server::start(home.memcloud().args([
+            "serve",
+            "--offline",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            &copy,
+        ]));
+        assert!(listed(&copied.url).await.len() >= 56, "{table}");
+        assert_eq!(readiness(&copied.url).await["status"], "ready", "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_page_of_names_is_no_empty_memory() {
+    for table in ["spaces", "sessions"] {
+        let home = Home::new();
+        stopped(&home, 60).await;
+        // The page of a table without rows.
+        damage(&home.data().join(FILE), table, &[13, 0, 0, 0, 0, 16, 0, 0], 0);
+        let server = home.serve();
+        let ready = readiness(&server.url).await;
+        assert_eq!(ready["code"], "storage_damaged", "{ready}");
+        assert!(
+            ready["detail"].as_str().unwrap().contains(&format!("the table '{table}': it has 0 rows")),
+            "{ready}"
+        );
+        refused_store(&server.url).await;
+        let doctor = home.run(&["doctor"]);
+        let missing = format!("57 rows of 'episodes' belong to rows of '{table}' that are missing");
+        assert!(doctor.code == 1 && doctor.stdout.contains(&missing), "{doctor:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_turns_green_when_damage_was_repaired_while_the_server_runs() {
+    let home = Home::new();
+    stopped(&home, 60).await;
+    let file = home.data().join(FILE);
+    let run = |sql: &str| rusqlite::Connection::open(&file).unwrap().execute(sql, []).unwrap();
+    assert_eq!(run("UPDATE episodes SET metadata = 'no JSON' WHERE id = 20"), 1);
+    let server = home.serve();
+    listed(&server.url).await;
+    let ready = readiness(&server.url).await;
+    assert!(ready["detail"].as_str().unwrap().contains("rows 20"), "{ready}");
+    store(&server.url, "a row costs itself").await.unwrap();
+    run("UPDATE episodes SET metadata = '{}' WHERE id = 20");
+    becomes_ready(&server.url).await;
+    assert_eq!(listed(&server.url).await.len(), 58);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_index_costs_no_message_and_ends_stores() {
+    let home = Home::new();
+    stopped(&home, 60).await;
+    damage(&home.data().join(FILE), "episodes_by_time", &[], 0xa5);
+    let server = home.serve();
+    assert_eq!(listed(&server.url).await.len(), 57);
+    assert_eq!(readiness(&server.url).await["code"], "storage_damaged");
+    refused_store(&server.url).await;
+    drop(server);
+    let export = home.run(&["export", "--to", home.path("copy").to_str().unwrap()]).failed(1);
+    assert!(export.stdout.contains("57 memories in 1 groups"), "{export:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

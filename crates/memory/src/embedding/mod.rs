@@ -44,7 +44,11 @@ impl Embedding {
     /// Embeds a query; `None` without an embedder.
     pub(crate) async fn query(&self, text: &str) -> Result<Option<Vec<f32>>, Error> {
         let Some(model) = &self.model else { return Ok(None) };
-        self.bind().await?;
+        match self.bind().await {
+            // It cannot say whose vectors it holds. Words still find.
+            Err(Error::DamagedReadOnly { .. }) => return Ok(None),
+            bound => bound?,
+        }
         let vector = model.cached.embed_query(text).await?;
         if vector.iter().all(|x| x.is_finite()) { Ok(Some(vector)) } else { Err(not_finite()) }
     }

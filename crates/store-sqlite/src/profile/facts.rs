@@ -123,7 +123,7 @@ pub(super) fn of(
 }
 
 /// A fact, if it is known and can be read.
-pub(super) fn find(
+pub(crate) fn find(
     connection: &Connection,
     damage: &Damage<i64>,
     id: FactId,
