@@ -76,6 +76,12 @@ pub struct Findings {
 /// How long reading all episodes may take.
 const READ_ALL: Duration = Duration::from_mins(1);
 
+/// Connects to this Neo4j and asks it for nothing. Changes nothing in it.
+pub async fn reach(target: &Target) -> Result<(), Error> {
+    let opener = Opener { target: target.clone() };
+    within(Timeouts::default().operation, Database::Neo4j, opener.ping()).await
+}
+
 /// Opens this Neo4j and checks everything that a memory needs; of this memory also that it can be read.
 pub async fn examine(target: &Target, memory: Option<&str>) -> Result<Findings, Error> {
     let inspection = async {

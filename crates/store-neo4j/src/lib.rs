@@ -19,7 +19,7 @@ mod store;
 mod sweep;
 mod target;
 
-pub use examine::{AURA_FREE, Findings, examine};
+pub use examine::{AURA_FREE, Findings, examine, reach};
 pub use schema::IndexState;
 pub use store::GraphStore;
 pub use target::{Scheme, Target};

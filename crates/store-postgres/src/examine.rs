@@ -43,6 +43,12 @@ pub struct Findings {
     pub unreadable: Option<Vec<DamagedRow<EpisodeId>>>,
 }
 
+/// Connects to this database and asks it for nothing. Changes nothing in it.
+pub async fn reach(target: &Target, clock: Arc<dyn Clock>) -> Result<(), Error> {
+    let opener = Opener { target: target.clone(), content: ContentLocation::Records, clock };
+    within(Timeouts::default().operation, Database::Postgres, opener.ping()).await
+}
+
 /// Opens this database and checks everything that a memory needs.
 pub async fn examine(
     target: &Target,

@@ -60,7 +60,7 @@ use uuid::Uuid;
 use crate::connect::{OpenDatabase, Opener};
 use crate::error::WorkError;
 
-pub use examine::{Findings, examine};
+pub use examine::{Findings, examine, reach};
 pub use memcloud_store_connection::address::{InvalidAddress, Remedy};
 pub use target::{Host, Target, Tls};
 
