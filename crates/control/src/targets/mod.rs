@@ -1,5 +1,7 @@
 //! Where instances run. A [`Target`] turns what is asked into plans, and plans into steps.
 
+pub mod local;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

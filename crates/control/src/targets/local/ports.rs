@@ -1,0 +1,19 @@
+use async_trait::async_trait;
+
+use crate::InstanceId;
+use crate::instances::{Reason, Settings};
+
+/// Gives the settings of an instance, with their secrets.
+#[async_trait]
+pub trait SettingsSource: Send + Sync {
+    /// The settings of this instance.
+    async fn settings(&self, instance: &InstanceId) -> Result<Settings, Reason>;
+}
+
+/// Tries the connections of an instance before anything is made for it.
+#[async_trait]
+pub trait ConnectionCheck: Send + Sync {
+    /// Connects to each database and asks the language model, in about ten seconds at most, and changes nothing there.
+    /// Returns what was found, a line for each, without a secret.
+    async fn check(&self, settings: &Settings) -> Result<Vec<String>, Reason>;
+}

@@ -1,0 +1,62 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use memcloud_client::Client;
+use serde_json::{Value, json};
+
+use crate::instances::{Instance, Reason};
+use crate::operations::{Job, Step};
+use crate::targets::local::{Local, unkept};
+use crate::verify::{Options, Outcome, Restart, verify};
+
+/// Checks through its API that the instance does what it is for, and keeps what was seen.
+pub(super) struct Verify(pub(super) Arc<Local>);
+
+#[async_trait]
+impl Step for Verify {
+    async fn run(&self, job: &Job) -> Result<Value, Reason> {
+        let (local, instance) = (&self.0, &job.instance);
+        // A verification that was interrupted may have stopped it.
+        let from = local.start(instance).await?;
+        local.await_ready(instance, from).await?;
+        let client = local.client(instance).await?;
+        let options = Options { stop: job.stop.clone(), ..Options::new(instance.has_llm) };
+        let restart = RestartProcess { local, instance };
+        let evidence = verify(&client, &options, &restart, &*local.setup.clock).await;
+        let kept = local.setup.store.keep_evidence(&instance.id, &evidence).await;
+        kept.map_err(|error| unkept(&error))?;
+        let seen = evidence.iter().map(|seen| (seen.criterion.to_string(), json!(seen.outcome)));
+        let seen = Value::Object(seen.collect());
+        match evidence.into_iter().find(|seen| seen.outcome == Outcome::Failed) {
+            None => Ok(seen),
+            Some(failed) => {
+                let reason = failed.reason.unwrap_or_else(|| {
+                    Reason::new("it did not do what it should", "read its log with 'memcloud instances logs'")
+                });
+                let message = format!("the check '{}' failed: {}", failed.criterion, reason.message);
+                Err(Reason::new(message, reason.hint))
+            }
+        }
+    }
+
+    fn time_limit(&self) -> Duration {
+        Duration::from_mins(10)
+    }
+}
+
+/// Restarts the process of an instance that is verified.
+struct RestartProcess<'a> {
+    local: &'a Local,
+    instance: &'a Instance,
+}
+
+#[async_trait]
+impl Restart for RestartProcess<'_> {
+    async fn restart(&self) -> Result<Client, Reason> {
+        self.local.stop(&self.instance.id).await?;
+        let from = self.local.start(self.instance).await?;
+        self.local.await_ready(self.instance, from).await?;
+        self.local.client(self.instance).await
+    }
+}
