@@ -115,6 +115,12 @@ impl LocalModel {
         Ok(Some((Arc::new(embedder), info)))
     }
 
+    /// Finds the model, or fetches it when it is missing and that is allowed, and returns its folder. `None` when there is
+    /// none. Several instances can share the folder.
+    pub async fn locate(&self, report: Report<'_>) -> Result<Option<PathBuf>, Error> {
+        Ok(self.obtain(report).await?.map(|files| files.dir))
+    }
+
     /// Fetches the model into the data directory, unless it is there and intact, and returns its folder.
     pub async fn fetch(&self, report: Report<'_>) -> Result<PathBuf, Error> {
         let places = ModelPlaces { data_dir: self.data_dir.clone(), ..ModelPlaces::default() };

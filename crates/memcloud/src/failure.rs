@@ -17,18 +17,21 @@ pub(crate) enum Exit {
     Unreachable = 4,
     /// The server did not accept the key, or accepted it and does not permit the request.
     KeyRefused = 5,
+    /// The process of this instance runs already.
+    AlreadyRunning = 6,
 }
 
 impl Exit {
     /// All of them with their meaning, for the reference in docs/.
     #[cfg(test)]
-    pub(crate) const ALL: [(Self, &str); 6] = [
+    pub(crate) const ALL: [(Self, &str); 7] = [
         (Self::Ok, "done"),
         (Self::Failed, "failed; stderr says what happened and what to do"),
         (Self::Usage, "the command line or a setting is wrong; nothing was done"),
         (Self::Nothing, "nothing was found: a search without results, or nothing to forget"),
         (Self::Unreachable, "the server could not be reached"),
         (Self::KeyRefused, "the server did not accept the key, or the key does not permit the request"),
+        (Self::AlreadyRunning, "the console started the process of an instance that runs already"),
     ];
 }
 

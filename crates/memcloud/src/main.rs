@@ -8,6 +8,7 @@ mod api_keys;
 mod cli;
 mod client;
 mod commands;
+mod connections;
 mod console_client;
 mod current_instance;
 mod failure;

@@ -51,7 +51,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "memcloud",
-        &["api", "client", "instance", "server", "memory", "ports", "domain", "embed", "llm", "tasks"],
+        &[
+            "api",
+            "client",
+            "control",
+            "control-store",
+            "instance",
+            "server",
+            "memory",
+            "ports",
+            "domain",
+            "embed",
+            "llm",
+            "tasks",
+        ],
     ),
     ("store-tests", &["memory", "ports", "domain"]),
     (

@@ -1,3 +1,7 @@
+use std::path::{Path, PathBuf};
+
+use memcloud_control::targets::local::ProcessClaim;
+
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::listen::listen;
@@ -17,10 +21,15 @@ pub(crate) struct Args {
     /// How to log (`MEMCLOUD_LOG_FORMAT`; default: text)
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
+    /// The file that the process holds while it lives, by which a console knows it
+    #[arg(long, value_name = "FILE", hide = true)]
+    process_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     logging::start(&context.sources, args.log_format, "info")?;
+    // Before anything else: a second process of the same instance must not touch its data.
+    let claim = args.process_file.as_deref().map(claim).transpose()?;
     let address = serve_address(&context.sources, args.listen.as_deref())?;
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
@@ -28,6 +37,21 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
     let listener = listen(&address).await?;
     let instance = opening::open(&settings.config, listener, &address, context.output).await?;
-    instance.serve(stop_signal()?).await?;
+    let stop = stop_signal()?;
+    if let Some((claim, path)) = &claim {
+        let said = claim.announce(&instance.url(), env!("CARGO_PKG_VERSION"));
+        said.map_err(|error| Failure::file("write", path, &error))?;
+    }
+    instance.serve(stop).await?;
     Ok(Exit::Ok)
+}
+
+/// Takes the file for this process.
+fn claim(path: &Path) -> Result<(ProcessClaim, &Path), Failure> {
+    let taken = ProcessClaim::take(path).map_err(|error| Failure::file("take", path, &error))?;
+    let claim = taken.ok_or_else(|| {
+        let message = format!("another process holds {}: the instance runs already", path.display());
+        Failure::new(message, "stop that process first").ending(Exit::AlreadyRunning)
+    })?;
+    Ok((claim, path))
 }

@@ -9,6 +9,7 @@ mod client;
 mod data;
 mod embedding;
 mod engines;
+pub(crate) mod inherited;
 mod instance;
 mod listen;
 mod llm;

@@ -39,6 +39,17 @@ impl Sources {
         Ok(sources)
     }
 
+    /// The values of these variables alone.
+    pub(crate) fn of_variables(variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { environment, file: BTreeMap::new(), settings_file: None }
+    }
+
+    /// A variable of the environment that is not a setting.
+    pub(super) fn variable(&self, name: &str) -> Option<&String> {
+        self.environment.get(name)
+    }
+
     /// A setting as text. An empty value counts as not set.
     pub(crate) fn text(&self, setting: &Setting, flag: Option<&str>) -> Option<String> {
         flag.map(plain).or_else(|| self.in_environment(setting)).or_else(|| self.in_file(setting))

@@ -1,20 +1,19 @@
 //! The models, and the queue of messages that wait to be learned from.
 
 use std::path::Path;
-use std::time::Instant;
 
 use memcloud_api::native::{ParkedMessage, ProfileQueue};
 use memcloud_client::Client;
 use memcloud_domain::{Error, with_causes};
 use memcloud_instance::{Engines, Llm, RemoteModel};
-use memcloud_ports::{Call, ModelAnswer, ModelError};
 use memcloud_server::profile_queue;
-use serde_json::{Map, Value, json};
 
 use super::Finding;
+use crate::connections::{Answer, ask};
 use crate::hint::hint;
 use crate::settings::Notice;
 
+const CHECK_MODEL: &str = "check OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
 /// How many parked messages are listed.
 const LISTED: usize = 20;
 const HINT_PARKED: &str = "fix what the reason names, then retry with 'memcloud doctor --retry-parked', or delete the messages with 'memcloud forget ID'";
@@ -30,24 +29,14 @@ pub(super) async fn model(llm: Option<&Llm>, notice: Option<Notice>) -> Finding 
             return Finding::skipped(part, detail);
         }
     };
-    let began = Instant::now();
-    let body = Map::from_iter([
-        ("model".to_owned(), Value::from(llm.model.as_str())),
-        ("messages".to_owned(), json!([{"role": "user", "content": "Answer with the one word: ready"}])),
-    ]);
-    let hint = "check OPENAI_BASE_URL, OPENAI_API_KEY and MEMCLOUD_CHAT_MODEL";
-    match llm.open().send(&Call { body, idempotency_key: None }).await {
-        Ok(ModelAnswer::Whole(completion)) if completion.text.trim().is_empty() => {
-            Finding::warned(part, format!("{} returned an empty answer", llm.summary()), hint)
+    match ask(llm).await {
+        Ok(Answer { is_empty: true, .. }) => {
+            Finding::warned(part, format!("{} returned an empty answer", llm.summary()), CHECK_MODEL)
         }
-        Ok(_) => {
-            let seconds = began.elapsed().as_secs_f64();
+        Ok(Answer { seconds, .. }) => {
             Finding::ok(part, format!("{}; it answers in {seconds:.1} s", llm.summary()))
         }
-        Err(error @ ModelError::Refused(_)) => Finding::failed(part, error.to_string(), hint),
-        Err(error) => {
-            Finding::failed(part, format!("{}: {}", llm.endpoint.address(), with_causes(&error)), hint)
-        }
+        Err(message) => Finding::failed(part, message, CHECK_MODEL),
     }
 }
 

@@ -1,0 +1,13 @@
+//! The control plane's target `local` with the real program: each console has a folder of its own, instances are processes.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests compose their own consoles, and hold their own tasks"
+)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
+
+mod console;
+mod faults;
+mod kills;
+mod lifecycle;
+mod upgrades;
