@@ -181,13 +181,13 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// Notes what was sent and what came back. An answer to the same request as the one before takes its place.
+    /// Notes what was sent and what came back. The answer to a request that is repeated replaces the one before.
     pub(super) fn note(&self, sent: String, received: &str) {
         let received = excerpt(received, RECEIVED_CHARS);
         let mut exchanges = self.exchanges();
-        match exchanges.last_mut() {
-            Some(last) if last.0 == sent => last.1 = received,
-            _ => exchanges.push((sent, received)),
+        match exchanges.iter_mut().find(|before| before.0 == sent) {
+            Some(before) => before.1 = received,
+            None => exchanges.push((sent, received)),
         }
     }
 

@@ -68,7 +68,7 @@ async fn data_that_a_restart_loses_fail_persistence_alone() {
 async fn what_is_no_instance_fails_at_the_first_store() {
     for (lie, says) in [
         (Lie::Fails, "HTTP status 500"),
-        (Lie::WebPage, "did not answer as a memory instance does"),
+        (Lie::WebPage, "did not answer as an instance does"),
         (Lie::Forgets, "7 messages were sent together, and 6 ids came back"),
     ] {
         let evidence = verified(lie, &Options::new(false)).await;
@@ -99,6 +99,8 @@ async fn plausible_facts_and_chats_without_memory_fail() {
     let options = Options { learning_limit: Duration::from_millis(300), ..Options::new(true) };
     let evidence = verified(Lie::None, &options).await;
     assert_eq!(with_outcome(&evidence, Outcome::Failed), [Profile], "a city that no one named");
+    let asked = &evidence.iter().find(|seen| seen.criterion == Profile).unwrap().sent;
+    assert_eq!(asked.lines().count(), 2, "repeated requests are shown once: {asked}");
     let evidence = verified(Lie::ChatsWithoutMemory, &options).await;
     assert_eq!(with_outcome(&evidence, Outcome::Failed), [Profile, Chat]);
     let (_, reason) = outcome(&evidence, Chat);
