@@ -1,14 +1,14 @@
 use async_trait::async_trait;
-use memcloud_control::instances::Wanted;
 use memcloud_control::{
     AuditEntry, Error, Instance, InstanceChange, InstanceId, InstanceStore, Operation, OrganizationId, Page,
-    PageQuery, Sealed, State,
+    PageQuery, Sealed,
 };
 use memcloud_domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::SqliteControlStore;
 use crate::audit::record;
+use crate::change::change;
 use crate::error::{WorkError, is_taken};
 use crate::operations::insert_operation;
 use crate::row::{json, limit, page, parsed, reason, time};
@@ -142,55 +142,6 @@ pub(crate) fn read(tx: &Connection, id: &InstanceId) -> Result<Instance, WorkErr
     let mut select = tx.prepare_cached("SELECT * FROM instances WHERE id = ?1")?;
     let found = select.query_row([id.as_str()], instance).optional()?;
     Ok(found.ok_or(Error::NotFound("instance"))?)
-}
-
-pub(crate) fn change(
-    tx: &Connection,
-    id: &InstanceId,
-    change: &InstanceChange,
-    at: Timestamp,
-) -> Result<(), WorkError> {
-    if *change == InstanceChange::default() {
-        return Ok(());
-    }
-    let (state, reason) = change.state.as_ref().map(|(state, reason)| (<&str>::from(*state), reason)).unzip();
-    let reason = reason.and_then(Option::as_ref);
-    let changed = tx
-        .prepare_cached(
-            "UPDATE instances SET
-                 wanted = ifnull(?2, wanted),
-                 message = iif(?3 IS NULL, message, ?4),
-                 hint = iif(?3 IS NULL, hint, ?5),
-                 changed_at = iif(ifnull(?3, state) <> state, ?9, changed_at),
-                 state = ifnull(?3, state),
-                 url = ifnull(?6, url),
-                 version = ifnull(?7, version),
-                 placement = ifnull(?8, placement)
-             WHERE id = ?1",
-        )?
-        .execute(params![
-            id.as_str(),
-            change.wanted.map(<&str>::from),
-            state,
-            reason.map(|reason| &reason.message),
-            reason.map(|reason| &reason.hint),
-            change.url,
-            change.version,
-            change.placement.as_ref().map(ToString::to_string),
-            at.as_micros(),
-        ])?;
-    if changed == 0 { Err(Error::NotFound("instance").into()) } else { Ok(()) }
-}
-
-/// Sets the state alone: that of a phase of an operation.
-pub(crate) fn set_state(
-    tx: &Connection,
-    id: &InstanceId,
-    state: State,
-    wanted: Option<Wanted>,
-    at: Timestamp,
-) -> Result<(), WorkError> {
-    change(tx, id, &InstanceChange { state: Some((state, None)), wanted, ..InstanceChange::default() }, at)
 }
 
 fn instance(row: &Row<'_>) -> rusqlite::Result<Instance> {

@@ -4,6 +4,7 @@
 //! the disk before it answers.
 
 mod audit;
+mod change;
 mod database;
 mod error;
 mod evidence;

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::SqliteControlStore;
 use crate::audit::record;
+use crate::change::{change, set_state};
 use crate::error::{WorkError, is_taken};
-use crate::instances::{change, set_state};
 use crate::row::{limit, maybe_time, micros, page, parsed, reason, time, unreadable};
 
 #[async_trait]

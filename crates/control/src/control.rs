@@ -1,5 +1,6 @@
 //! What a console does with instances, for the callers of its API.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,12 +11,13 @@ use memcloud_tasks::Tasks;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::doctor::Examined;
 use crate::instances::{Name, Settings, State, TargetKind, Topology, Wanted};
 use crate::operations::{Event, Runner};
 use crate::secrets::Secrets;
 use crate::store::{ControlStore, Page, PageQuery};
 use crate::targets::{Leftover, LogPart, LogPosition, Targets};
-use crate::verify::{Capability, capabilities};
+use crate::verify::{Capability, Evidence, capabilities};
 use crate::{
     Actor, AuditEntry, Error, Instance, InstanceId, Operation, OperationId, OperationKind, OrganizationId,
     Plan,
@@ -221,6 +223,11 @@ impl Control {
         if is_own { Ok(instance) } else { Err(Error::NotFound("instance")) }
     }
 
+    /// The instance of an operation that was begun, also when it is removed by now.
+    pub async fn instance_of_operation(&self, operation: &Operation) -> Result<Instance, Error> {
+        self.store.instance(&operation.instance).await
+    }
+
     /// The instances of the caller's organization, by name.
     pub async fn instances(
         &self,
@@ -234,6 +241,17 @@ impl Control {
     /// What an instance was seen to do.
     pub async fn capabilities(&self, instance: &InstanceId) -> Result<Vec<Capability>, Error> {
         Ok(capabilities(&self.store.evidence(instance).await?, self.clock.now()))
+    }
+
+    /// The same of several instances, in their order.
+    pub async fn capabilities_of(&self, instances: &[Instance]) -> Result<Vec<Vec<Capability>>, Error> {
+        let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id.clone()).collect();
+        let mut seen: HashMap<InstanceId, Vec<Evidence>> = HashMap::new();
+        for (instance, evidence) in self.store.evidence_of(&ids).await? {
+            seen.entry(instance).or_default().push(evidence);
+        }
+        let now = self.clock.now();
+        Ok(ids.iter().map(|id| capabilities(seen.get(id).map_or(&[], Vec::as_slice), now)).collect())
     }
 
     /// An operation of the caller's organization.
@@ -351,6 +369,24 @@ impl Control {
         let instance = self.instance(caller, id).await?;
         let part = self.targets.get(instance.target).log(&instance, from).await;
         part.map_err(|reason| Error::WrongState { message: reason.message, hint: reason.hint })
+    }
+
+    /// Examines the parts of the control plane that the caller's organization rests on.
+    pub async fn doctor(&self, caller: &Caller) -> Vec<Examined> {
+        let all = PageQuery { limit: usize::MAX, cursor: None };
+        let instances = match self.instances(caller, None, &all).await {
+            Ok(page) => page.items,
+            Err(error) => return vec![Examined::database(Some(&error))],
+        };
+        let mut unreadable = None;
+        for instance in &instances {
+            if let Err(error) = self.secrets.settings(&instance.id).await {
+                unreadable.get_or_insert((instance, error));
+            }
+        }
+        let mut parts = vec![Examined::database(None), Examined::sealing_key(unreadable)];
+        parts.extend(instances.into_iter().map(Examined::instance));
+        parts
     }
 
     /// What is there and belongs to no instance.

@@ -12,6 +12,7 @@
 pub mod access;
 mod audit;
 mod control;
+mod doctor;
 mod error;
 mod id;
 pub mod instances;
@@ -25,6 +26,7 @@ pub mod verify;
 
 pub use audit::{Actor, AuditEntry};
 pub use control::{Caller, Control, Data, NewInstance};
+pub use doctor::{Examined, Part, PartState};
 pub use error::Error;
 pub use id::{InstanceId, OperationId, OrganizationId, TokenId, UserId};
 pub use instances::{Instance, Name, Reason, State, Topology, Wanted};

@@ -148,6 +148,9 @@ pub trait EvidenceStore: Send + Sync {
 
     /// The newest evidence of each criterion.
     async fn evidence(&self, instance: &InstanceId) -> Result<Vec<Evidence>, Error>;
+
+    /// The newest evidence of each criterion of these instances.
+    async fn evidence_of(&self, instances: &[InstanceId]) -> Result<Vec<(InstanceId, Evidence)>, Error>;
 }
 
 /// Sealed settings of instances.

@@ -98,7 +98,7 @@ macro_rules! handlers {
         }
     )*};
 }
-handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
+handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E G) }
 
 /// Writes the rights that a handler names into the description of its route.
 pub fn document<S, H, Arguments>(mut route: UtoipaMethodRouter<S>, _handler: H) -> UtoipaMethodRouter<S>

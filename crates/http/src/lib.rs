@@ -8,6 +8,7 @@
 //!
 //! Nothing here knows what a server serves.
 
+mod access_line;
 mod allowed;
 mod body;
 mod body_size;

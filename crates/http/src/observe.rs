@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use memcloud_domain::KeyId;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
+use crate::access_line::AccessLine;
 use crate::exchange::Connection;
 use crate::metrics::{Metrics, name};
 use crate::request_id::{self, RequestId};
@@ -48,35 +49,6 @@ pub fn note_stored(count: usize) {
 /// Adds to the number of hits that this task's request found.
 pub fn note_found(count: usize) {
     let _ = NOTES.try_with(|notes| notes.found.fetch_add(count as u64, Ordering::Relaxed));
-}
-
-/// What is logged of an answered request.
-pub(crate) struct AccessLine {
-    span: Span,
-    method: &'static str,
-    route: String,
-    status: StatusCode,
-    took: Duration,
-    caller: Option<KeyId>,
-    stored: Option<u64>,
-    found: Option<u64>,
-}
-
-impl AccessLine {
-    pub(crate) fn write(self) {
-        self.span.in_scope(|| {
-            tracing::info!(
-                method = self.method,
-                route = self.route,
-                status = self.status.as_u16(),
-                ms = self.took.as_micros() as f64 / 1e3,
-                caller = self.caller.as_ref().map(KeyId::as_str),
-                stored = self.stored,
-                found = self.found,
-                "answered"
-            );
-        });
-    }
 }
 
 /// Gives every request an id, which its answer carries together with headers that keep browsers and proxies from guessing and from

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::observe::AccessLine;
+use crate::access_line::AccessLine;
 
 /// The places kept for callers with a key when all others are held.
 const KEPT_FOR_KEYS: usize = 64;

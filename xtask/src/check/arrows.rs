@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["client", "api", "domain", "tasks"]),
     ("control-store", &["control", "domain"]),
     ("http", &["api", "domain", "tasks", "sse"]),
+    ("console", &["control", "api", "http", "domain", "tasks", "sse"]),
     ("server", &["memory", "api", "http", "ports", "domain", "tasks", "sse"]),
     (
         "instance",

@@ -78,6 +78,16 @@ pub struct SignedIn {
     pub user: User,
 }
 
+/// A link to make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
+#[deserr(error = Problems)]
+pub struct NewSignInLink {
+    /// The id of the user who it signs in. Default: the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[deserr(default)]
+    pub user: Option<String>,
+}
+
 /// A link that signs a user in once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignInLink {
@@ -139,6 +149,7 @@ pub struct CreatedToken {
     /// What to send as `Authorization: Bearer`. It is shown this once; the console keeps only its hash.
     pub token: String,
     /// The token without its secret.
+    #[serde(flatten)]
     pub about: Token,
 }
 

@@ -4,6 +4,7 @@ use deserr::Deserr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Reason;
 use crate::Problems;
 
 /// An instance to make.
@@ -79,15 +80,6 @@ impl fmt::Debug for Llm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Llm({})", self.model)
     }
-}
-
-/// Why something is as it is, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Reason {
-    /// What happened.
-    pub message: String,
-    /// What to do next.
-    pub hint: String,
 }
 
 /// A memory server that the console manages.
@@ -261,4 +253,12 @@ pub struct LogPart {
     pub text: String,
     /// Where the next part begins, to be sent as `from`.
     pub next: u64,
+}
+
+/// A server-sent event of a log that is followed: its name and its data.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "lowercase")]
+pub enum LogStreamEvent {
+    /// The lines that were written since the event before.
+    Log(LogPart),
 }

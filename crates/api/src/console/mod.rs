@@ -1,15 +1,19 @@
 //! The bodies of the console's API, below `/api`.
 
 mod access;
+mod doctor;
 mod instances;
 mod operations;
+mod reason;
 
 pub use access::{
-    AuditEntries, AuditEntry, CreatedToken, NewToken, NewUser, PasswordSignIn, SignInLink, SignedIn, Token,
-    Tokens, User, UserChanges, Users,
+    AuditEntries, AuditEntry, CreatedToken, NewSignInLink, NewToken, NewUser, PasswordSignIn, SignInLink,
+    SignedIn, Token, Tokens, User, UserChanges, Users,
 };
+pub use doctor::{Doctor, Part};
 pub use instances::{
     Accepted, Capability, Clone, Connection, DeleteInstance, Evidence, Instance, Instances, Leftover,
-    Leftovers, Llm, LogPart, NewInstance, PlannedInstance, PlannedStep, Reason, Upgrade,
+    Leftovers, Llm, LogPart, LogStreamEvent, NewInstance, PlannedInstance, PlannedStep, Upgrade,
 };
-pub use operations::{Operation, OperationEvent, Operations, Step};
+pub use operations::{Operation, OperationEvent, OperationStreamEvent, Operations, Step};
+pub use reason::Reason;

@@ -32,6 +32,7 @@ pub struct Operation {
 
 /// A step of an operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OperationStep)]
 pub struct Step {
     /// Its name in the plan.
     pub name: String,
@@ -74,4 +75,16 @@ pub struct OperationEvent {
     pub state: String,
     /// What happened.
     pub message: String,
+}
+
+/// A server-sent event of an operation: its name and its data.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(tag = "event", content = "data", rename_all = "lowercase")]
+pub enum OperationStreamEvent {
+    /// A step changed its state.
+    Step(OperationEvent),
+    /// A step says what it is doing.
+    Message(OperationEvent),
+    /// The operation changed its state.
+    Operation(OperationEvent),
 }

@@ -1,5 +1,6 @@
 //! Users, their tokens and their sign-ins, for the callers of the console's API.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use memcloud_domain::{Clock, Rights, Timestamp};
@@ -31,6 +32,15 @@ pub struct Identity {
     pub token: Token,
     /// What both permit.
     pub rights: Rights,
+}
+
+impl Identity {
+    /// The user as a caller of the control plane, from this address.
+    pub fn caller(&self, from: Option<IpAddr>) -> Caller {
+        let User { id, name, organization, .. } = self.user.clone();
+        let actor = Actor::User { user: id, name, token: Some(self.token.id.clone()) };
+        Caller { organization, actor, from }
+    }
 }
 
 /// Why a token opens nothing.
@@ -168,7 +178,7 @@ impl Accounts {
     pub async fn sign_in_by_link(
         &self,
         secret: &str,
-        from: Option<std::net::IpAddr>,
+        from: Option<IpAddr>,
     ) -> Result<Option<(SecretString, Token, User)>, Error> {
         match self.store.use_sign_in(&TokenHash::of(secret), self.clock.now()).await? {
             Some(user) => Ok(Some(self.open_session(user, from).await?)),
@@ -180,7 +190,7 @@ impl Accounts {
     pub async fn open_session(
         &self,
         user: User,
-        from: Option<std::net::IpAddr>,
+        from: Option<IpAddr>,
     ) -> Result<(SecretString, Token, User), Error> {
         let now = self.clock.now();
         let token =
