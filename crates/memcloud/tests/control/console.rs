@@ -1,7 +1,7 @@
 //! A console without its API, in a folder of a test's own. Dropping it is a kill; its instances live on.
 
 use std::ops::RangeInclusive;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -97,6 +97,15 @@ impl Drop for Machine {
 
 pub(crate) fn kill(signal: &str, pid: u32) {
     let _ = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status();
+}
+
+/// A program that says a version, and then does what this script does.
+pub(crate) fn program(machine: &Machine, does: &str) -> PathBuf {
+    let path = machine.path().join("program");
+    let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && echo 'memcloud 9.9.9' && exit\n{does}\n");
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 /// Waits for a condition.

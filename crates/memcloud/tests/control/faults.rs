@@ -8,7 +8,7 @@ use memcloud_control::targets::LeftoverKind;
 use memcloud_control::{InstanceId, NewInstance, OperationKind, State};
 use serde_json::{Value, json};
 
-use crate::console::{Checked, Console, Machine, caller, new};
+use crate::console::{Checked, Console, Machine, caller, new, program};
 
 fn listens() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -125,4 +125,19 @@ fn a_settings_file_of_the_user_is_not_for_instances() {
     std::fs::write(config.join("config.toml"), "database_url = 'postgres://ann@127.0.0.1:1/none'\n").unwrap();
     let console = Console::start(&machine);
     console.create(new("one"));
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_is_half_made() {
+    let machine = Machine::new();
+    let real = env!("CARGO_BIN_EXE_memcloud");
+    let mount = "mkdir -p \"$MEMCLOUD_DATA_DIR\" && mount -t tmpfs -o size=64k none \"$MEMCLOUD_DATA_DIR\"";
+    let small = format!(
+        "exec unshare --user --map-root-user --mount sh -c '{mount} && exec \"$0\" \"$@\"' '{real}' \"$@\""
+    );
+    let console = Console::start_with(&machine, Checked(None), &program(&machine, &small));
+    let (_, operation) = console.begin_create(new("one"));
+    let reason = console.failed(&operation);
+    assert!(reason.message.contains("full") && reason.hint.contains("free"), "{reason:?}");
+    nothing_is_left(&machine, &console);
 }

@@ -1,6 +1,6 @@
 //! The console is killed at every event of an operation. The next one goes on, and ends as if nothing had happened.
 
-use memcloud_control::{Data, Instance, Operation, OperationKind, OperationState, State};
+use memcloud_control::{Data, Instance, NewInstance, Operation, OperationKind, OperationState, State};
 use serde_json::json;
 
 use crate::console::{Console, Machine, new};
@@ -37,8 +37,8 @@ fn kill_at_every_event(
     }
 }
 
-#[test]
-fn a_creation_that_is_interrupted_anywhere_makes_one_instance() {
+/// Kills the console all along the creation of an instance.
+pub(crate) fn kill_creations(new: impl Fn(&str) -> NewInstance) {
     let machine = Machine::new();
     let names = std::cell::Cell::new(0);
     kill_at_every_event(
@@ -58,8 +58,8 @@ fn a_creation_that_is_interrupted_anywhere_makes_one_instance() {
     );
 }
 
-#[test]
-fn an_upgrade_that_is_interrupted_anywhere_is_done_once() {
+/// Kills the console all along an upgrade.
+pub(crate) fn kill_upgrades(new: impl Fn(&str) -> NewInstance) {
     let machine = Machine::new();
     let console = Console::start(&machine);
     let one = console.create(new("one"));
@@ -76,8 +76,8 @@ fn an_upgrade_that_is_interrupted_anywhere_is_done_once() {
     );
 }
 
-#[test]
-fn a_removal_that_is_interrupted_anywhere_leaves_nothing() {
+/// Kills the console all along the removal of an instance with its data.
+pub(crate) fn kill_removals(new: impl Fn(&str) -> NewInstance) {
     let machine = Machine::new();
     let names = std::cell::Cell::new(0);
     kill_at_every_event(
@@ -95,4 +95,19 @@ fn a_removal_that_is_interrupted_anywhere_leaves_nothing() {
             assert_eq!(std::fs::read_dir(machine.path().join("instances")).unwrap().count(), 0);
         },
     );
+}
+
+#[test]
+fn a_creation_that_is_interrupted_anywhere_makes_one_instance() {
+    kill_creations(new);
+}
+
+#[test]
+fn an_upgrade_that_is_interrupted_anywhere_is_done_once() {
+    kill_upgrades(new);
+}
+
+#[test]
+fn a_removal_that_is_interrupted_anywhere_leaves_nothing() {
+    kill_removals(new);
 }

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
 mod console;
+mod databases;
 mod faults;
 mod kills;
 mod lifecycle;

@@ -1,21 +1,11 @@
 //! Upgrades: to another program, and back where it does not work.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use memcloud_control::{Instance, Operation, OperationKind, OperationState, State};
 use serde_json::json;
 
-use crate::console::{Console, Machine, new};
-
-/// A program that says a version, and then does what this script does.
-fn program(machine: &Machine, does: &str) -> PathBuf {
-    let path = machine.path().join("new-program");
-    let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && echo 'memcloud 9.9.9' && exit\n{does}\n");
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
+use crate::console::{Checked, Console, Machine, new, program};
 
 fn upgrade(console: &Console, instance: &Instance, program: &PathBuf) -> Operation {
     console.begin(instance, OperationKind::Upgrade, &json!({"program": program}))
@@ -76,4 +66,21 @@ fn a_program_that_is_none_is_refused_while_the_instance_runs_on() {
         assert_eq!(machine.pid(&instance), pid, "{}", path.display());
     }
     assert!(console.is_alive(&instance));
+}
+
+#[test]
+fn an_instance_stays_on_its_program_when_the_file_is_replaced() {
+    let machine = Machine::new();
+    let real = env!("CARGO_BIN_EXE_memcloud");
+    let path = program(&machine, &format!("exec '{real}' \"$@\""));
+    let console = Console::start_with(&machine, Checked(None), &path);
+    let instance = console.create(new("one"));
+    program(&machine, "exit 1");
+    console.does(OperationKind::Restart, &instance);
+    console.crash();
+    // The console that comes next is of the new program, and its instances are not yet.
+    let next = Console::start_with(&machine, Checked(None), &path);
+    next.does(OperationKind::Restart, &instance);
+    next.failed(&next.begin(&instance, OperationKind::Upgrade, &json!({})));
+    assert!(next.is_alive(&instance));
 }

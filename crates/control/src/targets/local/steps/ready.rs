@@ -17,7 +17,9 @@ pub(super) struct Ready(pub(super) Arc<Local>);
 impl Step for Ready {
     async fn run(&self, job: &Job) -> Result<Value, Reason> {
         let from = job.outputs.get(START).and_then(|start| start["log_from"].as_u64()).unwrap_or_default();
-        let record = self.0.await_ready(&job.instance, from).await?;
+        let ready = job.stop.run_until_cancelled(self.0.await_ready(&job.instance, from)).await;
+        let record =
+            ready.ok_or_else(|| Reason::new("the step was interrupted", "retry the operation"))??;
         let change = InstanceChange {
             url: Some(record.url.clone()),
             version: Some(record.version.clone()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::instances::{Instance, Reason};
 use crate::operations::{Job, Step};
 use crate::targets::local::{Local, unkept};
-use crate::verify::{Options, Outcome, Restart, verify};
+use crate::verify::{Criterion, Evidence, Options, Outcome, Restart, verify};
 
 /// Checks through its API that the instance does what it is for, and keeps what was seen.
 pub(super) struct Verify(pub(super) Arc<Local>);
@@ -23,7 +23,11 @@ impl Step for Verify {
         let client = local.client(instance).await?;
         let options = Options { stop: job.stop.clone(), ..Options::new(instance.has_llm) };
         let restart = RestartProcess { local, instance };
-        let evidence = verify(&client, &options, &restart, &*local.setup.clock).await;
+        let mut evidence = verify(&client, &options, &restart, &*local.setup.clock).await;
+        if is_only_slow(&evidence) && !job.stop.is_cancelled() {
+            job.say("it was too slow; the caches and query plans of a fresh start are cold, so it is verified once more");
+            evidence = verify(&local.client(instance).await?, &options, &restart, &*local.setup.clock).await;
+        }
         let kept = local.setup.store.keep_evidence(&instance.id, &evidence).await;
         kept.map_err(|error| unkept(&error))?;
         let seen = evidence.iter().map(|seen| (seen.criterion.to_string(), json!(seen.outcome)));
@@ -43,6 +47,13 @@ impl Step for Verify {
     fn time_limit(&self) -> Duration {
         Duration::from_mins(10)
     }
+}
+
+/// Whether nothing but the time limits failed.
+fn is_only_slow(evidence: &[Evidence]) -> bool {
+    let mut failed = evidence.iter().filter(|seen| seen.outcome == Outcome::Failed).peekable();
+    failed.peek().is_some()
+        && failed.all(|seen| matches!(seen.criterion, Criterion::Store | Criterion::NoTimeout))
 }
 
 /// Restarts the process of an instance that is verified.
