@@ -29,7 +29,9 @@ pub(crate) fn change(
                  state = ifnull(?3, state),
                  url = ifnull(?6, url),
                  version = ifnull(?7, version),
-                 placement = ifnull(?8, placement)
+                 placement = ifnull(?8, placement),
+                 topology = ifnull(?10, topology),
+                 has_llm = ifnull(?11, has_llm)
              WHERE id = ?1",
         )?
         .execute(params![
@@ -42,6 +44,8 @@ pub(crate) fn change(
             change.version,
             change.placement.as_ref().map(ToString::to_string),
             at.as_micros(),
+            change.topology.map(<&str>::from),
+            change.has_llm,
         ])?;
     if changed == 0 { Err(Error::NotFound("instance").into()) } else { Ok(()) }
 }

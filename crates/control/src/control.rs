@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use memcloud_api::native::{CreatedKey, Key, NewKey};
 use memcloud_client::Client;
 use memcloud_domain::{Clock, Timestamp};
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 use crate::doctor::Examined;
 use crate::instances::{Name, Settings, State, TargetKind, Topology, Wanted};
 use crate::operations::{Event, Runner};
+use crate::reconcile::Operations;
 use crate::secrets::Secrets;
 use crate::store::{ControlStore, Page, PageQuery};
 use crate::targets::{Leftover, LogPart, LogPosition, Targets};
@@ -148,8 +150,8 @@ impl Control {
                 "make an instance with databases of its own, and copy with 'memcloud import'".to_owned();
             return Err(Error::WrongState { message, hint });
         }
-        let mut settings = self.secrets.settings(&source.id).await?;
-        settings.key = make_key();
+        let settings = self.secrets.settings(&source.id).await?;
+        let settings = Settings { key: make_key(), own_keys: Vec::new(), keyless: false, ..settings };
         let new = NewInstance {
             name,
             target: source.target,
@@ -425,17 +427,12 @@ fn make_key() -> String {
 
 /// The topology that is asked for, or that the connections make.
 fn topology(new: &NewInstance) -> Result<Topology, Error> {
-    let Settings { neo4j, postgres, .. } = &new.settings;
-    let made = match (neo4j, postgres) {
-        (Some(_), _) => Topology::Neo4j,
-        (None, Some(_)) => Topology::Postgres,
-        (None, None) => Topology::Embedded,
-    };
+    let made = Topology::of(&new.settings);
     match new.topology {
         Some(asked) if asked != made => {
             let message = match asked {
                 Topology::Neo4j => "an instance on Neo4j needs 'neo4j'".to_owned(),
-                Topology::Postgres if neo4j.is_none() => {
+                Topology::Postgres if new.settings.neo4j.is_none() => {
                     "an instance on PostgreSQL needs 'postgres'".to_owned()
                 }
                 _ => format!("it is '{asked}', and the connections that are given make it '{made}'"),
@@ -462,4 +459,25 @@ fn may_begin(kind: OperationKind, instance: &Instance) -> Result<(), Error> {
 fn not_running(instance: &Instance) -> Error {
     let message = format!("the instance is '{}' and has no address yet", instance.state);
     Error::WrongState { message, hint: "wait until it runs, or read its operation".into() }
+}
+
+#[async_trait]
+impl Operations for Control {
+    async fn begin(&self, instance: &InstanceId, kind: OperationKind) -> Result<(), Error> {
+        let known = self.store.instance(instance).await?;
+        let caller = Caller::system(known.organization);
+        if kind == OperationKind::Delete {
+            // Whether the data go as well is in the plan of the deletion that failed.
+            let last =
+                self.operations(&caller, Some(instance), &PageQuery { limit: 1, cursor: None }).await?;
+            if let Some(last) = last.items.first().filter(|last| last.kind == kind) {
+                return self.retry(&caller, &last.id).await.map(drop);
+            }
+        }
+        Control::begin(self, &caller, instance, kind, &Value::Null).await.map(drop)
+    }
+
+    async fn client(&self, instance: &Instance) -> Result<Client, Error> {
+        Control::client(self, instance).await
+    }
 }

@@ -7,7 +7,7 @@ use memcloud_domain::Timestamp;
 use serde_json::Value;
 
 use crate::access::{Password, Role, SignIn, Token, TokenHash, User};
-use crate::instances::{Instance, Reason, State, Wanted};
+use crate::instances::{Instance, Reason, State, Topology, Wanted};
 use crate::operations::{Event, Operation, OperationState, StepRecord};
 use crate::seal::Sealed;
 use crate::verify::Evidence;
@@ -34,6 +34,10 @@ pub struct PageQuery {
 /// What changes about an instance. What is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InstanceChange {
+    /// What it keeps its memory in.
+    pub topology: Option<Topology>,
+    /// Whether it has a language model.
+    pub has_llm: Option<bool>,
     /// What it should be.
     pub wanted: Option<Wanted>,
     /// What it is, and why.

@@ -131,6 +131,11 @@ impl KeyId {
         Self(format!("settings-{number}").into())
     }
 
+    /// The id of the key by which a console manages the instance.
+    pub fn of_console() -> Self {
+        Self("console".into())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -137,6 +137,11 @@ impl LocalModel {
         Ok(dir)
     }
 
+    /// The folder of the model, which is fetched if it is missing and may be fetched. `None` when there is none.
+    pub async fn folder(&self, report: Report<'_>) -> Result<Option<PathBuf>, Error> {
+        Ok(self.obtain(report).await?.map(|files| files.dir))
+    }
+
     /// Checks the model without fetching it: its files, their hashes, the kernel and one embedding. `None` when there is
     /// none.
     pub async fn examine(&self) -> Result<Option<Examined>, Error> {

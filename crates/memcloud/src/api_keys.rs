@@ -3,37 +3,31 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use data_encoding::HEXLOWER;
 use memcloud_server::ApiKeys;
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
-use crate::private_file;
 
 /// The file of the data directory that holds the hashes of keys, one `sha256:<hex>` a line.
 pub(crate) const FILE: &str = "api-keys";
-const PREFIX: &str = "mc_";
 
-/// All keys that an instance accepts.
-pub(crate) fn accepted(given: &[SecretString], data_dir: &Path) -> Result<ApiKeys, Failure> {
+/// All keys that an instance accepts, and that of its console.
+pub(crate) fn accepted(
+    given: &[SecretString],
+    console: Option<&SecretString>,
+    data_dir: &Path,
+) -> Result<ApiKeys, Failure> {
     let mut keys = given.to_vec();
     keys.extend(made_before(&data_dir.join(FILE))?);
-    ApiKeys::new(&keys).map_err(|error| {
+    let accepted = ApiKeys::new(&keys);
+    let accepted =
+        accepted.and_then(|accepted| console.map_or(Ok(accepted.clone()), |key| accepted.with_console(key)));
+    accepted.map_err(|error| {
         Failure::usage(
             error.to_string(),
             "correct MEMCLOUD_API_KEYS, or the file api-keys in the data directory",
         )
     })
-}
-
-/// Makes a key for this data directory and keeps its hash. The key itself is kept nowhere.
-pub(crate) fn make(data_dir: &Path) -> Result<SecretString, Failure> {
-    let key = format!("{PREFIX}{}", HEXLOWER.encode(&rand::random::<[u8; 32]>()));
-    let line = format!("sha256:{}\n", HEXLOWER.encode(&Sha256::digest(&key)));
-    let path = data_dir.join(FILE);
-    private_file::replace(&path, line.as_bytes()).map_err(|error| Failure::file("write", &path, &error))?;
-    Ok(key.into())
 }
 
 fn made_before(path: &Path) -> Result<Vec<SecretString>, Failure> {
@@ -61,17 +55,24 @@ fn without_key(path: &Path) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+    use sha2::{Digest, Sha256};
+
     use super::*;
-    use secrecy::ExposeSecret;
 
     #[test]
-    fn a_made_key_is_accepted_and_only_its_hash_is_kept() {
+    fn a_key_of_the_directory_is_accepted_by_its_hash() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(accepted(&[], dir.path()).unwrap().is_empty());
-        let key = make(dir.path()).unwrap();
-        assert!(key.expose_secret().starts_with("mc_") && key.expose_secret().len() == 67);
-        assert!(accepted(&[], dir.path()).unwrap().caller(key.expose_secret()).is_some());
-        let kept = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
-        assert!(!kept.contains(key.expose_secret()) && kept.starts_with("sha256:"));
+        assert!(accepted(&[], None, dir.path()).unwrap().is_empty());
+        let line = format!("sha256:{}\n", HEXLOWER.encode(&Sha256::digest("mc_made_before")));
+        std::fs::write(dir.path().join(FILE), line).unwrap();
+        assert!(accepted(&[], None, dir.path()).unwrap().caller("mc_made_before").is_some());
+    }
+
+    #[test]
+    fn the_key_of_a_console_opens_and_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = accepted(&[], Some(&"mcc_console".into()), dir.path()).unwrap();
+        assert!(keys.is_empty() && keys.caller("mcc_console").is_some() && keys.caller("other").is_none());
     }
 }

@@ -21,7 +21,6 @@ use crate::settings::{Sources, engines, llm};
 const MODEL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Tries connections as an instance itself would make them.
-#[cfg_attr(not(test), expect(dead_code, reason = "the console is not there yet"))]
 pub(crate) struct Connections(pub(crate) Arc<dyn Clock>);
 
 #[async_trait]
@@ -31,7 +30,6 @@ impl ConnectionCheck for Connections {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the console is not there yet"))]
 async fn check(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<String>, Reason> {
     let sources = Sources::of_variables(variables(settings));
     let engines = engines(&sources).map_err(in_fields)?;

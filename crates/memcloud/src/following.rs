@@ -87,7 +87,8 @@ pub(crate) fn outcome(operation: &Operation) -> Result<(), Failure> {
             ("no reason was given".to_owned(), format!("'memcloud operations show {id}' shows its steps"))
         }
     };
-    Err(Failure::new(format!("the operation '{kind}' is {state}: {message}"), hint))
+    let became = if state == "cancelled" { "was cancelled" } else { "failed" };
+    Err(Failure::new(format!("the operation '{kind}' {became}: {message}"), hint))
 }
 
 /// The steps as they are shown, with the moments at which they began.

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod commands;
 mod connections;
+mod console;
 mod console_client;
 mod current_instance;
 mod failure;

@@ -45,6 +45,15 @@ pub(crate) async fn fetch(
     Ok(model.fetch(&mut |progress| bar.show(progress)).await?)
 }
 
+/// The folder of the embedding model, which is fetched into the data directory if it is nowhere. `None` when there is none.
+pub(crate) async fn model_folder(
+    model: &memcloud_instance::LocalModel,
+    output: Output,
+) -> Result<Option<std::path::PathBuf>, Failure> {
+    let mut bar = FetchBar { output, bar: None };
+    Ok(model.folder(&mut |progress| bar.show(progress)).await?)
+}
+
 /// Shows how the local model is found.
 struct FetchBar {
     output: Output,

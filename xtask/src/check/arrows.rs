@@ -55,7 +55,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "api",
             "client",
+            "console",
             "control",
+            "http",
             "control-store",
             "instance",
             "server",

@@ -29,6 +29,17 @@ pub enum Topology {
     Neo4j,
 }
 
+impl Topology {
+    /// What the connections of an instance make it.
+    pub fn of(settings: &Settings) -> Self {
+        match (&settings.neo4j, &settings.postgres) {
+            (Some(_), _) => Self::Neo4j,
+            (None, Some(_)) => Self::Postgres,
+            (None, None) => Self::Embedded,
+        }
+    }
+}
+
 /// Where an instance runs.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString, IntoStaticStr,

@@ -35,6 +35,12 @@ pub struct Settings {
     pub llm: Option<Llm>,
     /// The key by which the control plane manages it. Made with the instance.
     pub key: String,
+    /// Further keys that it accepts.
+    #[serde(default)]
+    pub own_keys: Vec<String>,
+    /// Whether programs of its machine need no key as long as it has none but that of the control plane.
+    #[serde(default)]
+    pub keyless: bool,
 }
 
 macro_rules! hidden {

@@ -34,7 +34,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
     permissions::warn(&settings.config.data_dir, context.sources.secret_files()?);
-    settings.config.keys = api_keys::accepted(&settings.keys, &settings.config.data_dir)?;
+    let console_key = settings.console_key.as_ref();
+    settings.config.keys = api_keys::accepted(&settings.keys, console_key, &settings.config.data_dir)?;
     let listener = listen(&address).await?;
     let instance = opening::open(&settings.config, listener, &address, context.output).await?;
     let stop = stop_signal()?;

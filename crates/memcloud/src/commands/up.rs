@@ -1,160 +1,258 @@
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use memcloud_client::Client;
-use memcloud_instance::{Config, Instance};
-use memcloud_server::{ApiKeys, require_key_beyond_loopback};
+use memcloud_control::{Operation, OperationKind, OperationState, Topology};
+use memcloud_instance::Embedding;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::commands::Context;
+use crate::console::{Console, ConsoleFolder, FirstInstance, embedding_model, settings_of_first, url_of};
 use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
+use crate::kept_access::KeptAccess;
 use crate::listen::listen;
-use crate::settings::{DataFlags, InstanceSettings, ListenAddress, up_address};
+use crate::settings::{
+    DataFlags, InstanceSettings, ListenAddress, console_address, inherited, instance_address,
+};
 use crate::signals::stop_signal;
-use crate::{api_keys, logging, opening, permissions};
+use crate::{api_keys, logging, permissions};
 
-/// How often a fresh instance is asked whether it is ready, and how long.
-const ASK_EVERY: Duration = Duration::from_millis(20);
-const READY_WITHIN: Duration = Duration::from_mins(1);
-
-/// Start a memory on this machine, and print how to use it
+/// Start a console with a first memory on this machine, and print how to use them
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where the instance listens (`MEMCLOUD_INSTANCE_LISTEN`, not `PORT`; default: 127.0.0.1:8080)
+    /// Where the console listens (`MEMCLOUD_CONSOLE_LISTEN`, not `PORT`; default: 127.0.0.1:8090)
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Where the first instance listens (`MEMCLOUD_INSTANCE_LISTEN`, not `PORT`; default: 127.0.0.1:8080)
     #[arg(long, value_name = "HOST:PORT")]
     instance_listen: Option<String>,
     #[command(flatten)]
     data: DataFlags,
 }
 
+/// What the settings say about the console and its first instance.
+struct Wanted {
+    console: ListenAddress,
+    instance: ListenAddress,
+    /// The data directory, as an absolute path.
+    data_dir: PathBuf,
+    settings: InstanceSettings,
+}
+
+/// What is running, and how to use it.
+struct Running {
+    console: String,
+    sign_in: String,
+    token: SecretString,
+    /// The id of the first instance, and its address.
+    id: String,
+    url: String,
+    key: SecretString,
+    /// Whether its callers need a key.
+    locked: bool,
+    /// What the first instance keeps its memory in, embeds with and chats with.
+    kept_in: String,
+    model: String,
+    chats: Option<String>,
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     logging::start(&context.sources, None, "warn")?;
-    let address = up_address(&context.sources, args.instance_listen.as_deref());
-    let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
-    settings.warn(context.output);
-    permissions::warn(&settings.config.data_dir, context.sources.secret_files()?);
-    let listener = listen(&address).await?;
-    let (keys, fresh) = keys(&settings, &address)?;
-    let locked = !keys.is_empty();
-    settings.config.keys = keys;
-    let instance = opening::open(&settings.config, listener, &address, context.output).await?;
-    let current = Current { url: instance.url() };
-    let facts = facts(&instance, &settings.config, fresh.as_ref());
-    let client = Client::new(&current.url, fresh.or_else(|| settings.keys.first().cloned()))?;
-    let mut serving = Box::pin(instance.serve(stop_signal()?));
-    tokio::select! {
-        served = &mut serving => return ended(served),
-        ready = ready(&client) => ready?,
+    let wanted = Wanted::of(&args, context)?;
+    // A console that runs there is reported before its addresses are found to be taken.
+    let is_known = ConsoleFolder::of(&wanted.data_dir).exists();
+    let folder = is_known.then(|| ConsoleFolder::take(&wanted.data_dir)).transpose()?;
+    let listener = listen(&wanted.console).await?;
+    let free = if is_known { None } else { Some(free_address(&wanted.instance).await?) };
+    let folder = folder.map_or_else(|| ConsoleFolder::take(&wanted.data_dir), Ok)?;
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let model = match &wanted.settings.config.embedding {
+        Embedding::Local(model) => embedding_model(model, context.output).await?,
+        Embedding::Remote(_) | Embedding::None => DataFlags::default(),
+    };
+    let environment = inherited(&context.sources, &model)?;
+    let console = Console::open(folder, &context.sources, environment, url_of(&listener)?).await?;
+    let running = async {
+        console.serve(listener)?;
+        console.resume().await?;
+        begin(&console, &wanted, free, &model, context).await
+    };
+    let running = tokio::select! {
+        running = running => Some(running),
+        () = &mut stop => None,
+    };
+    let ended = match running {
+        Some(Ok(running)) => {
+            let current = keep(&running, context);
+            context.output.answer(&facts(&running), |output| output.data(welcome(&running)));
+            stop.await;
+            current.leave();
+            Ok(())
+        }
+        Some(Err(failure)) => Err(failure),
+        None => Ok(()),
+    };
+    let stopped = console.stop().await;
+    ended.and(stopped).map(|()| Exit::Ok)
+}
+
+impl Wanted {
+    fn of(args: &Args, context: &Context) -> Result<Self, Failure> {
+        let settings = InstanceSettings::resolve(&context.sources, &args.data)?;
+        settings.warn(context.output);
+        let data_dir = &settings.config.data_dir;
+        permissions::warn(data_dir, context.sources.secret_files()?);
+        // Said now what the instance would say later.
+        api_keys::accepted(&settings.keys, None, data_dir)?;
+        Ok(Self {
+            console: console_address(&context.sources, args.listen.as_deref()),
+            instance: instance_address(&context.sources, args.instance_listen.as_deref()),
+            // Instances have other working directories.
+            data_dir: std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.clone()),
+            settings,
+        })
     }
-    if let Err(failure) = current.write() {
-        let hint =
-            format!("{}; until then, name it to other commands with --url {}", failure.hint, current.url);
+}
+
+/// An address that a program can listen on now. An instance takes it a moment later.
+async fn free_address(address: &ListenAddress) -> Result<SocketAddr, Failure> {
+    let free = listen(address).await?;
+    free.local_addr().map_err(|error| {
+        Failure::new(format!("cannot listen on {}: {error}", address.text), "choose another address")
+    })
+}
+
+/// Starts the first instance, or goes on with the one that runs.
+async fn begin(
+    console: &Console,
+    wanted: &Wanted,
+    free: Option<SocketAddr>,
+    model: &DataFlags,
+    context: &Context,
+) -> Result<Running, Failure> {
+    let listen = match (free, console.address_of_first().await?) {
+        (Some(free), _) => free,
+        (None, Some(own)) if means(&wanted.instance, own)? => own,
+        (None, _) => free_address(&wanted.instance).await?,
+    };
+    let keyless = listen.ip().to_canonical().is_loopback();
+    let settings = settings_of_first(&context.sources, &wanted.settings, keyless)?;
+    let begun =
+        console.begin_first(FirstInstance { settings, data_dir: wanted.data_dir.clone(), listen }).await?;
+    console.watch();
+    if let Some(operation) = &begun.operation {
+        judge(console.ended(&operation.id).await?, context)?;
+    }
+    let instance = console.instance(&begun.instance.id).await?;
+    let Some(url) = instance.url else {
+        let what = format!("the first instance is '{}' and has no address", instance.state);
+        return Err(Failure::new(what, "'memcloud doctor' tries every part of it"));
+    };
+    let keyless = Client::new(&url, None)?.ready().await;
+    Ok(Running {
+        console: console.url().to_owned(),
+        sign_in: console.sign_in_link().await?,
+        token: console.token().await?,
+        id: instance.id.to_string(),
+        locked: keyless.is_err_and(|error| error.refusal().is_some_and(|refusal| refusal.status == 401)),
+        url,
+        key: begun.key,
+        kept_in: match instance.topology {
+            Topology::Embedded => wanted.data_dir.display().to_string(),
+            topology => format!("{topology}, with what is local in {}", wanted.data_dir.display()),
+        },
+        model: embeds_with(&wanted.settings.config.embedding, model),
+        chats: wanted.settings.config.llm.as_ref().map(memcloud_instance::Llm::summary),
+    })
+}
+
+/// Whether an address to listen on means this one.
+fn means(address: &ListenAddress, own: SocketAddr) -> Result<bool, Failure> {
+    Ok(address
+        .resolved()?
+        .iter()
+        .any(|any| any.ip() == own.ip() && (any.port() == own.port() || any.port() == 0)))
+}
+
+/// A first instance that could not be made is a failure. One that was made before may recover: until then the console says what
+/// is wrong with it.
+fn judge(ended: Operation, context: &Context) -> Result<(), Failure> {
+    if ended.state == OperationState::Succeeded {
+        return Ok(());
+    }
+    let reason = ended.reason.map(|reason| (reason.message, reason.hint));
+    let (message, hint) = reason.unwrap_or_else(|| ("it was cancelled".into(), "start it again".into()));
+    let message = format!("the first instance does not run as it should: {message}");
+    if ended.kind == OperationKind::Create {
+        return Err(Failure::new(message, hint));
+    }
+    context.output.warn(&message, &hint);
+    Ok(())
+}
+
+fn embeds_with(embedding: &Embedding, local: &DataFlags) -> String {
+    match (embedding, &local.model_dir) {
+        (Embedding::Remote(remote), _) => format!("{}, at {}", remote.model, remote.endpoint.address()),
+        (_, Some(dir)) => format!("all-MiniLM-L6-v2, from {}", dir.display()),
+        (_, None) => "none: search uses words only".to_owned(),
+    }
+}
+
+/// Keeps for this user how to reach what runs.
+fn keep(running: &Running, context: &Context) -> Current {
+    let current = Current { url: running.url.clone() };
+    let kept = KeptAccess::read().filter(|kept| kept.url == running.console);
+    let mut keys = kept.map(|kept| kept.keys).unwrap_or_default();
+    keys.insert(running.id.clone(), running.key.expose_secret().to_owned());
+    let token = running.token.expose_secret().to_owned();
+    let access = KeptAccess { url: running.console.clone(), token, keys };
+    if let Err(failure) = access.write().and_then(|()| current.write()) {
+        let hint = format!(
+            "{}; until then, name them to other commands with --url {} and --console {}",
+            failure.hint, running.url, running.console
+        );
         context.output.warn(&failure.message, &hint);
     }
-    context.output.answer(&facts, |output| output.data(welcome(&facts, locked)));
-    let served = serving.await;
-    current.leave();
-    ended(served)
+    current
 }
 
-/// How the command ends when its server has.
-fn ended(served: Result<(), memcloud_instance::Error>) -> Result<Exit, Failure> {
-    Ok(served.map(|()| Exit::Ok)?)
-}
-
-/// The keys, and the one that was made just now because the instance can be reached from other machines.
-fn keys(
-    settings: &InstanceSettings,
-    address: &ListenAddress,
-) -> Result<(ApiKeys, Option<SecretString>), Failure> {
-    let data_dir = &settings.config.data_dir;
-    let keys = api_keys::accepted(&settings.keys, data_dir)?;
-    let exposed = address.resolved()?.iter().any(|a| require_key_beyond_loopback(a.ip(), &keys).is_err());
-    if !exposed {
-        return Ok((keys, None));
-    }
-    let fresh = api_keys::make(data_dir)?;
-    Ok((api_keys::accepted(&settings.keys, data_dir)?, Some(fresh)))
-}
-
-fn facts(instance: &Instance, config: &Config, fresh: Option<&SecretString>) -> Value {
-    let model = instance.embedder.as_ref();
-    let mut facts = json!({
-        "url": instance.url(),
-        "data_dir": config.data_dir,
-        "kept_in": instance.kept_in,
-        "memories": instance.counts.map(|counts| counts.episodes),
-        "language_model": instance.llm,
-        "model": model.map(|model| json!({"space": model.space, "place": model.place, "kernel": model.kernel})),
-    });
-    if let Some(key) = fresh {
-        facts["key"] = key.expose_secret().into();
-    }
-    facts
-}
-
-/// Waits until the instance says itself that it is ready.
-async fn ready(client: &Client) -> Result<(), Failure> {
-    let asking = async {
-        // Of a key made by an earlier run only the hash is known: then its refusal shows that it serves.
-        while let Err(error) = client.ready().await {
-            if error.refusal().is_some_and(|refusal| refusal.status == 401) {
-                break;
-            }
-            tokio::time::sleep(ASK_EVERY).await;
-        }
-    };
-    tokio::time::timeout(READY_WITHIN, asking).await.map_err(|_| {
-        Failure::new(
-            "the instance started but did not become ready",
-            "run 'memcloud doctor' while it runs, or read its log",
-        )
+fn facts(running: &Running) -> Value {
+    json!({
+        "console": running.console,
+        "sign_in": running.sign_in,
+        "api_token": running.token.expose_secret(),
+        "instance": {"id": running.id, "url": running.url, "key": running.key.expose_secret()},
     })
 }
 
 /// What is running, and how to use it.
-fn welcome(facts: &Value, locked: bool) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let url = text(&facts["url"]);
-    let model = match &facts["model"] {
-        Value::Null => "none: search uses words only".to_owned(),
-        model => match model["kernel"].as_str() {
-            Some(kernel) => {
-                format!("{}, computing with {kernel}, from {}", text(&model["space"]), text(&model["place"]))
-            }
-            None => format!("{}, at {}", text(&model["space"]), text(&model["place"])),
-        },
-    };
+fn welcome(running: &Running) -> String {
+    let Running { console, sign_in, url, kept_in, model, .. } = running;
     let none = "with no language model: set OPENAI_API_KEY, or OPENAI_BASE_URL and MEMCLOUD_CHAT_MODEL";
-    let chats = facts["language_model"].as_str().unwrap_or(none);
-    let key = facts["key"].as_str();
-    let shown_once = key
-        .map(|key| format!("\n  key       {key}\n            shown this once; only its hash is kept"))
-        .unwrap_or_default();
-    let key = key.unwrap_or("$MEMCLOUD_API_KEY");
-    let header = if locked {
-        format!(" -H 'Authorization: Bearer {key}'").replace(
-            "'Authorization: Bearer $MEMCLOUD_API_KEY'",
-            "\"Authorization: Bearer $MEMCLOUD_API_KEY\"",
-        )
-    } else {
-        String::new()
-    };
-    let python_header = if locked { format!(", \"Authorization\": \"Bearer {key}\"") } else { String::new() };
+    let chats = running.chats.as_deref().unwrap_or(none);
+    let key = running.key.expose_secret();
+    let needed = if running.locked { "" } else { "; programs of this machine need none" };
+    let header = if running.locked { format!(" -H 'Authorization: Bearer {key}'") } else { String::new() };
+    let python_header =
+        if running.locked { format!(", \"Authorization\": \"Bearer {key}\"") } else { String::new() };
     format!(
         r#"The memory is ready.
 
-  address   {url}
-  kept in   {data}
+  console   {console}
+  sign in   {sign_in}
+            it works once
+  memory    {url}
+  key       {key}{needed}
+  kept in   {kept_in}
   model     {model}
   chats     {chats}
-  memories  {memories}{shown_once}
 
 Store and find:
 
-  curl -s {url}/v1/memories -H 'Content-Type: application/json'{header} -d '{store}'
-  curl -s {url}/v1/memories/search -H 'Content-Type: application/json'{header} -d '{search}'
+  curl -s {url}/v1/memories -H 'Content-Type: application/json'{header} -d '{STORE}'
+  curl -s {url}/v1/memories/search -H 'Content-Type: application/json'{header} -d '{SEARCH}'
 
 From Python:
 
@@ -163,19 +261,15 @@ From Python:
       headers = {{"Content-Type": "application/json"{python_header}}}
       request = urllib.request.Request("{url}/v1/memories" + path, json.dumps(body).encode(), headers)
       return json.load(urllib.request.urlopen(request))
-  print(memory("/search", {search}))
+  print(memory("/search", {SEARCH}))
 
 From the shell:
 
   memcloud add 'I moved to Lisbon in May' --user ann
   memcloud search 'Where does Ann live?'
-  memcloud chat --user ann
+  memcloud instances list
 
-Ctrl-C stops it; what is stored stays."#,
-        data = text(&facts["kept_in"]),
-        memories = facts["memories"],
-        store = STORE,
-        search = SEARCH,
+Ctrl-C stops all of it; what is stored stays."#,
     )
 }
 

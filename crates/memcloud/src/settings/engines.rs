@@ -5,11 +5,13 @@
 
 use std::path::PathBuf;
 
+use memcloud_control::instances::Connection;
 use memcloud_instance::Engines;
 use memcloud_instance::engines::{
     neo4j,
     postgres::{self, Host, InvalidAddress, Tls},
 };
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
 
 use super::names::{
@@ -74,6 +76,27 @@ fn from_parts(
         tls,
         pool: postgres::Target::POOL,
     })
+}
+
+/// How an instance of a console reaches the PostgreSQL of the settings; `None` where there is none.
+pub(crate) fn postgres_connection(sources: &Sources) -> Result<Option<Connection>, Failure> {
+    if let Some(url) = sources.secret(&DATABASE_URL, None)? {
+        let connection_string = url.expose_secret().trim().to_owned();
+        return Ok(Some(Connection { connection_string, username: None, password: None }));
+    }
+    let Some(host) = sources.text(&DB_HOST, None) else { return Ok(None) };
+    let text = |setting: &Setting, usual: &str| sources.text(setting, None).unwrap_or_else(|| usual.into());
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let port = sources.port(&DB_PORT)?.unwrap_or(5432);
+    let mode = sources.text(&DB_SSLMODE, None).map(|mode| format!("&sslmode={}", encoded(&mode)));
+    let connection_string = format!(
+        "postgres:///{}?host={}&port={port}{}",
+        encoded(&text(&DB_NAME, "memcloud")),
+        encoded(&host),
+        mode.unwrap_or_default()
+    );
+    let password = sources.secret(&DB_PASSWORD, None)?.map(|password| password.expose_secret().to_owned());
+    Ok(Some(Connection { connection_string, username: Some(text(&DB_USER, "memcloud")), password }))
 }
 
 fn authority(sources: &Sources, setting: &Setting) -> Result<Option<PathBuf>, Failure> {

@@ -70,7 +70,6 @@ const VARIABLES: [&str; 15] = [
 ];
 
 /// The variables of every instance of a console.
-#[cfg_attr(not(test), expect(dead_code, reason = "the console is not there yet"))]
 pub(crate) fn inherited(sources: &Sources, flags: &DataFlags) -> Result<Vec<(String, String)>, Failure> {
     use secrecy::ExposeSecret;
     let mut variables: Vec<(String, String)> = VARIABLES
@@ -142,9 +141,11 @@ mod tests {
             postgres: Some(connection()),
             llm: Some(llm),
             key: "k".into(),
+            own_keys: vec!["own".into()],
+            keyless: true,
         };
         let made = variables(&settings);
-        assert_eq!(made.len(), 8);
+        assert_eq!(made.len(), 9);
         for (name, _) in made {
             assert!(ALL.iter().any(|setting| setting.name == name), "{name}");
             assert!(!SETTINGS.iter().any(|setting| setting.name == name), "{name}");

@@ -9,7 +9,7 @@ use memcloud_server::Settings;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::names::{
-    API_KEYS, BODY_TIMEOUT, HEADER_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONNECTIONS,
+    API_KEYS, BODY_TIMEOUT, CONSOLE_KEY, HEADER_TIMEOUT, INDEX_BYTES, MAX_BODY_BYTES, MAX_CONNECTIONS,
     MAX_CONNECTIONS_PER_ADDRESS, MAX_CONTENT_BYTES, MAX_METADATA_BYTES, MEMORY_BYTES, WRITE_TIMEOUT,
 };
 use super::notice::Notice;
@@ -27,6 +27,8 @@ pub(crate) struct InstanceSettings {
     pub(crate) config: Config,
     /// The keys that the settings name.
     pub(crate) keys: Vec<SecretString>,
+    /// The key of a console that manages the instance.
+    pub(crate) console_key: Option<SecretString>,
     /// What is unwise about these settings.
     notice: Option<Notice>,
 }
@@ -50,7 +52,7 @@ impl InstanceSettings {
         };
         check_sizes(config.server.body_bytes, config.limits.content_bytes)?;
         check_memory(config.limits.in_flight_bytes, config.server.body_bytes)?;
-        Ok(Self { config, keys: keys(sources)?, notice })
+        Ok(Self { config, keys: keys(sources)?, console_key: sources.secret(&CONSOLE_KEY, None)?, notice })
     }
 
     /// Prints what is unwise about them.

@@ -1,8 +1,14 @@
 //! The address of an instance.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 
-use super::names::{DEFAULT_LISTEN, HOST, INSTANCE_LISTEN, LISTEN, PORT, Setting};
+use memcloud_control::targets::local;
+
+use super::names::{
+    CONSOLE_LISTEN, DEFAULT_CONSOLE_LISTEN, DEFAULT_LISTEN, HOST, INSTANCE_LISTEN, INSTANCE_PORTS, LISTEN,
+    PORT, Setting,
+};
 use super::source::Sources;
 use crate::failure::Failure;
 
@@ -30,10 +36,30 @@ impl ListenAddress {
     }
 }
 
-/// The address that `up` listens on.
-pub(crate) fn up_address(sources: &Sources, flag: Option<&str>) -> ListenAddress {
-    let text = sources.text(&INSTANCE_LISTEN, flag).unwrap_or_else(|| DEFAULT_LISTEN.into());
-    ListenAddress { named: named(sources, &INSTANCE_LISTEN, flag, &text), text, flag: INSTANCE_LISTEN.flag }
+/// The address of the first instance of `up`.
+pub(crate) fn instance_address(sources: &Sources, flag: Option<&str>) -> ListenAddress {
+    of_setting(sources, &INSTANCE_LISTEN, flag, DEFAULT_LISTEN)
+}
+
+/// The address of the console of `up`.
+pub(crate) fn console_address(sources: &Sources, flag: Option<&str>) -> ListenAddress {
+    of_setting(sources, &CONSOLE_LISTEN, flag, DEFAULT_CONSOLE_LISTEN)
+}
+
+/// The ports of further instances of `up`.
+pub(crate) fn instance_ports(sources: &Sources) -> Result<RangeInclusive<u16>, Failure> {
+    let Some(text) = sources.text(&INSTANCE_PORTS, None) else { return Ok(local::PORTS) };
+    let parsed =
+        text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    parsed.filter(|ports: &RangeInclusive<u16>| !ports.is_empty()).ok_or_else(|| {
+        let what = format!("{} is '{text}', which are not two ports", sources.origin(&INSTANCE_PORTS));
+        Failure::usage(what, "write the first and the last one, such as 8081-8980")
+    })
+}
+
+fn of_setting(sources: &Sources, setting: &Setting, flag: Option<&str>, usual: &str) -> ListenAddress {
+    let text = sources.text(setting, flag).unwrap_or_else(|| usual.into());
+    ListenAddress { named: named(sources, setting, flag, &text), text, flag: setting.flag }
 }
 
 /// The address that `serve` listens on. The flag wins. Then come `PORT` of the environment with its `HOST`, as container

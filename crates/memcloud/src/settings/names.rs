@@ -80,11 +80,21 @@ settings! {
     /// The keys that an instance accepts, separated by commas or line ends, in addition to those in
     /// `<data>/api-keys`.
     SECRET API_KEYS = "MEMCLOUD_API_KEYS";
+    /// The key by which a console manages the instance. It permits everything, and does not count as one of the
+    /// instance's keys: without others, programs of this machine need none.
+    SECRET CONSOLE_KEY = "MEMCLOUD_CONSOLE_KEY";
     /// The instance that `add`, `search`, `chat`, `list`, `forget`, `spaces`, `sessions`, `users`, `keys`,
     /// `import` and `doctor` talk to.
     SETTING URL = "MEMCLOUD_URL", flag "--url", default "the instance that `up` runs, else `http://127.0.0.1:8080`";
     /// The key sent to that instance.
     SECRET API_KEY = "MEMCLOUD_API_KEY", flag "--key";
+    /// `up`: the address of the console, `host:port`.
+    SETTING CONSOLE_LISTEN = "MEMCLOUD_CONSOLE_LISTEN", flag "--listen", default DEFAULT_CONSOLE_LISTEN;
+    /// `up`: the ports of further instances, first and last; each gets the lowest one that is free.
+    SETTING INSTANCE_PORTS = "MEMCLOUD_INSTANCE_PORTS", default "`8081-8980`";
+    /// The keys that seal secrets of the console, 64 hexadecimal digits each, separated by commas or line ends. The
+    /// first one seals; each opens what it has sealed.
+    SECRET SEALING_KEY = "MEMCLOUD_SEALING_KEY", default "made once, in `<data>/console/sealing.key`";
     /// The console that `instances`, `operations`, `plan`, `verify`, `users`, `tokens`, `leftovers`, `audit` and
     /// `--instance` talk to.
     SETTING CONSOLE_URL = "MEMCLOUD_CONSOLE_URL", flag "--console",
@@ -207,3 +217,5 @@ settings! {
 
 /// The default address of an instance.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+/// The default address of a console.
+pub(crate) const DEFAULT_CONSOLE_LISTEN: &str = "127.0.0.1:8090";

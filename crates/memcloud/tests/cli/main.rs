@@ -16,6 +16,7 @@ mod document;
 mod examples;
 mod home;
 mod importing;
+mod instances;
 mod keys;
 mod killing;
 mod memory_bound;

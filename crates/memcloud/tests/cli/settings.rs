@@ -90,7 +90,8 @@ fn an_address_that_cannot_be_listened_on_is_refused_by_the_name_of_its_setting()
         let ran = finish(&mut command).failed(2);
         assert!(ran.stderr.contains(expected) && ran.stderr.contains("hint: give"), "{ran:?}");
     }
-    let ran = home.run(&["up", "--offline", "--instance-listen", "nowhere"]).failed(2);
+    let ran =
+        home.run(&["up", "--offline", "--listen", "127.0.0.1:0", "--instance-listen", "nowhere"]).failed(2);
     assert!(ran.stderr.contains("error: --instance-listen is 'nowhere'"), "{ran:?}");
 }
 

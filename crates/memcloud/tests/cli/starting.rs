@@ -13,9 +13,13 @@ fn a_taken_port_is_reported_and_not_avoided() {
     let home = Home::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (command, flag) in [("serve", "--listen"), ("up", "--instance-listen")] {
-        let ran = home.run(&[command, "--offline", flag, &address]).failed(1);
-        assert!(ran.stderr.contains("is taken") && ran.stderr.contains(flag), "{ran:?}");
+    for (args, flag) in [
+        (&["serve", "--listen", &address][..], "--listen"),
+        (&["up", "--listen", &address, "--instance-listen", "127.0.0.1:0"], "--listen"),
+        (&["up", "--listen", "127.0.0.1:0", "--instance-listen", &address], "--instance-listen"),
+    ] {
+        let ran = home.run(&[args, &["--offline"]].concat()).failed(1);
+        assert!(ran.stderr.contains("is taken") && ran.stderr.contains(&format!("with {flag},")), "{ran:?}");
     }
     assert!(!home.data().exists());
 }
@@ -160,8 +164,7 @@ fn a_file_of_keys_that_lost_them_never_means_no_keys() {
     let file = home.data().join("api-keys");
     let refused = |expected: &str| {
         for command in ["serve", "up"] {
-            let address = if command == "up" { "--instance-listen" } else { "--listen" };
-            let ran = home.run(&[command, "--offline", address, "127.0.0.1:0"]);
+            let ran = home.run(&[command, "--offline", "--listen", "127.0.0.1:0"]);
             assert!(ran.code != 0 && ran.stderr.contains(expected), "{command}: {ran:?}");
             assert!(ran.stderr.contains("api-keys") && ran.stderr.contains("hint: "), "{command}: {ran:?}");
         }

@@ -226,9 +226,10 @@ impl Keyring {
         self.memory.engine().keys.as_ref()
     }
 
-    /// Keys of the settings can manage keys, so made ones need not.
+    /// Keys of the settings and of a console can manage keys, so made ones need not.
     fn rule(&self) -> AdminRule {
-        if self.settings.is_empty() { AdminRule::Required } else { AdminRule::NotRequired }
+        let can_manage = !self.settings.is_empty() || self.settings.has_console();
+        if can_manage { AdminRule::NotRequired } else { AdminRule::Required }
     }
 }
 

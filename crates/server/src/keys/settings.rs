@@ -19,6 +19,7 @@ pub const MIN_KEY_CHARACTERS: usize = 16;
 pub struct ApiKeys {
     hashes: Vec<[u8; 32]>,
     has_short: bool,
+    console: Option<[u8; 32]>,
 }
 
 /// Not a key. The message never holds the key itself.
@@ -45,10 +46,21 @@ impl ApiKeys {
     pub fn new(keys: &[SecretString]) -> Result<Self, BadKey> {
         let hashes = keys.iter().map(|key| hash(key.expose_secret())).collect::<Result<_, _>>()?;
         let is_short = |key: &SecretString| key.expose_secret().len() < MIN_KEY_CHARACTERS;
-        Ok(Self { hashes, has_short: keys.iter().any(is_short) })
+        Ok(Self { hashes, has_short: keys.iter().any(is_short), console: None })
     }
 
-    /// Whether there is no key at all.
+    /// The same with the key of a console, which permits everything and does not count as a key of the instance: without
+    /// others, programs of this machine need none.
+    pub fn with_console(self, key: &SecretString) -> Result<Self, BadKey> {
+        Ok(Self { console: Some(hash(key.expose_secret())?), ..self })
+    }
+
+    /// Whether a console has a key.
+    pub(super) fn has_console(&self) -> bool {
+        self.console.is_some()
+    }
+
+    /// Whether there is no key at all, but perhaps that of a console.
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
@@ -67,7 +79,11 @@ impl ApiKeys {
             self.hashes.iter().zip(numbers).fold(0, |found, (hash, number)| {
                 u64::conditional_select(&found, &number, hash.ct_eq(&given))
             });
-        (number > 0).then(|| Caller::unlimited(KeyId::of_settings(number as usize)))
+        let is_console = self.console.is_some_and(|hash| hash.ct_eq(&given).into());
+        match number {
+            0 => is_console.then(|| Caller::unlimited(KeyId::of_console())),
+            number => Some(Caller::unlimited(KeyId::of_settings(number as usize))),
+        }
     }
 }
 

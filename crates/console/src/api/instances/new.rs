@@ -37,7 +37,7 @@ pub(in crate::api) fn new_instance(body: ApiNewInstance, problems: &mut Problems
         }
         Llm { base_url: llm.base_url, api_key: llm.api_key, model: llm.model }
     });
-    let settings = Settings { neo4j, postgres, llm, key: String::new() };
+    let settings = Settings { neo4j, postgres, llm, ..Settings::default() };
     let topology = topology.map_or(Some(None), |topology| topology.map(Some));
     Some(NewInstance { name: name?, target: target?, topology: topology?, settings, placement: json!({}) })
 }

@@ -6,7 +6,16 @@ use crate::instances::{Connection, Settings};
 
 /// The variables of the settings of an instance. `docs/reference/settings.md` describes each.
 pub fn variables(settings: &Settings) -> Vec<(&'static str, String)> {
-    let mut variables = vec![("MEMCLOUD_API_KEYS", settings.key.clone())];
+    let mut keys = settings.own_keys.clone();
+    let mut variables = Vec::new();
+    if settings.keyless {
+        variables.push(("MEMCLOUD_CONSOLE_KEY", settings.key.clone()));
+    } else {
+        keys.push(settings.key.clone());
+    }
+    if !keys.is_empty() {
+        variables.push(("MEMCLOUD_API_KEYS", keys.join("\n")));
+    }
     let mut set = |name, value: Option<&String>| variables.extend(value.map(|value| (name, value.clone())));
     if let Some(neo4j) = &settings.neo4j {
         set("NEO4J_URI", Some(&neo4j.connection_string));
@@ -93,6 +102,10 @@ mod tests {
     fn what_is_not_given_is_not_set() {
         let settings = Settings { key: "k".into(), ..Settings::default() };
         assert_eq!(variables(&settings), [("MEMCLOUD_API_KEYS", "k".to_owned())]);
+        let keyless = Settings { keyless: true, ..settings.clone() };
+        assert_eq!(variables(&keyless), [("MEMCLOUD_CONSOLE_KEY", "k".to_owned())]);
+        let keyed = Settings { own_keys: vec!["a".into(), "b".into()], ..settings.clone() };
+        assert_eq!(variables(&keyed), [("MEMCLOUD_API_KEYS", "a\nb\nk".to_owned())]);
         let neo4j = Some(connection("bolt://h", None, Some("secret")));
         let names: Vec<_> =
             variables(&Settings { neo4j, ..settings }).into_iter().map(|(name, _)| name).collect();

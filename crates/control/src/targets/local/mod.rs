@@ -32,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use memcloud_client::Client;
 use memcloud_domain::{Clock, with_causes};
 use memcloud_tasks::Tasks;
@@ -105,6 +106,18 @@ impl LocalTarget {
         let program =
             kept.await.map_err(|error| files::failed("copy the program to", &setup.data_dir, &error))?;
         Ok(Self(Arc::new(Local { setup, programs, program, choosing: Mutex::default() })))
+    }
+
+    /// The program of this console.
+    pub fn program(&self) -> &ProgramId {
+        &self.0.program
+    }
+
+    /// Stops the processes of all instances. What is wanted of them stays, so the next console starts them again.
+    pub async fn stop_all(&self) -> Result<(), Reason> {
+        let instances = self.0.all_instances().await?;
+        let stopped = join_all(instances.iter().map(|instance| self.0.stop(&instance.id))).await;
+        stopped.into_iter().try_for_each(|stopped| stopped.map(drop))
     }
 
     /// Removes the copies of programs that no instance runs any more.

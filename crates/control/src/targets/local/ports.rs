@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 
-use crate::InstanceId;
+use memcloud_domain::with_causes;
+
 use crate::instances::{Reason, Settings};
+use crate::{InstanceId, Secrets};
 
 /// Gives the settings of an instance, with their secrets.
 #[async_trait]
@@ -16,4 +18,14 @@ pub trait ConnectionCheck: Send + Sync {
     /// Connects to each database and asks the language model, in about ten seconds at most, and changes nothing there.
     /// Returns what was found, a line for each, without a secret.
     async fn check(&self, settings: &Settings) -> Result<Vec<String>, Reason>;
+}
+
+#[async_trait]
+impl SettingsSource for Secrets {
+    async fn settings(&self, instance: &InstanceId) -> Result<Settings, Reason> {
+        // That of the type itself.
+        Secrets::settings(self, instance).await.map_err(|error| {
+            Reason::new(with_causes(&error), "check the sealing key and the disk of the console, then retry")
+        })
+    }
 }
