@@ -34,11 +34,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use half::f16;
-use memcloud_domain::{Clock, Episode, EpisodeId, Error, Member, Session, Space, Timestamp};
+use memcloud_domain::{
+    Clock, Episode, EpisodeId, Error, Member, Session, Space, SpaceChanges, SpaceCounts, SpaceInfo, Timestamp,
+};
 use memcloud_ports::{
     Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Damage, EpisodeStore, EpisodesOf,
     Health, HealthCheck, History, Idempotency, Intent, Orphan, Position, RecordStore, Sequence,
-    SessionCursor, SessionPage, SessionStore, SessionsOf, Store, VectorStore,
+    SessionCursor, SessionPage, SessionStore, SessionsOf, SpaceStore, Store, VectorStore,
 };
 
 use rusqlite::Connection;
@@ -451,6 +453,46 @@ impl SessionStore for SqliteStore {
     async fn remove_person(&self, space: &Space, name: &str) -> Result<bool, Error> {
         let (space, name) = (space.clone(), name.to_owned());
         self.erase("removing a person", move |tx| sessions::remove_person(tx, &space, &name)).await
+    }
+}
+
+#[async_trait]
+impl SpaceStore for SqliteStore {
+    async fn spaces(&self, after: Option<&Space>, limit: usize) -> Result<Vec<SpaceInfo>, Error> {
+        let after = after.cloned().unwrap_or(Space { org: String::new(), project: String::new() });
+        let first = after.clone();
+        let salvage = move |c: &_, _: &_| salvage::spaces(c, &first, limit);
+        self.readers.read_or_salvage("reading spaces", move |c| spaces::list(c, &after, limit), salvage).await
+    }
+
+    async fn describe_space(&self, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, Error> {
+        let space = space.clone();
+        self.readers.read("reading a space", move |connection| spaces::describe(connection, &space)).await
+    }
+
+    async fn configure_space(&self, space: &Space, changes: SpaceChanges) -> Result<bool, Error> {
+        let space = space.clone();
+        self.writer.write("configuring a space", move |tx| spaces::configure(tx, &space, &changes)).await
+    }
+
+    async fn put_space(&self, space: &SpaceInfo) -> Result<(), Error> {
+        let space = space.clone();
+        let now = self.clock.now();
+        self.writer.write("keeping a space", move |tx| spaces::put(tx, &space, now)).await
+    }
+
+    async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
+        let space = space.clone();
+        self.erase("deleting a space", move |tx| spaces::begin_deletion(tx, &space)).await
+    }
+
+    async fn hidden_spaces(&self) -> Result<Vec<Space>, Error> {
+        self.readers.read("reading spaces", spaces::hidden).await
+    }
+
+    async fn remove_space(&self, hidden: &Space) -> Result<(), Error> {
+        let hidden = hidden.clone();
+        self.erase("removing a space", move |tx| spaces::remove(tx, &hidden)).await
     }
 }
 

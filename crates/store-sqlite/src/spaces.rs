@@ -1,52 +1,10 @@
-//! Spaces: see [`SpaceStore`].
+//! Spaces: see [`SpaceStore`](memcloud_ports::SpaceStore).
 
-use async_trait::async_trait;
 use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceState, Timestamp};
-use memcloud_ports::{LIFE_BITS, REMOVALS_KEPT, SpaceStore};
+use memcloud_ports::{LIFE_BITS, REMOVALS_KEPT};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::WorkError;
-use crate::{SqliteStore, salvage};
-
-#[async_trait]
-impl SpaceStore for SqliteStore {
-    async fn spaces(&self, after: Option<&Space>, limit: usize) -> Result<Vec<SpaceInfo>, Error> {
-        let after = after.cloned().unwrap_or(Space { org: String::new(), project: String::new() });
-        let first = after.clone();
-        let salvage = move |c: &_, _: &_| salvage::spaces(c, &first, limit);
-        self.readers.read_or_salvage("reading spaces", move |c| list(c, &after, limit), salvage).await
-    }
-
-    async fn describe_space(&self, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, Error> {
-        let space = space.clone();
-        self.readers.read("reading a space", move |connection| describe(connection, &space)).await
-    }
-
-    async fn configure_space(&self, space: &Space, changes: SpaceChanges) -> Result<bool, Error> {
-        let space = space.clone();
-        self.writer.write("configuring a space", move |tx| configure(tx, &space, &changes)).await
-    }
-
-    async fn put_space(&self, space: &SpaceInfo) -> Result<(), Error> {
-        let space = space.clone();
-        let now = self.clock.now();
-        self.writer.write("keeping a space", move |tx| put(tx, &space, now)).await
-    }
-
-    async fn begin_space_deletion(&self, space: &Space) -> Result<bool, Error> {
-        let space = space.clone();
-        self.erase("deleting a space", move |tx| begin_deletion(tx, &space)).await
-    }
-
-    async fn hidden_spaces(&self) -> Result<Vec<Space>, Error> {
-        self.readers.read("reading spaces", hidden).await
-    }
-
-    async fn remove_space(&self, hidden: &Space) -> Result<(), Error> {
-        let hidden = hidden.clone();
-        self.erase("removing a space", move |tx| remove(tx, &hidden)).await
-    }
-}
 
 /// The row of a space, if it is known and not being deleted.
 pub(crate) fn find(connection: &Connection, space: &Space) -> Result<Option<i64>, WorkError> {
@@ -115,7 +73,11 @@ pub(crate) fn prune(tx: &Connection, space: i64) -> Result<(), WorkError> {
     Ok(())
 }
 
-fn list(connection: &Connection, after: &Space, limit: usize) -> Result<Vec<SpaceInfo>, WorkError> {
+pub(crate) fn list(
+    connection: &Connection,
+    after: &Space,
+    limit: usize,
+) -> Result<Vec<SpaceInfo>, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT ifnull(deleting_org, org) AS named_org, ifnull(deleting_project, project) AS named_project,
                 created_at, description, learns, deleting_org IS NOT NULL
@@ -146,7 +108,10 @@ fn info(row: &Row<'_>) -> rusqlite::Result<SpaceInfo> {
     })
 }
 
-fn describe(connection: &Connection, space: &Space) -> Result<Option<(SpaceInfo, SpaceCounts)>, WorkError> {
+pub(crate) fn describe(
+    connection: &Connection,
+    space: &Space,
+) -> Result<Option<(SpaceInfo, SpaceCounts)>, WorkError> {
     let mut select = connection.prepare_cached(
         "SELECT ?1, ?2, created_at, description, learns, deleting_org IS NOT NULL,
                 (SELECT count(*) FROM sessions t WHERE t.space = s.id),
@@ -166,7 +131,7 @@ fn describe(connection: &Connection, space: &Space) -> Result<Option<(SpaceInfo,
     Ok(described.optional()?)
 }
 
-fn configure(tx: &Connection, space: &Space, changes: &SpaceChanges) -> Result<bool, WorkError> {
+pub(crate) fn configure(tx: &Connection, space: &Space, changes: &SpaceChanges) -> Result<bool, WorkError> {
     let changed = tx
         .prepare_cached(
             "UPDATE spaces SET description = ifnull(?3, description), learns = ifnull(?4, learns)
@@ -176,7 +141,7 @@ fn configure(tx: &Connection, space: &Space, changes: &SpaceChanges) -> Result<b
     Ok(changed == 1)
 }
 
-fn put(tx: &Connection, info: &SpaceInfo, now: Timestamp) -> Result<(), WorkError> {
+pub(crate) fn put(tx: &Connection, info: &SpaceInfo, now: Timestamp) -> Result<(), WorkError> {
     let id = make(tx, &info.space, now)?;
     let created_at = info.created_at.map(Timestamp::as_micros);
     tx.prepare_cached(
@@ -187,7 +152,7 @@ fn put(tx: &Connection, info: &SpaceInfo, now: Timestamp) -> Result<(), WorkErro
     Ok(())
 }
 
-fn begin_deletion(tx: &Connection, space: &Space) -> Result<bool, WorkError> {
+pub(crate) fn begin_deletion(tx: &Connection, space: &Space) -> Result<bool, WorkError> {
     let Some(id) = find(tx, space)? else { return is_being_deleted(tx, space) };
     tx.execute(
         "DELETE FROM queue WHERE EXISTS (SELECT 1 FROM episodes e WHERE e.uid = queue.uid AND e.space = ?1)",
@@ -202,14 +167,14 @@ fn begin_deletion(tx: &Connection, space: &Space) -> Result<bool, WorkError> {
     Ok(true)
 }
 
-fn hidden(connection: &Connection) -> Result<Vec<Space>, WorkError> {
+pub(crate) fn hidden(connection: &Connection) -> Result<Vec<Space>, WorkError> {
     let mut select = connection
         .prepare_cached("SELECT org, project FROM spaces WHERE deleting_org IS NOT NULL ORDER BY id")?;
     let rows = select.query_map([], |row| Ok(Space { org: row.get(0)?, project: row.get(1)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn remove(tx: &Connection, hidden: &Space) -> Result<(), WorkError> {
+pub(crate) fn remove(tx: &Connection, hidden: &Space) -> Result<(), WorkError> {
     let Some(id) = find(tx, hidden)? else { return Ok(()) };
     for rest in [
         "DELETE FROM fact_sets WHERE space = ?1",

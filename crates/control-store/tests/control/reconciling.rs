@@ -49,7 +49,7 @@ struct World {
     /// How many attempts fail.
     fails: AtomicU32,
     is_busy: AtomicBool,
-    /// What is done when the process is looked at.
+    /// What is done when the process is observed.
     on_observation: Mutex<Option<InstanceChange>>,
     /// Each operation that was begun, with the state of the instance before.
     begun: Mutex<Vec<(OperationKind, State)>>,
