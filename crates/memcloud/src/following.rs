@@ -1,6 +1,6 @@
 //! Following an operation of the console to its end, with its steps on the terminal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use memcloud_api::console::{Accepted, Operation, OperationEvent, Reason};
 use memcloud_client::Console;
@@ -66,7 +66,8 @@ pub(crate) async fn to_end(
     context: &Context,
 ) -> Result<Operation, Failure> {
     let steps = operation.steps.iter().map(|step| (step.name.as_str(), step.title.as_str()));
-    let mut shown = Shown { steps: context.output.steps(steps), begun: HashMap::new() };
+    let mut shown =
+        Shown { steps: context.output.steps(steps), begun: HashMap::new(), failed: HashSet::new() };
     let mut events = console.events(&operation.id, 0);
     while let Some(event) = events.next().await? {
         shown.event(&event);
@@ -95,6 +96,8 @@ pub(crate) fn outcome(operation: &Operation) -> Result<(), Failure> {
 struct Shown {
     steps: StepList,
     begun: HashMap<String, Timestamp>,
+    /// Those that failed: that they are undone then says less.
+    failed: HashSet<String>,
 }
 
 impl Shown {
@@ -102,6 +105,12 @@ impl Shown {
         let Some(step) = &event.step else { return };
         if event.kind == "message" {
             return self.steps.says(step, &event.message);
+        }
+        match event.state.as_str() {
+            "running" => drop(self.failed.remove(step)),
+            "failed" => drop(self.failed.insert(step.clone())),
+            "undoing" | "undone" if self.failed.contains(step) => return,
+            _ => {}
         }
         let at = event.time.parse::<Timestamp>().ok();
         let mark = match event.state.as_str() {

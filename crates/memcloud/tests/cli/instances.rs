@@ -88,6 +88,7 @@ fn a_failed_operation_exits_with_its_reason_and_leaves_nothing() {
     for said in [&failed.stdout, &failed.stderr, &json.stdout, &json.stderr] {
         assert!(!said.contains("planted-password"), "{said}");
     }
+    assert!(!failed.stderr.contains("undone try the connections"), "that it failed says more: {failed:?}");
     assert_eq!(up.processes(), before);
 }
 

@@ -114,6 +114,18 @@ async fn the_first_key_closes_the_instance_and_is_shown_once() {
 }
 
 #[tokio::test]
+async fn the_key_of_a_console_opens_an_instance_and_does_not_close_it() {
+    let keys = ApiKeys::none().with_console(&SecretString::from("console-key")).unwrap();
+    let Servers { one, .. } = servers(keys).await;
+    get(&one, "", "/v1/sessions").await.ok();
+    get(&one, "console-key", "/v1/keys").await.ok();
+    let (_, key) = create(&one, "console-key", json!({"name": "app", "rights": ["read"]})).await;
+    assert_eq!(get(&one, "", "/v1/sessions").await.code(401), "unauthorized");
+    get(&one, &key, "/v1/sessions").await.ok();
+    get(&one, "console-key", "/v1/keys").await.ok();
+}
+
+#[tokio::test]
 async fn wrong_secrets_open_nothing() {
     let Servers { one, .. } = keyless().await;
     // Without keys other bearers mean nothing, as before there were any.
