@@ -5,7 +5,7 @@ use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, ResponseBuilder}
 
 /// What the parser of HTTP answers to any route, without a body.
 const BY_PARSER: &str = "431";
-/// What [`BY_PARSER`] says in a document.
+/// What the parser's own refusals say in a document.
 pub const HEAD_TOO_LARGE: &str =
     "The head is longer than 32 KiB, or has more than 100 fields. The answer has no body.";
 
