@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use axum::http::Uri;
 use memcloud_control::Control;
-use memcloud_control::access::{Accounts, Refused};
+use memcloud_control::access::{Accounts, PasswordSignIn, Refused};
 use memcloud_domain::{Clock, InFlight};
 use memcloud_http::{BodyLimits, Metrics, Repeats};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::passwords::Passwords;
 pub struct App {
     pub(crate) control: Arc<Control>,
     pub(crate) accounts: Accounts,
+    pub(crate) sign_in: Arc<PasswordSignIn>,
     pub(crate) passwords: Passwords,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) url: Uri,
@@ -70,6 +71,7 @@ impl App {
         let Parts { control, accounts, clock, url, is_local, stop, settings } = parts;
         Self {
             control,
+            sign_in: Arc::new(PasswordSignIn::new(accounts.clone(), Arc::clone(&clock))),
             accounts,
             passwords: Passwords::new(),
             clock,

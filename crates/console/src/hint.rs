@@ -42,6 +42,7 @@ pub(crate) fn of(code: &str, _database: Option<(Database, DatabaseErrorKind)>) -
         "token_expired" => "sign in again, or use another token",
         "token_revoked" => "use another token",
         "wrong_password" => "check the name and the password, or ask an owner for a sign-in link",
+        "too_many_passwords" => "wait as long as Retry-After says, or ask an owner for a sign-in link",
         "unknown_link" => "ask an owner for a new link; each works once, for fifteen minutes",
         "forbidden_right" => "use a token with this scope, of a user whose role permits it",
         "forbidden_scope" => "leave this scope out: no token permits more than its maker may do",

@@ -64,6 +64,35 @@ async fn wrong_passwords_unknown_names_and_users_without_a_password_get_the_same
 }
 
 #[tokio::test]
+async fn a_thousand_wrong_passwords_are_slowed_down_and_in_the_audit_log() {
+    let console = Console::open().await;
+    console.user("ann", Role::Viewer, Some(PASSWORD)).await;
+    console.clock.stop();
+    let attempts = (0..1_000).map(|number| {
+        let console = &console;
+        async move { sign_in(console, "ann", &format!("wrong password {number}")).await }
+    });
+    let answers = futures_util::future::join_all(attempts).await;
+    let (verified, slowed): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 401);
+    assert_eq!((verified.len(), slowed.len()), (5, 995));
+    for answer in slowed {
+        assert_eq!(answer.code(429), "too_many_passwords");
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    assert_eq!(
+        sign_in(&console, "ann", PASSWORD).await.code(429),
+        "too_many_passwords",
+        "also the right one waits"
+    );
+    let refused =
+        ("ann".to_owned(), "refused sign-in".to_owned(), "ann".to_owned(), Some([127, 0, 0, 1].into()));
+    let audit = console.audit().await;
+    assert_eq!(audit.iter().filter(|entry| **entry == refused).count(), 5);
+    console.clock.forward(Duration::from_secs(1));
+    sign_in(&console, "ann", PASSWORD).await.ok();
+}
+
+#[tokio::test]
 async fn a_link_signs_in_once_and_for_a_quarter_of_an_hour() {
     let console = Console::open().await;
     let owner = console.owner_token().await;

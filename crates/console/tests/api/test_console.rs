@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -35,20 +35,29 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Where requests of tests come from.
 const PEER: &str = "127.0.0.1:50000";
 
-/// The machine's clock, which a test puts forward.
+/// The machine's clock, which a test puts forward or stops.
 #[derive(Default)]
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    /// In microseconds.
+    ahead: AtomicI64,
+    stopped_at: OnceLock<Timestamp>,
+}
 
 impl TestClock {
     pub(crate) fn forward(&self, by: Duration) {
-        self.0.fetch_add(by.as_micros() as i64, Ordering::Relaxed);
+        self.ahead.fetch_add(by.as_micros() as i64, Ordering::Relaxed);
+    }
+
+    /// From now on only [`Self::forward`] moves it.
+    pub(crate) fn stop(&self) {
+        self.stopped_at.get_or_init(|| SystemClock.now());
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let ahead = self.0.load(Ordering::Relaxed);
-        Timestamp::from_micros(SystemClock.now().as_micros() + ahead).unwrap()
+        let machine = self.stopped_at.get().copied().unwrap_or_else(|| SystemClock.now());
+        Timestamp::from_micros(machine.as_micros() + self.ahead.load(Ordering::Relaxed)).unwrap()
     }
 }
 

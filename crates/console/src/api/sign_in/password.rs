@@ -1,8 +1,11 @@
 //! `POST /api/sign-in`
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use memcloud_api::console::{PasswordSignIn, SignedIn};
+use memcloud_control::access::SignInError;
 use memcloud_http::{ApiError, TypedBody};
 
 use super::{From, Session, session};
@@ -10,6 +13,8 @@ use crate::App;
 use crate::error::refused;
 
 /// Signs in with a name and a password. The answer also sets the cookie of the session.
+///
+/// After five wrong passwords in a row the next attempt has to wait, each time twice as long.
 #[utoipa::path(
     post,
     path = "/api/sign-in",
@@ -19,6 +24,7 @@ use crate::error::refused;
     responses(
         (status = 200, description = "Who signed in, and the session's token.", body = SignedIn),
         (status = 401, description = "The name or the password is wrong.", body = memcloud_api::Error),
+        (status = 429, description = "There were too many wrong passwords; `Retry-After` says when to try again.", body = memcloud_api::Error),
     ),
     security(())
 )]
@@ -28,12 +34,17 @@ pub(crate) async fn sign_in(
     body: TypedBody<PasswordSignIn>,
 ) -> Result<Session, ApiError> {
     let PasswordSignIn { name, password } = body.known_fields_only().checked(|body, _| Some(body))?;
-    let (user, known) = app.accounts.user_named(&name).await.map_err(refused)?.unzip();
-    let matches = app.passwords.matches(known.flatten(), password).await?;
-    let Some(user) = user.filter(|_| matches) else {
-        let detail = "the name or the password is wrong";
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, detail, "wrong_password"));
-    };
-    let signed_in = app.accounts.open_session(user, address).await.map_err(refused)?;
-    Ok(session(&app, signed_in))
+    // Requests without an address count as those of one.
+    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let signed_in = app.sign_in.sign_in(&name, password.into(), address).await;
+    signed_in.map(|signed_in| session(&app, signed_in)).map_err(|error| {
+        let message = error.to_string();
+        match error {
+            SignInError::Wrong => ApiError::new(StatusCode::UNAUTHORIZED, message, "wrong_password"),
+            SignInError::TooMany(wait) => {
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, message, "too_many_passwords").retry_after(wait)
+            }
+            SignInError::Failed(error) => refused(error),
+        }
+    })
 }
