@@ -1,7 +1,9 @@
 //! A console without its API, in a folder of a test's own. Dropping it is a kill; its instances live on.
 
+use std::fs::DirBuilder;
+use std::net::TcpListener;
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -35,7 +37,8 @@ const SEALING_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899a
 
 /// The folder of a console. Its instances are killed when it is dropped.
 pub(crate) struct Machine {
-    dir: TempDir,
+    path: PathBuf,
+    _dir: TempDir,
     /// Of its own, below those that the system gives to programs that do not choose: tests run side by side.
     ports: RangeInclusive<u16>,
 }
@@ -47,16 +50,32 @@ static NEXT_PORT: AtomicU16 = AtomicU16::new(21_000);
 impl Machine {
     pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
+        let path = dir.path().to_owned();
+        Self::at(path, dir)
+    }
+
+    /// The folder of the console that `memcloud up` runs on a data directory.
+    pub(crate) fn of_up() -> Self {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("console");
+        DirBuilder::new().mode(0o700).create(&path).unwrap();
+        Self::at(path, dir)
+    }
+
+    fn at(path: PathBuf, dir: TempDir) -> Self {
         // All tests share one copy of the program, which is large.
         let programs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
         std::fs::create_dir_all(&programs).unwrap();
-        symlink(programs, dir.path().join("programs")).unwrap();
-        let first = NEXT_PORT.fetch_add(PORTS, Ordering::Relaxed);
-        Self { dir, ports: first..=first + PORTS - 1 }
+        symlink(programs, path.join("programs")).unwrap();
+        Self { path, _dir: dir, ports: free_ports() }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
+    }
+
+    pub(crate) fn ports(&self) -> RangeInclusive<u16> {
+        self.ports.clone()
     }
 
     pub(crate) fn folder(&self, instance: &Instance) -> PathBuf {
@@ -84,6 +103,17 @@ impl Machine {
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
         let own = listed.lines().filter(|line| line.contains(&place));
         own.map(|line| line.split_whitespace().next().unwrap().parse().unwrap()).collect()
+    }
+}
+
+/// Ports that no other test has. Other programs may use some of those below.
+fn free_ports() -> RangeInclusive<u16> {
+    loop {
+        let first = NEXT_PORT.fetch_add(PORTS, Ordering::Relaxed);
+        let ports = first..=first + PORTS - 1;
+        if ports.clone().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return ports;
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 mod console;
 mod databases;
 mod faults;
+mod killed_console;
 mod kills;
 mod lifecycle;
 mod upgrades;
