@@ -63,10 +63,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let wanted = Wanted::of(&args, context)?;
     // A console that runs there is reported before its addresses are found to be taken.
     let is_known = ConsoleFolder::of(&wanted.data_dir).exists();
-    let folder = is_known.then(|| ConsoleFolder::take(&wanted.data_dir)).transpose()?;
+    let folder = if is_known { Some(ConsoleFolder::take(&wanted.data_dir).await?) } else { None };
     let listener = listen(&wanted.console).await?;
     let free = if is_known { None } else { Some(free_address(&wanted.instance).await?) };
-    let folder = folder.map_or_else(|| ConsoleFolder::take(&wanted.data_dir), Ok)?;
+    let folder = match folder {
+        Some(folder) => folder,
+        None => ConsoleFolder::take(&wanted.data_dir).await?,
+    };
     let mut stop = std::pin::pin!(stop_signal()?);
     let model = match &wanted.settings.config.embedding {
         Embedding::Local(model) => embedding_model(model, context.output).await?,

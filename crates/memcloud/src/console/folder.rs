@@ -1,6 +1,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use memcloud_control::{Seal, SealError};
 use secrecy::ExposeSecret;
@@ -8,6 +9,11 @@ use secrecy::ExposeSecret;
 use crate::failure::Failure;
 use crate::private_file;
 use crate::settings::{SEALING_KEY, Sources};
+
+/// How long the lock of a console that was killed is waited for: a child that it was starting holds the lock as well, until it
+/// runs its own program.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The folder that a console keeps its things in, held by this process.
 ///
@@ -31,20 +37,28 @@ impl ConsoleFolder {
     }
 
     /// Makes it, and takes it for this process. No other console may hold it.
-    pub(crate) fn take(data_dir: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn take(data_dir: &Path) -> Result<Self, Failure> {
         let path = Self::of(data_dir);
         let failed = |error: &std::io::Error| Failure::file("write", &path, error);
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| failed(&error))?;
         let lock = path.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock);
         let lock = open.map_err(|error| failed(&error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Failure::new(
-                format!("another 'memcloud up' runs on {}", data_dir.display()),
-                "use that one ('memcloud instances list' shows what it runs), or choose another --data-dir",
-            )),
-            Err(TryLockError::Error(error)) => Err(failed(&error)),
+        let since = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path, _lock: lock }),
+                Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_PATIENCE => {
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Failure::new(
+                        format!("another 'memcloud up' runs on {}", data_dir.display()),
+                        "use that one ('memcloud instances list' shows what it runs), or choose another --data-dir",
+                    ));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            }
         }
     }
 
@@ -64,13 +78,22 @@ impl ConsoleFolder {
         let path = self.path.join("sealing.key");
         let keys = match std::fs::read_to_string(&path) {
             Ok(keys) => keys,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // With a database it is not the first start: another key could not open what the database holds.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.database().exists() => {
                 let key = format!("{}\n", Seal::make_key());
                 private_file::replace(&path, key.as_bytes())
                     .map_err(|error| Failure::file("write", &path, &error))?;
                 key
             }
-            Err(error) => return Err(Failure::file("read", &path, &error)),
+            Err(error) => {
+                return Err(Failure::new(
+                    format!(
+                        "cannot read {}, which opens the secrets of the console: {error}",
+                        path.display()
+                    ),
+                    format!("restore the file, or give its key in {}", SEALING_KEY.name),
+                ));
+            }
         };
         Seal::from_text(&keys).map_err(|error| wrong(&path.display().to_string(), &error))
     }

@@ -68,8 +68,10 @@ impl Console {
         url: String,
     ) -> Result<Self, Failure> {
         let (clock, tasks): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Arc::new(Tasks::new()));
+        // The key comes first: a database without one is refused.
+        let seal = folder.seal(sources)?;
         let store: Arc<dyn ControlStore> = Arc::new(SqliteControlStore::open(&folder.database())?);
-        let secrets = Secrets::new(Arc::clone(&store), folder.seal(sources)?);
+        let secrets = Secrets::new(Arc::clone(&store), seal);
         let setup = LocalSetup {
             data_dir: folder.path().to_owned(),
             program: None,

@@ -252,6 +252,15 @@ fn a_second_one_on_the_same_data_is_refused() {
 }
 
 #[test]
+fn a_lost_sealing_key_is_not_replaced() {
+    let home = Home::new();
+    Up::start(&home).stop();
+    std::fs::remove_file(home.path(".local/share/memcloud/console/sealing.key")).unwrap();
+    let refused = finish(&mut up(&home)).failed(1);
+    assert!(refused.stderr.contains("sealing.key, which opens the secrets of the console"), "{refused:?}");
+}
+
+#[test]
 fn a_token_that_is_gone_is_made_again() {
     let home = Home::new();
     let mut first = Up::start(&home);
