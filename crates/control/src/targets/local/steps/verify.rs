@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::instances::{Instance, Reason};
 use crate::operations::{Job, Step};
 use crate::targets::local::{Local, unkept};
-use crate::verify::{Criterion, Evidence, Options, Outcome, Restart, verify};
+use crate::verify::{Criterion, Evidence, Options, Outcome, Restart, verdict, verify};
 
 /// Checks through its API that the instance does what it is for, and keeps what was seen.
 pub(super) struct Verify(pub(super) Arc<Local>);
@@ -32,16 +32,8 @@ impl Step for Verify {
         kept.map_err(|error| unkept(&error))?;
         let seen = evidence.iter().map(|seen| (seen.criterion.to_string(), json!(seen.outcome)));
         let seen = Value::Object(seen.collect());
-        match evidence.into_iter().find(|seen| seen.outcome == Outcome::Failed) {
-            None => Ok(seen),
-            Some(failed) => {
-                let reason = failed.reason.unwrap_or_else(|| {
-                    Reason::new("it did not do what it should", "read its log with 'memcloud instances logs'")
-                });
-                let message = format!("the check '{}' failed: {}", failed.criterion, reason.message);
-                Err(Reason::new(message, reason.hint))
-            }
-        }
+        // What was not checked in time is not proven either.
+        verdict(&evidence).map(|()| seen)
     }
 
     fn time_limit(&self) -> Duration {
