@@ -14,7 +14,7 @@ use super::{Event, EventKind, Job, OnFailure, Operation, OperationState, Step, S
 use crate::instances::{Instance, Reason};
 use crate::store::{ControlStore, InstanceChange};
 use crate::targets::Targets;
-use crate::{Error, OperationId};
+use crate::{Error, InstanceId, OperationId};
 
 /// How often a step is tried to be undone before the operation ends without it, and the pause before the second attempt,
 /// which doubles.
@@ -148,7 +148,6 @@ struct Run<'a> {
 impl Run<'_> {
     /// Does the steps that are due, as many side by side as can be, until all are done, one fails or it is cancelled.
     async fn forward(&mut self) -> Result<(), Error> {
-        let instance = self.instance().await?;
         let stop = self.cancel.child_token();
         let mut begun = vec![false; self.operation.steps.len()];
         let mut in_flight = FuturesUnordered::new();
@@ -161,8 +160,8 @@ impl Run<'_> {
                 for position in self.ready() {
                     if !std::mem::replace(&mut begun[position], true) {
                         let (step, outputs) = (self.operation.steps[position].clone(), self.outputs());
-                        let attempt =
-                            self.runner.attempt(&self.operation.id, &instance, step, outputs, &stop);
+                        let (id, instance) = (&self.operation.id, &self.operation.instance);
+                        let attempt = self.runner.attempt(id, instance, step, outputs, &stop);
                         in_flight.push(async move { (position, attempt.await) });
                     }
                 }
@@ -221,19 +220,15 @@ impl Run<'_> {
 
     /// Undoes every step that may have had an effect, last first.
     async fn back(&mut self) -> Result<(), Error> {
-        let instance = self.instance().await?;
         for position in (0..self.operation.steps.len()).rev() {
             if self.operation.steps[position].may_have_effect() {
                 let (step, outputs) = (self.operation.steps[position].clone(), self.outputs());
-                let undone = self.runner.undo(&self.operation.id, &instance, step, outputs).await?;
+                let (id, instance) = (&self.operation.id, &self.operation.instance);
+                let undone = self.runner.undo(id, instance, step, outputs).await?;
                 self.operation.steps[position] = undone;
             }
         }
         Ok(())
-    }
-
-    async fn instance(&self) -> Result<Instance, Error> {
-        self.runner.store.instance(&self.operation.instance).await
     }
 
     fn operation_event(&self, state: OperationState, message: &str) -> Event {
@@ -267,7 +262,7 @@ impl Runner {
     async fn attempt(
         &self,
         operation: &OperationId,
-        instance: &Instance,
+        instance: &InstanceId,
         mut record: StepRecord,
         outputs: BTreeMap<String, Value>,
         stop: &CancellationToken,
@@ -277,7 +272,7 @@ impl Runner {
         let title = record.planned.title.clone();
         self.journal(operation, &record, &title).await?;
         // An instance is as it is when the step begins: those before it may have changed it.
-        let instance = self.store.instance(&instance.id).await?;
+        let instance = self.store.instance(instance).await?;
         let outcome = match self.targets.step(instance.target, &record.planned.name) {
             None => Err(unknown_step(&record.planned.name)),
             Some(step) => {
@@ -319,17 +314,18 @@ impl Runner {
     async fn undo(
         &self,
         operation: &OperationId,
-        instance: &Instance,
+        instance: &InstanceId,
         mut record: StepRecord,
         outputs: BTreeMap<String, Value>,
     ) -> Result<StepRecord, Error> {
         record.state = StepState::Undoing;
         let title = record.planned.title.clone();
         self.journal(operation, &record, &title).await?;
+        let instance = self.store.instance(instance).await?;
         let outcome = match self.targets.step(instance.target, &record.planned.name) {
             None => Err(unknown_step(&record.planned.name)),
             Some(step) => {
-                let (job, said) = job(instance, &record, outputs, CancellationToken::new());
+                let (job, said) = job(&instance, &record, outputs, CancellationToken::new());
                 self.listening(operation, &record, said, undo_with_retries(step.as_ref(), &job)).await?
             }
         };

@@ -35,7 +35,7 @@ pub trait Step: Send + Sync {
 /// What a step works on.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The instance, as it was when the step began.
+    /// The instance, as it was when the step began, or began to be undone.
     pub instance: Instance,
     /// What the plan gives the step.
     pub inputs: Value,

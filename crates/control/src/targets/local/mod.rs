@@ -183,11 +183,6 @@ impl Local {
         page.map(|page| page.items).map_err(|error| unkept(&error))
     }
 
-    /// The instance as it is now: a step may have changed it since the operation began.
-    async fn reread(&self, instance: &Instance) -> Result<Instance, Reason> {
-        self.setup.store.instance(&instance.id).await.map_err(|error| unkept(&error))
-    }
-
     async fn change(&self, id: &InstanceId, change: InstanceChange) -> Result<(), Reason> {
         let changed = self.setup.store.change_instance(id, &change, self.setup.clock.now()).await;
         changed.map_err(|error| unkept(&error))

@@ -18,13 +18,13 @@ impl Step for Reserve {
     async fn run(&self, job: &Job) -> Result<Value, Reason> {
         let local = &self.0;
         let _choosing = local.choosing.lock().await;
-        let instance = local.reread(&job.instance).await?;
-        let mut placement = Placement::of(&instance)?;
+        let instance = &job.instance;
+        let mut placement = Placement::of(instance)?;
         let lives = local.alive(&instance.id)?.is_some();
         let listen = match placement.listen {
             Some(listen) if lives || is_free(listen) => listen,
             Some(listen) if given(job).is_some() => return Err(taken(listen)),
-            _ => free_address(&local.setup.ports, &local.all_instances().await?, &instance)?,
+            _ => free_address(&local.setup.ports, &local.all_instances().await?, instance)?,
         };
         placement.listen = Some(listen);
         placement.data_dir.get_or_insert_with(|| local.folder(&instance.id).data());
@@ -34,9 +34,8 @@ impl Step for Reserve {
     }
 
     async fn undo(&self, job: &Job) -> Result<(), Reason> {
-        let instance = self.0.reread(&job.instance).await?;
-        let placement = Placement { listen: given(job), ..Placement::of(&instance)? };
-        self.0.place(&instance.id, &placement).await
+        let placement = Placement { listen: given(job), ..Placement::of(&job.instance)? };
+        self.0.place(&job.instance.id, &placement).await
     }
 }
 

@@ -21,10 +21,8 @@ impl Step for Stop {
         if job.instance.wanted != Wanted::Running {
             return Ok(());
         }
-        // The steps after this one were undone, and changed it.
-        let instance = self.0.reread(&job.instance).await?;
-        let from = self.0.start(&instance).await?;
-        self.0.await_ready(&instance, from).await.map(drop)
+        let from = self.0.start(&job.instance).await?;
+        self.0.await_ready(&job.instance, from).await.map(drop)
     }
 
     fn time_limit(&self) -> Duration {

@@ -40,9 +40,8 @@ impl Switch {
         let program = program.ok_or_else(|| {
             Reason::new("the journal does not name the program", "begin another upgrade of the instance")
         })?;
-        let instance = self.0.reread(&job.instance).await?;
-        let placement = Placement { program: Some(program), ..Placement::of(&instance)? };
-        self.0.place(&instance.id, &placement).await?;
+        let placement = Placement { program: Some(program), ..Placement::of(&job.instance)? };
+        self.0.place(&job.instance.id, &placement).await?;
         Ok(placement)
     }
 }
