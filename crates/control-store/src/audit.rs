@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::SqliteControlStore;
 use crate::error::WorkError;
+use crate::prune::prune_audit;
 use crate::row::{limit, maybe_parsed, page, parsed, time};
 
 #[async_trait]
@@ -55,7 +56,7 @@ pub(crate) fn record(tx: &Connection, entry: &AuditEntry) -> Result<(), WorkErro
         entry.action,
         entry.subject,
     ])?;
-    Ok(())
+    prune_audit(tx, &entry.organization)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {

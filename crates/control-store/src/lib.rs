@@ -10,6 +10,7 @@ mod error;
 mod evidence;
 mod instances;
 mod operations;
+mod prune;
 mod row;
 mod secrets;
 mod users;

@@ -10,6 +10,7 @@ use crate::SqliteControlStore;
 use crate::audit::record;
 use crate::change::{change, set_state};
 use crate::error::{WorkError, is_taken};
+use crate::prune::prune_operations;
 use crate::row::{limit, maybe_time, micros, page, parsed, reason, time, unreadable};
 
 #[async_trait]
@@ -180,7 +181,7 @@ pub(crate) fn insert_operation(tx: &Connection, operation: &Operation) -> Result
         let state = <&str>::from(step.state);
         insert.execute(params![operation.id.as_str(), position, step.planned.name, planned, state])?;
     }
-    Ok(())
+    prune_operations(tx, operation)
 }
 
 /// The refusal of a second operation: it names the first.

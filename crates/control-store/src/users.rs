@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::SqliteControlStore;
 use crate::audit::record;
 use crate::error::{WorkError, is_taken};
+use crate::prune::prune_tokens;
 use crate::row::{maybe_time, micros, parsed, time, unreadable};
 
 #[async_trait]
@@ -114,6 +115,7 @@ impl UserStore for SqliteControlStore {
         let (token, hash, audit) = (token.clone(), *hash, audit.clone());
         self.work("keeping a token", move |tx| {
             insert_token(tx, &token, &hash)?;
+            prune_tokens(tx, token.created_at)?;
             record(tx, &audit)
         })
         .await

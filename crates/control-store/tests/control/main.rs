@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "what goes wrong in a test fails it")]
 
 mod operations;
+mod pruning;
 mod reconciling;
 mod scripted;
 mod signing_in;

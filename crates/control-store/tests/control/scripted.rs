@@ -23,6 +23,13 @@ impl Clock for TickingClock {
     }
 }
 
+impl TickingClock {
+    /// Turns the clock on by this many microseconds.
+    pub(crate) fn turn(&self, micros: i64) {
+        self.0.fetch_add(micros as usize, Ordering::Relaxed);
+    }
+}
+
 /// What a step does beside making its thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {

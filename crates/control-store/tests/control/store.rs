@@ -15,17 +15,17 @@ use serde_json::json;
 
 use crate::scripted::{TARGET, TickingClock};
 
-fn open() -> (tempfile::TempDir, Arc<SqliteControlStore>) {
+pub(crate) fn open() -> (tempfile::TempDir, Arc<SqliteControlStore>) {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteControlStore::open(&dir.path().join("console.db")).unwrap();
     (dir, Arc::new(store))
 }
 
-fn at(micros: i64) -> Timestamp {
+pub(crate) fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).unwrap()
 }
 
-fn instance(organization: &OrganizationId, name: &str) -> Instance {
+pub(crate) fn instance(organization: &OrganizationId, name: &str) -> Instance {
     Instance {
         id: InstanceId::random(),
         organization: organization.clone(),
@@ -44,7 +44,7 @@ fn instance(organization: &OrganizationId, name: &str) -> Instance {
     }
 }
 
-async fn keep(
+pub(crate) async fn keep(
     store: &SqliteControlStore,
     secrets: &Secrets,
     instance: &Instance,
@@ -57,7 +57,7 @@ async fn keep(
     store.create_instance(instance, &secrets.seal(&instance.id, settings)?, &operation, &entry).await
 }
 
-fn secrets(store: &Arc<SqliteControlStore>, keys: &str) -> Secrets {
+pub(crate) fn secrets(store: &Arc<SqliteControlStore>, keys: &str) -> Secrets {
     let port: Arc<dyn ControlStore> = store.clone();
     Secrets::new(port, Seal::from_text(keys).unwrap())
 }
