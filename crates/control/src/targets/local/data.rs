@@ -46,8 +46,10 @@ pub(super) async fn restore(data_dir: &Path) -> Result<Option<PathBuf>, Reason> 
         return Ok(None);
     }
     if data_dir.join(DATABASE).exists() {
-        // Of an earlier rollback.
-        files::remove(&replaced).await?;
+        // A database there is of an earlier rollback; without one, this rollback was interrupted.
+        if replaced.join(DATABASE).exists() {
+            files::remove(&replaced).await?;
+        }
         files::make_folder(&replaced)?;
     }
     let (to, folder) = (data_dir.to_owned(), replaced.clone());
@@ -126,6 +128,21 @@ mod tests {
         assert_eq!(names(&data.join(REPLACED)), [DATABASE, "memory.sqlite3-wal"]);
         assert_eq!(restore(data).await.unwrap(), None, "a second time changes nothing");
         assert_eq!(fs::read_to_string(data.join(DATABASE)).unwrap(), "old");
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_rollback_goes_on_and_keeps_all_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path();
+        for folder in [SNAPSHOT, REPLACED] {
+            fs::create_dir(data.join(folder)).unwrap();
+        }
+        for name in [DATABASE, "snapshot/memory.sqlite3", "replaced/memory.sqlite3-wal"] {
+            fs::write(data.join(name), name).unwrap();
+        }
+        restore(data).await.unwrap();
+        assert_eq!(names(&data.join(REPLACED)), [DATABASE, "memory.sqlite3-wal"]);
+        assert_eq!(fs::read_to_string(data.join(DATABASE)).unwrap(), "snapshot/memory.sqlite3");
     }
 
     #[tokio::test]
