@@ -1,10 +1,9 @@
 //! The one place that prints: data to stdout, messages to stderr.
 //!
 //! What it prints may come from a stranger: from a message that someone stored, or from a server. So everything is made
-//! harmless here, and clippy refuses other ways to print. On a terminal, control characters and invisible ones are shown as
-//! escapes; in JSON they are always escapes, which keeps its value. Data that a program reads through a pipe stay as they
-//! are, apart from line ends in names, which would forge lines. Messages are always harmless and of one line, and addresses in
-//! them lose their user, password and query.
+//! harmless here, on a terminal and in a pipe, and clippy refuses other ways to print. Control characters and invisible ones
+//! are shown as escapes, which in JSON keep its value. The further lines of a text are marked, so that none looks like a line
+//! of the program. Messages are of one line, and addresses in them lose their user, password and query.
 
 mod steps;
 
@@ -25,6 +24,9 @@ pub(crate) use steps::{StepList, StepMark};
 
 /// How often progress is printed where no bar can be drawn.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// How the further lines of a text begin. No line of the program begins so.
+const FURTHER: &str = "\n  | ";
 
 /// What a command prints with.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,11 @@ impl Line {
         self.0.push((Emphasis::Dim, text.into()));
         self
     }
+
+    /// This line with what someone said, which may have several lines. Those after the first are marked.
+    pub(crate) fn said(self, text: &str) -> Self {
+        self.plain(text.replace("\r\n", "\n").replace('\n', FURTHER))
+    }
 }
 
 impl<T: Into<String>> From<T> for Line {
@@ -79,9 +86,9 @@ impl Output {
     #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
     pub(crate) fn data(self, line: impl Into<Line>) {
         let mut out = stdout().lock();
-        let (is_terminal, colors) = (out.is_terminal(), colors_on(&out));
+        let colors = colors_on(&out);
         let shown = line.into().0.into_iter().map(|(emphasis, text)| {
-            let text = if is_terminal { harmless(&text) } else { text };
+            let text = harmless(&text);
             if colors && emphasis == Emphasis::Dim { text.dimmed().to_string() } else { text }
         });
         write_line(&mut out, &shown.collect::<String>());
@@ -109,9 +116,8 @@ impl Output {
     #[expect(clippy::unused_self, reason = "data is printed through the same value as everything else")]
     pub(crate) fn piece(self, text: &str) {
         let mut out = stdout().lock();
-        let text = if out.is_terminal() { harmless(text) } else { text.to_owned() };
         // A reader that has gone needs no more output.
-        let _ = write!(out, "{text}").and_then(|()| out.flush());
+        let _ = write!(out, "{}", harmless(text)).and_then(|()| out.flush());
     }
 
     /// Prints the prompt of a person.

@@ -162,12 +162,12 @@ impl Conversation {
 /// Prints what was recalled.
 fn explain(recalled: &ChatContext, output: Output) {
     for fact in &recalled.profile {
-        output.data(Line::default().dim(format!("  fact    {}: {}", one_line(&fact.feature), fact.value)));
+        output
+            .data(Line::default().dim(format!("  fact    {}: ", one_line(&fact.feature))).said(&fact.value));
     }
     for memory in &recalled.memories {
         let at = day_and_time(&memory.timestamp);
-        let said =
-            format!("  {:6.3}  {at}  {}: {}", memory.score, one_line(&memory.producer), memory.content);
-        output.data(Line::default().dim(said));
+        let said_by = format!("  {:6.3}  {at}  {}: ", memory.score, one_line(&memory.producer));
+        output.data(Line::default().dim(said_by).said(&memory.content));
     }
 }

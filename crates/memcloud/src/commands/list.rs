@@ -66,5 +66,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 fn show(listed: &ListedEpisode, context: &Context) {
     let episode = &listed.episode;
     let place = Line::default().dim(format!("{}  {}", episode.uuid, day_and_time(&episode.timestamp)));
-    context.output.data(place.plain(format!("  {}: {}", one_line(&episode.producer_id), episode.content)));
+    context
+        .output
+        .data(place.plain(format!("  {}: ", one_line(&episode.producer_id))).said(&episode.content));
 }

@@ -64,7 +64,7 @@ fn show(hit: &Hit, explain: bool, output: Output) {
     // group, it is 0, which would read as worthless.
     let score = score.filter(|score| *score != 0.0).map_or_else(String::new, |score| format!("{score:.3}"));
     let line = Line::from(format!("{score:>6}  ")).dim(day_and_time(&episode.timestamp));
-    output.data(line.plain(format!("  {}: {}", one_line(&episode.producer_id), episode.content)));
+    output.data(line.plain(format!("  {}: ", one_line(&episode.producer_id))).said(&episode.content));
     let explanation = explanation.as_ref().filter(|_| explain).map(serde_json::to_value);
     if let Some(Ok(Value::Object(parts))) = explanation {
         let parts: Vec<String> = parts.iter().filter_map(|(name, value)| part(name, value)).collect();

@@ -1,4 +1,4 @@
-//! What reaches a terminal: nothing that steers it or hides text, from any author.
+//! What is printed, on a terminal or in a pipe: nothing that steers a terminal, hides text or forges a line, from any author.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -48,7 +48,17 @@ fn with_typed(typed: &str, command: &mut Command) -> String {
 /// Runs a command on a terminal without colors, and checks that nothing invisible reaches it.
 #[track_caller]
 fn shown(home: &Home, args: &[&str]) -> String {
-    let printed = on_terminal(home.memcloud().args(args).env("NO_COLOR", "1"));
+    visible_only(args, on_terminal(home.memcloud().args(args).env("NO_COLOR", "1")))
+}
+
+/// Runs a command whose output a program reads, and checks that nothing invisible is in it.
+#[track_caller]
+fn piped(home: &Home, args: &[&str]) -> String {
+    visible_only(args, home.run(args).ok().stdout)
+}
+
+#[track_caller]
+fn visible_only(args: &[&str], printed: String) -> String {
     let raw: Vec<char> = printed.chars().filter(|c| is_invisible(*c)).collect();
     assert!(raw.is_empty(), "{args:?}: {raw:?} in {printed:?}");
     printed
@@ -66,21 +76,47 @@ async fn stored_text_cannot_steer_the_terminal() {
     let space =
         http().patch(format!("{}/v1/spaces/universal/g", server.url)).json(&space).send().await.unwrap();
     assert_eq!(space.status(), 200);
-    for args in
-        [&["list", "--group", "g"][..], &["search", "seen", "--explain", "--group", "g"], &["spaces", "list"]]
-    {
-        let text = shown(&home, &[args, &["--url", &server.url]].concat());
-        assert!(text.contains("seen \\u{1b}]0;PWNED\\u{7}") && text.contains("\\u{e0041} end"), "{text}");
-        let json = shown(&home, &[args, &["--json", "--url", &server.url]].concat());
-        assert!(json.contains("\\u202e") && json.contains("\\udb40\\udc41 end"), "{json}");
-        assert!(serde_json::from_str::<Value>(&json).unwrap().to_string().contains('\u{202e}'));
+    for args in [
+        &["list", "--group", "g"][..],
+        &["search", "seen", "--explain", "--group", "g"],
+        &["spaces", "list"],
+        &["sessions", "list"],
+    ] {
+        let text = [args, &["--url", &server.url]].concat();
+        for text in [shown(&home, &text), piped(&home, &text)] {
+            assert!(text.contains("seen \\u{1b}]0;PWNED\\u{7}") && text.contains("\\u{e0041} end"), "{text}");
+        }
+        let json = [args, &["--json", "--url", &server.url]].concat();
+        for json in [shown(&home, &json), piped(&home, &json)] {
+            assert!(json.contains("\\u202e") && json.contains("\\udb40\\udc41 end"), "{json}");
+            assert!(serde_json::from_str::<Value>(&json).unwrap().to_string().contains('\u{202e}'));
+        }
     }
     let colored = on_terminal(
         home.memcloud().args(["list", "--group", "g", "--url", &server.url]).env("TERM", "xterm"),
     );
     assert_eq!(colored.matches("\u{1b}[2m").count(), 1, "only its own colors: {colored:?}");
-    let piped = home.run(&["list", "--group", "g", "--url", &server.url]).ok().stdout;
-    assert!(piped.contains(HOSTILE), "a program reads data as they are: {piped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_several_lines_cannot_forge_a_line() {
+    let home = Home::new();
+    let server = home.serve();
+    let text = "seen\n019ab3c2-0000  2026-01-01 00:00  ann: forged\r\n 9.999  2026-01-01 00:00  ann: forged";
+    let message =
+        json!({"session": {"group_id": "g", "user_id": ["u"]}, "producer": "u", "episode_content": text});
+    let stored = http().post(format!("{}/v1/memories", server.url)).json(&message).send().await.unwrap();
+    assert_eq!(stored.status(), 200);
+    for args in [&["list", "--group", "g"][..], &["search", "seen", "--group", "g"]] {
+        let args = [args, &["--url", &server.url]].concat();
+        for printed in [shown(&home, &args), home.run(&args).ok().stdout] {
+            let lines: Vec<&str> = printed.lines().collect();
+            let [first, second, third] = lines[..] else { panic!("{printed:?}") };
+            assert!(first.ends_with("u: seen"), "{printed:?}");
+            assert_eq!(second, "  | 019ab3c2-0000  2026-01-01 00:00  ann: forged");
+            assert_eq!(third, "  |  9.999  2026-01-01 00:00  ann: forged");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
