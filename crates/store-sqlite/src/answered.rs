@@ -10,9 +10,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use memcloud_domain::{Error, Timestamp};
+use rusqlite::Connection;
 
 use crate::files::open_private;
-use crate::{error, sibling};
+use crate::{error, meta, sibling};
 
 /// What was answered before, as the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +39,9 @@ impl Answered {
             Some(format!("{answered} writes were answered here, and the database belongs to another memory"))
         } else if *answered > writes {
             let lost = answered - writes;
-            Some(format!("the last {lost} of {answered} writes that were answered are missing"))
+            Some(format!(
+                "the last {lost} of {answered} writes that were answered are missing; each stored or deleted one or more memories"
+            ))
         } else {
             None
         }
@@ -122,6 +125,18 @@ impl Counter {
             self.file = None;
         }
     }
+}
+
+/// What a database lacks, which may be open in a server: as the last start noted it, or as the next one will.
+pub(crate) fn missing(database: &Path, connection: &Connection) -> Option<String> {
+    if let Err(error) = refuse_incomplete(database) {
+        return Some(error.to_string());
+    }
+    // First the file: while a server writes, the database has at least as many.
+    let answered = Answered::read(database)?;
+    let memory = meta::existing_memory(connection).ok().flatten()?;
+    let what = answered.missing(&memory, meta::writes(connection).ok()?)?;
+    Some(Error::StorageIncomplete { place: place(database), what }.to_string())
 }
 
 /// Refuses while the note of missing writes is there.

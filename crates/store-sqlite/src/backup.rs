@@ -13,12 +13,14 @@ use crate::schema::{self, LogIndex};
 use crate::{FILE, answered, meta, salvage};
 
 /// A finished backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backup {
     /// How many episodes it has.
     pub episodes: u64,
     /// Its size.
     pub bytes: u64,
+    /// What the database lacked already when it was copied.
+    pub missing: Option<String>,
 }
 
 /// What an examination found.
@@ -32,7 +34,7 @@ pub struct Examination {
     pub broken: Vec<String>,
     /// The rows that cannot be read.
     pub unreadable: Vec<UnreadableRow>,
-    /// What is missing, as the start found it.
+    /// What is missing, as the last start found it or the next one will.
     pub missing: Option<String>,
 }
 
@@ -48,8 +50,10 @@ pub fn back_up(directory: &Path, to: &Path) -> Result<Backup, Error> {
     let failed = |error: WorkError| error.doing(DOING);
     let file = |error| error::file(DOING, error);
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let source = schema::connect(&directory.join(FILE), LogIndex::Shared)?;
+    let path = directory.join(FILE);
+    let source = schema::connect(&path, LogIndex::Shared)?;
     let answered = meta::writes(&source).map_err(failed)?;
+    let missing = answered::missing(&path, &source);
     let copy = NamedTempFile::new_in(folder).map_err(file)?;
     let name = copy.path().to_string_lossy().into_owned();
     source.execute("VACUUM INTO ?1", [name]).map_err(|error| failed(error.into()))?;
@@ -58,7 +62,7 @@ pub fn back_up(directory: &Path, to: &Path) -> Result<Backup, Error> {
     let kept = copy.persist_noclobber(to).map_err(|error| file(error.error))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(file)?;
     let bytes = kept.metadata().map_err(file)?.len();
-    Ok(Backup { episodes, bytes })
+    Ok(Backup { episodes, bytes, missing })
 }
 
 /// Checks a copy: that it is intact, and has at least this number of writes. Returns how many episodes it has.
@@ -87,7 +91,7 @@ pub fn examine(directory: &Path) -> Result<Examination, Error> {
             Err(error) if error.is_damage() && !broken.is_empty() => Vec::new(),
             unreadable => unreadable?,
         };
-        let missing = answered::refuse_incomplete(&path).err().map(|error| error.to_string());
+        let missing = answered::missing(&path, &database);
         let memory = meta::existing_memory(&database).ok().flatten();
         Ok(Examination { memory, episodes: count(&database).ok(), broken, unreadable, missing })
     });

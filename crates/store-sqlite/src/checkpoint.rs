@@ -69,6 +69,18 @@ impl Checkpoint {
 /// With this many frames in the log they are copied into the database, as SQLite does by default.
 const LONG: u64 = 1_000;
 
+/// Copies what the log has into the database, as far as no reader is in the way. So a new memory is in its own file, with its
+/// name, before anything is stored: if its log is lost, the next start knows what was.
+pub(crate) fn at_start(connection: &Connection) {
+    if let Err(error) = copy_log(connection) {
+        tracing::debug!(%error, "cannot copy the write-ahead log into the database at the start");
+    }
+}
+
+fn copy_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
 /// Where a frame of the log begins, in bytes. It begins with the number of a page, of which none is zero.
 fn frame(number: u64, page: u64) -> u64 {
     const HEADER: u64 = 32;
@@ -111,8 +123,7 @@ impl Log {
         if self.frames < LONG {
             return;
         }
-        let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = copied {
+        if let Err(error) = copy_log(connection) {
             tracing::debug!(%error, "cannot copy the write-ahead log into the database; will retry");
         }
     }

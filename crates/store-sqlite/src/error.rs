@@ -2,7 +2,7 @@ use std::io;
 
 use memcloud_domain::Error;
 use memcloud_ports::Damage;
-use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_SHORT_READ};
 use rusqlite::{ErrorCode, ffi};
 
 /// Why a piece of work on the database failed: an error of SQLite, or one of the domain.
@@ -86,6 +86,9 @@ pub(crate) fn storage(
         }
         Some((ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _)) => Error::StorageBusy(source),
         Some((ErrorCode::DatabaseCorrupt, _)) => Error::StorageDamaged { what: format!("{doing}: {source}") },
+        Some((_, SQLITE_IOERR_SHORT_READ)) => {
+            Error::StorageDamaged { what: format!("{doing}: a file of the database is shorter than it was") }
+        }
         _ => Error::Storage { doing, source },
     }
 }

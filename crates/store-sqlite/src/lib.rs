@@ -252,6 +252,7 @@ fn prepare(
     }
     let memory = past(damage, meta, meta::memory(connection, now))?;
     let writes = past(damage, meta, meta::writes(connection))?;
+    checkpoint::at_start(connection);
     Ok((memory, writes))
 }
 

@@ -310,6 +310,36 @@ async fn a_start_with_fewer_writes_than_were_answered_says_so_until_it_is_accept
 }
 
 #[tokio::test]
+async fn a_new_memory_whose_log_is_lost_is_known_and_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = killed(directory.path(), 9).await;
+    let kept = ["", "-answered"].map(|suffix| (suffix, std::fs::read(sibling(&left, suffix)).unwrap()));
+    let log = std::fs::read(sibling(&left, "-wal")).unwrap();
+    for cut in [0, 31, 32, 4_152, 8_240] {
+        let left = directory.path().join(format!("cut to {cut}"));
+        std::fs::create_dir(&left).unwrap();
+        for (suffix, bytes) in &kept {
+            std::fs::write(sibling(&left, suffix), bytes).unwrap();
+        }
+        std::fs::write(sibling(&left, "-wal"), &log[..cut]).unwrap();
+        let examined = memcloud_store_sqlite::examine(&left).unwrap();
+        assert!(examined.broken.is_empty() && examined.unreadable.is_empty(), "cut to {cut}: {examined:?}");
+        let missing = examined.missing.unwrap_or_default();
+        assert!(
+            missing.contains("the last ") && missing.contains("writes that were answered are missing"),
+            "cut to {cut}: {missing}"
+        );
+        let copy = memcloud_store_sqlite::back_up(&left, &left.join("copy")).unwrap();
+        assert_eq!(copy.missing, Some(missing), "cut to {cut}");
+        let found = failure(&open(&left).await).await;
+        assert!(
+            matches!(&found, Error::StorageIncomplete { what, .. } if what.contains("the last ")),
+            "cut to {cut}: {found:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn deletions_of_whole_spaces_are_counted_as_well() {
     let directory = tempfile::tempdir().unwrap();
     let (home, early) = (directory.path().join("running"), directory.path().join("early"));

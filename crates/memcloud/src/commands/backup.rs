@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use memcloud_instance::Engines;
-use memcloud_instance::engines::{holds_memory, sqlite};
+use memcloud_instance::engines::holds_memory;
+use memcloud_instance::engines::sqlite::{self, Backup};
 use serde_json::json;
 
 use crate::commands::Context;
@@ -30,18 +31,32 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         return Err(Failure::new(message, "name its directory with --data-dir"));
     }
     let to = file(&context.sources.expanded("--to", &args.to)?);
-    if to.exists() {
+    // A link that leads nowhere is there as well.
+    if to.symlink_metadata().is_ok() {
         return Err(Failure::new(format!("{} is there already", to.display()), "name a new file with --to"));
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(missing) = folder.filter(|folder| !folder.is_dir()) {
+        let message = format!("the folder {} does not exist", missing.display());
+        return Err(Failure::new(message, "make it, or name another place with --to"));
     }
     let target = to.clone();
     let copied = tokio::task::spawn_blocking(move || sqlite::back_up(&data_dir, &target)).await;
     let copied = copied.map_err(|panic| Failure::new(panic.to_string(), "run 'memcloud doctor'"))??;
-    let (to, episodes, bytes, file) = (to.display().to_string(), copied.episodes, copied.bytes, sqlite::FILE);
-    context.output.answer(&json!({"file": to, "memories": episodes, "bytes": bytes}), |output| {
+    let Backup { episodes, bytes, missing } = copied;
+    let (to, file) = (to.display().to_string(), sqlite::FILE);
+    let values = json!({"file": to, "memories": episodes, "bytes": bytes, "missing": missing});
+    context.output.answer(&values, |output| {
         output.data(format!(
             "{episodes} memories, {bytes} bytes, checked: {to}; to restore, put it into an empty data directory as {file}"
         ));
     });
+    if let Some(missing) = missing {
+        context.output.warn(
+            &format!("the copy has what is left of a memory that lost writes: {missing}"),
+            "keep your earlier backups; the guide to backups says what to do",
+        );
+    }
     Ok(Exit::Ok)
 }
 

@@ -3,7 +3,7 @@ use memcloud_client::ListQuery;
 use memcloud_domain::one_line;
 
 use crate::client::connect;
-use crate::commands::{Context, Place, day_and_time};
+use crate::commands::{Context, Place, day_and_time, warn_unless_ready};
 use crate::failure::{Exit, Failure};
 use crate::output::Line;
 use crate::settings::ClientFlags;
@@ -57,6 +57,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         context.output.value(&Page { episodes: listed, next_cursor: cursor });
     } else if count == 0 {
         context.output.say("nothing is stored there");
+        warn_unless_ready(&client, context.output).await;
     } else if cursor.is_some() {
         context.output.say(format!("the first {count}; --all lists all of them"));
     }

@@ -2,7 +2,7 @@
 
 use memcloud_api::memmachine_v1::Session;
 use memcloud_api::native::Deleted;
-use memcloud_client::Error as ClientError;
+use memcloud_client::{Client, Error as ClientError};
 use memcloud_domain::one_line;
 use serde::Serialize;
 use serde_json::Value;
@@ -116,6 +116,15 @@ pub(crate) fn show_list<T>(items: &[T], line: impl Fn(&T) -> String, empty: &str
     }
     for item in items {
         output.data(one_line(&line(item)));
+    }
+}
+
+/// Warns where nothing was found because the memory is not whole.
+pub(crate) async fn warn_unless_ready(client: &Client, output: Output) {
+    if let Err(ClientError::Refused(refusal)) = client.ready().await
+        && refusal.code.starts_with("storage_")
+    {
+        output.warn(&refusal.detail, refusal.hint.as_deref().unwrap_or("run 'memcloud doctor'"));
     }
 }
 

@@ -4,7 +4,7 @@ use memcloud_domain::one_line;
 use serde_json::{Map, Value};
 
 use crate::client::connect;
-use crate::commands::{Context, Place, day_and_time, metadata};
+use crate::commands::{Context, Place, day_and_time, metadata, warn_unless_ready};
 use crate::failure::{Exit, Failure};
 use crate::output::{Line, Output};
 use crate::settings::ClientFlags;
@@ -37,6 +37,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     context.output.answer(&hits, |output| hits.iter().for_each(|hit| show(hit, explain, output)));
     if hits.is_empty() {
         context.output.say("nothing was found");
+        warn_unless_ready(&client, context.output).await;
         return Ok(Exit::Nothing);
     }
     Ok(Exit::Ok)

@@ -402,6 +402,21 @@ async fn a_start_without_the_log_of_a_killed_server_says_what_is_missing() {
     assert_eq!(ready["code"], "storage_incomplete", "{ready}");
     let doctor = home.run(&["doctor"]);
     assert!(doctor.code == 1 && doctor.stdout.contains("that were answered are missing"), "{doctor:?}");
+    let listed = home.run(&["list", "--group", "other", "--url", &server.url]).ok();
+    assert!(listed.stderr.contains("that were answered are missing"), "{listed:?}");
+    let backup = home.run(&["backup", "--to", home.path("copy").to_str().unwrap()]).ok();
+    assert!(backup.stderr.contains("that were answered are missing"), "{backup:?}");
+}
+
+#[test]
+fn a_backup_says_what_is_wrong_with_its_place() {
+    let home = Home::new();
+    drop(home.serve());
+    std::os::unix::fs::symlink("nowhere", home.path("link")).unwrap();
+    for (to, said) in [("missing/copy", "missing does not exist"), ("link", "link is there already")] {
+        let ran = home.run(&["backup", "--to", home.path(to).to_str().unwrap()]).failed(1);
+        assert!(ran.stderr.contains(said) && ran.stderr.contains("--to"), "{ran:?}");
+    }
 }
 
 #[tokio::test]
