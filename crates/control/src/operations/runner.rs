@@ -198,7 +198,7 @@ impl Run<'_> {
             return self.set_state(OperationState::Succeeded, None, event, change).await;
         }
         let cancelled = self.cancel.is_cancelled();
-        let reason = self.operation.steps.iter().find_map(|step| step.reason.clone()).filter(|_| !cancelled);
+        let reason = self.failure().filter(|_| !cancelled);
         let reason = reason
             .unwrap_or_else(|| Reason::new("the operation was cancelled", "retry it, or begin another one"));
         if self.operation.on_failure == OnFailure::Undo {
@@ -216,6 +216,15 @@ impl Run<'_> {
             ..InstanceChange::default()
         };
         self.set_state(state, Some(&reason), event, change).await
+    }
+
+    /// Why it fails: the reason of the step that ended first, because of which those beside it were interrupted. Once it is
+    /// undone only the journal knows, since a step that is undone ends once more.
+    fn failure(&self) -> Option<Reason> {
+        self.operation.reason.clone().or_else(|| {
+            let failed = self.operation.steps.iter().filter(|step| step.reason.is_some());
+            failed.min_by_key(|step| step.ended_at)?.reason.clone()
+        })
     }
 
     /// Undoes every step that may have had an effect, last first.
