@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::answers::http;
 use crate::home::Home;
+use crate::up::Up;
 
 /// A title, a cleared screen, colors, C1, DEL, overrides, line separators, zero width, tags.
 const HOSTILE: &str =
@@ -253,6 +254,82 @@ fn a_server_cannot_steer_the_terminal() {
         }
         let piped = home.run(&[args, &["--url", &url]].concat());
         assert!(!piped.stderr.contains(is_invisible), "{args:?}: {piped:?}");
+    }
+}
+
+/// What is left on the screen of a terminal, as wide as is assumed of one that does not say it.
+fn screen(printed: &str) -> Vec<String> {
+    const COLUMNS: usize = 80;
+    let mut rows: Vec<String> = Vec::new();
+    let (mut row, mut column) = (0, 0);
+    let mut rest = printed;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '\r' => column = 0,
+            '\n' => (row, column) = (row + 1, 0),
+            '\u{1b}' => {
+                let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap();
+                let count = || rest[1..end].parse::<usize>().unwrap();
+                match &rest[end..=end] {
+                    "A" => row -= count(),
+                    "B" => row += count(),
+                    "K" => rows[row].clear(),
+                    other => assert_eq!(other, "m", "it is not known: {rest:?}"),
+                }
+                rest = &rest[end + 1..];
+            }
+            _ => {
+                if column == COLUMNS {
+                    (row, column) = (row + 1, 0);
+                }
+                rows.resize(rows.len().max(row + 1), String::new());
+                let mut chars: Vec<char> = rows[row].chars().collect();
+                chars.resize(chars.len().max(column + 1), ' ');
+                chars[column] = c;
+                rows[row] = chars.into_iter().collect();
+                column += 1;
+            }
+        }
+    }
+    rows.into_iter().map(|row| row.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn the_steps_of_an_operation_are_a_list_that_is_redrawn_in_place() {
+    let home = Home::new();
+    let _up = Up::start(&home);
+    let create = |args: &[&str]| {
+        let mut command = home.memcloud();
+        command.args(["instances", "create"]).args(args).env("TERM", "xterm").env("NO_COLOR", "1");
+        on_terminal(&mut command)
+    };
+    let drawn = create(&["team"]);
+    assert!(drawn.contains("· verify it"), "it waited at first: {drawn:?}");
+    let left = screen(&drawn);
+    let steps =
+        ["reserve an address", "make the folder", "start the process", "wait until it is ready", "verify it"];
+    for (step, line) in steps.iter().zip(&left) {
+        let took = line.strip_prefix(&format!("✓ {step}  ")).and_then(|rest| rest.strip_suffix(" s"));
+        assert!(took.is_some_and(|seconds| seconds.parse::<f64>().is_ok()), "{left:#?}");
+    }
+    assert!(left[steps.len()].starts_with("team ") && left[steps.len()].contains("running"), "{left:#?}");
+
+    let password = home.write("password", "open-sesame\n");
+    let left = screen(&create(&[
+        "graph",
+        "--neo4j",
+        "bolt://127.0.0.1:1",
+        "--neo4j-password-file",
+        password.to_str().unwrap(),
+    ]));
+    for line in [
+        "↶ reserve an address",
+        "✗ try the connections  bolt://127.0.0.1:1",
+        "· verify it",
+        "error: the operation 'create' failed: ",
+    ] {
+        assert!(left.iter().any(|left| left.starts_with(line)), "{line}: {left:#?}");
     }
 }
 
