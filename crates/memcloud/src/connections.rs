@@ -36,13 +36,14 @@ async fn check(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<String
     let (llm, _) = llm(&sources).map_err(in_fields)?;
     let postgres = async {
         let Some(target) = &engines.postgres else { return Ok(None) };
-        let reached = postgres::reach(target, Arc::clone(clock)).await;
+        let reached = patiently(|| postgres::reach(target, Arc::clone(clock))).await;
         reached.map_err(|error| database_failed(&target.place(), &error))?;
         Ok(Some(format!("PostgreSQL answers at {}", target.place())))
     };
     let graph = async {
         let Some(target) = &engines.graph else { return Ok(None) };
-        neo4j::reach(target).await.map_err(|error| database_failed(&target.place(), &error))?;
+        let reached = patiently(|| neo4j::reach(target)).await;
+        reached.map_err(|error| database_failed(&target.place(), &error))?;
         Ok(Some(format!("Neo4j answers at {}", target.place())))
     };
     let model = async {
@@ -53,6 +54,14 @@ async fn check(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<String
     };
     let found = tokio::try_join!(postgres, graph, model)?;
     Ok([found.0, found.1, found.2].into_iter().flatten().collect())
+}
+
+/// Tries a database that does not answer once more, for four seconds each: one that has just started is slow at first.
+async fn patiently<F: Future<Output = Result<(), Error>>>(reach: impl Fn() -> F) -> Result<(), Error> {
+    match reach().await {
+        Err(Error::Database { kind: DatabaseErrorKind::Silent, .. }) => reach().await,
+        reached => reached,
+    }
 }
 
 async fn model(llm: &Llm) -> Result<String, Reason> {

@@ -28,9 +28,9 @@ fn on_both(database: &Database, name: &str) -> NewInstance {
 }
 
 /// Held by each test that kills consoles here: two at a time would measure the databases, which verifications set limits.
-static KILLS: Mutex<()> = Mutex::new(());
+pub(crate) static KILLS: Mutex<()> = Mutex::new(());
 
-fn database() -> Database {
+pub(crate) fn database() -> Database {
     SharedPostgres::from_environment().create_database()
 }
 

@@ -6,10 +6,14 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
+mod cloning;
+mod connections;
 mod console;
 mod databases;
 mod faults;
 mod killed_console;
 mod kills;
 mod lifecycle;
+mod up;
 mod upgrades;
+mod verifying;

@@ -30,6 +30,13 @@ impl Step for Verify {
         }
         let kept = local.setup.store.keep_evidence(&instance.id, &evidence).await;
         kept.map_err(|error| unkept(&error))?;
+        // That no request was answered any more says less than why.
+        if local.alive(&instance.id)?.is_none() {
+            return Err(Reason::new(
+                "its process ended while it was verified",
+                "it is started again; its log says why it ended",
+            ));
+        }
         let seen = evidence.iter().map(|seen| (seen.criterion.to_string(), json!(seen.outcome)));
         let seen = Value::Object(seen.collect());
         // What was not checked in time is not proven either.
