@@ -51,7 +51,7 @@ impl Machine {
     pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let path = dir.path().to_owned();
-        Self::at(path, dir)
+        Self::at(path, dir, "programs")
     }
 
     /// The folder of the console that `memcloud up` runs on a data directory.
@@ -59,12 +59,13 @@ impl Machine {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("console");
         DirBuilder::new().mode(0o700).create(&path).unwrap();
-        Self::at(path, dir)
+        // It removes the programs that its instances do not run, such as those that upgrades of other tests need.
+        Self::at(path, dir, "programs-of-up")
     }
 
-    fn at(path: PathBuf, dir: TempDir) -> Self {
-        // All tests share one copy of the program, which is large.
-        let programs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
+    fn at(path: PathBuf, dir: TempDir, programs: &str) -> Self {
+        // Tests share one copy of the program, which is large.
+        let programs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(programs);
         std::fs::create_dir_all(&programs).unwrap();
         symlink(programs, path.join("programs")).unwrap();
         Self { path, _dir: dir, ports: free_ports() }
