@@ -12,6 +12,8 @@ use crate::{Error, Refusal, ServerKind};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_mins(2);
+/// The same for a console, which answers at once and does the work later.
+const CONSOLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The time limit of a whole streamed answer.
 pub(crate) const STREAM_TIMEOUT: Duration = Duration::from_hours(1);
 /// What is encoded in a part of a path: all but the characters that RFC 3986 calls unreserved.
@@ -35,7 +37,8 @@ impl Http {
         let url = parsed
             .filter(Url::has_host)
             .ok_or_else(|| Error::InvalidUrl { server, given: shown_address(url) })?;
-        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
+        let timeout = if server == ServerKind::Console { CONSOLE_TIMEOUT } else { TIMEOUT };
+        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(timeout);
         // No proxy is between this machine and itself.
         if url.host_str().is_some_and(is_loopback) {
             builder = builder.no_proxy();

@@ -66,10 +66,22 @@ async fn patiently<F: Future<Output = Result<(), Error>>>(reach: impl Fn() -> F)
 
 async fn model(llm: &Llm) -> Result<String, Reason> {
     let name = format!("the model {} at {}", llm.model, llm.endpoint.address());
-    match tokio::time::timeout(MODEL_WITHIN, ask(llm)).await {
-        Ok(Ok(answer)) => Ok(format!("{name} answers in {:.1} s", answer.seconds)),
-        Ok(Err(message)) => Err(Reason::new(message, "correct 'base_url', 'api_key' and 'model' of 'llm'")),
-        Err(_) => Ok(format!("{name} has not answered yet; the verification waits longer")),
+    let endpoint = llm.open();
+    // A model may have to be loaded first; an endpoint that lives says meanwhile which models it has.
+    let (answered, listed) = tokio::join!(
+        tokio::time::timeout(MODEL_WITHIN, ask(llm)),
+        tokio::time::timeout(MODEL_WITHIN, endpoint.models())
+    );
+    match (answered, listed) {
+        (Ok(Ok(answer)), _) => Ok(format!("{name} answers in {:.1} s", answer.seconds)),
+        (Ok(Err(message)), _) => {
+            Err(Reason::new(message, "correct 'base_url', 'api_key' and 'model' of 'llm'"))
+        }
+        (Err(_), Ok(_)) => Ok(format!("{name} has not answered yet; the verification waits longer")),
+        (Err(_), Err(_)) => Err(Reason::new(
+            format!("{name} does not answer within {} s", MODEL_WITHIN.as_secs()),
+            "check that the endpoint runs, and that 'base_url' of 'llm' names it",
+        )),
     }
 }
 
@@ -173,6 +185,20 @@ mod tests {
         };
         let reason = check(&Settings { llm: Some(llm), ..Settings::default() }).await.unwrap_err();
         assert!(reason.message.contains(&address) && !format!("{reason:?}").contains("sesame"), "{reason:?}");
+    }
+
+    #[tokio::test]
+    async fn a_model_that_accepts_and_never_answers_is_named_after_ten_seconds() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let llm = instances::Llm {
+            base_url: Some(format!("http://{address}/v1")),
+            api_key: None,
+            model: "m".into(),
+        };
+        let reason = check(&Settings { llm: Some(llm), ..Settings::default() }).await.unwrap_err();
+        assert!(reason.message.contains(&format!("{address}/v1 does not answer within 10 s")), "{reason:?}");
+        assert!(reason.hint.contains("'base_url' of 'llm'"), "{reason:?}");
     }
 
     #[tokio::test]

@@ -163,6 +163,21 @@ async fn tokens_open_what_their_scopes_and_the_role_permit() {
 }
 
 #[tokio::test]
+async fn a_token_opens_the_console_whose_disk_is_full() {
+    let (dir, store) = open();
+    let port: Arc<dyn ControlStore> = store.clone();
+    let accounts = Accounts::new(port, Arc::new(TickingClock::default()));
+    let owner = accounts.first_owner().await.unwrap();
+    let caller = Caller::system(owner.organization.clone());
+    let (secret, _) = accounts.create_token(&caller, &owner.id, "ci", Rights::ALL, None).await.unwrap();
+    let full =
+        "CREATE TRIGGER full BEFORE UPDATE ON tokens BEGIN SELECT raise(FAIL, 'the disk is full'); END";
+    rusqlite::Connection::open(dir.path().join("console.db")).unwrap().execute_batch(full).unwrap();
+    let identity = accounts.identify(secret.expose_secret()).await.unwrap().unwrap();
+    assert_eq!((identity.user, identity.token.last_used_at), (owner, None));
+}
+
+#[tokio::test]
 async fn a_link_signs_in_once_and_a_new_password_ends_sessions() {
     let (_dir, store) = open();
     let port: Arc<dyn ControlStore> = store.clone();

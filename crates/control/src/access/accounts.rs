@@ -92,7 +92,10 @@ impl Accounts {
         }
         let is_noted = |used: Timestamp| now.as_micros() - used.as_micros() < USE_PRECISION;
         if !token.last_used_at.is_some_and(is_noted) {
-            self.store.note_token_use(&token.id, now).await?;
+            // On a full disk people still look.
+            if let Err(error) = self.store.note_token_use(&token.id, now).await {
+                tracing::debug!(%error, "cannot note the use of a token");
+            }
         }
         let of_role = user.role.rights();
         let rights = token.scopes.iter().filter(|right| of_role.contains(*right)).collect();

@@ -16,6 +16,7 @@ use strum::{Display, EnumString, IntoStaticStr};
 pub use event::{Event, EventKind};
 pub use plan::{OnFailure, Plan, PlannedStep};
 pub use runner::Runner;
+pub(crate) use step::interrupted;
 pub use step::{Job, Step, StepRecord, StepState};
 
 use crate::instances::{Reason, State, Wanted};

@@ -10,7 +10,9 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, EventKind, Job, OnFailure, Operation, OperationState, Step, StepRecord, StepState};
+use super::{
+    Event, EventKind, Job, OnFailure, Operation, OperationState, Step, StepRecord, StepState, interrupted,
+};
 use crate::instances::{Instance, Reason};
 use crate::store::{ControlStore, InstanceChange};
 use crate::targets::Targets;
@@ -461,8 +463,4 @@ fn too_slow(limit: Duration) -> Reason {
         format!("the step took more than {} seconds", limit.as_secs()),
         "retry the operation; 'memcloud instances logs' shows what the instance was doing",
     )
-}
-
-fn interrupted() -> Reason {
-    Reason::new("the step was interrupted", "retry the operation")
 }

@@ -54,6 +54,11 @@ impl Job {
     }
 }
 
+/// Why a step failed that was asked to stop.
+pub(crate) fn interrupted() -> Reason {
+    Reason::new("the step was interrupted", "retry the operation")
+}
+
 /// What a step is.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString, IntoStaticStr,

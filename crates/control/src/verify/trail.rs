@@ -18,6 +18,9 @@ const RECEIVED_CHARS: usize = 400;
 /// What to do when an instance answers too late or not at all.
 const OVERLOADED: &str =
     "read the log of the instance, and check that its machine and its databases are not overloaded";
+/// What to do when an answer that needs the language model comes too late.
+const SLOW_LLM: &str =
+    "check that the language model answers: 'memcloud doctor' asks it, and so does its own API";
 /// What to do when something else than an instance answers.
 const STRANGER: &str =
     "check that the address is that of the instance, and that no other program answers there";
@@ -27,24 +30,26 @@ pub(super) struct Request {
     line: String,
     body: Option<Value>,
     limit: Option<Duration>,
+    /// What to do when there is no answer in time.
+    hint: &'static str,
 }
 
 impl Request {
     pub(super) fn get(path: &str) -> Self {
-        Self { line: format!("GET {path}"), body: None, limit: None }
+        Self { line: format!("GET {path}"), body: None, limit: None, hint: OVERLOADED }
     }
 
     pub(super) fn delete(path: &str) -> Self {
-        Self { line: format!("DELETE {path}"), body: None, limit: None }
+        Self { line: format!("DELETE {path}"), ..Self::get(path) }
     }
 
     pub(super) fn post(path: &str, body: &impl Serialize) -> Self {
-        Self { line: format!("POST {path}"), body: serde_json::to_value(body).ok(), limit: None }
+        Self { line: format!("POST {path}"), body: serde_json::to_value(body).ok(), ..Self::get(path) }
     }
 
-    /// The same request, which may take as long as this.
-    pub(super) fn within(self, limit: Duration) -> Self {
-        Self { limit: Some(limit), ..self }
+    /// The same request, which waits for the language model and may take as long as this.
+    pub(super) fn of_llm(self, limit: Duration) -> Self {
+        Self { limit: Some(limit), hint: SLOW_LLM, ..self }
     }
 
     fn shown(&self) -> String {
@@ -145,7 +150,7 @@ impl<'a> Trail<'a> {
         let answer = self.limited(limit, call).await?;
         let answer = answer.map_err(|limit| {
             let seconds = limit.as_secs_f64();
-            Finding::failed(format!("{} was not answered within {seconds:.1} s", request.line), OVERLOADED)
+            Finding::failed(format!("{} was not answered within {seconds:.1} s", request.line), request.hint)
         });
         let unanswered = match &answer {
             Err(finding) => Some(finding.reason.clone()),

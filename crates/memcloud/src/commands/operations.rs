@@ -113,7 +113,8 @@ fn show(operation: &Operation, context: &Context) {
 /// A step as one line: state, time, title, reason.
 fn step_line(step: &Step) -> String {
     let moment = |at: &Option<String>| at.as_deref()?.parse::<Timestamp>().ok();
-    let took = moment(&step.started_at).zip(moment(&step.ended_at));
+    // A step that is undone ended long after it had begun.
+    let took = moment(&step.started_at).zip(moment(&step.ended_at)).filter(|_| step.state != "undone");
     let took = took.map(|(from, to)| format!("{:.1} s", (to.as_micros() - from.as_micros()) as f64 / 1e6));
     let reason = step.reason.as_ref().map(|reason| format!(": {}", reason.message)).unwrap_or_default();
     format!("  {:<8}  {:>7}  {}{reason}", step.state, took.unwrap_or_default(), step.title)

@@ -71,9 +71,20 @@ impl Up {
 
     /// Kills the console alone, and starts the next one, which is not ready yet.
     pub(crate) fn kill_and_start(&mut self) {
+        self.kill();
+        self.process = spawn(&self.machine);
+    }
+
+    /// Kills the console alone.
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Starts the console after one that was killed, and waits until it is ready.
+    pub(crate) fn start_again(&mut self) {
         self.process = spawn(&self.machine);
+        self.is_ready();
     }
 
     /// Waits until the console that was started last is ready.

@@ -68,6 +68,61 @@ fn an_instance_that_is_killed_while_it_is_verified_is_not_called_running_until_i
     assert!(up.memcloud(&["search", "Lisbon", "--instance", "one"]).contains("I moved to Lisbon in May"));
 }
 
+#[test]
+fn a_verification_that_is_cancelled_proves_nothing_and_forgets_nothing() {
+    let up = Up::start();
+    let id = up.create(&embedded("one")).id;
+    // It may have proven everything already.
+    let cancelled = std::iter::from_fn(|| {
+        let begun = up.verifying(&id);
+        up.block_on(up.api.cancel(&begun.id));
+        let ended = up.ended(&begun);
+        say(&format!("{} {}", ended.kind, ended.state));
+        Some(ended)
+    });
+    let cancelled = cancelled.take(100).find(|ended| ended.state == "cancelled").unwrap();
+    let step = &cancelled.steps[0];
+    assert_eq!((step.state.as_str(), &step.outputs), ("failed", &None), "{cancelled:?}");
+    let instance = up.instance(&id).unwrap();
+    let states: Vec<_> = instance.capabilities.iter().map(|seen| (&*seen.name, &*seen.state)).collect();
+    assert_eq!(
+        states[..2],
+        [("memory_working", "yes"), ("persistence", "yes")],
+        "the earlier evidence stays"
+    );
+    up.comes_back(&id, Timestamp::UNIX_EPOCH);
+    let created = std::iter::repeat_with(|| {
+        let begun = up.begin_create(&embedded("two")).operation;
+        up.event(&begun, |event| event.step.as_deref() == Some("verify"));
+        up.block_on(up.api.cancel(&begun.id));
+        let ended = up.ended(&begun);
+        if ended.state == "succeeded" {
+            let made = up.instance(&ended.instance).unwrap();
+            assert_eq!(made.capabilities[0].state, "yes", "only what passed is running: {made:?}");
+            up.ended(&up.delete(&made).operation);
+        }
+        ended
+    });
+    let cancelled = created.take(100).find(|ended| ended.state == "cancelled").unwrap();
+    let undone = up.instance(&cancelled.instance).unwrap();
+    assert_eq!((undone.state.as_str(), &undone.url), ("failed", &None), "{undone:?}");
+    assert_eq!(up.machine.processes().len(), 2, "what was made is undone");
+}
+
+#[test]
+fn an_instance_that_dies_with_its_console_before_it_is_ready_is_made_all_the_same() {
+    let mut up = Up::start();
+    let begun = up.begin_create(&embedded("one"));
+    let id = begun.instance.id;
+    up.event(&begun.operation, |event| event.step.as_deref() == Some("ready"));
+    up.kill();
+    up.kill_instance(&id);
+    up.start_again();
+    let ended = up.ended(&begun.operation);
+    assert_eq!(ended.state, "succeeded", "{ended:?}");
+    assert_eq!(up.machine.processes().len(), 2);
+}
+
 /// What a database server does.
 enum Server {
     Dies,

@@ -16,7 +16,7 @@ pub(crate) mod verify;
 use axum::Json;
 use axum::http::StatusCode;
 use memcloud_api::console::{Accepted, Capability, Evidence, Instance as ApiInstance};
-use memcloud_control::{Caller, Instance, InstanceId, Operation, OperationKind, verify as verified};
+use memcloud_control::{Caller, Instance, InstanceId, Operation, OperationKind, State, verify as verified};
 use memcloud_domain::Timestamp;
 use memcloud_http::ApiError;
 use serde_json::Value;
@@ -55,7 +55,8 @@ fn shown(instance: Instance, capabilities: Vec<verified::Capability>) -> ApiInst
         name: instance.name.into(),
         target: instance.target.to_string(),
         topology: instance.topology.to_string(),
-        url: instance.url,
+        // One that could not be made has given its address back.
+        url: instance.url.filter(|_| instance.state != State::Failed),
         state: instance.state.to_string(),
         wanted: instance.wanted.to_string(),
         reason: instance.reason.map(reason),

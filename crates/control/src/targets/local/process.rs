@@ -236,7 +236,7 @@ fn ended_early(log: &Path, from: u64, status: Option<ExitStatus>) -> Reason {
         let lines = if lines.is_empty() { lines } else { format!(": {lines}") };
         Reason::new(
             format!("the process ended{status} before it was ready{lines}"),
-            "read its log with 'memcloud instances logs', then start it again",
+            "retry the operation; while the instance is there, 'memcloud instances logs' shows its log",
         )
     })
 }

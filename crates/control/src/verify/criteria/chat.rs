@@ -52,7 +52,7 @@ async fn asks(trail: &Trail<'_>, client: &Client, session: &str, id: EpisodeId) 
 
 async fn say(trail: &Trail<'_>, client: &Client, session: &str, text: &str) -> Result<ChatAnswer, Finding> {
     let turn = trail.run.script.turn(session, text);
-    let request = Request::post("/v1/chat", &turn).within(trail.left());
+    let request = Request::post("/v1/chat", &turn).of_llm(trail.left());
     let answer = trail.send(request, client.chat(&turn)).await?;
     if answer.content.trim().is_empty() {
         let hint = "check that the language model answers with text";

@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let how = DeleteInstance { confirm, data: Some(data.to_owned()) };
     let accepted = console.delete_instance(&instance.id, &how).await?;
     let said = match args.data {
-        Data::Keep => format!("'{name}' is removed; 'memcloud leftovers' lists where its data are"),
+        Data::Keep => format!("'{name}' is removed; 'memcloud leftovers' lists the data that stay"),
         Data::Delete => format!("'{name}' is removed, with its data"),
     };
     follow(&console, accepted, &args.wait, context, |_| context.output.say(said)).await

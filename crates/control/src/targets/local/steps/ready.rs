@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::START;
 use crate::instances::Reason;
-use crate::operations::{Job, Step};
+use crate::operations::{Job, Step, interrupted};
 use crate::store::InstanceChange;
 use crate::targets::local::{Local, process};
 
@@ -16,10 +16,14 @@ pub(super) struct Ready(pub(super) Arc<Local>);
 #[async_trait]
 impl Step for Ready {
     async fn run(&self, job: &Job) -> Result<Value, Reason> {
-        let from = job.outputs.get(START).and_then(|start| start["log_from"].as_u64()).unwrap_or_default();
+        let started = job.outputs.get(START).and_then(|start| start["log_from"].as_u64());
+        // What ended this console may have ended the process as well.
+        let from = match started.filter(|_| self.0.alive(&job.instance.id).is_ok_and(|pid| pid.is_some())) {
+            Some(from) => from,
+            None => self.0.start(&job.instance).await?,
+        };
         let ready = job.stop.run_until_cancelled(self.0.await_ready(&job.instance, from)).await;
-        let record =
-            ready.ok_or_else(|| Reason::new("the step was interrupted", "retry the operation"))??;
+        let record = ready.ok_or_else(interrupted)??;
         let change = InstanceChange {
             url: Some(record.url.clone()),
             version: Some(record.version.clone()),

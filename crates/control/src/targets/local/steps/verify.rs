@@ -6,7 +6,7 @@ use memcloud_client::Client;
 use serde_json::{Value, json};
 
 use crate::instances::{Instance, Reason};
-use crate::operations::{Job, Step};
+use crate::operations::{Job, Step, interrupted};
 use crate::targets::local::{Local, unkept};
 use crate::verify::{Criterion, Evidence, Options, Outcome, Restart, verdict, verify};
 
@@ -27,6 +27,10 @@ impl Step for Verify {
         if is_only_slow(&evidence) && !job.stop.is_cancelled() {
             job.say("it was too slow; the caches and query plans of a fresh start are cold, so it is verified once more");
             evidence = verify(&local.client(instance).await?, &options, &restart, &*local.setup.clock).await;
+        }
+        // What was not checked because it was to stop says nothing about the instance.
+        if job.stop.is_cancelled() {
+            return Err(interrupted());
         }
         let kept = local.setup.store.keep_evidence(&instance.id, &evidence).await;
         kept.map_err(|error| unkept(&error))?;
