@@ -19,7 +19,9 @@ mod spaces;
 use secrecy::SecretString;
 
 pub use chat::{ChatEvent, ChatStream};
-pub use console::{Console, InstancesQuery, OperationEvents, OperationsQuery};
+pub use console::{
+    Console, EventStream, InstancesQuery, LogParts, OperationEvents, OperationsQuery, StreamEvent,
+};
 pub use error::{Error, Refusal, ServerKind};
 pub use facts::FactQuery;
 use http::Http;

@@ -21,6 +21,9 @@ pub(crate) fn refused(error: Error) -> ApiError {
         Error::UserExists(_) => conflict("user_exists"),
         Error::Busy(_) => conflict("operation_running"),
         Error::LastOwner => conflict("last_owner"),
+        Error::NotFirstOrganization => {
+            ApiError::new(StatusCode::FORBIDDEN, message, "not_first_organization")
+        }
         Error::WrongState { hint, .. } => conflict("wrong_state").with_hint(hint),
         Error::InvalidName(_) => invalid("name", message, "invalid_name"),
         Error::Invalid { field, message } => invalid(field, message, "invalid_value"),

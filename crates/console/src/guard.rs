@@ -1,12 +1,12 @@
 //! Who may call: the holder of a token, or a browser that signed in.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use memcloud_control::access::{Identity, Refused};
-use memcloud_domain::{Caller, KeyId};
-use memcloud_http::{ApiError, Peer, bearer, has_room, note_caller};
+use memcloud_domain::{Caller, KeyId, Right};
+use memcloud_http::{ApiError, OnMissingRight, Peer, bearer, has_room, note_caller};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::App;
@@ -37,6 +37,7 @@ pub(crate) async fn users(State(app): State<App>, mut request: Request, next: Ne
             note_caller(&id);
             let extensions = request.extensions_mut();
             extensions.insert(Caller::with_rights(id, identity.rights));
+            extensions.insert(OnMissingRight(no_scope));
             extensions.insert(identity.caller(address));
             extensions.insert(identity);
             extensions.insert(shown);
@@ -70,6 +71,12 @@ pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<&str> {
     let mut cookies =
         lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
     cookies.find(|(name, _)| *name == SESSION).map(|(_, token)| token)
+}
+
+/// The token lacks a scope, or its user's role the right.
+pub(crate) fn no_scope(missing: Right) -> ApiError {
+    let detail = format!("this token does not permit '{missing}'");
+    ApiError::new(StatusCode::FORBIDDEN, detail, "forbidden_right")
 }
 
 fn no_token() -> ApiError {

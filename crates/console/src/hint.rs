@@ -46,6 +46,7 @@ pub(crate) fn of(code: &str, _database: Option<(Database, DatabaseErrorKind)>) -
         "unknown_link" => "ask an owner for a new link; each works once, for fifteen minutes",
         "forbidden_right" => "use a token with this scope, of a user whose role permits it",
         "forbidden_scope" => "leave this scope out: no token permits more than its maker may do",
+        "not_first_organization" => "ask an owner of the organization that was made with the console",
         "forbidden_host" => "call it as localhost or 127.0.0.1",
         "forbidden_origin" => "call it from the console's own pages, or from a program without an Origin",
         "not_found" => "check the id; the lists of the API have all that there are",

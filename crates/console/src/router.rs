@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    audit, doctor, instances, keys, leftovers, live, openapi as openapi_document, operations, plan, sign_in,
-    tokens, users,
+    audit, doctor, instances, keys, leftovers, live, openapi as openapi_document, operations, organizations,
+    plan, sign_in, tokens, users,
 };
 use crate::{App, guard, hint, sites};
 
@@ -93,6 +93,8 @@ fn for_users() -> OpenApiRouter<App> {
         users::list::list,
         users::change::change,
         users::delete::delete,
+        organizations::create,
+        sign_in::change_password::change,
         tokens::create::create,
         tokens::list::list,
         tokens::revoke::revoke,

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use memcloud_control::access::{Password, Role, SignIn, Token, TokenHash, TokenKind, User};
-use memcloud_control::{AuditEntry, Error, OrganizationId, TokenId, UserId, UserStore};
+use memcloud_control::{Actor, AuditEntry, Error, OrganizationId, TokenId, UserId, UserStore};
 use memcloud_domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -22,6 +22,14 @@ impl UserStore for SqliteControlStore {
             insert(tx, &owner, None)?;
             record(tx, &audit)?;
             Ok(owner)
+        })
+        .await
+    }
+
+    async fn first_organization(&self) -> Result<Option<OrganizationId>, Error> {
+        self.work("reading the first organization", move |tx| {
+            let first = "SELECT id FROM organizations ORDER BY created_at, id LIMIT 1";
+            Ok(tx.query_row(first, [], |row| parsed(row, "id")).optional()?)
         })
         .await
     }
@@ -87,7 +95,11 @@ impl UserStore for SqliteControlStore {
             let changed = read(tx, &organization, &id)?;
             require_owner(tx, &organization)?;
             if password.is_some() {
-                tx.execute("DELETE FROM tokens WHERE user = ?1 AND kind = 'session'", [id.as_str()])?;
+                let own = if let Actor::User { token, .. } = &audit.actor { token.as_ref() } else { None };
+                tx.execute(
+                    "DELETE FROM tokens WHERE user = ?1 AND kind = 'session' AND id IS NOT ?2",
+                    params![id.as_str(), own.map(TokenId::as_str)],
+                )?;
             }
             record(tx, &audit)?;
             Ok(changed)

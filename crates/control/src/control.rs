@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use memcloud_api::native::{CreatedKey, Key, NewKey};
 use memcloud_client::Client;
 use memcloud_domain::{Clock, Timestamp};
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 use crate::doctor::Examined;
 use crate::instances::{Name, Settings, State, TargetKind, Topology, Wanted};
 use crate::operations::{Event, Runner};
-use crate::reconcile::Operations;
+use crate::reconcile::{Operations, Probe};
 use crate::secrets::Secrets;
 use crate::store::{ControlStore, Page, PageQuery};
 use crate::targets::{Leftover, LogPart, LogPosition, Targets};
@@ -373,7 +374,7 @@ impl Control {
         part.map_err(|reason| Error::WrongState { message: reason.message, hint: reason.hint })
     }
 
-    /// Examines the parts of the control plane that the caller's organization rests on.
+    /// Examines now the parts of the control plane that the caller's organization rests on.
     pub async fn doctor(&self, caller: &Caller) -> Vec<Examined> {
         let all = PageQuery { limit: usize::MAX, cursor: None };
         let instances = match self.instances(caller, None, &all).await {
@@ -387,16 +388,28 @@ impl Control {
             }
         }
         let mut parts = vec![Examined::database(None), Examined::sealing_key(unreadable)];
-        parts.extend(instances.into_iter().map(Examined::instance));
+        // Side by side: one that does not answer delays no other.
+        let observed = instances.into_iter().map(async |instance| {
+            let target = self.targets.get(instance.target);
+            let observed = Probe::default().observe(&instance, &**target, self).await;
+            Examined::instance(instance, observed)
+        });
+        parts.extend(join_all(observed).await);
         parts
     }
 
-    /// What is there and belongs to no instance.
-    pub async fn leftovers(&self) -> Result<Vec<Leftover>, Error> {
+    /// What is there and belongs to no instance, as far as it is of the caller's organization. What is of none concerns the one
+    /// that runs the machine.
+    pub async fn leftovers(&self, caller: &Caller) -> Result<Vec<Leftover>, Error> {
+        let runs_machine = self.store.first_organization().await?.as_ref() == Some(&caller.organization);
         let mut known =
             self.store.instances(None, None, &PageQuery { limit: usize::MAX, cursor: None }).await?.items;
         known.extend(self.store.removed_instances().await?);
-        Ok(self.targets.get(TargetKind::Local).leftovers(&known).await)
+        let mut found = self.targets.get(TargetKind::Local).leftovers(&known).await;
+        found.retain(|leftover| {
+            leftover.organization.as_ref().map_or(runs_machine, |owner| *owner == caller.organization)
+        });
+        Ok(found)
     }
 
     fn instance_of(&self, caller: &Caller, new: &NewInstance) -> Result<Instance, Error> {

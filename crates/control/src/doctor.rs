@@ -4,6 +4,8 @@ use memcloud_domain::with_causes;
 use strum::{Display, IntoStaticStr};
 
 use crate::instances::{Instance, Name, Reason, State, Wanted};
+use crate::reconcile::{Observation, Readiness, no_answer};
+use crate::targets::Observed;
 use crate::{Error, SealError};
 
 /// A part that an organization's instances rest on.
@@ -63,9 +65,21 @@ impl Examined {
         Self::of(Part::SealingKey, reason)
     }
 
-    pub(crate) fn instance(instance: Instance) -> Self {
+    /// An instance, and what was observed of it just now.
+    pub(crate) fn instance(instance: Instance, observed: Observation) -> Self {
+        let name = instance.name;
+        let broken = match (observed.process, observed.readiness) {
+            (Observed::Gone, _) => Some(Reason::new(
+                "its process ended by itself",
+                "it is started again; its log says why it ended",
+            )),
+            (Observed::Alive, Readiness::Unknown) => Some(no_answer()),
+            (Observed::Alive, Readiness::NotReady(reason)) => Some(reason),
+            (Observed::Alive, Readiness::Ready) => None,
+        };
         let state = match instance.state {
-            State::Running | State::Removed => PartState::Ok,
+            State::Running => return Self::of(Part::Instance(name), broken),
+            State::Removed => PartState::Ok,
             State::Stopped if instance.wanted == Wanted::Stopped => PartState::Ok,
             State::Degraded | State::Crashed | State::Failed | State::Stopped => PartState::Failed,
             State::Queued | State::Preparing | State::Deploying | State::Checking | State::Removing => {
@@ -73,7 +87,7 @@ impl Examined {
             }
         };
         let reason = instance.reason.filter(|_| state != PartState::Ok);
-        Self { part: Part::Instance(instance.name), state, reason }
+        Self { part: Part::Instance(name), state, reason }
     }
 
     fn of(part: Part, reason: Option<Reason>) -> Self {

@@ -39,6 +39,9 @@ pub enum Error {
     /// The last owner of an organization cannot be removed or lose that role.
     #[error("an organization needs an owner, and this is the last one")]
     LastOwner,
+    /// Only the organization that runs the machine may do this.
+    #[error("only owners of the console's first organization may do this")]
+    NotFirstOrganization,
     /// A secret cannot be read.
     #[error("a sealed secret cannot be opened")]
     Sealed(#[from] SealError),

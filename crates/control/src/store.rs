@@ -199,7 +199,10 @@ pub trait UserStore: Send + Sync {
     /// Makes the organization and its first owner, unless there is a user already. Returns the owner.
     async fn first_owner(&self, owner: &User, audit: &AuditEntry) -> Result<User, Error>;
 
-    /// Keeps a new user. [`Error::UserExists`] if the console has one of the name.
+    /// The organization that was made first: it runs the machine.
+    async fn first_organization(&self) -> Result<Option<OrganizationId>, Error>;
+
+    /// Keeps a new user, and its organization where that is new. [`Error::UserExists`] if the console has one of the name.
     async fn create_user(
         &self,
         user: &User,
@@ -213,7 +216,7 @@ pub trait UserStore: Send + Sync {
     /// The user of this name with the hash of its password.
     async fn user_named(&self, name: &str) -> Result<Option<(User, Option<Password>)>, Error>;
 
-    /// Changes a user's role or password. A new password ends the user's sign-ins. [`Error::LastOwner`] if no owner would
+    /// Changes a user's role or password. A new password ends the user's sign-ins, except the one that changes it. [`Error::LastOwner`] if no owner would
     /// be left.
     async fn change_user(
         &self,

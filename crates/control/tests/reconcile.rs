@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
 use memcloud_control::instances::TargetKind;
+use memcloud_control::operations::OnFailure;
 use memcloud_control::reconcile::{Action, History, Observation, Readiness, decide};
 use memcloud_control::targets::Observed;
 use memcloud_control::{
@@ -208,7 +209,7 @@ proptest! {
                 prop_assert_eq!(kind, of_wanted);
                 prop_assert!(!matches!(instance.state, State::Failed | State::Removed));
                 history.attempted(at(now));
-                instance.state = if succeeds { kind.state_after() } else { kind.state_after_failure() };
+                instance.state = if succeeds { kind.state_after() } else { kind.state_after_failure(OnFailure::Keep) };
                 instance.reason = (!succeeds).then(|| Reason::new("it failed", "retry"));
             }
         }

@@ -27,6 +27,10 @@ pub struct Allowed<N> {
     needs: PhantomData<N>,
 }
 
+/// How a server whose callers show no keys refuses one that lacks a right. Its guard leaves this on requests.
+#[derive(Clone, Copy)]
+pub struct OnMissingRight(pub fn(Right) -> ApiError);
+
 /// Rights that a handler needs, all of them.
 pub trait Needs {
     /// Each of them.
@@ -76,7 +80,12 @@ impl<S: Sync, N: Needs> FromRequestParts<S> for Allowed<N> {
         // The guard leaves a caller on every request that it passes on. Without one the request is refused.
         let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(ApiError::no_key)?;
         match N::RIGHTS.iter().find(|right| !caller.may(**right)) {
-            Some(missing) => Err(ApiError::forbidden_right(*missing)),
+            Some(missing) => {
+                let of_server = parts.extensions.get::<OnMissingRight>();
+                let refuse: fn(Right) -> ApiError =
+                    of_server.map_or(ApiError::forbidden_right, |of_server| of_server.0);
+                Err(refuse(*missing))
+            }
             None => Ok(Self { caller, needs: PhantomData }),
         }
     }

@@ -32,7 +32,9 @@ mod request_id;
 mod shared_errors;
 mod strangers;
 
-pub use allowed::{Admin, Allowed, NamesRights, Needs, Read, ReadAndWrite, Write, bearer, document};
+pub use allowed::{
+    Admin, Allowed, NamesRights, Needs, OnMissingRight, Read, ReadAndWrite, Write, bearer, document,
+};
 pub use body::{BodyLimits, NoBody, TypedBody};
 pub use body_size::largest_request;
 pub use descriptors::raise_descriptor_limit;

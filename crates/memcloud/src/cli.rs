@@ -7,7 +7,7 @@ use memcloud_domain::{one_line, visible};
 
 use crate::commands::{
     add, audit, backup, chat, completions, doctor, export, forget, import, instances, keys, leftovers, list,
-    model, operations, plan, search, serve, sessions, spaces, tokens, up, users, verify,
+    model, operations, organizations, plan, search, serve, sessions, spaces, tokens, up, users, verify,
 };
 
 /// A lasting memory for AI agents: store what was said, find it again
@@ -58,6 +58,7 @@ pub(crate) enum Command {
     Operations(operations::Args),
     Leftovers(leftovers::Args),
     Users(users::Args),
+    Organizations(organizations::Args),
     Tokens(tokens::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),

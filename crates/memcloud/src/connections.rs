@@ -124,27 +124,45 @@ fn database_failed(place: &str, error: &Error) -> Reason {
             "check that {database} runs, and that 'connection_string' of '{}' names it",
             field(*database)
         ),
-        error => hint(error).to_owned(),
+        Error::Database { database: Database::Postgres, kind: DatabaseErrorKind::Untrusted, .. } => {
+            "have this machine trust the authority that signed the certificate; on a network that you trust, add 'sslmode=disable' to \
+             'connection_string' of 'postgres'"
+                .to_owned()
+        }
+        Error::Database { database: Database::Neo4j, kind: DatabaseErrorKind::Untrusted, .. } => {
+            "have this machine trust the authority that signed the certificate, and use the host that it names in \
+             'connection_string' of 'neo4j'"
+                .to_owned()
+        }
+        error => in_words(hint(error)),
     };
     Reason::new(format!("{place}: {}", with_causes(error)), hint)
 }
 
 /// A failure of a setting, in the words of a request.
 fn in_fields(failure: Failure) -> Reason {
-    const FIELDS: [(&str, &str); 5] = [
+    Reason::new(in_words(&failure.message), in_words(&failure.hint))
+}
+
+/// A text about settings, in the words of a request.
+fn in_words(text: &str) -> String {
+    const FIELDS: [(&str, &str); 8] = [
+        ("NEO4J_USER", "'username' of 'neo4j'"),
+        ("DB_HOST", "'connection_string' of 'postgres'"),
+        (", lower DB_POOL,", ""),
         ("NEO4J_URI", "'connection_string' of 'neo4j'"),
         ("NEO4J_PASSWORD_FILE", "'password' of 'neo4j'"),
         ("NEO4J_PASSWORD", "'password' of 'neo4j'"),
         ("DATABASE_URL", "'connection_string' of 'postgres'"),
         ("OPENAI_BASE_URL", "'base_url' of 'llm'"),
     ];
-    let translated =
-        |text: String| FIELDS.iter().fold(text, |text, (variable, field)| text.replace(variable, field));
-    Reason::new(translated(failure.message), translated(failure.hint))
+    FIELDS.iter().fold(text.to_owned(), |text, (variable, field)| text.replace(variable, field))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
     use memcloud_control::instances::{self, Connection};
 
@@ -199,6 +217,23 @@ mod tests {
         let reason = check(&Settings { llm: Some(llm), ..Settings::default() }).await.unwrap_err();
         assert!(reason.message.contains(&format!("{address}/v1 does not answer within 10 s")), "{reason:?}");
         assert!(reason.hint.contains("'base_url' of 'llm'"), "{reason:?}");
+    }
+
+    #[tokio::test]
+    async fn a_database_without_tls_is_explained_in_the_words_of_the_request() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // PostgreSQL without TLS answers the request for it so.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                stream.read_exact(&mut [0; 8]).unwrap();
+                stream.write_all(b"N").unwrap();
+            }
+        });
+        let postgres = Some(connection(&format!("postgres://{address}/d?sslmode=verify-full")));
+        let reason = check(&Settings { postgres, ..Settings::default() }).await.unwrap_err();
+        assert!(reason.hint.contains("'sslmode=disable'") && !reason.hint.contains("DB_"), "{reason:?}");
     }
 
     #[tokio::test]

@@ -22,6 +22,11 @@ pub(crate) fn connect_to_console(sources: &Sources, flags: &ConsoleFlags) -> Res
     Ok(Console::new(&url, token)?)
 }
 
+/// Whether the flags or the settings name a console.
+pub(crate) fn names_console(sources: &Sources, flags: &ConsoleFlags) -> bool {
+    sources.text(&CONSOLE_URL, flags.console.as_deref()).is_some()
+}
+
 /// The instance of this name.
 pub(crate) async fn instance_named(console: &Console, name: &str) -> Result<Instance, Failure> {
     let query = InstancesQuery { name: Some(name.to_owned()), ..InstancesQuery::default() };

@@ -9,12 +9,15 @@ use crate::failure::Failure;
 use crate::{private_file, settings};
 
 /// What the file holds. It has secrets, so it has no `Debug`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct KeptAccess {
     /// The address of the console.
     pub(crate) url: String,
     /// The user's token for it.
     pub(crate) token: String,
+    /// The user's tokens for this and other consoles that run at times, by the ids of their owners.
+    #[serde(default)]
+    pub(crate) tokens: BTreeMap<String, String>,
     /// The user's keys of its instances, by the ids of these.
     #[serde(default)]
     pub(crate) keys: BTreeMap<String, String>,

@@ -1,7 +1,12 @@
-//! The log of a server, on stderr.
+//! The log of a server, on stderr or in the file of an instance.
 
+use std::io::stderr;
+use std::sync::Mutex;
+
+use memcloud_control::targets::local::ProcessLog;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::failure::Failure;
 use crate::output::colors_on;
@@ -21,7 +26,12 @@ pub(crate) enum LogFormat {
     clippy::disallowed_methods,
     reason = "log lines are not for output.rs: `tracing` escapes control characters"
 )]
-pub(crate) fn start(sources: &Sources, format: Option<LogFormat>, level: &str) -> Result<(), Failure> {
+pub(crate) fn start(
+    sources: &Sources,
+    format: Option<LogFormat>,
+    level: &str,
+    file: Option<ProcessLog>,
+) -> Result<(), Failure> {
     let wanted = sources.text(&LOG, None).unwrap_or_else(|| level.into());
     let wrong = |why: &str| {
         Failure::usage(
@@ -34,9 +44,9 @@ pub(crate) fn start(sources: &Sources, format: Option<LogFormat>, level: &str) -
         return Err(wrong("that is not a level"));
     }
     let filter = EnvFilter::builder().parse(&wanted).map_err(|error| wrong(&error.to_string()))?;
-    let colors = colors_on(&std::io::stderr());
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors);
+    let colors = file.is_none() && colors_on(&stderr());
+    let writer = file.map_or_else(|| BoxMakeWriter::new(stderr), |file| BoxMakeWriter::new(Mutex::new(file)));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);
     match format.map_or_else(|| configured(sources), Ok)? {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

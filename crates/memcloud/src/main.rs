@@ -75,6 +75,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Spaces(args) => commands::spaces::run(args, context).await,
         Command::Sessions(args) => commands::sessions::run(args, context).await,
         Command::Users(args) => commands::users::run(args, context).await,
+        Command::Organizations(args) => commands::organizations::run(args, context).await,
         Command::Keys(args) => commands::keys::run(args, context).await,
         Command::Instances(args) => commands::instances::run(args, context).await,
         Command::Plan(args) => commands::plan::run(args, context).await,

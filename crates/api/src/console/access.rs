@@ -67,6 +67,38 @@ pub struct PasswordSignIn {
     pub password: String,
 }
 
+/// A new password for oneself.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
+#[deserr(error = Problems)]
+pub struct NewPassword {
+    /// The password until now.
+    pub current: String,
+    /// The password from now on: at least 12 characters.
+    #[schema(min_length = 12, max_length = 1_024)]
+    pub password: String,
+}
+
+/// An organization to make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
+#[deserr(error = Problems)]
+pub struct NewOrganization {
+    /// The name of its first owner: up to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
+    pub owner: String,
+}
+
+/// An organization that was just made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreatedOrganization {
+    /// Its id.
+    pub id: String,
+    /// Its first owner.
+    pub owner: User,
+    /// How the owner signs in.
+    #[serde(flatten)]
+    pub link: SignInLink,
+}
+
 /// A sign-in that succeeded.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignedIn {
@@ -189,4 +221,4 @@ macro_rules! hidden {
     )+};
 }
 
-hidden!(NewUser, UserChanges, PasswordSignIn, SignedIn, SignInLink, CreatedToken);
+hidden!(NewUser, UserChanges, PasswordSignIn, NewPassword, SignedIn, SignInLink, CreatedToken);

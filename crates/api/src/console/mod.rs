@@ -7,8 +7,8 @@ mod operations;
 mod reason;
 
 pub use access::{
-    AuditEntries, AuditEntry, CreatedToken, NewSignInLink, NewToken, NewUser, PasswordSignIn, SignInLink,
-    SignedIn, Token, Tokens, User, UserChanges, Users,
+    AuditEntries, AuditEntry, CreatedOrganization, CreatedToken, NewOrganization, NewPassword, NewSignInLink,
+    NewToken, NewUser, PasswordSignIn, SignInLink, SignedIn, Token, Tokens, User, UserChanges, Users,
 };
 pub use doctor::{Doctor, Part};
 pub use instances::{

@@ -1,16 +1,12 @@
-use memcloud_api::console::{PasswordSignIn, SignInLink, SignedIn};
+use memcloud_api::console::{
+    CreatedOrganization, NewOrganization, NewPassword, NewSignInLink, PasswordSignIn, SignInLink, SignedIn,
+    User,
+};
 use reqwest::Method;
-use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use super::Console;
 use crate::Error;
-
-#[derive(Serialize)]
-struct For<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-}
 
 impl Console {
     /// Signs in with a name and a password. The answer has the token to call the console with.
@@ -18,9 +14,19 @@ impl Console {
         self.0.send(self.0.request(Method::POST, &["api", "sign-in"]).json(who)).await
     }
 
-    /// Makes a link that signs in once: the user with this id, or the caller.
-    pub async fn sign_in_link(&self, user: Option<&str>) -> Result<SignInLink, Error> {
-        self.0.send(self.0.request(Method::POST, &["api", "sign-in-links"]).json(&For { user })).await
+    /// Makes a link that signs a user in once.
+    pub async fn sign_in_link(&self, new: &NewSignInLink) -> Result<SignInLink, Error> {
+        self.0.send(self.0.request(Method::POST, &["api", "sign-in-links"]).json(new)).await
+    }
+
+    /// Changes the caller's own password.
+    pub async fn change_password(&self, new: &NewPassword) -> Result<User, Error> {
+        self.0.send(self.0.request(Method::POST, &["api", "password"]).json(new)).await
+    }
+
+    /// Makes another organization.
+    pub async fn create_organization(&self, new: &NewOrganization) -> Result<CreatedOrganization, Error> {
+        self.0.send(self.0.request(Method::POST, &["api", "organizations"]).json(new)).await
     }
 
     /// Ends the sign-in whose token this client shows.

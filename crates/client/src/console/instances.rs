@@ -1,11 +1,11 @@
 use memcloud_api::console::{
-    Accepted, Clone as CloneInstance, DeleteInstance, Instance, Instances, Leftovers, LogPart, NewInstance,
-    PlannedInstance, Upgrade,
+    Accepted, Clone as CloneInstance, DeleteInstance, Doctor, Instance, Instances, Leftovers, LogPart,
+    NewInstance, PlannedInstance, Upgrade,
 };
 use reqwest::Method;
 use serde::Serialize;
 
-use super::Console;
+use super::{Console, LogParts};
 use crate::Error;
 
 /// Which instances to list.
@@ -91,6 +91,18 @@ impl Console {
     /// A part of the log of an instance: from this byte on, or its last lines.
     pub async fn log(&self, id: &str, from: Option<u64>) -> Result<LogPart, Error> {
         self.0.get(&["api", "instances", id, "logs"], &LogQuery { from }).await
+    }
+
+    /// The same, and what is written later.
+    pub fn follow_log(&self, id: &str, from: Option<u64>) -> LogParts {
+        let mut query = vec![("follow", "true".to_owned())];
+        query.extend(from.map(|from| ("from", from.to_string())));
+        LogParts::new(self.0.clone(), &["api", "instances", id, "logs"], query, 0)
+    }
+
+    /// Whether the parts of the console work now.
+    pub async fn doctor(&self) -> Result<Doctor, Error> {
+        self.0.get(&["api", "doctor"], &()).await
     }
 
     /// What is there and belongs to no instance.

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use crate::http::Http;
 use crate::{Error, ServerKind};
 
-pub use events::OperationEvents;
+pub use events::{EventStream, LogParts, OperationEvents, StreamEvent};
 pub use instances::InstancesQuery;
 pub use operations::OperationsQuery;
 

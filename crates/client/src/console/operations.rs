@@ -42,6 +42,6 @@ impl Console {
 
     /// The events of an operation after this number (0 for all of them), up to its end.
     pub fn events(&self, id: &str, after: u64) -> OperationEvents {
-        OperationEvents::new(self.0.clone(), id, after)
+        OperationEvents::new(self.0.clone(), &["api", "operations", id, "events"], Vec::new(), after)
     }
 }

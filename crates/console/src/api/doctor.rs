@@ -9,7 +9,7 @@ use memcloud_http::{Allowed, Read};
 use super::reason::reason;
 use crate::App;
 
-/// Examines the database of the control plane, its sealing key and each instance.
+/// Examines now the database of the control plane, its sealing key and each instance.
 #[utoipa::path(
     get,
     path = "/api/doctor",

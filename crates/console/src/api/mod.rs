@@ -8,6 +8,7 @@ pub(crate) mod leftovers;
 pub(crate) mod live;
 pub(crate) mod openapi;
 pub(crate) mod operations;
+pub(crate) mod organizations;
 mod params;
 pub(crate) mod plan;
 mod reason;

@@ -65,7 +65,7 @@ pub(super) fn later(given: &str, place: Place, now: Timestamp) -> Result<Timesta
 }
 
 /// A name that people give: not empty, at most this many characters, on one line.
-pub(super) fn check_name(name: &str, most: usize) -> Result<(), Problem> {
+pub(super) fn check_name(name: &str, field: &'static str, most: usize) -> Result<(), Problem> {
     let (msg, code) = if name.trim().is_empty() {
         ("the name is empty".to_owned(), "unnamed")
     } else if name.chars().nth(most).is_some() {
@@ -75,7 +75,7 @@ pub(super) fn check_name(name: &str, most: usize) -> Result<(), Problem> {
     } else {
         return Ok(());
     };
-    Err(Problem::new(Place::body().at("name"), "value_error", msg, code))
+    Err(Problem::new(Place::body().at(field), "value_error", msg, code))
 }
 
 /// A word of a body that names one of a few things.

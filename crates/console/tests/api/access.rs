@@ -158,3 +158,27 @@ async fn every_change_is_in_the_audit_log_with_who_what_and_from_where() {
     let second = console.get(&token, &format!("/api/audit?limit=1&cursor={next}")).await.ok();
     assert_ne!(page["entries"], second["entries"]);
 }
+
+#[tokio::test]
+async fn another_organization_begins_with_its_owner_and_sees_nothing_of_the_first() {
+    let console = Console::open().await;
+    let first = console.owner_token().await;
+    let instance = console.made(&first, "own").await;
+    let body = json!({"owner": "carol"});
+    let made = console.call(&first, "POST", "/api/organizations", &body).await.ok();
+    assert_eq!(made["owner"]["role"], "owner");
+    let link = made["sign_in"].as_str().unwrap().strip_prefix("http://127.0.0.1:8090").unwrap().to_owned();
+    let carol = console.send("GET", &link, &[], "").await.ok()["token"].as_str().unwrap().to_owned();
+    assert_eq!(console.get(&carol, "/api/instances").await.ok()["instances"], json!([]));
+    assert_eq!(console.get(&carol, &format!("/api/instances/{instance}")).await.code(404), "not_found");
+    assert_eq!(console.get(&carol, "/api/users").await.ok()["users"].as_array().unwrap().len(), 1);
+    let own = console.made(&carol, "own").await;
+    assert_eq!(console.get(&first, &format!("/api/instances/{own}")).await.code(404), "not_found");
+    let program = json!({"program": "/bin/sh"});
+    let upgrade = console.call(&carol, "POST", &format!("/api/instances/{own}/upgrade"), &program).await;
+    assert_eq!(upgrade.code(403), "not_first_organization", "no program of theirs runs on the machine");
+    let taken = console.call(&first, "POST", "/api/organizations", &body).await;
+    assert_eq!(taken.code(409), "user_exists");
+    let denied = console.call(&console.token_as(Role::Viewer).await, "GET", "/api/audit", &Value::Null).await;
+    assert!(denied.code(403) == "forbidden_right" && denied.text.contains("this token"), "{}", denied.text);
+}

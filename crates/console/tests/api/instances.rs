@@ -243,10 +243,10 @@ async fn capabilities_follow_from_the_evidence_of_each_instance() {
 }
 
 #[tokio::test]
-async fn the_doctor_examines_the_database_the_sealing_key_and_each_instance() {
+async fn the_doctor_examines_the_database_the_sealing_key_and_each_instance_now() {
     let console = Console::open().await;
     let token = console.owner_token().await;
-    console.made(&token, "works").await;
+    console.made(&token, "silent").await;
     console.target.will("act", Act::Fail);
     let (_, operation) = console.create(&token, "fails").await;
     console.ended(&token, &operation).await;
@@ -256,7 +256,12 @@ async fn the_doctor_examines_the_database_the_sealing_key_and_each_instance() {
     assert_eq!((&part(1)["part"], &part(1)["state"]), (&json!("sealing_key"), &json!("ok")));
     assert_eq!((&part(2)["instance"], &part(2)["state"]), (&json!("fails"), &json!("failed")));
     assert_eq!(part(2)["reason"], json!({"message": "the disk is full", "hint": "free space on it"}));
-    assert_eq!((&part(3)["instance"], &part(3)["state"]), (&json!("works"), &json!("ok")));
+    assert_eq!((&part(3)["instance"], &part(3)["state"]), (&json!("silent"), &json!("failed")));
+    assert_eq!(
+        part(3)["reason"]["message"],
+        "its process runs, and does not answer",
+        "it is known as running"
+    );
 }
 
 #[tokio::test]
@@ -264,4 +269,6 @@ async fn leftovers_are_listed() {
     let console = Console::open().await;
     let leftovers = console.get(&console.owner_token().await, "/api/leftovers").await.ok();
     assert_eq!(leftovers["leftovers"][0]["kind"], "folder");
+    let foreign = console.get(&console.foreign_token().await, "/api/leftovers").await.ok();
+    assert_eq!(foreign["leftovers"], json!([]), "they are the machine's");
 }

@@ -66,6 +66,7 @@ impl Target for Scripted {
     async fn leftovers(&self, _instances: &[Instance]) -> Vec<Leftover> {
         vec![Leftover {
             kind: LeftoverKind::Folder,
+            organization: None,
             place: "/data/instances/0123456789ab".into(),
             reason: "it belongs to no instance".into(),
             hint: "remove it, or keep it".into(),

@@ -133,3 +133,30 @@ async fn a_cookie_is_sent_over_tls_only_where_the_console_has_it() {
     let answer = sign_in(&console, "ann", PASSWORD).await;
     assert!(answer.headers["set-cookie"].to_str().unwrap().ends_with("; Secure"));
 }
+
+#[tokio::test]
+async fn a_user_changes_the_own_password_and_keeps_this_sign_in_alone() {
+    let console = Console::open().await;
+    console.user("ann", Role::Viewer, Some(PASSWORD)).await;
+    let token = async || sign_in(&console, "ann", PASSWORD).await.ok()["token"].as_str().unwrap().to_owned();
+    let (own, other) = (token().await, token().await);
+    let change = async |current: &str, password: &str| {
+        let body = json!({"current": current, "password": password});
+        console.call(&own, "POST", "/api/password", &body).await
+    };
+    assert_eq!(change(PASSWORD, "short").await.code(422), "invalid_password");
+    let changed = change(PASSWORD, "another horse battery").await;
+    assert_eq!(changed.ok()["name"], "ann");
+    console.get(&own, "/api/instances").await.ok();
+    assert_eq!(console.get(&other, "/api/instances").await.code(401), "unauthorized");
+    assert_eq!(sign_in(&console, "ann", PASSWORD).await.code(401), "wrong_password");
+    sign_in(&console, "ann", "another horse battery").await.ok();
+    console.clock.stop();
+    for _ in 0..5 {
+        assert_eq!(change(PASSWORD, "a third horse battery").await.code(403), "wrong_password");
+    }
+    assert_eq!(
+        change("another horse battery", "a third horse battery").await.code(429),
+        "too_many_passwords"
+    );
+}

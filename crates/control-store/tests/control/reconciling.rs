@@ -122,7 +122,10 @@ impl Operations for In {
             world.is_alive.store(kind == OperationKind::Recover, Ordering::SeqCst);
             (kind.state_after(), None)
         } else {
-            (kind.state_after_failure(), Some(Reason::new("the port is taken", "free the port")))
+            (
+                kind.state_after_failure(OnFailure::Keep),
+                Some(Reason::new("the port is taken", "free the port")),
+            )
         };
         let change = InstanceChange { state: Some(state), ..InstanceChange::default() };
         world.store.change_instance(id, &change, world.now()).await

@@ -131,6 +131,21 @@ impl Accounts {
         self.store.users(&caller.organization).await
     }
 
+    /// Refuses callers of other organizations than the first one, which runs the machine.
+    pub async fn require_first_organization(&self, caller: &Caller) -> Result<(), Error> {
+        let is_first = self.store.first_organization().await?.as_ref() == Some(&caller.organization);
+        if is_first { Ok(()) } else { Err(Error::NotFirstOrganization) }
+    }
+
+    /// Makes another organization with its first owner, who signs in by a link.
+    pub async fn create_organization(&self, caller: &Caller, owner: &str) -> Result<User, Error> {
+        self.require_first_organization(caller).await?;
+        let of_owner = Caller { organization: OrganizationId::random(), ..caller.clone() };
+        let owner = self.create_user(&of_owner, owner, Role::Owner, None).await?;
+        self.record(caller, "create organization", owner.organization.as_str()).await?;
+        Ok(owner)
+    }
+
     /// Makes a user.
     pub async fn create_user(
         &self,

@@ -65,6 +65,12 @@ impl PasswordSignIn {
         password: SecretString,
         from: IpAddr,
     ) -> Result<(SecretString, Token, User), SignInError> {
+        let user = self.prove(name, password, from).await?;
+        Ok(self.accounts.open_session(user, Some(from)).await?)
+    }
+
+    /// The user of this name, if this is the password.
+    pub async fn prove(&self, name: &str, password: SecretString, from: IpAddr) -> Result<User, SignInError> {
         let attempts = self.throttle.admit(name, from).map_err(SignInError::TooMany)?;
         let known = self.accounts.user_named(name).await?;
         let (user, hash) = known.map_or((None, None), |(user, hash)| (Some(user), hash));
@@ -72,7 +78,7 @@ impl PasswordSignIn {
         match user {
             Some(user) if matches => {
                 self.throttle.succeeded(name, from);
-                Ok(self.accounts.open_session(user, Some(from)).await?)
+                Ok(user)
             }
             user => {
                 tracing::warn!(address = %from, attempts, "refused a sign-in");

@@ -9,6 +9,8 @@ use memcloud_domain::{Clock, Timestamp};
 
 /// How many wrong passwords in a row cost nothing: people mistype.
 const FREE: u32 = 5;
+/// The same of an address for all names together. All users behind a proxy have one address.
+const FREE_OF_ADDRESS: u32 = 100;
 /// The longest pause of an address, and of a user name.
 const LONGEST_OF_ADDRESS: Duration = Duration::from_mins(5);
 const LONGEST_OF_NAME: Duration = Duration::from_mins(1);
@@ -19,17 +21,19 @@ const REMEMBERED: usize = 20_000;
 
 /// Slows sign-in attempts down.
 ///
-/// After five wrong passwords in a row the next attempt must wait: one second, then twice as long each time. Two counts
+/// After five wrong passwords in a row the next attempt must wait: one second, then twice as long each time. Three counts
 /// decide:
 ///
-/// - that of an **address**, whatever names it tries: up to five minutes. An IPv6 network of 64 bits is one address, since
-///   one customer has all of it;
+/// - that of a **user name from an address**: up to five minutes. An IPv6 network of 64 bits is one address, since one
+///   customer has all of it;
+/// - that of an **address**, whatever names it tries: the same, after a hundred;
 /// - that of a **user name**, whatever addresses try it: up to a minute. It concerns only addresses that gave a wrong password
 ///   for this name before.
 ///
-/// So many addresses together have one attempt each, and then about one a minute for a name. The first attempt of an
-/// address is always admitted, so the owner of a name who knows the password signs in at once from another address, however
-/// long an attack lasts. Behind the same address as the attacker, the owner waits as the attacker does.
+/// So many addresses together have one attempt each, and then about one a minute for a name. The owner of a name who knows
+/// the password signs in at once from another address, however long an attack lasts. Behind the same address as the
+/// attacker, as behind a proxy, the owner of that name waits as the attacker does, and others only once the attacker has
+/// tried a hundred times.
 ///
 /// An attempt that is refused is not counted, and does not prolong a pause. An attempt counts as wrong from its start until
 /// [`Self::succeeded`], so that attempts side by side are no way around. A restart of the console forgets all counts.
@@ -68,11 +72,14 @@ impl Throttle {
         let [address, name, pair] = self.keys(name, from);
         let now = self.clock.now();
         let mut failures = self.failures();
-        let wait = |key, longest| failures.get(&key).map_or(Duration::ZERO, |past| past.wait(longest, now));
-        let by_address = wait(address, LONGEST_OF_ADDRESS);
+        let wait = |key, free, longest| {
+            failures.get(&key).map_or(Duration::ZERO, |past| past.wait(free, longest, now))
+        };
+        let by_address = wait(address, FREE_OF_ADDRESS, LONGEST_OF_ADDRESS);
+        let by_pair = wait(pair, FREE, LONGEST_OF_ADDRESS);
         let has_failed = failures.get(&pair).is_some_and(|past| !past.is_forgotten(now));
-        let by_name = if has_failed { wait(name, LONGEST_OF_NAME) } else { Duration::ZERO };
-        let wait = by_address.max(by_name);
+        let by_name = if has_failed { wait(name, FREE, LONGEST_OF_NAME) } else { Duration::ZERO };
+        let wait = by_address.max(by_pair).max(by_name);
         if !wait.is_zero() {
             return Err(wait);
         }
@@ -106,8 +113,8 @@ impl Throttle {
 
 impl Failures {
     /// How long the next attempt must wait.
-    fn wait(&self, longest: Duration, now: Timestamp) -> Duration {
-        let Some(beyond) = self.count.checked_sub(FREE) else { return Duration::ZERO };
+    fn wait(&self, free: u32, longest: Duration, now: Timestamp) -> Duration {
+        let Some(beyond) = self.count.checked_sub(free) else { return Duration::ZERO };
         let pause = Duration::from_secs(1 << beyond.min(16)).min(longest);
         pause.saturating_sub(self.age(now))
     }
@@ -227,10 +234,23 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_wrong_passwords_at_once_from_one_address_are_five() {
+    fn a_thousand_wrong_passwords_at_once_from_one_address_are_five_for_a_name_and_a_hundred_for_all() {
         let (throttle, _) = throttle();
-        let admitted = (0..1_000).filter(|name| throttle.admit(&format!("user-{name}"), address(1)).is_ok());
-        assert_eq!(admitted.count(), 5, "whatever names it tries");
+        let tries = |names: u32| {
+            let throttle = &throttle;
+            (0..1_000).filter(move |attempt| {
+                let name = format!("{names}-{}", attempt % names);
+                throttle.admit(&name, address(names as u8)).is_ok()
+            })
+        };
+        assert_eq!((tries(1).count(), tries(10).count(), tries(250).count()), (5, 50, 100));
+    }
+
+    #[test]
+    fn an_attack_on_one_name_does_not_slow_others_behind_the_same_proxy_down() {
+        let (throttle, _) = throttle();
+        while throttle.admit("ann", address(1)).is_ok() {}
+        throttle.admit("bob", address(1)).unwrap();
     }
 
     #[test]

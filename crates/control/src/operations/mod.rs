@@ -59,9 +59,10 @@ impl OperationKind {
         }
     }
 
-    /// What the instance is when the operation has failed.
-    pub fn state_after_failure(self) -> State {
+    /// What the instance is when the operation has failed, with its steps undone or kept.
+    pub fn state_after_failure(self, on_failure: OnFailure) -> State {
         match self {
+            Self::Create if on_failure == OnFailure::Keep => State::Crashed,
             Self::Create | Self::Clone => State::Failed,
             Self::Delete => State::Removing,
             Self::Stop | Self::Upgrade | Self::Verify | Self::Recover => State::Degraded,

@@ -214,7 +214,7 @@ impl Run<'_> {
         let state = if cancelled { OperationState::Cancelled } else { OperationState::Failed };
         let event = self.operation_event(state, &reason.message);
         let change = InstanceChange {
-            state: Some((kind.state_after_failure(), Some(reason.clone()))),
+            state: Some((kind.state_after_failure(self.operation.on_failure), Some(reason.clone()))),
             ..InstanceChange::default()
         };
         self.set_state(state, Some(&reason), event, change).await

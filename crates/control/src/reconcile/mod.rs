@@ -30,7 +30,7 @@ use crate::operations::OperationKind;
 use crate::store::{ControlStore, InstanceChange, PageQuery};
 use crate::targets::Targets;
 use crate::{Error, InstanceId};
-use observe::Probe;
+pub(crate) use observe::{Probe, no_answer};
 
 /// How often what is wanted and what is there are compared.
 const EVERY: Duration = Duration::from_secs(1);

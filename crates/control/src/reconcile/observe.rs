@@ -37,7 +37,7 @@ pub enum Readiness {
 
 /// Asks an instance whether it works.
 #[derive(Default)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     /// The client, and the address that it is for. It keeps its connection.
     client: Option<(String, Client)>,
     /// How often in a row there was no answer.
@@ -46,7 +46,7 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Observes the process, then asks it whether it works.
-    pub(super) async fn observe(
+    pub(crate) async fn observe(
         &mut self,
         instance: &Instance,
         target: &dyn Target,
@@ -102,9 +102,10 @@ impl Probe {
         if self.unanswered < UNANSWERED {
             return Readiness::Unknown;
         }
-        Readiness::NotReady(Reason::new(
-            "its process runs, and does not answer",
-            "read its log; restart it if it stays so",
-        ))
+        Readiness::NotReady(no_answer())
     }
+}
+
+pub(crate) fn no_answer() -> Reason {
+    Reason::new("its process runs, and does not answer", "read its log; restart it if it stays so")
 }

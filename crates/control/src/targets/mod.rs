@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::{Display, EnumString, IntoStaticStr};
 
+use crate::OrganizationId;
 use crate::instances::{Instance, Reason, TargetKind};
 use crate::operations::{OperationKind, Plan, Step};
 
@@ -60,6 +61,8 @@ pub enum LeftoverKind {
 pub struct Leftover {
     /// What it is.
     pub kind: LeftoverKind,
+    /// Whose instance it was or is; `None` where that is not known.
+    pub organization: Option<OrganizationId>,
     /// Where it is: a path, the number of a process, an address.
     pub place: String,
     /// Why it is there, as far as that is known.

@@ -40,6 +40,12 @@ pub enum Criterion {
     Chat,
 }
 
+impl Criterion {
+    fn needs_llm(self) -> bool {
+        matches!(self, Self::Profile | Self::Chat)
+    }
+}
+
 /// What a criterion's check found.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString, IntoStaticStr,
@@ -75,15 +81,23 @@ pub struct Evidence {
     pub reason: Option<Reason>,
 }
 
-/// Whether an instance with this evidence may be called running: no criterion failed, and each that needs no language model
-/// passed. If not, the reason of the first that did not, with its name.
+/// Whether no criterion failed, and each that needs no language model passed. If not, the reason of the first that did not,
+/// with its name.
 pub fn verdict(evidence: &[Evidence]) -> Result<(), Reason> {
-    for criterion in Criterion::iter() {
+    judge(evidence, Criterion::iter())
+}
+
+/// The same without the criteria that need a language model: whether the memory itself works.
+pub fn verdict_of_memory(evidence: &[Evidence]) -> Result<(), Reason> {
+    judge(evidence, Criterion::iter().filter(|criterion| !criterion.needs_llm()))
+}
+
+fn judge(evidence: &[Evidence], criteria: impl Iterator<Item = Criterion>) -> Result<(), Reason> {
+    for criterion in criteria {
         let seen = evidence.iter().find(|seen| seen.criterion == criterion);
-        let needs_llm = matches!(criterion, Criterion::Profile | Criterion::Chat);
         match seen {
             Some(seen) if seen.outcome == Outcome::Passed => {}
-            Some(seen) if seen.outcome == Outcome::NotChecked && needs_llm => {}
+            Some(seen) if seen.outcome == Outcome::NotChecked && criterion.needs_llm() => {}
             seen => {
                 let reason = seen.and_then(|seen| seen.reason.clone());
                 let reason =

@@ -20,7 +20,7 @@ use memcloud_domain::Clock;
 use tokio_util::sync::CancellationToken;
 
 pub use capability::{Capability, CapabilityName, CapabilityState, capabilities};
-pub use evidence::{Criterion, Evidence, Outcome, verdict};
+pub use evidence::{Criterion, Evidence, Outcome, verdict, verdict_of_memory};
 
 use crate::instances::Reason;
 use criteria::{chat, no_timeout, other_session, persistence, profile, search, store};
@@ -110,10 +110,18 @@ async fn check(run: &Run<'_>, client: Client, restart: &dyn Restart) -> (Vec<Evi
             return (evidence, client);
         }
     };
+    let chat_failed = CancellationToken::new();
+    let chat = async {
+        let seen = chat::check(run, &client).await;
+        if seen.outcome == Outcome::Failed {
+            chat_failed.cancel();
+        }
+        seen
+    };
     let (persistence, profile, chat) = tokio::join!(
         persistence::check(trail, &client, &stored),
-        profile::check(run, &client),
-        chat::check(run, &client)
+        profile::check(run, &client, &chat_failed),
+        chat
     );
     evidence.extend([persistence, profile, chat]);
     (evidence, client)

@@ -26,6 +26,7 @@ pub(crate) mod leftovers;
 pub(crate) mod list;
 pub(crate) mod model;
 pub(crate) mod operations;
+pub(crate) mod organizations;
 pub(crate) mod plan;
 pub(crate) mod search;
 pub(crate) mod serve;

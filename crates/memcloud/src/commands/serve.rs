@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use memcloud_control::targets::local::ProcessClaim;
+use memcloud_control::targets::local::{ProcessClaim, ProcessLog};
 
 use crate::commands::Context;
 use crate::failure::{Exit, Failure};
@@ -24,12 +24,16 @@ pub(crate) struct Args {
     /// The file that the process holds while it lives, by which a console knows it
     #[arg(long, value_name = "FILE", hide = true)]
     process_file: Option<PathBuf>,
+    /// The file that the process logs to in place of stderr, whose size it bounds
+    #[arg(long, value_name = "FILE", hide = true)]
+    log_file: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    logging::start(&context.sources, args.log_format, "info")?;
     // Before anything else: a second process of the same instance must not touch its data.
     let claim = args.process_file.as_deref().map(claim).transpose()?;
+    let log = args.log_file.as_deref().map(log).transpose()?;
+    logging::start(&context.sources, args.log_format, "info", log)?;
     let address = serve_address(&context.sources, args.listen.as_deref())?;
     let mut settings = InstanceSettings::resolve(&context.sources, &args.data)?;
     settings.warn(context.output);
@@ -45,6 +49,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     }
     instance.serve(stop).await?;
     Ok(Exit::Ok)
+}
+
+fn log(path: &Path) -> Result<ProcessLog, Failure> {
+    ProcessLog::open(path).map_err(|error| Failure::file("write", path, &error))
 }
 
 /// Takes the file for this process.

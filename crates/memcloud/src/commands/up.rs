@@ -1,14 +1,17 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use memcloud_client::Client;
-use memcloud_control::{Operation, OperationKind, OperationState, Topology};
+use memcloud_control::{Instance, State, Topology};
 use memcloud_instance::Embedding;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::console::{Console, ConsoleFolder, FirstInstance, embedding_model, settings_of_first, url_of};
+use crate::console::{
+    Begun, Console, ConsoleFolder, FirstInstance, embedding_model, settings_of_first, url_of,
+};
 use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
 use crate::kept_access::KeptAccess;
@@ -41,15 +44,18 @@ struct Wanted {
     settings: InstanceSettings,
 }
 
+/// How often a first instance is looked at that does not run yet.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// What is running, and how to use it.
 struct Running {
     console: String,
     sign_in: String,
-    token: SecretString,
+    token: String,
     /// The id of the first instance, and its address.
     id: String,
     url: String,
-    key: SecretString,
+    key: String,
     /// Whether its callers need a key.
     locked: bool,
     /// What the first instance keeps its memory in, embeds with and chats with.
@@ -59,7 +65,7 @@ struct Running {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    logging::start(&context.sources, None, "warn")?;
+    logging::start(&context.sources, None, "warn", None)?;
     let wanted = Wanted::of(&args, context)?;
     // A console that runs there is reported before its addresses are found to be taken.
     let is_known = ConsoleFolder::of(&wanted.data_dir).exists();
@@ -80,7 +86,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let running = async {
         console.serve(listener)?;
         console.resume().await?;
-        begin(&console, &wanted, free, &model, context).await
+        let begun = begin(&console, &wanted, free, context).await?;
+        let access = console.access().await?;
+        keep(&access, &begun, context);
+        let instance = running(&console, &begun, context).await?;
+        Running::of(instance, begun, access, &console, &wanted, &model).await
     };
     let running = tokio::select! {
         running = running => Some(running),
@@ -88,7 +98,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     };
     let ended = match running {
         Some(Ok(running)) => {
-            let current = keep(&running, context);
+            let current = Current { url: running.url.clone() };
+            warn_unkept(current.write(), &format!("--url {}", running.url), context);
             context.output.answer(&facts(&running), |output| output.data(welcome(&running)));
             stop.await;
             current.leave();
@@ -127,14 +138,13 @@ async fn free_address(address: &ListenAddress) -> Result<SocketAddr, Failure> {
     })
 }
 
-/// Starts the first instance, or goes on with the one that runs.
+/// Begins to start the first instance, or goes on with the one that runs.
 async fn begin(
     console: &Console,
     wanted: &Wanted,
     free: Option<SocketAddr>,
-    model: &DataFlags,
     context: &Context,
-) -> Result<Running, Failure> {
+) -> Result<Begun, Failure> {
     let listen = match (free, console.address_of_first().await?) {
         (Some(free), _) => free,
         (None, Some(own)) if means(&wanted.instance, own)? => own,
@@ -142,33 +152,67 @@ async fn begin(
     };
     let keyless = listen.ip().to_canonical().is_loopback();
     let settings = settings_of_first(&context.sources, &wanted.settings, keyless)?;
-    let begun =
-        console.begin_first(FirstInstance { settings, data_dir: wanted.data_dir.clone(), listen }).await?;
+    let first = FirstInstance { settings, data_dir: wanted.data_dir.clone(), listen };
+    let begun = console.begin_first(first).await?;
     console.watch();
+    Ok(begun)
+}
+
+/// Waits until the first instance runs. What keeps it from running is said once; the console tries again by itself.
+async fn running(console: &Console, begun: &Begun, context: &Context) -> Result<Instance, Failure> {
     if let Some(operation) = &begun.operation {
-        judge(console.ended(&operation.id).await?, context)?;
+        console.ended(&operation.id).await?;
     }
-    let instance = console.instance(&begun.instance.id).await?;
-    let Some(url) = instance.url else {
-        let what = format!("the first instance is '{}' and has no address", instance.state);
-        return Err(Failure::new(what, "'memcloud doctor' tries every part of it"));
-    };
-    let keyless = Client::new(&url, None)?.ready().await;
-    Ok(Running {
-        console: console.url().to_owned(),
-        sign_in: console.sign_in_link().await?,
-        token: console.token().await?,
-        id: instance.id.to_string(),
-        locked: keyless.is_err_and(|error| error.refusal().is_some_and(|refusal| refusal.status == 401)),
-        url,
-        key: begun.key,
-        kept_in: match instance.topology {
-            Topology::Embedded => wanted.data_dir.display().to_string(),
-            topology => format!("{topology}, with what is local in {}", wanted.data_dir.display()),
-        },
-        model: embeds_with(&wanted.settings.config.embedding, model),
-        chats: wanted.settings.config.llm.as_ref().map(memcloud_instance::Llm::summary),
-    })
+    let mut is_said = false;
+    loop {
+        // One that was removed never runs; the console goes on without it.
+        let Some(instance) = console.instance(&begun.instance.id).await? else {
+            return std::future::pending().await;
+        };
+        if instance.state == State::Running && instance.url.is_some() {
+            return Ok(instance);
+        }
+        if let Some(reason) = instance.reason.filter(|_| !std::mem::replace(&mut is_said, true)) {
+            let message = format!("the first instance does not run yet: {}", reason.message);
+            context.output.warn(&message, &reason.hint);
+            context.output.say(format!(
+                "the console runs at {} and tries again; 'memcloud instances show {name}' says how it is, \
+                 'memcloud instances start {name}' tries at once",
+                console.url(),
+                name = instance.name
+            ));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+impl Running {
+    async fn of(
+        instance: Instance,
+        begun: Begun,
+        access: KeptAccess,
+        console: &Console,
+        wanted: &Wanted,
+        model: &DataFlags,
+    ) -> Result<Self, Failure> {
+        let url = instance.url.unwrap_or_default();
+        let keyless = Client::new(&url, None)?.ready().await;
+        Ok(Self {
+            console: access.url,
+            sign_in: console.sign_in_link().await?,
+            token: access.token,
+            id: instance.id.to_string(),
+            locked: keyless.is_err_and(|error| error.refusal().is_some_and(|refusal| refusal.status == 401)),
+            url,
+            key: begun.key.expose_secret().to_owned(),
+            kept_in: match instance.topology {
+                Topology::Embedded => wanted.data_dir.display().to_string(),
+                topology => format!("{topology}, with what is local in {}", wanted.data_dir.display()),
+            },
+            model: embeds_with(&wanted.settings.config.embedding, model),
+            chats: wanted.settings.config.llm.as_ref().map(memcloud_instance::Llm::summary),
+        })
+    }
 }
 
 /// Whether an address to listen on means this one.
@@ -179,22 +223,6 @@ fn means(address: &ListenAddress, own: SocketAddr) -> Result<bool, Failure> {
         .any(|any| any.ip() == own.ip() && (any.port() == own.port() || any.port() == 0)))
 }
 
-/// A first instance that could not be made is a failure. One that was made before may recover: until then the console says what
-/// is wrong with it.
-fn judge(ended: Operation, context: &Context) -> Result<(), Failure> {
-    if ended.state == OperationState::Succeeded {
-        return Ok(());
-    }
-    let reason = ended.reason.map(|reason| (reason.message, reason.hint));
-    let (message, hint) = reason.unwrap_or_else(|| ("it was cancelled".into(), "start it again".into()));
-    let message = format!("the first instance does not run as it should: {message}");
-    if ended.kind == OperationKind::Create {
-        return Err(Failure::new(message, hint));
-    }
-    context.output.warn(&message, &hint);
-    Ok(())
-}
-
 fn embeds_with(embedding: &Embedding, local: &DataFlags) -> String {
     match (embedding, &local.model_dir) {
         (Embedding::Remote(remote), _) => format!("{}, at {}", remote.model, remote.endpoint.address()),
@@ -203,39 +231,35 @@ fn embeds_with(embedding: &Embedding, local: &DataFlags) -> String {
     }
 }
 
-/// Keeps for this user how to reach what runs.
-fn keep(running: &Running, context: &Context) -> Current {
-    let current = Current { url: running.url.clone() };
-    let kept = KeptAccess::read().filter(|kept| kept.url == running.console);
-    let mut keys = kept.map(|kept| kept.keys).unwrap_or_default();
-    keys.insert(running.id.clone(), running.key.expose_secret().to_owned());
-    let token = running.token.expose_secret().to_owned();
-    let access = KeptAccess { url: running.console.clone(), token, keys };
-    if let Err(failure) = access.write().and_then(|()| current.write()) {
-        let hint = format!(
-            "{}; until then, name them to other commands with --url {} and --console {}",
-            failure.hint, running.url, running.console
-        );
+/// Keeps for this user how to reach the console and its first instance.
+fn keep(access: &KeptAccess, begun: &Begun, context: &Context) {
+    let mut access = access.clone();
+    access.keys.insert(begun.instance.id.to_string(), begun.key.expose_secret().to_owned());
+    warn_unkept(access.write(), &format!("--console {}", access.url), context);
+}
+
+/// Warns of what other commands cannot find by themselves. `flag` names it to them.
+fn warn_unkept(kept: Result<(), Failure>, flag: &str, context: &Context) {
+    if let Err(failure) = kept {
+        let hint = format!("{}; until then, name it to other commands with {flag}", failure.hint);
         context.output.warn(&failure.message, &hint);
     }
-    current
 }
 
 fn facts(running: &Running) -> Value {
     json!({
         "console": running.console,
         "sign_in": running.sign_in,
-        "api_token": running.token.expose_secret(),
-        "instance": {"id": running.id, "url": running.url, "key": running.key.expose_secret()},
+        "api_token": running.token,
+        "instance": {"id": running.id, "url": running.url, "key": running.key},
     })
 }
 
 /// What is running, and how to use it.
 fn welcome(running: &Running) -> String {
-    let Running { console, sign_in, url, kept_in, model, .. } = running;
+    let Running { console, sign_in, url, key, kept_in, model, .. } = running;
     let none = "with no language model: set OPENAI_API_KEY, or OPENAI_BASE_URL and MEMCLOUD_CHAT_MODEL";
     let chats = running.chats.as_deref().unwrap_or(none);
-    let key = running.key.expose_secret();
     let needed = if running.locked { "" } else { "; programs of this machine need none" };
     let header = if running.locked { format!(" -H 'Authorization: Bearer {key}'") } else { String::new() };
     let python_header =

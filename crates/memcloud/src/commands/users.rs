@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use memcloud_api::console::{NewUser, User, UserChanges};
+use memcloud_api::console::{NewPassword, NewSignInLink, NewUser, SignInLink, User, UserChanges};
 use memcloud_client::Console;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -32,6 +32,8 @@ enum Command {
     },
     /// Change the role or the password of a user; a new password ends the user's sign-ins
     Change(Change),
+    /// Change your own password, which ends your other sign-ins; both are read from files, or asked for
+    Password(Password),
     /// Delete a user with its tokens and sign-ins
     Delete(Delete),
     /// Print a link that signs a user in once
@@ -70,6 +72,18 @@ struct Change {
     password: bool,
     /// The file with the new password, at least 12 characters
     #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    console: ConsoleFlags,
+}
+
+#[derive(clap::Args, Debug)]
+struct Password {
+    /// The file with the password until now
+    #[arg(long, value_name = "FILE")]
+    current_password_file: Option<PathBuf>,
+    /// The file with the new password, at least 12 characters
+    #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     #[command(flatten)]
     console: ConsoleFlags,
@@ -115,6 +129,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         Command::Create(new) => create(new, context).await,
         Command::List { console } => list(&console, context).await,
         Command::Change(change) => change_user(change, context).await,
+        Command::Password(change) => password(&change, context).await,
         Command::Delete(user) => delete(user, context).await,
         Command::Link { name, console } => link(name.as_deref(), &console, context).await,
     }
@@ -148,18 +163,31 @@ fn line(user: &User) -> String {
 async fn change_user(change: Change, context: &Context) -> Result<Exit, Failure> {
     let console = connect_to_console(&context.sources, &change.console)?;
     let user = user_named(&console, &change.name).await?;
-    let password = match &change.password_file {
-        Some(file) => Some(secret_of(file)?),
-        None if change.password => Some(ask_secret("New password:").ok_or_else(no_terminal)?),
-        None => None,
-    };
+    let changes_password = change.password || change.password_file.is_some();
+    let password =
+        changes_password.then(|| asked(change.password_file.as_deref(), "New password:")).transpose()?;
     let changes = UserChanges { role: change.role.map(Role::name), password: password.as_ref().map(exposed) };
     let changed = console.change_user(&user.id, &changes).await?;
     Ok(report_done(&changed, &format!("user '{}' changed, {}", changed.name, changed.role), context))
 }
 
-fn no_terminal() -> Failure {
-    Failure::usage("there is no terminal to ask for the password", "name a file with it: --password-file")
+async fn password(change: &Password, context: &Context) -> Result<Exit, Failure> {
+    let console = connect_to_console(&context.sources, &change.console)?;
+    let current = asked(change.current_password_file.as_deref(), "Your password until now:")?;
+    let password = asked(change.password_file.as_deref(), "New password:")?;
+    let new = NewPassword { current: exposed(&current), password: exposed(&password) };
+    let changed = console.change_password(&new).await?;
+    Ok(report_done(&changed, &format!("the password of '{}' is changed", changed.name), context))
+}
+
+/// The password in a file, or the one that is typed.
+fn asked(file: Option<&Path>, question: &str) -> Result<SecretString, Failure> {
+    let no_terminal =
+        || Failure::usage("there is no terminal to ask for a password", "name the files with the passwords");
+    match file {
+        Some(file) => secret_of(file),
+        None => ask_secret(question).ok_or_else(no_terminal),
+    }
 }
 
 async fn delete(user: Delete, context: &Context) -> Result<Exit, Failure> {
@@ -183,12 +211,15 @@ async fn link(name: Option<&str>, flags: &ConsoleFlags, context: &Context) -> Re
         Some(name) => Some(user_named(&console, name).await?.id),
         None => None,
     };
-    let link = console.sign_in_link(user.as_deref()).await?;
-    context.output.answer(&link, |output| {
-        output.data(&link.sign_in);
-        output.say(format!("it signs in once, until {}", day_and_time(&link.expires_at)));
-    });
+    let link = console.sign_in_link(&NewSignInLink { user }).await?;
+    context.output.answer(&link, |_| show_link(&link, context));
     Ok(Exit::Ok)
+}
+
+/// Prints a link, and until when it works.
+pub(crate) fn show_link(link: &SignInLink, context: &Context) {
+    context.output.data(&link.sign_in);
+    context.output.say(format!("it signs in once, until {}", day_and_time(&link.expires_at)));
 }
 
 async fn user_named(console: &Console, name: &str) -> Result<User, Failure> {

@@ -95,8 +95,8 @@ impl Console {
     async fn create_first(&self, first: FirstInstance) -> Result<(Instance, Option<Operation>), Failure> {
         let FirstInstance { settings, data_dir, listen } = first;
         let name = NAME.parse().map_err(Error::from)?;
-        let placement =
-            Placement { data_dir: Some(data_dir), listen: Some(listen), ..Placement::default() }.to_value();
+        let program = Some(self.local.program().clone());
+        let placement = Placement { data_dir: Some(data_dir), listen: Some(listen), program }.to_value();
         let new = NewInstance { name, target: TargetKind::Local, topology: None, settings, placement };
         let (instance, operation) = self.control.create(&self.caller(), new).await?;
         Ok((instance, Some(operation)))

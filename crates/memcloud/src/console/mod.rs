@@ -16,8 +16,8 @@ use memcloud_control::reconcile::Reconciler;
 use memcloud_control::targets::local::{LocalSetup, LocalTarget};
 use memcloud_control::targets::{Observed, Target, Targets};
 use memcloud_control::{
-    Caller, Control, ControlStore, Error, Instance, InstanceId, Operation, OperationId, OperationKind,
-    PageQuery, Reason, Secrets, State,
+    Caller, Control, ControlStore, Error, Instance, InstanceId, OperationId, OperationKind, PageQuery,
+    Reason, Secrets, State,
 };
 use memcloud_control_store::SqliteControlStore;
 use memcloud_domain::{Clock, Rights, SystemClock, with_causes};
@@ -34,7 +34,7 @@ use crate::kept_access::KeptAccess;
 use crate::settings::{Sources, instance_ports};
 
 pub(crate) use embedding_model::embedding_model;
-pub(crate) use first_instance::{FirstInstance, settings_of_first};
+pub(crate) use first_instance::{Begun, FirstInstance, settings_of_first};
 pub(crate) use folder::ConsoleFolder;
 
 /// How long requests in progress may still take when the console stops, and how long it waits for its tasks.
@@ -191,17 +191,27 @@ impl Console {
         Ok(format!("{}/sign-in/{}", self.url, secret.expose_secret()))
     }
 
-    /// The owner's token: the one that is kept for this user, or a new one where that is gone or opens nothing.
-    pub(crate) async fn token(&self) -> Result<SecretString, Failure> {
-        if let Some(kept) = KeptAccess::read()
-            && let Ok(identity) = self.accounts.identify(&kept.token).await?
-            && identity.rights == Rights::ALL
-        {
-            return Ok(kept.token.into());
+    /// How this user reaches the console. Its token is the one that is kept for it, or a new one where that is gone or opens
+    /// nothing.
+    pub(crate) async fn access(&self) -> Result<KeptAccess, Failure> {
+        let mut access = KeptAccess::read().unwrap_or_default();
+        if access.url != self.url {
+            access.keys.clear();
         }
+        let owner = self.owner.id.as_str();
+        let kept = access.tokens.get(owner).unwrap_or(&access.token);
+        let is_valid =
+            matches!(self.accounts.identify(kept).await?, Ok(identity) if identity.rights == Rights::ALL);
+        access.token =
+            if is_valid { kept.clone() } else { self.make_token().await?.expose_secret().to_owned() };
+        access.tokens.insert(owner.to_owned(), access.token.clone());
+        access.url.clone_from(&self.url);
+        Ok(access)
+    }
+
+    async fn make_token(&self) -> Result<SecretString, Failure> {
         let (name, caller) = ("the user who runs 'memcloud up'", self.caller());
-        let made = self.accounts.create_token(&caller, &self.owner.id, name, Rights::ALL, None).await?;
-        Ok(made.0)
+        Ok(self.accounts.create_token(&caller, &self.owner.id, name, Rights::ALL, None).await?.0)
     }
 
     fn caller(&self) -> Caller {
@@ -209,17 +219,21 @@ impl Console {
     }
 
     /// Waits for the end of an operation.
-    pub(crate) async fn ended(&self, id: &OperationId) -> Result<Operation, Failure> {
+    pub(crate) async fn ended(&self, id: &OperationId) -> Result<(), Failure> {
         let mut after = 0;
         while let Some(events) = self.control.next_events(id, after).await? {
             after = events.last().map_or(after, |last| last.number);
         }
-        Ok(self.control.operation(&self.caller(), id).await?)
+        Ok(())
     }
 
-    /// An instance as it is now.
-    pub(crate) async fn instance(&self, id: &InstanceId) -> Result<Instance, Failure> {
-        Ok(self.control.instance(&self.caller(), id).await?)
+    /// An instance as it is now; `None` when it was removed.
+    pub(crate) async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, Failure> {
+        match self.control.instance(&self.caller(), id).await {
+            Ok(instance) => Ok(Some(instance)),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Its address.

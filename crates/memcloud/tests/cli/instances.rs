@@ -1,9 +1,13 @@
 //! The commands for a console, against a real one.
 
+use std::fs::{OpenOptions, metadata};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::home::{Home, Ran, finish};
-use crate::up::Up;
+use crate::up::{Up, until};
 
 #[test]
 fn an_instance_is_made_used_stopped_started_and_removed() {
@@ -194,4 +198,59 @@ fn the_kept_token_is_sent_to_its_own_console_alone() {
     let (_up, other_up) = (Up::start(&home), Up::start(&other));
     let refused = home.run(&["instances", "list", "--console", other_up.console()]).failed(5);
     assert!(refused.stderr.contains("MEMCLOUD_TOKEN"), "{refused:?}");
+}
+
+#[test]
+fn a_log_is_bounded_while_its_instance_runs_and_is_followed_beyond_that() {
+    let home = Home::new();
+    let up = Up::start(&home);
+    let id = up.facts["instance"]["id"].as_str().unwrap();
+    let log = home.data().join("console/instances").join(id).join("log");
+    let mut follow = home.memcloud();
+    follow.args(["instances", "logs", "default", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut follow = follow.spawn().unwrap();
+    let mut followed = BufReader::new(follow.stdout.take().unwrap()).lines().map(Result::unwrap);
+    followed.find(|line| line.contains("listening on")).expect("it begins with what is there");
+    // What a process has logged after months.
+    let mut months = OpenOptions::new().append(true).open(&log).unwrap();
+    let line = "x".repeat(63 << 10) + "\n";
+    for _ in 0..270 {
+        months.write_all(line.as_bytes()).unwrap();
+    }
+    home.run(&["list", "--key", "planted-wrong-key", "--url", up.url()]);
+    until(|| {
+        home.run(&["add", "one more line", "--url", up.url()]).ok();
+        metadata(&log).unwrap().len() < 1 << 20
+    });
+    assert!(metadata(log.with_extension("1")).unwrap().len() > 16 << 20);
+    followed.find(|line| line.contains("/v1/memories")).expect("it goes on in the log that began again");
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+}
+
+#[test]
+fn the_doctor_examines_the_console_and_its_instances_now() {
+    let home = Home::new();
+    let mut up = Up::start(&home);
+    let report = home.run(&["doctor", "--offline"]);
+    for line in ["ok     console    sealing key: ok", "ok     instance   default: ok"] {
+        assert!(report.stdout.contains(line), "{report:?}");
+    }
+    up.stop();
+    assert!(!home.run(&["doctor", "--offline"]).stdout.contains("failed console"), "none has to run");
+}
+
+#[test]
+fn another_organization_changes_its_password_and_sees_no_instance() {
+    let home = Home::new();
+    let up = Up::start(&home);
+    let link = home.run(&["organizations", "create", "carol"]).ok().stdout;
+    assert!(link.starts_with(up.console()), "{link}");
+    let (old, new) =
+        (home.write("old", "correct horse battery\n"), home.write("new", "another horse battery\n"));
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    home.run(&["users", "create", "bob", "--role", "viewer", "--password-file", old]).ok();
+    let change = ["users", "password", "--current-password-file", old, "--password-file", new];
+    let not_mine = home.run(&change).failed(5);
+    assert!(not_mine.stderr.contains("password is wrong"), "the owner has none: {not_mine:?}");
 }

@@ -243,6 +243,58 @@ fn a_killed_instance_is_started_again() {
 }
 
 #[test]
+fn a_language_model_that_is_down_does_not_keep_the_memory_from_running() {
+    let home = Home::new();
+    let start = || {
+        let mut command = up(&home);
+        command.env("OPENAI_BASE_URL", "http://127.0.0.1:1/v1").env("MEMCLOUD_CHAT_MODEL", "m");
+        Up::run(&home, &mut command)
+    };
+    let mut first = start();
+    let works_without = || {
+        home.run(&["search", "kept"]).ok();
+        let verified = home.run(&["verify", "default"]);
+        assert_eq!(verified.code, 1, "something of it does not work: {verified:?}");
+        for line in ["memory_working    yes", "profile           no", "chat_enabled      no"] {
+            assert!(verified.stdout.contains(line), "{verified:?}");
+        }
+        let shown = home.run(&["instances", "show", "default", "--json"]).ok().json();
+        assert_eq!(shown["state"], "running");
+    };
+    home.run(&["add", "kept"]).ok();
+    works_without();
+    first.stop();
+    let _again = start();
+    works_without();
+}
+
+#[test]
+fn a_first_instance_that_cannot_run_is_explained_and_tried_again() {
+    let home = Home::new();
+    let mut in_the_way = home.serve();
+    let mut command = up(&home);
+    let mut child = command.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut until_said = |text: &str| {
+        said.find(|line| line.contains(text)).unwrap_or_else(|| panic!("it does not say '{text}'"))
+    };
+    let warning = until_said("warning: the first instance does not run yet");
+    assert!(warning.contains("another process has the data"), "{warning}");
+    until_said("hint: ");
+    until_said("tries again");
+    assert_ne!(home.run(&["instances", "show", "default", "--json"]).ok().json()["state"], "running");
+    in_the_way.signal("TERM");
+    in_the_way.ended();
+    until(|| home.run(&["instances", "start", "default"]).code == 0);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let facts: Value = serde_json::from_str(&line).unwrap();
+    home.run(&["list", "--url", facts["instance"]["url"].as_str().unwrap()]).ok();
+    signal(child.id(), "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn a_second_one_on_the_same_data_is_refused() {
     let home = Home::new();
     let up_one = Up::start(&home);
@@ -258,6 +310,17 @@ fn a_lost_sealing_key_is_not_replaced() {
     std::fs::remove_file(home.path(".local/share/memcloud/console/sealing.key")).unwrap();
     let refused = finish(&mut up(&home)).failed(1);
     assert!(refused.stderr.contains("sealing.key, which opens the secrets of the console"), "{refused:?}");
+}
+
+#[test]
+fn each_data_directory_keeps_its_token_for_its_user() {
+    let (one, two) = (Home::new(), Home::new());
+    let tokens = [&one, &two, &one, &two].map(|home| {
+        let up = Up::run(home, up(home).env("XDG_STATE_HOME", one.path("state")));
+        up.facts["api_token"].as_str().unwrap().to_owned()
+    });
+    assert_ne!(tokens[0], tokens[1]);
+    assert_eq!(tokens[..2], tokens[2..]);
 }
 
 #[test]

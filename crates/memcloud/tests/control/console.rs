@@ -324,7 +324,7 @@ impl Console {
     }
 
     pub(crate) fn leftovers(&self) -> Vec<Leftover> {
-        self.block_on(self.control.leftovers()).unwrap()
+        self.block_on(self.control.leftovers(&caller())).unwrap()
     }
 
     pub(crate) fn log(&self, instance: &Instance) -> String {

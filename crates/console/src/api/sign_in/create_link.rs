@@ -6,8 +6,8 @@ use memcloud_api::console::{NewSignInLink, SignInLink};
 use memcloud_control::access::Identity;
 use memcloud_control::{Caller, Error, UserId};
 use memcloud_http::{Admin, Allowed, ApiError, TypedBody};
-use secrecy::ExposeSecret;
 
+use super::link_of;
 use crate::App;
 use crate::api::responses::NotFound;
 use crate::api::users;
@@ -38,8 +38,5 @@ pub(crate) async fn create(
         None => identity.user,
     };
     app.accounts.record(&caller, "create sign-in link", &user.name).await.map_err(refused)?;
-    let (secret, expires_at) = app.accounts.create_link(&user.id).await.map_err(refused)?;
-    let console = app.url.to_string();
-    let sign_in = format!("{}/sign-in/{}", console.trim_end_matches('/'), secret.expose_secret());
-    Ok(Json(SignInLink { sign_in, expires_at: expires_at.to_string() }))
+    link_of(&app, &user).await.map(Json)
 }

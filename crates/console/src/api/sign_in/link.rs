@@ -29,7 +29,7 @@ pub(crate) async fn follow(
     From(address): From,
     Named(secret): Named<String>,
 ) -> Result<Session, ApiError> {
-    let signed_in = app.accounts.sign_in_by_link(&secret, address).await.map_err(refused)?;
+    let signed_in = app.accounts.sign_in_by_link(&secret, Some(address)).await.map_err(refused)?;
     let signed_in = signed_in.ok_or_else(|| {
         ApiError::new(StatusCode::UNAUTHORIZED, "this link was used, or its time is over", "unknown_link")
     })?;

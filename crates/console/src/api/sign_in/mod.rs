@@ -1,38 +1,61 @@
 //! Signing in and out.
 
+pub(crate) mod change_password;
 pub(crate) mod create_link;
 pub(crate) mod end;
 pub(crate) mod link;
 pub(crate) mod password;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, header};
-use memcloud_api::console::SignedIn;
-use memcloud_control::access::{Token, User};
-use memcloud_http::Peer;
+use axum::http::{HeaderName, StatusCode, header};
+use memcloud_api::console::{SignInLink, SignedIn};
+use memcloud_control::access::{SignInError, Token, User};
+use memcloud_http::{ApiError, Peer};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::users;
 use crate::App;
+use crate::error::refused;
 use crate::guard::SESSION;
 
-/// The address that a request came from, where the listener knows it.
-pub(crate) struct From(Option<IpAddr>);
+/// The address that a request came from. Requests without one count as those of one.
+pub(crate) struct From(IpAddr);
 
 impl<S: Sync> FromRequestParts<S> for From {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get().map(|Peer(address)| address.ip())))
+        let peer = parts.extensions.get().map(|Peer(address)| address.ip());
+        Ok(Self(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
     }
 }
 
 /// The answer to a sign-in: the session's token, for programs in the body, for browsers as a cookie.
 pub(crate) type Session = ([(HeaderName, String); 1], Json<SignedIn>);
+
+/// Why a password was not accepted.
+fn refused_password(error: SignInError, status: StatusCode) -> ApiError {
+    let message = error.to_string();
+    match error {
+        SignInError::Wrong => ApiError::new(status, message, "wrong_password"),
+        SignInError::TooMany(wait) => {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, message, "too_many_passwords").retry_after(wait)
+        }
+        SignInError::Failed(error) => refused(error),
+    }
+}
+
+/// A new link that signs a user in.
+pub(super) async fn link_of(app: &App, user: &User) -> Result<SignInLink, ApiError> {
+    let (secret, expires_at) = app.accounts.create_link(&user.id).await.map_err(refused)?;
+    let console = app.url.to_string();
+    let sign_in = format!("{}/sign-in/{}", console.trim_end_matches('/'), secret.expose_secret());
+    Ok(SignInLink { sign_in, expires_at: expires_at.to_string() })
+}
 
 fn session(app: &App, (secret, token, user): (SecretString, Token, User)) -> Session {
     let end = token.expires_at;

@@ -1,20 +1,17 @@
 //! `POST /api/sign-in`
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use memcloud_api::console::{PasswordSignIn, SignedIn};
-use memcloud_control::access::SignInError;
 use memcloud_http::{ApiError, TypedBody};
 
-use super::{From, Session, session};
+use super::{From, Session, refused_password, session};
 use crate::App;
-use crate::error::refused;
 
 /// Signs in with a name and a password. The answer also sets the cookie of the session.
 ///
-/// After five wrong passwords in a row the next attempt has to wait, each time twice as long.
+/// After five wrong passwords in a row for a name, or a hundred for all, the next attempt from the address has to wait, each time
+/// twice as long.
 #[utoipa::path(
     post,
     path = "/api/sign-in",
@@ -34,17 +31,7 @@ pub(crate) async fn sign_in(
     body: TypedBody<PasswordSignIn>,
 ) -> Result<Session, ApiError> {
     let PasswordSignIn { name, password } = body.known_fields_only().checked(|body, _| Some(body))?;
-    // Requests without an address count as those of one.
-    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let signed_in = app.sign_in.sign_in(&name, password.into(), address).await;
-    signed_in.map(|signed_in| session(&app, signed_in)).map_err(|error| {
-        let message = error.to_string();
-        match error {
-            SignInError::Wrong => ApiError::new(StatusCode::UNAUTHORIZED, message, "wrong_password"),
-            SignInError::TooMany(wait) => {
-                ApiError::new(StatusCode::TOO_MANY_REQUESTS, message, "too_many_passwords").retry_after(wait)
-            }
-            SignInError::Failed(error) => refused(error),
-        }
-    })
+    let signed_in = signed_in.map_err(|error| refused_password(error, StatusCode::UNAUTHORIZED))?;
+    Ok(session(&app, signed_in))
 }

@@ -39,7 +39,7 @@ pub(crate) async fn create(
 ) -> Result<Json<CreatedToken>, ApiError> {
     let now = app.clock.now();
     let new = body.known_fields_only().checked(|body, problems| {
-        problems.take(check_name(&body.name, MAX_NAME));
+        problems.take(check_name(&body.name, "name", MAX_NAME));
         let scopes = scopes(&body.scopes, problems);
         let end = problems.take(end(body.expires_at.as_deref(), &identity, now));
         Some((body.name, scopes, end?))

@@ -6,13 +6,10 @@ use memcloud_api::console::{NewUser, User};
 use memcloud_control::Caller;
 use memcloud_http::{Admin, Allowed, ApiError, TypedBody};
 
-use super::{role, shown};
+use super::{MAX_NAME, role, shown};
 use crate::App;
 use crate::api::params::check_name;
 use crate::error::refused;
-
-/// The longest name, in characters.
-const MAX_NAME: usize = 100;
 
 /// Makes a user of the organization. Without a password the user signs in by a link.
 #[utoipa::path(
@@ -33,7 +30,7 @@ pub(crate) async fn create(
     body: TypedBody<NewUser>,
 ) -> Result<Json<User>, ApiError> {
     let (name, role, password) = body.known_fields_only().checked(|body, problems| {
-        problems.take(check_name(&body.name, MAX_NAME));
+        problems.take(check_name(&body.name, "name", MAX_NAME));
         let role = problems.take(role(&body.role));
         Some((body.name, role?, body.password))
     })?;

@@ -15,6 +15,9 @@ use super::params::word;
 use crate::App;
 use crate::error::refused;
 
+/// The longest name, in characters.
+pub(super) const MAX_NAME: usize = 100;
+
 pub(super) fn shown(user: User) -> ApiUser {
     ApiUser {
         id: user.id.into(),

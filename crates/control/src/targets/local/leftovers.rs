@@ -9,6 +9,7 @@ use rustix::process::Pid;
 use super::folder::Folder;
 use super::process_file::{holder, record};
 use super::{Local, Placement, placement};
+use crate::OrganizationId;
 use crate::instances::{Instance, State};
 use crate::targets::{Leftover, LeftoverKind};
 
@@ -36,6 +37,10 @@ fn is_removed(instance: &Instance) -> bool {
     instance.state == State::Removed
 }
 
+fn of(instance: &Instance) -> OrganizationId {
+    instance.organization.clone()
+}
+
 fn folder(path: &Path, instance: Option<&Instance>) -> Leftover {
     let reason = match instance {
         Some(instance) => format!("the instance '{}' was deleted, and its data were kept", instance.name),
@@ -43,6 +48,7 @@ fn folder(path: &Path, instance: Option<&Instance>) -> Leftover {
     };
     Leftover {
         kind: LeftoverKind::Folder,
+        organization: instance.map(of),
         place: path.display().to_string(),
         reason,
         hint: "delete the folder when its data are no longer needed".into(),
@@ -51,10 +57,9 @@ fn folder(path: &Path, instance: Option<&Instance>) -> Leftover {
 
 /// The data directory outside the console's folders that a removed instance had.
 fn given_data(instance: &Instance) -> Option<Leftover> {
-    let data_dir = Placement::of(instance).ok()?.data_dir?;
-    let is_own = data_dir.parent()?.file_name()? == instance.id.as_str();
-    let is_there = data_dir.join("memory.sqlite3").exists();
-    (is_there && !is_own).then(|| folder(&data_dir, Some(instance)))
+    let placement = Placement::of(instance).ok()?;
+    let data_dir = placement.given_data_dir(&instance.id)?;
+    data_dir.join("memory.sqlite3").exists().then(|| folder(data_dir, Some(instance)))
 }
 
 fn process(file: &Path, pid: Pid, instance: Option<&Instance>) -> Leftover {
@@ -66,6 +71,7 @@ fn process(file: &Path, pid: Pid, instance: Option<&Instance>) -> Leftover {
     let listens = record(file).map(|record| format!("; it listens at {}", record.url)).unwrap_or_default();
     Leftover {
         kind: LeftoverKind::Process,
+        organization: instance.map(of),
         place: pid.to_string(),
         reason: owner + &listens,
         hint: format!("stop it with 'kill {pid}'"),
@@ -83,6 +89,7 @@ fn port(local: &Local, instance: &Instance) -> Option<Leftover> {
     let is_foreign = is_gone() && !placement::is_free(listen) && is_gone();
     is_foreign.then(|| Leftover {
         kind: LeftoverKind::Port,
+        organization: Some(of(instance)),
         place: listen.to_string(),
         reason: format!("another program listens at the address of the instance '{}'", instance.name),
         hint: "stop that program before the instance is started".into(),

@@ -1,27 +1,64 @@
 //! The log of an instance: what its processes print.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use super::super::{LogPart, LogPosition};
 use crate::instances::Reason;
 
-/// A log that is larger becomes the older one when a process starts, and the older one before it is removed.
-const ROTATED_BYTES: u64 = 16 << 20;
+/// The most that the log holds; then it becomes the older part, in place of the one before, and begins again.
+const MOST_BYTES: u64 = 16 << 20;
 /// The most that is read at once.
 const MAX_PART: u64 = 1 << 20;
 
-/// The log, open to append, after a large one has made room. Also returns where it ends.
-pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
-    let is_large = fs::metadata(path).is_ok_and(|found| found.len() > ROTATED_BYTES);
-    if is_large {
-        fs::rename(path, path.with_extension("1"))?;
+/// The log of a process of an instance, written by the process itself: it outlives the console, and what it prints is bounded
+/// all the time.
+#[derive(Debug)]
+pub struct ProcessLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl ProcessLog {
+    /// The log at this path, which the output of the process is appended to as well.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: open(path)? })
     }
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    let end = log.metadata()?.len();
-    Ok((log, end))
+
+    /// Copies the log to the older part, and empties it. It stays the same file, so whatever appends to it goes on. When the
+    /// copy fails, as on a full disk, the older part is given up.
+    fn begin_again(&self) -> io::Result<()> {
+        let older = older(&self.path);
+        if fs::copy(&self.path, &older).is_err() {
+            // It may not be there.
+            let _ = fs::remove_file(&older);
+        }
+        self.file.set_len(0)
+    }
+}
+
+impl Write for ProcessLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.file.metadata()?.len() + bytes.len() as u64 > MOST_BYTES {
+            self.begin_again()?;
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The log, open to append.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+fn older(path: &Path) -> PathBuf {
+    path.with_extension("1")
 }
 
 /// Where the log ends now.
@@ -29,26 +66,36 @@ pub(super) fn end(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |found| found.len())
 }
 
-/// Whole lines from this position on. A log that is shorter than the position has begun again, and so does the reader.
+/// Whole lines from this position on. A log that is shorter than the position has begun again: what the reader has not seen is
+/// in the older part, and then it begins again as well.
 pub(super) fn read(path: &Path, from: LogPosition) -> io::Result<LogPart> {
-    let log = match File::open(path) {
-        Ok(log) => log,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(LogPart { text: String::new(), next: 0 });
-        }
-        Err(error) => return Err(error),
-    };
-    let end = log.metadata()?.len();
+    let end = end(path);
     let (start, is_middle) = match from {
         LogPosition::Byte(byte) if byte <= end => (byte, false),
-        LogPosition::Byte(_) => (0, false),
+        LogPosition::Byte(byte) => {
+            let older = older(path);
+            let rest = part(&older, byte.min(self::end(&older)), false)?;
+            return if rest.text.is_empty() { part(path, 0, false) } else { Ok(rest) };
+        }
         LogPosition::Last(bytes) => {
             let start = end.saturating_sub(bytes.min(MAX_PART));
             (start, start > 0)
         }
     };
-    let mut bytes = vec![0; (end - start).min(MAX_PART) as usize];
-    log.read_exact_at(&mut bytes, start)?;
+    part(path, start, is_middle)
+}
+
+/// Whole lines from this byte on, which may be in the middle of one.
+fn part(path: &Path, start: u64, is_middle: bool) -> io::Result<LogPart> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(mut log) => {
+            log.seek(SeekFrom::Start(start))?;
+            log.take(MAX_PART).read_to_end(&mut bytes)?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     let skipped = if is_middle { after_line(&bytes) } else { 0 };
     // A line that fills the whole part is cut: the reader would wait for its end for ever.
     let is_full = bytes.len() as u64 == MAX_PART;
@@ -113,13 +160,24 @@ mod tests {
     }
 
     #[test]
-    fn a_large_log_becomes_the_older_one() {
+    fn a_large_log_begins_again_and_its_readers_miss_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let (log, _) = open(&path).unwrap();
-        log.set_len(ROTATED_BYTES + 1).unwrap();
-        assert_eq!(open(&path).unwrap().1, 0);
-        assert_eq!(end(&path.with_extension("1")), ROTATED_BYTES + 1);
+        let mut log = ProcessLog::open(&path).unwrap();
+        // What a process prints beside its log, such as a panic.
+        let mut beside = open(&path).unwrap();
+        log.write_all(b"first\n").unwrap();
+        beside.write_all(&vec![b'\n'; MOST_BYTES as usize - 13]).unwrap();
+        let seen = end(&path);
+        log.write_all(b"unseen\n").unwrap();
+        assert_eq!(end(&path), MOST_BYTES);
+        log.write_all(b"second\n").unwrap();
+        beside.write_all(b"third\n").unwrap();
+        assert_eq!((end(&older(&path)), end(&path)), (MOST_BYTES, 13));
+        let unseen = read(&path, LogPosition::Byte(seen)).unwrap();
+        assert_eq!(unseen, LogPart { text: "unseen\n".into(), next: MOST_BYTES });
+        let rest = read(&path, LogPosition::Byte(unseen.next)).unwrap();
+        assert_eq!(rest, LogPart { text: "second\nthird\n".into(), next: 13 });
     }
 
     #[test]

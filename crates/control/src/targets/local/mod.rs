@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! <console data>/instances/<id>/data/         its data, unless another directory was given
-//!                               log, log.1    what it printed
+//!                               log, log.1    what it logged and printed, and the part before it
 //!                               process.json  held by its process while that lives
 //! <console data>/programs/<hash>/memcloud     what instances run
 //! ```
@@ -40,6 +40,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 pub use environment::variables;
+pub use log::ProcessLog;
 pub use placement::Placement;
 pub use ports::{ConnectionCheck, SettingsSource};
 pub use process_file::{ProcessClaim, ProcessRecord};

@@ -1,12 +1,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
 use super::programs::ProgramId;
+use crate::InstanceId;
 use crate::instances::{Instance, Reason};
 
 /// What this target keeps about an instance. What is `None` before the instance is made is chosen then.
@@ -41,6 +42,17 @@ impl Placement {
     pub fn to_value(&self) -> Value {
         // A path that is not Unicode was refused when it was given.
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The data directory that an instance was given; `None` for one whose data are in its folder.
+    pub(super) fn given_data_dir(&self, id: &InstanceId) -> Option<&Path> {
+        let folder = |dir: &Path| dir.parent()?.file_name().map(ToOwned::to_owned);
+        self.data_dir.as_deref().filter(|dir| folder(dir).is_none_or(|folder| folder != id.as_str()))
+    }
+
+    /// Whether nothing of it is to be chosen any more.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self, Self { data_dir: Some(_), listen: Some(_), program: Some(_) })
     }
 
     pub(super) fn listen(&self) -> Result<SocketAddr, Reason> {

@@ -21,7 +21,12 @@ pub(super) fn plan(kind: OperationKind, instance: &Instance, request: &Value) ->
     }
 }
 
+/// An instance whose place is chosen already has its data: they become a memory as soon as it can run, so what fails is tried
+/// again, and nothing is undone. Every other one is made completely or not at all.
 fn create(instance: &Instance) -> Plan {
+    if Placement::of(instance).is_ok_and(|placement| placement.is_complete()) {
+        return Plan::in_order(OnFailure::Keep, std::iter::once(folder()).chain(run()));
+    }
     let connects = instance.topology != Topology::Embedded || instance.has_llm;
     let mut steps = vec![reserve(instance)];
     if connects {

@@ -82,7 +82,8 @@ impl Local {
         let settings = self.setup.settings.settings(&instance.id).await?;
         let log = folder.log();
         let unlogged = |error: &std::io::Error| files::failed("write", &log, error);
-        let (stdout, from) = log::open(&log).map_err(|error| unlogged(&error))?;
+        let stdout = log::open(&log).map_err(|error| unlogged(&error))?;
+        let from = log::end(&log);
         let stderr = stdout.try_clone().map_err(|error| unlogged(&error))?;
         let program = self.programs.path(placement.program()?);
         let mut command = self.command(&program);
@@ -90,6 +91,8 @@ impl Local {
             .arg("serve")
             .arg("--process-file")
             .arg(folder.process_file())
+            .arg("--log-file")
+            .arg(&log)
             .envs(variables(&settings))
             .env("MEMCLOUD_DATA_DIR", placement.data_dir()?)
             .env("MEMCLOUD_LISTEN", placement.listen()?.to_string())

@@ -3,6 +3,7 @@ use std::time::Duration;
 use memcloud_api::memmachine_v1::Fact;
 use memcloud_client::{Client, FactQuery};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::instances::Reason;
 use crate::verify::run::{Run, no_model};
@@ -14,13 +15,24 @@ use crate::verify::{Criterion, Evidence};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Waits until a fact with the random name of the person's city was learned from the messages that were stored.
-pub(in crate::verify) async fn check(run: &Run<'_>, client: &Client) -> Evidence {
+/// Waits until a fact with the random name of the person's city was learned from the messages that were stored. Nothing is
+/// waited for any more when a chat failed: the learner uses the same language model.
+pub(in crate::verify) async fn check(
+    run: &Run<'_>,
+    client: &Client,
+    chat_failed: &CancellationToken,
+) -> Evidence {
     if !run.options.has_llm {
         return run.not_checked(Criterion::Profile, no_model());
     }
     let trail = Trail::of(run);
-    let found = learned(&trail, client).await;
+    let found = chat_failed.run_until_cancelled(learned(&trail, client)).await;
+    let found = found.unwrap_or_else(|| {
+        Err(Finding::failed(
+            "no fact was learned before a chat failed",
+            "see the reason of the criterion 'chat'",
+        ))
+    });
     trail.conclude(Criterion::Profile, found)
 }
 

@@ -1,3 +1,4 @@
+mod console;
 mod databases;
 mod file;
 mod llm;
@@ -166,6 +167,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         let learning = language.is_some_and(|language| language.options.profile.is_some());
         report.add(llm::queue_in(&engines, &data_dir, learning, args.retry_parked).await);
     }
+    report.add(console::console(&context.sources, &args.client.console).await);
     Ok(report.finish())
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct NewInstanceFlags {
     name: String,
     #[command(flatten)]
     target: TargetFlags,
-    /// Its Neo4j, such as `bolt://host:7687`
+    /// Its Neo4j, without a password, such as `bolt://host:7687`
     #[arg(long, value_name = "URL")]
     neo4j: Option<String>,
     /// The user of Neo4j (default: neo4j)
@@ -40,7 +40,7 @@ pub(crate) struct NewInstanceFlags {
     /// The file with the password of Neo4j (default: `NEO4J_PASSWORD`, or asked for)
     #[arg(long, value_name = "FILE", requires = "neo4j")]
     neo4j_password_file: Option<PathBuf>,
-    /// Its PostgreSQL, such as `postgres://user@host:5432/database`
+    /// Its PostgreSQL, without a password, such as `postgres://user@host:5432/database`
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
     /// The user of PostgreSQL (default: the one in the address)
@@ -132,6 +132,12 @@ fn password(
         Some(file) => Some(secret_of(file)?),
         None => context.sources.secret(setting, None)?,
     };
+    if has_password(url) {
+        context.output.warn(
+            &format!("the password in the address of {what} is visible to all users of this machine while the command runs"),
+            &format!("leave it out, and set {} or name a file with it", setting.name),
+        );
+    }
     if found.is_some() || has_password(url) {
         return Ok(found.as_ref().map(exposed));
     }

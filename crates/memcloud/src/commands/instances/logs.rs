@@ -1,11 +1,8 @@
-use std::time::Duration;
+use memcloud_api::console::LogPart;
 
 use crate::commands::Context;
 use crate::commands::instances::Named;
 use crate::failure::{Exit, Failure};
-
-/// How often a log that is followed is read.
-const EVERY: Duration = Duration::from_millis(500);
 
 /// Print the log of an instance: its end, or all of it
 #[derive(clap::Args, Debug)]
@@ -23,18 +20,25 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
     let (console, instance) = args.named.find(context).await?;
     let mut from = args.all.then_some(0);
+    if args.follow {
+        let mut parts = console.follow_log(&instance.id, from);
+        while let Some(part) = parts.next().await? {
+            print(&part, context);
+        }
+        return Ok(Exit::Ok);
+    }
     loop {
         let part = console.log(&instance.id, from).await?;
-        for line in part.text.lines() {
-            context.output.data(line);
-        }
-        let at_end = from == Some(part.next) || (from.is_none() && !args.all);
-        from = Some(part.next);
-        if at_end && !args.follow {
+        print(&part, context);
+        if !args.all || from == Some(part.next) {
             return Ok(Exit::Ok);
         }
-        if part.text.is_empty() {
-            tokio::time::sleep(EVERY).await;
-        }
+        from = Some(part.next);
+    }
+}
+
+fn print(part: &LogPart, context: &Context) {
+    for line in part.text.lines() {
+        context.output.data(line);
     }
 }

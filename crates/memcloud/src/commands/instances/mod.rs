@@ -78,11 +78,13 @@ impl Named {
     }
 }
 
-/// An instance as one line: name, state, topology, address, reason.
+/// An instance as one line: name, state, topology, address, and why it or something of it does not work.
 pub(crate) fn line(instance: &Instance) -> String {
-    let Instance { name, state, topology, url, reason, .. } = instance;
+    let Instance { name, state, topology, url, reason, capabilities, .. } = instance;
     let url = url.as_deref().unwrap_or("-");
-    let reason = reason.as_ref().map(|reason| format!("  {}", reason.message)).unwrap_or_default();
+    let missing = capabilities.iter().find(|capability| capability.state == "no");
+    let reason = reason.as_ref().or(missing.and_then(|capability| capability.reason.as_ref()));
+    let reason = reason.map(|reason| format!("  {}", reason.message)).unwrap_or_default();
     format!("{name:<16}  {state:<9}  {topology:<8}  {url}{reason}")
 }
 

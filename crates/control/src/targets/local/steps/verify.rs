@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::instances::{Instance, Reason};
 use crate::operations::{Job, Step, interrupted};
-use crate::targets::local::{Local, unkept};
-use crate::verify::{Criterion, Evidence, Options, Outcome, Restart, verdict, verify};
+use crate::targets::local::{Local, Placement, unkept};
+use crate::verify::{Criterion, Evidence, Options, Outcome, Restart, verdict, verdict_of_memory, verify};
 
 /// Checks through its API that the instance does what it is for, and keeps what was seen.
 pub(super) struct Verify(pub(super) Arc<Local>);
@@ -44,7 +44,16 @@ impl Step for Verify {
         let seen = evidence.iter().map(|seen| (seen.criterion.to_string(), json!(seen.outcome)));
         let seen = Value::Object(seen.collect());
         // What was not checked in time is not proven either.
-        verdict(&evidence).map(|()| seen)
+        let complete = verdict(&evidence);
+        if Placement::of(instance)?.given_data_dir(&instance.id).is_none() {
+            return complete.map(|()| seen);
+        }
+        // Data that were there before are a memory also without a language model. The capabilities say what does not work.
+        verdict_of_memory(&evidence)?;
+        if let Err(reason) = complete {
+            job.say(reason.message);
+        }
+        Ok(seen)
     }
 
     fn time_limit(&self) -> Duration {
