@@ -75,6 +75,7 @@ fn kill_all_along(new: impl Fn(&str) -> NewInstance, is_such: impl Fn(&Operation
                 seen += usize::from(is_such(event));
                 is_such(event) && seen == round
             });
+            up.ended_in_time(&begun.operation);
             let outcome = up.outcome(begun);
             let mut line = format!("{:7} {round:>2}", begun.operation.kind);
             if let Some(event) = killed_after {

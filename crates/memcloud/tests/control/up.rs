@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use jiff::Timestamp;
 use memcloud_api::console::{
-    Accepted, Connection, DeleteInstance, Instance, Leftover, NewInstance, Operation, OperationEvent,
+    Accepted, Connection, DeleteInstance, Instance, Leftover, NewInstance, Operation, OperationEvent, Reason,
 };
 use memcloud_client::Console as Api;
 use memcloud_test_servers::{Database, SharedNeo4j};
@@ -104,7 +104,7 @@ impl Up {
     #[track_caller]
     pub(crate) fn create(&self, new: &NewInstance) -> Instance {
         let begun = self.begin_create(new);
-        let ended = self.ended(&begun.operation);
+        let ended = self.ended_in_time(&begun.operation);
         assert_eq!(ended.state, "succeeded", "{ended:?}");
         self.instance(&begun.instance.id).unwrap()
     }
@@ -133,6 +133,20 @@ impl Up {
     pub(crate) fn ended(&self, operation: &Operation) -> Operation {
         self.event(operation, |_| false);
         self.operation(&operation.id)
+    }
+
+    /// The operation when it has ended. It is retried as long as it names a time limit: a machine that is busy with other tests,
+    /// or a server that has just started, may be too slow for it.
+    pub(crate) fn ended_in_time(&self, operation: &Operation) -> Operation {
+        const LIMITS: [&str; 3] = ["a store took", "no_timeout: ", "no answer within"];
+        loop {
+            let ended = self.ended(operation);
+            let is_slow = |reason: &Reason| LIMITS.iter().any(|limit| reason.message.contains(limit));
+            if !ended.reason.as_ref().is_some_and(is_slow) {
+                return ended;
+            }
+            self.block_on(self.api.retry(&operation.id));
+        }
     }
 
     pub(crate) fn operation(&self, id: &str) -> Operation {

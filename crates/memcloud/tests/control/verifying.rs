@@ -138,16 +138,7 @@ fn fault_databases_that_restart_while_an_instance_is_verified() {
         username: Some(neo4j.user().into()),
         password: Some(neo4j.password().into()),
     };
-    let begun = up.begin_create(&on("one", graph, postgres.url(&database)));
-    // A server that has just started may be too slow at first.
-    eventually("it is made", || {
-        let is_made = up.failure(&begun.operation).is_none();
-        if !is_made {
-            up.block_on(up.api.retry(&begun.operation.id));
-        }
-        is_made
-    });
-    let id = begun.instance.id;
+    let id = up.create(&on("one", graph, postgres.url(&database))).id;
     up.memcloud(&["add", "I moved to Lisbon in May", "--instance", "one"]);
     restarts(&up, &id, "PostgreSQL", |server| match server {
         Server::Dies => postgres.kill(),
