@@ -2,7 +2,7 @@
 //! replaced by an older copy, the next start notices.
 //!
 //! The number is also in the database, in the transaction of the writes themselves. The file is written after the
-//! commit and never synchronized, so it may fall behind but is never ahead of what is on the disk.
+//! answer and never synchronized, so it may fall behind but is never ahead of what is on the disk.
 
 use std::fs::{self, File};
 use std::io;
@@ -115,7 +115,7 @@ impl Counter {
         self.writes + 1
     }
 
-    /// Keeps the number of writes that are about to be answered.
+    /// Keeps the number of writes that were answered.
     pub(crate) fn set(&mut self, writes: u64) {
         self.writes = writes;
         let Some(file) = &self.file else { return };

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use memcloud_domain::Error;
 use memcloud_ports::PROBE_WITHIN;
@@ -151,6 +151,9 @@ impl From<rusqlite::Error> for Lost {
 /// The most pieces of work in one transaction, so that the first does not wait long for the others.
 const GROUP: usize = 64;
 
+/// How long a disk that had room counts as one that has. After each commit the thread looks again, when no one waits for it.
+const DISK_IS_KNOWN: Duration = Duration::from_secs(1);
+
 /// What the thread writes with.
 pub(crate) struct Output {
     pub(crate) connection: Connection,
@@ -182,6 +185,7 @@ impl Writer {
             long: VecDeque::new(),
             checkpoint: Checkpoint::default(),
             is_limited: false,
+            looked_at_disk: None,
             page,
             log,
         };
@@ -316,6 +320,8 @@ struct Thread {
     checkpoint: Checkpoint,
     /// Whether the size of the database is limited.
     is_limited: bool,
+    /// When that was decided.
+    looked_at_disk: Option<Instant>,
     /// The size of a page, in bytes.
     page: u64,
     log: Log,
@@ -379,6 +385,8 @@ impl Thread {
             (Ok(()), Err(Lost::Files(_))) => Err(Lost::emptied()),
             (Ok(()), committed) => committed,
         };
+        let number = committed.as_ref().copied().unwrap_or_default();
+        let committed = committed.map(drop);
         if let Err(Lost::Sqlite { code: Some(code), message }) = &committed
             && code.code == ErrorCode::DatabaseCorrupt
         {
@@ -388,19 +396,27 @@ impl Thread {
         for waiting in works {
             waiting.work.answer(committed.as_ref().copied());
         }
+        // No caller waits for what follows.
+        if let Some(number) = number {
+            self.answered.set(number);
+        }
         if is_full || self.is_limited {
             self.make_room();
         }
+        // Where that fails, the next commit looks again.
+        let _ = self.limit_size();
     }
 
     /// On a disk that is almost full, limits the size of the database, so that the write-ahead log always has the room that
     /// deletions need, and stores in place of what was deleted.
     fn limit_size(&mut self) -> rusqlite::Result<()> {
+        self.looked_at_disk = None;
         let growth = self.reserve.growth();
         if growth.is_some() || self.is_limited {
             schema::limit_size(&self.connection, growth)?;
         }
         self.is_limited = growth.is_some();
+        self.looked_at_disk = Some(Instant::now());
         Ok(())
     }
 
@@ -426,12 +442,16 @@ impl Thread {
         }
     }
 
-    fn commit(&mut self, works: &mut [Waiting]) -> Result<(), Lost> {
+    /// Returns the number of the write, if it has one.
+    fn commit(&mut self, works: &mut [Waiting]) -> Result<Option<u64>, Lost> {
         if works.iter().any(|waiting| waiting.count == Count::Not) {
             self.reserve.refill();
         }
         let waited = works.iter().map(|waiting| waiting.since.elapsed()).max().unwrap_or_default();
-        self.limit_size()?;
+        let is_fresh = self.looked_at_disk.is_some_and(|looked| looked.elapsed() < DISK_IS_KNOWN);
+        if self.is_limited || !is_fresh {
+            self.limit_size()?;
+        }
         self.connection.busy_timeout(BUSY_TIMEOUT.saturating_sub(waited))?;
         self.locked_out.store(true, Ordering::Relaxed);
         // SQLite waits for the lock of another program only when a transaction begins.
@@ -456,7 +476,8 @@ impl Thread {
             is_kept |= changes && *count == Count::Itself;
         }
         if !succeeded {
-            return Ok(tx.rollback()?);
+            tx.rollback()?;
+            return Ok(None);
         }
         // While the database is damaged only deletions are written. They go on without their number, whose row may be damaged.
         let counts = counts && self.damage.refuse_stores().is_ok();
@@ -466,10 +487,7 @@ impl Thread {
         // As late as possible: what is written now gives a file that was shortened its old size again, with a hole in it.
         self.files.check()?;
         tx.commit()?;
-        if counts {
-            self.answered.set(number);
-        }
-        Ok(())
+        Ok(counts.then_some(number))
     }
 
     /// Deletes in the room of the reserve.
