@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use memcloud_domain::Error;
 use memcloud_http::{
@@ -40,10 +41,14 @@ pub fn router(app: App) -> Router {
     let guarded = for_users
         .merge(to_sign_in)
         .layer(from_fn_with_state(app.clone(), sites::sites))
-        .layer(from_fn_with_state(counting, count))
+        .layer(from_fn_with_state(counting, counted))
         .with_state(app);
     let open = Router::from(for_anyone()).method_not_allowed_fallback(no_method);
     served([(Dialect::WithoutInput, open.merge(guarded))], metrics, hint::of)
+}
+
+async fn counted(State(counting): State<Counting>, request: Request, next: Next) -> Response {
+    count(&counting, request, |request| next.run(request)).await
 }
 
 fn no_route() -> ApiError {

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::header::{CONNECTION, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -275,10 +274,7 @@ impl IntoResponse for ApiError {
 }
 
 /// Writes the errors of all routes below in a dialect.
-pub(crate) async fn write_errors(
-    State((dialect, hints)): State<(Dialect, Hints)>,
-    mut response: Response,
-) -> Response {
+pub(crate) fn write_errors(mut response: Response, dialect: Dialect, hints: Hints) -> Response {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
     let status = response.status();
     let mut written = match dialect {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::{Bytes, Frame, SizeHint};
 use memcloud_domain::{InFlight, Reservation};
@@ -17,7 +16,7 @@ const PIECE: usize = 64 << 10;
 /// An answer up to this size is not counted: a busy server can still report that it is busy, and its health.
 const SMALL: usize = 4 << 10;
 
-/// The state of [`count`].
+/// What requests and their answers are counted in.
 #[derive(Clone)]
 pub struct Counting {
     /// The account.
@@ -28,10 +27,17 @@ pub struct Counting {
 
 /// Leaves a [`Reservation`] on every request, for those who read its body. An answer whose size is known is counted too, and
 /// all is given back when the answer is written. An answer that does not fit is replaced.
-pub async fn count(State(counting): State<Counting>, mut request: Request, next: Next) -> Response {
+pub async fn count<A>(
+    counting: &Counting,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response
+where
+    A: Future<Output = Response>,
+{
     let reservation = Arc::new(counting.account.reservation());
     request.extensions_mut().insert(Arc::clone(&reservation));
-    let response = next.run(request).await;
+    let response = answer(request).await;
     let size = response.body().size_hint().exact().unwrap_or_default() as usize;
     if size > SMALL && reservation.take(size).is_err() {
         return (counting.busy)();

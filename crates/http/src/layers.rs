@@ -1,14 +1,15 @@
 //! The layers that every server has around its routes.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, TRANSFER_ENCODING};
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_response_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt;
 
 use crate::error::{ApiError, Dialect, Hints, of_panic, write_errors};
 use crate::{Metrics, observe};
@@ -20,21 +21,20 @@ pub fn served(
     metrics: Arc<Metrics>,
     hints: Hints,
 ) -> Router {
-    let in_dialect = |(dialect, routes): (Dialect, Router)| {
-        routes
-            .layer(from_fn(refuse_ambiguous))
-            .layer(CatchPanicLayer::custom(of_panic))
-            .layer(map_response_with_state((dialect, hints), write_errors))
-    };
+    // One layer: each copies all that are in it, for every request.
+    let in_dialect =
+        |(dialect, routes): (Dialect, Router)| routes.layer(from_fn_with_state((dialect, hints), answer));
     let all = routes.into_iter().map(in_dialect).fold(Router::new(), Router::merge);
     all.layer(from_fn_with_state(metrics, observe))
 }
 
-async fn refuse_ambiguous(request: Request, next: Next) -> Response {
-    match check(request.headers()) {
-        Ok(()) => next.run(request).await,
+async fn answer(State((dialect, hints)): State<(Dialect, Hints)>, request: Request, next: Next) -> Response {
+    let response = match check(request.headers()) {
+        // After a panic nothing of the request is used again.
+        Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(of_panic),
         Err(error) => error.into_response(),
-    }
+    };
+    write_errors(response, dialect, hints)
 }
 
 /// A proxy might read the other value of a header that is there twice, and another end of a body.

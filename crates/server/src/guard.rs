@@ -19,8 +19,20 @@ pub(crate) struct Guard {
     pub(crate) while_keys_unreadable: bool,
 }
 
+/// The layer of routes on which nothing else is done.
+pub(crate) async fn callers(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    admit(&guard, request, |request| next.run(request)).await
+}
+
 /// Passes a request on with its caller.
-pub(crate) async fn callers(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn admit<A>(
+    guard: &Guard,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response
+where
+    A: Future<Output = Response>,
+{
     let caller = guard.app.keys.caller(bearer(request.headers())).await;
     if let Err(stranger) = &caller {
         let address = request.extensions().get().map(|Peer(address)| address.ip());
@@ -40,7 +52,7 @@ pub(crate) async fn callers(State(guard): State<Guard>, mut request: Request, ne
         Ok(caller) => {
             note_caller(caller.id());
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            answer(request).await
         }
         Err(error) => error.into_response(),
     }

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use memcloud_domain::Error;
 use memcloud_http::{
@@ -40,27 +41,44 @@ pub fn router(app: App) -> Router {
         busy: || ApiError::from(Error::Busy).into_response(),
     };
     let guard = Guard { app: app.clone(), while_keys_unreadable: false };
-    let guarded = |routes: Router| {
-        routes
-            .method_not_allowed_fallback(no_method)
-            .layer(from_fn_with_state(guard.clone(), guard::callers))
-            .layer(from_fn_with_state(counting.clone(), count))
+    let guarded = |routes: Router, names_unknown| {
+        let gate = Gate { counting: counting.clone(), guard: guard.clone(), names_unknown };
+        routes.method_not_allowed_fallback(no_method).layer(from_fn_with_state(gate, pass))
     };
-    let for_openai = guarded(Router::from(for_openai()).with_state(app.clone()));
+    let for_openai = guarded(Router::from(for_openai()).with_state(app.clone()), false);
     let for_key_holders = Router::from(for_key_holders())
         .layer(Extension(openapi_document::Document(&DOCUMENT)))
         .with_state(app.clone())
         .merge(plan.with_state(V1 { app: app.clone(), shapes: Shapes::AsAsked }))
         .nest(COMPATIBLE, compatible)
         .fallback(async || ApiError::no_route());
-    let for_key_holders =
-        guarded(for_key_holders.layer(from_fn_with_state(&KNOWN, unknown::name_parameters)));
+    let for_key_holders = guarded(for_key_holders, true);
     let guard = Guard { app: app.clone(), while_keys_unreadable: true };
     let health = Router::from(for_operators()).with_state(app).method_not_allowed_fallback(no_method);
     let health = health.layer(from_fn_with_state(guard, guard::callers));
     let open = Router::from(for_anyone()).method_not_allowed_fallback(no_method);
     let native = open.merge(health).merge(for_key_holders);
     served([(Dialect::FastApi, native), (Dialect::OpenAi, for_openai)], metrics, hint::of)
+}
+
+/// What the routes of key holders have around them. One layer: each copies all that are in it, for every request.
+#[derive(Clone)]
+struct Gate {
+    counting: Counting,
+    guard: Guard,
+    /// Whether an answer names the parameters that its operation does not have.
+    names_unknown: bool,
+}
+
+async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let answer = async |request| {
+        if gate.names_unknown {
+            unknown::name_parameters(&KNOWN, request, next).await
+        } else {
+            next.run(request).await
+        }
+    };
+    count(&gate.counting, request, |request| guard::admit(&gate.guard, request, answer)).await
 }
 
 async fn no_method() -> ApiError {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use axum::extract::{MatchedPath, Query, Request, State};
+use axum::extract::{MatchedPath, Query, Request};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -32,7 +32,7 @@ pub(crate) fn name(headers: &mut HeaderMap, unknown: &[Place]) {
 
 /// Names the parameters of the query string that the document does not give the operation.
 pub(crate) async fn name_parameters(
-    State(known): State<&'static LazyLock<KnownParameters>>,
+    known: &LazyLock<KnownParameters>,
     request: Request,
     next: Next,
 ) -> Response {
