@@ -138,7 +138,7 @@ impl Up {
     /// The operation when it has ended. It is retried as long as it names a time limit: a machine that is busy with other tests,
     /// or a server that has just started, may be too slow for it.
     pub(crate) fn ended_in_time(&self, operation: &Operation) -> Operation {
-        const LIMITS: [&str; 3] = ["a store took", "no_timeout: ", "no answer within"];
+        const LIMITS: [&str; 3] = ["a store took", "no_timeout: ", "does not answer"];
         loop {
             let ended = self.ended(operation);
             let is_slow = |reason: &Reason| LIMITS.iter().any(|limit| reason.message.contains(limit));
