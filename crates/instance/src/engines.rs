@@ -15,6 +15,7 @@ use crate::error::Error;
 pub use memcloud_store_neo4j as neo4j;
 pub use memcloud_store_postgres as postgres;
 pub use memcloud_store_sqlite as sqlite;
+pub use memcloud_store_sqlite::holds_memory;
 
 impl Engines {
     /// Opens the engine. A database that is down now is connected to later, by the engine itself.
@@ -72,9 +73,4 @@ impl Engines {
 pub async fn open_directory(data_dir: &Path) -> Result<Engine, Error> {
     let store = SqliteStore::open(data_dir, Arc::new(SystemClock)).await.map_err(Error::Data)?;
     Ok(Engine::of(Arc::new(store)))
-}
-
-/// Whether a data directory holds a memory.
-pub fn holds_memory(data_dir: &Path) -> bool {
-    data_dir.join(memcloud_store_sqlite::FILE).exists()
 }

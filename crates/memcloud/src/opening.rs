@@ -149,6 +149,9 @@ impl From<Error> for Failure {
             Error::Data(memcloud_domain::Error::Storage { .. }) => {
                 "check the data directory; nothing in it was changed"
             }
+            Error::Data(memcloud_domain::Error::StorageDamaged { .. }) => {
+                "restore a backup into an empty data directory; the guide to backups says how"
+            }
             Error::Data(error) | Error::Memory(error) => hint(error),
             Error::Exposed(_) => {
                 let next = "set MEMCLOUD_API_KEYS (or MEMCLOUD_API_KEYS_FILE), make an admin key first with 'memcloud keys create', or listen on 127.0.0.1";

@@ -33,18 +33,18 @@ impl Answered {
     /// What is missing in a database of this memory with this number of writes, in words.
     fn missing(&self, memory: &str, writes: u64) -> Option<String> {
         let Self { writes: answered, memory: known } = self;
-        if *answered == 0 {
-            None
-        } else if known != memory {
-            Some(format!("{answered} writes were answered here, and the database belongs to another memory"))
-        } else if *answered > writes {
-            let lost = answered - writes;
-            Some(format!(
-                "the last {lost} of {answered} writes that were answered are missing; each stored or deleted one or more memories"
-            ))
-        } else {
-            None
+        // A database that had everything in its log has a new name without it.
+        if *answered > 0 && known != memory && writes > 0 {
+            return Some(format!(
+                "{answered} writes were answered here, and the database belongs to another memory"
+            ));
         }
+        let lost = answered.checked_sub(writes).filter(|lost| *lost > 0)?;
+        let which =
+            if writes == 0 { format!("all {answered}") } else { format!("the last {lost} of {answered}") };
+        Some(format!(
+            "{which} writes that were answered are missing (a write is one commit, with any number of stored or deleted memories)"
+        ))
     }
 }
 
@@ -91,14 +91,13 @@ impl Counter {
         let before = Answered::read(database);
         if let Some(what) = before.and_then(|before| before.missing(memory, writes)) {
             let note = format!("found on {now}: {what}\n");
-            let noted = open_private(&note_path(database)).and_then(|file| {
-                file.set_len(0)?;
-                file.write_all_at(note.as_bytes(), 0)
-            });
+            let noted = open_private(&note_path(database))
+                .and_then(|file| file.write_all_at(note.as_bytes(), file.metadata()?.len()));
             noted.map_err(|error| error::file("noting that writes are missing", error))?;
+        }
+        if let Err(incomplete) = refuse_incomplete(database) {
             tracing::error!(
-                "the database in {} is incomplete: {what}; restore its files or a backup",
-                place(database)
+                "{incomplete}; or stop the server, and put the missing files back or restore a backup"
             );
         }
         let mut counter = Self { file: None, memory: memory.to_owned(), writes };
@@ -144,7 +143,8 @@ pub(crate) fn refuse_incomplete(database: &Path) -> Result<(), Error> {
     let note = note_path(database);
     match fs::read_to_string(&note) {
         Ok(found) => {
-            let what = format!("{}; to go on without them, remove {}", found.trim_end(), note.display());
+            let found = found.trim_end().replace('\n', "; ");
+            let what = format!("{found}; to go on without them, remove {}", note.display());
             Err(Error::StorageIncomplete { place: place(database), what })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -160,6 +160,6 @@ fn note_path(database: &Path) -> PathBuf {
     sibling(database, "-missing")
 }
 
-fn place(database: &Path) -> String {
+pub(crate) fn place(database: &Path) -> String {
     database.parent().unwrap_or(database).display().to_string()
 }

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::error::{self, WorkError};
 use crate::salvage::UnreadableRow;
 use crate::schema::{self, LogIndex};
-use crate::{FILE, answered, meta, salvage};
+use crate::{FILE, OPENING, answered, files, meta, salvage};
 
 /// A finished backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub fn back_up(directory: &Path, to: &Path) -> Result<Backup, Error> {
     let file = |error| error::file(DOING, error);
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let path = directory.join(FILE);
-    let source = schema::connect(&path, LogIndex::Shared)?;
+    let source = connect(&path)?;
     let answered = meta::writes(&source).map_err(failed)?;
     let missing = answered::missing(&path, &source);
     let copy = NamedTempFile::new_in(folder).map_err(file)?;
@@ -82,7 +82,8 @@ fn check(copy: &Path, answered: u64) -> Result<u64, WorkError> {
 /// Examines the database of a data directory, which may be open in a server: its integrity, every episode, and what it lacks.
 pub fn examine(directory: &Path) -> Result<Examination, Error> {
     let path = directory.join(FILE);
-    let examined = schema::connect(&path, LogIndex::Shared).map_err(WorkError::from).and_then(|database| {
+    let database = connect(&path)?;
+    let examine = || -> Result<Examination, WorkError> {
         let broken = match integrity(&database) {
             Err(error) if error.is_damage() => vec![error.doing("checking the integrity").to_string()],
             broken => broken?,
@@ -94,8 +95,19 @@ pub fn examine(directory: &Path) -> Result<Examination, Error> {
         let missing = answered::missing(&path, &database);
         let memory = meta::existing_memory(&database).ok().flatten();
         Ok(Examination { memory, episodes: count(&database).ok(), broken, unreadable, missing })
-    });
-    examined.map_err(|error| error.doing("examining the database"))
+    };
+    examine().map_err(|error| error.doing("examining the database"))
+}
+
+/// Opens a database with anything in it. SQLite removes the log of an empty one, which belongs to a database that may come back.
+fn connect(path: &Path) -> Result<Connection, Error> {
+    answered::refuse_lost_database(path)?;
+    let database = schema::connect(path, LogIndex::Shared).map_err(|error| files::with_sizes(path, error))?;
+    if schema::is_empty(&database).map_err(|error| WorkError::from(error).doing(OPENING))? {
+        let what = "the database is empty, and a server that starts says what is missing".to_owned();
+        return Err(Error::StorageIncomplete { place: answered::place(path), what });
+    }
+    Ok(database)
 }
 
 fn integrity(database: &Connection) -> Result<Vec<String>, WorkError> {

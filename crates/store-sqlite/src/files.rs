@@ -123,6 +123,28 @@ impl Files {
     }
 }
 
+/// Says with damage that ends the opening of a database that the file is shorter than its first page says, if it is.
+pub(crate) fn with_sizes(database: &Path, error: Error) -> Error {
+    match (error, sizes(database)) {
+        (Error::StorageDamaged { what }, Ok((found, expected))) if found < expected => {
+            let name = database.file_name().unwrap_or_default().display();
+            Error::StorageDamaged { what: format!("{what}; {name} has {found} of its {expected} bytes") }
+        }
+        (error, _) => error,
+    }
+}
+
+/// The size of a database file, and the one that its header has. See <https://sqlite.org/fileformat2.html#the_database_header>.
+fn sizes(database: &Path) -> io::Result<(u64, u64)> {
+    let file = File::open(database)?;
+    let (mut page, mut pages) = ([0; 2], [0; 4]);
+    file.read_exact_at(&mut page, 16)?;
+    file.read_exact_at(&mut pages, 28)?;
+    // The largest page does not fit into two bytes.
+    let page = if u16::from_be_bytes(page) == 1 { 1 << 16 } else { u64::from(u16::from_be_bytes(page)) };
+    Ok((file.metadata()?.len(), page * u64::from(u32::from_be_bytes(pages))))
+}
+
 /// Opens a file of ours, made for its owner alone when it is missing. A link in its place is refused.
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

@@ -64,6 +64,12 @@ pub use salvage::UnreadableRow;
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "memory.sqlite3";
+/// Whether a directory holds a memory, or what is left of one.
+pub fn holds_memory(directory: &Path) -> bool {
+    let path = directory.join(FILE);
+    path.exists() || answered::refuse_lost_database(&path).is_err()
+}
+
 /// What the name of the reserve has after that of the database.
 const RESERVE: &str = "-reserve";
 /// About how much is deleted in one transaction, in bytes, so that no store waits long for it: some hundred usual messages,
@@ -118,7 +124,8 @@ impl SqliteStore {
         }
         let now = clock.now();
         let damage = Arc::new(Damage::default());
-        let (connection, index, identity) = open_database(&path, content, now, &damage)?;
+        let opened = open_database(&path, content, now, &damage);
+        let (connection, index, identity) = opened.map_err(|error| files::with_sizes(&path, error))?;
         let files = Arc::new(Files::of(&path));
         let (memory, answered) = match identity {
             (Some(memory), Some(writes)) if damage.refuse_stores().is_ok() => {

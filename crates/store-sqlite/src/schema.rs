@@ -40,6 +40,8 @@ pub(crate) fn connect(path: &Path, index: LogIndex) -> Result<Connection, Error>
             LogIndex::Shared => Connection::open_with_flags(path, flags)?,
             LogIndex::Private => Connection::open_with_flags_and_vfs(path, flags, c"unix-excl")?,
         };
+        // A database that cannot be opened keeps its log, which belongs to what may be put back.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(128);
         // Plans do not depend on the values that are bound. Otherwise SQLite compiles a statement again for every new value.
@@ -50,6 +52,7 @@ pub(crate) fn connect(path: &Path, index: LogIndex) -> Result<Connection, Error>
         connection.pragma_update(None, "foreign_keys", true)?;
         // Overwrite freed pages, so that deleted text does not stay in the file.
         connection.pragma_update(None, "secure_delete", true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok(connection)
     };
     open().map_err(|failure| failure.doing("opening the database"))
@@ -71,6 +74,11 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), WorkError> {
     tx.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
     tx.commit()?;
     Ok(())
+}
+
+/// Whether no migration was run.
+pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(number(connection, "PRAGMA user_version")? == 0)
 }
 
 /// The tables that everything else refers to, with an index of each that has every row.

@@ -315,7 +315,10 @@ async fn a_new_memory_whose_log_is_lost_is_known_and_starts() {
     let left = killed(directory.path(), 9).await;
     let kept = ["", "-answered"].map(|suffix| (suffix, std::fs::read(sibling(&left, suffix)).unwrap()));
     let log = std::fs::read(sibling(&left, "-wal")).unwrap();
-    for cut in [0, 31, 32, 4_152, 8_240] {
+    // The first frame is a whole commit.
+    for (cut, which) in
+        [(0, ": all "), (31, ": all "), (32, ": all "), (4_152, ": the last "), (8_240, ": the last ")]
+    {
         let left = directory.path().join(format!("cut to {cut}"));
         std::fs::create_dir(&left).unwrap();
         for (suffix, bytes) in &kept {
@@ -326,14 +329,14 @@ async fn a_new_memory_whose_log_is_lost_is_known_and_starts() {
         assert!(examined.broken.is_empty() && examined.unreadable.is_empty(), "cut to {cut}: {examined:?}");
         let missing = examined.missing.unwrap_or_default();
         assert!(
-            missing.contains("the last ") && missing.contains("writes that were answered are missing"),
+            missing.contains(which) && missing.contains("writes that were answered are missing"),
             "cut to {cut}: {missing}"
         );
         let copy = memcloud_store_sqlite::back_up(&left, &left.join("copy")).unwrap();
         assert_eq!(copy.missing, Some(missing), "cut to {cut}");
         let found = failure(&open(&left).await).await;
         assert!(
-            matches!(&found, Error::StorageIncomplete { what, .. } if what.contains("the last ")),
+            matches!(&found, Error::StorageIncomplete { what, .. } if what.contains(which)),
             "cut to {cut}: {found:?}"
         );
     }
@@ -385,7 +388,10 @@ async fn a_database_that_is_gone_is_not_created_again() {
     std::fs::write(&file, before).unwrap();
     assert_eq!(open(&left).await.episodes.counts().await.unwrap().episodes, 3);
     let elsewhere = tempfile::tempdir().unwrap();
-    std::fs::copy(sibling(&killed(elsewhere.path(), 1).await, ""), &file).unwrap();
+    let memory = memory::memory(open(elsewhere.path()).await).await;
+    store(&memory, &space("other"), "of another memory").await.unwrap();
+    drop(memory);
+    std::fs::copy(elsewhere.path().join(FILE), &file).unwrap();
     let engine = open(&left).await;
     let found = failure(&engine).await;
     assert!(

@@ -1,8 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use memcloud_instance::Engines;
+use memcloud_domain::Error as StorageError;
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::engines::sqlite::{self, Backup};
+use memcloud_instance::{Engines, Error};
 use serde_json::json;
 
 use crate::commands::Context;
@@ -42,7 +43,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     }
     let target = to.clone();
     let copied = tokio::task::spawn_blocking(move || sqlite::back_up(&data_dir, &target)).await;
-    let copied = copied.map_err(|panic| Failure::new(panic.to_string(), "run 'memcloud doctor'"))??;
+    let copied = copied.map_err(|panic| Failure::new(panic.to_string(), "run 'memcloud doctor'"))?;
+    let copied = copied.map_err(|error| failed(&to, error))?;
     let Backup { episodes, bytes, missing } = copied;
     let (to, file) = (to.display().to_string(), sqlite::FILE);
     let values = json!({"file": to, "memories": episodes, "bytes": bytes, "missing": missing});
@@ -51,13 +53,27 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             "{episodes} memories, {bytes} bytes, checked: {to}; to restore, put it into an empty data directory as {file}"
         ));
     });
-    if let Some(missing) = missing {
-        context.output.warn(
-            &format!("the copy has what is left of a memory that lost writes: {missing}"),
-            "keep your earlier backups; the guide to backups says what to do",
-        );
+    missing.map_or(Ok(Exit::Ok), |missing| {
+        let message =
+            format!("the copy is kept, and has what is left of a memory that lost writes: {missing}");
+        Err(Failure::new(message, "keep your earlier backups; the guide to backups says what to do"))
+    })
+}
+
+/// Why there is no copy. Its place can be the reason as well as the database.
+fn failed(to: &Path, error: StorageError) -> Failure {
+    let to = to.display();
+    match error {
+        StorageError::StorageFull(_) => Failure::new(
+            format!("there is no room for {to}"),
+            "free space on that disk, or name a place on another one with --to",
+        ),
+        StorageError::StorageReadOnly(why) => Failure::new(
+            format!("cannot copy the database to {to}: {why}"),
+            "run it as a user that may read the data directory and write there, or name another place with --to",
+        ),
+        error => Error::Data(error).into(),
     }
-    Ok(Exit::Ok)
 }
 
 /// Databases have backups of their own, which keep what belongs together.

@@ -404,8 +404,90 @@ async fn a_start_without_the_log_of_a_killed_server_says_what_is_missing() {
     assert!(doctor.code == 1 && doctor.stdout.contains("that were answered are missing"), "{doctor:?}");
     let listed = home.run(&["list", "--group", "other", "--url", &server.url]).ok();
     assert!(listed.stderr.contains("that were answered are missing"), "{listed:?}");
-    let backup = home.run(&["backup", "--to", home.path("copy").to_str().unwrap()]).ok();
+    let backup = home.run(&["backup", "--to", home.path("copy").to_str().unwrap()]).failed(1);
     assert!(backup.stderr.contains("that were answered are missing"), "{backup:?}");
+    assert!(home.path("copy").exists() && backup.stdout.contains(" memories, "), "{backup:?}");
+}
+
+/// What a killed server leaves that has answered three stores in a new data directory.
+async fn killed_soon(home: &Home) {
+    let mut server = home.serve();
+    for n in 0..3 {
+        store(&server.url, &content(n)).await.unwrap();
+    }
+    server.signal("KILL");
+    server.ended();
+}
+
+#[tokio::test]
+async fn a_new_memory_starts_without_its_log_and_every_start_says_what_is_missing() {
+    for has_tables in [true, false] {
+        let home = Home::new();
+        killed_soon(&home).await;
+        let database = home.data().join(FILE);
+        std::fs::write(home.data().join(format!("{FILE}-wal")), "").unwrap();
+        if !has_tables {
+            // As earlier versions leave it: the tables were in the log, too.
+            std::fs::remove_file(&database).unwrap();
+            let empty = rusqlite::Connection::open(&database).unwrap();
+            empty.pragma_update(None, "journal_mode", "wal").unwrap();
+            drop(empty);
+            let backup = home.run(&["backup", "--to", home.path("none").to_str().unwrap()]).failed(1);
+            assert!(backup.stderr.contains("the database is empty"), "{backup:?}");
+        }
+        for round in 0..2 {
+            let mut server = home.serve();
+            store(&server.url, &content(round)).await.unwrap();
+            assert_eq!(listed(&server.url).await.len(), round + 1);
+            let ready = readiness(&server.url).await;
+            let said = ready["detail"].as_str().unwrap();
+            assert!(said.contains("writes that were answered are missing"), "{ready}");
+            assert!(said.contains(": all ") && said.contains("to go on without them, remove "), "{ready}");
+            server.signal("TERM");
+            server.ended();
+            assert!(server.logged.contains("writes that were answered are missing"), "{}", server.logged);
+        }
+        std::fs::remove_file(home.data().join(format!("{FILE}-missing"))).unwrap();
+        assert_eq!(readiness(&home.serve().url).await["status"], "ready");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_missing_or_cut_is_named_with_the_way_out() {
+    let home = Home::new();
+    killed_soon(&home).await;
+    let database = home.data().join(FILE);
+    let log = home.data().join(format!("{FILE}-wal"));
+    let (whole, log_bytes) = (std::fs::read(&database).unwrap(), log.metadata().unwrap().len());
+    let copy = home.path("copy").display().to_string();
+    for (left, said) in [
+        (None, "the database is missing or empty".to_owned()),
+        (Some(0), "the database is missing or empty".to_owned()),
+        (Some(whole.len() / 2), format!("has {} of its {} bytes", whole.len() / 2, whole.len())),
+    ] {
+        std::fs::remove_file(&database).unwrap();
+        if let Some(bytes) = left {
+            std::fs::write(&database, &whole[..bytes]).unwrap();
+        }
+        let ran = ["doctor", "backup", "serve"].map(|command| match command {
+            "backup" => home.run(&["backup", "--to", &copy]).failed(1),
+            "serve" => home.run(&["serve", "--offline", "--listen", "127.0.0.1:0"]).failed(1),
+            other => home.run(&[other]),
+        });
+        for ran in ran {
+            let printed = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(
+                ran.code == 1 && printed.contains(&said) && printed.contains("restore a backup"),
+                "{ran:?}"
+            );
+            assert!(!printed.contains("memcloud doctor"), "{ran:?}");
+        }
+        assert_eq!(log.metadata().unwrap().len(), log_bytes, "the log may be needed again: {said}");
+        std::fs::write(&database, &whole).unwrap();
+    }
+    let server = home.serve();
+    assert_eq!(listed(&server.url).await.len(), 3);
+    assert_eq!(readiness(&server.url).await["status"], "ready");
 }
 
 #[test]

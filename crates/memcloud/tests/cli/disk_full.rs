@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::answers::http;
-use crate::home::{Home, Server};
+use crate::home::{Home, Server, finish};
 
 /// Runs a script in which `$DISK` is a small file system and `$MEMCLOUD` the binary.
 fn on_small_disk(home: &Home, kilobytes: usize, script: &str) -> Command {
@@ -61,6 +61,15 @@ async fn a_start_on_a_full_disk_serves_reads_with_and_without_a_reserve() {
     let none = "rm -f \"$DISK/data\"/*-reserve \"$DISK/data\"/*-shm";
     let script = format!("{copy} && {none} && {FILL} && {SERVE}");
     serves_reads_only(&Server::start(&mut on_small_disk(&home, 16_384, &script)), id.as_str().unwrap()).await;
+}
+
+#[test]
+fn a_backup_that_does_not_fit_says_so() {
+    let home = Home::new();
+    drop(home.serve());
+    let script = format!("{FILL} && exec \"$MEMCLOUD\" backup --to \"$DISK/copy\"");
+    let ran = finish(&mut on_small_disk(&home, 256, &script)).failed(1);
+    assert!(ran.stderr.contains("there is no room for ") && ran.stderr.contains("--to"), "{ran:?}");
 }
 
 #[tokio::test]

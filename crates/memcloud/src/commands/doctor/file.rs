@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use memcloud_api::PrefixedId;
-use memcloud_domain::with_causes;
+use memcloud_instance::Error;
 use memcloud_instance::engines::holds_memory;
 use memcloud_instance::engines::sqlite::{Examination, examine};
 
 use super::{Finding, lost};
-use crate::hint::hint;
 
 /// Examines the database, whether a server has it open or not. Also returns the name of the memory.
 pub(super) async fn database(dir: &Path) -> Option<(Finding, Option<String>)> {
@@ -19,7 +18,7 @@ pub(super) async fn database(dir: &Path) -> Option<(Finding, Option<String>)> {
     let dir = dir.to_owned();
     Some(match tokio::task::spawn_blocking(move || examine(&dir)).await {
         Ok(Ok(found)) => (finding(part, &found), found.memory),
-        Ok(Err(error)) => (Finding::failed(part, with_causes(&error), hint(&error)), None),
+        Ok(Err(error)) => (Finding::broken(part, Error::Data(error)), None),
         Err(panic) => (Finding::failed(part, panic.to_string(), "report this"), None),
     })
 }

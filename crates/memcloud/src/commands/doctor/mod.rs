@@ -292,8 +292,14 @@ async fn store(dir: &Path, engines: &Engines) -> Finding {
     if !holds_memory(dir) {
         return Finding::skipped(part, "nothing is stored yet");
     }
+    let engine = match engines.open_local(dir).await {
+        Ok(engine) => engine,
+        Err(Error::StorageLocked { .. }) => {
+            return Finding::skipped(part, "a running server has it open; see 'ready'");
+        }
+        Err(error) => return Finding::broken(part, memcloud_instance::Error::Data(error)),
+    };
     let tried = async {
-        let engine = engines.open_local(dir).await?;
         for check in engine.health.probe().await {
             check.outcome?;
         }
@@ -301,9 +307,6 @@ async fn store(dir: &Path, engines: &Engines) -> Finding {
     };
     match tried.await {
         Ok(counts) => Finding::ok(part, format!("written and read; {} memories", counts.episodes)),
-        Err(Error::StorageLocked { .. }) => {
-            Finding::skipped(part, "a running server has it open; see 'ready'")
-        }
         Err(error) => Finding::broken(part, error),
     }
 }
