@@ -32,8 +32,8 @@ impl ConnectionCheck for Connections {
 
 async fn check(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<String>, Reason> {
     let sources = Sources::of_variables(variables(settings));
-    let engines = engines(&sources).map_err(in_fields)?;
-    let (llm, _) = llm(&sources).map_err(in_fields)?;
+    let engines = engines(&sources).map_err(|failure| in_fields(&failure))?;
+    let (llm, _) = llm(&sources).map_err(|failure| in_fields(&failure))?;
     let postgres = async {
         let Some(target) = &engines.postgres else { return Ok(None) };
         let reached = patiently(|| postgres::reach(target, Arc::clone(clock))).await;
@@ -140,7 +140,7 @@ fn database_failed(place: &str, error: &Error) -> Reason {
 }
 
 /// A failure of a setting, in the words of a request.
-fn in_fields(failure: Failure) -> Reason {
+fn in_fields(failure: &Failure) -> Reason {
     Reason::new(in_words(&failure.message), in_words(&failure.hint))
 }
 

@@ -44,7 +44,7 @@ struct Wanted {
     settings: InstanceSettings,
 }
 
-/// How often a first instance is looked at that does not run yet.
+/// How often the state of a first instance is read that does not run yet.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What is running, and how to use it.

@@ -33,7 +33,7 @@ enum Command {
     /// Change the role or the password of a user; a new password ends the user's sign-ins
     Change(Change),
     /// Change your own password, which ends your other sign-ins; both are read from files, or asked for
-    Password(Password),
+    Password(ChangeOwn),
     /// Delete a user with its tokens and sign-ins
     Delete(Delete),
     /// Print a link that signs a user in once
@@ -78,7 +78,7 @@ struct Change {
 }
 
 #[derive(clap::Args, Debug)]
-struct Password {
+struct ChangeOwn {
     /// The file with the password until now
     #[arg(long, value_name = "FILE")]
     current_password_file: Option<PathBuf>,
@@ -129,7 +129,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         Command::Create(new) => create(new, context).await,
         Command::List { console } => list(&console, context).await,
         Command::Change(change) => change_user(change, context).await,
-        Command::Password(change) => password(&change, context).await,
+        Command::Password(change) => change_own(&change, context).await,
         Command::Delete(user) => delete(user, context).await,
         Command::Link { name, console } => link(name.as_deref(), &console, context).await,
     }
@@ -171,7 +171,7 @@ async fn change_user(change: Change, context: &Context) -> Result<Exit, Failure>
     Ok(report_done(&changed, &format!("user '{}' changed, {}", changed.name, changed.role), context))
 }
 
-async fn password(change: &Password, context: &Context) -> Result<Exit, Failure> {
+async fn change_own(change: &ChangeOwn, context: &Context) -> Result<Exit, Failure> {
     let console = connect_to_console(&context.sources, &change.console)?;
     let current = asked(change.current_password_file.as_deref(), "Your password until now:")?;
     let password = asked(change.password_file.as_deref(), "New password:")?;

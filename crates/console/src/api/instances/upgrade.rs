@@ -37,7 +37,7 @@ pub(crate) async fn upgrade(
 ) -> Begun {
     let Upgrade { program } = body.known_fields_only().checked(|body, _| Some(body))?;
     if program.is_some() {
-        // Whoever names a program runs it on the console's machine.
+        // A caller that names a program runs it on the console's machine.
         if !allowed.may(Right::Admin) {
             return Err(no_scope(Right::Admin));
         }
