@@ -1,7 +1,7 @@
 //! The body of a request: within its limit, within its time, well-formed, and of its type.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -30,6 +30,18 @@ pub struct BodyLimits {
     pub account: Arc<InFlight>,
 }
 
+/// The fields of a request's body that its type does not have. Whoever names them in the answer adds this to the extensions
+/// of the request; without it nobody looks for them.
+#[derive(Clone, Debug, Default)]
+pub struct UnknownFields(Arc<OnceLock<Vec<Place>>>);
+
+impl UnknownFields {
+    /// Their places; none before the body was read.
+    pub fn places(&self) -> &[Place] {
+        self.0.get().map_or(&[], Vec::as_slice)
+    }
+}
+
 /// A body, read as its type. Its content type does not matter: `curl -d` sends one that does not fit.
 ///
 /// Only a body without any problem is handed out, by [`checked`](Self::checked).
@@ -42,18 +54,15 @@ pub struct TypedBody<T> {
 }
 
 impl<T: DeserializeOwned> TypedBody<T> {
-    /// The fields of the body that its type does not have.
-    pub fn unknown_fields(&self) -> Vec<Place> {
-        step_aside(is_large(&self.bytes), || match &self.readable {
-            None => memcloud_api::unknown_fields::<T>(&self.bytes),
-            Some(body) => memcloud_api::unknown_fields::<T>(body.to_string().as_bytes()),
-        })
-    }
-
-    /// The same body, in which such a field is a problem. For a request that does lasting harm when it is misread.
+    /// The same body, in which a field that its type does not have is a problem. For a request that does lasting harm when
+    /// it is misread.
     #[must_use]
     pub fn known_fields_only(mut self) -> Self {
-        self.problems.extend(self.unknown_fields().into_iter().map(unknown_field));
+        let unknown = step_aside(is_large(&self.bytes), || match &self.readable {
+            None => memcloud_api::unknown_fields::<T>(&self.bytes),
+            Some(body) => memcloud_api::unknown_fields::<T>(body.to_string().as_bytes()),
+        });
+        self.problems.extend(unknown.into_iter().map(unknown_field));
         self
     }
 }
@@ -79,27 +88,33 @@ impl<S, T> FromRequest<S> for TypedBody<T>
 where
     BodyLimits: FromRef<S>,
     S: Send + Sync,
-    T: Deserr<Problems> + Send + 'static,
+    T: Deserr<Problems> + DeserializeOwned + Send + 'static,
 {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let unknown = request.extensions().get::<UnknownFields>().cloned();
         let (bytes, counted) = received(request, &BodyLimits::from_ref(state)).await?;
         if !is_large(&bytes) {
-            return Self::parsed(bytes, &counted);
+            return Self::parsed(bytes, &counted, unknown);
         }
         // A thread that serves others must not be kept by a large body.
-        let parsed = memcloud_tasks::compute("reading a body", move || Self::parsed(bytes, &counted)).await;
+        let parsed =
+            memcloud_tasks::compute("reading a body", move || Self::parsed(bytes, &counted, unknown)).await;
         parsed.unwrap_or_else(|_| Err(ApiError::defect()))
     }
 }
 
-impl<T: Deserr<Problems>> TypedBody<T> {
-    fn parsed(bytes: Bytes, counted: &Reservation) -> Result<Self, ApiError> {
+impl<T: Deserr<Problems> + DeserializeOwned> TypedBody<T> {
+    fn parsed(bytes: Bytes, counted: &Reservation, unknown: Option<UnknownFields>) -> Result<Self, ApiError> {
         let size = BodySize::of(&bytes);
         size.check()?;
         // The bytes themselves were counted as they arrived.
         counted.take(size.cost().saturating_sub(bytes.len()))?;
+        if let Some(UnknownFields(places)) = unknown {
+            // Before the body is parsed, so that it is not in memory twice.
+            places.get_or_init(|| memcloud_api::unknown_fields::<T>(&bytes));
+        }
         let body = parse(&bytes).map_err(|error| unreadable(&error, &bytes))?;
         let (value, problems, readable) = match memcloud_api::read(body) {
             Ok(value) => (Some(value), Problems::default(), None),

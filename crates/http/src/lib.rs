@@ -35,7 +35,7 @@ mod strangers;
 pub use allowed::{
     Admin, Allowed, NamesRights, Needs, OnMissingRight, Read, ReadAndWrite, Write, bearer, document,
 };
-pub use body::{BodyLimits, NoBody, TypedBody};
+pub use body::{BodyLimits, NoBody, TypedBody, UnknownFields};
 pub use body_size::largest_request;
 pub use descriptors::raise_descriptor_limit;
 pub use error::{ApiError, Dialect, Hints, log_unavailable};

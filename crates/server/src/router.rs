@@ -73,7 +73,7 @@ struct Gate {
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let answer = async |request| {
         if gate.names_unknown {
-            unknown::name_parameters(&KNOWN, request, next).await
+            unknown::name_unknown(&KNOWN, request, next).await
         } else {
             next.run(request).await
         }
@@ -169,9 +169,9 @@ fn document() -> OpenApi {
         title = "MemCloud",
         description = "A lasting memory for AI agents.\n\nEvery route of memories and sessions below `/v1` exists once more below \
             `/memmachine/v1`, where searches always answer in the shape of MemMachine's first API. Every error is JSON and carries a \
-            stable `code` and a `hint`; on the routes with OpenAI's shapes it has OpenAI's shape.\n\nDeletions refuse parameters of \
-            the query string that they do not have. Other operations ignore them, and name them in the header \
-            `x-memcloud-unknown-fields` of a successful answer; `/health` and the routes with OpenAI's shapes do not name them.",
+            stable `code` and a `hint`; on the routes with OpenAI's shapes it has OpenAI's shape.\n\nDeletions refuse fields of the \
+            body and parameters of the query string that they do not have. Other operations ignore them, and name them in the header \
+            `x-memcloud-unknown-fields` of the answer; `/health` and the routes with OpenAI's shapes do not name them.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(memcloud_api::Error)),

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use memcloud_api::Place;
+use memcloud_http::UnknownFields;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
@@ -22,7 +23,7 @@ const MAX_NAMED: usize = 10;
 pub(crate) struct KnownParameters(BTreeMap<(&'static str, String), BTreeSet<String>>);
 
 /// Names these places in the answer.
-pub(crate) fn name(headers: &mut HeaderMap, unknown: &[Place]) {
+fn name(headers: &mut HeaderMap, unknown: &[Place]) {
     let names = unknown.iter().take(MAX_NAMED).map(|place| place.to_string().escape_debug().to_string());
     let names = names.collect::<Vec<_>>().join(", ");
     if let (false, Ok(names)) = (names.is_empty(), HeaderValue::from_bytes(names.as_bytes())) {
@@ -30,15 +31,19 @@ pub(crate) fn name(headers: &mut HeaderMap, unknown: &[Place]) {
     }
 }
 
-/// Names the parameters of the query string that the document does not give the operation.
-pub(crate) async fn name_parameters(
+/// Names the fields of the body that its type does not have, and the parameters of the query string that the document does
+/// not give the operation.
+pub(crate) async fn name_unknown(
     known: &LazyLock<KnownParameters>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let unknown = request.uri().query().and_then(|_| known.lacks(&request)).unwrap_or_default();
+    let parameters = request.uri().query().and_then(|_| known.lacks(&request)).unwrap_or_default();
+    let fields = UnknownFields::default();
+    request.extensions_mut().insert(fields.clone());
     let mut response = next.run(request).await;
-    name(response.headers_mut(), &unknown);
+    name(response.headers_mut(), fields.places());
+    name(response.headers_mut(), &parameters);
     response
 }
 

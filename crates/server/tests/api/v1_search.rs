@@ -261,6 +261,22 @@ async fn fields_that_a_search_does_not_understand_are_named() {
         let answer = instance.get(&format!("{path}?limit=1")).await;
         assert!(!answer.headers.contains_key("x-memcloud-unknown-fields"), "{path}");
     }
+    let said =
+        json!({"episode_content": "tea", "produccer": "ann", "session": {"grup": 1}, "metadata": {"own": 1}});
+    for (path, body, fields) in [
+        ("/v1/memories", said.clone(), "body.produccer, body.session.grup"),
+        ("/v1/memories/episodic", said.clone(), "body.produccer, body.session.grup"),
+        ("/memmachine/v1/memories", said.clone(), "body.produccer, body.session.grup"),
+        (
+            "/v1/memories/batch",
+            json!({"episodes": [said], "sesion": 1}),
+            "body.episodes.0.produccer, body.episodes.0.session.grup, body.sesion",
+        ),
+    ] {
+        let answer = instance.post(path, &body).await;
+        answer.ok();
+        assert_eq!(answer.headers["x-memcloud-unknown-fields"], fields, "{path}");
+    }
     let odd = json!({"query": "tea", "a\nb: \u{202e}é": 1});
     let answer = instance.post("/v1/memories/search", &odd).await;
     assert_eq!(answer.headers["x-memcloud-unknown-fields"].as_bytes(), "body.a\\nb: \\u{202e}é".as_bytes());

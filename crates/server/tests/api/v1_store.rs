@@ -269,6 +269,8 @@ async fn a_deletion_names_its_session_and_has_no_unknown_fields() {
         let left = instance.get(&format!("/v1/memories?group_id={group}")).await.ok();
         assert_eq!(left["episodes"].as_array().unwrap().len(), 1, "{group}");
     }
+    let only_group = instance.send("DELETE", "/v1/memories", &[("group-id", "team")], "{}").await;
+    only_group.code(422);
     let named = [("session-id", "default")];
     assert_eq!(instance.send("DELETE", "/v1/memories", &named, "{}").await.ok(), json!({"deleted": 1}));
     assert_eq!(instance.send("DELETE", "/v1/memories", &[], clear).await.ok(), json!({"deleted": 1}));

@@ -20,7 +20,8 @@ const DELETED: &str = "x-memcloud-deleted";
 
 /// Deletes every message of one session for good. A session without messages is not an error.
 ///
-/// The request must name the session, in its body or in a header, and must have no unknown fields.
+/// The request must name the session, as `session_id` of its body or in the header `session-id`, and must have no unknown
+/// fields. The group is that of the body or of the header `group-id`, or else `default`.
 #[utoipa::path(
     delete,
     path = "/v1/memories",

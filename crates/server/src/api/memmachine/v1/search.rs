@@ -16,10 +16,10 @@ use memcloud_tasks::step_aside;
 
 use super::filter;
 use super::shape::{self, Shape, Shapes};
+use crate::App;
 use crate::api::answer_size::is_large;
 use crate::api::session::{NamedSession, SessionHeaders};
 use crate::params::QueryParams;
-use crate::{App, unknown};
 
 const USUAL_LIMIT: usize = 20;
 const USUAL_FACTS: usize = 5;
@@ -40,7 +40,7 @@ const CUT: &str = "results-cut";
         ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found."),
     ),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchAnswer, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
+    responses((status = 200, description = "What was found.", body = SearchAnswer, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
 )]
 pub(crate) async fn search(
     allowed: Allowed<Read>,
@@ -50,12 +50,11 @@ pub(crate) async fn search(
     mut query: QueryParams,
     body: TypedBody<SearchQuery>,
 ) -> Result<Response, ApiError> {
-    let unknown = body.unknown_fields();
     let (shape, search) = body.checked(|body, problems| {
         let shape = Shape::of_request(shapes, &headers, &mut query, &body, problems);
         Some((shape, Search::read(app.memory.limits(), &headers, query, body, problems)?))
     })?;
-    let search = Search { unknown, ..search }.entered(&allowed)?;
+    let search = search.entered(&allowed)?;
     Ok(match shape {
         Shape::List => {
             let found = search.episodes(&app).await?;
@@ -80,7 +79,7 @@ pub(crate) async fn search(
     tag = "search",
     params(SessionHeaders, ("explain" = Option<bool>, Query, description = "Whether each hit says why it was found.")),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchResult, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
+    responses((status = 200, description = "What was found.", body = SearchResult, headers(("results-cut" = String, description = "`true` where the last hits are left out, because those before are large together.")))),
 )]
 pub(crate) async fn search_episodic(
     allowed: Allowed<Read>,
@@ -104,7 +103,7 @@ pub(crate) async fn search_episodic(
     tag = "search",
     params(SessionHeaders),
     request_body = SearchQuery,
-    responses((status = 200, description = "What was found. The header `x-memcloud-unknown-fields` names fields of the request that were not understood.", body = SearchResult)),
+    responses((status = 200, description = "What was found.", body = SearchResult)),
 )]
 pub(crate) async fn search_profile(
     allowed: Allowed<Read>,
@@ -127,8 +126,6 @@ struct Search {
     as_of: Option<Timestamp>,
     explain: bool,
     since: Instant,
-    /// The fields of the body that were not understood.
-    unknown: Vec<Place>,
 }
 
 /// What a request for one kind of memory searches for.
@@ -140,9 +137,8 @@ fn searched(
     body: TypedBody<SearchQuery>,
 ) -> Result<Search, ApiError> {
     let limits = app.memory.limits();
-    let unknown = body.unknown_fields();
     let search = body.checked(|body, problems| Search::read(limits, headers, query, body, problems))?;
-    Search { unknown, ..search }.entered(caller)
+    search.entered(caller)
 }
 
 impl Search {
@@ -180,7 +176,6 @@ impl Search {
             as_of,
             explain,
             since,
-            unknown: Vec::new(),
         })
     }
 
@@ -229,14 +224,13 @@ impl Search {
         })
     }
 
-    /// The headers of the answer: the session, what was not understood, and whether hits are left out because those before
+    /// The headers of the answer: the session, and whether hits are left out because those before
     /// are large together.
     fn headers(&self, cut: bool) -> HeaderMap {
         let mut headers = self.session.echo();
         if cut {
             headers.insert(CUT, HeaderValue::from_static("true"));
         }
-        unknown::name(&mut headers, &self.unknown);
         headers
     }
 }
