@@ -46,7 +46,7 @@ pub(crate) enum Unit {
     Bytes,
 }
 
-/// A line of data, some of it dimmed where colors are on.
+/// A line of data, some of it dimmed where colors are on. Its texts are in one line each, unless they say otherwise.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Line(Vec<(Emphasis, String)>);
 
@@ -58,24 +58,29 @@ enum Emphasis {
 
 impl Line {
     /// This line with more text.
-    pub(crate) fn plain(mut self, text: impl Into<String>) -> Self {
-        self.0.push((Emphasis::Plain, text.into()));
-        self
+    pub(crate) fn plain(self, text: impl AsRef<str>) -> Self {
+        self.lines(one_line(text.as_ref()))
     }
 
     /// This line with more text, which is less important.
-    pub(crate) fn dim(mut self, text: impl Into<String>) -> Self {
-        self.0.push((Emphasis::Dim, text.into()));
+    pub(crate) fn dim(mut self, text: impl AsRef<str>) -> Self {
+        self.0.push((Emphasis::Dim, one_line(text.as_ref())));
         self
     }
 
     /// This line with what someone said, which may have several lines. Those after the first are marked.
     pub(crate) fn said(self, text: &str) -> Self {
-        self.plain(text.replace("\r\n", "\n").replace('\n', FURTHER))
+        self.lines(text.replace("\r\n", "\n").replace('\n', FURTHER))
+    }
+
+    /// This line with lines of the program itself.
+    pub(crate) fn lines(mut self, text: impl Into<String>) -> Self {
+        self.0.push((Emphasis::Plain, text.into()));
+        self
     }
 }
 
-impl<T: Into<String>> From<T> for Line {
+impl<T: AsRef<str>> From<T> for Line {
     fn from(text: T) -> Self {
         Self::default().plain(text)
     }

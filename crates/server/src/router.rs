@@ -66,7 +66,7 @@ pub fn router(app: App) -> Router {
 struct Gate {
     counting: Counting,
     guard: Guard,
-    /// Whether an answer names the parameters that its operation does not have.
+    /// Whether an answer names the fields and parameters that its operation does not have.
     names_unknown: bool,
 }
 

@@ -1,7 +1,6 @@
 use memcloud_api::Integer;
 use memcloud_api::native::{ChatAnswer, ChatContext, ChatRequest};
 use memcloud_client::{ChatEvent, ChatStream, Client};
-use memcloud_domain::one_line;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -162,12 +161,11 @@ impl Conversation {
 /// Prints what was recalled.
 fn explain(recalled: &ChatContext, output: Output) {
     for fact in &recalled.profile {
-        output
-            .data(Line::default().dim(format!("  fact    {}: ", one_line(&fact.feature))).said(&fact.value));
+        output.data(Line::default().dim(format!("  fact    {}: ", fact.feature)).said(&fact.value));
     }
     for memory in &recalled.memories {
         let at = day_and_time(&memory.timestamp);
-        let said_by = format!("  {:6.3}  {at}  {}: ", memory.score, one_line(&memory.producer));
+        let said_by = format!("  {:6.3}  {at}  {}: ", memory.score, memory.producer);
         output.data(Line::default().dim(said_by).said(&memory.content));
     }
 }

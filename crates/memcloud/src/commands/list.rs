@@ -1,6 +1,5 @@
 use memcloud_api::native::{ListedEpisode, Page};
 use memcloud_client::ListQuery;
-use memcloud_domain::one_line;
 
 use crate::client::connect;
 use crate::commands::{Context, Place, day_and_time, warn_unless_ready};
@@ -67,7 +66,5 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
 fn show(listed: &ListedEpisode, context: &Context) {
     let episode = &listed.episode;
     let place = Line::default().dim(format!("{}  {}", episode.uuid, day_and_time(&episode.timestamp)));
-    context
-        .output
-        .data(place.plain(format!("  {}: ", one_line(&episode.producer_id))).said(&episode.content));
+    context.output.data(place.plain(format!("  {}: ", episode.producer_id)).said(&episode.content));
 }

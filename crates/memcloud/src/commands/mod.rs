@@ -3,7 +3,6 @@
 use memcloud_api::memmachine_v1::Session;
 use memcloud_api::native::Deleted;
 use memcloud_client::{Client, Error as ClientError};
-use memcloud_domain::one_line;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -116,7 +115,7 @@ pub(crate) fn show_list<T>(items: &[T], line: impl Fn(&T) -> String, empty: &str
         output.say(empty);
     }
     for item in items {
-        output.data(one_line(&line(item)));
+        output.data(line(item));
     }
 }
 

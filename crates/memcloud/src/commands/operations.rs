@@ -1,7 +1,7 @@
 use clap::Subcommand;
 use memcloud_api::console::{Operation, Operations, Step};
 use memcloud_client::{Error, OperationsQuery};
-use memcloud_domain::{Timestamp, one_line};
+use memcloud_domain::Timestamp;
 
 use crate::commands::{Context, day_and_time, report_done, show_list};
 use crate::console_client::{connect_to_console, instance_named};
@@ -100,12 +100,12 @@ fn line(operation: &Operation) -> String {
 
 fn show(operation: &Operation, context: &Context) {
     context.output.answer(operation, |output| {
-        output.data(one_line(&line(operation)));
+        output.data(line(operation));
         for step in &operation.steps {
-            output.data(one_line(&step_line(step)));
+            output.data(step_line(step));
         }
         if let Some(reason) = &operation.reason {
-            output.data(one_line(&format!("hint: {}", reason.hint)));
+            output.data(format!("hint: {}", reason.hint));
         }
     });
 }

@@ -1,5 +1,3 @@
-use memcloud_domain::one_line;
-
 use crate::commands::Context;
 use crate::commands::instances::NewInstanceFlags;
 use crate::console_client::connect_to_console;
@@ -25,7 +23,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
             } else {
                 format!("  after {}", step.after.join(", "))
             };
-            output.data(one_line(&format!("{number:>2}  {:<20}  {}{after}", step.name, step.title)));
+            output.data(format!("{number:>2}  {:<20}  {}{after}", step.name, step.title));
         }
         output.say(format!(
             "an instance '{}' on '{}', {}: {:.2} US dollars a month",

@@ -1,6 +1,5 @@
 use memcloud_api::memmachine_v1::{Hit, SearchQuery};
 use memcloud_api::{Integer, Nullable, Object};
-use memcloud_domain::one_line;
 use serde_json::{Map, Value};
 
 use crate::client::connect;
@@ -65,11 +64,11 @@ fn show(hit: &Hit, explain: bool, output: Output) {
     // group, it is 0, which would read as worthless.
     let score = score.filter(|score| *score != 0.0).map_or_else(String::new, |score| format!("{score:.3}"));
     let line = Line::from(format!("{score:>6}  ")).dim(day_and_time(&episode.timestamp));
-    output.data(line.plain(format!("  {}: ", one_line(&episode.producer_id))).said(&episode.content));
+    output.data(line.plain(format!("  {}: ", episode.producer_id)).said(&episode.content));
     let explanation = explanation.as_ref().filter(|_| explain).map(serde_json::to_value);
     if let Some(Ok(Value::Object(parts))) = explanation {
         let parts: Vec<String> = parts.iter().filter_map(|(name, value)| part(name, value)).collect();
-        output.data(Line::default().dim(format!("        {}", one_line(&parts.join(", ")))));
+        output.data(Line::default().dim(format!("        {}", parts.join(", "))));
     }
 }
 

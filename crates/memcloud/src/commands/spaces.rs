@@ -2,7 +2,6 @@ use clap::Subcommand;
 use memcloud_api::memmachine_v1::ORGANIZATION;
 use memcloud_api::native::{Space, SpaceChanges, SpaceDetails, Spaces};
 use memcloud_client::{Client, Error, SpacesQuery};
-use memcloud_domain::one_line;
 
 use crate::client::connect;
 use crate::commands::{Context, all_pages, confirmed, day_and_time, report_done, show_list};
@@ -124,7 +123,7 @@ fn print(details: &SpaceDetails, context: &Context) {
         ("facts", details.facts.to_string()),
     ];
     let line = |(name, value): &(&str, String)| format!("{name:<13}{value}").trim_end().to_owned();
-    context.output.answer(details, |output| rows.iter().for_each(|row| output.data(one_line(&line(row)))));
+    context.output.answer(details, |output| rows.iter().for_each(|row| output.data(line(row))));
 }
 
 async fn configure(new: Configure, context: &Context) -> Result<Exit, Failure> {

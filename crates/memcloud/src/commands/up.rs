@@ -16,6 +16,7 @@ use crate::current_instance::Current;
 use crate::failure::{Exit, Failure};
 use crate::kept_access::KeptAccess;
 use crate::listen::listen;
+use crate::output::Line;
 use crate::settings::{
     DataFlags, InstanceSettings, ListenAddress, console_address, inherited, instance_address,
 };
@@ -100,7 +101,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
         Some(Ok(running)) => {
             let current = Current { url: running.url.clone() };
             warn_unkept(current.write(), &format!("--url {}", running.url), context);
-            context.output.answer(&facts(&running), |output| output.data(welcome(&running)));
+            context
+                .output
+                .answer(&facts(&running), |output| output.data(Line::default().lines(welcome(&running))));
             stop.await;
             current.leave();
             Ok(())

@@ -21,6 +21,7 @@ mod keys;
 mod killing;
 mod memory_bound;
 mod overtaking;
+mod readiness;
 mod released;
 mod secrets;
 mod sessions;

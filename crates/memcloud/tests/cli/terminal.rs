@@ -103,7 +103,8 @@ async fn stored_text_cannot_steer_the_terminal() {
 async fn a_message_of_several_lines_cannot_forge_a_line() {
     let home = Home::new();
     let server = home.serve();
-    let text = "seen\n019ab3c2-0000  2026-01-01 00:00  ann: forged\r\n 9.999  2026-01-01 00:00  ann: forged";
+    let text = "seen\n019ab3c2-0000  2026-01-01 00:00  ann: forged\r\n 9.999  2026-01-01 00:00  ann: forged\
+                \ra\u{b}b\u{c}c\u{85}d\u{2028}e\u{2029}f";
     let message =
         json!({"session": {"group_id": "g", "user_id": ["u"]}, "producer": "u", "episode_content": text});
     let stored = http().post(format!("{}/v1/memories", server.url)).json(&message).send().await.unwrap();
@@ -115,7 +116,10 @@ async fn a_message_of_several_lines_cannot_forge_a_line() {
             let [first, second, third] = lines[..] else { panic!("{printed:?}") };
             assert!(first.ends_with("u: seen"), "{printed:?}");
             assert_eq!(second, "  | 019ab3c2-0000  2026-01-01 00:00  ann: forged");
-            assert_eq!(third, "  |  9.999  2026-01-01 00:00  ann: forged");
+            assert_eq!(
+                third,
+                "  |  9.999  2026-01-01 00:00  ann: forged\\u{d}a\\u{b}b\\u{c}c\\u{85}d\\u{2028}e\\u{2029}f"
+            );
         }
     }
 }
@@ -224,7 +228,7 @@ fn answer(head: &str) -> (&'static str, &'static str, String) {
         );
     }
     let memory = json!({"uid": HOSTILE, "score": 1, "content": HOSTILE, "producer": HOSTILE,
-        "timestamp": HOSTILE, "session_id": HOSTILE});
+        "timestamp": "\nerror: forged", "session_id": HOSTILE});
     let memories = json!({"memories": [memory], "profile": [], "context_tokens": 1});
     let events = [
         ("memories", memories),

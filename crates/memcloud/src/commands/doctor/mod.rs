@@ -20,7 +20,7 @@ use crate::commands::Context;
 use crate::failure::{Exit, Failure};
 use crate::hint::hint;
 use crate::opening;
-use crate::output::Output;
+use crate::output::{Line, Output};
 use crate::settings::{ClientFlags, DataFlags, engines, llm as llm_settings, remote_embedding};
 
 /// The group of the round trip where the key may not remove groups; nothing of it is left there. Elsewhere the round trip has
@@ -189,7 +189,8 @@ impl Report {
         for finding in findings {
             if !self.output.json {
                 let Finding { part, state, detail, hint } = &finding;
-                self.output.data(format!("{:<7}{part:<11}{detail}", state.label()));
+                let line = Line::from(format!("{:<7}{part:<11}", state.label()));
+                self.output.data(line.lines(detail));
                 if !hint.is_empty() {
                     self.output.data(format!("{:18}hint: {hint}", ""));
                 }

@@ -102,6 +102,6 @@ pub(crate) fn show_capabilities(instance: &Instance, context: &Context) {
             None => capability.checked_at.as_deref().map(crate::commands::day_and_time).unwrap_or_default(),
         };
         let line = format!("{:<16}  {state:<11}  {detail}", capability.name);
-        context.output.data(memcloud_domain::one_line(line.trim_end()));
+        context.output.data(line.trim_end());
     }
 }

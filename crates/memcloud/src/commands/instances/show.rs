@@ -1,5 +1,4 @@
 use memcloud_api::console::Instance;
-use memcloud_domain::one_line;
 
 use crate::commands::instances::{Named, because, show_capabilities};
 use crate::commands::{Context, day_and_time};
@@ -16,7 +15,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit, Failure> 
     let (_, instance) = args.named.find(context).await?;
     context.output.answer(&instance, |output| {
         for (name, value) in rows(&instance) {
-            output.data(one_line(&format!("{name:<16}  {value}")));
+            output.data(format!("{name:<16}  {value}"));
         }
         show_capabilities(&instance, context);
     });
