@@ -401,7 +401,8 @@ impl Control {
     /// What is there and belongs to no instance, as far as it is of the caller's organization. What is of none concerns the one
     /// that runs the machine.
     pub async fn leftovers(&self, caller: &Caller) -> Result<Vec<Leftover>, Error> {
-        let runs_machine = self.store.first_organization().await?.as_ref() == Some(&caller.organization);
+        let first = self.store.first_organization().await?;
+        let runs_machine = first.is_none_or(|first| first == caller.organization);
         let mut known =
             self.store.instances(None, None, &PageQuery { limit: usize::MAX, cursor: None }).await?.items;
         known.extend(self.store.removed_instances().await?);

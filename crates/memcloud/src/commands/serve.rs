@@ -55,12 +55,12 @@ fn log(path: &Path) -> Result<ProcessLog, Failure> {
     ProcessLog::open(path).map_err(|error| Failure::file("write", path, &error))
 }
 
-/// Takes the file for this process.
-fn claim(path: &Path) -> Result<(ProcessClaim, &Path), Failure> {
+/// Takes the file for this process, up to its very end: a console that sees it end finds its last message in the log.
+fn claim(path: &Path) -> Result<(&'static ProcessClaim, &Path), Failure> {
     let taken = ProcessClaim::take(path).map_err(|error| Failure::file("take", path, &error))?;
     let claim = taken.ok_or_else(|| {
         let message = format!("another process holds {}: the instance runs already", path.display());
         Failure::new(message, "stop that process first").ending(Exit::AlreadyRunning)
     })?;
-    Ok((claim, path))
+    Ok((Box::leak(Box::new(claim)), path))
 }

@@ -30,7 +30,7 @@ pub(in crate::verify) async fn check(
     let found = found.unwrap_or_else(|| {
         Err(Finding::failed(
             "no fact was learned before a chat failed",
-            "see the reason of the criterion 'chat'",
+            "check that the language model answers; the criterion 'chat' has what it said",
         ))
     });
     trail.conclude(Criterion::Profile, found)
