@@ -129,6 +129,14 @@ fn linked_copy(target: &tempfile::TempDir, name: &str) -> PathBuf {
     dir
 }
 
+/// Changes one bit, so that the weights are not those of the default model.
+fn with_other_weights(dir: &std::path::Path) {
+    let path = dir.join("model.safetensors");
+    let mut bytes = std::fs::read(&path).expect("weights");
+    bytes[50_000_000] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+}
+
 fn load_error(dir: &std::path::Path, pinned: bool) -> String {
     let files = ModelFiles { pinned, ..ModelFiles::in_dir(dir).expect("files") };
     Model::load(&files, Options::default()).map(drop).expect_err("must not load").to_string()
@@ -172,9 +180,37 @@ fn damaged_weights_are_named_with_what_is_wrong() {
 }
 
 #[test]
+fn whatever_changes_the_vectors_of_another_model_changes_its_space() {
+    let target = tempfile::tempdir().expect("directory");
+    let dir = linked_copy(&target, "other");
+    with_other_weights(&dir);
+    let space = || {
+        let files = ModelFiles { pinned: false, ..ModelFiles::in_dir(&dir).expect("files") };
+        Model::load(&files, Options::default()).expect("loads").space().to_owned()
+    };
+    let replace = |file: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(dir.join(file)).expect("file");
+        std::fs::write(dir.join(file), text.replacen(from, to, 1)).expect("written");
+    };
+    let mut spaces = vec![space()];
+    assert_eq!(space(), spaces[0], "the same files");
+    replace("config.json", "\"num_hidden_layers\": 6", "\"num_hidden_layers\": 5");
+    spaces.push(space());
+    std::fs::remove_file(dir.join("tokenizer.json")).expect("removed");
+    replace("vocab.txt", "\nhouse\n", "\nhouze\n");
+    spaces.push(space());
+    std::fs::write(dir.join("sentence_bert_config.json"), r#"{"max_seq_length": 16}"#).expect("written");
+    spaces.push(space());
+    spaces.sort();
+    spaces.dedup();
+    assert_eq!(spaces.len(), 4, "{spaces:?}");
+}
+
+#[test]
 fn models_of_another_kind_are_refused() {
     let target = tempfile::tempdir().expect("directory");
     let dir = linked_copy(&target, "other");
+    with_other_weights(&dir);
     let path = dir.join("config.json");
     let config = std::fs::read_to_string(&path).expect("config");
     for (from, to, wanted) in [

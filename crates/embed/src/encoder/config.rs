@@ -102,11 +102,14 @@ impl Config {
 
 /// The longest input in tokens, and the pooling.
 pub(crate) fn sentence_settings(files: &ModelFiles, config: &Config) -> Result<(usize, Pooling), Error> {
-    let path = files.dir.join("sentence_bert_config.json");
+    if files.pinned {
+        return Ok((DEFAULT_MAX_TOKENS, Pooling::Mean));
+    }
+    let path = files.sentence_settings();
     let wanted = if path.is_file() { read_json::<SentenceJson>(&path)?.max_seq_length } else { None };
     let max_tokens = wanted.unwrap_or(DEFAULT_MAX_TOKENS).clamp(2, config.max_position_embeddings);
 
-    let path = files.dir.join("1_Pooling").join("config.json");
+    let path = files.pooling_settings();
     if !path.is_file() {
         return Ok((max_tokens, Pooling::Mean));
     }

@@ -80,7 +80,7 @@ impl Model {
         }
         let mut checkpoint = Checkpoint::read(&files.weights, &config)?;
         files.check_hash(&checkpoint.hash)?;
-        let space = space_name(files, &config, &checkpoint.hash);
+        let space = space_name(files, &config, &checkpoint.hash)?;
         let pack = || Encoder::new(kernels, &config, &mut checkpoint, threads);
         let encoder = pool.install(pack)?;
         let workspaces = Mutex::default();
@@ -264,16 +264,18 @@ fn chunks<'a>(order: &'a [usize], tokens: &[Vec<u32>], threads: usize) -> Vec<&'
     chunks
 }
 
-/// The default model has a name; others are distinguished by the hash of their weights.
-fn space_name(files: &ModelFiles, config: &Config, hash: &str) -> String {
+/// The default model has a name; others are distinguished by the hash of their files.
+fn space_name(files: &ModelFiles, config: &Config, weights: &str) -> Result<String, Error> {
     let dimensions = config.hidden_size;
-    if hash == DEFAULT_WEIGHTS_SHA256 {
-        return format!("local/all-MiniLM-L6-v2/{dimensions}");
+    if weights == DEFAULT_WEIGHTS_SHA256 {
+        return Ok(format!("local/all-MiniLM-L6-v2/{dimensions}"));
     }
     let folder = files.dir.file_name().and_then(|name| name.to_str());
     let name = match folder {
         Some(name) if name != "model" => name,
         _ => config.name.as_deref().and_then(|name| name.rsplit('/').next()).unwrap_or("model"),
     };
-    format!("local/{name}-{}/{dimensions}", hash.get(..8).unwrap_or(hash))
+    let mut hash = files.hash_with(weights)?;
+    hash.truncate(8);
+    Ok(format!("local/{name}-{hash}/{dimensions}"))
 }

@@ -112,25 +112,32 @@ impl ModelFiles {
             return Err(Error::unsupported(dir, format!("the folder has no {}", missing.join(", no "))));
         }
         let (config, weights) = (dir.join("config.json"), dir.join(WEIGHTS_FILE));
-        let pinned = is_default(&config, &weights);
-        Ok(Self { dir: dir.to_owned(), config, weights, tokenizer, pinned })
+        let files = Self { dir: dir.to_owned(), config, weights, tokenizer, pinned: false };
+        Ok(if is_default(&files.config, &files.weights) { files.pinned() } else { files })
+    }
+
+    /// The same, which must be the default model.
+    fn pinned(mut self) -> Self {
+        // They are compared with their hashes when the model is loaded.
+        self.tokenizer.known_to_agree = true;
+        // Nothing is known of this one, and the default model does without.
+        self.tokenizer.tokenizer_config = None;
+        self.pinned = true;
+        self
     }
 
     /// The files in a folder that must hold the default model.
     fn pinned_in(dir: &Path) -> Option<Self> {
-        let mut files = Self::in_dir(dir).ok()?;
-        // Both are compared with their hashes when the model is loaded.
-        files.tokenizer.known_to_agree = true;
-        files.pinned = true;
-        Some(files)
+        Self::in_dir(dir).ok().map(Self::pinned)
     }
 
     /// Checks the files of the default model: all sizes, and the hashes of the small files. The weights are
     /// hashed while they are read; see [`ModelFiles::check_hash`].
     pub(crate) fn check_files(&self) -> Result<(), Error> {
-        if !self.pinned {
-            return Ok(());
-        }
+        if self.pinned { self.check_small() } else { Ok(()) }
+    }
+
+    fn check_small(&self) -> Result<(), Error> {
         for file in DEFAULT_FILES {
             let path = self.dir.join(file.name);
             let Ok(metadata) = path.metadata() else { continue };
@@ -146,12 +153,38 @@ impl ModelFiles {
         Ok(())
     }
 
-    /// Compares the hash of the weights with that of the default model.
+    /// Checks the weights by their hash: those of the default model where they must be, and where they are, all files
+    /// beside them.
     pub(crate) fn check_hash(&self, found: &str) -> Result<(), Error> {
-        if !self.pinned {
-            return Ok(());
+        match self.pinned {
+            true => WEIGHTS.check(found, &self.weights),
+            false if found == WEIGHTS.sha256 => self.check_small(),
+            false => Ok(()),
         }
-        WEIGHTS.check(found, &self.weights)
+    }
+
+    /// A hash of everything that decides what vectors the model computes: its weights, of which this is the hash, and the
+    /// files beside them.
+    pub(crate) fn hash_with(&self, weights: &str) -> Result<String, Error> {
+        let mut all = Sha256::new_with_prefix(weights);
+        let tokenizer =
+            [&self.tokenizer.vocab_txt, &self.tokenizer.tokenizer_json, &self.tokenizer.tokenizer_config];
+        let settings = [self.config.clone(), self.sentence_settings(), self.pooling_settings()];
+        for path in settings.iter().chain(tokenizer.into_iter().flatten()).filter(|path| path.is_file()) {
+            let bytes = std::fs::read(path).map_err(|source| Error::read(path, source))?;
+            all.update(hash(&bytes));
+        }
+        Ok(HEXLOWER.encode(&all.finalize()))
+    }
+
+    /// Where a model may say how long its texts are.
+    pub(crate) fn sentence_settings(&self) -> PathBuf {
+        self.dir.join("sentence_bert_config.json")
+    }
+
+    /// Where a model may say how the vectors of tokens become one.
+    pub(crate) fn pooling_settings(&self) -> PathBuf {
+        self.dir.join("1_Pooling").join("config.json")
     }
 }
 

@@ -57,3 +57,33 @@ fn a_kernel_can_be_chosen_and_an_unknown_one_is_refused() {
     let wrong = report("abacus");
     assert!(wrong.failed(2).stderr.contains("MEMCLOUD_KERNEL is 'abacus'"));
 }
+
+#[test]
+fn a_default_model_with_a_changed_file_is_refused_by_serve_and_doctor() {
+    let home = Home::new();
+    let dir = home.path("changed");
+    std::fs::create_dir(&dir).unwrap();
+    let restore = |file: &str| std::fs::copy(model_dir().join(file), dir.join(file)).unwrap();
+    for file in ["config.json", "vocab.txt", "tokenizer.json", "model.safetensors"] {
+        restore(file);
+    }
+    for (file, from, to) in [
+        ("config.json", "\"num_hidden_layers\": 6", "\"num_hidden_layers\": 5"),
+        ("config.json", "\"num_attention_heads\": 12", "\"num_attention_heads\": 6"),
+        ("config.json", "\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": 1e-02"),
+        ("vocab.txt", "\nhouse\n", "\nhouze\n"),
+        ("tokenizer.json", "\"lowercase\":true", "\"lowercase\":false"),
+    ] {
+        let text = std::fs::read_to_string(dir.join(file)).unwrap();
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text, "{file} has {from}");
+        std::fs::write(dir.join(file), changed).unwrap();
+        for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["doctor"]] {
+            let refused = home.run(&[command, &["--offline", "--model-dir", dir.to_str().unwrap()]].concat());
+            let said = format!("{}{}", refused.stdout, refused.stderr);
+            assert!(refused.code != 0, "{refused:?}");
+            assert!(said.contains(&format!("{file} is damaged")), "{from} -> {to}, {command:?}: {said}");
+        }
+        restore(file);
+    }
+}
