@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use bytes::BytesMut;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes};
@@ -156,7 +156,7 @@ async fn received(request: Request, limits: &BodyLimits) -> Result<(Bytes, Arc<R
     // Without the layer that counts, as in a test of one handler, the body alone is counted.
     let counted = parts.extensions.get().map(Arc::clone);
     let counted = counted.unwrap_or_else(|| Arc::new(limits.account.reservation()));
-    let reading = read(&parts.headers, body, limits.bytes, &counted);
+    let reading = read(body, limits.bytes, &counted);
     let bytes =
         tokio::time::timeout(limits.timeout, reading).await.map_err(|_| ApiError::body_too_slow())??;
     Ok((bytes, counted))
@@ -168,47 +168,23 @@ fn is_large(body: &Bytes) -> bool {
 }
 
 /// Reads a body, and counts each byte before it is kept.
-async fn read(
-    headers: &HeaderMap,
-    mut body: Body,
-    limit: usize,
-    counted: &Reservation,
-) -> Result<Bytes, ApiError> {
+async fn read(mut body: Body, limit: usize, counted: &Reservation) -> Result<Bytes, ApiError> {
     // Reading the first byte would tell a client that waits for `100 Continue` to send the whole body.
     let announced = body.size_hint().lower();
-    let refused = if announced > limit as u64 {
-        ApiError::body_too_large(limit)
-    } else {
-        let mut bytes = BytesMut::with_capacity((announced as usize).min(INLINE_SCANNED_BYTES));
-        loop {
-            let Some(frame) = body.frame().await else { return Ok(bytes.freeze()) };
-            let frame = frame.map_err(|_| ApiError::body_broken())?;
-            let Some(data) = frame.data_ref() else { continue };
-            if bytes.len() + data.len() > limit {
-                break ApiError::body_too_large(limit);
-            }
-            if let Err(busy) = counted.take(data.len()) {
-                break busy.into();
-            }
-            bytes.extend_from_slice(data);
-        }
-    };
-    if !headers.contains_key(header::EXPECT) {
-        discard(body, limit).await;
+    if announced > limit as u64 {
+        return Err(ApiError::body_too_large(limit));
     }
-    Err(refused)
-}
-
-/// Reads on for a while, so that a client which is still sending sees the answer and not a reset connection.
-async fn discard(mut body: Body, limit: usize) {
-    let mut left = limit.saturating_mul(4);
-    while let Some(Ok(frame)) = body.frame().await {
-        let bytes = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(bytes) {
-            Some(rest) => left = rest,
-            None => return,
+    let mut bytes = BytesMut::with_capacity((announced as usize).min(INLINE_SCANNED_BYTES));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::body_broken())?;
+        let Some(data) = frame.data_ref() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(ApiError::body_too_large(limit));
         }
+        counted.take(data.len())?;
+        bytes.extend_from_slice(data);
     }
+    Ok(bytes.freeze())
 }
 
 fn unreadable(error: &serde_json::Error, bytes: &[u8]) -> ApiError {

@@ -138,6 +138,12 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, detail, "repeated_header").with_header(CONNECTION, "close")
     }
 
+    /// HTTP/1.1 requires one (RFC 9112, section 3.2).
+    pub(crate) fn no_host() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "the header 'host' is missing", "missing_host")
+            .with_header(CONNECTION, "close")
+    }
+
     pub(crate) fn unknown_transfer() -> Self {
         let detail = "the only transfer encoding that this server reads is 'chunked'";
         Self::new(StatusCode::BAD_REQUEST, detail, "unknown_transfer_encoding")

@@ -1,21 +1,29 @@
-//! One request and its answer on a connection: records in the connection's place whether the server or the peer acts next.
+//! One request and its answer on a connection: records in the connection's place whether the server or the peer acts next,
+//! and reads on where a handler left a body.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Version, header};
 use axum::response::Response;
-use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
+use memcloud_tasks::Tasks;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::peer::Peer;
 use crate::places::{OpenTo, Place};
 use crate::strangers::Strangers;
+
+/// How much of a body is read on that its handler left, and for how long: four times the usual limit of a body.
+const LEFT_BYTES: usize = 32 << 20;
+const LEFT_TIME: Duration = Duration::from_secs(5);
 
 /// The connection that a request arrived on. The listener leaves it on every request.
 #[derive(Clone)]
@@ -31,6 +39,8 @@ pub(crate) struct Shared {
     /// Where requests take turns that their peers sent before they had the last answers.
     pub(crate) line: Semaphore,
     pub(crate) strangers: Strangers,
+    /// Read what handlers left of bodies.
+    pub(crate) left: Tasks,
 }
 
 /// Answers a request. One that its peer sent before it had the last answer takes its turn, so that a peer which sends
@@ -49,7 +59,11 @@ pub(crate) async fn answer(
             .headers
             .get(header::CONNECTION)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-    let mut request = Request::from_parts(parts, Body::new(Awaited { body, place: Arc::clone(&place) }));
+    // A client that waits for `100 Continue` sends nothing unless it is read, and many strangers are not read on.
+    let reads_on = !is_crowded && !parts.headers.contains_key(header::EXPECT);
+    let left = reads_on.then(|| Arc::clone(&shared));
+    let body = Awaited { body: Some(body), place: Arc::clone(&place), left };
+    let mut request = Request::from_parts(parts, Body::new(body));
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(Connection { place: Arc::clone(&place), is_crowded });
     let turn = if is_early {
@@ -90,9 +104,38 @@ pub fn has_room(request: &Request, has_key: bool) -> bool {
 }
 
 /// The body of a request. While it waits for more, so does its place.
+///
+/// What its handler leaves is read on and discarded while the answer is sent, so that a client which is still sending gets the
+/// answer and not a reset connection. Meanwhile its place waits, and is given to others like any that waits.
 struct Awaited {
-    body: Incoming,
+    /// There until it is dropped.
+    body: Option<Incoming>,
     place: Arc<Place>,
+    /// Where it is read on, if it is.
+    left: Option<Arc<Shared>>,
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        let (Some(body), Some(shared)) = (self.body.take(), self.left.take()) else { return };
+        if !body.is_end_stream() {
+            let left = Self { body: Some(body), place: Arc::clone(&self.place), left: None };
+            shared.left.spawn("left body", |_| async {
+                // Whatever is still sent after that is not worth a connection.
+                drop(tokio::time::timeout(LEFT_TIME, discard(left)).await);
+            });
+        }
+    }
+}
+
+async fn discard(mut body: Awaited) {
+    let mut left = LEFT_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 /// The body of an answer. When it ends, the peer acts next.
@@ -109,17 +152,18 @@ impl hyper::body::Body for Awaited {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(body).poll_frame(context);
         self.place.awaits_bytes(frame.is_pending());
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 

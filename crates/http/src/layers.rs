@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -29,7 +29,7 @@ pub fn served(
 }
 
 async fn answer(State((dialect, hints)): State<(Dialect, Hints)>, request: Request, next: Next) -> Response {
-    let response = match check(request.headers()) {
+    let response = match check(request.version(), request.headers()) {
         // After a panic nothing of the request is used again.
         Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(of_panic),
         Err(error) => error.into_response(),
@@ -37,8 +37,11 @@ async fn answer(State((dialect, hints)): State<(Dialect, Hints)>, request: Reque
     write_errors(response, dialect, hints)
 }
 
-/// A proxy might read the other value of a header that is there twice, and another end of a body.
-fn check(headers: &HeaderMap) -> Result<(), ApiError> {
+/// A proxy might read the other value of a header that is there twice, another host, and another end of a body.
+fn check(version: Version, headers: &HeaderMap) -> Result<(), ApiError> {
+    if version == Version::HTTP_11 && !headers.contains_key(HOST) {
+        return Err(ApiError::no_host());
+    }
     for name in [HOST, AUTHORIZATION, ORIGIN] {
         if headers.get_all(&name).iter().nth(1).is_some() {
             return Err(ApiError::repeated_header(&name));

@@ -107,7 +107,8 @@ pub async fn serve(
     let share = options.connections_per_address.unwrap_or(options.connections - options.connections / 4);
     let places = Places::new(options.connections, share);
     let unread = Arc::new(Semaphore::new(UNREAD));
-    let shared = Arc::new(Shared { router, line: Semaphore::new(1), strangers: Strangers::new() });
+    let (line, strangers, left) = (Semaphore::new(1), Strangers::new(), Tasks::new());
+    let shared = Arc::new(Shared { router, line, strangers, left });
     let delayed = Arc::new(DelayedClose::new(options.delayed_closes));
     let connections = Tasks::new();
     let mut shutdown = std::pin::pin!(shutdown);

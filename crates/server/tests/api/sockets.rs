@@ -103,6 +103,52 @@ async fn a_body_over_the_limit_is_answered_though_the_client_is_still_sending() 
 }
 
 #[tokio::test]
+async fn a_body_that_no_one_reads_does_not_cost_its_answer() {
+    let served = served(Settings::default(), ServeOptions::default()).await;
+    for (method, path, status) in [("GET", "/openapi.json", "200"), ("POST", "/nowhere", "404")] {
+        // The answer comes before the body does, and the connection stays usable.
+        let mut stream = served.sent(head(method, path, "Content-Length: 9\r\n")).await;
+        let mut begun = vec![0; 12];
+        stream.read_exact(&mut begun).await.unwrap();
+        stream.write_all(b"any bytes").await.unwrap();
+        stream.write_all(head("GET", "/health/live", "Connection: close\r\n").as_bytes()).await.unwrap();
+        let answers = String::from_utf8(begun).unwrap() + &rest(stream).await;
+        assert!(answers.starts_with(&format!("HTTP/1.1 {status}")), "{answers}");
+        assert!(
+            answers.contains("HTTP/1.1 200 OK") && answers.ends_with("{\"status\":\"alive\"}"),
+            "{answers}"
+        );
+    }
+    // A client that sends all of a large body before it reads.
+    let length = 9 << 20;
+    let mut stream = served.sent(head("POST", "/nowhere", &format!("Content-Length: {length}\r\n"))).await;
+    stream.write_all(&vec![b' '; length]).await.unwrap();
+    let mut begun = vec![0; 12];
+    stream.read_exact(&mut begun).await.unwrap();
+    assert_eq!(begun, b"HTTP/1.1 404");
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_not_read_for_ever() {
+    let served = served(Settings::default(), ServeOptions::default()).await;
+    let mut stream = served.sent(head("POST", "/nowhere", "Transfer-Encoding: chunked\r\n")).await;
+    let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let sending = async { while stream.write_all(piece.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, sending).await.expect("the server closes the connection");
+    let silent = served.sent(head("POST", "/nowhere", "Content-Length: 100\r\n")).await;
+    assert!(rest(silent).await.starts_with("HTTP/1.1 404 "), "and closes it when nothing comes");
+}
+
+#[tokio::test]
+async fn a_request_of_http_1_1_names_its_host() {
+    let served = served(Settings::default(), ServeOptions::default()).await;
+    let answer = rest(served.sent("GET /health/live HTTP/1.1\r\n\r\n").await).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("missing_host"), "{answer}");
+    let answer = rest(served.sent("GET /health/live HTTP/1.0\r\n\r\n").await).await;
+    assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+}
+
+#[tokio::test]
 async fn an_oversized_body_announced_with_expect_continue_is_refused() {
     let served = served(short(), ServeOptions::default()).await;
     let more = "Content-Length: 30000\r\nExpect: 100-continue\r\nConnection: close\r\n";
