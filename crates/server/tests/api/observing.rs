@@ -104,6 +104,17 @@ async fn a_request_leaves_one_line_without_its_contents() {
 }
 
 #[tokio::test]
+async fn a_request_for_the_model_that_is_not_there_is_no_warning() {
+    let instance = Instance::open().await;
+    for path in ["/v1/models", "/v1/usage"] {
+        let (refused, lines) = logged(instance.get(path)).await;
+        assert!(refused.text.contains("no_model"), "{}", refused.text);
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        assert_eq!((&line["message"], &line["level"]), (&json!("answered"), &json!("INFO")));
+    }
+}
+
+#[tokio::test]
 async fn a_caller_without_a_key_is_named_local() {
     let instance = Instance::open().await;
     let (_, lines) = logged(instance.get("/v1/sessions")).await;

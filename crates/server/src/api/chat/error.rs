@@ -13,7 +13,8 @@ pub(crate) fn of_model(error: ModelError) -> ApiError {
         return error.into();
     }
     let (status, code) = status_and_code(&error);
-    if status != StatusCode::TOO_MANY_REQUESTS {
+    // Neither a caller's chats without a model nor those beyond its limits are news to the operator.
+    if !matches!(error, ModelError::Missing | ModelError::Exhausted { .. }) {
         tracing::warn!(error = with_causes(&error), code, "the language model did not answer");
     }
     let mut refused = ApiError::new(status, error.to_string(), code);
