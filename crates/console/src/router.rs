@@ -6,14 +6,19 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use memcloud_api::console::{
+    Clone as CloneInstance, Connection, DeleteInstance, Llm, NewInstance, NewOrganization, NewPassword,
+    NewSignInLink, NewToken, NewUser, PasswordSignIn, Upgrade, UserChanges,
+};
+use memcloud_api::native::NewKey;
 use memcloud_domain::Error;
 use memcloud_http::{
-    ApiError, Counting, Dialect, Operations, SharedError, add_shared_errors, count, describe_shared_errors,
-    guarded, served,
+    ApiError, Counting, Dialect, Operations, SharedError, add_shared_errors, close_schemas, count,
+    describe_shared_errors, guarded, served,
 };
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi as _};
+use utoipa::{Modify, OpenApi as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -151,6 +156,26 @@ fn document() -> OpenApi {
     let mut document = Description::openapi();
     document.merge(for_anyone().into_openapi());
     document.merge(with_errors);
+    // Every request refuses fields that it does not have.
+    close_schemas(
+        &mut document,
+        &[
+            NewInstance::name(),
+            Connection::name(),
+            Llm::name(),
+            CloneInstance::name(),
+            Upgrade::name(),
+            DeleteInstance::name(),
+            NewKey::name(),
+            NewUser::name(),
+            UserChanges::name(),
+            PasswordSignIn::name(),
+            NewPassword::name(),
+            NewOrganization::name(),
+            NewSignInLink::name(),
+            NewToken::name(),
+        ],
+    );
     document
 }
 

@@ -50,4 +50,6 @@ pub use observe::{note_caller, note_found, note_stored, observe};
 pub use peer::Peer;
 pub use repeats::Repeats;
 pub use request_id::RequestId;
-pub use shared_errors::{HEAD_TOO_LARGE, Operations, SharedError, add_shared_errors, describe_shared_errors};
+pub use shared_errors::{
+    HEAD_TOO_LARGE, Operations, SharedError, add_shared_errors, close_schemas, describe_shared_errors,
+};

@@ -1,7 +1,10 @@
 //! The errors that many operations of a document answer alike.
 
+use std::borrow::Cow;
+
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
 
 /// What the parser of HTTP answers to any route, without a body.
 const BY_PARSER: &str = "431";
@@ -27,7 +30,7 @@ pub struct SharedError {
 pub enum Operations {
     /// All.
     All,
-    /// Those that read a body.
+    /// Those that read a body, if only to refuse one: all that are not a `GET`.
     WithBody,
     /// Those that read a body or parameters.
     WithInput,
@@ -38,8 +41,8 @@ const OF_HTTP: [SharedError; 7] = [
     SharedError {
         status: "400",
         name: "BadRequest",
-        description: "The head can be read in two ways, or the body ended early or is malformed. A head that is not HTTP gets this \
-                      status without a body.",
+        description: "The head can be read in two ways or names no host, or the body ended early or is malformed. A head that is not \
+                      HTTP gets this status without a body.",
         of: Operations::All,
     },
     SharedError {
@@ -79,19 +82,33 @@ const OF_HTTP: [SharedError; 7] = [
 /// describes itself. One with a `default` answers all errors that have a body in another shape.
 pub fn add_shared_errors(document: &mut OpenApi, own: &[SharedError]) {
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            add_to(operation, own);
+        if let Some(operation) = &mut item.get {
+            add_to(operation, own, false);
+        }
+        let with_body = [&mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in with_body.into_iter().flatten() {
+            add_to(operation, own, true);
         }
     }
 }
 
-fn add_to(operation: &mut Operation, own: &[SharedError]) {
+fn add_to(operation: &mut Operation, own: &[SharedError], has_body: bool) {
     let shaped = operation.responses.responses.contains_key("default");
     for SharedError { status, name, of, .. } in OF_HTTP.iter().chain(own) {
-        if of.include(operation) && (!shaped || *status == BY_PARSER) {
+        if of.include(operation, has_body) && (!shaped || *status == BY_PARSER) {
             let shared = RefOr::Ref(Ref::from_response_name(*name));
             operation.responses.responses.entry((*status).to_owned()).or_insert(shared);
+        }
+    }
+}
+
+/// Says in a document that the schemas of these names, bodies of requests, have no fields but those that it describes.
+pub fn close_schemas(document: &mut OpenApi, names: &[Cow<'static, str>]) {
+    for (name, schema) in document.components.iter_mut().flat_map(|components| &mut components.schemas) {
+        if names.contains(&Cow::Borrowed(name.as_str()))
+            && let RefOr::T(Schema::Object(object)) = schema
+        {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
     }
 }
@@ -109,8 +126,7 @@ pub fn describe_shared_errors(components: &mut Components, own: &[SharedError]) 
 }
 
 impl Operations {
-    fn include(self, operation: &Operation) -> bool {
-        let has_body = operation.request_body.is_some();
+    fn include(self, operation: &Operation, has_body: bool) -> bool {
         let has_parameters = || operation.parameters.as_ref().is_some_and(|known| !known.is_empty());
         match self {
             Self::All => true,

@@ -6,13 +6,16 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use memcloud_api::memmachine_v1::ForgetSession;
+use memcloud_api::native::{DeleteSession, DeleteUser, NewKey, SpaceChanges};
 use memcloud_domain::Error;
 use memcloud_http::{
-    ApiError, Counting, Dialect, add_shared_errors, count, describe_shared_errors, guarded, served,
+    ApiError, Counting, Dialect, add_shared_errors, close_schemas, count, describe_shared_errors, guarded,
+    served,
 };
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi as _};
+use utoipa::{Modify, OpenApi as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -159,6 +162,16 @@ fn document() -> OpenApi {
     let mut document = Description::openapi();
     document.merge(for_anyone().into_openapi());
     document.merge(guarded);
+    close_schemas(
+        &mut document,
+        &[
+            ForgetSession::name(),
+            DeleteSession::name(),
+            DeleteUser::name(),
+            NewKey::name(),
+            SpaceChanges::name(),
+        ],
+    );
     document
 }
 

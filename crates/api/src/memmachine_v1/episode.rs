@@ -17,7 +17,7 @@ pub struct NewEpisode {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
     pub session: Option<Session>,
-    /// Who said it: a member of the session. Default: the session's only user.
+    /// Who said it: a member of the session; up to 1,024 bytes of UTF-8, as every name. Default: the session's only user.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[deserr(default)]
     pub producer: String,
@@ -25,15 +25,16 @@ pub struct NewEpisode {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[deserr(default)]
     pub produced_for: String,
-    /// What was said.
+    /// What was said. Up to 1 MiB, unless the instance is set otherwise.
     #[schema(min_length = 1, pattern = "\\S")]
     pub episode_content: String,
-    /// Any word for the kind of message. Default: `message`.
+    /// Any word for the kind of message; up to 1,024 bytes. Default: `message`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[deserr(default)]
     pub episode_type: String,
-    /// Any other data. It is returned unchanged. A `timestamp` in it says when the message was said, unless the field of that
-    /// name does.
+    /// Any other data: up to 1,000 values, 16 levels and, unless the instance is set otherwise, 64 KiB of JSON. It is returned as
+    /// it was sent, except that numbers have 64 bits. A `timestamp` in it says when the message was said, unless the field of
+    /// that name does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
     #[schema(value_type = Option<Object>)]
@@ -61,7 +62,8 @@ pub struct Batch {
     pub episodes: Vec<NewEpisode>,
 }
 
-/// The session to delete. A field that is not described here is refused.
+/// The session whose messages are deleted. It may be empty only where headers name the session; otherwise that is a 422. A
+/// field that is not described here is refused, also in `session`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(error = Problems)]
 pub struct ForgetSession {

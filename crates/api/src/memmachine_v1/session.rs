@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 use crate::Problems;
 use crate::value::Name;
 
-/// A session as a body names it. Every field may be left out. The headers of the same names are merged with it.
+/// A session as a body names it. Every field may be left out. The headers of the same names are merged with it. Each name has up
+/// to 1,024 bytes of UTF-8.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Deserr, ToSchema)]
 #[deserr(error = Problems)]
 pub struct Session {

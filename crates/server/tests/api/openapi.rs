@@ -38,6 +38,48 @@ fn describes_what_the_parser_of_http_answers_to_any_operation() {
     assert!(document["components"]["responses"]["HeadTooLarge"].get("content").is_none());
 }
 
+/// The operations that are not a `GET`: their methods, their paths with values in place of parameters, and their descriptions.
+fn changing(document: &Value) -> Vec<(String, String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let all = paths.flat_map(|(path, operations)| {
+        operations.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation))
+    });
+    let valued = |path: &str| {
+        let id = if path.contains("profile") { "1" } else { "00000000-0000-0000-0000-000000000000" };
+        path.replace("{id}", id).replace("{org}", "universal").replace("{project}", "default")
+    };
+    all.filter(|(_, method, _)| *method != "get")
+        .map(|(path, method, operation)| (method.to_uppercase(), valued(path), operation))
+        .collect()
+}
+
+#[tokio::test]
+async fn describes_the_refusal_of_a_compressed_body_wherever_there_may_be_one() {
+    let (instance, document) = (Instance::open().await, serde_json::from_str(&openapi_json()).unwrap());
+    for (method, path, _) in changing(&document) {
+        let headers = [("content-encoding", "gzip")];
+        let answer = instance.send(&method, &path, &headers, "{}").await;
+        assert_eq!(answer.code(415), "unsupported_encoding", "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn says_which_bodies_may_have_no_other_fields() {
+    let instance = Instance::open().await;
+    let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+    let mut closed = 0;
+    for (method, path, operation) in changing(&document) {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+        let Some(schema) = schema.as_str() else { continue };
+        let schema = document.pointer(schema.trim_start_matches('#')).unwrap();
+        let answer = instance.send(&method, &path, &[], r#"{"no_such_field": 1}"#).await;
+        let is_closed = schema["additionalProperties"] == Value::Bool(false);
+        assert_eq!(answer.text.contains("extra_forbidden"), is_closed, "{method} {path}: {}", answer.text);
+        closed += usize::from(is_closed);
+    }
+    assert_eq!(closed, 5, "deletions of messages, sessions and people, keys and spaces");
+}
+
 #[test]
 fn describes_errors_and_the_key() {
     let document: Value = serde_json::from_str(&openapi_json()).unwrap();

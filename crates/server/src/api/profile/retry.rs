@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use memcloud_api::native::RetriedMessages;
-use memcloud_http::{Allowed, ApiError, Write};
+use memcloud_http::{Allowed, ApiError, NoBody, Write};
 
 use super::spaces;
 use crate::App;
@@ -22,6 +22,7 @@ pub(crate) async fn retry(
     allowed: Allowed<Write>,
     State(app): State<App>,
     mut query: QueryParams,
+    _: NoBody,
 ) -> Result<Json<RetriedMessages>, ApiError> {
     let mut retried = 0;
     for space in spaces(&allowed, &mut query)? {
