@@ -30,8 +30,8 @@ pub struct BodyLimits {
     pub account: Arc<InFlight>,
 }
 
-/// The fields of a request's body that its type does not have. Whoever names them in the answer adds this to the extensions
-/// of the request; without it nobody looks for them.
+/// The fields of a request's body that its type does not have. A layer that names them in the answer adds this to the extensions
+/// of the request; without it no one looks for them.
 #[derive(Clone, Debug, Default)]
 pub struct UnknownFields(Arc<OnceLock<Vec<Place>>>);
 
