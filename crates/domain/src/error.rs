@@ -67,6 +67,20 @@ pub enum Error {
         /// What cannot be read.
         what: String,
     },
+    /// The part of the database that says where everything else is cannot be read.
+    #[error("the database in {place} cannot be opened: {what}")]
+    StorageUnreadable {
+        /// The data directory.
+        place: String,
+        /// What the engine says.
+        what: String,
+    },
+    /// What cannot be read cannot be deleted either. All other episodes that were to be deleted are gone.
+    #[error("the store is damaged: memories that cannot be deleted: {episodes}; all others are deleted")]
+    Undeletable {
+        /// How many are left.
+        episodes: u64,
+    },
     /// Nothing is stored into a damaged database. Reads and deletions go on.
     #[error("nothing is stored while the store is damaged: {what}")]
     DamagedReadOnly {
@@ -175,7 +189,10 @@ impl Error {
             Self::StorageBusy(_) => "storage_busy",
             Self::StorageGone { .. } => "storage_gone",
             Self::StorageShortened { .. } => "storage_shortened",
-            Self::StorageDamaged { .. } | Self::DamagedReadOnly { .. } => "storage_damaged",
+            Self::StorageDamaged { .. }
+            | Self::StorageUnreadable { .. }
+            | Self::Undeletable { .. }
+            | Self::DamagedReadOnly { .. } => "storage_damaged",
             Self::StorageIncomplete { .. } => "storage_incomplete",
             Self::StorageNewer { .. } => "storage_newer",
             Self::Storage { .. } => "storage_failed",
@@ -214,6 +231,8 @@ impl Error {
             | Self::ShuttingDown => Fault::Unavailable,
             Self::OtherVectorSpace { .. }
             | Self::StorageDamaged { .. }
+            | Self::StorageUnreadable { .. }
+            | Self::Undeletable { .. }
             | Self::Storage { .. }
             | Self::Embedding(_) => Fault::Internal,
         }

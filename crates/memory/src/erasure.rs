@@ -30,13 +30,17 @@ impl Memory {
 
     /// Forgets a person in a space: deletes the episodes that they produced or that were produced for them, all facts about
     /// them, and their name in sessions. Returns how many episodes there were; `None` when nothing was known of them.
-    /// After an error the call can be repeated.
+    /// After an error the call can be repeated. Messages that cannot be deleted are reported when all else is gone.
     pub async fn forget_person(&self, space: &Space, name: &str) -> Result<Option<u64>, Error> {
-        let deleted = self.delete_episodes(space, &EpisodesOf::Person(name.to_owned())).await?;
-        let mut is_known = deleted > 0;
+        let deleted = match self.delete_episodes(space, &EpisodesOf::Person(name.to_owned())).await {
+            Err(error) if !matches!(error, Error::Undeletable { .. }) => return Err(error),
+            deleted => deleted,
+        };
+        let mut is_known = false;
         while self.engine.sessions.remove_person(space, name).await? {
             is_known = true;
         }
-        Ok(is_known.then_some(deleted))
+        let deleted = deleted?;
+        Ok((is_known || deleted > 0).then_some(deleted))
     }
 }

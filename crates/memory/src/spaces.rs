@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use memcloud_domain::{Error, Space};
+use memcloud_domain::{Error, Session, Space};
 use memcloud_ports::{EpisodesOf, SessionsOf};
 use tokio_util::sync::CancellationToken;
 
@@ -27,22 +27,36 @@ impl Memory {
 
     /// Completes all deletions that have begun, also before a restart or on another server.
     pub async fn complete_space_deletions(&self) -> Result<(), Error> {
+        let mut outcome = Ok(());
         for hidden in self.engine.spaces.hidden_spaces().await? {
-            let of = SessionsOf::Space(hidden.clone());
-            loop {
-                let page = self.engine.sessions.sessions(&of, None, SESSIONS_AT_ONCE).await?;
-                let names: Vec<String> = page.sessions.into_iter().map(|session| session.name).collect();
-                if names.is_empty() {
-                    break;
-                }
-                for name in &names {
-                    self.delete_episodes(&hidden, &EpisodesOf::Session(name.clone())).await?;
-                }
-                self.engine.sessions.remove_sessions(&hidden, &names).await?;
-            }
-            self.engine.spaces.remove_space(&hidden).await?;
+            // One that cannot be deleted delays no other.
+            outcome = outcome.and(self.complete_space_deletion(&hidden).await);
         }
-        Ok(())
+        outcome
+    }
+
+    async fn complete_space_deletion(&self, hidden: &Space) -> Result<(), Error> {
+        let of = SessionsOf::Space(hidden.clone());
+        let (mut after, mut left) = (None, 0);
+        loop {
+            let page = self.engine.sessions.sessions(&of, after, SESSIONS_AT_ONCE).await?;
+            let mut emptied = Vec::new();
+            for Session { name, .. } in page.sessions {
+                match self.delete_episodes(hidden, &EpisodesOf::Session(name.clone())).await {
+                    Err(Error::Undeletable { episodes }) => left += episodes,
+                    deleted => deleted.map(|_| emptied.push(name))?,
+                }
+            }
+            while !self.engine.sessions.remove_sessions(hidden, &emptied).await? {}
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if left > 0 {
+            return Err(Error::Undeletable { episodes: left });
+        }
+        self.engine.spaces.remove_space(hidden).await
     }
 
     /// The deleter: completes deletions in the background until it is asked to stop.

@@ -127,6 +127,14 @@ impl<Episode: Ord + Copy + Display> Damage<Episode> {
         self.found().rows.iter().filter_map(of_episode).collect()
     }
 
+    /// Refuses an episode that cannot be read, which does not count as one that is not there.
+    pub fn refuse_unreadable(&self, episode: Episode) -> Result<(), Error> {
+        if self.found().rows.contains(&DamagedRow::Episode(episode)) {
+            return Err(Error::StorageDamaged { what: format!("the memory {episode} cannot be read") });
+        }
+        Ok(())
+    }
+
     /// Forgets rows that are gone.
     pub fn forget(&self, is_gone: impl Fn(&DamagedRow<Episode>) -> bool) {
         self.found().rows.retain(|row| !is_gone(row));

@@ -1,7 +1,5 @@
 //! Episodes: the stored messages.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use half::f16;
 use memcloud_domain::{Episode, EpisodeId, Error, FactTarget, Member, Space};
@@ -63,19 +61,32 @@ pub enum EpisodesOf {
     Person(String),
 }
 
+/// The episodes that a question selects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// Their ids, in the order of storing.
+    pub ids: Vec<EpisodeId>,
+    /// How many others cannot be read, so that they may be among them.
+    pub unreadable: u64,
+}
+
 /// How many episodes are deleted at once, so that no store waits long for a deletion.
 pub const DELETED_AT_ONCE: usize = 500;
 
 /// Deletes all of these episodes, [some at once](DELETED_AT_ONCE), and returns how many there were. An episode that is stored
-/// meanwhile may be left. After an error some may be deleted; the deletion can be repeated.
+/// meanwhile may be left. After an error some may be deleted; the deletion can be repeated. Fails with
+/// [`Error::Undeletable`] when it has deleted all that can be read.
 pub async fn delete_all(store: &dyn EpisodeStore, space: &Space, of: &EpisodesOf) -> Result<u64, Error> {
-    let ids = store.ids(space, of).await?;
-    let mut deleted = 0;
+    let Selected { ids, unreadable } = store.select(space, of).await?;
+    let (mut deleted, mut left) = (0, unreadable);
     // Also without any, because an engine may complete an earlier deletion.
     for part in ids.chunks(DELETED_AT_ONCE).chain(ids.is_empty().then_some(&[][..])) {
-        deleted += store.delete(space, part).await?;
+        match store.delete(space, part).await {
+            Err(Error::Undeletable { episodes }) => left += episodes,
+            done => deleted += done?,
+        }
     }
-    Ok(deleted)
+    if left == 0 { Ok(deleted) } else { Err(Error::Undeletable { episodes: left }) }
 }
 
 /// The last episode of a page. The next page begins after it.
@@ -100,8 +111,13 @@ pub struct Counts {
     pub without_vector: u64,
 }
 
-/// How long an idempotency key is kept.
-pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// On how many later days there must be requests with an idempotency key before one is forgotten: thirty, and a few more because
+/// a clock that jumps ahead counts as a day. Each is at least a [day](DAY) after the one before.
+///
+/// What a clock says about the time that has passed is no reason to forget: it may be wrong.
+pub const REMEMBERED_DAYS: i64 = 35;
+/// A day, in microseconds.
+pub const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Stores episodes. The engine is the source of truth. Everything in memory is derived from it.
 ///
@@ -122,8 +138,8 @@ pub trait EpisodeStore: Send + Sync {
     /// Stores a batch, all or nothing. Its episodes get the space's next sequence numbers, in order.
     ///
     /// If the idempotency key is known with the same request, returns [`Appended::Repeated`]; with another request, fails
-    /// with [`Error::IdempotencyConflict`]. A key is known for thirty days, while any episode stored under it exists.
-    /// One request whose clock is ahead forgets no keys: the request before it must be as late.
+    /// with [`Error::IdempotencyConflict`]. A key is known for thirty days, while any episode stored under it exists. The
+    /// first request of a day forgets those with [enough later days](REMEMBERED_DAYS).
     async fn append(&self, batch: Batch) -> Result<Appended, Error>;
 
     /// The ids stored under this idempotency key before, if any. Fails as [`append`](Self::append) does.
@@ -132,6 +148,10 @@ pub trait EpisodeStore: Send + Sync {
     /// The episodes with these ids that exist in this space, in the order of the ids. Ends early at
     /// [`READ_BYTES`](crate::READ_BYTES): read on with [`Parts`](crate::Parts).
     async fn episodes(&self, space: &Space, ids: &[EpisodeId]) -> Result<Vec<Episode>, Error>;
+
+    /// One episode by its id; `None` when it is not in this space. Fails when it is there and cannot be read, unlike
+    /// [`episodes`](Self::episodes), which leaves it out.
+    async fn episode(&self, space: &Space, id: EpisodeId) -> Result<Option<Episode>, Error>;
 
     /// The newest episodes of a session, oldest first. Profile-only episodes are left out. Only the newest that fit into
     /// [`READ_BYTES`](crate::READ_BYTES).
@@ -147,12 +167,13 @@ pub trait EpisodeStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Episode>, Error>;
 
-    /// The ids of these episodes, in the order of storing.
-    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error>;
+    /// Finds these episodes.
+    async fn select(&self, space: &Space, of: &EpisodesOf) -> Result<Selected, Error>;
 
     /// Deletes episodes permanently, and returns how many there were. Each takes a sequence number, in the order of storing.
     /// Unknown ids are not an error. After an error of an engine in two databases, the episodes may be hidden already; they
-    /// are removed when both databases can be reached.
+    /// are removed when both databases can be reached. Fails with [`Error::Undeletable`] when it has deleted all that can be
+    /// read.
     async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error>;
 
     /// How much is stored.

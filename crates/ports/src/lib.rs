@@ -42,8 +42,8 @@ pub use damage::{Damage, DamagedRow};
 pub use embedder::Embedder;
 pub use engine::{Engine, Store};
 pub use episodes::{
-    Appended, Batch, Counts, Cursor, DELETED_AT_ONCE, EpisodeStore, EpisodesOf, Idempotency, Prepared,
-    REMEMBERED, delete_all,
+    Appended, Batch, Counts, Cursor, DAY, DELETED_AT_ONCE, EpisodeStore, EpisodesOf, Idempotency, Prepared,
+    REMEMBERED_DAYS, Selected, delete_all,
 };
 pub use facts::{EmbeddedFact, FactChanges, FactSets, FactStore, FactsOf, NewFact, Revision, RevisionSet};
 pub use health::{Component, Health, HealthCheck, PROBE_WITHIN};

@@ -6,6 +6,9 @@ use memcloud_domain::{Database, DatabaseErrorKind, Error};
 pub fn hint(error: &Error) -> &'static str {
     match error {
         Error::Database { database, kind, .. } => of(error.code(), Some((*database, *kind))),
+        Error::StorageUnreadable { .. } => {
+            "keep a copy of the files, and restore a backup: nothing can be read without this part of the database"
+        }
         _ => of(error.code(), None),
     }
 }

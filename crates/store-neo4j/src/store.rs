@@ -5,7 +5,7 @@ use half::f16;
 use memcloud_domain::{Database, Episode, EpisodeId, Error, Purpose, Space};
 use memcloud_ports::{
     Appended, Batch, Component, Counts, Cursor, Damage, Engine, EpisodeStore, EpisodesOf, Health,
-    HealthCheck, Idempotency, Intent, PROBE_WITHIN, RecordStore, VectorStore,
+    HealthCheck, Idempotency, Intent, PROBE_WITHIN, RecordStore, Selected, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use memcloud_tasks::Tasks;
@@ -118,6 +118,15 @@ impl EpisodeStore for GraphStore {
         Ok(merge(recorded, contents))
     }
 
+    async fn episode(&self, space: &Space, id: EpisodeId) -> Result<Option<Episode>, Error> {
+        let found = self.episodes(space, &[id]).await?.pop();
+        // What cannot be read is in one of the two.
+        if found.is_none() && self.shared.records.episode(space, id).await?.is_some() {
+            self.shared.damage.refuse_unreadable(id)?;
+        }
+        Ok(found)
+    }
+
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
         let mut recorded = self.shared.records.newest(space, session, limit).await?;
         // The newest first: where the contents are large, the oldest are left out.
@@ -146,8 +155,8 @@ impl EpisodeStore for GraphStore {
         }
     }
 
-    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
-        self.shared.records.ids(space, of).await
+    async fn select(&self, space: &Space, of: &EpisodesOf) -> Result<Selected, Error> {
+        self.shared.records.select(space, of).await
     }
 
     async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {

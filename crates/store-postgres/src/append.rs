@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
 use memcloud_domain::{Database, EpisodeId, Error, Member};
-use memcloud_ports::{Appended, Batch, Idempotency, Intent, LIFE_BITS, REMEMBERED};
+use memcloud_ports::{Appended, Batch, DAY, Idempotency, Intent, LIFE_BITS, REMEMBERED_DAYS};
 use pgvector::HalfVector;
 use tokio_postgres::types::{Json, ToSql};
 use uuid::Uuid;
@@ -246,19 +246,27 @@ async fn repeated_under_lock(
     now: i64,
 ) -> Result<Option<Vec<EpisodeId>>, WorkError> {
     let number = i64::from_le_bytes(std::array::from_fn(|at| idempotency.key[at]));
-    let remembered = REMEMBERED.as_micros() as i64;
     tx.prepare_all(&[LOCK, FORGET, REPEATED]).await?;
     // The server reads after it has the lock.
-    let (lock, forget): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) = (&[&number], &[&now, &remembered]);
+    let (lock, forget): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) =
+        (&[&number], &[&now, &DAY, &REMEMBERED_DAYS]);
     let (_, _, known) =
         tokio::try_join!(biased; tx.run(LOCK, lock), tx.run(FORGET, forget), repeated(tx, idempotency))?;
     Ok(known)
 }
 
 const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
-// Not by a clock that alone is ahead.
-const FORGET: &str =
-    "DELETE FROM memcloud.requests WHERE at < LEAST($1, (SELECT max(at) FROM memcloud.requests)) - $2";
+/// Deletes the requests with `$3` later days of requests, if no other request of the day of `$1` has come. A day has `$2`
+/// microseconds.
+const FORGET: &str = "
+    WITH RECURSIVE days (number, at) AS (
+        SELECT 0::bigint, max(at) FROM memcloud.requests
+        UNION ALL
+        SELECT number + 1, (SELECT max(r.at) FROM memcloud.requests r WHERE r.at <= days.at - $2::bigint) FROM days
+        WHERE days.at IS NOT NULL AND number < $3::bigint
+    )
+    DELETE FROM memcloud.requests WHERE at < (SELECT days.at FROM days WHERE number = $3::bigint)
+        AND NOT EXISTS (SELECT 1 FROM memcloud.requests WHERE at BETWEEN $1::bigint - $1::bigint % $2::bigint AND $1::bigint)";
 const REPEATED: &str = "SELECT r.request, r.uids FROM memcloud.requests r
                         WHERE r.key = $1 AND EXISTS (SELECT 1 FROM memcloud.episodes e WHERE e.uid = ANY(r.uids))";
 

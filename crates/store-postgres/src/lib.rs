@@ -52,7 +52,7 @@ use half::f16;
 use memcloud_domain::{Clock, Database, Episode, EpisodeId, Error, Space};
 use memcloud_ports::{
     Appended, Batch, Component, ContentLocation, Counts, Cursor, Damage, EpisodeStore, EpisodesOf, Health,
-    HealthCheck, Idempotency, Intent, Orphan, PROBE_WITHIN, RecordStore, Store, VectorStore,
+    HealthCheck, Idempotency, Intent, Orphan, PROBE_WITHIN, RecordStore, Selected, Store, VectorStore,
 };
 use memcloud_store_connection::{Connection, Timeouts};
 use uuid::Uuid;
@@ -184,6 +184,12 @@ impl EpisodeStore for PostgresStore {
             .await
     }
 
+    async fn episode(&self, space: &Space, id: EpisodeId) -> Result<Option<Episode>, Error> {
+        let found = self.episodes(space, &[id]).await?.pop();
+        found.is_none().then(|| self.damage.refuse_unreadable(id)).transpose()?;
+        Ok(found)
+    }
+
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
         let newest = |client| read::newest(client, &self.damage, space, session, limit);
         self.run_idempotent("reading a session", newest).await
@@ -200,8 +206,9 @@ impl EpisodeStore for PostgresStore {
         self.run_idempotent("reading a page", page).await
     }
 
-    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
-        self.run_long("finding episodes", |client| delete::ids(client, space, of)).await
+    async fn select(&self, space: &Space, of: &EpisodesOf) -> Result<Selected, Error> {
+        let ids = self.run_long("finding episodes", |client| delete::ids(client, space, of)).await?;
+        Ok(Selected { ids, unreadable: 0 })
     }
 
     async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {

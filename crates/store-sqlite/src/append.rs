@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use memcloud_domain::{EpisodeId, Error, Member, Timestamp};
-use memcloud_ports::{Appended, Batch, Idempotency, Intent, Prepared, REMEMBERED};
+use memcloud_ports::{Appended, Batch, DAY, Idempotency, Intent, Prepared, REMEMBERED_DAYS};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::error::WorkError;
@@ -84,12 +84,21 @@ fn insert_episode(
     Ok(())
 }
 
+/// The requests with this many later days of requests, if no other request of this day has come.
+const FORGET: &str = "
+    WITH RECURSIVE days (number, at) AS (
+        SELECT 0, max(at) FROM requests
+        UNION ALL
+        SELECT number + 1, (SELECT max(at) FROM requests WHERE at <= days.at - ?2) FROM days
+        WHERE days.at IS NOT NULL AND number < ?3
+    )
+    DELETE FROM requests WHERE at < (SELECT at FROM days WHERE number = ?3)
+                           AND NOT EXISTS (SELECT 1 FROM requests WHERE at BETWEEN ?1 - ?1 % ?2 AND ?1)";
+
 /// Records the request with the ids that it stored, and forgets requests of long ago.
 fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -> Result<(), WorkError> {
     let at = episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
-    // Not by a clock that alone is ahead.
-    tx.prepare_cached("DELETE FROM requests WHERE at < min(?1, (SELECT max(at) FROM requests)) - ?2")?
-        .execute([at, REMEMBERED.as_micros() as i64])?;
+    tx.prepare_cached(FORGET)?.execute([at, DAY, REMEMBERED_DAYS])?;
     let uids: Vec<u8> = episodes.iter().flat_map(|prepared| *prepared.episode.id.as_bytes()).collect();
     tx.prepare_cached("INSERT OR REPLACE INTO requests (key, at, request, uids) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![idempotency.key, at, idempotency.request, uids])?;

@@ -102,7 +102,7 @@ pub fn examine(directory: &Path) -> Result<Examination, Error> {
 /// Opens a database with anything in it. SQLite removes the log of an empty one, which belongs to a database that may come back.
 fn connect(path: &Path) -> Result<Connection, Error> {
     answered::refuse_lost_database(path)?;
-    let database = schema::connect(path, LogIndex::Shared).map_err(|error| files::with_sizes(path, error))?;
+    let database = schema::connect(path, LogIndex::Shared).map_err(|error| files::unreadable(path, error))?;
     if schema::is_empty(&database).map_err(|error| WorkError::from(error).doing(OPENING))? {
         let what = "the database is empty, and a server that starts says what is missing".to_owned();
         return Err(Error::StorageIncomplete { place: answered::place(path), what });

@@ -101,6 +101,10 @@ impl Log {
         ask.query_row([], |row| Ok(Self { frames: row.get::<_, i64>(1)?.max(0).cast_unsigned() }))
     }
 
+    pub(crate) fn is_empty(self) -> bool {
+        self.frames == 0
+    }
+
     /// How many bytes its file has at least, with pages of this size. See <https://sqlite.org/fileformat2.html#walformat>.
     pub(crate) fn bytes(self, page: u64) -> u64 {
         if self.frames == 0 { 0 } else { frame(self.frames, page) }

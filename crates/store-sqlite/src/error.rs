@@ -63,7 +63,9 @@ impl WorkError {
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error as Sqlite;
     match error {
-        Sqlite::SqliteFailure(code, _) => code.code == ErrorCode::DatabaseCorrupt,
+        Sqlite::SqliteFailure(code, _) => {
+            matches!(code.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        }
         Sqlite::FromSqlConversionFailure(..)
         | Sqlite::IntegralValueOutOfRange(..)
         | Sqlite::InvalidColumnType(..)
@@ -85,7 +87,9 @@ pub(crate) fn storage(
             Error::StorageReadOnly(source)
         }
         Some((ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _)) => Error::StorageBusy(source),
-        Some((ErrorCode::DatabaseCorrupt, _)) => Error::StorageDamaged { what: format!("{doing}: {source}") },
+        Some((ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _)) => {
+            Error::StorageDamaged { what: format!("{doing}: {source}") }
+        }
         Some((_, SQLITE_IOERR_SHORT_READ)) => {
             Error::StorageDamaged { what: format!("{doing}: a file of the database is shorter than it was") }
         }

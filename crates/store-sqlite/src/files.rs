@@ -123,21 +123,26 @@ impl Files {
     }
 }
 
-/// Says with damage that ends the opening of a database that the file is shorter than its first page says, if it is.
-pub(crate) fn with_sizes(database: &Path, error: Error) -> Error {
-    match (error, sizes(database)) {
-        (Error::StorageDamaged { what }, Ok((found, expected))) if found < expected => {
-            let name = database.file_name().unwrap_or_default().display();
-            Error::StorageDamaged { what: format!("{what}; {name} has {found} of its {expected} bytes") }
-        }
-        (error, _) => error,
+/// The error of an opening that damage ended. Says so if the file is shorter than its first page says.
+pub(crate) fn unreadable(database: &Path, error: Error) -> Error {
+    let Error::StorageDamaged { mut what } = error else { return error };
+    if let Ok((found, expected)) = sizes(database)
+        && found < expected
+    {
+        let name = database.file_name().unwrap_or_default().display();
+        what = format!("{what}; {name} has {found} of its {expected} bytes");
     }
+    Error::StorageUnreadable { place: database.parent().unwrap_or(database).display().to_string(), what }
 }
 
 /// The size of a database file, and the one that its header has. See <https://sqlite.org/fileformat2.html#the_database_header>.
 fn sizes(database: &Path) -> io::Result<(u64, u64)> {
     let file = File::open(database)?;
-    let (mut page, mut pages) = ([0; 2], [0; 4]);
+    let (mut magic, mut page, mut pages) = ([0; 16], [0; 2], [0; 4]);
+    file.read_exact_at(&mut magic, 0)?;
+    if &magic != b"SQLite format 3\0" {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     file.read_exact_at(&mut page, 16)?;
     file.read_exact_at(&mut pages, 28)?;
     // The largest page does not fit into two bytes.

@@ -39,7 +39,7 @@ use memcloud_domain::{
 };
 use memcloud_ports::{
     Appended, Batch, Change, Component, ContentLocation, Counts, Cursor, Damage, EpisodeStore, EpisodesOf,
-    Health, HealthCheck, History, Idempotency, Intent, Orphan, Position, RecordStore, Sequence,
+    Health, HealthCheck, History, Idempotency, Intent, Orphan, Position, RecordStore, Selected, Sequence,
     SessionCursor, SessionPage, SessionStore, SessionsOf, SpaceStore, Store, VectorStore,
 };
 
@@ -125,7 +125,7 @@ impl SqliteStore {
         let now = clock.now();
         let damage = Arc::new(Damage::default());
         let opened = open_database(&path, content, now, &damage);
-        let (connection, index, identity) = opened.map_err(|error| files::with_sizes(&path, error))?;
+        let (connection, index, identity) = opened.map_err(|error| files::unreadable(&path, error))?;
         let files = Arc::new(Files::of(&path));
         let (memory, answered) = match identity {
             (Some(memory), Some(writes)) if damage.refuse_stores().is_ok() => {
@@ -160,25 +160,37 @@ impl SqliteStore {
         removal: Option<(Intent, Timestamp)>,
     ) -> Result<Vec<EpisodeId>, Error> {
         const DOING: &str = "deleting episodes";
-        let (mut deleted, mut left) = (Vec::new(), ids.to_vec());
+        let (mut deleted, mut waiting, mut lost) = (Vec::new(), vec![ids.to_vec()], 0);
         let outcome = loop {
+            let Some(mut ids) = waiting.pop() else {
+                break if lost == 0 { Ok(()) } else { Err(Error::Undeletable { episodes: lost }) };
+            };
             let work = |bytes| {
-                let (of, ids) = (space.clone(), left.clone());
+                let (of, ids, damage) = (space.clone(), ids.clone(), Arc::clone(&self.damage));
                 // What one intent names is removed at once.
                 let most = if removal.is_some() { usize::MAX } else { bytes };
-                move |tx: &_| delete::delete(tx, &of, &ids, most, removal)
+                move |tx: &_| delete::delete(tx, &of, &ids, most, removal, &damage)
             };
-            let part = match self.writer.try_in(Line::Short, DOING, work(DELETED_BYTES)).await {
+            // Near damaged rows alone: damage that a deletion meets costs its whole transaction.
+            let line = if self.damage.episodes().is_empty() { Line::Short } else { Line::Long };
+            let part = match self.writer.try_in(line, DOING, work(DELETED_BYTES)).await {
                 Err(Error::StorageFull(_)) => {
                     self.writer.try_in(Line::Freeing, DOING, work(FREED_BYTES)).await
                 }
                 part => part,
             };
-            let Ok(part) = part else { break part.map(drop) };
-            deleted.extend(part.ids);
-            left = part.left;
-            if left.is_empty() {
-                break Ok(());
+            match part {
+                Err(Error::StorageDamaged { .. }) if ids.len() > 1 && removal.is_none() => {
+                    waiting.push(ids.split_off(ids.len() / 2));
+                    waiting.push(ids);
+                }
+                Err(Error::StorageDamaged { .. }) if !self.damage.episodes().is_empty() => lost += 1,
+                Err(error) => break Err(error),
+                Ok(part) => {
+                    deleted.extend(part.ids);
+                    lost += part.lost;
+                    waiting.extend((!part.left.is_empty()).then_some(part.left));
+                }
             }
         };
         if !deleted.is_empty() {
@@ -359,6 +371,19 @@ impl EpisodeStore for SqliteStore {
         self.readers.read_or_salvage(DOING, move |c| read::episodes(c, &space, &ids), salvage).await
     }
 
+    async fn episode(&self, space: &Space, id: EpisodeId) -> Result<Option<Episode>, Error> {
+        if let Some(found) = self.episodes(space, &[id]).await?.pop() {
+            return Ok(Some(found));
+        }
+        // It is not there, or the salvage has left it out.
+        self.readers.read_now("reading an episode", |c| match read::episodes(c, space, &[id]) {
+            Err(error) if error.is_damage() => {
+                Err(Error::StorageDamaged { what: format!("the memory {id} cannot be read") }.into())
+            }
+            read => read.map(|mut found| found.pop()),
+        })
+    }
+
     async fn newest(&self, space: &Space, session: &str, limit: usize) -> Result<Vec<Episode>, Error> {
         let (space, session) = (space.clone(), session.to_owned());
         let (of, name) = (space.clone(), session.clone());
@@ -381,9 +406,13 @@ impl EpisodeStore for SqliteStore {
         self.readers.read_or_salvage("reading a page", read, salvage).await
     }
 
-    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
+    async fn select(&self, space: &Space, of: &EpisodesOf) -> Result<Selected, Error> {
         let (space, of) = (space.clone(), of.clone());
-        self.readers.read("finding episodes", move |c| delete::ids(c, &space, &of)).await
+        let (within, wanted) = (space.clone(), of.clone());
+        let salvage = move |c: &_, damage: &_| salvage::select(c, damage, &within, &wanted);
+        self.readers
+            .read_or_salvage("finding episodes", move |c| delete::select(c, &space, &of), salvage)
+            .await
     }
 
     async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 use memcloud_domain::{Episode, EpisodeId, Member, Space, SpaceInfo, SpaceState};
 use memcloud_ports::{
-    Change, Cursor, Damage, DamagedRow, Gathered, LISTED_MEMBERS, Position, Sequence, SessionCursor,
-    SessionPage, SessionRows, SessionsOf,
+    Change, Cursor, Damage, DamagedRow, EpisodesOf, Gathered, LISTED_MEMBERS, Position, Selected, Sequence,
+    SessionCursor, SessionPage, SessionRows, SessionsOf,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
@@ -258,6 +258,43 @@ fn in_session(
     Ok(keys)
 }
 
+/// See [`delete::select`](crate::delete::select). The indexes know which rows there are.
+pub(crate) fn select(
+    connection: &Connection,
+    damage: &Damage<i64>,
+    space: &Space,
+    of: &EpisodesOf,
+) -> Result<Selected, WorkError> {
+    const OF_SESSION: &str =
+        "SELECT id, uid FROM episodes INDEXED BY episodes_by_session WHERE session = ?1 ORDER BY id";
+    const OF_SPACE: &str =
+        "SELECT id, uid FROM episodes INDEXED BY episodes_by_time WHERE space = ?1 ORDER BY id";
+    let mut selected = Selected::default();
+    let Some(place) = Place::find(connection, space)? else { return Ok(selected) };
+    let (sql, owner, session, person) = match of {
+        EpisodesOf::Person(name) => (OF_SPACE, place.row, None, Some(name)),
+        EpisodesOf::Session(name) => {
+            let known = place.sessions.iter().find(|(_, known)| *known == name);
+            let Some((session, _)) = known else { return Ok(selected) };
+            (OF_SESSION, *session, Some(session), None)
+        }
+    };
+    let mut known = connection.prepare_cached(sql)?;
+    let known = known.query_map([owner], |row| Ok((row.get(0)?, read::id(row, 1)?)))?;
+    let mut is_of = connection.prepare_cached(
+        "SELECT session IS ?2 OR producer IS ?3 OR produced_for IS ?3 FROM episodes NOT INDEXED WHERE id = ?1",
+    )?;
+    for known in known {
+        let (row, id): (i64, EpisodeId) = known?;
+        match readable(damage, row, is_of.query_row(params![row, session, person], |row| row.get(0)))? {
+            Some(true) => selected.ids.push(id),
+            Some(false) => {}
+            None => selected.unreadable += 1,
+        }
+    }
+    Ok(selected)
+}
+
 /// See [`read::without_vector`].
 pub(crate) fn without_vector(
     connection: &Connection,
@@ -413,6 +450,18 @@ fn try_row(connection: &Connection, damage: &Damage<i64>, row: i64) -> Result<()
     readable(damage, row, connection.prepare_cached(sql)?.query_row(names, read))?;
     let (sql, read) = read::CHANGE_BY_ROW;
     readable(damage, row, connection.prepare_cached(sql)?.query_row(names, read))?;
+    Ok(())
+}
+
+/// Looks for rows that cannot be read on the pages next to that of a row, unless some are known already.
+pub(crate) fn note_near(connection: &Connection, damage: &Damage<i64>, row: i64) -> Result<(), WorkError> {
+    // No page has more rows than this.
+    const NEAR: i64 = 512;
+    if damage.episodes().is_empty() {
+        for row in row - NEAR..=row + NEAR {
+            try_row(connection, damage, row)?;
+        }
+    }
     Ok(())
 }
 

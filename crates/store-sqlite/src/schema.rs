@@ -126,6 +126,11 @@ pub(crate) fn page_size(connection: &Connection) -> rusqlite::Result<u64> {
     number(connection, "PRAGMA page_size")
 }
 
+/// How many pages of the database are free.
+pub(crate) fn free_pages(connection: &Connection) -> rusqlite::Result<u64> {
+    number(connection, "PRAGMA freelist_count")
+}
+
 fn number(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
     connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from)
 }

@@ -4,7 +4,7 @@ use memcloud_domain::{Error, Space, SpaceChanges, SpaceCounts, SpaceInfo, SpaceS
 use memcloud_ports::{LIFE_BITS, REMOVALS_KEPT};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::error::WorkError;
+use crate::error::{WorkError, is_damage};
 
 /// The row of a space, if it is known and not being deleted.
 pub(crate) fn find(connection: &Connection, space: &Space) -> Result<Option<i64>, WorkError> {
@@ -154,10 +154,14 @@ pub(crate) fn put(tx: &Connection, info: &SpaceInfo, now: Timestamp) -> Result<(
 
 pub(crate) fn begin_deletion(tx: &Connection, space: &Space) -> Result<bool, WorkError> {
     let Some(id) = find(tx, space)? else { return is_being_deleted(tx, space) };
-    tx.execute(
-        "DELETE FROM queue WHERE EXISTS (SELECT 1 FROM episodes e WHERE e.uid = queue.uid AND e.space = ?1)",
-        [id],
-    )?;
+    let row_by_row =
+        "DELETE FROM queue WHERE EXISTS (SELECT 1 FROM episodes e WHERE e.uid = queue.uid AND e.space = ?1)";
+    let by_index = "DELETE FROM queue WHERE uid IN (SELECT uid FROM episodes INDEXED BY episodes_by_time WHERE space = ?1)";
+    match tx.execute(row_by_row, [id]) {
+        // The index costs more in a large space, and none of its rows.
+        Err(error) if is_damage(&error) => tx.execute(by_index, [id])?,
+        done => done?,
+    };
     tx.execute(
         "UPDATE spaces SET deleting_org = org, deleting_project = project, description = '', org = '',
                            project = lower(hex(randomblob(16)))

@@ -70,6 +70,8 @@ enum Count {
 trait Work: Send {
     /// Whether it succeeded in the write of this number. If not, nothing of it is left in a transaction that it shares.
     fn run(&mut self, tx: &mut Transaction<'_>, shares: bool, number: u64, damage: &Damage<i64>) -> bool;
+    /// Whether it failed because of damage.
+    fn met_damage(&self) -> bool;
     /// Answers the caller, once the transaction has been committed or lost.
     fn answer(self: Box<Self>, committed: Result<(), &Lost>);
 }
@@ -91,6 +93,10 @@ where
         let done = if shares { in_savepoint(tx, |tx| work(tx, number)) } else { work(tx, number) };
         let done = done.inspect_err(|error| error.note(self.doing, damage));
         self.outcome.insert(done.map_err(|error| error.doing(self.doing))).is_ok()
+    }
+
+    fn met_damage(&self) -> bool {
+        matches!(self.outcome, Some(Err(Error::StorageDamaged { .. })))
     }
 
     fn answer(self: Box<Self>, committed: Result<(), &Lost>) {
@@ -129,6 +135,12 @@ impl Lost {
     fn emptied() -> Self {
         let code = Some(ffi::Error::new(ffi::SQLITE_BUSY));
         Self::Sqlite { code, message: "another program emptied the write-ahead log".into() }
+    }
+
+    /// Other work in the transaction met damage. Without it this can be done.
+    fn to_damage() -> Self {
+        let code = Some(ffi::Error::new(ffi::SQLITE_BUSY));
+        Self::Sqlite { code, message: "another request met damage of the database".into() }
     }
 
     fn is_full(&self) -> bool {
@@ -214,7 +226,7 @@ impl Writer {
         W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
     {
         self.refuse_stores()?;
-        self.try_in(line, doing, work).await
+        self.refused(self.try_in(line, doing, work).await)
     }
 
     /// The same for work that keeps the number of the write itself, whenever it changes something: with a space.
@@ -224,7 +236,7 @@ impl Writer {
         W: FnOnce(&Connection, u64) -> Result<T, WorkError> + Send + 'static,
     {
         self.refuse_stores()?;
-        self.submit(line, Count::Itself, doing, work).await
+        self.refused(self.submit(line, Count::Itself, doing, work).await)
     }
 
     /// Runs a piece of work also while the database is damaged: one that deletes, or that proves something.
@@ -244,6 +256,14 @@ impl Writer {
             return Err(refused);
         }
         Ok(())
+    }
+
+    /// Refuses a store that meets damage as the stores after it are refused.
+    fn refused<T>(&self, stored: Result<T, Error>) -> Result<T, Error> {
+        if matches!(stored, Err(Error::StorageDamaged { .. })) {
+            self.refuse_stores()?;
+        }
+        stored
     }
 
     async fn submit<T, W>(&self, line: Line, count: Count, doing: &'static str, work: W) -> Result<T, Error>
@@ -452,6 +472,10 @@ impl Thread {
         if self.is_limited || !is_fresh {
             self.limit_size()?;
         }
+        // What goes into free pages needs room only in the log, which is emptied afterward.
+        if self.is_limited && self.log.is_empty() && schema::free_pages(&self.connection)? > 0 {
+            self.reserve.give_up();
+        }
         self.connection.busy_timeout(BUSY_TIMEOUT.saturating_sub(waited))?;
         self.locked_out.store(true, Ordering::Relaxed);
         // SQLite waits for the lock of another program only when a transaction begins.
@@ -469,6 +493,10 @@ impl Thread {
             if tx.is_autocommit() {
                 let message = "the transaction was rolled back".into();
                 return Err(Lost::Sqlite { code: Some(ffi::Error::new(ffi::SQLITE_FULL)), message });
+            }
+            // SQLite writes nothing more in a transaction that met damage.
+            if shares && !has_succeeded && work.met_damage() {
+                return Err(Lost::to_damage());
             }
             succeeded |= has_succeeded;
             let changes = has_succeeded && tx.total_changes() > before;

@@ -216,7 +216,10 @@ async fn a_file_of_another_kind_is_refused() {
         "not a database, but long enough".repeat(99),
     )
     .unwrap();
-    assert!(matches!(SqliteStore::open(directory.path(), clock()).await, Err(Error::Storage { .. })));
+    assert!(matches!(
+        SqliteStore::open(directory.path(), clock()).await,
+        Err(Error::StorageUnreadable { .. })
+    ));
 }
 
 #[cfg(unix)]

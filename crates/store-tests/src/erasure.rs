@@ -88,8 +88,8 @@ async fn a_session_with_messages_is_not_removed(store: Store) {
     assert!(store.sessions.remove_sessions(&here, &names[..1]).await.unwrap());
     assert!(store.sessions.remove_sessions(&space("unknown"), &names).await.unwrap());
     let of = EpisodesOf::Session("used".into());
-    assert_eq!(store.episodes.ids(&here, &of).await.unwrap().len(), 2);
-    assert_eq!(store.episodes.ids(&space("unknown"), &of).await.unwrap(), []);
+    assert_eq!(store.episodes.select(&here, &of).await.unwrap().ids.len(), 2);
+    assert_eq!(store.episodes.select(&space("unknown"), &of).await.unwrap().ids, []);
 }
 
 async fn many_members_are_removed_in_steps(engine: Store) {

@@ -247,8 +247,8 @@ impl Pair {
     }
 
     async fn delete_all(&self, operation: &Operation, space: &Space, of: &EpisodesOf) {
-        let ids = both!(self, operation, |store| store.episodes.ids(space, of)).unwrap();
-        both!(self, operation, |store| store.episodes.delete(space, &ids)).unwrap();
+        let found = both!(self, operation, |store| store.episodes.select(space, of)).unwrap();
+        both!(self, operation, |store| store.episodes.delete(space, &found.ids)).unwrap();
     }
 
     async fn run_on_profiles(&mut self, operation: &Operation) {

@@ -296,6 +296,110 @@ async fn a_damaged_index_costs_no_message_and_ends_stores() {
     assert!(export.stdout.contains("57 memories in 1 groups"), "{export:?}");
 }
 
+#[test]
+fn a_database_that_cannot_be_opened_has_the_hint_to_restore_a_backup() {
+    let home = Home::new();
+    drop(home.serve());
+    let file = home.data().join(FILE);
+    let intact = std::fs::read(&file).unwrap();
+    // The first page, and one with a part of the list of tables.
+    for page in [0, page_with(&intact, "CREATE INDEX episodes_by_time")] {
+        let mut bytes = intact.clone();
+        bytes[page * PAGE..][..PAGE].fill(0xa5);
+        std::fs::write(&file, &bytes).unwrap();
+        let mut serve = home.memcloud();
+        serve.args(["serve", "--offline", "--listen", "127.0.0.1:0"]);
+        let to = home.path("copy").display().to_string();
+        let ran = [finish(&mut serve), home.run(&["export", "--to", &to])].map(|ran| ran.failed(1).stderr);
+        for said in ran.into_iter().chain([home.run(&["doctor"]).stdout]) {
+            assert!(said.contains("cannot be opened") && said.contains("restore a backup"), "{page}: {said}");
+            assert!(!said.contains("memcloud doctor"), "{page}: {said}");
+        }
+    }
+}
+
+/// The number that follows these words.
+fn number_after(text: &str, words: &str) -> usize {
+    let (_, rest) = text.split_once(words).unwrap_or_else(|| panic!("{words:?} is not in {text}"));
+    rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletions_go_past_a_damaged_page_and_say_how_many_are_left() {
+    let home = Home::new();
+    let mut server = home.serve();
+    let mut ids = Vec::new();
+    for n in 0..300 {
+        ids.push(store(&server.url, &content(n)).await.unwrap());
+    }
+    server.signal("TERM");
+    server.ended();
+    let mut bytes = std::fs::read(home.data().join(FILE)).unwrap();
+    let damaged = page_with(&bytes, "word150 was said");
+    for (n, byte) in bytes[damaged * PAGE..][..PAGE].iter_mut().enumerate() {
+        *byte = (n.wrapping_mul(2_654_435_761) >> 7) as u8;
+    }
+    for (path, body) in [
+        ("sessions", json!({"group_id": "g", "session_id": "s"})),
+        ("users", json!({"group_id": "g", "user_id": "ann"})),
+        ("spaces/universal/g", Value::Null),
+    ] {
+        let home = Home::new();
+        std::fs::create_dir_all(home.data()).unwrap();
+        std::fs::write(home.data().join(FILE), &bytes).unwrap();
+        let server = home.serve();
+        for (id, status, code) in
+            [(ids[150].as_str(), 500, "storage_damaged"), (&"0".repeat(32), 404, "not_found")]
+        {
+            let read =
+                http().get(format!("{}/v1/memories/{id}?group_id=g", server.url)).send().await.unwrap();
+            assert_eq!(read.status(), status, "{id}");
+            assert_eq!(read.json::<Value>().await.unwrap()["code"], code);
+        }
+        let request = http().delete(format!("{}/v1/{path}", server.url));
+        let deletion = if body.is_null() { request } else { request.json(&body) }.send().await.unwrap();
+        if body.is_null() {
+            assert_eq!(deletion.status(), 202);
+            let database = rusqlite::Connection::open(home.data().join(FILE)).unwrap();
+            let until = Instant::now() + PATIENCE;
+            let left = "SELECT episodes FROM spaces WHERE deleting_project = 'g'";
+            while database.query_row(left, [], |row| row.get::<_, u32>(0)).unwrap() > 30 {
+                assert!(Instant::now() < until, "its messages are not deleted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        } else {
+            assert_eq!(deletion.status(), 500, "{path}");
+            let refusal: Value = deletion.json().await.unwrap();
+            assert_eq!(refusal["code"], "storage_damaged", "{path}: {refusal}");
+            let undeleted =
+                number_after(refusal["detail"].as_str().unwrap(), "memories that cannot be deleted: ");
+            let left = listed(&server.url).await.len();
+            let ready = readiness(&server.url).await;
+            let unreadable = number_after(ready["detail"].as_str().unwrap(), "the store is damaged: ");
+            assert!(
+                undeleted <= 30 && left + unreadable == undeleted,
+                "{path}: {left} are left, {refusal}, {ready}"
+            );
+        }
+        let session = json!({"group_id": "h", "session_id": "s"});
+        let body = json!({"session": session, "episode_content": "stored nevertheless"});
+        let stored = http().post(format!("{}/v1/memories", server.url)).json(&body).send().await.unwrap();
+        assert_eq!(stored.status(), 200, "{path}: {}", stored.text().await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_store_that_meets_a_damaged_index_is_refused_as_all_others() {
+    for index in ["episodes_by_session", "sqlite_autoindex_episodes_1"] {
+        let home = Home::new();
+        stopped(&home, 10).await;
+        damage(&home.data().join(FILE), index, &[], 0xa5);
+        let server = home.serve();
+        refused_store(&server.url).await;
+        refused_store(&server.url).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_damaged_page_leaves_the_server_answering_or_refusing_to_start() {
     let home = Home::new();

@@ -108,6 +108,37 @@ async fn on_a_full_disk_people_can_delete_and_then_store_again() {
     assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
 }
 
+/// The database cannot grow, so what is stored takes the pages of what was deleted.
+#[tokio::test]
+async fn on_a_disk_that_another_file_fills_stores_take_the_place_of_what_was_deleted() {
+    let home = Home::new();
+    let mut server = home.serve();
+    let http = http();
+    let store = async |url: &str, n: usize| {
+        let session = json!({"group_id": "g", "session_id": if n.is_multiple_of(2) { "s" } else { "t" }});
+        let content = format!("memory number {n}: {}", "and so on ".repeat(1_000));
+        let body = json!({"session": session, "episode_content": content});
+        http.post(format!("{url}/v1/memories")).json(&body).send().await.unwrap().status()
+    };
+    for n in 0..300 {
+        assert_eq!(store(&server.url, n).await, 200);
+    }
+    server.signal("TERM");
+    server.ended();
+    let copy = format!("cp -r --sparse=never '{}' \"$DISK/data\"", home.data().display());
+    let server = Server::start(&mut on_small_disk(&home, 16_384, &format!("{copy} && {FILL} && {SERVE}")));
+    assert_eq!(store(&server.url, 0).await, 507, "nothing was deleted yet");
+    let body = json!({"group_id": "g", "session_id": "s"});
+    let deleted = http.delete(format!("{}/v1/sessions", server.url)).json(&body).send().await.unwrap();
+    assert_eq!(deleted.status(), 200, "{}", deleted.text().await.unwrap());
+    for n in 0..100 {
+        assert_eq!(store(&server.url, n).await, 200, "after {n} stores");
+    }
+    let body = json!({"group_id": "g", "session_id": "t"});
+    let deleted = http.delete(format!("{}/v1/sessions", server.url)).json(&body).send().await.unwrap();
+    assert_eq!(deleted.status(), 200, "{}", deleted.text().await.unwrap());
+}
+
 /// Each deletion on the full disk makes room, so that the disk can be filled again.
 #[tokio::test]
 async fn on_a_full_disk_sessions_users_and_spaces_can_be_deleted() {

@@ -4,8 +4,8 @@ use memcloud_domain::{Episode, EpisodeId, Error, Purpose, Space, Timestamp};
 use super::spaces::KnownSpace;
 use super::{InMemoryEngine, Row, State};
 use crate::{
-    Appended, Batch, Counts, Cursor, EpisodeStore, EpisodesOf, Gathered, Idempotency, Intent, Prepared,
-    REMEMBERED,
+    Appended, Batch, Counts, Cursor, DAY, EpisodeStore, EpisodesOf, Gathered, Idempotency, Intent, Prepared,
+    REMEMBERED_DAYS, Selected,
 };
 
 /// A request that may come again.
@@ -65,9 +65,10 @@ impl State {
     fn remember(&mut self, idempotency: &Idempotency, episodes: &[Prepared]) {
         let at = episodes.first().map_or(0, |first| first.episode.ingested_at.as_micros());
         let ids = episodes.iter().map(|prepared| prepared.episode.id).collect();
-        // Not by a clock that alone is ahead.
-        let newest = self.requests.values().map(|known| known.at).max().unwrap_or(at).min(at);
-        self.requests.retain(|_, known| known.at >= newest - REMEMBERED.as_micros() as i64);
+        let before = |limit| self.requests.values().map(|known| known.at).filter(|at| *at < limit).max();
+        let mut days = std::iter::successors(before(i64::MAX), |at| before(at - DAY + 1));
+        let oldest = days.nth(REMEMBERED_DAYS as usize);
+        self.requests.retain(|_, known| oldest.is_none_or(|oldest| known.at >= oldest));
         self.requests.insert(idempotency.key, Request { at, meaning: idempotency.request, ids });
     }
 
@@ -185,11 +186,16 @@ impl EpisodeStore for InMemoryEngine {
         Ok(gathered(state.by_time(space, session).into_iter().filter(follows).take(limit)))
     }
 
-    async fn ids(&self, space: &Space, of: &EpisodesOf) -> Result<Vec<EpisodeId>, Error> {
-        Ok(self.state().in_order(space, |episode| match of {
+    async fn episode(&self, space: &Space, id: EpisodeId) -> Result<Option<Episode>, Error> {
+        Ok(self.episodes(space, &[id]).await?.pop())
+    }
+
+    async fn select(&self, space: &Space, of: &EpisodesOf) -> Result<Selected, Error> {
+        let ids = self.state().in_order(space, |episode| match of {
             EpisodesOf::Session(name) => episode.session == *name,
             EpisodesOf::Person(name) => [&episode.producer, &episode.produced_for].contains(&name),
-        }))
+        });
+        Ok(Selected { ids, unreadable: 0 })
     }
 
     async fn delete(&self, space: &Space, ids: &[EpisodeId]) -> Result<u64, Error> {

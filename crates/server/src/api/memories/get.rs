@@ -31,6 +31,6 @@ pub(crate) async fn get(
 ) -> Result<Json<ListedEpisode>, ApiError> {
     let (space, id) = Problems::none_in(|problems| named(id, query, problems))?;
     let space = allowed.enter(space)?;
-    let found = app.memory.engine().episodes.episodes(&space, &[id]).await?;
-    found.into_iter().next().map(|episode| Json(episode.into())).ok_or_else(no_episode)
+    let found = app.memory.engine().episodes.episode(&space, id).await?;
+    found.map(|episode| Json(episode.into())).ok_or_else(no_episode)
 }
