@@ -17,7 +17,6 @@ pub(crate) fn of(code: &str, _database: Option<(Database, DatabaseErrorKind)>) -
         "invalid_time" => "send RFC 3339, such as 2026-05-08T13:56:00Z; without a zone it is read as UTC",
         "time_in_the_past" => "send a time to come, such as '2030-01-31', or leave it out",
         "repeated_header" | "repeated_parameter" => "send it once; nothing was changed",
-        "missing_host" => "send the name of the server as 'Host', as HTTP/1.1 requires",
         "unknown_transfer_encoding" => "send a Content-Length, or Transfer-Encoding: chunked",
         "unsupported_encoding" => "send the body uncompressed, without Content-Encoding",
         "payload_too_large" => "send less",

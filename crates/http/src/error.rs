@@ -141,6 +141,7 @@ impl ApiError {
     /// HTTP/1.1 requires one (RFC 9112, section 3.2).
     pub(crate) fn no_host() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "the header 'host' is missing", "missing_host")
+            .with_hint("send the name of the server as 'Host'")
             .with_header(CONNECTION, "close")
     }
 

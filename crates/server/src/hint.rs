@@ -69,7 +69,6 @@ fn of_code(code: &str) -> &'static str {
         "idempotency_conflict" => "use a new key for a new request",
         "space_deleting" => "send it again when the deletion has ended, or use another space",
         "repeated_header" | "repeated_parameter" => "send it once; nothing was changed",
-        "missing_host" => "send the name of the server as 'Host', as HTTP/1.1 requires",
         "unknown_transfer_encoding" => "send a Content-Length, or Transfer-Encoding: chunked",
         "unsupported_encoding" => "send the body uncompressed, without Content-Encoding",
         "payload_too_large" => "send several smaller requests, or raise MEMCLOUD_MAX_BODY_BYTES",
