@@ -41,7 +41,7 @@ pub use descriptors::raise_descriptor_limit;
 pub use error::{ApiError, Dialect, Hints, log_unavailable};
 pub use events::{EventLog, event_stream, last_event_id};
 pub use exchange::has_room;
-pub use in_flight::{Counting, count};
+pub use in_flight::{Counting, count, counted_json};
 pub use layers::served;
 pub use listener::{ServeOptions, serve};
 pub use local_only::{NotLocal, from_this_machine, names_this_machine};

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memcloud_domain::Error;
 use rusqlite::Connection;
+use tokio::sync::Semaphore;
 
 use crate::error::{self, WorkError};
 use crate::files::Files;
@@ -12,6 +13,7 @@ use memcloud_ports::Damage;
 /// Connections for reading, opened when needed and kept for the next read.
 pub(crate) struct Readers {
     pool: Arc<Pool>,
+    turns: Arc<Semaphore>,
 }
 
 struct Pool {
@@ -25,9 +27,14 @@ struct Pool {
 /// More than these are closed after use: reads are short, and each connection holds a cache.
 const KEPT: usize = 4;
 
+/// How many reads run at once on threads that may block. What they read is not yet counted in the memory of requests, so
+/// however many ask, that is no more than these hold.
+const AT_ONCE: usize = 8;
+
 impl Readers {
     pub(crate) fn new(path: PathBuf, index: LogIndex, files: Arc<Files>, damage: Arc<Damage<i64>>) -> Self {
-        Self { pool: Arc::new(Pool { path, index, files, damage, idle: Mutex::default() }) }
+        let pool = Arc::new(Pool { path, index, files, damage, idle: Mutex::default() });
+        Self { pool, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Runs a read at once, on this thread: for a few rows by their keys, where the way to another thread and back would
@@ -67,14 +74,19 @@ impl Readers {
         self.read(doing, move |connection| salvaging(doing, &damage, work, salvage)(connection)).await
     }
 
-    /// Runs a read on a thread that may block.
+    /// Runs a read on a thread that may block, when it is its turn. The turn ends when the caller has the result, which it
+    /// can count before it waits for anything else.
     pub(crate) async fn read<T, W>(&self, doing: &'static str, work: W) -> Result<T, Error>
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
     {
-        let pool = self.pool.clone();
-        error::blocking(doing, move || pool.read(doing, work)).await
+        let pool = Arc::clone(&self.pool);
+        // No one closes it.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        // A read whose caller is gone keeps its turn as well, to its end.
+        let (read, _turn) = error::blocking(doing, move || Ok((pool.read(doing, work)?, turn))).await?;
+        Ok(read)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The largest legal requests, sixteen at once: the process stays below its stated bound, and nothing is half stored.
+//! The largest legal requests, sixteen or many more at once: the process stays below its stated bound, and nothing is half
+//! stored.
 #![cfg(target_os = "linux")]
 
 use reqwest::StatusCode;
@@ -9,22 +10,24 @@ use crate::answers::http_client;
 use crate::home::{Home, Server};
 
 const AT_ONCE: usize = 16;
-/// The stated bound: `MEMCLOUD_MEMORY_BYTES` and `MEMCLOUD_INDEX_BYTES` below.
-const BOUND: u64 = (512 + INDEX) << 20;
+/// `MEMCLOUD_MEMORY_BYTES` by default, `MEMCLOUD_INDEX_BYTES` below, and the stated bound of both.
+const MEMORY: u64 = 512;
 const INDEX: u64 = 32;
+const BOUND: u64 = (MEMORY + INDEX) << 20;
 
-fn serve(home: &Home) -> Server {
+fn serve(home: &Home, memory: u64) -> Server {
     let mut command = home.memcloud();
     command.args(["serve", "--offline", "--listen", "127.0.0.1:0"]);
     // A slow machine may take long to get to the last of them.
     command.env("MEMCLOUD_INDEX_BYTES", (INDEX << 20).to_string()).env("MEMCLOUD_BODY_TIMEOUT", "600");
+    command.env("MEMCLOUD_MEMORY_BYTES", (memory << 20).to_string());
     Server::start(&mut command)
 }
 
-/// Sends a request sixteen times at once, and returns how often it was answered with 200. All others are refused as busy.
-async fn at_once(request: impl Fn(usize) -> reqwest::RequestBuilder) -> usize {
+/// Sends a request some times at once, and returns how often it was answered with 200. All others are refused as busy.
+async fn at_once(times: usize, request: impl Fn(usize) -> reqwest::RequestBuilder) -> usize {
     let mut requests = JoinSet::new();
-    for number in 0..AT_ONCE {
+    for number in 0..times {
         let request = request(number);
         requests.spawn(async move {
             let answer = request.send().await.unwrap();
@@ -56,7 +59,7 @@ fn batch(group: &str, messages: usize, message: impl Fn(usize) -> Value) -> Stri
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_of_the_largest_requests_stay_below_the_bound() {
     let home = Home::new();
-    let server = serve(&home);
+    let server = serve(&home, MEMORY);
     // A slow machine may not read for long.
     let client = http_client().tcp_user_timeout(None).build().unwrap();
     let url = server.url.clone();
@@ -68,7 +71,8 @@ async fn sixteen_of_the_largest_requests_stay_below_the_bound() {
     };
     let batches = [("long", 7, batch("long", 7, long)), ("values", 1_000, batch("values", 1_000, values))];
     for (group, messages, body) in &batches {
-        let stored = at_once(|_| client.post(format!("{url}/v1/memories/batch")).body(body.clone())).await;
+        let stored =
+            at_once(AT_ONCE, |_| client.post(format!("{url}/v1/memories/batch")).body(body.clone())).await;
         assert!((1..=AT_ONCE).contains(&stored), "{group}: {stored}");
         let space: Value = client
             .get(format!("{url}/v1/spaces/universal/{group}"))
@@ -82,11 +86,36 @@ async fn sixteen_of_the_largest_requests_stay_below_the_bound() {
         assert!(server.peak_resident() < BOUND, "{group}: {}", server.peak_resident());
     }
     for group in ["long", "values"] {
-        let pages = at_once(|_| client.get(format!("{url}/v1/memories?group_id={group}&limit=1000"))).await;
+        let pages =
+            at_once(AT_ONCE, |_| client.get(format!("{url}/v1/memories?group_id={group}&limit=1000"))).await;
         let search = json!({"session": {"group_id": group}, "query": "tea", "limit": 1_000}).to_string();
         let search = |_| client.post(format!("{url}/v1/memories/search")).body(search.clone());
-        let searches = at_once(search).await;
+        let searches = at_once(AT_ONCE, search).await;
         assert!(pages > 0 && searches > 0);
         assert!(server.peak_resident() < BOUND, "{group}: {}", server.peak_resident());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_large_answers_at_once_stay_below_a_low_bound() {
+    const LOW: u64 = 320;
+    const MANY: usize = 150;
+    let home = Home::new();
+    let server = serve(&home, LOW);
+    let client = http_client().tcp_user_timeout(None).build().unwrap();
+    let url = server.url.clone();
+    let message = json!({"episode_content": "tea", "metadata": {"x": "x".repeat(64_000)}});
+    let batch = json!({"session": {"group_id": "md"}, "episodes": vec![message; 120]}).to_string();
+    for _ in 0..2 {
+        let stored =
+            at_once(1, |_| client.post(format!("{url}/v1/memories/batch")).body(batch.clone())).await;
+        assert_eq!(stored, 1);
+    }
+    let pages = at_once(MANY, |_| client.get(format!("{url}/v1/memories?group_id=md&limit=1000"))).await;
+    let search =
+        json!({"session": {"group_id": "md"}, "query": "tea", "limit": 1_000, "explain": true}).to_string();
+    let search = |_| client.post(format!("{url}/v1/memories/search")).body(search.clone());
+    let searches = at_once(MANY, search).await;
+    assert!(pages > 0 && searches > 0, "{pages}, {searches}");
+    assert!(server.peak_resident() < (LOW + INDEX) << 20, "{}", server.peak_resident());
 }

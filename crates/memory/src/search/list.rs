@@ -5,7 +5,7 @@ use memcloud_ports::{Cursor, Parts};
 
 use crate::search::filter::candidates;
 use crate::search::snapshot::Snapshot;
-use crate::search::{STEP, Search, matching};
+use crate::search::{STEP, Search};
 
 /// A page of a listing.
 #[derive(Clone, Debug)]
@@ -72,7 +72,8 @@ impl Search {
             for ids in ids.chunks(STEP) {
                 let mut parts = Parts::new(store, &query.space, ids);
                 while let Some(part) = parts.next().await? {
-                    if !matching(&query.filter, part).await?.into_iter().all(|episode| filling.add(episode)) {
+                    let mut matching = self.matching(&query.filter, part).await?.into_iter();
+                    if !matching.all(|episode| filling.add(episode)) {
                         return filling.finish();
                     }
                 }

@@ -51,6 +51,9 @@ const MAX_INLINE_ROWS: usize = 20_000;
 /// How many episodes are read from the engine at once.
 const STEP: usize = 1_000;
 
+/// About what a ranked row takes until its episode is loaded, in bytes: its id, its score and its explanation with some words.
+const RANKED_BYTES: usize = 512;
+
 /// The results of a search.
 #[derive(Clone, Debug)]
 pub struct SearchResults {
@@ -219,11 +222,25 @@ impl Search {
             let mut matching = HashSet::new();
             let mut parts = Parts::new(&*self.engine.episodes, space, &ids);
             while let Some(part) = parts.next().await? {
-                matching.extend(self::matching(filter, part).await?.into_iter().map(|episode| episode.id));
+                let part = self.matching(filter, part).await?;
+                matching.extend(part.into_iter().map(|episode| episode.id));
             }
             passing.extend(rows.iter().filter(|&&row| matching.contains(&index.id(row))));
         }
         Ok(passing)
+    }
+
+    /// Those of some episodes that a filter matches. All of them are counted while they wait and are filtered.
+    async fn matching(&self, filter: &Filter, mut episodes: Vec<Episode>) -> Result<Vec<Episode>, Error> {
+        let held = self.in_flight.reservation();
+        held.take(episodes.iter().map(Episode::size).sum())?;
+        let bytes: usize = episodes.iter().map(|episode| episode.content.len()).sum();
+        let filter = filter.clone();
+        let matching = compute(bytes > INLINE_BYTES, "filtering", move || {
+            episodes.retain(|episode| filter.matches(episode));
+            episodes
+        });
+        matching.await
     }
 
     /// Loads the episodes of the ranked rows, until they are large together; then says that more were ranked. An episode
@@ -236,6 +253,8 @@ impl Search {
         let ids: Vec<EpisodeId> = ranked.iter().map(|(id, ..)| *id).collect();
         let (mut episodes, mut left) = (HashMap::new(), self.limits.answer_bytes);
         let (mut cut, held) = (false, self.in_flight.reservation());
+        // These wait for the episodes.
+        held.take(ranked.len() * RANKED_BYTES)?;
         let mut parts = Parts::new(&*self.engine.episodes, &query.space, &ids);
         while !cut && let Some(part) = parts.next().await? {
             for episode in part {
@@ -256,17 +275,6 @@ impl Search {
         let hits = step_aside(bytes > INLINE_SCANNED_BYTES, || hits.collect());
         Ok((hits, cut, Arc::new(held)))
     }
-}
-
-/// Those of some episodes that a filter matches.
-pub(crate) async fn matching(filter: &Filter, mut episodes: Vec<Episode>) -> Result<Vec<Episode>, Error> {
-    let bytes: usize = episodes.iter().map(|episode| episode.content.len()).sum();
-    let filter = filter.clone();
-    let matching = compute(bytes > INLINE_BYTES, "filtering", move || {
-        episodes.retain(|episode| filter.matches(episode));
-        episodes
-    });
-    matching.await
 }
 
 fn is_large(index: &SpaceIndex) -> bool {

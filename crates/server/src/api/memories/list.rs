@@ -1,19 +1,17 @@
 //! `GET /v1/memories`
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use memcloud_api::Problems;
 use memcloud_api::native::{ListedEpisode, Page};
 use memcloud_domain::{Episode, EpisodeId, Filter};
 use memcloud_http::{Allowed, ApiError, Read};
 use memcloud_memory::{ListQuery, ListedPage};
 use memcloud_ports::Cursor;
-use memcloud_tasks::step_aside;
 
 use super::space;
 use crate::App;
-use crate::api::answer_size::is_large;
+use crate::api::answer_size::{is_large, json};
 use crate::params::QueryParams;
 
 const USUAL_LIMIT: usize = 100;
@@ -50,10 +48,10 @@ pub(crate) async fn list(
     allowed.enter(query.space.clone())?;
     let ListedPage { episodes, more, held: _held } = memory.list(&query).await?;
     let next_cursor = episodes.last().filter(|_| more).map(written);
-    Ok(step_aside(is_large(episodes.iter()), || {
+    json(&app, is_large(episodes.iter()), || {
         let episodes = episodes.into_iter().map(ListedEpisode::from).collect();
-        Json(Page { episodes, next_cursor }).into_response()
-    }))
+        Page { episodes, next_cursor }
+    })
 }
 
 /// A cursor as text: the microseconds and the id of the last episode, in hexadecimal digits.

@@ -12,12 +12,11 @@ use memcloud_domain::{Caller, Episode, Field, Reservation, Timestamp};
 use memcloud_http::{Allowed, ApiError, Read, TypedBody};
 use memcloud_memory::{self as memory, Checked, FactHit, Limits, SearchResults};
 use memcloud_ports::FactsOf;
-use memcloud_tasks::step_aside;
 
 use super::filter;
 use super::shape::{self, Shape, Shapes};
 use crate::App;
-use crate::api::answer_size::is_large;
+use crate::api::answer_size::{is_large, json};
 use crate::api::session::{NamedSession, SessionHeaders};
 use crate::params::QueryParams;
 
@@ -55,20 +54,21 @@ pub(crate) async fn search(
         Some((shape, Search::read(app.memory.limits(), &headers, query, body, problems)?))
     })?;
     let search = search.entered(&allowed)?;
-    Ok(match shape {
+    match shape {
         Shape::List => {
             let found = search.episodes(&app).await?;
-            step_aside(are_large(&[], &found), || {
+            let answer = json(&app, are_large(&[], &found), || {
                 let hits = found.hits.into_iter().map(|hit| shape::scored(hit, search.explain));
-                (search.headers(found.cut), Json(hits.collect::<Vec<_>>())).into_response()
-            })
+                hits.collect::<Vec<_>>()
+            });
+            Ok((search.headers(found.cut), answer?).into_response())
         }
         Shape::MemMachine => {
             let (newest, _held) = search.newest(&app).await?;
             let (found, facts) = search.both(&app).await?;
-            search.answer(newest, found, Some(facts))
+            search.answer(&app, newest, found, Some(facts))
         }
-    })
+    }
 }
 
 /// Searches what was said in a group. The answer is always MemMachine's object, with `episodic_memory` only.
@@ -91,7 +91,7 @@ pub(crate) async fn search_episodic(
     let search = searched(&app, &allowed, &headers, query, body)?;
     let (newest, _held) = search.newest(&app).await?;
     let found = search.episodes(&app).await?;
-    Ok(search.answer(newest, found, None))
+    search.answer(&app, newest, found, None)
 }
 
 /// Searches the facts about the users of the session. The answer is always MemMachine's object, with `profile_memory`
@@ -215,13 +215,19 @@ impl Search {
     }
 
     /// MemMachine's object with these episodes, and with these facts where the request asks for both.
-    fn answer(&self, newest: Vec<Episode>, found: SearchResults, facts: Option<Vec<FactHit>>) -> Response {
-        step_aside(are_large(&newest, &found), || {
+    fn answer(
+        &self,
+        app: &App,
+        newest: Vec<Episode>,
+        found: SearchResults,
+        facts: Option<Vec<FactHit>>,
+    ) -> Result<Response, ApiError> {
+        let answer = json(app, are_large(&newest, &found), || {
             let profile_memory = facts.map(shape::profile);
             let episodic = shape::episodic(newest, found.hits, self.explain);
-            let content = SearchContent { profile_memory, ..episodic };
-            (self.headers(found.cut), Json(shape::object(content))).into_response()
-        })
+            shape::object(SearchContent { profile_memory, ..episodic })
+        });
+        Ok((self.headers(found.cut), answer?).into_response())
     }
 
     /// The headers of the answer: the session, and whether hits are left out because those before
