@@ -85,8 +85,8 @@ impl App {
         }
     }
 
-    /// Logs what repeats and was only counted since the last time: refused tokens. To be called every ten seconds, and at
-    /// the end.
+    /// Logs what repeats and was only counted since the last time: refused tokens and passwords. To be called every ten seconds,
+    /// and at the end.
     pub fn log_repeats(&self) {
         for (reason, refused, address) in self.refusals.rest() {
             log_refused(reason, refused, address);
@@ -96,10 +96,19 @@ impl App {
     /// Notes a request whose token was refused: attacks are visible in the log, and cannot flood it.
     pub(crate) fn note_refused(&self, refused: Refused, address: Option<IpAddr>) {
         let reason = match refused {
-            Refused::Unknown => "unknown",
-            Refused::Expired => "expired",
-            Refused::Revoked => "revoked",
+            Refused::Unknown => "unknown token",
+            Refused::Expired => "expired token",
+            Refused::Revoked => "revoked token",
         };
+        self.note(reason, address);
+    }
+
+    /// Notes a password that was not looked at, because too many before it were wrong.
+    pub(crate) fn note_delayed(&self, address: IpAddr) {
+        self.note("too many wrong passwords", Some(address));
+    }
+
+    fn note(&self, reason: &'static str, address: Option<IpAddr>) {
         if let Some(address) = self.refusals.note(reason, address) {
             log_refused(reason, 1, address);
         }
@@ -108,7 +117,7 @@ impl App {
 
 fn log_refused(reason: &str, refused: u64, address: Option<IpAddr>) {
     let address = address.map(tracing::field::display);
-    tracing::warn!(refused, reason, address, "refused tokens");
+    tracing::warn!(refused, reason, address, "refused callers");
 }
 
 impl FromRef<App> for BodyLimits {

@@ -35,7 +35,7 @@ pub(crate) async fn change(
 ) -> Result<Json<User>, ApiError> {
     let NewPassword { current, password } = body.known_fields_only().checked(|body, _| Some(body))?;
     let proven = app.sign_in.prove(&user.name, current.into(), address).await;
-    proven.map_err(|error| refused_password(error, StatusCode::FORBIDDEN))?;
+    proven.map_err(|error| refused_password(&app, error, address, StatusCode::FORBIDDEN))?;
     let password = app.passwords.hash(password).await?;
     let changed = app.accounts.change_user(&caller, &user.id, None, Some(&password)).await;
     changed.map(shown).map(Json).map_err(refused)

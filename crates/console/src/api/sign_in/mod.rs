@@ -37,12 +37,13 @@ impl<S: Sync> FromRequestParts<S> for From {
 /// The answer to a sign-in: the session's token, for programs in the body, for browsers as a cookie.
 pub(crate) type Session = ([(HeaderName, String); 1], Json<SignedIn>);
 
-/// Why a password was not accepted.
-fn refused_password(error: SignInError, status: StatusCode) -> ApiError {
+/// Why a password from this address was not accepted.
+fn refused_password(app: &App, error: SignInError, address: IpAddr, status: StatusCode) -> ApiError {
     let message = error.to_string();
     match error {
         SignInError::Wrong => ApiError::new(status, message, "wrong_password"),
         SignInError::TooMany(wait) => {
+            app.note_delayed(address);
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, message, "too_many_passwords").retry_after(wait)
         }
         SignInError::Failed(error) => refused(error),

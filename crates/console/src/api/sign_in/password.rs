@@ -32,6 +32,7 @@ pub(crate) async fn sign_in(
 ) -> Result<Session, ApiError> {
     let PasswordSignIn { name, password } = body.known_fields_only().checked(|body, _| Some(body))?;
     let signed_in = app.sign_in.sign_in(&name, password.into(), address).await;
-    let signed_in = signed_in.map_err(|error| refused_password(error, StatusCode::UNAUTHORIZED))?;
+    let refused = |error| refused_password(&app, error, address, StatusCode::UNAUTHORIZED);
+    let signed_in = signed_in.map_err(refused)?;
     Ok(session(&app, signed_in))
 }
