@@ -84,21 +84,24 @@ fn insert_episode(
     Ok(())
 }
 
-/// The requests with this many later days of requests, if no other request of this day has come.
+/// Whether another request of this day has come.
+const IS_KNOWN_DAY: &str = "SELECT EXISTS (SELECT 1 FROM requests WHERE at BETWEEN ?1 - ?1 % ?2 AND ?1)";
+/// Forgets the requests with this many later days of requests.
 const FORGET: &str = "
     WITH RECURSIVE days (number, at) AS (
         SELECT 0, max(at) FROM requests
         UNION ALL
-        SELECT number + 1, (SELECT max(at) FROM requests WHERE at <= days.at - ?2) FROM days
-        WHERE days.at IS NOT NULL AND number < ?3
+        SELECT number + 1, (SELECT max(at) FROM requests WHERE at <= days.at - ?1) FROM days
+        WHERE days.at IS NOT NULL AND number < ?2
     )
-    DELETE FROM requests WHERE at < (SELECT at FROM days WHERE number = ?3)
-                           AND NOT EXISTS (SELECT 1 FROM requests WHERE at BETWEEN ?1 - ?1 % ?2 AND ?1)";
+    DELETE FROM requests WHERE at < (SELECT at FROM days WHERE number = ?2)";
 
 /// Records the request with the ids that it stored, and forgets requests of long ago.
 fn remember(tx: &Connection, idempotency: &Idempotency, episodes: &[Prepared]) -> Result<(), WorkError> {
     let at = episodes.first().map_or(0, |prepared| prepared.episode.ingested_at.as_micros());
-    tx.prepare_cached(FORGET)?.execute([at, DAY, REMEMBERED_DAYS])?;
+    if !tx.prepare_cached(IS_KNOWN_DAY)?.query_row([at, DAY], |row| row.get(0))? {
+        tx.prepare_cached(FORGET)?.execute([DAY, REMEMBERED_DAYS])?;
+    }
     let uids: Vec<u8> = episodes.iter().flat_map(|prepared| *prepared.episode.id.as_bytes()).collect();
     tx.prepare_cached("INSERT OR REPLACE INTO requests (key, at, request, uids) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![idempotency.key, at, idempotency.request, uids])?;
