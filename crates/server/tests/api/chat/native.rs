@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use memcloud_domain::Timestamp;
 use memcloud_fake_llm::{Fault, Kind, Pause};
 use serde_json::{Value, json};
 
@@ -184,8 +185,9 @@ async fn the_budget_holds_and_the_limit_too() {
     let used = answer["memories"].as_array().unwrap().len();
     assert!(used > 3 && used < 20, "{used}");
     assert!(answer["context_tokens"].as_u64().unwrap() <= 300, "{answer}");
-    let times: Vec<&str> =
-        answer["memories"].as_array().unwrap().iter().map(|m| m["timestamp"].as_str().unwrap()).collect();
+    // Not as texts: zeros at the end are left out.
+    let time = |memory: &Value| memory["timestamp"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let times: Vec<_> = answer["memories"].as_array().unwrap().iter().map(time).collect();
     assert!(times.is_sorted(), "{times:?}");
     let mut body = said("today", "Which bicycle stands in the yard?");
     body["limit"] = 2.into();
