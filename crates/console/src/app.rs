@@ -103,7 +103,7 @@ impl App {
         self.note(reason, address);
     }
 
-    /// Notes a password that was not looked at, because too many before it were wrong.
+    /// Notes a password that was not checked, because too many before it were wrong.
     pub(crate) fn note_delayed(&self, address: IpAddr) {
         self.note("too many wrong passwords", Some(address));
     }
