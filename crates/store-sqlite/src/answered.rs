@@ -13,7 +13,7 @@ use memcloud_domain::{Error, Timestamp};
 use rusqlite::Connection;
 
 use crate::files::open_private;
-use crate::{error, meta, sibling};
+use crate::{error, meta, place, sibling};
 
 /// What was answered before, as the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,8 +158,4 @@ fn path(database: &Path) -> PathBuf {
 
 fn note_path(database: &Path) -> PathBuf {
     sibling(database, "-missing")
-}
-
-pub(crate) fn place(database: &Path) -> String {
-    database.parent().unwrap_or(database).display().to_string()
 }

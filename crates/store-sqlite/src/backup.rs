@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use crate::error::{self, WorkError};
 use crate::salvage::UnreadableRow;
 use crate::schema::{self, LogIndex};
-use crate::{FILE, OPENING, answered, files, meta, salvage};
+use crate::{FILE, OPENING, answered, files, meta, place, salvage};
 
 /// A finished backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     let database = schema::connect(path, LogIndex::Shared).map_err(|error| files::unreadable(path, error))?;
     if schema::is_empty(&database).map_err(|error| WorkError::from(error).doing(OPENING))? {
         let what = "the database is empty, and a server that starts says what is missing".to_owned();
-        return Err(Error::StorageIncomplete { place: answered::place(path), what });
+        return Err(Error::StorageIncomplete { place: place(path), what });
     }
     Ok(database)
 }

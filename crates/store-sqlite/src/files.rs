@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 #[cfg(target_os = "linux")]
 use rustix::fs::{AtFlags, StatxFlags};
 
-use crate::sibling;
+use crate::{place, sibling};
 
 /// The files of the open database, as they were when it was opened.
 ///
@@ -61,7 +61,7 @@ type Identity = (u64, u64);
 impl Files {
     /// Remembers the database, its write-ahead log and the log's index, which exist while a connection is open.
     pub(crate) fn of(database: &Path) -> Self {
-        let place = database.parent().unwrap_or(database).display().to_string();
+        let place = place(database);
         let paths = [database.to_owned(), sibling(database, "-wal"), sibling(database, "-shm")];
         let found = paths.map(|path| (look(&path), path));
         let [database_bytes, _, _] =
@@ -132,7 +132,7 @@ pub(crate) fn unreadable(database: &Path, error: Error) -> Error {
         let name = database.file_name().unwrap_or_default().display();
         what = format!("{what}; {name} has {found} of its {expected} bytes");
     }
-    Error::StorageUnreadable { place: database.parent().unwrap_or(database).display().to_string(), what }
+    Error::StorageUnreadable { place: place(database), what }
 }
 
 /// The size of a database file, and the one that its header has. See <https://sqlite.org/fileformat2.html#the_database_header>.

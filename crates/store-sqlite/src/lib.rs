@@ -64,12 +64,6 @@ pub use salvage::UnreadableRow;
 
 /// The name of the database in the data directory.
 pub const FILE: &str = "memory.sqlite3";
-/// Whether a directory holds a memory, or what is left of one.
-pub fn holds_memory(directory: &Path) -> bool {
-    let path = directory.join(FILE);
-    path.exists() || answered::refuse_lost_database(&path).is_err()
-}
-
 /// What the name of the reserve has after that of the database.
 const RESERVE: &str = "-reserve";
 /// About how much is deleted in one transaction, in bytes, so that no store waits long for it: some hundred usual messages,
@@ -211,6 +205,17 @@ impl SqliteStore {
     }
 }
 
+/// Whether a directory holds a memory, or what is left of one.
+pub fn holds_memory(directory: &Path) -> bool {
+    let path = directory.join(FILE);
+    path.exists() || answered::refuse_lost_database(&path).is_err()
+}
+
+/// The data directory of a database, for people.
+fn place(database: &Path) -> String {
+    database.parent().unwrap_or(database).display().to_string()
+}
+
 /// The path of a file next to the database: the database's name with a suffix.
 fn sibling(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
@@ -231,7 +236,7 @@ fn open_database(
 ) -> Result<(Connection, LogIndex, Identity), Error> {
     let attempt = |index| {
         let mut connection = schema::connect(path, index)?;
-        let place = path.parent().unwrap_or(path).display().to_string();
+        let place = place(path);
         let identity = prepare(&mut connection, content, &place, now, damage);
         Ok((connection, index, identity.map_err(|error| error.doing(OPENING))?))
     };
