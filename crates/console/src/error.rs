@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use memcloud_api::{Place, Problem};
-use memcloud_control::Error;
+use memcloud_control::{Error, Reason};
 use memcloud_domain::with_causes;
 use memcloud_http::ApiError;
 
@@ -24,6 +24,8 @@ pub(crate) fn refused(error: Error) -> ApiError {
         Error::NotFirstOrganization => {
             ApiError::new(StatusCode::FORBIDDEN, message, "not_first_organization")
         }
+        Error::NoTarget(_) => invalid("target", message, "target_missing"),
+        Error::Refused(reasons) => reasons.into_iter().map(refusal).collect::<Vec<_>>().into(),
         Error::WrongState { hint, .. } => conflict("wrong_state").with_hint(hint),
         Error::InvalidName(_) => invalid("name", message, "invalid_name"),
         Error::Invalid { field, message } => invalid(field, message, "invalid_value"),
@@ -40,6 +42,12 @@ pub(crate) fn refused(error: Error) -> ApiError {
         }
         Error::DiskFull => failed(&error, StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
     }
+}
+
+/// One of the reasons for which a plan is refused. Each has a hint of its own.
+fn refusal(reason: Reason) -> Problem {
+    let msg = format!("{}; {}", reason.message, reason.hint);
+    Problem::new(Place::body(), "plan_refused", msg, "plan_refused")
 }
 
 fn invalid(field: &'static str, message: String, code: &'static str) -> ApiError {

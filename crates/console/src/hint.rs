@@ -25,8 +25,23 @@ pub(crate) fn of(code: &str, _database: Option<(Database, DatabaseErrorKind)>) -
         "invalid_value" | "empty_value" | "control_character" | "name_too_long" | "unnamed" => {
             "correct what 'detail' names; nothing was changed"
         }
-        "unknown_target" => "use 'local'",
-        "unknown_topology" => "use 'embedded', 'postgres' or 'neo4j', or leave it out",
+        "unknown_target" => "use 'local' or 'google'",
+        "target_missing" => "start a console with this target, or use 'local'",
+        "plan_refused" => "do what 'detail' says for each reason; nothing was made",
+        "unknown_topology" => {
+            "use 'embedded', 'postgres' or 'neo4j' for 'local' and 'postgres', 'aura', 'vm' or 'gke' for 'google', or leave it out"
+        }
+        "invalid_project" => {
+            "use the id of the project that 'gcloud projects list' shows, such as my-project-123"
+        }
+        "invalid_region" => "use a region that 'gcloud run regions list' shows, such as europe-west1",
+        "invalid_image" => {
+            "name an image such as europe-west1-docker.pkg.dev/my-project/memcloud/memcloud:1.0.0"
+        }
+        "missing_google" => "add 'google' with a region",
+        "unwanted_google" => "say 'target': 'google', or leave 'google' out",
+        "unknown_aura_tier" => "use 'free', 'professional' or 'business-critical'",
+        "invalid_range" => "give an IPv4 range such as 10.10.0.0/24",
         "unknown_data" => "say 'keep' or 'delete'",
         "invalid_connection" => {
             "give the address as it is in the settings of an instance, such as postgres://host:5432/memory"

@@ -19,7 +19,7 @@ use crate::operations::{Event, Runner};
 use crate::reconcile::{Operations, Probe};
 use crate::secrets::Secrets;
 use crate::store::{ControlStore, Page, PageQuery};
-use crate::targets::{Leftover, LogPart, LogPosition, Targets};
+use crate::targets::{Draft, Leftover, LogPart, LogPosition, Targets};
 use crate::verify::{Capability, Evidence, capabilities};
 use crate::{
     Actor, AuditEntry, Error, Instance, InstanceId, Operation, OperationId, OperationKind, OrganizationId,
@@ -117,11 +117,23 @@ impl Control {
         Arc::clone(&self.poke)
     }
 
-    /// What would be done to make this instance.
-    pub fn plan(&self, caller: &Caller, new: &NewInstance) -> Result<(Instance, Plan), Error> {
-        let instance = self.instance_of(caller, new)?;
-        let plan = self.targets.get(new.target).plan(OperationKind::Create, &instance, &new.placement);
-        Ok((instance, plan))
+    /// What would be done to make this instance, also when something speaks against it.
+    pub async fn plan(&self, caller: &Caller, new: &NewInstance) -> Result<(Instance, Draft), Error> {
+        self.draft(caller, OperationKind::Create, new).await
+    }
+
+    async fn draft(
+        &self,
+        caller: &Caller,
+        kind: OperationKind,
+        new: &NewInstance,
+    ) -> Result<(Instance, Draft), Error> {
+        let mut instance = self.instance_of(caller, new)?;
+        let draft = self.targets.get(new.target)?.plan(kind, &instance, &new.placement).await;
+        if let Some(placement) = &draft.placement {
+            instance.placement.clone_from(placement);
+        }
+        Ok((instance, draft))
     }
 
     /// Makes an instance. It is `queued` when this returns.
@@ -131,7 +143,8 @@ impl Control {
         mut new: NewInstance,
     ) -> Result<(Instance, Operation), Error> {
         new.settings.key = make_key();
-        let (instance, plan) = self.plan(caller, &new)?;
+        let (instance, draft) = self.plan(caller, &new).await?;
+        let plan = draft.accepted()?;
         let operation = self.keep(caller, OperationKind::Create, &instance, &new.settings, plan).await?;
         Ok((instance, operation))
     }
@@ -160,8 +173,8 @@ impl Control {
             settings,
             placement: json!({"source": source.placement}),
         };
-        let instance = self.instance_of(caller, &new)?;
-        let plan = self.targets.get(new.target).plan(OperationKind::Clone, &instance, &new.placement);
+        let (instance, draft) = self.draft(caller, OperationKind::Clone, &new).await?;
+        let plan = draft.accepted()?;
         let operation = self.keep(caller, OperationKind::Clone, &instance, &new.settings, plan).await?;
         Ok((instance, operation))
     }
@@ -193,7 +206,7 @@ impl Control {
     ) -> Result<Operation, Error> {
         let instance = self.instance(caller, id).await?;
         may_begin(kind, &instance)?;
-        let plan = self.targets.get(instance.target).plan(kind, &instance, request);
+        let plan = self.targets.get(instance.target)?.plan(kind, &instance, request).await.accepted()?;
         let now = self.clock.now();
         let operation = Operation::new(&instance, kind, plan, caller.actor.name().to_owned(), now);
         let entry = caller.entry(now, format!("{kind} instance"), instance.name.as_str());
@@ -370,7 +383,7 @@ impl Control {
     /// A part of the log of an instance.
     pub async fn log(&self, caller: &Caller, id: &InstanceId, from: LogPosition) -> Result<LogPart, Error> {
         let instance = self.instance(caller, id).await?;
-        let part = self.targets.get(instance.target).log(&instance, from).await;
+        let part = self.targets.get(instance.target)?.log(&instance, from).await;
         part.map_err(|reason| Error::WrongState { message: reason.message, hint: reason.hint })
     }
 
@@ -390,7 +403,10 @@ impl Control {
         let mut parts = vec![Examined::database(None), Examined::sealing_key(unreadable)];
         // Side by side: one that does not answer delays no other.
         let observed = instances.into_iter().map(async |instance| {
-            let target = self.targets.get(instance.target);
+            let target = match self.targets.get(instance.target) {
+                Ok(target) => target,
+                Err(error) => return Examined::without_target(instance, &error),
+            };
             let observed = Probe::default().observe(&instance, &**target, self).await;
             Examined::instance(instance, observed)
         });
@@ -406,7 +422,11 @@ impl Control {
         let mut known =
             self.store.instances(None, None, &PageQuery { limit: usize::MAX, cursor: None }).await?.items;
         known.extend(self.store.removed_instances().await?);
-        let mut found = self.targets.get(TargetKind::Local).leftovers(&known).await;
+        let at_targets = self.targets.all().map(async |(kind, target)| {
+            let known: Vec<_> = known.iter().filter(|instance| instance.target == kind).cloned().collect();
+            target.leftovers(&known).await
+        });
+        let mut found = join_all(at_targets).await.concat();
         found.retain(|leftover| {
             leftover.organization.as_ref().map_or(runs_machine, |owner| *owner == caller.organization)
         });
@@ -441,10 +461,25 @@ fn make_key() -> String {
 
 /// The topology that is asked for, or that the connections make.
 fn topology(new: &NewInstance) -> Result<Topology, Error> {
-    let made = Topology::of(&new.settings);
+    let made = Topology::of(new.target, &new.settings);
     match new.topology {
+        // Google has a topology for each place of Neo4j, one's own among them.
+        Some(asked @ (Topology::Aura | Topology::Vm | Topology::Gke)) if new.target == TargetKind::Google => {
+            Ok(asked)
+        }
         Some(asked) if asked != made => {
             let message = match asked {
+                Topology::Aura | Topology::Vm | Topology::Gke => {
+                    format!("'{asked}' is a topology of the target 'google'")
+                }
+                _ if new.target == TargetKind::Google && asked == Topology::Postgres => {
+                    "'postgres' has no Neo4j, and one is given: use 'aura', 'vm' or 'gke'".to_owned()
+                }
+                _ if new.target == TargetKind::Google => {
+                    format!(
+                        "'{asked}' is not a topology of the target 'google', which has 'postgres', 'aura', 'vm' and 'gke'"
+                    )
+                }
                 Topology::Neo4j => "an instance on Neo4j needs 'neo4j'".to_owned(),
                 Topology::Postgres if new.settings.neo4j.is_none() => {
                     "an instance on PostgreSQL needs 'postgres'".to_owned()

@@ -65,6 +65,12 @@ impl Examined {
         Self::of(Part::SealingKey, reason)
     }
 
+    /// An instance that cannot be observed, because its target is missing.
+    pub(crate) fn without_target(instance: Instance, error: &Error) -> Self {
+        let reason = Reason::new(error.to_string(), "start a console that has this target");
+        Self::of(Part::Instance(instance.name), Some(reason))
+    }
+
     /// An instance, and what was observed of it just now.
     pub(crate) fn instance(instance: Instance, observed: Observation) -> Self {
         let name = instance.name;

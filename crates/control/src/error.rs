@@ -1,5 +1,5 @@
 use crate::OperationId;
-use crate::instances::InvalidName;
+use crate::instances::{InvalidName, Reason, TargetKind};
 use crate::seal::SealError;
 
 /// Why the control plane did not do what was asked.
@@ -36,6 +36,12 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// This console cannot run instances there.
+    #[error("this console has no target '{0}'")]
+    NoTarget(TargetKind),
+    /// The target will not do it, for each of these reasons.
+    #[error("{}", messages(.0))]
+    Refused(Vec<Reason>),
     /// The last owner of an organization cannot be removed or lose that role.
     #[error("an organization needs an owner, and this is the last one")]
     LastOwner,
@@ -60,4 +66,8 @@ pub enum Error {
     /// The disk is full.
     #[error("the disk that holds the control plane is full")]
     DiskFull,
+}
+
+fn messages(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.message.as_str()).collect::<Vec<_>>().join("; ")
 }

@@ -214,7 +214,12 @@ impl ApiError {
 
 impl From<Problems> for ApiError {
     fn from(problems: Problems) -> Self {
-        let problems = problems.into_vec();
+        problems.into_vec().into()
+    }
+}
+
+impl From<Vec<Problem>> for ApiError {
+    fn from(problems: Vec<Problem>) -> Self {
         let code = problems.first().map_or("invalid", |problem| problem.code);
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "", code);
         error.0.detail = Detail::Problems(problems);

@@ -4,7 +4,7 @@ use deserr::Deserr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Reason;
+use super::{GooglePlace, Reason};
 use crate::Problems;
 
 /// An instance to make.
@@ -14,14 +14,19 @@ pub struct NewInstance {
     /// Its name: 1 to 40 lower-case letters, digits and hyphens, with a letter or digit at both ends.
     #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     pub name: String,
-    /// Where it runs: `local`, this machine. Default: `local`.
+    /// Where it runs: `local`, this machine, or `google`, Google Cloud. Default: `local`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
     pub target: Option<String>,
-    /// What it keeps its memory in: `embedded`, `postgres` or `neo4j`. Default: what the connections make it.
+    /// What it keeps its memory in: `embedded`, `postgres` or `neo4j`; for `google` it is `postgres`, `aura`, `vm` or `gke`, and
+    /// databases that are not given are made. Default: what the connections make it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
     pub topology: Option<String>,
+    /// Where and how it runs, for `google`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[deserr(default)]
+    pub google: Option<GooglePlace>,
     /// Its Neo4j.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[deserr(default)]
@@ -89,9 +94,9 @@ pub struct Instance {
     pub id: String,
     /// Its name, which no other instance of the organization has.
     pub name: String,
-    /// Where it runs: `local`.
+    /// Where it runs: `local` or `google`.
     pub target: String,
-    /// What it keeps its memory in: `embedded`, `postgres` or `neo4j`.
+    /// What it keeps its memory in: `embedded`, `postgres`, `neo4j`, `aura`, `vm` or `gke`.
     pub topology: String,
     /// Where it listens; null until it has an address.
     pub url: Option<String>,
@@ -167,32 +172,6 @@ pub struct Accepted {
     pub instance: Instance,
     /// The operation.
     pub operation: super::Operation,
-}
-
-/// What would be done to make an instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PlannedInstance {
-    /// Its name.
-    pub name: String,
-    /// Where it would run.
-    pub target: String,
-    /// What it would keep its memory in.
-    pub topology: String,
-    /// The steps, in order.
-    pub steps: Vec<PlannedStep>,
-    /// What it would cost a month, in US dollars.
-    pub monthly_cost_usd: f64,
-}
-
-/// A step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PlannedStep {
-    /// Its name in the plan.
-    pub name: String,
-    /// What it does.
-    pub title: String,
-    /// The steps that it waits for.
-    pub after: Vec<String>,
 }
 
 /// How to clone an instance.

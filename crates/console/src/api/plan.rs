@@ -2,11 +2,15 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use memcloud_api::console::{NewInstance, PlannedInstance, PlannedStep};
-use memcloud_control::Caller;
+use memcloud_api::console::{
+    Alternative, Check, CostOfMany, NewInstance, PlannedInstance, PlannedStep, Price, PricePart,
+};
+use memcloud_control::targets::{self, Outlook};
+use memcloud_control::{Caller, operations};
 use memcloud_http::{Allowed, ApiError, Read, TypedBody};
 
 use super::instances::new_instance;
+use super::reason::reason;
 use crate::App;
 use crate::error::refused;
 
@@ -26,18 +30,52 @@ pub(crate) async fn plan(
     body: TypedBody<NewInstance>,
 ) -> Result<Json<PlannedInstance>, ApiError> {
     let new = body.known_fields_only().checked(new_instance)?;
-    let (instance, plan) = app.control.plan(&caller, &new).map_err(refused)?;
-    let step = |step: memcloud_control::operations::PlannedStep| PlannedStep {
-        name: step.name,
-        title: step.title,
-        after: step.after,
-    };
+    let (instance, draft) = app.control.plan(&caller, &new).await.map_err(refused)?;
+    let Outlook { checks, price, alternatives, warnings } = draft.outlook.unwrap_or_default();
     Ok(Json(PlannedInstance {
         name: instance.name.into(),
         target: instance.target.to_string(),
         topology: instance.topology.to_string(),
-        steps: plan.steps.into_iter().map(step).collect(),
+        refusals: draft.refusals.into_iter().map(reason).collect(),
+        warnings: warnings.into_iter().map(reason).collect(),
+        checks: checks.into_iter().map(check).collect(),
+        steps: draft.plan.steps.into_iter().map(step).collect(),
         // A process of this machine costs nothing.
-        monthly_cost_usd: 0.0,
+        monthly_cost_usd: price.as_ref().map_or(0.0, targets::Price::monthly_usd),
+        price: price.map(shown_price),
+        alternatives: alternatives.into_iter().map(alternative).collect(),
     }))
+}
+
+fn step(step: operations::PlannedStep) -> PlannedStep {
+    PlannedStep { name: step.name, title: step.title, after: step.after }
+}
+
+fn check(check: targets::Check) -> Check {
+    let targets::Check { name, state, found } = check;
+    let hint = Some(found.hint).filter(|hint| !hint.is_empty());
+    Check { name, state: state.to_string(), message: found.message, hint }
+}
+
+fn shown_price(price: targets::Price) -> Price {
+    let stopped_usd = price.stopped_usd();
+    let part = |part: targets::PricePart| PricePart {
+        name: part.name,
+        monthly_usd: part.monthly_usd,
+        stopped_usd: part.stopped_usd,
+        estimate: part.is_estimate,
+        source: part.source,
+    };
+    Price { as_of: price.as_of, stopped_usd, parts: price.parts.into_iter().map(part).collect() }
+}
+
+fn alternative(alternative: targets::Alternative) -> Alternative {
+    let cost = |(instances, monthly_usd)| CostOfMany { instances, monthly_usd };
+    Alternative {
+        topology: alternative.topology.to_string(),
+        costs: alternative.monthly_usd.into_iter().map(cost).collect(),
+        cheaper_from: alternative.cheaper_from,
+        setup: alternative.setup,
+        upkeep: alternative.upkeep,
+    }
 }

@@ -48,7 +48,10 @@ async fn names_that_are_no_labels_and_unknown_fields_are_refused() {
         (json!({"name": 7}), "wrong_type"),
         (json!({"name": "a", "nam": "b"}), "unknown_field"),
         (json!({"name": "a", "neo4j": {"connection_string": "bolt://db", "pass": "x"}}), "unknown_field"),
-        (json!({"name": "a", "target": "google"}), "unknown_target"),
+        (json!({"name": "a", "target": "azure"}), "unknown_target"),
+        (json!({"name": "a", "target": "google"}), "missing_google"),
+        (json!({"name": "a", "google": {"region": "europe-west1"}}), "unwanted_google"),
+        (json!({"name": "a", "topology": "aura"}), "invalid_value"),
         (json!({"name": "a", "topology": "mysql"}), "unknown_topology"),
         (json!({"name": "a", "topology": "neo4j"}), "invalid_value"),
         (json!({"name": "a", "postgres": {"connection_string": "mysql://db"}}), "invalid_connection"),
@@ -60,6 +63,60 @@ async fn names_that_are_no_labels_and_unknown_fields_are_refused() {
     }
     let list = console.get(&token, "/api/instances").await.ok();
     assert_eq!(list["instances"], json!([]), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_place_on_google_is_read_strictly_and_every_problem_has_its_field() {
+    let console = Console::open().await;
+    let token = console.owner_token().await;
+    for (google, field, code) in [
+        (json!({}), "region", "missing_field"),
+        (json!({"region": "mars"}), "region", "invalid_region"),
+        (json!({"region": "europe-west1", "zone": "b"}), "zone", "unknown_field"),
+        (json!({"region": "europe-west1", "project": "My Project"}), "project", "invalid_project"),
+        (json!({"region": "europe-west1", "image": "a b"}), "image", "invalid_image"),
+        (json!({"region": "europe-west1", "max_servers": 0}), "max_servers", "invalid_value"),
+        (json!({"region": "europe-west1", "min_servers": 2}), "min_servers", "invalid_value"),
+        (json!({"region": "europe-west1", "connector": "yes"}), "connector", "wrong_type"),
+        (json!({"region": "europe-west1", "database_tier": "'"}), "database_tier", "invalid_value"),
+        (json!({"region": "europe-west1", "bolt_ranges": ["10.0.0.0"]}), "bolt_ranges", "invalid_range"),
+        (json!({"region": "europe-west1", "aura": {"tier": "gold"}}), "aura", "unknown_aura_tier"),
+        (json!({"region": "europe-west1", "aura": {"size": 1}}), "aura", "unknown_field"),
+    ] {
+        let body = json!({"name": "a", "target": "google", "google": google});
+        let answer = console.call(&token, "POST", "/api/plan", &body).await;
+        assert_eq!(answer.code(422), code, "{google}");
+        let place = &answer.json()["detail"][0]["loc"];
+        assert_eq!((&place[1], &place[2]), (&json!("google"), &json!(field)), "{google}");
+    }
+    let google = json!({"region": "europe-west1", "project": "my-project", "max_servers": 3});
+    for path in ["/api/plan", "/api/instances"] {
+        let body = json!({"name": "a", "target": "google", "google": google});
+        let answer = console.call(&token, "POST", path, &body).await;
+        assert_eq!(answer.code(422), "target_missing", "this console has no such target");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_refused_says_every_reason_and_makes_nothing() {
+    let console = Console::open().await;
+    let token = console.owner_token().await;
+    console.target.refuse(&[("there is no room", "make room"), ("it costs too much", "take another tier")]);
+    let body = json!({"name": "a"});
+    let plan = console.call(&token, "POST", "/api/plan", &body).await.ok();
+    assert_eq!(plan["refusals"][1], json!({"message": "it costs too much", "hint": "take another tier"}));
+    let refused = console.call(&token, "POST", "/api/instances", &body).await;
+    assert_eq!(refused.code(422), "plan_refused");
+    let reasons = refused.json()["detail"].clone();
+    assert_eq!(reasons[0]["msg"], "there is no room; make room");
+    assert_eq!(reasons[1]["msg"], "it costs too much; take another tier");
+    let list = console.get(&token, "/api/instances").await.ok();
+    assert_eq!(list["instances"], json!([]), "nothing was made");
+    console.target.refuse(&[]);
+    let id = console.made(&token, "a").await;
+    console.target.refuse(&[("it is locked", "unlock it")]);
+    let refused = console.call(&token, "POST", &format!("/api/instances/{id}/stop"), &Value::Null).await;
+    assert_eq!(refused.code(422), "plan_refused");
 }
 
 #[tokio::test]

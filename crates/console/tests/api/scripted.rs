@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memcloud_control::operations::{Job, OnFailure, PlannedStep, Step};
-use memcloud_control::targets::{Leftover, LeftoverKind, LogPart, LogPosition, Observed, Target};
+use memcloud_control::targets::{Draft, Leftover, LeftoverKind, LogPart, LogPosition, Observed, Target};
 use memcloud_control::{Instance, OperationKind, Plan, Reason, State};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -24,6 +24,7 @@ pub(crate) enum Act {
 pub(crate) struct Scripted {
     acts: Mutex<HashMap<String, Act>>,
     log: Mutex<String>,
+    refusals: Mutex<Vec<Reason>>,
 }
 
 impl Scripted {
@@ -39,6 +40,12 @@ impl Scripted {
         sender
     }
 
+    /// From now on it refuses every plan, for these reasons.
+    pub(crate) fn refuse(&self, reasons: &[(&str, &str)]) {
+        let reasons = reasons.iter().map(|(message, hint)| Reason::new(*message, *hint));
+        *self.refusals.lock().unwrap() = reasons.collect();
+    }
+
     pub(crate) fn write_log(&self, text: &str) {
         self.log.lock().unwrap().push_str(text);
     }
@@ -46,12 +53,13 @@ impl Scripted {
 
 #[async_trait]
 impl Target for Scripted {
-    fn plan(&self, kind: OperationKind, _instance: &Instance, _request: &Value) -> Plan {
+    async fn plan(&self, kind: OperationKind, _instance: &Instance, _request: &Value) -> Draft {
         let steps = [
             PlannedStep::new("prepare", "prepare what is needed", State::Preparing),
             PlannedStep::new("act", &format!("{kind} the instance"), State::Deploying),
         ];
-        Plan::in_order(OnFailure::Undo, steps)
+        let refusals = self.refusals.lock().unwrap().clone();
+        Draft { refusals, ..Plan::in_order(OnFailure::Undo, steps).into() }
     }
 
     fn step(&self, name: &str) -> Option<Arc<dyn Step>> {

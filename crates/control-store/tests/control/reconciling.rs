@@ -16,7 +16,7 @@ use memcloud_client::Client;
 use memcloud_control::instances::Settings;
 use memcloud_control::operations::{Event, EventKind, OnFailure, Step};
 use memcloud_control::reconcile::{Operations, Reconciler};
-use memcloud_control::targets::{Leftover, LogPart, LogPosition, Observed, Targets};
+use memcloud_control::targets::{Draft, Leftover, LogPart, LogPosition, Observed, Targets};
 use memcloud_control::{
     Caller, ControlStore, Error, Instance, InstanceChange, InstanceId, InstanceStore, Operation, OperationId,
     OperationKind, OperationState, OperationStore, OrganizationId, Plan, Reason, Seal, SecretStore, Secrets,
@@ -82,8 +82,8 @@ struct In(Arc<World>);
 
 #[async_trait]
 impl Target for In {
-    fn plan(&self, _: OperationKind, _: &Instance, _: &Value) -> Plan {
-        Plan { steps: vec![], on_failure: OnFailure::Keep }
+    async fn plan(&self, _: OperationKind, _: &Instance, _: &Value) -> Draft {
+        Plan { steps: vec![], on_failure: OnFailure::Keep }.into()
     }
 
     fn step(&self, _: &str) -> Option<Arc<dyn Step>> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use memcloud_control::instances::TargetKind;
 use memcloud_control::operations::{Job, OnFailure, PlannedStep, Step};
-use memcloud_control::targets::{Leftover, LogPart, LogPosition, Observed, Targets};
+use memcloud_control::targets::{Draft, Leftover, LogPart, LogPosition, Observed, Targets};
 use memcloud_control::{Instance, OperationKind, Plan, Reason, State, Target};
 use memcloud_domain::{Clock, Timestamp};
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ impl Scripted {
 
 #[async_trait]
 impl Target for Scripted {
-    fn plan(&self, kind: OperationKind, _instance: &Instance, _request: &Value) -> Plan {
+    async fn plan(&self, kind: OperationKind, _instance: &Instance, _request: &Value) -> Draft {
         let step = |name: &str| PlannedStep::new(name, &format!("make {name}"), State::Preparing);
         let on_failure = if kind == OperationKind::Create { OnFailure::Undo } else { OnFailure::Keep };
         let steps = vec![
@@ -89,7 +89,7 @@ impl Target for Scripted {
             step("c").after(&["a"]),
             PlannedStep { phase: Some(State::Checking), ..step("d").after(&["b", "c"]) },
         ];
-        Plan { steps, on_failure }
+        Plan { steps, on_failure }.into()
     }
 
     fn step(&self, name: &str) -> Option<Arc<dyn Step>> {

@@ -27,15 +27,22 @@ pub enum Topology {
     Postgres,
     /// Episodes in Neo4j; records in PostgreSQL where that is given, and in its data directory otherwise.
     Neo4j,
+    /// In Neo4j Aura and PostgreSQL.
+    Aura,
+    /// In Neo4j on a virtual machine and in PostgreSQL, both in a private network.
+    Vm,
+    /// In Neo4j and PostgreSQL of a Kubernetes cluster.
+    Gke,
 }
 
 impl Topology {
-    /// What the connections of an instance make it.
-    pub fn of(settings: &Settings) -> Self {
-        match (&settings.neo4j, &settings.postgres) {
-            (Some(_), _) => Self::Neo4j,
-            (None, Some(_)) => Self::Postgres,
-            (None, None) => Self::Embedded,
+    /// What the connections of an instance make it at this target. `google` makes the databases that are not given.
+    pub fn of(target: TargetKind, settings: &Settings) -> Self {
+        match (target, &settings.neo4j, &settings.postgres) {
+            (TargetKind::Google, Some(_), _) => Self::Aura,
+            (TargetKind::Google, None, _) | (TargetKind::Local, None, Some(_)) => Self::Postgres,
+            (TargetKind::Local, Some(_), _) => Self::Neo4j,
+            (TargetKind::Local, None, None) => Self::Embedded,
         }
     }
 }
@@ -49,6 +56,8 @@ impl Topology {
 pub enum TargetKind {
     /// As a process of this machine.
     Local,
+    /// On Google Cloud.
+    Google,
 }
 
 /// A memory server that the control plane made or adopted.

@@ -129,7 +129,10 @@ impl Reconciler {
         mut watched: Watched,
     ) -> (InstanceId, Watched, Result<(), Error>) {
         let Watched { history, probe } = &mut watched;
-        let target = self.targets.get(instance.target);
+        let target = match self.targets.get(instance.target) {
+            Ok(target) => target,
+            Err(error) => return (instance.id.clone(), watched, Err(error)),
+        };
         let observed = probe.observe(instance, &**target, &*self.operations).await;
         history.note(instance, &observed, self.clock.now());
         let acted = self.act(instance, &observed, history).await;

@@ -1,6 +1,8 @@
 //! Where instances run. A [`Target`] turns what is asked into plans, and plans into steps.
 
+mod draft;
 pub mod local;
+mod ports;
 
 use std::sync::Arc;
 
@@ -9,15 +11,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::{Display, EnumString, IntoStaticStr};
 
-use crate::OrganizationId;
+pub use draft::{Alternative, Check, CheckState, Draft, Outlook, Price, PricePart};
+pub use ports::{ConnectionCheck, SettingsSource};
+
 use crate::instances::{Instance, Reason, TargetKind};
-use crate::operations::{OperationKind, Plan, Step};
+use crate::operations::{OperationKind, Step};
+use crate::{Error, OrganizationId};
 
 /// A place where instances run.
 #[async_trait]
 pub trait Target: Send + Sync {
-    /// What will be done. `request` is what the caller gives in addition, such as whether the data go as well.
-    fn plan(&self, kind: OperationKind, instance: &Instance, request: &Value) -> Plan;
+    /// What would be done, and what speaks against it. `request` is what the caller gives in addition, such as whether the data
+    /// go as well; for a new instance it is the place that was asked for.
+    async fn plan(&self, kind: OperationKind, instance: &Instance, request: &Value) -> Draft;
 
     /// The step of this name, of any plan that was ever made.
     fn step(&self, name: &str) -> Option<Arc<dyn Step>>;
@@ -93,23 +99,38 @@ pub struct LogPart {
 #[derive(Clone)]
 pub struct Targets {
     local: Arc<dyn Target>,
+    google: Option<Arc<dyn Target>>,
 }
 
 impl Targets {
     /// This machine as the only target.
     pub fn new(local: Arc<dyn Target>) -> Self {
-        Self { local }
+        Self { local, google: None }
+    }
+
+    /// The same with Google Cloud as another target.
+    #[must_use]
+    pub fn with_google(self, google: Arc<dyn Target>) -> Self {
+        Self { google: Some(google), ..self }
     }
 
     /// The target of a kind.
-    pub fn get(&self, kind: TargetKind) -> &Arc<dyn Target> {
+    pub fn get(&self, kind: TargetKind) -> Result<&Arc<dyn Target>, Error> {
         match kind {
-            TargetKind::Local => &self.local,
+            TargetKind::Local => Some(&self.local),
+            TargetKind::Google => self.google.as_ref(),
         }
+        .ok_or(Error::NoTarget(kind))
+    }
+
+    /// All of them, with their kinds.
+    pub fn all(&self) -> impl Iterator<Item = (TargetKind, &Arc<dyn Target>)> {
+        let google = self.google.as_ref().map(|google| (TargetKind::Google, google));
+        std::iter::once((TargetKind::Local, &self.local)).chain(google)
     }
 
     /// The step of this name.
     pub fn step(&self, kind: TargetKind, name: &str) -> Option<Arc<dyn Step>> {
-        self.get(kind).step(name)
+        self.get(kind).ok()?.step(name)
     }
 }

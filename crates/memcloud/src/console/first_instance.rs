@@ -147,7 +147,7 @@ impl Console {
         }
         let moved = placement != place;
         if differ || moved {
-            let topology = Topology::of(&settings);
+            let topology = Topology::of(TargetKind::Local, &settings);
             let change = InstanceChange {
                 topology: Some(topology),
                 has_llm: Some(settings.llm.is_some()),

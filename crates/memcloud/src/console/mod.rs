@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use memcloud_console::{App, Parts, Settings, router};
 use memcloud_control::access::{Accounts, User};
-use memcloud_control::instances::Wanted;
+use memcloud_control::instances::{TargetKind, Wanted};
 use memcloud_control::reconcile::Reconciler;
 use memcloud_control::targets::local::{LocalSetup, LocalTarget};
 use memcloud_control::targets::{Observed, Target, Targets};
@@ -136,7 +136,9 @@ impl Console {
     async fn start_instances(&self) -> Result<(), Failure> {
         let all = PageQuery { limit: usize::MAX, cursor: None };
         for instance in self.store.instances(None, None, &all).await?.items {
-            let should_run = instance.wanted == Wanted::Running && instance.state != State::Failed;
+            let is_local = instance.target == TargetKind::Local;
+            let should_run =
+                is_local && instance.wanted == Wanted::Running && instance.state != State::Failed;
             let is_first = instance.name.as_str() == first_instance::NAME;
             if should_run && !is_first && self.local.observe(&instance).await == Observed::Gone {
                 let caller = Caller::system(instance.organization.clone());

@@ -15,10 +15,8 @@ use memcloud_api::memmachine_v1::{NewEpisode, SearchQuery, Session};
 use memcloud_client::Client;
 use memcloud_control::instances::{Settings, TargetKind};
 use memcloud_control::operations::Event;
-use memcloud_control::targets::local::{
-    ConnectionCheck, LocalSetup, LocalTarget, Placement, ProcessRecord, SettingsSource,
-};
-use memcloud_control::targets::{Leftover, LogPosition, Observed, Targets};
+use memcloud_control::targets::local::{LocalSetup, LocalTarget, Placement, ProcessRecord};
+use memcloud_control::targets::{ConnectionCheck, Leftover, LogPosition, Observed, SettingsSource, Targets};
 use memcloud_control::{
     Caller, Control, ControlStore, Data, Instance, InstanceId, NewInstance, Operation, OperationKind,
     OperationState, OrganizationId, Reason, Seal, Secrets, State, Target,

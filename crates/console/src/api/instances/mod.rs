@@ -4,6 +4,7 @@ pub(crate) mod clone;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;
+mod google;
 pub(crate) mod list;
 pub(crate) mod logs;
 mod new;

@@ -4,6 +4,7 @@ use memcloud_control::NewInstance;
 use memcloud_control::instances::{Connection, Llm, Settings, TargetKind, Topology};
 use serde_json::json;
 
+use super::google;
 use crate::api::params::word;
 
 /// How addresses of each database begin.
@@ -19,8 +20,8 @@ pub(in crate::api) fn new_instance(body: ApiNewInstance, problems: &mut Problems
     });
     let name = problems.take(name);
     let target = body.target.as_deref().unwrap_or("local");
-    let target = problems.take(word::<TargetKind>(target, "target", "'local'", "unknown_target"));
-    let topologies = "'embedded', 'postgres', 'neo4j'";
+    let target = problems.take(word::<TargetKind>(target, "target", "'local', 'google'", "unknown_target"));
+    let topologies = "'embedded', 'postgres', 'neo4j', 'aura', 'vm', 'gke'";
     let topology = body
         .topology
         .as_deref()
@@ -39,7 +40,16 @@ pub(in crate::api) fn new_instance(body: ApiNewInstance, problems: &mut Problems
     });
     let settings = Settings { neo4j, postgres, llm, ..Settings::default() };
     let topology = topology.map_or(Some(None), |topology| topology.map(Some));
-    Some(NewInstance { name: name?, target: target?, topology: topology?, settings, placement: json!({}) })
+    let placement = match (target, body.google) {
+        (Some(TargetKind::Google), given) => google::place(given, &settings, problems),
+        (_, None) => Some(json!({})),
+        (_, Some(_)) => {
+            let msg = "it is only for the target 'google'";
+            problems.push(Problem::new(body_at("google"), "value_error", msg, "unwanted_google"));
+            None
+        }
+    };
+    Some(NewInstance { name: name?, target: target?, topology: topology?, settings, placement: placement? })
 }
 
 fn connection(

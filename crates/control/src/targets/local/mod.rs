@@ -21,7 +21,6 @@ mod leftovers;
 mod log;
 mod placement;
 mod plans;
-mod ports;
 mod process;
 mod process_file;
 mod programs;
@@ -42,15 +41,14 @@ use tokio::sync::Mutex;
 pub use environment::variables;
 pub use log::ProcessLog;
 pub use placement::Placement;
-pub use ports::{ConnectionCheck, SettingsSource};
 pub use process_file::{ProcessClaim, ProcessRecord};
 pub use programs::{InvalidProgramId, ProgramId};
 
 use self::folder::Folder;
 use self::programs::Programs;
-use super::{Leftover, LogPart, LogPosition, Observed, Target};
+use super::{ConnectionCheck, Draft, Leftover, LogPart, LogPosition, Observed, SettingsSource, Target};
 use crate::instances::{Instance, Reason};
-use crate::operations::{OperationKind, Plan, Step};
+use crate::operations::{OperationKind, Step};
 use crate::store::{ControlStore, InstanceChange, PageQuery};
 use crate::{Error, InstanceId};
 
@@ -136,8 +134,8 @@ impl LocalTarget {
 
 #[async_trait]
 impl Target for LocalTarget {
-    fn plan(&self, kind: OperationKind, instance: &Instance, request: &Value) -> Plan {
-        plans::plan(kind, instance, request)
+    async fn plan(&self, kind: OperationKind, instance: &Instance, request: &Value) -> Draft {
+        plans::plan(kind, instance, request).into()
     }
 
     fn step(&self, name: &str) -> Option<Arc<dyn Step>> {

@@ -91,7 +91,7 @@ impl NewInstanceFlags {
     pub(crate) fn instance(self, context: &Context) -> Result<NewInstance, Failure> {
         let (neo4j, postgres, llm) = (self.neo4j(context)?, self.postgres(context)?, self.llm(context)?);
         let TargetFlags { target, topology } = self.target;
-        Ok(NewInstance { name: self.name, target, topology, neo4j, postgres, llm })
+        Ok(NewInstance { name: self.name, target, topology, google: None, neo4j, postgres, llm })
     }
 
     fn neo4j(&self, context: &Context) -> Result<Option<Connection>, Failure> {
