@@ -29,7 +29,9 @@ mod variables;
 
 pub use certificates::Certificates;
 pub use neo4j::{Neo4j, SharedNeo4j};
+pub use ports::free_port;
 pub use postgres::{Database, Postgres, SharedPostgres};
+pub use process::{Process, bound_to_this_program};
 pub use proxy::{Mode, Proxy};
 pub use strangers::{Attack, Strangers};
 pub use tls::TlsEnd;

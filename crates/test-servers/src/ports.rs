@@ -31,6 +31,11 @@ pub(crate) fn listen() -> Result<TcpListener> {
     found.map_or_else(try_one, Ok).context("cannot listen on any port of 127.0.0.1")
 }
 
+/// A port of 127.0.0.1 that no program listens on now.
+pub fn free_port() -> u16 {
+    crate::done(listen().and_then(|listener| Ok(listener.local_addr()?.port())))
+}
+
 /// Starts a server on a free port, and again on another port when this one was taken meanwhile.
 pub(crate) fn on_a_free_one<T>(mut start: impl FnMut(u16) -> Result<T>) -> Result<T> {
     let mut tried = 0;

@@ -14,12 +14,12 @@ use crate::patience;
 
 /// A process that is killed when its handle is dropped.
 #[derive(Debug)]
-pub(crate) struct Process(Child);
+pub struct Process(Child);
 
 /// A command whose process gets a signal, named as `kill` names it, when this program ends for any reason.
 ///
 /// This relies on `setpriv`, which Linux has. Elsewhere a server outlives a test program that is killed.
-pub(crate) fn bound_to_this_program(program: &OsStr, signal: &str) -> Command {
+pub fn bound_to_this_program(program: &OsStr, signal: &str) -> Command {
     let Some(setpriv) = in_path("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", signal, "--"]).arg(program);
@@ -48,7 +48,8 @@ static STARTER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
 });
 
 impl Process {
-    pub(crate) fn start(command: Command) -> Result<Self> {
+    /// Starts it. It must not outlive this program, so the command comes from [`bound_to_this_program`].
+    pub fn start(command: Command) -> Result<Self> {
         let program = command.get_program().display().to_string();
         let (answer, started) = mpsc::channel();
         STARTER.send((command, answer)).context("the thread that starts processes is gone")?;
@@ -56,7 +57,8 @@ impl Process {
         Ok(Self(child.with_context(|| format!("cannot run {program}: is it installed?"))?))
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Its number.
+    pub fn id(&self) -> u32 {
         self.0.id()
     }
 
@@ -68,7 +70,7 @@ impl Process {
     }
 
     /// Its exit status, if it has ended.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.0.try_wait().context("cannot watch a process")
     }
 
@@ -78,7 +80,7 @@ impl Process {
     }
 
     /// Kills it at once.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // A process that has already ended is fine.
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -58,7 +59,7 @@ pub(super) struct Home {
     details: Log,
     /// Neo4j's log since its last start.
     pub(super) log: Log,
-    pub(super) certificates: Certificates,
+    pub(super) certificates: Arc<Certificates>,
     pub(super) password: String,
     pub(super) port: u16,
 }
@@ -77,8 +78,11 @@ impl Home {
             output: Log::at(folder.path().join("output")),
             details: Log::at(folder.path().join("logs/debug.log")),
             log: Log::at(folder.path().join("logs/neo4j.log")),
-            certificates: Certificates::try_make()?,
-            password: secret::password(),
+            certificates: match &options.certificates {
+                Some(shared) => Arc::clone(shared),
+                None => Arc::new(Certificates::try_make()?),
+            },
+            password: options.password.clone().unwrap_or_else(secret::password),
             port,
             folder,
         };

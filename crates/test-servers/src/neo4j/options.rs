@@ -1,12 +1,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::Neo4j;
 use super::home::Home;
 use super::java::Jars;
-use crate::{done, ports, variables};
+use crate::{Certificates, done, ports, variables};
 
 /// Options of a [`Neo4j`], set before it is started.
 #[derive(Clone, Debug)]
@@ -17,6 +18,9 @@ pub struct Options {
     pub(super) home_in: Option<PathBuf>,
     pub(super) settings: Vec<String>,
     pub(super) java_flags: Vec<OsString>,
+    pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) password: Option<String>,
+    port: Option<u16>,
 }
 
 /// Where the jars are.
@@ -29,7 +33,16 @@ enum JarsPlace {
 impl Default for Options {
     fn default() -> Self {
         let jars = JarsPlace::Variable(variables::NEO4J_DIR);
-        Self { jars, tls_required: false, home_in: None, settings: Vec::new(), java_flags: Vec::new() }
+        Self {
+            jars,
+            tls_required: false,
+            home_in: None,
+            settings: Vec::new(),
+            java_flags: Vec::new(),
+            certificates: None,
+            password: None,
+            port: None,
+        }
     }
 }
 
@@ -47,6 +60,21 @@ impl Options {
     /// Accepts connections with TLS only, as Aura does.
     pub fn tls_required(self) -> Self {
         Self { tls_required: true, ..self }
+    }
+
+    /// Uses these certificates, which several servers may share, instead of its own.
+    pub fn certificates(self, certificates: Arc<Certificates>) -> Self {
+        Self { certificates: Some(certificates), ..self }
+    }
+
+    /// Listens on this port of 127.0.0.1. The start fails if another program has taken it.
+    pub fn port(self, port: u16) -> Self {
+        Self { port: Some(port), ..self }
+    }
+
+    /// Gives the account this password instead of a random one.
+    pub fn password(self, password: impl Into<String>) -> Self {
+        Self { password: Some(password.into()), ..self }
     }
 
     /// Keeps everything in this folder, such as a small file system; it needs 8 MB. Its contents are left there.
@@ -77,6 +105,7 @@ impl Options {
             JarsPlace::Variable(name) => Jars::in_folder(&variables::folder(name)?),
             JarsPlace::Folder(folder) => Jars::in_folder(folder),
         }?;
-        ports::on_a_free_one(|port| Neo4j::launch(Home::make(jars.clone(), &self, port)?))
+        let start = |port| Neo4j::launch(Home::make(jars.clone(), &self, port)?);
+        self.port.map_or_else(|| ports::on_a_free_one(start), start)
     }
 }

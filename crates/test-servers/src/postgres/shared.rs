@@ -35,6 +35,11 @@ impl SharedPostgres {
         &self.url
     }
 
+    /// Runs SQL in the database that the URL names, and returns its rows as `psql -At` does.
+    pub fn execute(&self, sql: &str) -> String {
+        done(execute(&self.url, sql))
+    }
+
     /// Creates an empty database.
     pub fn create_database(&self) -> Database {
         let name = new_name();
