@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::answer::Refusal;
 use crate::api::Api;
-use crate::operations::Failure;
+use crate::failure::Failure;
 use crate::schemas::Found;
 
 /// A request that keeps to the description of its API.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,29 +12,17 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use crate::apis::images;
+use crate::apis::{images, run, sql};
 use crate::faults::{Fault, On};
 use crate::options::Options;
 use crate::policy::FOREIGN_MEMBER;
-use crate::request::Recorded;
+use crate::recorded::Recorded;
 use crate::schemas::Violation;
 use crate::server;
-use crate::servers::Graphs;
+use crate::servers::{Entrance, Graphs};
+use crate::shared::Shared;
 use crate::state::State;
 use crate::tokens::AuraAccount;
-
-/// The cloud's state, and the runtime that its servers run on.
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    pub(crate) runtime: Handle,
-}
-
-impl Shared {
-    /// The state, for as long as the guard lives. No process is started and nothing is awaited with it.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A stand-in for Google Cloud and Neo4j Aura on this machine. Dropping it ends every process that it started.
 ///
@@ -57,7 +45,7 @@ impl HostileCloud {
         let (ready, started) = mpsc::channel();
         let place = root.path().to_owned();
         let thread = std::thread::Builder::new().name("hostile-cloud".to_owned()).spawn(move || {
-            run(options, place, &ready, stopped);
+            live(options, place, &ready, stopped);
         })?;
         let shared = started.recv().map_err(|_| anyhow!("the thread of the cloud has ended"))??;
         let cloud = Self { shared, stop: Some(stop), thread: Some(thread), root };
@@ -226,7 +214,7 @@ impl HostileCloud {
 
     /// Blocks the name of a Cloud SQL instance for a week, as its deletion does.
     pub fn block_sql_name(&self, name: &str) {
-        crate::apis::sql::block(&mut self.shared.state(), name);
+        sql::block(&mut self.shared.state(), name);
     }
 
     /// Whether what another administrator has granted in the project is still granted.
@@ -263,7 +251,7 @@ impl Drop for HostileCloud {
 }
 
 /// Runs the cloud until it is stopped.
-fn run(
+fn live(
     options: Options,
     root: PathBuf,
     ready: &mpsc::Sender<Result<Arc<Shared>>>,
@@ -294,9 +282,18 @@ async fn listen(options: Options, root: PathBuf) -> Result<(TcpListener, Arc<Sha
     let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
     let base = format!("http://{}", listener.local_addr()?);
     let graphs = Graphs::new(&root)?;
-    let shared = Arc::new_cyclic(|shared| {
-        let state = State::new(options, root, base, graphs, shared.clone());
-        Shared { state: Mutex::new(state), runtime: Handle::current() }
+    let shared = Arc::new_cyclic(|shared: &Weak<Shared>| {
+        let shared = shared.clone();
+        let entrance = Entrance {
+            runtime: Handle::current(),
+            guide: Arc::new(move |place, authorization| {
+                let shared = shared.upgrade().ok_or((503, "Service Unavailable"))?;
+                run::destination(&shared.state(), &place.service, place.tag.as_deref(), authorization)
+            }),
+        };
+        let mut state = State::new(options, root, base, graphs, entrance);
+        images::stock(&mut state);
+        Shared::new(state)
     });
     Ok((listener, shared))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use crate::call::Call;
-use crate::operations::Failure;
+use crate::failure::Failure;
 
 /// How hostile the cloud is to every request. A correct client always gets through: after some failures in a row, the
 /// same request succeeds.

@@ -5,173 +5,150 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Refusal, Reply};
 use crate::api::Api;
-use crate::call::Call;
-use crate::state::State;
-
-/// How an operation ends in an error.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    /// A name such as `INTERNAL_ERROR`, as SQL and Compute give it.
-    pub(crate) code: String,
-    pub(crate) message: String,
-}
-
-impl Failure {
-    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
-    }
-
-    /// The number of the code, as the other APIs give it.
-    fn number(&self) -> u8 {
-        match self.code.as_str() {
-            "INVALID_ARGUMENT" => 3,
-            "NOT_FOUND" => 5,
-            "ALREADY_EXISTS" => 6,
-            "PERMISSION_DENIED" => 7,
-            "RESOURCE_EXHAUSTED" => 8,
-            "FAILED_PRECONDITION" => 9,
-            "ABORTED" => 10,
-            "UNAVAILABLE" => 14,
-            _ => 13,
-        }
-    }
-}
-
-/// What the work of an operation came to.
-pub(crate) type Outcome<T = Value> = Result<T, Failure>;
+use crate::failure::{Failure, Outcome};
 
 /// What takes long, such as the start of a process. It runs on a thread of its own.
-type Work = Box<dyn FnOnce() -> Outcome<()> + Send>;
+pub(crate) type Work = Box<dyn FnOnce() -> Outcome<()> + Send>;
 /// What an operation changes when it is done. It answers what the operation responds with.
-type Finish = Box<dyn FnOnce(&mut State, Outcome<()>) -> Outcome + Send>;
+pub(crate) type Finish<S> = Box<dyn FnOnce(&mut S, Outcome<()>) -> Outcome + Send>;
 
 /// One operation.
-struct Operation {
-    api: Api,
-    project: String,
-    location: String,
+struct Operation<S> {
+    place: Place,
     kind: &'static str,
     /// The full name of what it works on.
     target: String,
-    begun: String,
-    /// How many polls find it pending, after its work is done.
-    polls: u32,
     work: Arc<OnceLock<Outcome<()>>>,
-    finish: Option<Finish>,
+    finish: Option<Finish<S>>,
     outcome: Option<Outcome>,
 }
 
-/// All operations, by the last part of their names.
-#[derive(Default)]
-pub(crate) struct Operations {
-    by_id: BTreeMap<String, Operation>,
+/// Where and when an operation began.
+pub(crate) struct Place {
+    pub(crate) api: Api,
+    pub(crate) project: String,
+    pub(crate) location: String,
+    /// The address of the cloud.
+    pub(crate) base: String,
+    pub(crate) begun: String,
+    /// How many polls find it pending, after its work is done.
+    pub(crate) polls: u32,
+}
+
+/// An operation whose work is done.
+pub(crate) struct Due<S> {
+    pub(crate) id: String,
+    pub(crate) worked: Outcome<()>,
+    pub(crate) finish: Finish<S>,
+}
+
+/// All operations, by the last part of their names. `S` is the state that they change.
+pub(crate) struct Operations<S> {
+    by_id: BTreeMap<String, Operation<S>>,
     /// Whether all stay pending.
     pub(crate) held: bool,
 }
 
 /// An operation that is about to begin.
-pub(crate) struct Begin<'a> {
+pub(crate) struct Begin<'a, S> {
     pub(crate) kind: &'static str,
     pub(crate) target: &'a str,
     pub(crate) work: Option<Work>,
-    pub(crate) finish: Finish,
+    pub(crate) finish: Finish<S>,
 }
 
-impl Operations {
+impl<S> Default for Operations<S> {
+    fn default() -> Self {
+        Self { by_id: BTreeMap::new(), held: false }
+    }
+}
+
+impl<S> Operations<S> {
     /// Whether an operation on this resource is pending.
     pub(crate) fn busy(&self, target: &str) -> bool {
         self.by_id.values().any(|operation| operation.target == target && operation.outcome.is_none())
     }
-}
 
-impl State {
-    /// Begins an operation, and answers it as pending.
-    pub(crate) fn begin(&mut self, call: &Call, begin: Begin<'_>) -> Answer {
+    /// Adds an operation, and begins its work on a thread of its own. Answers it as pending.
+    pub(crate) fn add(
+        &mut self,
+        id: &str,
+        place: Place,
+        begin: Begin<'_, S>,
+        fails: Option<Failure>,
+    ) -> Value {
         let slot = Arc::new(OnceLock::new());
-        match (&call.fails, begin.work) {
-            (Some(failure), _) => drop(slot.set(Err(failure.clone()))),
+        match (fails, begin.work) {
+            (Some(failure), _) => drop(slot.set(Err(failure))),
             (None, None) => drop(slot.set(Ok(()))),
             (None, Some(work)) => {
                 let slot = Arc::clone(&slot);
                 std::thread::spawn(move || slot.set(work()));
             }
         }
-        let id = format!("{:016x}", self.number());
-        let polls = self.faults.polls(&id);
         let operation = Operation {
-            api: call.api,
-            project: self.project.id.clone(),
-            location: call.location().to_owned(),
             kind: begin.kind,
             target: begin.target.to_owned(),
-            begun: self.clock.text(),
-            polls,
             work: slot,
             finish: Some(begin.finish),
             outcome: None,
+            place,
         };
-        let answer = operation.render(&id, &self.base);
-        self.operations.by_id.insert(id, operation);
-        answer.into()
+        let answer = operation.render(id);
+        self.by_id.insert(id.to_owned(), operation);
+        answer
     }
 
-    /// The operation that a poll asks for.
-    pub(crate) fn poll(&mut self, id: &str) -> Reply {
-        self.settle(|other, _| other == id);
-        let operation = self.operations.by_id.get(id);
-        let operation = operation.ok_or_else(|| Refusal::not_found(&format!("operations/{id}")))?;
-        Ok(operation.render(id, &self.base).into())
+    /// An operation in the form of its API.
+    pub(crate) fn render(&self, id: &str) -> Option<Value> {
+        self.by_id.get(id).map(|operation| operation.render(id))
     }
 
-    /// A look at a resource, which is a poll of the operations on it.
-    pub(crate) fn look_at(&mut self, target: &str) {
-        self.settle(|_, operation| operation.target == target);
-    }
-
-    /// Polls the pending operations that `which` selects.
-    fn settle(&mut self, which: impl Fn(&str, &Operation) -> bool) {
-        if self.operations.held {
-            return;
-        }
+    /// Polls the pending operations that `which` selects by their ids and targets, and answers those whose work is done and
+    /// that are to be finished.
+    pub(crate) fn due(&mut self, which: impl Fn(&str, &str) -> bool) -> Vec<Due<S>> {
         let mut due = Vec::new();
-        for (id, operation) in &mut self.operations.by_id {
-            if operation.outcome.is_some() || !which(id, operation) {
+        for (id, operation) in &mut self.by_id {
+            if self.held || operation.outcome.is_some() || !which(id, &operation.target) {
                 continue;
             }
             let Some(worked) = operation.work.get() else { continue };
-            if operation.polls > 0 {
-                operation.polls -= 1;
+            if operation.place.polls > 0 {
+                operation.place.polls -= 1;
             } else if let Some(finish) = operation.finish.take() {
-                due.push((id.clone(), worked.clone(), finish));
+                due.push(Due { id: id.clone(), worked: worked.clone(), finish });
             }
         }
-        for (id, worked, finish) in due {
-            let outcome = finish(self, worked);
-            if let Some(operation) = self.operations.by_id.get_mut(&id) {
-                operation.outcome = Some(outcome);
-            }
+        due
+    }
+
+    /// Ends an operation.
+    pub(crate) fn end(&mut self, id: &str, outcome: Outcome) {
+        if let Some(operation) = self.by_id.get_mut(id) {
+            operation.outcome = Some(outcome);
         }
     }
 }
 
-impl Operation {
+impl<S> Operation<S> {
     /// In the form of its API.
-    fn render(&self, id: &str, base: &str) -> Value {
-        match self.api {
-            Api::Sql => self.sql(id, base),
-            Api::Compute => self.compute(id, base),
+    fn render(&self, id: &str) -> Value {
+        match self.place.api {
+            Api::Sql => self.sql(id),
+            Api::Compute => self.compute(id),
             Api::Clusters => self.cluster(id),
             Api::Services | Api::Peering | Api::Projects => self.common(&format!("operations/{id}")),
-            _ => {
-                self.common(&format!("projects/{}/locations/{}/operations/{id}", self.project, self.location))
-            }
+            _ => self.common(&format!(
+                "projects/{}/locations/{}/operations/{id}",
+                self.place.project, self.place.location
+            )),
         }
     }
 
     fn common(&self, name: &str) -> Value {
-        let mut json = json!({"name": name, "metadata": {"target": self.target, "createTime": self.begun}});
+        let mut json =
+            json!({"name": name, "metadata": {"target": self.target, "createTime": self.place.begun}});
         match &self.outcome {
             None => {}
             Some(Ok(response)) => {
@@ -186,8 +163,9 @@ impl Operation {
         json
     }
 
-    fn sql(&self, id: &str, base: &str) -> Value {
-        let project = &self.project;
+    fn sql(&self, id: &str) -> Value {
+        let base = &self.place.base;
+        let project = &self.place.project;
         let mut json = json!({
             "kind": "sql#operation",
             "name": id,
@@ -197,7 +175,7 @@ impl Operation {
             "targetProject": project,
             "targetLink": format!("{base}/{}/v1/{}", Api::Sql.host(), self.target),
             "selfLink": format!("{base}/{}/v1/projects/{project}/operations/{id}", Api::Sql.host()),
-            "insertTime": self.begun,
+            "insertTime": self.place.begun,
         });
         if let Some(Err(Failure { code, message })) = &self.outcome {
             let error = json!({"kind": "sql#operationError", "code": code, "message": message});
@@ -206,9 +184,10 @@ impl Operation {
         json
     }
 
-    fn compute(&self, id: &str, base: &str) -> Value {
+    fn compute(&self, id: &str) -> Value {
+        let base = &self.place.base;
         let done = self.outcome.is_some();
-        let place = match self.location.as_str() {
+        let place = match self.place.location.as_str() {
             "global" => "global".to_owned(),
             zone if zone.matches('-').count() > 1 => format!("zones/{zone}"),
             region => format!("regions/{region}"),
@@ -221,12 +200,12 @@ impl Operation {
             "progress": if done { 100 } else { 0 },
             "operationType": self.kind,
             "targetLink": format!("{link}/{}", self.target),
-            "selfLink": format!("{link}/projects/{}/{place}/operations/{id}", self.project),
-            "insertTime": self.begun,
+            "selfLink": format!("{link}/projects/{}/{place}/operations/{id}", self.place.project),
+            "insertTime": self.place.begun,
         });
         if let Some((part, name)) = place.split_once('/') {
             let field = part.trim_end_matches('s');
-            json[field] = format!("{link}/projects/{}/{part}/{name}", self.project).into();
+            json[field] = format!("{link}/projects/{}/{part}/{name}", self.place.project).into();
         }
         if let Some(Err(Failure { code, message })) = &self.outcome {
             json["error"] = json!({"errors": [{"code": code, "message": message}]});
@@ -242,8 +221,8 @@ impl Operation {
             "status": if self.outcome.is_some() { "DONE" } else { "RUNNING" },
             "operationType": self.kind,
             "targetLink": self.target,
-            "startTime": self.begun,
-            "location": self.location,
+            "startTime": self.place.begun,
+            "location": self.place.location,
         });
         if let Some(Err(failure)) = &self.outcome {
             json["error"] = json!({"code": failure.number(), "message": failure.message});

@@ -2,10 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Refusal, Reply};
-use crate::call::Call;
-use crate::state::State;
-
 /// Whom another administrator of the project has granted a role. A policy that is read, changed and written keeps it.
 pub(crate) const FOREIGN_MEMBER: &str = "user:someone-else@example.com";
 /// What a grant to everyone names.
@@ -25,16 +21,28 @@ impl Policy {
         Self { bindings: vec![json!({"role": role, "members": [member]})], version: 1, changes: 0 }
     }
 
-    fn etag(&self) -> String {
+    pub(crate) fn etag(&self) -> String {
         data_encoding::BASE64.encode(&self.changes.to_be_bytes())
     }
 
-    fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         let mut body = json!({"version": self.version.max(1), "etag": self.etag()});
         if !self.bindings.is_empty() {
             body["bindings"] = self.bindings.clone().into();
         }
         body
+    }
+
+    /// The policy that a client gives in place of this one.
+    pub(crate) fn replaced_by(&self, given: &Value) -> Self {
+        let bindings = given["bindings"].as_array().cloned().unwrap_or_default();
+        let granted =
+            |binding: &Value| binding["members"].as_array().is_some_and(|members| !members.is_empty());
+        Self {
+            bindings: bindings.into_iter().filter(granted).collect(),
+            version: given["version"].as_u64().unwrap_or(self.version),
+            changes: self.changes + 1,
+        }
     }
 
     /// Whether a member has a role, without a condition.
@@ -67,38 +75,4 @@ impl Policy {
     pub(crate) fn change(&mut self) {
         self.changes += 1;
     }
-}
-
-/// Answers the policy of a resource.
-pub(crate) fn get(state: &State, resource: &str) -> Answer {
-    state.policies.get(resource).cloned().unwrap_or_default().body().into()
-}
-
-/// Replaces the policy of a resource, unless it has changed since it was read.
-pub(crate) fn set(call: &Call, state: &mut State, resource: &str) -> Reply {
-    let given = &call.body["policy"];
-    let old = state.policies.get(resource).cloned().unwrap_or_default();
-    if given["etag"].as_str().is_some_and(|etag| etag != old.etag()) {
-        return Err(Refusal::aborted());
-    }
-    let bindings: Vec<Value> = given["bindings"].as_array().cloned().unwrap_or_default();
-    let policy = Policy {
-        bindings: bindings
-            .into_iter()
-            .filter(|one| one["members"].as_array().is_some_and(|it| !it.is_empty()))
-            .collect(),
-        version: given["version"].as_u64().unwrap_or(old.version),
-        changes: old.changes + 1,
-    };
-    let known = |member: &&str| !old.members().any(|other| other == *member);
-    for member in policy.members().filter(known) {
-        if let Some(email) = member.strip_prefix("serviceAccount:") {
-            state.see_account(email)?;
-        } else if !member.contains(':') && ![EVERYONE, "allAuthenticatedUsers"].contains(&member) {
-            return Err(Refusal::invalid(format!("The member {member} is of an unknown type.")));
-        }
-    }
-    let body = policy.body();
-    state.policies.insert(resource.to_owned(), policy);
-    Ok(body.into())
 }

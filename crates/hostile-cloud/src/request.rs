@@ -8,28 +8,10 @@ use crate::apis;
 use crate::call::Call;
 use crate::faults::Fault;
 use crate::policy::Policy;
+use crate::recorded::Recorded;
 use crate::schemas::{self, Problem};
 use crate::state::State;
 use crate::tokens::{Issuer, TOKEN_PATH};
-
-/// A request that reached an API.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recorded {
-    /// The HTTP method.
-    pub method: String,
-    /// The host of the API, such as `run.googleapis.com`.
-    pub host: String,
-    /// The path below the host, without the leading slash.
-    pub path: String,
-    /// What follows the `?`.
-    pub query: String,
-    /// The body; `null` without one.
-    pub body: Value,
-    /// The name of the method in the description of the API; empty if there is none.
-    pub id: &'static str,
-    /// The status of the answer; 0 if the connection was closed instead.
-    pub status: u16,
-}
 
 /// A request as it came in.
 #[derive(Debug)]

@@ -2,24 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::answer::Refusal;
+use crate::answer::{Answer, Refusal, Reply};
 use crate::api::Api;
-use crate::apis::secrets::Version;
+use crate::call::Call;
 use crate::clock::Clock;
-use crate::cloud::Shared;
 use crate::faults::{Faults, Injection};
-use crate::operations::Operations;
+use crate::operations::{Begin, Operations, Place};
 use crate::options::Options;
 use crate::policy::Policy;
-use crate::request::Recorded;
+use crate::recorded::Recorded;
 use crate::schemas::Violation;
-use crate::servers::{Containers, Databases, Door, Graphs};
+use crate::servers::{Containers, Databases, Door, Entrance, Graphs};
 use crate::tokens::Tokens;
 
 /// The whole cloud.
@@ -39,12 +37,12 @@ pub(crate) struct State {
     /// By the full name of what they are for.
     pub(crate) policies: BTreeMap<String, Policy>,
     /// The versions of each secret, the first one first.
-    pub(crate) versions: BTreeMap<String, Vec<Version>>,
+    pub(crate) versions: BTreeMap<String, Vec<SecretVersion>>,
     /// Names that cannot be taken again until then.
     pub(crate) blocked: BTreeMap<String, Timestamp>,
     /// What some more requests do not see yet, with how many.
     pub(crate) unseen: BTreeMap<String, u32>,
-    pub(crate) operations: Operations,
+    pub(crate) operations: Operations<State>,
     pub(crate) faults: Injection,
     pub(crate) requests: Vec<Recorded>,
     pub(crate) violations: Vec<Violation>,
@@ -53,8 +51,8 @@ pub(crate) struct State {
     pub(crate) graphs: Graphs,
     /// The addresses of services and of their tags.
     pub(crate) doors: BTreeMap<String, Door>,
-    /// What the state is a part of, for work that goes on after a request.
-    pub(crate) shared: Weak<Shared>,
+    /// What the doors of services need.
+    pub(crate) entrance: Entrance,
     numbers: u64,
 }
 
@@ -73,13 +71,22 @@ pub(crate) struct Project {
     pub(crate) closed: BTreeSet<String>,
 }
 
+/// One version of a secret.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretVersion {
+    pub(crate) data: Vec<u8>,
+    /// `ENABLED`, `DISABLED` or `DESTROYED`.
+    pub(crate) state: &'static str,
+    pub(crate) created: String,
+}
+
 impl State {
     pub(crate) fn new(
         options: Options,
         root: PathBuf,
         base: String,
         graphs: Graphs,
-        shared: Weak<Shared>,
+        entrance: Entrance,
     ) -> Self {
         let mut state = Self {
             clock: Clock::default(),
@@ -107,7 +114,7 @@ impl State {
             containers: Containers::default(),
             graphs,
             doors: BTreeMap::new(),
-            shared,
+            entrance,
             numbers: 0,
             options,
             root,
@@ -115,7 +122,6 @@ impl State {
         };
         let project = format!("projects/{}", state.project.id);
         state.policies.insert(project, Policy::granting("roles/owner", crate::policy::FOREIGN_MEMBER));
-        crate::apis::images::stock(&mut state);
         state
     }
 
@@ -236,13 +242,44 @@ impl State {
         Ok(())
     }
 
-    /// The shared cloud, for work that goes on after a request.
-    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
-        self.shared.upgrade()
-    }
-
     /// Whether faults beyond the documented rules happen.
     pub(crate) fn is_hostile(&self) -> bool {
         self.faults.level == Faults::Hostile
+    }
+}
+
+/// Operations.
+impl State {
+    /// Begins an operation, and answers it as pending.
+    pub(crate) fn begin(&mut self, call: &Call, begin: Begin<'_, Self>) -> Answer {
+        let id = format!("{:016x}", self.number());
+        let place = Place {
+            api: call.api,
+            project: self.project.id.clone(),
+            location: call.location().to_owned(),
+            base: self.base.clone(),
+            begun: self.clock.text(),
+            polls: self.faults.polls(&id),
+        };
+        self.operations.add(&id, place, begin, call.fails.clone()).into()
+    }
+
+    /// The operation that a poll asks for.
+    pub(crate) fn poll(&mut self, id: &str) -> Reply {
+        self.settle(|other, _| other == id);
+        let operation = self.operations.render(id);
+        operation.map(Answer::from).ok_or_else(|| Refusal::not_found(&format!("operations/{id}")))
+    }
+
+    /// A look at a resource, which is a poll of the operations on it.
+    pub(crate) fn look_at(&mut self, target: &str) {
+        self.settle(|_, other| other == target);
+    }
+
+    fn settle(&mut self, which: impl Fn(&str, &str) -> bool) {
+        for due in self.operations.due(which) {
+            let outcome = (due.finish)(self, due.worked);
+            self.operations.end(&due.id, outcome);
+        }
     }
 }

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{is_name, missing};
+use super::{is_name, missing, policies};
 use crate::answer::{Refusal, Reply};
 use crate::call::Call;
-use crate::policy;
 use crate::state::State;
 
 pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
@@ -21,11 +20,11 @@ pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
         "iam.projects.serviceAccounts.delete" => delete(state, &name),
         "iam.projects.serviceAccounts.getIamPolicy" => {
             state.get(&name)?;
-            Ok(policy::get(state, &name))
+            Ok(policies::get(state, &name))
         }
         "iam.projects.serviceAccounts.setIamPolicy" => {
             state.get(&name)?;
-            policy::set(call, state, &name)
+            policies::set(call, state, &name)
         }
         _ => Err(missing(call)),
     }

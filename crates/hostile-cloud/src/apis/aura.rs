@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{merge, missing};
 use crate::answer::{Answer, Refusal, Reply};
 use crate::call::Call;
-use crate::operations::{Begin, Outcome};
+use crate::failure::Outcome;
+use crate::operations::Begin;
 use crate::state::State;
 
 /// Where instances are, among the names of this cloud.

@@ -4,11 +4,10 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{is_name, merge, missing};
+use super::{is_name, merge, missing, policies};
 use crate::answer::{Refusal, Reply};
 use crate::call::Call;
 use crate::operations::Begin;
-use crate::policy;
 use crate::state::State;
 
 /// Where the image of the server is.
@@ -25,8 +24,8 @@ pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
         "repositories.create" => create(call, state, &collection),
         "repositories.list" => Ok(json!({"repositories": state.list(&collection)}).into()),
         "repositories.get" => Ok(state.get(&name)?.clone().into()),
-        "repositories.getIamPolicy" => Ok(policy::get(state, &name)),
-        "repositories.setIamPolicy" => policy::set(call, state, &name),
+        "repositories.getIamPolicy" => Ok(policies::get(state, &name)),
+        "repositories.setIamPolicy" => policies::set(call, state, &name),
         "repositories.delete" => {
             state.get(&name)?;
             let target = name.clone();

@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod aura;
 pub(crate) mod images;
+mod policies;
 pub(crate) mod projects;
 pub(crate) mod run;
 pub(crate) mod secrets;

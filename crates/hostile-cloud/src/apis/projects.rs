@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::missing;
+use super::{missing, policies};
 use crate::answer::{Refusal, Reply};
 use crate::call::Call;
-use crate::policy;
 use crate::state::State;
 
 pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
@@ -13,7 +12,7 @@ pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
     match call.id {
         "cloudresourcemanager.projects.get" => Ok(project(state).into()),
         "cloudresourcemanager.projects.search" => Ok(json!({"projects": [project(state)]}).into()),
-        "cloudresourcemanager.projects.getIamPolicy" => Ok(policy::get(state, &resource)),
+        "cloudresourcemanager.projects.getIamPolicy" => Ok(policies::get(state, &resource)),
         "cloudresourcemanager.projects.setIamPolicy" => {
             if call.body["policy"]["etag"].is_null() {
                 // Google accepts this, and loses what others have granted.
@@ -21,7 +20,7 @@ pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
                     "This stand-in refuses a policy of the project without its etag.",
                 ));
             }
-            policy::set(call, state, &resource)
+            policies::set(call, state, &resource)
         }
         "cloudresourcemanager.projects.testIamPermissions" => {
             let asked = call.body["permissions"].as_array().into_iter().flatten().filter_map(Value::as_str);

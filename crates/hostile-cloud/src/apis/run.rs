@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::secrets::{self, ACCESSOR};
-use super::{images, is_name, merge, missing};
+use super::{images, is_name, merge, missing, policies};
 use crate::answer::{Answer, Refusal, Reply};
 use crate::call::Call;
-use crate::operations::{Begin, Failure, Outcome};
-use crate::policy::{self, EVERYONE};
-use crate::servers::{Container, Door, Image, Probe, Spec};
+use crate::failure::{Failure, Outcome};
+use crate::operations::Begin;
+use crate::policy::EVERYONE;
+use crate::servers::{Container, Door, Image, Place, Probe, Spec};
 use crate::state::State;
 use crate::tokens::Issuer;
 
@@ -42,11 +43,11 @@ pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
         "services.delete" => delete(call, state, &name),
         "services.getIamPolicy" => {
             state.get(&name)?;
-            Ok(policy::get(state, &name))
+            Ok(policies::get(state, &name))
         }
         "services.setIamPolicy" => {
             state.get(&name)?;
-            policy::set(call, state, &name)
+            policies::set(call, state, &name)
         }
         "services.revisions.get" => {
             state.look_at(&name);
@@ -336,10 +337,9 @@ fn route(state: &mut State, name: &str) {
 /// The address of a service or of a tag of it; it stays the same.
 fn door(state: &mut State, name: &str, tag: Option<&str>) -> String {
     let key = format!("{name}#{}", tag.unwrap_or_default());
-    if !state.doors.contains_key(&key)
-        && let Some(shared) = state.shared()
-    {
-        let door = Door::open(&shared, name, tag).unwrap_or_else(|error| panic!("{error:#}"));
+    if !state.doors.contains_key(&key) {
+        let place = Place { service: name.to_owned(), tag: tag.map(str::to_owned) };
+        let door = Door::open(&state.entrance, place).unwrap_or_else(|error| panic!("{error:#}"));
         state.doors.insert(key.clone(), door);
     }
     state.doors.get(&key).map(Door::uri).unwrap_or_default()

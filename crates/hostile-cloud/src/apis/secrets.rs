@@ -3,25 +3,15 @@
 use data_encoding::{BASE64, BASE64URL};
 use serde_json::{Value, json};
 
-use super::{merge, missing};
+use super::{merge, missing, policies};
 use crate::answer::{Refusal, Reply};
 use crate::call::Call;
-use crate::policy;
-use crate::state::State;
+use crate::state::{SecretVersion, State};
 
 /// The longest secret, in bytes.
 const LONGEST: usize = 64 << 10;
 /// The role that permits to read a secret.
 pub(crate) const ACCESSOR: &str = "roles/secretmanager.secretAccessor";
-
-/// One version of a secret.
-#[derive(Clone, Debug)]
-pub(crate) struct Version {
-    data: Vec<u8>,
-    /// `ENABLED`, `DISABLED` or `DESTROYED`.
-    state: &'static str,
-    created: String,
-}
 
 pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
     let collection = format!("projects/{}/secrets/", state.project.id);
@@ -83,8 +73,8 @@ fn of_secret(call: &Call, state: &mut State, name: &str) -> Reply {
             Ok(json!({}).into())
         }
         "addVersion" => add_version(call, state, name),
-        "getIamPolicy" => Ok(policy::get(state, name)),
-        "setIamPolicy" => policy::set(call, state, name),
+        "getIamPolicy" => Ok(policies::get(state, name)),
+        "setIamPolicy" => policies::set(call, state, name),
         "versions.list" => {
             let count = state.versions.get(name).map_or(0, Vec::len);
             let versions: Vec<Value> =
@@ -109,7 +99,7 @@ fn add_version(call: &Call, state: &mut State, name: &str) -> Reply {
     }
     let created = state.clock.text();
     let versions = state.versions.entry(name.to_owned()).or_default();
-    versions.push(Version { data, state: "ENABLED", created });
+    versions.push(SecretVersion { data, state: "ENABLED", created });
     let number = versions.len();
     version(state, name, number).map(Into::into).ok_or_else(|| Refusal::not_found(name))
 }

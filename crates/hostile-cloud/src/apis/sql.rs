@@ -9,7 +9,8 @@ use super::{is_name, merge, missing};
 use crate::answer::{Refusal, Reply};
 use crate::api::Api;
 use crate::call::Call;
-use crate::operations::{Begin, Outcome};
+use crate::failure::Outcome;
+use crate::operations::Begin;
 use crate::servers::Database;
 use crate::state::State;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 use memcloud_test_servers::{Certificates, NEO4J_DIR, Neo4j};
 
-use crate::operations::{Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 
 /// The authorities that a machine trusts, on the systems that have such a file.

@@ -8,4 +8,4 @@ mod proxy;
 pub(crate) use container::{Container, Containers, Image, Probe, Spec};
 pub(crate) use graph::Graphs;
 pub(crate) use postgres::{Database, Databases};
-pub(crate) use proxy::Door;
+pub(crate) use proxy::{Door, Entrance, Place};

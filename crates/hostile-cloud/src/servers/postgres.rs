@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 use memcloud_test_servers::{POSTGRES_DIR, Postgres};
 
-use crate::operations::{Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::options::Options;
 
 /// The role that users of Cloud SQL are members of.

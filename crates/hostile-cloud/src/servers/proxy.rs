@@ -14,11 +14,28 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::apis::run;
-use crate::cloud::Shared;
-use crate::server::{authorization, boxed, plain};
+use super::container::Container;
+use crate::http::{authorization, boxed, plain};
+
+/// A service, or a tag of it.
+pub(crate) struct Place {
+    /// The full name.
+    pub(crate) service: String,
+    pub(crate) tag: Option<String>,
+}
+
+/// Answers with the container for a request with these credentials, or with the status and text of a refusal.
+pub(crate) type Guide = dyn Fn(&Place, &str) -> Result<Arc<Container>, (u16, &'static str)> + Send + Sync;
+
+/// What all doors need.
+#[derive(Clone)]
+pub(crate) struct Entrance {
+    pub(crate) runtime: Handle,
+    pub(crate) guide: Arc<Guide>,
+}
 
 /// The address of a service, or of one tag of it. It closes when it is dropped.
 pub(crate) struct Door {
@@ -28,12 +45,12 @@ pub(crate) struct Door {
 
 impl Door {
     /// Opens a door to a service, or to the revision with a tag.
-    pub(crate) fn open(shared: &Arc<Shared>, service: &str, tag: Option<&str>) -> Result<Self> {
+    pub(crate) fn open(entrance: &Entrance, place: Place) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on 127.0.0.1")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let place = Arc::new((service.to_owned(), tag.map(str::to_owned)));
-        let serving = shared.runtime.spawn(serve(listener, Arc::clone(shared), place)).abort_handle();
+        let serve = serve(listener, Arc::clone(&entrance.guide), Arc::new(place));
+        let serving = entrance.runtime.spawn(serve).abort_handle();
         Ok(Self { address, serving })
     }
 
@@ -48,18 +65,15 @@ impl Drop for Door {
     }
 }
 
-/// The service and the tag.
-type Place = (String, Option<String>);
-
-async fn serve(listener: TcpListener, shared: Arc<Shared>, place: Arc<Place>) {
+async fn serve(listener: TcpListener, guide: Arc<Guide>, place: Arc<Place>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     loop {
         // A client that leaves before it is accepted does not concern the next one.
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let (shared, place) = (Arc::clone(&shared), Arc::clone(&place));
+        let (guide, place) = (Arc::clone(&guide), Arc::clone(&place));
         tokio::spawn(async move {
             let answer =
-                service_fn(|request| async { Ok::<_, hyper::Error>(answer(request, &shared, &place).await) });
+                service_fn(|request| async { Ok::<_, hyper::Error>(answer(request, &*guide, &place).await) });
             // The client notices what fails on its connection.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
         });
@@ -68,11 +82,11 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, place: Arc<Place>) {
 
 async fn answer(
     request: Request<Incoming>,
-    shared: &Shared,
+    guide: &Guide,
     place: &Place,
 ) -> Response<BoxBody<Bytes, hyper::Error>> {
     let credentials = authorization(request.headers());
-    let destination = run::destination(&shared.state(), &place.0, place.1.as_deref(), &credentials);
+    let destination = guide(place, &credentials);
     let container = match destination {
         Ok(container) => container,
         Err((status, text)) => return boxed(plain(status, text)),
