@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::steps::say;
+use crate::steps::note;
 
 /// The file that says what a folder was made of.
 const MARKER: &str = "made-of.txt";
@@ -16,7 +16,7 @@ pub(crate) fn alone<T>(folder: &Path, work: impl FnOnce() -> Result<T>) -> Resul
     let path = folder.join("lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     if lock.try_lock().is_err() {
-        say("waiting for another run that prepares the same folder");
+        note("waiting for another run that prepares the same folder");
         lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     }
     work()
@@ -27,7 +27,7 @@ pub(crate) fn make(folder: &Path, made_of: &str, make: impl FnOnce(&Path) -> Res
     if fs::read_to_string(folder.join(MARKER)).is_ok_and(|found| found == made_of) {
         return Ok(());
     }
-    say(&format!("fetching {made_of}"));
+    note(&format!("fetching {made_of}"));
     let unfinished = folder.with_extension("unfinished");
     remove(&unfinished)?;
     fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;

@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test`, `databases`, `check`, `licenses` and `bench`.
+//! The project's own chores: `cargo xtask test`, `databases`, `cloud`, `check`, `licenses` and `bench`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod check;
+mod cloud;
 mod databases;
 mod examples;
 mod kept;
@@ -34,6 +35,8 @@ enum Chore {
     Test(test::Args),
     /// Start the databases that tests run on, and keep them running
     Databases(databases::Args),
+    /// A stand-in for Google Cloud and Neo4j Aura, until it is interrupted
+    Cloud(cloud::Args),
     /// Formatting, lints, documentation, and the rules of the project itself
     Check(check::Args),
     /// Write the licenses of the crates in the binary
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Databases(args) => databases::run(&args),
+        Chore::Cloud(args) => cloud::run(&args),
         Chore::Check(args) => Ok(check::run(&args)),
         Chore::Licenses => check::write_notices(),
         Chore::Locomo(args) => locomo::run(&args),

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use crate::steps::{pass, say};
+use crate::steps::{note, prepare};
 
 /// A program that must be there.
 pub(crate) struct Program {
@@ -27,7 +27,7 @@ pub(crate) fn ensure(programs: &[Program], install: impl FnOnce(&[&str]) -> Resu
     }
     as_root(&["apt-get", "-qq", "update"])?;
     let packages: Vec<&str> = missing.iter().map(|program| program.package()).collect();
-    say(&format!("installing with apt-get: {}", packages.join(", ")));
+    note(&format!("installing with apt-get: {}", packages.join(", ")));
     install(&packages)?;
     let missing = self::missing(programs);
     if !missing.is_empty() {
@@ -41,12 +41,12 @@ pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     as_root(&[&["apt-get", "-qq", "install", "--yes", "--no-install-recommends"], packages].concat())
 }
 
-/// Runs a command as root, its output passed through.
+/// Runs a command as root, its output on stderr.
 pub(crate) fn as_root(words: &[&str]) -> Result<()> {
     // `sudo` and `env` both take an assignment before the program.
     let mut command = Command::new(if is_root() { "env" } else { "sudo" });
     command.arg("DEBIAN_FRONTEND=noninteractive").args(words);
-    if !pass(&mut command)? {
+    if !prepare(&mut command)? {
         bail!("'{}' failed: see above", words.join(" "));
     }
     Ok(())

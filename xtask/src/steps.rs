@@ -8,10 +8,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// Prints one line. The only place of this program that prints.
+/// Prints one line. Only this and [`note`] print.
 pub(crate) fn say(line: &str) {
     // When the reader has gone, there is nothing left to do with the line.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Prints one line about what is being prepared, on stderr: stdout is for what was asked for.
+pub(crate) fn note(line: &str) {
+    // When the reader has gone, there is nothing left to do with the line.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Cargo, in the root of the workspace.
@@ -79,6 +85,11 @@ pub(crate) fn pass(command: &mut Command) -> Result<bool> {
     let status =
         command.status().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     Ok(status.success())
+}
+
+/// Runs a command that prepares something to its end, all its output on stderr.
+pub(crate) fn prepare(command: &mut Command) -> Result<bool> {
+    pass(command.stdout(std::io::stderr()))
 }
 
 /// Runs a command to its end, its output passed through, and hands every line of its stdout to `look`.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use crate::check;
 use crate::databases::Databases;
 use crate::examples;
-use crate::steps::{Steps, cargo, pass, say, target_dir, watch};
+use crate::steps::{Steps, cargo, prepare, say, target_dir, watch};
 
 /// Where tests find the embedding model.
 const MODEL_VARIABLE: &str = "MEMCLOUD_TEST_MODEL_DIR";
@@ -71,7 +71,7 @@ fn tools() -> Result<bool> {
 
 /// Fetches the model once into `models/` below this folder; what is there and intact is kept.
 pub(crate) fn fetch(target: &Path) -> Result<bool> {
-    pass(
+    prepare(
         cargo(&["run", "--quiet", "--package", "memcloud", "--", "model", "fetch", "--data-dir"]).arg(target),
     )
 }

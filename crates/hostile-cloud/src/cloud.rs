@@ -106,7 +106,7 @@ impl HostileCloud {
 
     /// Pushes another image of the same program, and answers its name with the digest.
     pub fn push_image(&self, tag: &str) -> String {
-        images::push(&mut self.shared.state(), tag)
+        images::push(&mut self.shared.state(), &[tag])
     }
 
     /// The environment of a console or client that uses this cloud.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use memcloud_test_servers::neo4j;
 
 use crate::kept;
-use crate::steps::say;
+use crate::steps::note;
 
 /// The long-term release, and the last one that runs on Java 17. An exact version: Maven takes minutes for a range.
 pub(super) const VERSION: &str = "5.26.30";
@@ -23,7 +23,7 @@ pub(super) fn collect(databases: &Path, name: &str, version: &str) -> Result<Pat
     // The folder also holds an archive of classes, which fits one version of Java only.
     kept::make(&folder, &format!("Neo4j {version} for {java}"), |folder| copy(folder, version))?;
     if version == VERSION && !folder.join("classes.jsa").is_file() {
-        say("running Neo4j once, to archive its classes");
+        note("running Neo4j once, to archive its classes");
         neo4j::archive_classes(&folder)?;
     }
     Ok(folder)

@@ -14,10 +14,10 @@ use memcloud_test_servers::{
     POSTGRES_PLAIN_DIR, POSTGRES_URL, Postgres,
 };
 
-pub(crate) use run::{Args, run};
+pub(crate) use run::{Args, quoted, run};
 
 use crate::kept;
-use crate::steps::say;
+use crate::steps::note;
 
 /// Enough for all tests that run at the same time, each with some connections.
 const SHARED_CONNECTIONS: u32 = 200;
@@ -60,6 +60,17 @@ impl Databases {
     }
 }
 
+/// The folders of the newest PostgreSQL and Neo4j, which are fetched on first need.
+pub(crate) fn newest(target: &Path) -> Result<(PathBuf, PathBuf)> {
+    let folder = target.join("databases");
+    programs::install()?;
+    kept::alone(&folder, || {
+        let postgres = named(POSTGRES_DIR).map_or_else(|| wheels::POSTGRES.unpack(&folder), Ok)?;
+        let neo4j = named(NEO4J_DIR).map_or_else(|| jars::collect(&folder, "neo4j", jars::VERSION), Ok)?;
+        Ok((postgres, neo4j))
+    })
+}
+
 /// Whether the environment names both databases.
 fn given() -> Result<bool> {
     let set = [POSTGRES_URL, NEO4J_URI].map(|name| std::env::var_os(name).is_some());
@@ -92,6 +103,6 @@ fn installations(folder: &Path) -> Result<Vec<(&'static str, OsString)>> {
 /// The folder that the environment names.
 fn named(name: &str) -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os(name)?);
-    say(&format!("{name} is set: {}", folder.display()));
+    note(&format!("{name} is set: {}", folder.display()));
     Some(folder)
 }

