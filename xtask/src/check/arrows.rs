@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("test-document", &["sse"]),
     ("test-servers", &[]),
     ("hostile-cloud", &["test-servers"]),
+    ("google", &[]),
     ("tasks", &[]),
     ("sse", &[]),
     ("api", &["domain"]),
