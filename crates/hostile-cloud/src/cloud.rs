@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use crate::apis::{images, run, sql};
-use crate::faults::{Fault, On};
+use crate::faults::{Fault, Faults, On};
 use crate::options::Options;
 use crate::policy::FOREIGN_MEMBER;
 use crate::recorded::Recorded;
@@ -165,6 +165,11 @@ impl HostileCloud {
     /// Keeps all operations pending until it is called with `false`.
     pub fn hold_operations(&self, held: bool) {
         self.shared.state().operations.held = held;
+    }
+
+    /// Changes how hostile the cloud is.
+    pub fn set_faults(&self, faults: Faults) {
+        self.shared.state().faults.level = faults;
     }
 
     /// Makes the next matching request fail. Several wait in line.

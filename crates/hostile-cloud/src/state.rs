@@ -43,6 +43,8 @@ pub(crate) struct State {
     /// What some more requests do not see yet, with how many.
     pub(crate) unseen: BTreeMap<String, u32>,
     pub(crate) operations: Operations<State>,
+    /// The operations that requests with an id began.
+    pub(crate) request_ids: BTreeMap<String, String>,
     pub(crate) faults: Injection,
     pub(crate) requests: Vec<Recorded>,
     pub(crate) violations: Vec<Violation>,
@@ -107,6 +109,7 @@ impl State {
             blocked: BTreeMap::new(),
             unseen: BTreeMap::new(),
             operations: Operations::default(),
+            request_ids: BTreeMap::new(),
             faults: Injection::new(options.faults, options.seed),
             requests: Vec::new(),
             violations: Vec::new(),

@@ -2,7 +2,11 @@
 
 pub(crate) mod accounts;
 pub(crate) mod aura;
+mod clusters;
+mod compute;
+mod connectors;
 pub(crate) mod images;
+mod peering;
 mod policies;
 pub(crate) mod projects;
 pub(crate) mod run;
@@ -26,7 +30,10 @@ pub(crate) fn answer(call: &Call, state: &mut State) -> Reply {
         Api::Services => services::answer(call, state),
         Api::Images => images::answer(call, state),
         Api::Aura => aura::answer(call, state),
-        _ => Err(missing(call)),
+        Api::Compute => compute::answer(call, state),
+        Api::Peering => peering::answer(call, state),
+        Api::Connectors => connectors::answer(call, state),
+        Api::Clusters => clusters::answer(call, state),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::compute::machines;
 use super::secrets::{self, ACCESSOR};
 use super::{images, is_name, merge, missing, policies};
 use crate::answer::{Answer, Refusal, Reply};
@@ -229,32 +230,38 @@ fn deploy(call: &Call, state: &mut State, name: &str, wanted: Value, current: Op
             given.unwrap_or_else(|| format!("{id}-{generation:05}-{:03x}", state.number() & 0xfff));
         format!("{name}/revisions/{revision}")
     });
-    let mut work = None;
+    let (mut work, mut checked) = (None, Ok(()));
     if let Some(revision) = &revision {
         body["latestCreatedRevision"] = revision.clone().into();
         let outcome = container(state, revision, &body["template"]);
         let mut made = body["template"].clone();
         merge(&mut made, &json!({"name": revision, "service": name, "createTime": now, "generation": "1"}));
         state.resources.insert(revision.clone(), made);
-        let processes = state.options.processes;
-        work = Some(Box::new(move || {
-            match outcome? {
-            Some(container) if processes => container.address().map(drop).map_err(|error| {
-                Failure::new("HEALTH_CHECK_CONTAINER_ERROR", format!(
-                    "The user-provided container failed to start and listen on the port defined provided by the PORT \
-                     environment variable within the allocated timeout: {error:#}"
-                ))
-            }),
-            _ => Ok(()),
+        match outcome {
+            Ok(Some(container)) if state.options.processes => {
+                work = Some(Box::new(move || started(&container)) as _);
+            }
+            Ok(_) => {}
+            Err(failure) => checked = Err(failure),
         }
-        }) as Box<dyn FnOnce() -> Outcome<()> + Send>);
     }
     state.resources.insert(name.to_owned(), body);
     let target = name.to_owned();
     let finish = Box::new(move |state: &mut State, worked: Outcome<()>| {
-        finish(state, &target, revision.as_deref(), worked)
+        finish(state, &target, revision.as_deref(), checked.and(worked))
     });
     state.begin(call, Begin { kind: "deploy", target: name, work, finish })
+}
+
+/// Starts a container, or says why it does not start.
+fn started(container: &Container) -> Outcome<()> {
+    container.address().map(drop).map_err(|error| {
+        let message = format!(
+            "The user-provided container failed to start and listen on the port defined provided by the PORT environment \
+             variable within the allocated timeout: {error:#}"
+        );
+        Failure::new("HEALTH_CHECK_CONTAINER_ERROR", message)
+    })
 }
 
 /// A condition as the API answers it.
@@ -381,6 +388,7 @@ fn container(state: &mut State, revision: &str, template: &Value) -> Outcome<Opt
     if !images::exists(state, image) {
         return Err(Failure::new("CONTAINER_MISSING", format!("Image '{image}' not found.")));
     }
+    in_network(state, revision, &template["vpcAccess"])?;
     let Some(program) = state.options.server.clone() else { return Ok(None) };
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let texts =
@@ -397,6 +405,7 @@ fn container(state: &mut State, revision: &str, template: &Value) -> Outcome<Opt
         files: Vec::new(),
         mounts: Vec::new(),
         links: Vec::new(),
+        hosts: if template["vpcAccess"].is_object() { machines::addresses(state) } else { Vec::new() },
         authorities: state.graphs.authorities_file().to_owned(),
         probe: probe(&container["startupProbe"]),
     };
@@ -437,6 +446,25 @@ fn container(state: &mut State, revision: &str, template: &Value) -> Outcome<Opt
     let container = Arc::new(Container::new(spec, &state.root, number));
     state.containers.insert(revision, Arc::clone(&container));
     Ok(Some(container))
+}
+
+/// Refuses a revision in a network, subnetwork or connector that is not there.
+fn in_network(state: &State, revision: &str, access: &Value) -> Outcome<()> {
+    let place: Vec<&str> = revision.split('/').collect();
+    let (project, region) = (place[1], place[3]);
+    let last = |value: &Value| value.as_str().and_then(|name| name.rsplit('/').next()).map(str::to_owned);
+    let mut names = Vec::new();
+    names.extend(
+        last(&access["connector"]).map(|id| format!("projects/{project}/locations/{region}/connectors/{id}")),
+    );
+    for interface in access["networkInterfaces"].as_array().into_iter().flatten() {
+        names
+            .extend(last(&interface["network"]).map(|id| format!("projects/{project}/global/networks/{id}")));
+        let subnetwork = last(&interface["subnetwork"]);
+        names.extend(subnetwork.map(|id| format!("projects/{project}/regions/{region}/subnetworks/{id}")));
+    }
+    let gone = names.iter().find(|name| !state.resources.contains_key(*name));
+    gone.map_or(Ok(()), |name| Err(Failure::new("VPC_NETWORK_NOT_FOUND", format!("{name} was not found."))))
 }
 
 fn probe(body: &Value) -> Probe {

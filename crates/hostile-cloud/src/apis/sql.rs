@@ -16,6 +16,8 @@ use crate::state::State;
 
 /// How long the name of a deleted instance cannot be used again.
 const BLOCKED: Duration = Duration::from_hours(7 * 24);
+/// How long a deleted instance keeps its peering in use.
+const RESTORABLE: Duration = Duration::from_hours(4 * 24);
 /// The longest `PROJECT:INSTANCE`.
 const LONGEST_NAME: usize = 98;
 /// The peering through which private instances are reached, below the name of the network.
@@ -280,6 +282,12 @@ fn delete(call: &Call, state: &mut State, name: &str) -> Reply {
     if instance(state, name)?["settings"]["deletionProtectionEnabled"] == true {
         let message = "The instance is protected. Please disable the deletion protection and try again.";
         return Err(Refusal::invalid(message));
+    }
+    let body = instance(state, name)?.clone();
+    // The producer's side of the peering stays for as long as the instance could be restored.
+    if let Ok(Some(network)) = network(state, &body) {
+        let until = state.clock.now() + RESTORABLE;
+        state.blocked.insert(format!("{network}/{PEERING}"), until);
     }
     let server = state.databases.of(name);
     let work = move || {

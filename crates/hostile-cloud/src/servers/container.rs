@@ -47,6 +47,8 @@ pub(crate) struct Spec {
     pub(crate) mounts: Vec<String>,
     /// Folders to link, by their paths in the container.
     pub(crate) links: Vec<(String, PathBuf)>,
+    /// Addresses in the network, each with where it really is.
+    pub(crate) hosts: Vec<(String, String)>,
     /// The certificate authorities of the image.
     pub(crate) authorities: PathBuf,
     pub(crate) probe: Probe,
@@ -203,7 +205,9 @@ impl Container {
         let root = self.folder.display().to_string();
         let encoded = root.replace('/', "%2F");
         let paths = FOLDERS.iter().copied().chain(self.spec.mounts.iter().map(String::as_str));
-        paths.fold(value.to_owned(), |value, path| {
+        let value =
+            self.spec.hosts.iter().fold(value.to_owned(), |value, (host, real)| value.replace(host, real));
+        paths.fold(value, |value, path| {
             // The root folder may itself contain such a path.
             let value = replace_path(&value, path, &root);
             value.replace(&path.replace('/', "%2F"), &format!("{encoded}{}", path.replace('/', "%2F")))

@@ -20,6 +20,8 @@ pub(crate) struct Graphs {
     certificates: Arc<Certificates>,
     authorities: PathBuf,
     servers: BTreeMap<String, Arc<Graph>>,
+    /// The ports of machines.
+    ports: BTreeMap<String, u16>,
 }
 
 /// The server of one instance.
@@ -36,7 +38,7 @@ impl Graphs {
         let own =
             fs::read_to_string(certificates.ca_file()).context("cannot read the authority's certificate")?;
         fs::write(&authorities, format!("{system}\n{own}")).context("cannot write the authorities")?;
-        Ok(Self { certificates, authorities, servers: BTreeMap::new() })
+        Ok(Self { certificates, authorities, servers: BTreeMap::new(), ports: BTreeMap::new() })
     }
 
     /// The authority of these servers, and those that this machine trusts.
@@ -49,12 +51,33 @@ impl Graphs {
         Arc::clone(self.servers.entry(instance.to_owned()).or_default())
     }
 
+    /// The server of a machine, which will listen on this port.
+    pub(crate) fn at(&mut self, machine: &str, port: u16) -> Arc<Graph> {
+        self.ports.insert(machine.to_owned(), port);
+        self.of(machine)
+    }
+
+    pub(crate) fn port(&self, machine: &str) -> Option<u16> {
+        self.ports.get(machine).copied()
+    }
+
+    pub(crate) fn has(&self, machine: &str) -> bool {
+        self.servers.contains_key(machine)
+    }
+
+    /// Whether the server of a machine has come up.
+    pub(crate) fn runs(&self, machine: &str) -> bool {
+        // It is locked for as long as it starts.
+        self.servers.get(machine).is_some_and(|graph| graph.0.try_lock().is_ok_and(|server| server.is_some()))
+    }
+
     pub(crate) fn certificates(&self) -> Arc<Certificates> {
         Arc::clone(&self.certificates)
     }
 
     pub(crate) fn remove(&mut self, instance: &str) {
         self.servers.remove(instance);
+        self.ports.remove(instance);
     }
 
     pub(crate) fn clear(&mut self) {

@@ -4,6 +4,9 @@ use memcloud_hostile_cloud::{HostileCloud, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+/// Where the resources of Compute are.
+pub(crate) const COMPUTE: &str = "compute.googleapis.com/compute/v1/projects/P";
+
 /// A cloud and a token for it.
 pub(crate) struct Client {
     pub(crate) cloud: HostileCloud,
@@ -17,7 +20,16 @@ impl Client {
         // Another test of this program may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let cloud = HostileCloud::start(options).unwrap();
-        for api in ["run", "sqladmin", "secretmanager", "iam", "compute", "artifactregistry"] {
+        for api in [
+            "run",
+            "sqladmin",
+            "secretmanager",
+            "iam",
+            "compute",
+            "servicenetworking",
+            "vpcaccess",
+            "container",
+        ] {
             cloud.set_api(&format!("{api}.googleapis.com"), true);
         }
         let http = reqwest::Client::builder().build().unwrap();
@@ -71,6 +83,18 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.send(Method::POST, path, Some(body)).await.unwrap()
+    }
+
+    /// Sends a request that must begin an operation of Compute, waits until it is done, and answers its errors.
+    pub(crate) async fn compute(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let (status, mut operation) = self.send(method, &format!("{COMPUTE}/{path}"), body).await.unwrap();
+        assert_eq!(status, 200, "{path}: {operation}");
+        while operation["status"] != "DONE" {
+            let link = operation["selfLink"].as_str().unwrap().to_owned();
+            let (_, path) = link.split_once(&format!("{}/", self.cloud.base())).unwrap();
+            operation = self.send(Method::POST, &format!("{path}/wait"), None).await.unwrap().1;
+        }
+        operation["error"]["errors"].clone()
     }
 
     /// Polls an operation of SQL until it is done.

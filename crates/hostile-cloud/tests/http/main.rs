@@ -5,6 +5,7 @@
 mod admitting;
 mod aura;
 mod client;
+mod compute;
 mod describing;
 mod failing;
 mod sql;

@@ -91,6 +91,33 @@ impl Client {
         self.post(&format!("{secrets}/{id}:setIamPolicy"), json!({"policy": {"bindings": [binding]}})).await;
     }
 
+    /// Makes an instance of Aura, and answers what is shown once it runs: its address, user and password.
+    pub(crate) async fn graph(&mut self) -> Value {
+        let (account, instances) = (self.cloud.aura(), "api.neo4j.io/v1/instances");
+        let request = self.http.post(format!("{}/api.neo4j.io/oauth/token", self.cloud.base()));
+        let request = request.basic_auth(account.client_id, Some(account.client_secret));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer: Value =
+            request.body("grant_type=client_credentials").send().await.unwrap().json().await.unwrap();
+        let google = std::mem::replace(&mut self.token, answer["access_token"].as_str().unwrap().to_owned());
+        let body = json!({
+            "version": "5", "region": REGION, "memory": "1GB", "name": "one", "type": "professional-db",
+            "tenant_id": account.tenant_id, "cloud_provider": "gcp",
+        });
+        let (_, made) = self.send(Method::POST, instances, Some(body)).await;
+        let path = format!("{instances}/{}", made["data"]["id"].as_str().unwrap());
+        loop {
+            let (_, seen) = self.send(Method::GET, &path, None).await;
+            if seen["data"]["status"] != "creating" {
+                assert_eq!(seen["data"]["status"], "running");
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.token = google;
+        made["data"].clone()
+    }
+
     /// Makes a database with a user, and answers the connection name of the instance.
     pub(crate) async fn database(&self, password: &str) -> String {
         let instances = "sqladmin.googleapis.com/v1/projects/P/instances";

@@ -93,6 +93,29 @@ async fn fault_a_service_stores_in_its_database_and_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn fault_a_service_reaches_its_graph_by_the_authorities_of_its_image() {
+    let mut client = Client::new().await;
+    let (account, connection) = (prepared(&client).await, client.database(PASSWORD).await);
+    grant(&client, &account).await;
+    let graph = client.graph().await;
+    let text = |field: &str| graph[field].as_str().unwrap();
+    client.secret("graph", text("password"), &account).await;
+    let mut body = service(&client, &account, &connection);
+    let environment = body["template"]["containers"][0]["env"].as_array_mut().unwrap();
+    let password = json!({"secretKeyRef": {"secret": "graph", "version": "latest"}});
+    environment.extend([
+        json!({"name": "NEO4J_URI", "value": text("connection_url")}),
+        json!({"name": "NEO4J_USER", "value": text("username")}),
+        json!({"name": "NEO4J_PASSWORD", "valueSource": password}),
+    ]);
+    let operation = client.post(&format!("{SERVICES}?serviceId=one"), body).await;
+    let operation = client.done(&operation).await;
+    assert_eq!(operation["error"], json!(null));
+    assert_eq!(client.cloud.process_count(), 3);
+    assert_eq!(client.cloud.violations(), []);
+}
+
+#[tokio::test]
 async fn fault_a_service_that_cannot_start_says_why() {
     let client = Client::new().await;
     let account = prepared(&client).await;
