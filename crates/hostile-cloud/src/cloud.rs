@@ -120,7 +120,6 @@ impl HostileCloud {
             ("AURA_CLIENT_ID", aura.client_id),
             ("AURA_CLIENT_SECRET", aura.client_secret),
             ("AURA_TENANT_ID", aura.tenant_id),
-            ("MEMCLOUD_GOOGLE_IMAGE", self.image()),
             ("SSL_CERT_FILE", self.authorities_file().display().to_string()),
         ]
     }
@@ -231,7 +230,7 @@ impl HostileCloud {
 
     /// Ends every server of a service, as Cloud Run may at any time. The next request starts it again.
     pub fn restart_services(&self) {
-        self.shared.state().containers.end_all();
+        self.shared.state().containers.restart();
     }
 }
 

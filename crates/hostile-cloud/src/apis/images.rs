@@ -11,7 +11,7 @@ use crate::operations::Begin;
 use crate::state::State;
 
 /// Where the image of the server is: a repository in each of these.
-const LOCATIONS: [&str; 2] = ["us-central1", "europe-west1"];
+const LOCATIONS: [&str; 4] = ["us-central1", "us-east1", "europe-west1", "europe-west4"];
 const REPOSITORY: &str = "memcloud";
 const IMAGE: &str = "memcloud";
 

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,8 @@ pub(crate) struct Container {
     /// What stands for its root folder.
     folder: PathBuf,
     running: Mutex<Option<(Process, u16)>>,
+    /// Whether a start that is under way is given up.
+    given_up: AtomicBool,
 }
 
 impl Containers {
@@ -85,18 +88,25 @@ impl Containers {
         self.made
     }
 
-    /// Removes the containers of the revisions whose names begin so.
+    /// Ends and removes the containers of the revisions whose names begin so.
     pub(crate) fn remove(&mut self, names: &str) {
-        self.by_revision.retain(|name, _| !name.starts_with(names));
+        for (_, container) in self.by_revision.extract_if(.., |name, _| name.starts_with(names)) {
+            container.retire();
+        }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.end_all();
-        self.by_revision.clear();
+        self.remove("");
     }
 
-    pub(crate) fn end_all(&self) {
-        self.by_revision.values().for_each(|container| container.end());
+    /// Ends every container that has started.
+    pub(crate) fn restart(&self) {
+        for container in self.by_revision.values() {
+            // One that is being started is new anyway.
+            if let Ok(mut running) = container.running.try_lock() {
+                *running = None;
+            }
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -111,7 +121,12 @@ impl Containers {
 impl Container {
     /// A container that has not started. Its root folder is made below this one, with a short name.
     pub(crate) fn new(spec: Spec, root: &Path, number: usize) -> Self {
-        Self { spec, folder: root.join(number.to_string()), running: Mutex::new(None) }
+        Self {
+            spec,
+            folder: root.join(number.to_string()),
+            running: Mutex::new(None),
+            given_up: AtomicBool::new(false),
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, Option<(Process, u16)>> {
@@ -131,8 +146,16 @@ impl Container {
         Ok((Ipv4Addr::LOCALHOST, port).into())
     }
 
-    /// Ends it.
+    /// Ends it, even while it starts.
     pub(crate) fn end(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
+        *self.running() = None;
+        self.given_up.store(false, Ordering::SeqCst);
+    }
+
+    /// Ends it for good.
+    fn retire(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
         *self.running() = None;
     }
 
@@ -150,6 +173,9 @@ impl Container {
         while !self.answers(port) {
             if let Some(status) = process.ended()? {
                 bail!("the container ended with {status}. Its log ends: {}", self.excerpt());
+            }
+            if self.given_up.load(Ordering::SeqCst) {
+                bail!("the container was ended while it started");
             }
             if begun.elapsed() > self.spec.probe.within {
                 bail!("the container did not answer its startup probe. Its log ends: {}", self.excerpt());
