@@ -135,7 +135,7 @@ async fn fault_a_service_that_cannot_start_says_why() {
             .await;
     assert_eq!(image["reason"], "CONTAINER_MISSING");
     let secret = deploy("secret", &|container| {
-        container["env"][3]["valueSource"]["secretKeyRef"]["version"] = "2".into()
+        container["env"][3]["valueSource"]["secretKeyRef"]["version"] = "2".into();
     })
     .await;
     assert_eq!(secret["reason"], "SECRETS_ACCESS_CHECK_FAILED");
