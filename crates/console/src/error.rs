@@ -25,7 +25,7 @@ pub(crate) fn refused(error: Error) -> ApiError {
             ApiError::new(StatusCode::FORBIDDEN, message, "not_first_organization")
         }
         Error::NoTarget(_) => invalid("target", message, "target_missing"),
-        Error::Refused(reasons) => reasons.into_iter().map(refusal).collect::<Vec<_>>().into(),
+        Error::Refused(reasons) => reasons.iter().map(refusal).collect::<Vec<_>>().into(),
         Error::WrongState { hint, .. } => conflict("wrong_state").with_hint(hint),
         Error::InvalidName(_) => invalid("name", message, "invalid_name"),
         Error::Invalid { field, message } => invalid(field, message, "invalid_value"),
@@ -45,7 +45,7 @@ pub(crate) fn refused(error: Error) -> ApiError {
 }
 
 /// One of the reasons for which a plan is refused. Each has a hint of its own.
-fn refusal(reason: Reason) -> Problem {
+fn refusal(reason: &Reason) -> Problem {
     let msg = format!("{}; {}", reason.message, reason.hint);
     Problem::new(Place::body(), "plan_refused", msg, "plan_refused")
 }
