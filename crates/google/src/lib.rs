@@ -12,12 +12,16 @@ mod api;
 mod aura;
 mod aura_token;
 mod cloud;
+mod clusters;
+mod compute;
+mod connectors;
 mod credentials;
 mod error;
 mod exchange;
 mod images;
 mod operation;
 mod patience;
+mod peering;
 mod policy;
 mod projects;
 mod retry;
@@ -36,11 +40,20 @@ pub use aura::{
 };
 pub use aura_token::AuraKey;
 pub use cloud::{Cloud, Config};
+pub use clusters::{Autopilot, Cluster, ClusterStatus, Clusters, IpAllocation, MasterAuth, ReleaseChannel};
+pub use compute::{
+    Address, Allowed, AttachedDisk, Collection, Compute, DailySchedule, Disk, Firewall, Machine,
+    MachineAccount, MachineInterface, MachineScheduling, MachineStatus, Metadata, MetadataItem, Nat, Network,
+    NewDisk, Peer, Retention, Router, Routing, Schedule, SerialOutput, ShieldedMachine, SnapshotPolicy,
+    SnapshotSchedule, Subnetwork, Tags,
+};
+pub use connectors::{Connector, ConnectorState, Connectors};
 pub use credentials::CredentialSource;
 pub use error::{Error, ErrorKind, OrNone};
 pub use images::{DockerRepository, Images, RemoteRepository, Repository};
 pub use operation::{Operation, Progress};
 pub use patience::{Pace, Patience};
+pub use peering::{Connection, Peering};
 pub use policy::{Binding, Policy};
 pub use projects::{Project, ProjectInfo};
 pub use run::{
