@@ -15,6 +15,9 @@ use crate::exchange::{Failure, exchange};
 use crate::retry::Retry;
 use crate::{Api, Cloud, Error, ErrorKind};
 
+/// How long the last try may take that begins before the caller's time is over: a try that is cut off says nothing.
+const LAST_TRY: Duration = Duration::from_secs(5);
+
 /// A request to an API.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -116,13 +119,13 @@ impl Cloud {
     async fn answer(&self, call: &Call) -> Result<Bytes, Error> {
         let patience = self.patience();
         let mut pauses = self.pauses();
+        if patience.left().is_zero() {
+            return Err(Error::timed_out(call.api));
+        }
         let mut renewed = false;
         loop {
             if patience.is_cancelled() {
                 return Err(Error::cancelled());
-            }
-            if patience.left().is_zero() {
-                return Err(Error::timed_out(call.api));
             }
             let Failure { error, retry, asked } = match self.attempt(call).await {
                 Ok(body) => return Ok(body),
@@ -184,7 +187,7 @@ impl Cloud {
             None => request,
         };
         let left = if call.once { self.pace().attempt } else { self.patience().left() };
-        let limit = self.pace().attempt.min(left).max(Duration::from_millis(1));
+        let limit = self.pace().attempt.min(left.max(LAST_TRY));
         request.timeout(limit).build().map_err(|error| Error::invalid(error.to_string(), "report it"))
     }
 
