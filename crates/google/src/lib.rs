@@ -5,7 +5,7 @@
 //!
 //! The APIs are called as plain REST: string enums can be held against Google's published schemas, one setting moves every API
 //! to another base, and Aura and Service Networking have no official crate. Credentials come from Google's own crate without its
-//! default features, which knows all forms of application default credentials, adds 10 crates to the tree and none of aws-lc;
+//! default features, which knows all forms of application default credentials, adds 23 crates to the tree and none of aws-lc;
 //! `gcp_auth` knows neither external accounts nor impersonation.
 
 mod api;
